@@ -1,0 +1,10 @@
+# Compiler flags for all of graft's own targets, as one interface target.
+add_library(graft_flags INTERFACE)
+target_compile_options(graft_flags INTERFACE -Wall -Wextra -Wshadow=local -Wpedantic -fvisibility=hidden -ffp-contract=off)
+if(GRAFT_WERROR)
+  target_compile_options(graft_flags INTERFACE -Werror)
+endif()
+if(GRAFT_SANITIZE)
+  target_compile_options(graft_flags INTERFACE -fsanitize=${GRAFT_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(graft_flags INTERFACE -fsanitize=${GRAFT_SANITIZE})
+endif()

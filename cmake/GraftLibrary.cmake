@@ -1,0 +1,41 @@
+# libgraft: every .cpp of the library's folders. Sources are found by folder, so that adding an op touches no CMake file.
+find_package(Threads REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(JPEG REQUIRED)
+find_package(nlohmann_json 3.10 REQUIRED)
+
+# Headers are included as "graft/core/..." in the tree (through this link) and after install.
+file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/include)
+file(CREATE_LINK ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/include/graft SYMBOLIC)
+
+set(GRAFT_FOLDERS core kernels layers io models train)
+set(graft_patterns ${GRAFT_FOLDERS})
+list(TRANSFORM graft_patterns REPLACE "(.+)" "${PROJECT_SOURCE_DIR}/\\1/*.cpp")
+file(GLOB_RECURSE graft_sources CONFIGURE_DEPENDS ${graft_patterns})
+list(FILTER graft_sources EXCLUDE REGEX "/kernels/cuda/")
+
+# One translation unit per instruction set, named *_avx2.cpp, *_avx512.cpp, *_avx512_bf16.cpp.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  foreach(source IN LISTS graft_sources)
+    if(source MATCHES "_avx2\\.cpp$")
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-ffp-contract=off")
+    elseif(source MATCHES "_avx512\\.cpp$")
+      set_source_files_properties(${source} PROPERTIES
+        COMPILE_OPTIONS "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx2;-mfma;-mprefer-vector-width=512")
+    elseif(source MATCHES "_avx512_bf16\\.cpp$")
+      set_source_files_properties(${source} PROPERTIES
+        COMPILE_OPTIONS "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512bf16;-mavx2;-mfma;-mprefer-vector-width=512")
+    endif()
+  endforeach()
+else()
+  list(FILTER graft_sources EXCLUDE REGEX "_(avx2|avx512|avx512_bf16)\\.cpp$")
+endif()
+
+add_library(graft ${graft_sources})
+add_library(graft::graft ALIAS graft)
+target_include_directories(graft PUBLIC
+  $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+target_compile_features(graft PUBLIC cxx_std_20)
+target_compile_definitions(graft PRIVATE GRAFT_VERSION="${PROJECT_VERSION}")
+target_link_libraries(graft PUBLIC Threads::Threads PRIVATE $<BUILD_INTERFACE:graft_flags> ZLIB::ZLIB JPEG::JPEG
+  $<BUILD_INTERFACE:nlohmann_json::nlohmann_json>)

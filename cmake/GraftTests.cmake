@@ -1,0 +1,21 @@
+# Tests mirror the tree. One executable per top-level folder of tests/, so that a change relinks little.
+find_package(GTest REQUIRED)
+include(GoogleTest)
+file(GLOB_RECURSE graft_test_support CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*.cpp)
+add_library(graft_test_support STATIC ${graft_test_support})
+target_link_libraries(graft_test_support PUBLIC graft graft_flags GTest::gtest nlohmann_json::nlohmann_json)
+target_compile_definitions(graft_test_support PUBLIC
+  GRAFT_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data" GRAFT_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+  GRAFT_COMMAND="${PROJECT_BINARY_DIR}/bin/graft")
+
+foreach(area core kernels layers io models train tools)
+  file(GLOB_RECURSE area_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${area}/*_test.cpp)
+  if(area_sources)
+    add_executable(test_${area} ${area_sources})
+    target_link_libraries(test_${area} PRIVATE graft_test_support GTest::gtest_main)
+    gtest_discover_tests(test_${area} TEST_PREFIX ${area}. DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600)
+    if(area STREQUAL "tools" AND TARGET graft_command)
+      add_dependencies(test_${area} graft_command)
+    endif()
+  endif()
+endforeach()

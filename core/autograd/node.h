@@ -1,0 +1,60 @@
+// Node: one recorded step of the tape. It stands beside its function in layers/functional.
+#pragma once
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "graft/core/autograd/grad_meta.h"
+#include "graft/core/tensor/tensor.h"
+
+namespace graft {
+
+// A tensor kept for backward. get() throws Error(bad_input) when it was overwritten since it was
+// saved, or when the graph was consumed by an earlier backward.
+class GRAFT_API SavedTensor {
+ public:
+  SavedTensor() = default;
+  explicit SavedTensor(const Tensor& tensor);  // keeps the elements, not the graph
+  const Tensor& get(const char* op) const;
+  bool defined() const { return tensor_.defined(); }
+  void release() { tensor_ = Tensor(); }
+
+ private:
+  Tensor tensor_;
+  uint64_t version_ = 0;
+  bool saved_ = false;  // true from construction with a tensor on, also after release()
+};
+
+// Where a node's gradient goes: the tensor that was its input.
+struct Edge {
+  std::shared_ptr<Node> node;  // who made the input; null for a leaf
+  int output = 0;
+  std::shared_ptr<GradMeta> leaf;  // the leaf's meta; null when node is set
+  bool needed = false;             // false: nobody asked for this gradient
+};
+
+class GRAFT_API Node {
+ public:
+  virtual ~Node() = default;
+  virtual const char* name() const = 0;
+  // grads[i] is the gradient of output i (undefined: zero). Returns one gradient per input, undefined where
+  // needs(i) is false: compute only what is needed.
+  virtual std::vector<Tensor> backward(std::span<const Tensor> grads) = 0;
+  // Drops what was saved for backward; called once the node is done.
+  virtual void release() = 0;
+
+  bool needs(int input) const { return edges_[static_cast<size_t>(input)].needed; }
+  const std::vector<Edge>& edges() const { return edges_; }
+  int outputs() const { return outputs_; }
+
+ private:
+  friend GRAFT_API void attach_node(const std::shared_ptr<Node>&, std::span<const Tensor>, std::span<const Tensor>);
+  std::vector<Edge> edges_;  // one per input
+  int outputs_ = 1;
+};
+
+// Makes `node` the maker of `outputs`, with an edge to each of `inputs`. Called by record() alone.
+GRAFT_API void attach_node(const std::shared_ptr<Node>& node, std::span<const Tensor> inputs,
+                           std::span<const Tensor> outputs);
+
+}  // namespace graft

@@ -1,0 +1,10 @@
+// The environment switches, read in one place: GRAFT_LOG, GRAFT_ISA, GRAFT_THREADS.
+#pragma once
+#include <string>
+
+namespace graft {
+
+// The value of an environment variable, or "" when unset.
+std::string environment(const char* name);
+
+}  // namespace graft

@@ -1,0 +1,79 @@
+// The seam through which everything in graft reads and writes files, so that tests can inject faults.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "graft/core/base/export.h"
+
+namespace graft {
+
+// One open file. Every call throws graft::Error naming the path; the destructor closes and never throws.
+class GRAFT_API File {
+ public:
+  virtual ~File() = default;
+  virtual const std::string& path() const = 0;
+  virtual int64_t size() = 0;
+  // Fills `out` from byte `offset`; bad_input "... is truncated" when the file ends before.
+  virtual void read_at(int64_t offset, std::span<std::byte> out) = 0;
+  virtual void append(std::span<const std::byte> bytes) = 0;
+  virtual void sync() = 0;   // fsync
+  virtual void close() = 0;  // reports late write errors; idempotent
+};
+
+struct DirectoryEntry {
+  std::string name;  // without the folder
+  bool is_directory = false;
+  bool is_regular = false;
+};
+
+class GRAFT_API FileSystem {
+ public:
+  virtual ~FileSystem() = default;
+  virtual std::unique_ptr<File> open_read(const std::string& path) = 0;
+  virtual std::unique_ptr<File> create(const std::string& path) = 0;  // truncates
+  virtual std::unique_ptr<File> open_append(const std::string& path) = 0;
+  virtual bool exists(const std::string& path) = 0;
+  virtual bool is_directory(const std::string& path) = 0;
+  virtual std::vector<DirectoryEntry> list(const std::string& path) = 0;  // sorted by name, without . and ..
+  virtual void create_directories(const std::string& path) = 0;
+  virtual void rename(const std::string& from, const std::string& to) = 0;
+  virtual void remove(const std::string& path) = 0;  // no error when it is not there
+  virtual void truncate(const std::string& path, int64_t size) = 0;
+  virtual void sync_directory(const std::string& path) = 0;
+};
+
+// The real one (POSIX).
+GRAFT_API FileSystem& posix_file_system();
+// The one in use: the real one unless a ScopedFileSystem replaced it (process-wide; for tests).
+GRAFT_API FileSystem& file_system();
+
+class GRAFT_API ScopedFileSystem {
+ public:
+  explicit ScopedFileSystem(FileSystem& replacement);
+  ~ScopedFileSystem();
+  ScopedFileSystem(const ScopedFileSystem&) = delete;
+  ScopedFileSystem& operator=(const ScopedFileSystem&) = delete;
+
+ private:
+  FileSystem* previous_;
+};
+
+// Whole-file helpers on file_system(). `limit` in bytes: a larger file is refused before it is read.
+GRAFT_API std::vector<std::byte> read_file(const std::string& path, int64_t limit);
+GRAFT_API std::string read_text_file(const std::string& path, int64_t limit);
+// Old content or new, never half: writes path + ".tmp-<pid>", fsyncs, renames, fsyncs the folder; removes the
+// temporary file when anything fails.
+GRAFT_API void write_file_atomically(const std::string& path, std::span<const std::span<const std::byte>> parts);
+GRAFT_API void write_file_atomically(const std::string& path, const std::string& text);
+
+// "a/b" from "a" and "b".
+GRAFT_API std::string join_path(const std::string& folder, const std::string& name);
+GRAFT_API std::string parent_path(const std::string& path);     // "." when there is none
+GRAFT_API std::string file_name(const std::string& path);
+GRAFT_API std::string lower_extension(const std::string& path);  // ".npz", "" when there is none
+
+}  // namespace graft

@@ -1,0 +1,69 @@
+#include "graft/core/base/log.h"
+
+#include <atomic>
+#include <cstdio>
+#include <mutex>
+#include <string>
+
+#include "graft/core/base/environment.h"
+
+namespace graft {
+namespace {
+
+struct LogState {
+  std::mutex mutex;
+  LogSink sink;
+  std::string topics;  // "" with a user's sink means every topic
+  std::atomic<bool> active{false};
+
+  LogState() {
+    topics = environment("GRAFT_LOG");
+    if (topics.empty()) return;
+    if (topics == "all") topics.clear();
+    sink = [](std::string_view topic, std::string_view message) {
+      std::fprintf(stderr, "[%.*s] %.*s\n", static_cast<int>(topic.size()), topic.data(),
+                   static_cast<int>(message.size()), message.data());
+    };
+    active = true;
+  }
+};
+
+LogState& state() {
+  static LogState* instance = new LogState;  // never destroyed: threads may log while the program ends
+  return *instance;
+}
+
+bool listed(std::string_view topics, std::string_view topic) {
+  while (!topics.empty()) {
+    const size_t comma = topics.find(',');
+    if (topics.substr(0, comma) == topic) return true;
+    if (comma == std::string_view::npos) break;
+    topics.remove_prefix(comma + 1);
+  }
+  return false;
+}
+
+}  // namespace
+
+void set_log_sink(LogSink sink) {
+  LogState& s = state();
+  std::lock_guard lock(s.mutex);
+  s.topics.clear();
+  s.sink = std::move(sink);
+  s.active = static_cast<bool>(s.sink);
+}
+
+bool log_enabled(std::string_view topic) {
+  LogState& s = state();
+  if (!s.active.load(std::memory_order_relaxed)) return false;
+  std::lock_guard lock(s.mutex);
+  return s.sink && (s.topics.empty() || listed(s.topics, topic));
+}
+
+void log_message(std::string_view topic, std::string_view message) {
+  LogState& s = state();
+  std::lock_guard lock(s.mutex);
+  if (s.sink) s.sink(topic, message);
+}
+
+}  // namespace graft

@@ -1,0 +1,41 @@
+// A block of bytes with an owner and a version. The version counts writes: plans, packed weights and autograd's saved
+// tensors are keyed by (storage, version).
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "graft/core/tensor/allocator.h"
+
+namespace graft {
+
+class GRAFT_API Storage {
+ public:
+  Storage(Allocator& allocator, int64_t bytes)
+      : allocator_(allocator), bytes_(bytes), data_(static_cast<std::byte*>(allocator.allocate(bytes))), id_(next_id()) {}
+  ~Storage() { allocator_.deallocate(data_, bytes_); }
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+
+  const std::byte* data() const { return data_; }
+  // For writing: bumps the version first.
+  std::byte* mutable_data() {
+    version_.fetch_add(1, std::memory_order_relaxed);
+    return data_;
+  }
+  int64_t bytes() const { return bytes_; }
+  uint64_t version() const { return version_.load(std::memory_order_relaxed); }
+  uint64_t id() const { return id_; }  // never reused in a process
+  Device device() const { return allocator_.device(); }
+
+ private:
+  static uint64_t next_id();
+
+  Allocator& allocator_;
+  int64_t bytes_;
+  std::byte* data_;
+  uint64_t id_;
+  std::atomic<uint64_t> version_{0};
+};
+
+}  // namespace graft

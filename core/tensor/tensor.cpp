@@ -1,0 +1,138 @@
+#include "graft/core/tensor/tensor.h"
+
+#include <cstring>
+
+namespace graft {
+
+uint64_t Storage::next_id() {
+  static std::atomic<uint64_t> next{1};
+  return next.fetch_add(1);
+}
+
+Tensor Tensor::empty(const Shape& shape, TensorOptions options) {
+  GRAFT_CHECK(options.device.type == DeviceType::cpu, "device ", options.device, " is not in this build");
+  auto impl = std::make_shared<Impl>();
+  impl->shape = shape;
+  impl->dtype = options.dtype;
+  impl->format = shape.rank() == 4 ? options.format : MemoryFormat::contiguous;
+  impl->storage = std::make_shared<Storage>(cpu_allocator(), checked_mul(shape.numel(), size_of(options.dtype)));
+  return Tensor(std::move(impl));
+}
+
+Tensor Tensor::zeros(const Shape& shape, TensorOptions options) {
+  Tensor result = empty(shape, options);
+  std::memset(result.mutable_raw(), 0, static_cast<size_t>(result.bytes()));
+  return result;
+}
+
+Tensor Tensor::full(const Shape& shape, double value, TensorOptions options) {
+  Tensor result = empty(shape, options);
+  visit_dtype(options.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    T* out = result.mutable_data<T>();
+    const T element = convert<T>(value);
+    for (int64_t i = 0; i < result.numel(); ++i) out[i] = element;
+  });
+  return result;
+}
+
+Tensor Tensor::empty_like(const Tensor& like) { return empty(like.shape(), like.options()); }
+Tensor Tensor::zeros_like(const Tensor& like) { return zeros(like.shape(), like.options()); }
+Tensor Tensor::scalar(double value, DType dtype) { return full(Shape{}, value, {.dtype = dtype}); }
+
+double Tensor::item() const {
+  GRAFT_CHECK(numel() == 1, "item() of a tensor of shape ", shape());
+  return visit_dtype(dtype(), [&](auto zero) { return convert<double>(*data<decltype(zero)>()); });
+}
+
+std::vector<double> Tensor::to_doubles() const {
+  const Tensor ordered = to(MemoryFormat::contiguous);
+  std::vector<double> values(static_cast<size_t>(numel()));
+  visit_dtype(dtype(), [&](auto zero) {
+    const auto* in = ordered.data<decltype(zero)>();
+    for (size_t i = 0; i < values.size(); ++i) values[i] = convert<double>(in[i]);
+  });
+  return values;
+}
+
+Tensor Tensor::reshape(const Shape& shape) const {
+  GRAFT_CHECK(shape.numel() == numel(), "cannot reshape ", this->shape(), " to ", shape);
+  GRAFT_CHECK(format() == MemoryFormat::contiguous, "reshape needs a contiguous tensor, got channels_last ",
+              this->shape());
+  auto copy = std::make_shared<Impl>(impl());
+  copy->shape = shape;
+  copy->autograd = nullptr;
+  return Tensor(std::move(copy));
+}
+
+Tensor Tensor::narrow_batch(int64_t begin, int64_t count) const {
+  GRAFT_CHECK(rank() >= 1 && begin >= 0 && count >= 0 && begin <= size(0) - count, "samples [", begin, ", ",
+              begin + count, ") of shape ", shape());
+  auto copy = std::make_shared<Impl>(impl());
+  copy->shape = shape().with(0, count);
+  copy->offset += begin * (size(0) ? bytes() / size(0) : 0);
+  copy->autograd = nullptr;
+  return Tensor(std::move(copy));
+}
+
+Tensor Tensor::clone() const {
+  Tensor copy = empty_like(*this);
+  std::memcpy(copy.mutable_raw(), raw(), static_cast<size_t>(bytes()));
+  return copy;
+}
+
+Tensor Tensor::detach() const {
+  auto copy = std::make_shared<Impl>(impl());
+  copy->autograd = nullptr;
+  return Tensor(std::move(copy));
+}
+
+Tensor Tensor::to(DType dtype) const {
+  if (dtype == this->dtype()) return *this;
+  Tensor result = empty(shape(), {dtype, format(), device()});
+  visit_dtype(this->dtype(), [&](auto from) {
+    const auto* in = data<decltype(from)>();
+    visit_dtype(dtype, [&](auto to) {
+      using To = decltype(to);
+      To* out = result.mutable_data<To>();
+      for (int64_t i = 0; i < numel(); ++i) out[i] = convert<To>(in[i]);
+    });
+  });
+  return result;
+}
+
+namespace {
+
+// Copies [batch][rows][columns] to [batch][columns][rows], in tiles that fit the cache.
+template <class T>
+void transpose_planes(const T* in, T* out, int64_t batch, int64_t rows, int64_t columns) {
+  constexpr int64_t tile = 32;
+  for (int64_t n = 0; n < batch; ++n, in += rows * columns, out += rows * columns)
+    for (int64_t r0 = 0; r0 < rows; r0 += tile)
+      for (int64_t c0 = 0; c0 < columns; c0 += tile)
+        for (int64_t c = c0; c < std::min(c0 + tile, columns); ++c)
+          for (int64_t r = r0; r < std::min(r0 + tile, rows); ++r) out[c * rows + r] = in[r * columns + c];
+}
+
+}  // namespace
+
+Tensor Tensor::to(MemoryFormat format) const {
+  if (format == this->format() || rank() != 4) return *this;
+  Tensor result = empty(shape(), {dtype(), format, device()});
+  const int64_t channels = size(1), pixels = size(2) * size(3);
+  const bool to_last = format == MemoryFormat::channels_last;
+  const int64_t rows = to_last ? channels : pixels, columns = to_last ? pixels : channels;
+  visit_dtype(dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    transpose_planes(data<T>(), result.mutable_data<T>(), size(0), rows, columns);
+  });
+  return result;
+}
+
+void Tensor::copy_from(const Tensor& source) {
+  GRAFT_CHECK(source.shape() == shape(), "cannot copy ", source.shape(), " into ", shape());
+  const Tensor converted = source.to(dtype()).to(format());
+  std::memcpy(mutable_raw(), converted.raw(), static_cast<size_t>(bytes()));
+}
+
+}  // namespace graft

@@ -1,0 +1,142 @@
+// Tensor: a handle to dense elements (Storage) with shape, dtype, layout and device. Copies share; nothing is a view
+// with strides, so a kernel sees one of two layouts and nothing else.
+#pragma once
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "graft/core/tensor/device.h"
+#include "graft/core/tensor/dtype.h"
+#include "graft/core/tensor/memory_format.h"
+#include "graft/core/tensor/shape.h"
+#include "graft/core/tensor/storage.h"
+
+namespace graft {
+
+// What autograd hangs on a tensor; its content is autograd's (core/autograd/grad_meta.h).
+struct GRAFT_API AutogradMeta {
+  virtual ~AutogradMeta() = default;
+};
+
+struct TensorOptions {
+  DType dtype = DType::f32;
+  MemoryFormat format = MemoryFormat::contiguous;
+  Device device{};
+};
+
+class GRAFT_API Tensor {
+ public:
+  Tensor() = default;  // undefined: "no tensor" (an absent bias, a gradient nobody asked for)
+
+  static Tensor empty(const Shape& shape, TensorOptions options = {});  // elements not set
+  static Tensor zeros(const Shape& shape, TensorOptions options = {});
+  static Tensor full(const Shape& shape, double value, TensorOptions options = {});
+  // Uninitialised, with the shape, dtype, format and device of `like`.
+  static Tensor empty_like(const Tensor& like);
+  static Tensor zeros_like(const Tensor& like);
+  // values.size() must be shape.numel().
+  template <class T>
+  static Tensor of(const Shape& shape, const std::vector<T>& values);
+  template <class T>
+  static Tensor of(const Shape& shape, std::initializer_list<T> values) {
+    return of(shape, std::vector<T>(values));
+  }
+  static Tensor scalar(double value, DType dtype = DType::f32);  // rank 0
+
+  bool defined() const { return impl_ != nullptr; }
+  explicit operator bool() const { return defined(); }
+
+  const Shape& shape() const { return impl().shape; }
+  int rank() const { return shape().rank(); }
+  int64_t size(int axis) const { return shape().at(axis); }
+  int64_t numel() const { return shape().numel(); }
+  int64_t bytes() const { return numel() * size_of(dtype()); }
+  DType dtype() const { return impl().dtype; }
+  MemoryFormat format() const { return impl().format; }
+  Device device() const { return impl().storage->device(); }
+  TensorOptions options() const { return {dtype(), format(), device()}; }
+
+  // Elements in memory order. T must be the dtype's type. mutable_data() counts as a write (Storage's version).
+  template <class T>
+  const T* data() const {
+    check_type(dtype_of<T>::value);
+    return static_cast<const T*>(raw());
+  }
+  template <class T>
+  T* mutable_data() {
+    check_type(dtype_of<T>::value);
+    return static_cast<T*>(mutable_raw());
+  }
+  template <class T>
+  std::span<const T> elements() const {
+    return {data<T>(), static_cast<size_t>(numel())};
+  }
+  const void* raw() const { return impl().storage->data() + impl().offset; }
+  void* mutable_raw() { return impl().storage->mutable_data() + impl().offset; }
+
+  uint64_t version() const { return impl().storage->version(); }
+  uint64_t storage_id() const { return impl().storage->id(); }
+
+  // The one element of a tensor with numel() == 1, converted to double.
+  double item() const;
+  // All elements as double, in NCHW (logical) order whatever the layout. For tests and small results.
+  std::vector<double> to_doubles() const;
+
+  // Shares storage; contiguous only; same numel. Not recorded by autograd (use functional::reshape for that).
+  Tensor reshape(const Shape& shape) const;
+  // Samples [begin, begin + count) of axis 0, sharing storage.
+  Tensor narrow_batch(int64_t begin, int64_t count) const;
+  // A copy in its own storage, without autograd.
+  Tensor clone() const;
+  // The same handle when nothing changes, else a converted copy. Not recorded by autograd.
+  Tensor to(DType dtype) const;
+  Tensor to(MemoryFormat format) const;  // channels_last needs rank 4; other ranks come back as they are
+  // Shares storage but not autograd's data.
+  Tensor detach() const;
+  // Overwrites the elements from `source` (same shape; dtype and layout are converted). One write.
+  void copy_from(const Tensor& source);
+
+  // Two handles of the same tensor (not: equal values).
+  bool is_same(const Tensor& other) const { return impl_ == other.impl_; }
+  const void* identity() const { return impl_.get(); }
+
+  const std::shared_ptr<AutogradMeta>& autograd_meta() const { return impl().autograd; }
+  void set_autograd_meta(std::shared_ptr<AutogradMeta> meta) const { impl().autograd = std::move(meta); }
+
+ private:
+  struct Impl {
+    std::shared_ptr<Storage> storage;
+    int64_t offset = 0;  // in bytes
+    Shape shape;
+    DType dtype = DType::f32;
+    MemoryFormat format = MemoryFormat::contiguous;
+    mutable std::shared_ptr<AutogradMeta> autograd;
+  };
+
+  explicit Tensor(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+  const Impl& impl() const {
+    GRAFT_CHECK(impl_ != nullptr, "an undefined tensor was used");
+    return *impl_;
+  }
+  Impl& impl() {
+    GRAFT_CHECK(impl_ != nullptr, "an undefined tensor was used");
+    return *impl_;
+  }
+  void check_type(DType wanted) const {
+    GRAFT_CHECK(dtype() == wanted, "tensor ", shape(), " holds ", name_of(dtype()), ", not ", name_of(wanted));
+  }
+
+  std::shared_ptr<Impl> impl_;
+};
+
+template <class T>
+Tensor Tensor::of(const Shape& shape, const std::vector<T>& values) {
+  GRAFT_CHECK(static_cast<int64_t>(values.size()) == shape.numel(), values.size(), " values for shape ", shape);
+  Tensor result = empty(shape, {.dtype = dtype_of<T>::value});
+  T* out = result.mutable_data<T>();
+  for (size_t i = 0; i < values.size(); ++i) out[i] = values[i];
+  return result;
+}
+
+}  // namespace graft

@@ -1,0 +1,53 @@
+// Batch norm over axis 1, with an optional residual added before an optional ReLU:
+//   y = act(weight * (x - mean) / sqrt(variance + eps) + bias + residual).
+// Source: Ioffe & Szegedy 2015. variance is the biased one (divided by the count).
+#pragma once
+#include "graft/core/tensor/tensor.h"
+#include "graft/kernels/ops/kernel_list.h"
+
+namespace graft::ops {
+
+struct BatchNormAttributes {
+  static constexpr std::string_view id = "batch_norm";
+  double eps = 1e-5;
+  bool training = false;  // statistics of this batch, else given ones
+  bool relu = false;
+};
+
+// mean, variance, weight, bias are [C] in f32 (f64 when x is f64). weight and bias may be null: 1 and 0.
+struct BatchNormStatisticsArgs {
+  const Tensor& x;   // [N,C,...]
+  Tensor& mean;      // [C]
+  Tensor& variance;  // [C]
+};
+struct BatchNormApplyArgs {
+  const Tensor& x;
+  const Tensor& mean;
+  const Tensor& variance;
+  const Tensor* weight;
+  const Tensor* bias;
+  const Tensor* residual;  // like x, or null
+  const BatchNormAttributes& attributes;
+  Tensor& y;  // like x
+};
+struct BatchNormBackwardArgs {
+  const Tensor& x;
+  const Tensor* y;  // the forward result: needed for its ReLU's mask (y > 0); null without ReLU
+  const Tensor& dy;
+  const Tensor& mean;
+  const Tensor& variance;
+  const Tensor* weight;
+  const BatchNormAttributes& attributes;  // training: the statistics depend on x
+  Tensor* dx;        // like x, or null: not wanted
+  Tensor* dresidual; // like x, or null
+  Tensor* dweight;   // [C] or null
+  Tensor* dbias;     // [C] or null
+};
+
+struct BatchNormKernels {
+  KernelList<BatchNormStatisticsArgs> statistics{"batch_norm statistics"};
+  KernelList<BatchNormApplyArgs> apply{"batch_norm apply"};
+  KernelList<BatchNormBackwardArgs> backward{"batch_norm backward"};
+};
+
+}  // namespace graft::ops

@@ -1,0 +1,48 @@
+// Convolution: y[n,k,p] = bias[k] + sum over c, r of x[n, c, p*stride + r*dilation - pad_begin] * weight[k,c,r]
+// (cross-correlation, as in every framework), in three first-class passes.
+#pragma once
+#include "graft/core/tensor/tensor.h"
+#include "graft/kernels/ops/kernel_list.h"
+#include "graft/kernels/ops/window.h"
+
+namespace graft::ops {
+
+struct ConvAttributes {
+  static constexpr std::string_view id = "conv";
+  Window window;  // window.kernel must equal the weight's spatial extents
+  int64_t groups = 1;
+};
+
+// x [N,C,spatial...], weight [K,C/groups,kernel...] -> [N,K,output...]; rank 3 to 5. bad_input when they do not fit.
+Shape conv_output_shape(const Shape& x, const Shape& weight, const ConvAttributes& attributes);
+
+// Contracts. Every tensor is allocated by the caller. x, y (and dx, dy) share dtype and format; the format of weight
+// and dweight is independent of it. Outputs are overwritten. Floating dtypes; the reference also takes integers.
+struct ConvForwardArgs {
+  const Tensor& x;       // [N,C,H,W]
+  const Tensor& weight;  // [K,C/groups,R,S]
+  const Tensor* bias;    // [K] or null
+  const ConvAttributes& attributes;
+  Tensor& y;  // [N,K,P,Q]
+};
+struct ConvBackwardDataArgs {
+  const Tensor& dy;      // [N,K,P,Q]
+  const Tensor& weight;  // [K,C/groups,R,S]
+  const ConvAttributes& attributes;
+  Tensor& dx;  // [N,C,H,W]
+};
+struct ConvBackwardWeightArgs {
+  const Tensor& x;   // [N,C,H,W]
+  const Tensor& dy;  // [N,K,P,Q]
+  const ConvAttributes& attributes;
+  Tensor* dweight;  // [K,C/groups,R,S] or null: not wanted
+  Tensor* dbias;    // [K] or null
+};
+
+struct ConvKernels {
+  KernelList<ConvForwardArgs> forward{"conv forward"};
+  KernelList<ConvBackwardDataArgs> backward_data{"conv backward-data"};
+  KernelList<ConvBackwardWeightArgs> backward_weight{"conv backward-weight"};
+};
+
+}  // namespace graft::ops

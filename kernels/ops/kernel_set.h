@@ -1,0 +1,19 @@
+// KernelSet: every op's kernel lists for one device. A new op adds one member.
+#pragma once
+#include "graft/kernels/ops/batch_norm.h"
+#include "graft/kernels/ops/conv.h"
+#include "graft/kernels/ops/linear.h"
+#include "graft/kernels/ops/pool.h"
+#include "graft/kernels/ops/unary.h"
+
+namespace graft {
+
+struct KernelSet {
+  ops::ConvKernels conv;
+  ops::BatchNormKernels batch_norm;
+  ops::LinearKernels linear;
+  ops::PoolKernels pool;
+  ops::UnaryKernels unary;
+};
+
+}  // namespace graft

@@ -1,0 +1,71 @@
+// functional::conv and its Node.
+#include "graft/core/autograd/record.h"
+#include "graft/kernels/registry.h"
+#include "graft/layers/functional/functional.h"
+
+namespace graft::functional {
+namespace {
+
+class ConvNode final : public Node {
+ public:
+  ConvNode(const Tensor& x, const Tensor& weight, const Tensor& bias, const ops::ConvAttributes& attributes, bool keep_x,
+           bool keep_weight)
+      : attributes_(attributes), x_shape_(x.shape()), x_options_(x.options()), weight_shape_(weight.shape()),
+        weight_options_(weight.options()), bias_dtype_(bias.defined() ? bias.dtype() : DType::f32) {
+    if (keep_x) x_ = SavedTensor(x);
+    if (keep_weight) weight_ = SavedTensor(weight);
+  }
+
+  const char* name() const override { return "conv"; }
+
+  std::vector<Tensor> backward(std::span<const Tensor> grads) override {
+    const Tensor& dy = grads[0];
+    const ops::ConvKernels& kernels = kernels_for(dy).conv;
+    Tensor dx, dweight, dbias;
+    if (needs(0)) {
+      dx = Tensor::empty(x_shape_, x_options_);
+      kernels.backward_data(current_context(), {dy, weight_.get("conv"), attributes_, dx});
+    }
+    if (needs(1)) dweight = Tensor::empty(weight_shape_, weight_options_);
+    if (needs(2)) dbias = Tensor::empty({dy.size(1)}, {.dtype = bias_dtype_});
+    if (needs(1) || needs(2)) {
+      const Tensor& x = needs(1) ? x_.get("conv") : dy;  // without dweight x is not read
+      kernels.backward_weight(current_context(),
+                              {x, dy, attributes_, needs(1) ? &dweight : nullptr, needs(2) ? &dbias : nullptr});
+    }
+    return {dx, dweight, dbias};
+  }
+
+  void release() override {
+    x_.release();
+    weight_.release();
+  }
+
+ private:
+  ops::ConvAttributes attributes_;
+  Shape x_shape_;
+  TensorOptions x_options_;
+  Shape weight_shape_;
+  TensorOptions weight_options_;
+  DType bias_dtype_;
+  SavedTensor x_, weight_;
+};
+
+}  // namespace
+
+Tensor conv(const Tensor& x, const Tensor& weight, const Tensor& bias, ops::ConvAttributes attributes) {
+  GRAFT_CHECK(x.rank() >= 3 && x.rank() <= 5 && weight.rank() == x.rank(), "conv: input ", x.shape(), " and weight ",
+              weight.shape(), " need the same 1 to 3 spatial axes");
+  attributes.window.axes = x.rank() - 2;
+  for (int axis = 2; axis < weight.rank(); ++axis)
+    attributes.window.kernel[static_cast<size_t>(axis - 2)] = weight.shape()[axis];
+  GRAFT_CHECK(!bias.defined() || bias.shape() == Shape{weight.shape()[0]}, "conv: bias ", bias.defined() ? bias.shape() : Shape(),
+              " for weight ", weight.shape());
+  Tensor y = Tensor::empty(ops::conv_output_shape(x.shape(), weight.shape(), attributes), x.options());
+  kernels_for(x).conv.forward(current_context(), {x, weight, bias.defined() ? &bias : nullptr, attributes, y});
+  return record(attributes, {x, weight, bias}, y, [&] {
+    return std::make_shared<ConvNode>(x, weight, bias, attributes, needs_grad(weight), needs_grad(x));
+  });
+}
+
+}  // namespace graft::functional

@@ -1,0 +1,146 @@
+#include "graft/layers/modules/module.h"
+
+#include <algorithm>
+
+namespace graft {
+namespace {
+
+std::string child_path(const std::string& prefix, const std::string& name) {
+  return prefix.empty() ? name : prefix + "." + name;
+}
+
+bool is_optional(std::string_view name) { return name.ends_with("num_batches_tracked"); }
+
+}  // namespace
+
+Tensor& Module::register_parameter(std::string name, Tensor tensor) {
+  set_requires_grad(tensor, true);
+  parameters_.emplace_back(std::move(name), std::make_unique<Tensor>(std::move(tensor)));
+  return *parameters_.back().second;
+}
+
+Tensor& Module::register_buffer(std::string name, Tensor tensor) {
+  buffers_.emplace_back(std::move(name), std::make_unique<Tensor>(std::move(tensor)));
+  return *buffers_.back().second;
+}
+
+void Module::add_child(std::string name, std::shared_ptr<Module> child) {
+  GRAFT_CHECK(child != nullptr, "module '", name, "' is null");
+  children_.emplace_back(std::move(name), std::move(child));
+}
+
+void Module::replace_child(std::string_view name, std::shared_ptr<Module> child) {
+  for (auto& [child_name, module] : children_)
+    if (child_name == name) {
+      module = std::move(child);
+      return;
+    }
+  bad_input("there is no module named '", name, "'");
+}
+
+void Module::collect(const std::string& prefix, bool buffers, std::vector<NamedTensor>& out) const {
+  for (const auto& [name, tensor] : buffers ? buffers_ : parameters_) out.push_back({child_path(prefix, name), *tensor});
+  for (const auto& [name, child] : children_) child->collect(child_path(prefix, name), buffers, out);
+}
+
+std::vector<NamedTensor> Module::parameters() const {
+  std::vector<NamedTensor> out;
+  collect("", false, out);
+  return out;
+}
+
+std::vector<NamedTensor> Module::buffers() const {
+  std::vector<NamedTensor> out;
+  collect("", true, out);
+  return out;
+}
+
+void Module::visit(const std::string& path, const std::function<void(const std::string&, Module&)>& f) {
+  f(path, *this);
+  for (const auto& [name, child] : children_) child->visit(child_path(path, name), f);
+}
+
+void Module::for_each_module(const std::function<void(const std::string& path, Module& module)>& f) { visit("", f); }
+
+Module* Module::find(std::string_view path) {
+  Module* module = this;
+  while (!path.empty()) {
+    const size_t dot = path.find('.');
+    const std::string_view name = path.substr(0, dot);
+    const auto found = std::find_if(module->children_.begin(), module->children_.end(),
+                                    [&](const auto& child) { return child.first == name; });
+    if (found == module->children_.end()) return nullptr;
+    module = found->second.get();
+    path = dot == std::string_view::npos ? std::string_view() : path.substr(dot + 1);
+  }
+  return module;
+}
+
+StateDict Module::state_dict() const {
+  StateDict state;
+  for (const auto& [name, tensor] : parameters()) state.add(name, tensor);
+  for (const auto& [name, tensor] : buffers()) state.add(name, tensor);
+  return state;
+}
+
+void Module::load_state_dict(const StateDict& state) {
+  const StateDict mine = state_dict();
+  std::vector<std::string> missing, unexpected, misshaped;
+  for (const auto& [name, tensor] : mine) {
+    const Tensor given = state.find(name);
+    if (!given.defined()) {
+      if (!is_optional(name)) missing.push_back(name);
+    } else if (given.shape() != tensor.shape()) {
+      misshaped.push_back(str(name, " (", given.shape(), ", expected ", tensor.shape(), ")"));
+    }
+  }
+  for (const auto& [name, tensor] : state)
+    if (!mine.contains(name) && !is_optional(name)) unexpected.push_back(name);
+  if (!missing.empty() || !unexpected.empty() || !misshaped.empty()) {
+    std::string message = "the weights do not fit the network:";
+    if (!missing.empty()) message += str(" missing: ", join(missing), ";");
+    if (!unexpected.empty()) message += str(" unexpected: ", join(unexpected), ";");
+    if (!misshaped.empty()) message += str(" wrong shape: ", join(misshaped), ";");
+    message.pop_back();
+    bad_input(message);
+  }
+  for (const auto& [name, tensor] : mine)
+    if (const Tensor given = state.find(name); given.defined()) Tensor(tensor).copy_from(given);
+}
+
+void Module::train(bool on) {
+  visit("", [on](const std::string&, Module& module) { module.training_ = on && !module.frozen_; });
+}
+
+void Module::freeze() {
+  visit("", [](const std::string&, Module& module) {
+    module.frozen_ = true;
+    module.training_ = false;
+    for (auto& [name, tensor] : module.parameters_) set_requires_grad(*tensor, false);
+  });
+}
+
+void Module::unfreeze() {
+  visit("", [](const std::string&, Module& module) {
+    module.frozen_ = false;
+    for (auto& [name, tensor] : module.parameters_) set_requires_grad(*tensor, true);
+  });
+}
+
+void Module::zero_grad() {
+  for (const auto& [name, tensor] : parameters()) set_grad(tensor, Tensor());
+}
+
+void Module::to(DType dtype) {
+  visit("", [dtype](const std::string&, Module& module) {
+    for (auto* list : {&module.parameters_, &module.buffers_})
+      for (auto& [name, tensor] : *list) {
+        if (!is_floating(tensor->dtype())) continue;
+        const bool wanted = requires_grad(*tensor);
+        *tensor = tensor->to(dtype).detach();
+        set_requires_grad(*tensor, wanted);
+      }
+  });
+}
+
+}  // namespace graft

@@ -1,0 +1,81 @@
+// Module: a tree of named parameters, buffers and children. The names are the import format: they spell torchvision's
+// paths exactly ("layer1.0.conv1.weight").
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "graft/core/autograd/grad_meta.h"
+#include "graft/core/tensor/state_dict.h"
+
+namespace graft {
+
+struct NamedTensor {
+  std::string name;  // the whole path
+  Tensor tensor;
+};
+
+class GRAFT_API Module {
+ public:
+  virtual ~Module() = default;
+  Module() = default;
+  Module(const Module&) = delete;
+  Module& operator=(const Module&) = delete;
+
+  virtual Tensor forward(const Tensor& x) = 0;
+  Tensor operator()(const Tensor& x) { return forward(x); }
+
+  // In registration order, children after a module's own.
+  std::vector<NamedTensor> parameters() const;
+  std::vector<NamedTensor> buffers() const;  // running statistics: saved, never trained by gradient
+  // Direct children; and every module below, itself first with name "".
+  const std::vector<std::pair<std::string, std::shared_ptr<Module>>>& children() const { return children_; }
+  void for_each_module(const std::function<void(const std::string& path, Module& module)>& visit);
+  // The module at a path ("layer1.0"); null when there is none.
+  Module* find(std::string_view path);
+
+  // Parameters and buffers by path; the tensors are shared, not copied.
+  StateDict state_dict() const;
+  // Copies values in. Strict: every name must match and every shape fit; all that is missing, unexpected or of the
+  // wrong shape stands in one Error(bad_input), and then nothing was changed. `num_batches_tracked` is optional everywhere.
+  void load_state_dict(const StateDict& state);
+
+  // Training mode (batch statistics, dropout) for this module and all below. Frozen modules stay in eval.
+  void train(bool on = true);
+  bool training() const { return training_; }
+  // Freezes this module and all below: no gradients, batch norms keep to their source statistics.
+  void freeze();
+  void unfreeze();
+  bool frozen() const { return frozen_; }
+
+  // Clears the gradients of all parameters.
+  void zero_grad();
+  // Converts parameters and buffers to another floating type (optimizers must be made afterwards).
+  void to(DType dtype);
+
+ protected:
+  Tensor& register_parameter(std::string name, Tensor tensor);  // requires_grad is set
+  Tensor& register_buffer(std::string name, Tensor tensor);
+  template <class M>
+  std::shared_ptr<M> register_module(std::string name, std::shared_ptr<M> child) {
+    add_child(std::move(name), child);
+    return child;
+  }
+  // Replaces a direct child (a new head). bad_input when there is none of this name.
+  void replace_child(std::string_view name, std::shared_ptr<Module> child);
+
+ private:
+  void add_child(std::string name, std::shared_ptr<Module> child);
+  void collect(const std::string& prefix, bool buffers, std::vector<NamedTensor>& out) const;
+  void visit(const std::string& path, const std::function<void(const std::string&, Module&)>& f);
+
+  std::vector<std::pair<std::string, std::unique_ptr<Tensor>>> parameters_, buffers_;  // stable addresses
+  std::vector<std::pair<std::string, std::shared_ptr<Module>>> children_;
+  bool training_ = true;
+  bool frozen_ = false;
+};
+
+}  // namespace graft

@@ -1,0 +1,36 @@
+#include "graft/core/tensor/tensor.h"
+
+#include <gtest/gtest.h>
+
+namespace graft {
+namespace {
+
+TEST(Tensor, RoundTripsBetweenLayouts) {
+  std::vector<float> values(2 * 3 * 5 * 7);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);
+  const Tensor x = Tensor::of({2, 3, 5, 7}, values);
+  const Tensor last = x.to(MemoryFormat::channels_last);
+  EXPECT_EQ(last.data<float>()[1], 35.0f);  // second channel of the first pixel
+  EXPECT_EQ(last.to_doubles(), x.to_doubles());
+}
+
+TEST(Tensor, WritingBumpsTheVersionOfEveryHandleOfTheStorage) {
+  Tensor x = Tensor::zeros({4, 2});
+  const Tensor part = x.narrow_batch(1, 2);
+  const uint64_t before = part.version();
+  x.mutable_data<float>()[2] = 5.0f;
+  EXPECT_GT(part.version(), before);
+  EXPECT_EQ(part.data<float>()[0], 5.0f);
+}
+
+TEST(Tensor, RefusesWrongTypesAndShapes) {
+  const Tensor x = Tensor::zeros({2, 2});
+  EXPECT_THROW(x.data<double>(), Error);
+  EXPECT_THROW(x.reshape({5}), Error);
+  EXPECT_THROW((Shape{int64_t{1} << 40, int64_t{1} << 40}), Error);
+  EXPECT_THROW((Shape{-1}), Error);
+  EXPECT_THROW(Tensor().shape(), Error);
+}
+
+}  // namespace
+}  // namespace graft
