@@ -19,3 +19,5 @@ foreach(area core kernels layers io models train tools)
     endif()
   endif()
 endforeach()
+
+add_test(NAME tools.check_layers COMMAND ${PROJECT_SOURCE_DIR}/tools/check_layers.sh)

@@ -1,0 +1,69 @@
+// The house check (tools/check_layers.sh) finds what it should; that the tree itself passes is a ctest of its own.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sys/wait.h>
+
+#include "graft/tests/support/temporary_folder.h"
+
+namespace graft {
+namespace {
+
+struct Tree {
+  TemporaryFolder folder;
+  void write(const std::string& path, const std::string& text) {
+    std::filesystem::create_directories(std::filesystem::path(folder / path).parent_path());
+    std::ofstream(folder / path) << text;
+  }
+  // The script's exit code; its words are in `said`.
+  int check() {
+    const std::string log = folder / "said.txt";
+    const std::string command = std::string(GRAFT_SOURCE_DIR "/tools/check_layers.sh ") + folder.path() + " > " + log;
+    const int status = std::system(command.c_str());
+    std::ifstream in(log);
+    said.assign(std::istreambuf_iterator<char>(in), {});
+    return WEXITSTATUS(status);
+  }
+  std::string said;
+};
+
+TEST(CheckLayers, AcceptsTheAllowedArrows) {
+  Tree tree;
+  tree.write("core/README.md", "x\n");
+  tree.write("core/tensor/a.h", "// What it is for.\n#include <vector>\n#include \"graft/core/base/b.h\"\n");
+  EXPECT_EQ(tree.check(), 0) << tree.said;
+}
+
+TEST(CheckLayers, RefusesAnArrowUpwards) {
+  Tree tree;
+  tree.write("io/README.md", "x\n");
+  tree.write("io/a.cpp", "#include \"graft/models/b.h\"\n");
+  EXPECT_EQ(tree.check(), 1);
+  EXPECT_NE(tree.said.find("io/a.cpp:1: may not include models/b.h"), std::string::npos) << tree.said;
+}
+
+TEST(CheckLayers, RefusesThirdPartyInAHeaderAndAHeaderWithoutPurpose) {
+  Tree tree;
+  tree.write("io/README.md", "x\n");
+  tree.write("io/a.h", "#pragma once\n#include <nlohmann/json.hpp>\n");
+  EXPECT_EQ(tree.check(), 1);
+  EXPECT_NE(tree.said.find("io/a.h:1: the first line"), std::string::npos) << tree.said;
+  EXPECT_NE(tree.said.find("<nlohmann/json.hpp> in a public header"), std::string::npos) << tree.said;
+}
+
+TEST(CheckLayers, LongFilesNeedAReason) {
+  Tree tree;
+  tree.write("train/README.md", "x\n");
+  std::string text;
+  for (int i = 0; i < 501; ++i) text += "int a;\n";
+  tree.write("train/a.cpp", text);
+  EXPECT_EQ(tree.check(), 1);
+  tree.write("tools/README.md", "x\n");
+  tree.write("tools/long_files.txt", "train/a.cpp one table\n");
+  EXPECT_EQ(tree.check(), 0) << tree.said;
+}
+
+}  // namespace
+}  // namespace graft

@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# The house check: who may include whom, file sizes, headers' first lines. Prints one line per fault; exit 1 on any.
+# Usage: tools/check_layers.sh [ROOT]   Files over the size limit stand in tools/long_files.txt, each with its reason.
+set -euo pipefail
+root=${1:-$(cd "$(dirname "$0")/.." && pwd)}
+cd "$root"
+limit=500
+library="core kernels layers io models train"
+
+existing() { for folder in "$@"; do [ -d "$folder" ] && printf '%s\n' "$folder"; done; return 0; }
+sources() { existing "$@" | while read -r folder; do find "$folder" \( -name '*.h' -o -name '*.cpp' \) -type f; done | LC_ALL=C sort; }
+
+faults=$(mktemp)
+trap 'rm -f "$faults"' EXIT
+
+# Which of graft's own headers, by prefix, a file may include. The first matching row decides.
+arrows='
+core/base/      core/base/
+core/tensor/    core/base/ core/tensor/
+core/runtime/   core/base/ core/tensor/ core/runtime/
+core/autograd/  core/
+kernels/        core/base/ core/tensor/ core/runtime/ kernels/
+layers/         core/ kernels/ops/ kernels/registry.h layers/
+io/             core/ io/
+models/         core/ layers/ io/ models/
+train/          core/ layers/ io/ train/
+'
+mapfile -t files < <(sources $library)
+if [ ${#files[@]} -gt 0 ]; then
+  awk -v arrows="$arrows" '
+    BEGIN {
+      rows = split(arrows, line, "\n")
+      for (i = 1; i <= rows; ++i) if (split(line[i], word, " ") > 1) { from[++n] = word[1]; allowed[n] = line[i]; sub(/^[^ ]+/, "", allowed[n]) }
+    }
+    FNR == 1 {
+      row = 0
+      for (i = 1; i <= n && !row; ++i) if (index(FILENAME, from[i]) == 1) row = i
+      header = FILENAME ~ /\.h$/
+      if (header && $0 !~ /^\/\/ /) print FILENAME ":1: the first line of a header says what the file is for"
+    }
+    /^[ \t]*#[ \t]*include[ \t]*"/ {
+      name = $0; sub(/^[^"]*"/, "", name); sub(/".*/, "", name)
+      if (name !~ /^graft\//) { print FILENAME ":" FNR ": include \"" name "\" as \"graft/...\""; next }
+      sub(/^graft\//, "", name); ok = 0
+      count = split(allowed[row], prefix, " ")
+      for (i = 1; i <= count; ++i) if (index(name, prefix[i]) == 1) ok = 1
+      if (!ok) print FILENAME ":" FNR ": may not include " name " (see docs/architecture.md)"
+    }
+    /^[ \t]*#[ \t]*include[ \t]*</ {
+      name = $0; sub(/^[^<]*</, "", name); sub(/>.*/, "", name)
+      if (header && name ~ /[.\/]/ && name !~ /^(immintrin|arm_neon)\.h$/)
+        print FILENAME ":" FNR ": third-party or system header <" name "> in a public header"
+      if (name ~ /^immintrin\.h$/ && FILENAME !~ /^kernels\/cpu\//) print FILENAME ":" FNR ": intrinsics outside kernels/cpu"
+      if (name ~ /^(nlohmann|zlib|jpeglib|stb)/ && FILENAME !~ /^(io|models|train)\//)
+        print FILENAME ":" FNR ": <" name "> belongs to io, models, train and tools"
+      if (name ~ /^(Eigen|oneapi|dnnl|cuda|cudnn)/ && FILENAME !~ /^kernels\/(cpu|cuda)\//)
+        print FILENAME ":" FNR ": <" name "> belongs to the backends"
+    }' "${files[@]}" >> "$faults"
+fi
+
+# Sizes, with the list of agreed exceptions; an entry that is no longer needed is a fault too.
+list=tools/long_files.txt
+mapfile -t all < <(sources $library tools benchmarks examples tests)
+for file in "${all[@]}"; do
+  lines=$(wc -l < "$file")
+  if [ "$lines" -gt $limit ]; then
+    grep -qs "^$file[[:space:]]\+[^[:space:]]" $list || echo "$file: $lines lines; over $limit needs a reason in $list" >> "$faults"
+  elif grep -qs "^$file[[:space:]]" $list; then
+    echo "$list: $file has $lines lines and needs no entry" >> "$faults"
+  fi
+  case "${file##*/}" in
+    *util*|*_v2.*|*_fast.*|fast_*|new_*|*_new.*) echo "$file: a name should say what is inside" >> "$faults" ;;
+  esac
+done
+
+# Each top-level folder has a README of at most 40 lines, the project one of at most 80.
+for folder in $(existing $library tools benchmarks examples tests docs); do
+  if [ ! -f "$folder/README.md" ]; then echo "$folder: has no README.md" >> "$faults"
+  elif [ "$(wc -l < "$folder/README.md")" -gt 40 ]; then echo "$folder/README.md: more than 40 lines" >> "$faults"; fi
+done
+[ ! -f README.md ] || [ "$(wc -l < README.md)" -le 80 ] || echo "README.md: more than 80 lines" >> "$faults"
+
+if [ -s "$faults" ]; then
+  cat "$faults"
+  echo "$(wc -l < "$faults") fault(s)"
+  exit 1
+fi
+echo "${#all[@]} files: arrows, sizes and headers are in order"
