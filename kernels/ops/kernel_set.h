@@ -1,9 +1,15 @@
 // KernelSet: every op's kernel lists for one device. A new op adds one member.
 #pragma once
 #include "graft/kernels/ops/batch_norm.h"
+#include "graft/kernels/ops/binary.h"
 #include "graft/kernels/ops/conv.h"
+#include "graft/kernels/ops/dropout.h"
 #include "graft/kernels/ops/linear.h"
+#include "graft/kernels/ops/loss.h"
 #include "graft/kernels/ops/pool.h"
+#include "graft/kernels/ops/reduce.h"
+#include "graft/kernels/ops/shape_change.h"
+#include "graft/kernels/ops/softmax.h"
 #include "graft/kernels/ops/unary.h"
 
 namespace graft {
@@ -14,6 +20,12 @@ struct KernelSet {
   ops::LinearKernels linear;
   ops::PoolKernels pool;
   ops::UnaryKernels unary;
+  ops::BinaryKernels binary;
+  ops::ShapeChangeKernels shape_change;
+  ops::SoftmaxKernels softmax;
+  ops::LossKernels loss;
+  ops::ReduceKernels reduce;
+  ops::DropoutKernels dropout;
 };
 
 }  // namespace graft

@@ -1,5 +1,11 @@
-// The shape rules of the windowed ops: checked once, here, before any kernel runs.
+// The shape rules of all ops: checked once, here, before any kernel runs.
+#include <algorithm>
+
+#include "graft/kernels/ops/binary.h"
 #include "graft/kernels/ops/conv.h"
+#include "graft/kernels/ops/pool.h"
+#include "graft/kernels/ops/reduce.h"
+#include "graft/kernels/ops/shape_change.h"
 #include "graft/kernels/ops/window.h"
 
 namespace graft::ops {
@@ -32,6 +38,87 @@ Shape conv_output_shape(const Shape& x, const Shape& weight, const ConvAttribute
     extents[axis + 2] = window_output_extent("conv", attributes.window, axis, x[axis + 2]);
   }
   return Shape(std::span<const int64_t>(extents, static_cast<size_t>(axes) + 2));
+}
+
+Shape pool_output_shape(const char* op, const Shape& x, const Window& window, bool ceil_mode) {
+  GRAFT_CHECK(window.axes >= 1 && window.axes <= 3 && x.rank() == window.axes + 2, op, ": input ", x, " does not have ",
+              window.axes, " spatial axes");
+  Shape y = x;
+  for (int axis = 0; axis < window.axes; ++axis) {
+    const auto i = static_cast<size_t>(axis);
+    GRAFT_CHECK(window.pad_begin[i] < window.dilation[i] * (window.kernel[i] - 1) + 1 || window.pad_begin[i] == 0, op,
+                ": padding ", window.pad_begin[i], " is not smaller than the window");
+    y = y.with(axis + 2, window_output_extent(op, window, axis, x[axis + 2], ceil_mode));
+  }
+  return y;
+}
+
+Shape adaptive_pool_output_shape(const Shape& x, const AdaptiveAveragePoolAttributes& attributes) {
+  GRAFT_CHECK(x.rank() >= 3 && x.rank() <= 5, "adaptive_average_pool: input ", x, " needs 1 to 3 spatial axes");
+  Shape y = x;
+  for (int axis = 2; axis < x.rank(); ++axis) {
+    const int64_t out = attributes.output[static_cast<size_t>(axis - 2)];
+    GRAFT_CHECK(out >= 1 && x[axis] >= 1, "adaptive_average_pool: cannot pool ", x, " to extent ", out);
+    y = y.with(axis, out);
+  }
+  return y;
+}
+
+Shape broadcast_shape(const Shape& a, const Shape& b) {
+  const int rank = std::max(a.rank(), b.rank());
+  int64_t extents[Shape::max_rank] = {};
+  for (int axis = 0; axis < rank; ++axis) {
+    const int ia = axis - (rank - a.rank()), ib = axis - (rank - b.rank());
+    const int64_t ea = ia < 0 ? 1 : a[ia], eb = ib < 0 ? 1 : b[ib];
+    GRAFT_CHECK(ea == eb || ea == 1 || eb == 1, "shapes ", a, " and ", b, " do not broadcast");
+    extents[axis] = ea == 1 ? eb : ea;
+  }
+  return Shape(std::span<const int64_t>(extents, static_cast<size_t>(rank)));
+}
+
+Shape concat_output_shape(std::span<const Tensor> inputs, int axis) {
+  GRAFT_CHECK(!inputs.empty(), "concat: no inputs");
+  const Shape& first = inputs[0].shape();
+  GRAFT_CHECK(axis >= 0 && axis < first.rank(), "concat: axis ", axis, " is outside of ", first);
+  int64_t total = 0;
+  for (const Tensor& input : inputs) {
+    GRAFT_CHECK(input.rank() == first.rank() && input.shape().with(axis, first[axis]) == first &&
+                    input.dtype() == inputs[0].dtype() && input.format() == inputs[0].format(),
+                "concat: ", input.shape(), " does not fit ", first, " on axis ", axis);
+    total = checked_add(total, input.shape()[axis]);
+  }
+  return first.with(axis, total);
+}
+
+Shape pad_output_shape(const Shape& x, const PadAttributes& attributes) {
+  const auto rank = static_cast<size_t>(x.rank());
+  GRAFT_CHECK(attributes.begin.size() == rank && attributes.end.size() == rank, "pad: ", attributes.begin.size(),
+              " amounts for ", x);
+  Shape y = x;
+  for (size_t axis = 0; axis < rank; ++axis) {
+    const int at = static_cast<int>(axis);
+    const int64_t extent = checked_add(checked_add(x[at], attributes.begin[axis]), attributes.end[axis]);
+    GRAFT_CHECK(extent >= 0, "pad: amounts crop more of ", x, " than there is");
+    y = y.with(at, extent);
+  }
+  return y;
+}
+
+Shape reduce_output_shape(const Shape& x, const ReduceAttributes& attributes, bool keep_axes) {
+  bool reduced[Shape::max_rank] = {};
+  for (const int axis : attributes.axes) {
+    const int at = axis < 0 ? axis + x.rank() : axis;
+    GRAFT_CHECK(at >= 0 && at < x.rank() && !reduced[at], "reduce: axis ", axis, " of ", x);
+    reduced[at] = true;
+  }
+  int64_t extents[Shape::max_rank] = {};
+  size_t rank = 0;
+  for (int axis = 0; axis < x.rank(); ++axis) {
+    const bool gone = attributes.axes.empty() || reduced[axis];
+    if (!gone) extents[rank++] = x[axis];
+    else if (keep_axes) extents[rank++] = 1;
+  }
+  return Shape(std::span<const int64_t>(extents, rank));
 }
 
 }  // namespace graft::ops

@@ -34,4 +34,39 @@ inline Strides5 strides5(const Tensor& t) {
   return {e.c * e.d * e.h * e.w, e.d * e.h * e.w, e.h * e.w, e.w, 1};
 }
 
+using Index = std::array<int64_t, Shape::max_rank>;
+
+// Element strides per axis, for any rank and layout.
+inline Index element_strides(const Tensor& t) {
+  const Shape& s = t.shape();
+  if (t.format() == MemoryFormat::channels_last) return {s[1] * s[2] * s[3], 1, s[3] * s[1], s[1]};
+  Index strides{};
+  int64_t step = 1;
+  for (int axis = s.rank() - 1; axis >= 0; --axis) {
+    strides[static_cast<size_t>(axis)] = step;
+    step *= s[axis];
+  }
+  return strides;
+}
+
+inline int64_t offset_of(const Index& index, const Index& strides, int rank) {
+  int64_t offset = 0;
+  for (int axis = 0; axis < rank; ++axis) offset += index[static_cast<size_t>(axis)] * strides[static_cast<size_t>(axis)];
+  return offset;
+}
+
+// Calls f(index) for every element of `shape`, last axis fastest.
+template <class F>
+void for_each_index(const Shape& shape, F&& f) {
+  Index index{};
+  for (int64_t i = 0; i < shape.numel(); ++i) {
+    f(index);
+    for (int axis = shape.rank() - 1; axis >= 0; --axis) {
+      const auto a = static_cast<size_t>(axis);
+      if (++index[a] < shape[axis]) break;
+      index[a] = 0;
+    }
+  }
+}
+
 }  // namespace graft::reference

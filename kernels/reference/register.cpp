@@ -4,7 +4,17 @@ namespace graft {
 
 void register_reference_kernels(KernelSet& set) {
   reference::register_conv(set);
+  reference::register_batch_norm(set);
+  reference::register_linear(set);
+  reference::register_pool(set);
   reference::register_unary(set);
+  reference::register_binary(set);
+  reference::register_concat(set);
+  reference::register_pad(set);
+  reference::register_softmax(set);
+  reference::register_loss(set);
+  reference::register_reduce(set);
+  reference::register_dropout(set);
 }
 
 }  // namespace graft

@@ -8,7 +8,17 @@ void register_reference_kernels(KernelSet& set);
 
 namespace reference {
 void register_conv(KernelSet& set);
+void register_batch_norm(KernelSet& set);
+void register_linear(KernelSet& set);
+void register_pool(KernelSet& set);
 void register_unary(KernelSet& set);
+void register_binary(KernelSet& set);
+void register_concat(KernelSet& set);
+void register_pad(KernelSet& set);
+void register_softmax(KernelSet& set);
+void register_loss(KernelSet& set);
+void register_reduce(KernelSet& set);
+void register_dropout(KernelSet& set);
 }  // namespace reference
 
 }  // namespace graft

@@ -1,0 +1,103 @@
+// functional::batch_norm and its Node.
+#include "graft/core/autograd/record.h"
+#include "graft/kernels/registry.h"
+#include "graft/layers/functional/functional.h"
+
+namespace graft::functional {
+namespace {
+
+// Inputs in the tape's order: x, weight, bias, residual.
+class BatchNormNode final : public Node {
+ public:
+  BatchNormNode(const Tensor& x, const Tensor& y, const Tensor& mean, const Tensor& variance, const Tensor& weight,
+                bool residual, const ops::BatchNormAttributes& attributes)
+      : attributes_(attributes), x_(x), mean_(mean), variance_(variance), weight_(weight), residual_(residual) {
+    if (attributes.relu) y_ = SavedTensor(y);
+  }
+
+  const char* name() const override { return "batch_norm"; }
+
+  std::vector<Tensor> backward(std::span<const Tensor> grads) override {
+    const Tensor& x = x_.get("batch_norm");
+    const Tensor mean = mean_.get("batch_norm"), variance = variance_.get("batch_norm");
+    const Tensor y = y_.get("batch_norm"), weight = weight_.get("batch_norm");
+    Tensor dx, dweight, dbias, dresidual;
+    if (needs(0)) dx = Tensor::empty_like(x);
+    if (needs(1)) dweight = Tensor::empty_like(mean);
+    if (needs(2)) dbias = Tensor::empty_like(mean);
+    const bool copies = residual_ && needs(3) && attributes_.relu;
+    if (copies) dresidual = Tensor::empty_like(x);
+    kernels_for(x).batch_norm.backward(
+        current_context(),
+        {x, y.defined() ? &y : nullptr, grads[0], mean, variance, weight.defined() ? &weight : nullptr, attributes_,
+         needs(0) ? &dx : nullptr, copies ? &dresidual : nullptr, needs(1) ? &dweight : nullptr, needs(2) ? &dbias : nullptr});
+    if (residual_ && needs(3) && !copies) dresidual = grads[0];  // without ReLU it passes through
+    return {dx, dweight, dbias, dresidual};
+  }
+
+  void release() override {
+    for (SavedTensor* saved : {&x_, &y_, &mean_, &variance_, &weight_}) saved->release();
+  }
+
+ private:
+  ops::BatchNormAttributes attributes_;
+  SavedTensor x_, y_, mean_, variance_, weight_;
+  bool residual_;
+};
+
+void check_channels(const char* what, const Tensor& t, int64_t channels, bool required) {
+  if (!t.defined() && !required) return;
+  GRAFT_CHECK(t.defined() && t.shape() == Shape{channels}, "batch_norm: ", what, " ", t.defined() ? t.shape() : Shape(),
+              " for ", channels, " channels");
+}
+
+// running = (1 - momentum) * running + momentum * batch, one write.
+void update_running(Tensor& running, const Tensor& batch, double momentum, double scale) {
+  visit_floating(running.dtype(), "batch_norm", [&](auto zero) {
+    using T = decltype(zero);
+    const std::vector<double> values = batch.to_doubles();
+    T* out = running.mutable_data<T>();
+    for (size_t i = 0; i < values.size(); ++i)
+      out[i] = convert<T>((1 - momentum) * convert<double>(out[i]) + momentum * scale * values[i]);
+  });
+}
+
+}  // namespace
+
+Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor running_mean, Tensor running_var,
+                  const BatchNormOptions& options, const Tensor& residual) {
+  GRAFT_CHECK(x.rank() >= 2, "batch_norm: input ", x.shape(), " has no channel axis");
+  const int64_t channels = x.shape()[1], count = channels ? x.numel() / channels : 0;
+  check_channels("weight", weight, channels, false);
+  check_channels("bias", bias, channels, false);
+  check_channels("running mean", running_mean, channels, !options.training);
+  check_channels("running variance", running_var, channels, !options.training);
+  GRAFT_CHECK(!residual.defined() || (residual.shape() == x.shape() && residual.format() == x.format()),
+              "batch_norm: residual ", residual.defined() ? residual.shape() : Shape(), " for input ", x.shape());
+  GRAFT_CHECK(!options.training || count > 1, "batch_norm: training on ", x.shape(), " would see one value per channel");
+  const ops::BatchNormAttributes attributes{options.eps, options.training, options.relu};
+  const ops::BatchNormKernels& kernels = kernels_for(x).batch_norm;
+  Tensor mean = running_mean, variance = running_var;
+  if (options.training) {
+    const TensorOptions statistics{.dtype = x.dtype() == DType::f64 ? DType::f64 : DType::f32};
+    mean = Tensor::empty({channels}, statistics);
+    variance = Tensor::empty({channels}, statistics);
+    kernels.statistics(current_context(), {x, mean, variance});
+    if (running_mean.defined()) update_running(running_mean, mean, options.momentum, 1);
+    const auto n = static_cast<double>(count);
+    if (running_var.defined()) update_running(running_var, variance, options.momentum, n / (n - 1));
+  }
+  Tensor y = Tensor::empty_like(x);
+  kernels.apply(current_context(), {x, mean, variance, weight.defined() ? &weight : nullptr, bias.defined() ? &bias : nullptr,
+                                    residual.defined() ? &residual : nullptr, attributes, y});
+  const Tensor inputs[] = {x, weight, bias, residual, mean, variance};
+  const Tensor outputs[] = {y};
+  if (Trace* trace = current_trace())  // statistics are inputs of the operation, though nothing flows back to them
+    trace->steps.push_back({ops::BatchNormAttributes::id, attributes, {inputs, inputs + 6}, {y}});
+  const auto differentiable = std::span(inputs).first(4);
+  if (will_record(differentiable))
+    attach_node(std::make_shared<BatchNormNode>(x, y, mean, variance, weight, residual.defined(), attributes), differentiable, outputs);
+  return y;
+}
+
+}  // namespace graft::functional

@@ -1,0 +1,94 @@
+// functional::reshape, flatten, concat, pad and their Nodes.
+#include "graft/core/autograd/record.h"
+#include "graft/kernels/registry.h"
+#include "graft/layers/functional/functional.h"
+
+namespace graft::functional {
+namespace {
+
+class ReshapeNode final : public Node {
+ public:
+  ReshapeNode(const Shape& shape, MemoryFormat format) : shape_(shape), format_(format) {}
+  const char* name() const override { return "reshape"; }
+  std::vector<Tensor> backward(std::span<const Tensor> grads) override {
+    return {grads[0].to(MemoryFormat::contiguous).reshape(shape_).to(format_)};
+  }
+  void release() override {}
+
+ private:
+  Shape shape_;
+  MemoryFormat format_;
+};
+
+class ConcatNode final : public Node {
+ public:
+  ConcatNode(std::span<const Tensor> inputs, int axis) : axis_(axis) {
+    for (const Tensor& input : inputs) {
+      shapes_.push_back(input.shape());
+      extents_.push_back(input.shape()[axis]);
+    }
+  }
+  const char* name() const override { return "concat"; }
+  std::vector<Tensor> backward(std::span<const Tensor> grads) override {
+    std::vector<Tensor> dinputs(shapes_.size());
+    for (size_t i = 0; i < shapes_.size(); ++i)
+      if (needs(static_cast<int>(i))) dinputs[i] = Tensor::empty(shapes_[i], grads[0].options());
+    kernels_for(grads[0]).shape_change.concat_backward(current_context(), {grads[0], axis_, dinputs, extents_});
+    return dinputs;
+  }
+  void release() override {}
+
+ private:
+  int axis_;
+  std::vector<Shape> shapes_;
+  std::vector<int64_t> extents_;
+};
+
+class PadNode final : public Node {
+ public:
+  PadNode(const Shape& shape, ops::PadAttributes attributes) : shape_(shape), attributes_(std::move(attributes)) {}
+  const char* name() const override { return "pad"; }
+  std::vector<Tensor> backward(std::span<const Tensor> grads) override {
+    Tensor dx = Tensor::empty(shape_, grads[0].options());
+    kernels_for(dx).shape_change.pad_backward(current_context(), {grads[0], attributes_, dx});
+    return {dx};
+  }
+  void release() override {}
+
+ private:
+  Shape shape_;
+  ops::PadAttributes attributes_;
+};
+
+}  // namespace
+
+Tensor reshape(const Tensor& x, const Shape& shape) {
+  Tensor ordered = x.to(MemoryFormat::contiguous);
+  return record(ops::ReshapeAttributes{shape}, {x}, ordered.reshape(shape),
+                [&] { return std::make_shared<ReshapeNode>(x.shape(), x.format()); });
+}
+
+Tensor flatten(const Tensor& x, int start) {
+  GRAFT_CHECK(start >= 0 && start < x.rank(), "flatten: axis ", start, " of ", x.shape());
+  int64_t extents[Shape::max_rank] = {};
+  for (int axis = 0; axis < start; ++axis) extents[axis] = x.shape()[axis];
+  extents[start] = x.shape().product(start, x.rank());
+  return reshape(x, Shape(std::span<const int64_t>(extents, static_cast<size_t>(start) + 1)));
+}
+
+Tensor concat(std::span<const Tensor> inputs, int axis) {
+  const Shape shape = ops::concat_output_shape(inputs, axis);
+  Tensor y = Tensor::empty(shape, inputs[0].options());
+  kernels_for(y).shape_change.concat_forward(current_context(), {inputs, axis, y});
+  record(ops::ConcatAttributes{axis}, inputs, std::span<const Tensor>(&y, 1),
+         [&] { return std::make_shared<ConcatNode>(inputs, axis); });
+  return y;
+}
+
+Tensor pad(const Tensor& x, const ops::PadAttributes& attributes) {
+  Tensor y = Tensor::empty(ops::pad_output_shape(x.shape(), attributes), x.options());
+  kernels_for(x).shape_change.pad_forward(current_context(), {x, attributes, y});
+  return record(attributes, {x}, y, [&] { return std::make_shared<PadNode>(x.shape(), attributes); });
+}
+
+}  // namespace graft::functional
