@@ -1,0 +1,62 @@
+// NPZ: a zip archive of NPY members named "<tensor>.npy".
+#include <algorithm>
+
+#include "graft/io/weights/formats.h"
+#include "graft/io/weights/npy.h"
+#include "graft/io/weights/zip.h"
+
+namespace graft::io {
+namespace {
+
+WeightFile read_checked(File& file, const ReadLimits& limits) {
+  const std::vector<ZipMember> members = read_zip_directory(file, limits);
+  GRAFT_CHECK(static_cast<int64_t>(members.size()) <= limits.tensors, "has more than ", limits.tensors, " tensors");
+  WeightFile result;
+  result.path = file.path();
+  result.format = "npz";
+  int64_t widened_tensors = 0;
+  for (const ZipMember& member : members) {
+    if (member.name.ends_with('/') && member.size == 0) continue;  // a folder
+    GRAFT_CHECK(member.name.ends_with(".npy"), "the zip member '", member.name, "' is not an .npy array");
+    std::string name = member.name.substr(0, member.name.size() - 4);
+    Tensor tensor = in_context(str("array '", name, "'"), [&] {
+      ZipReader reader(file, member);
+      bool was_widened = false;
+      Tensor read = read_npy_stream(
+          member.size, [&](std::span<std::byte> out) { reader.read(out); }, limits, was_widened);
+      reader.finish();
+      widened_tensors += was_widened;
+      return read;
+    });
+    result.tensors.add(std::move(name), std::move(tensor));
+  }
+  if (widened_tensors > 0) result.notes.push_back(widened_note(widened_tensors));
+  return result;
+}
+
+}  // namespace
+
+WeightFile read_npz(File& file, const ReadLimits& limits) {
+  WeightFile result = in_context(file.path(), [&] { return read_checked(file, limits); });
+  result.roots = {""};
+  return result;
+}
+
+void write_npz(const std::string& path, const StateDict& tensors) {
+  std::vector<Tensor> kept;  // the bytes that the parts point to
+  std::vector<std::string> headers;
+  kept.reserve(tensors.size());
+  headers.reserve(tensors.size());
+  std::vector<ZipPart> parts;
+  for (const auto& [name, tensor] : tensors) {
+    in_context(str(path, ": tensor '", name, "'"), [&] {
+      kept.push_back(tensor.to(MemoryFormat::contiguous));
+      headers.push_back(npy_header(kept.back()));
+    });
+    parts.push_back({name + ".npy", {std::as_bytes(std::span(headers.back())), bytes_of(std::as_const(kept.back()))}});
+  }
+  std::sort(parts.begin(), parts.end(), [](const ZipPart& a, const ZipPart& b) { return a.name < b.name; });
+  write_zip(path, parts);
+}
+
+}  // namespace graft::io
