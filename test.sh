@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Installs what the tests need, builds graft and runs every test. Usage: ./test.sh [PRESET]   (ci, asan, tsan; see CMakePresets.json)
+set -euo pipefail
+cd "$(dirname "$0")"
+preset=${1:-ci}
+
+tools/install_packages.sh tests
+options=()
+if command -v ccache >/dev/null; then
+  export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+  options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+fi
+cmake --preset "$preset" "${options[@]}"
+cmake --build "build/$preset" --parallel "$(nproc)"
+
+log=build/$preset/test_log.txt
+status=0
+ctest --test-dir "build/$preset" --output-on-failure --parallel "$(nproc)" 2>&1 | tee "$log" || status=$?
+# ctest lists skipped tests after its summary; the summary comes last here.
+if grep -q "The following tests did not run" "$log"; then
+  echo
+  grep -E "tests passed|Total Test time" "$log"
+fi
+exit $status

@@ -1,0 +1,52 @@
+// The graft command: parses, runs one verb, and turns every error into one line and an exit code, here and only here.
+#include <CLI/CLI.hpp>
+#include <new>
+
+#include "graft/core/base/error.h"
+#include "graft/tools/output.h"
+#include "graft/tools/verbs.h"
+
+namespace {
+
+int report(int code, const std::string& message) {
+  graft::tools::say("graft: ", message);
+  return code;
+}
+
+int parse_and_run(int argc, char** argv) {
+  CLI::App app("graft: take a pretrained convolutional network, change its end, train it on your own images.\n"
+               "Exit codes: 0 done; 1 a fault of ours; 2 usage; 3 bad input; 4 out of memory, disk or device; "
+               "130 interrupted, state saved.");
+  app.name("graft");
+  app.set_version_flag("--version", "graft " GRAFT_VERSION);
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(34);
+  app.option_defaults()->always_capture_default();
+  graft::tools::Action action;
+  for (auto* add : {graft::tools::add_finetune, graft::tools::add_pretrain, graft::tools::add_predict,
+                    graft::tools::add_evaluate, graft::tools::add_inspect, graft::tools::add_convert,
+                    graft::tools::add_features, graft::tools::add_bench, graft::tools::add_doctor})
+    add(app, action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(error);  // --help, --version
+    const auto chosen = app.get_subcommands();
+    return report(2, graft::str(error.what(), " (see graft ", chosen.empty() ? "" : chosen[0]->get_name() + " ", "--help)"));
+  }
+  return action();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return parse_and_run(argc, argv);
+  } catch (const graft::Error& error) {
+    return report(static_cast<int>(error.code()), error.what());
+  } catch (const std::bad_alloc&) {
+    return report(4, "out of memory");
+  } catch (const std::exception& error) {
+    return report(1, graft::str("graft bug: ", error.what()));
+  }
+}

@@ -1,0 +1,60 @@
+#include "graft/tools/output.h"
+
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "graft/core/base/error.h"
+
+namespace graft::tools {
+
+void say_line(const std::string& line) {
+  const std::string text = line + "\n";
+  std::fwrite(text.data(), 1, text.size(), stderr);
+}
+
+void result(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+    fail(ErrorCode::resource, "cannot write to standard output");
+}
+
+void result(const nlohmann::ordered_json& document) {
+  result(document.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+}
+
+std::string fixed(double value, int digits) {
+  if (!std::isfinite(value)) return std::isnan(value) ? "nan" : (value > 0 ? "inf" : "-inf");
+  char buffer[400];
+  std::snprintf(buffer, sizeof buffer, "%.*f", digits, value);
+  return buffer;
+}
+
+std::string thousands(int64_t value) {
+  std::string digits = std::to_string(value);
+  for (int at = static_cast<int>(digits.size()) - 3; at > (value < 0 ? 1 : 0); at -= 3)
+    digits.insert(static_cast<size_t>(at), ",");
+  return digits;
+}
+
+std::string duration(double seconds) {
+  if (seconds < 60) return fixed(seconds, 1) + " s";
+  const auto whole = static_cast<int64_t>(std::llround(seconds));
+  const auto two = [](int64_t n) { return (n < 10 ? "0" : "") + std::to_string(n); };
+  if (whole < 3600) return str(whole / 60, ":", two(whole % 60), " min");
+  return str(whole / 3600, ":", two(whole / 60 % 60), " h");
+}
+
+std::string size_text(int64_t bytes) {
+  if (bytes < 1000) return str(bytes, " B");
+  const char* units[] = {"kB", "MB", "GB", "TB"};
+  double value = static_cast<double>(bytes) / 1000;
+  int unit = 0;
+  for (; value >= 999.5 && unit < 3; ++unit) value /= 1000;
+  return fixed(value, value < 10 ? 1 : 0) + " " + units[unit];
+}
+
+bool stderr_is_terminal() { return ::isatty(STDERR_FILENO) == 1; }
+
+}  // namespace graft::tools
