@@ -1,6 +1,7 @@
 #include "graft/tools/interrupt.h"
 
 #include <csignal>
+#include <initializer_list>
 
 namespace graft::tools {
 namespace {

@@ -23,9 +23,7 @@ int parse_and_run(int argc, char** argv) {
   app.get_formatter()->column_width(34);
   app.option_defaults()->always_capture_default();
   graft::tools::Action action;
-  for (auto* add : {graft::tools::add_finetune, graft::tools::add_pretrain, graft::tools::add_predict,
-                    graft::tools::add_evaluate, graft::tools::add_inspect, graft::tools::add_convert,
-                    graft::tools::add_features, graft::tools::add_bench, graft::tools::add_doctor})
+  for (auto* add : {graft::tools::add_doctor})
     add(app, action);
   try {
     app.parse(argc, argv);

@@ -1,0 +1,50 @@
+#include "graft/tools/progress.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "graft/tools/output.h"
+
+namespace graft::tools {
+
+void ProgressBar::start(const std::string& label, int64_t total) {
+  label_ = label;
+  total_ = std::max<int64_t>(total, 1);
+  began_ = Clock::now();
+  drawn_ = {};
+}
+
+void ProgressBar::update(int64_t done, double loss, double accuracy) {
+  static const bool terminal = stderr_is_terminal();
+  const auto now = Clock::now();
+  if (!terminal || now - drawn_ < std::chrono::milliseconds(100)) return;
+  drawn_ = now;
+  const double seconds = std::max(1e-9, std::chrono::duration<double>(now - began_).count());
+  const double rate = static_cast<double>(done) / seconds;
+  constexpr int64_t width = 24;
+  const int64_t filled = std::clamp<int64_t>(width * done / total_, 0, width);
+  std::string line = str("\r", label_, " [", std::string(static_cast<size_t>(filled), '='),
+                         std::string(static_cast<size_t>(width - filled), ' '), "] ", done, "/", total_, "  ",
+                         fixed(rate, 0), " images/s  ETA ",
+                         rate > 0 ? duration(static_cast<double>(total_ - done) / rate) : std::string("-"), "  loss ", fixed(loss, 4));
+  if (accuracy >= 0) line += "  acc " + fixed(accuracy, 3);
+  line += "\x1b[K";
+  std::fwrite(line.data(), 1, line.size(), stderr);
+  std::fflush(stderr);
+  visible_ = true;
+}
+
+void ProgressBar::clear() {
+  if (visible_) std::fputs("\r\x1b[K", stderr);
+  visible_ = false;
+}
+
+std::string epoch_line(const EpochRow& row, int64_t epochs) {
+  const std::string total = std::to_string(epochs);
+  std::string epoch = std::to_string(row.epoch);
+  epoch.insert(0, total.size() > epoch.size() ? total.size() - epoch.size() : 0, ' ');
+  return str("epoch ", epoch, "/", total, "  loss ", fixed(row.loss, 4), "  train ", fixed(row.train_accuracy, 4), "  val ",
+             fixed(row.val_accuracy, 4), "  lr ", row.lr, "  ", fixed(row.images_per_s, 0), " images/s  ", duration(row.seconds));
+}
+
+}  // namespace graft::tools
