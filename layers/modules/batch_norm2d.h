@@ -1,0 +1,40 @@
+// BatchNorm2d: weight, bias, running_mean, running_var [C] and num_batches_tracked, as in PyTorch.
+#pragma once
+#include "graft/layers/modules/module.h"
+
+namespace graft {
+
+struct BatchNorm2dOptions {
+  int64_t channels = 0;
+  double eps = 1e-5;
+  double momentum = 0.1;
+};
+
+class GRAFT_API BatchNorm2d final : public Module {
+ public:
+  explicit BatchNorm2d(const BatchNorm2dOptions& options);
+  Tensor forward(const Tensor& x) override { return normalise(x, false); }
+  // y = bn(x) + residual (when defined), then ReLU (when asked for), in one pass.
+  Tensor normalise(const Tensor& x, bool relu, const Tensor& residual = {});
+
+  const BatchNorm2dOptions& options() const { return options_; }
+  const Tensor& weight() const { return *weight_; }
+  const Tensor& bias() const { return *bias_; }
+  const Tensor& running_mean() const { return *running_mean_; }
+  const Tensor& running_var() const { return *running_var_; }
+  // Overwrites the statistics (shape [C]): for re-estimation on the user's data.
+  void set_statistics(const Tensor& mean, const Tensor& variance);
+  // Keeps running statistics fixed although the module trains: weight and bias learn, the statistics are the source's.
+  void fix_statistics(bool fixed) { fixed_statistics_ = fixed; }
+
+ private:
+  BatchNorm2dOptions options_;
+  Tensor* weight_;
+  Tensor* bias_;
+  Tensor* running_mean_;
+  Tensor* running_var_;
+  Tensor* batches_;
+  bool fixed_statistics_ = false;
+};
+
+}  // namespace graft
