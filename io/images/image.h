@@ -1,0 +1,33 @@
+// Image: decoded 8-bit pixels, upright. JPEG (libjpeg-turbo), PNG, BMP and PNM (stb_image); nothing else.
+#pragma once
+#include <span>
+#include <string>
+
+#include "graft/core/tensor/tensor.h"
+
+namespace graft::io {
+
+// Row-major [H,W,C], C = 1 (grey) or 3 (RGB).
+struct Image {
+  int64_t width = 0;
+  int64_t height = 0;
+  int64_t channels = 0;
+  Tensor pixels;  // u8 [H,W,C]
+};
+
+constexpr int64_t kMaxImagePixels = int64_t{64} << 20;      // width * height, checked before decoding
+constexpr int64_t kMaxImageFileBytes = int64_t{512} << 20;
+
+// 16-bit samples are reduced to their upper 8 bits, alpha is dropped (as PIL's convert("RGB") does), palettes are
+// expanded, CMYK JPEGs converted, EXIF orientation applied. Error(bad_input) naming `name` for what is broken,
+// truncated, too large or of another format.
+GRAFT_API Image decode_image(std::span<const std::byte> bytes, const std::string& name);
+GRAFT_API Image read_image(const std::string& path);
+// True for the file names that data sets take: .jpg .jpeg .png .bmp .ppm .pgm .pnm in any case.
+GRAFT_API bool has_image_extension(const std::string& path);
+
+// The same pixels with another number of channels: grey to RGB by repetition; RGB to grey by ITU-R 601 luma
+// (299 R + 587 G + 114 B) / 1000, rounded as PIL does.
+GRAFT_API Image with_channels(const Image& image, int64_t channels);
+
+}  // namespace graft::io

@@ -1,0 +1,98 @@
+#include "graft/io/preprocess.h"
+
+#include <array>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+namespace graft::io {
+
+void Preprocess::validate() const {
+  GRAFT_CHECK(size >= 1 && size <= 8192, "preprocessing: an image size of ", size);
+  GRAFT_CHECK(resize_to == 0 || (resize_to >= 1 && resize_to <= 16384), "preprocessing: resize to ", resize_to);
+  GRAFT_CHECK(channels == 1 || channels == 3, "preprocessing: ", channels, " channels; 1 and 3 are possible");
+  GRAFT_CHECK(std::ssize(mean) == channels && std::ssize(deviation) == channels, "preprocessing: ", mean.size(), " means and ",
+              deviation.size(), " deviations for ", channels, " channels");
+  for (const double d : deviation) GRAFT_CHECK(d > 0 && std::isfinite(d), "preprocessing: a deviation of ", d);
+  for (const double m : mean) GRAFT_CHECK(std::isfinite(m), "preprocessing: a mean of ", m);
+  GRAFT_CHECK(scale > 0 && std::isfinite(scale), "preprocessing: a scale of ", scale);
+}
+
+// As torchvision's Resize(short side) and CenterCrop: the long side is truncated, the crop's offset rounded half to even.
+Image Preprocess::geometry(const Image& image) const {
+  const Image source = with_channels(image, channels);
+  if (resize_to == 0) return resize(source, size, size, interpolation);
+  const int64_t shorter = std::min(source.width, source.height);
+  const int64_t width = source.width <= source.height ? resize_to : resize_to * source.width / shorter;
+  const int64_t height = source.width <= source.height ? resize_to * source.height / shorter : resize_to;
+  const auto offset = [&](int64_t extent) { return static_cast<int64_t>(std::nearbyint(static_cast<double>(extent - size) / 2.0)); };
+  return resize_window(source, {width, height, offset(width), offset(height), size, size}, interpolation);
+}
+
+void Preprocess::normalise_into(const Image& image, float* out) const {
+  GRAFT_CHECK(image.width == size && image.height == size && image.channels == channels, "preprocessing: image of ", image.width,
+              "x", image.height, "x", image.channels, ", expected ", size, "x", size, "x", channels);
+  std::array<std::array<float, 256>, 3> table;  // every value a pixel can become, in double
+  for (size_t c = 0; c < static_cast<size_t>(channels); ++c)
+    for (size_t v = 0; v < 256; ++v) table[c][v] = static_cast<float>((static_cast<double>(v) * scale - mean[c]) / deviation[c]);
+  const uint8_t* in = image.pixels.data<uint8_t>();
+  const int64_t pixels = size * size;
+  if (channels == 1) {
+    for (int64_t i = 0; i < pixels; ++i) out[i] = table[0][in[i]];
+    return;
+  }
+  const int first = bgr ? 2 : 0, last = bgr ? 0 : 2;
+  for (int64_t i = 0; i < pixels; ++i, in += 3, out += 3) {
+    out[0] = table[0][in[first]];
+    out[1] = table[1][in[1]];
+    out[2] = table[2][in[last]];
+  }
+}
+
+Tensor Preprocess::apply(const Image& image) const {
+  Tensor batch = Tensor::empty({1, channels, size, size}, {.format = MemoryFormat::channels_last});
+  normalise_into(geometry(image), batch.mutable_data<float>());
+  return batch.to(MemoryFormat::contiguous).reshape({channels, size, size});
+}
+
+std::string Preprocess::to_json() const {
+  nlohmann::json j;
+  j["bgr"] = bgr;
+  j["channels"] = channels;
+  j["deviation"] = deviation;
+  j["interpolation"] = interpolation == Interpolation::bilinear ? "bilinear" : "bicubic";
+  j["mean"] = mean;
+  j["resize_to"] = resize_to;
+  j["scale"] = scale;
+  j["size"] = size;
+  return j.dump();
+}
+
+Preprocess Preprocess::from_json(const std::string& text) {
+  try {
+    const auto j = nlohmann::json::parse(text);
+    Preprocess p;
+    p.bgr = j.at("bgr").get<bool>();
+    p.channels = j.at("channels").get<int64_t>();
+    p.deviation = j.at("deviation").get<std::vector<double>>();
+    const auto name = j.at("interpolation").get<std::string>();
+    GRAFT_CHECK(name == "bilinear" || name == "bicubic", "preprocessing: unknown interpolation '", name, "'");
+    p.interpolation = name == "bilinear" ? Interpolation::bilinear : Interpolation::bicubic;
+    p.mean = j.at("mean").get<std::vector<double>>();
+    p.resize_to = j.at("resize_to").get<int64_t>();
+    p.scale = j.at("scale").get<double>();
+    p.size = j.at("size").get<int64_t>();
+    p.validate();
+    return p;
+  } catch (const nlohmann::json::exception& error) {
+    bad_input("the card's preprocessing cannot be read: ", error.what());
+  }
+}
+
+Preprocess imagenet_preprocess(int64_t size) {
+  Preprocess p;
+  p.size = size;
+  p.resize_to = (size * 256 + 112) / 224;
+  return p;
+}
+
+}  // namespace graft::io
