@@ -6,10 +6,12 @@
 #include <string_view>
 #include <type_traits>
 
+#include "graft/core/base/export.h"
+
 namespace graft {
 
 namespace detail {
-void append_double(std::string& out, double value);  // shortest form that reads back equal
+GRAFT_API void append_double(std::string& out, double value);  // shortest form that reads back equal
 
 inline void append(std::string& out, std::string_view text) { out += text; }
 inline void append(std::string& out, const char* text) { out += text ? text : "(null)"; }
