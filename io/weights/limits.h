@@ -1,7 +1,6 @@
 // What a reader of weight files accepts at most, and the count of memory it spends on structure.
 #pragma once
 #include <cstdint>
-#include <string>
 
 #include "graft/core/base/checked_math.h"
 #include "graft/core/base/export.h"
@@ -32,15 +31,14 @@ class GRAFT_API MemoryBudget {
  public:
   static constexpr int64_t base = 16 << 20;
   static constexpr int64_t factor = 16;
-  MemoryBudget(std::string path, int64_t file_bytes)
-      : path_(std::move(path)), left_(checked_add(base, checked_mul(factor, file_bytes))) {}
+  explicit MemoryBudget(int64_t file_bytes, int64_t times = factor)
+      : left_(checked_add(base, checked_mul(times, file_bytes))) {}
   void charge(int64_t bytes) {
-    GRAFT_CHECK(bytes >= 0 && bytes <= left_, path_, ": unpacks to much more than its own size, so it is not read");
+    GRAFT_CHECK(bytes >= 0 && bytes <= left_, "unpacks to much more than its own size, so it is not read");
     left_ -= bytes;
   }
 
  private:
-  std::string path_;
   int64_t left_;
 };
 

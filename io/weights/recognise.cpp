@@ -58,6 +58,7 @@ WeightFile read_weights(File& file, const ReadLimits& limits) {
   GRAFT_CHECK(size <= limits.file_bytes, file.path(), ": ", size, " bytes, more than the limit of ", limits.file_bytes);
   const std::string start = first_bytes(file, 512);
   if (start.starts_with("PK\x03\x04") || start.starts_with("PK\x05\x06")) return read_zip(file, limits);
+  if (start.size() > 1 && start[0] == '\x80' && start[1] >= 2 && start[1] <= 5) return read_pytorch_legacy(file, limits);
   if (start.size() > 8 && start[8] == '{') return read_safetensors(file, limits);
   reject_unknown(file.path(), start);
 }

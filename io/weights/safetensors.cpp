@@ -167,7 +167,7 @@ WeightFile read_checked(File& file, const ReadLimits& limits) {
   GRAFT_CHECK(header_bytes >= 2 && header_bytes <= limits.safetensors_header_bytes, "the header's length ",
               load<uint64_t>(prefix), " is outside of 2 to ", limits.safetensors_header_bytes);
   GRAFT_CHECK(header_bytes <= size - 8, "is truncated: a header of ", header_bytes, " bytes does not fit into ", size);
-  MemoryBudget budget("the header", size);
+  MemoryBudget budget(size);
   HeaderParser parser(limits, budget);
   {
     std::string header(static_cast<size_t>(header_bytes), '\0');

@@ -58,7 +58,7 @@ TEST(Weights, SafetensorsHoldsWhatPythonWrote) {
 
 TEST(Weights, TheSameStateDictHasTheSameBitsInEveryFormat) {
   const WeightFile first = read_weights(data("same.safetensors"));
-  for (const char* name : {"same.npz", "same_deflated.npz"}) {
+  for (const char* name : {"same.npz", "same_deflated.npz", "same.pth", "same_legacy.pth"}) {
     const WeightFile other = read_weights(data(name));
     EXPECT_EQ(difference(first.tensors, other.tensors), "") << name;
     EXPECT_TRUE(other.notes.empty()) << name;
