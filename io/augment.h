@@ -1,0 +1,29 @@
+// Augment: random changes of a training image, all numbers counted. Training only; nothing of it runs at inference.
+#pragma once
+#include <string>
+
+#include "graft/core/runtime/random.h"
+#include "graft/io/preprocess.h"
+
+namespace graft::io {
+
+struct Augment {
+  bool flip = false;                           // mirrored with probability 1/2
+  double scale_low = 1, scale_high = 1;        // random resized crop: share of the image's area; 1, 1: no crop
+  double ratio_low = 3.0 / 4, ratio_high = 4.0 / 3;  // of its sides
+  double brightness = 0, contrast = 0, saturation = 0;  // factor drawn from [1 - x, 1 + x]
+
+  bool any() const { return flip || crops() || jitters(); }
+  bool crops() const { return scale_low < 1 || scale_high < 1; }
+  bool jitters() const { return brightness > 0 || contrast > 0 || saturation > 0; }
+  bool operator==(const Augment&) const = default;
+};
+
+// Names on the command line: none; light (flip and a crop of 0.8 to 1 of the area); strong (light with crops from
+// 0.4 and colour jitter 0.2). bad_input for others.
+GRAFT_API Augment augment_named(const std::string& name);
+
+// The image as a size x size input of `preprocess`, changed at random.
+GRAFT_API Image augmented(const Image& image, const Preprocess& preprocess, const Augment& augment, CountedRandom& random);
+
+}  // namespace graft::io

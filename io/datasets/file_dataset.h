@@ -1,0 +1,15 @@
+// A data set of image files, each with its label: what class folders and CSVs become.
+#pragma once
+#include "graft/io/datasets/dataset.h"
+
+namespace graft::io {
+
+struct LabelledFile {
+  std::string path;
+  std::string short_name;  // below the data set's folder
+  int64_t label = 0;
+};
+
+std::shared_ptr<const Dataset> file_dataset(std::vector<LabelledFile> files);
+
+}  // namespace graft::io

@@ -1,0 +1,29 @@
+// The readers behind open_data(), one file a format. Each gives one part (train or val) with its classes.
+#pragma once
+#include <optional>
+
+#include "graft/io/datasets/dataset.h"
+
+namespace graft::io {
+
+struct DataPart {
+  std::shared_ptr<const Dataset> dataset;  // null: the part is not there
+  std::vector<std::string> classes;
+};
+struct DataParts {
+  DataPart train, val;
+  std::vector<std::string> notes;
+};
+
+DataParts read_folder(const std::string& path);
+bool is_idx_folder(const std::string& path);
+DataParts read_idx(const std::string& path);
+bool is_cifar_folder(const std::string& path);
+DataParts read_cifar(const std::string& path);
+DataPart read_csv(const std::string& path);
+DataPart read_npz_data(const std::string& path);
+
+// Images kept as one block of u8 pixels [N,H,W,C] with labels: what IDX, CIFAR and npz files become.
+std::shared_ptr<const Dataset> pixel_dataset(std::string file, Tensor pixels, std::vector<int64_t> labels);
+
+}  // namespace graft::io

@@ -1,0 +1,158 @@
+#include "graft/train/loader.h"
+
+#include <condition_variable>
+#include <cstring>
+#include <exception>
+#include <map>
+#include <mutex>
+#include <numeric>
+#include <thread>
+
+#include "graft/core/runtime/exec_context.h"
+
+namespace graft::train {
+
+struct BatchLoader::Impl {
+  std::shared_ptr<const io::Dataset> dataset;
+  io::Preprocess preprocess;
+  LoaderOptions options;
+  std::vector<int64_t> order;
+  int64_t epoch = 0;
+  int64_t next_batch = 0;       // the next one to hand out
+  std::vector<io::Image> kept;  // resized images by sample; empty when nothing is kept
+
+  // Prefetching: workers take batch numbers in turn and stay at most `ahead` in front of next_batch.
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::vector<std::thread> threads;
+  std::map<int64_t, Batch> ready;
+  std::map<int64_t, std::exception_ptr> errors;
+  int64_t next_job = 0;
+  bool stop = false;
+
+  int64_t batches() const {
+    const int64_t n = dataset->size(), full = n / options.batch, rest = n % options.batch;
+    return full + (rest == 0 || (rest == 1 && options.drop_single) ? 0 : 1);
+  }
+
+  io::Image input(int64_t sample) {
+    if (options.augment.any()) {
+      CountedRandom random(options.seed, RandomPurpose::augmentation, static_cast<uint64_t>(epoch), static_cast<uint64_t>(sample));
+      return io::augmented(dataset->image(sample), preprocess, options.augment, random);
+    }
+    if (kept.empty()) return preprocess.geometry(dataset->image(sample));
+    io::Image& slot = kept[static_cast<size_t>(sample)];  // one thread a sample within an epoch
+    if (slot.width == 0) slot = preprocess.geometry(dataset->image(sample));
+    return slot;
+  }
+
+  Batch make(int64_t number, bool parallel) {
+    Batch batch;
+    const int64_t begin = number * options.batch, count = std::min(options.batch, dataset->size() - begin);
+    batch.samples.assign(order.begin() + begin, order.begin() + begin + count);
+    const int64_t side = preprocess.size, floats = side * side * preprocess.channels;
+    batch.x = Tensor::empty({count, preprocess.channels, side, side}, {.format = MemoryFormat::channels_last});
+    batch.labels = Tensor::empty({count}, {.dtype = DType::i64});
+    float* x = batch.x.mutable_data<float>();
+    int64_t* labels = batch.labels.mutable_data<int64_t>();
+    const auto fill = [&](int64_t i) {
+      const int64_t sample = batch.samples[static_cast<size_t>(i)];
+      labels[i] = dataset->label(sample);
+      preprocess.normalise_into(input(sample), x + i * floats);
+    };
+    if (parallel) {
+      current_context().parallel_for(count, fill);
+    } else {
+      for (int64_t i = 0; i < count; ++i) fill(i);
+    }
+    return batch;
+  }
+
+  void work() {
+    const int64_t total = batches(), ahead = 2 * std::ssize(threads) + 2;
+    std::unique_lock lock(mutex);
+    for (;;) {
+      changed.wait(lock, [&] { return stop || next_job >= total || next_job < next_batch + ahead; });
+      if (stop || next_job >= total) return;
+      const int64_t mine = next_job++;
+      lock.unlock();
+      Batch batch;
+      std::exception_ptr error;
+      try {
+        batch = make(mine, false);
+      } catch (...) {
+        error = std::current_exception();
+      }
+      lock.lock();
+      if (error) errors[mine] = error;
+      else ready[mine] = std::move(batch);
+      changed.notify_all();
+    }
+  }
+
+  void join() {
+    {
+      std::lock_guard lock(mutex);
+      stop = true;
+    }
+    changed.notify_all();
+    for (std::thread& thread : threads) thread.join();
+    threads.clear();
+    ready.clear();
+    errors.clear();
+    stop = false;
+    next_job = 0;
+  }
+};
+
+BatchLoader::BatchLoader(std::shared_ptr<const io::Dataset> dataset, io::Preprocess preprocess, LoaderOptions options)
+    : impl_(std::make_unique<Impl>()) {
+  GRAFT_CHECK(dataset && dataset->size() > 0, "the data set has no samples");
+  GRAFT_CHECK(options.batch >= 1 && options.workers >= 0 && options.workers <= 256, "loader: batch ", options.batch, ", ",
+              options.workers, " workers");
+  preprocess.validate();
+  const int64_t bytes = checked_mul(dataset->size(), preprocess.size * preprocess.size * preprocess.channels);
+  if (!options.augment.any() && bytes <= options.cache_bytes) impl_->kept.resize(static_cast<size_t>(dataset->size()));
+  impl_->dataset = std::move(dataset);
+  impl_->preprocess = std::move(preprocess);
+  impl_->options = std::move(options);
+}
+
+BatchLoader::~BatchLoader() { impl_->join(); }
+
+int64_t BatchLoader::samples() const { return impl_->dataset->size(); }
+int64_t BatchLoader::batches() const { return impl_->batches(); }
+
+void BatchLoader::start(int64_t epoch) {
+  impl_->join();
+  impl_->epoch = epoch;
+  impl_->next_batch = 0;
+  if (impl_->options.shuffle) {
+    CountedRandom random(impl_->options.seed, RandomPurpose::shuffle, static_cast<uint64_t>(epoch));
+    impl_->order = random_permutation(samples(), random);
+  } else {
+    impl_->order.resize(static_cast<size_t>(samples()));
+    std::iota(impl_->order.begin(), impl_->order.end(), int64_t{0});
+  }
+  std::lock_guard lock(impl_->mutex);  // workers wait until all are there: `ahead` counts them
+  for (int i = 0; i < impl_->options.workers; ++i) impl_->threads.emplace_back([impl = impl_.get()] { impl->work(); });
+}
+
+bool BatchLoader::next(Batch& batch) {
+  Impl& impl = *impl_;
+  if (impl.next_batch >= impl.batches()) return false;
+  if (impl.options.workers == 0) {
+    batch = impl.make(impl.next_batch++, true);
+    return true;
+  }
+  std::unique_lock lock(impl.mutex);
+  const int64_t wanted = impl.next_batch;
+  impl.changed.wait(lock, [&] { return impl.ready.contains(wanted) || impl.errors.contains(wanted); });
+  if (const auto failed = impl.errors.find(wanted); failed != impl.errors.end()) std::rethrow_exception(failed->second);
+  batch = std::move(impl.ready.extract(wanted).mapped());
+  ++impl.next_batch;
+  impl.changed.notify_all();
+  return true;
+}
+
+}  // namespace graft::train

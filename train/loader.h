@@ -1,0 +1,47 @@
+// BatchLoader: a data set as batches of network input, in an order that (seed, epoch) alone decides.
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "graft/io/augment.h"
+#include "graft/io/datasets/dataset.h"
+#include "graft/io/preprocess.h"
+
+namespace graft::train {
+
+struct Batch {
+  Tensor x;                      // f32 [N,C,H,W], channels_last
+  Tensor labels;                 // i64 [N]
+  std::vector<int64_t> samples;  // indices in the data set
+};
+
+struct LoaderOptions {
+  int64_t batch = 32;
+  bool shuffle = false;
+  bool drop_single = false;  // leave out a last batch of one sample (batch norm cannot train on it)
+  uint64_t seed = 0;
+  io::Augment augment;       // none by default
+  int workers = 0;           // threads that prepare batches ahead; 0: prepared on the compute threads, between steps
+  int64_t cache_bytes = int64_t{1} << 30;  // without augmentation, resized u8 images are kept up to this for later epochs
+};
+
+class GRAFT_API BatchLoader {
+ public:
+  BatchLoader(std::shared_ptr<const io::Dataset> dataset, io::Preprocess preprocess, LoaderOptions options);
+  ~BatchLoader();
+  BatchLoader(const BatchLoader&) = delete;
+  BatchLoader& operator=(const BatchLoader&) = delete;
+
+  int64_t samples() const;
+  int64_t batches() const;  // an epoch's
+  // Starts epoch `epoch` (counted from 0); batches then come from next().
+  void start(int64_t epoch);
+  // False after the epoch's last batch. An image that cannot be read: its Error.
+  bool next(Batch& batch);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace graft::train
