@@ -26,6 +26,7 @@ class GRAFT_API BatchNorm2d final : public Module {
   void set_statistics(const Tensor& mean, const Tensor& variance);
   // Keeps running statistics fixed although the module trains: weight and bias learn, the statistics are the source's.
   void fix_statistics(bool fixed) { fixed_statistics_ = fixed; }
+  void set_momentum(double momentum) { options_.momentum = momentum; }
 
  private:
   BatchNorm2dOptions options_;

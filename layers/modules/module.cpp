@@ -55,6 +55,13 @@ std::vector<NamedTensor> Module::buffers() const {
   return out;
 }
 
+std::vector<NamedTensor> Module::own_tensors() const {
+  std::vector<NamedTensor> out;
+  for (const auto& [name, tensor] : parameters_) out.push_back({name, *tensor});
+  for (const auto& [name, tensor] : buffers_) out.push_back({name, *tensor});
+  return out;
+}
+
 void Module::visit(const std::string& path, const std::function<void(const std::string&, Module&)>& f) {
   f(path, *this);
   for (const auto& [name, child] : children_) child->visit(child_path(path, name), f);
@@ -125,6 +132,10 @@ void Module::unfreeze() {
     module.frozen_ = false;
     for (auto& [name, tensor] : module.parameters_) set_requires_grad(*tensor, true);
   });
+}
+
+void Module::set_own_requires_grad(bool on) {
+  for (auto& [name, tensor] : parameters_) set_requires_grad(*tensor, on);
 }
 
 void Module::zero_grad() {

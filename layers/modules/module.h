@@ -31,6 +31,8 @@ class GRAFT_API Module {
   // In registration order, children after a module's own.
   std::vector<NamedTensor> parameters() const;
   std::vector<NamedTensor> buffers() const;  // running statistics: saved, never trained by gradient
+  // This module's own parameters and buffers, without its children's, by their short names.
+  std::vector<NamedTensor> own_tensors() const;
   // Direct children; and every module below, itself first with name "".
   const std::vector<std::pair<std::string, std::shared_ptr<Module>>>& children() const { return children_; }
   void for_each_module(const std::function<void(const std::string& path, Module& module)>& visit);
@@ -50,6 +52,8 @@ class GRAFT_API Module {
   void freeze();
   void unfreeze();
   bool frozen() const { return frozen_; }
+  // This module's own parameters (not its children's): whether gradients reach them, without freezing the module.
+  void set_own_requires_grad(bool on);
 
   // Clears the gradients of all parameters.
   void zero_grad();

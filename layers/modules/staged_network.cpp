@@ -21,8 +21,11 @@ void StagedNetwork::freeze_stage(size_t stage) {
 size_t StagedNetwork::frozen_stages() {
   size_t frozen = 0;
   for (; frozen < stages().size(); ++frozen)
-    for (const Module* module : stage_modules(frozen))
-      if (!module->frozen()) return frozen;
+    for (Module* stage : stage_modules(frozen)) {
+      bool all = true;
+      stage->for_each_module([&](const std::string&, Module& module) { all = all && module.frozen(); });
+      if (!all) return frozen;
+    }
   return frozen;
 }
 

@@ -1,0 +1,29 @@
+// Checkpoint: where a run stands, in one safetensors file that is replaced whole.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "graft/core/tensor/state_dict.h"
+#include "graft/train/metrics.h"
+
+namespace graft::train {
+
+// model/<name>, best/<name>, optim/<param>/<slot> tensors, and these fields as JSON in the metadata.
+struct Checkpoint {
+  StateDict model;      // the network as it trains
+  StateDict best;       // what the best epoch's network had where it differs from the frozen source
+  StateDict optimizer;
+  std::string recipe;      // Recipe::to_json()
+  std::string identity;    // what the run is about: source weights and data (FitOptions::identity)
+  std::string instruction_set;
+  int64_t epoch = 0;       // epochs finished
+  int64_t best_epoch = 0;  // 0: none yet
+  double best_accuracy = -1;
+  std::vector<EpochMetrics> history;
+};
+
+GRAFT_API void save_checkpoint(const std::string& path, const Checkpoint& checkpoint);
+// bad_input naming the path when it is no checkpoint of graft or is damaged.
+GRAFT_API Checkpoint load_checkpoint(const std::string& path);
+
+}  // namespace graft::train

@@ -1,0 +1,53 @@
+// The frozen prefix: its features, computed once per sample when nothing random stands before it; and the
+// standardisation of features for a linear head.
+#pragma once
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "graft/layers/modules/linear.h"
+#include "graft/layers/modules/staged_network.h"
+#include "graft/train/loader.h"
+
+namespace graft::train {
+
+// Runs stages [0, stages) of a network in eval mode without recording; through a compiled plan where one can be made.
+// A sample's features never depend on the other samples of its batch.
+class GRAFT_API PrefixRunner {
+ public:
+  PrefixRunner(StagedNetwork& network, size_t stages);
+  ~PrefixRunner();
+  Tensor operator()(const Tensor& x);
+  size_t stages() const { return stages_; }
+
+ private:
+  struct Compiled;
+  StagedNetwork& network_;
+  size_t stages_;
+  std::unique_ptr<Compiled> compiled_;
+};
+
+// The features and labels of a whole data set, by sample index.
+struct FeatureSet {
+  Tensor features;  // f32 [N,...]
+  Tensor labels;    // i64 [N]
+};
+
+// `progress` (may be empty) hears the samples done. The loader must not shuffle.
+GRAFT_API FeatureSet extract_features(PrefixRunner& prefix, BatchLoader& loader,
+                                      const std::function<void(int64_t done, int64_t total)>& progress = {});
+// Rows of a feature set, in the given order, as a batch.
+GRAFT_API Batch gather(const FeatureSet& set, const std::vector<int64_t>& samples);
+
+// Per-feature mean and deviation of [N,F] features, in double and in sample order; constant features get deviation 1.
+struct Standardizer {
+  std::vector<double> mean, deviation;
+
+  static Standardizer of(const Tensor& features);
+  Tensor apply(const Tensor& features) const;  // (x - mean) / deviation
+  // Makes a head that learned on standardised features take plain ones: W / deviation, b - W mean / deviation. Writes
+  // into the head; the former values come back.
+  StateDict fold(Linear& head) const;
+};
+
+}  // namespace graft::train

@@ -1,0 +1,62 @@
+// fit(): trains a network by a recipe, keeps the best epoch, and can go on after a kill to the same bits.
+#pragma once
+#include <atomic>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "graft/io/datasets/dataset.h"
+#include "graft/io/preprocess.h"
+#include "graft/layers/modules/staged_network.h"
+#include "graft/train/metrics.h"
+#include "graft/train/recipe.h"
+
+namespace graft::train {
+
+struct Progress {
+  const char* phase = "train";  // "features", "train", "validate"
+  int64_t epoch = 0;            // from 1; 0 while features are computed
+  int64_t epochs = 0;
+  int64_t done = 0, total = 0;  // samples of this phase
+  double loss = 0;              // mean so far
+  double accuracy = 0;          // so far
+};
+
+// Everything that does not change the numbers: files, threads, whom to tell.
+struct FitOptions {
+  std::string folder;              // metrics.jsonl and last.ckpt.safetensors go here; "": no files
+  bool resume = false;             // go on from folder's checkpoint; bad_input when it is of another run
+  std::string identity;            // source weights and data, as hashes: what a checkpoint must match
+  double checkpoint_seconds = 2;   // at most one checkpoint in this time, besides the first and the last
+  int workers = 0;                 // loader threads (LoaderOptions::workers)
+  const std::atomic<bool>* stop = nullptr;               // set: leave at the next step, checkpoint kept
+  std::function<void(const Progress&)> on_progress;      // often; may be empty
+  std::function<void(const EpochMetrics&)> on_epoch;     // after each epoch; may be empty
+  std::function<void(const std::string&)> on_note;       // sentences for the user; may be empty
+  // Writes the finished model file; called with the network holding the best epoch's values, before the checkpoint
+  // that knows of it. May be empty.
+  std::function<void(int64_t best_epoch, double accuracy)> save_best;
+};
+
+struct FitResult {
+  std::vector<EpochMetrics> history;
+  int64_t best_epoch = 0;
+  double best_accuracy = 0;
+  Evaluation best{1};         // of the best epoch's network on the validation part
+  bool interrupted = false;
+  std::string frozen_sha256;  // of the frozen tensors, the same before and after; "" when nothing was frozen
+  int64_t cached_stages = 0;  // leading stages whose features were computed once
+};
+
+// On return the network holds the best epoch's values (or, interrupted, those of the last step). bad_input for what the
+// recipe or the data make impossible; a loss that is not finite names its step.
+GRAFT_API FitResult fit(StagedNetwork& network, const io::OpenedData& data, const io::Preprocess& preprocess, const Recipe& recipe,
+                        const FitOptions& options);
+
+// The network as it is on a data set, in eval mode.
+GRAFT_API Evaluation evaluate(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset, const io::Preprocess& preprocess,
+                              int64_t classes, int64_t batch = 32,
+                              const std::function<void(int64_t done, int64_t total)>& progress = {});
+
+}  // namespace graft::train

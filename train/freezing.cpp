@@ -1,0 +1,104 @@
+#include "graft/train/freezing.h"
+
+#include <algorithm>
+#include <map>
+
+#include "graft/core/autograd/record.h"
+#include "graft/core/base/sha256.h"
+#include "graft/layers/modules/batch_norm2d.h"
+
+namespace graft::train {
+namespace {
+
+std::vector<std::string> split_list(const std::string& text) {
+  std::vector<std::string> parts(1);
+  for (const char c : text) {
+    if (c == ',') parts.emplace_back();
+    else parts.back() += c;
+  }
+  return parts;
+}
+
+void freeze_named(StagedNetwork& network, const std::string& name) {
+  const auto& stages = network.stages();
+  const auto stage = std::find(stages.begin(), stages.end(), name);
+  if (stage != stages.end()) {
+    network.freeze_stage(static_cast<size_t>(stage - stages.begin()));
+    return;
+  }
+  Module* module = name.empty() ? nullptr : network.find(name);
+  GRAFT_CHECK(module != nullptr, "freeze: there is no stage or module '", name, "'; the stages are ", join(stages));
+  module->freeze();
+}
+
+template <class F>
+void for_each_norm(StagedNetwork& network, F&& f) {
+  network.for_each_module([&](const std::string&, Module& module) {
+    if (auto* norm = dynamic_cast<BatchNorm2d*>(&module)) f(*norm);
+  });
+}
+
+}  // namespace
+
+void apply_freezing(StagedNetwork& network, const Recipe& recipe) {
+  if (recipe.freeze == "backbone") {
+    for (size_t stage = 0; stage + 1 < network.stages().size(); ++stage) network.freeze_stage(stage);
+  } else if (recipe.freeze != "none") {
+    for (const std::string& name : split_list(recipe.freeze)) freeze_named(network, name);
+  }
+  for_each_norm(network, [&](BatchNorm2d& norm) {
+    if (recipe.batch_norm == "train") {
+      norm.unfreeze();
+    } else if (recipe.batch_norm != "auto" && !norm.frozen()) {
+      norm.fix_statistics(true);
+      norm.set_own_requires_grad(false);
+    }
+  });
+  const auto parameters = network.parameters();
+  GRAFT_CHECK(std::any_of(parameters.begin(), parameters.end(), [](const NamedTensor& p) { return requires_grad(p.tensor); }),
+              "freeze: '", recipe.freeze, "' leaves nothing to train");
+}
+
+void reestimate_statistics(StagedNetwork& network, BatchLoader& loader) {
+  const NoGradGuard no_grad;
+  struct Before {
+    bool frozen;
+    double momentum;
+  };
+  std::map<BatchNorm2d*, Before> norms;
+  network.train(false);
+  for_each_norm(network, [&](BatchNorm2d& norm) {
+    norms[&norm] = {norm.frozen(), norm.options().momentum};
+    norm.unfreeze();
+    norm.fix_statistics(false);
+    norm.train(true);
+  });
+  loader.start(0);
+  Batch batch;
+  for (int64_t count = 1; loader.next(batch); ++count) {
+    for (const auto& [norm, before] : norms) norm->set_momentum(1.0 / static_cast<double>(count));
+    network.forward(batch.x);
+  }
+  for (const auto& [norm, before] : norms) {
+    norm->set_momentum(before.momentum);
+    norm->fix_statistics(true);
+    norm->set_own_requires_grad(false);
+    if (before.frozen) norm->freeze();
+  }
+}
+
+std::string frozen_sha256(StagedNetwork& network) {
+  Sha256 hash;
+  bool any = false;
+  network.for_each_module([&](const std::string& path, Module& module) {
+    if (!module.frozen()) return;
+    for (const auto& [name, tensor] : module.own_tensors()) {
+      any = true;
+      hash.update(str(path, ".", name, " ", tensor.shape(), "\n"));
+      hash.update(std::span(static_cast<const std::byte*>(tensor.raw()), static_cast<size_t>(tensor.bytes())));
+    }
+  });
+  return any ? hash.hex() : "";
+}
+
+}  // namespace graft::train

@@ -1,0 +1,27 @@
+// Freezing and the batch-norm policy, applied to a network before training; and the proof that frozen stayed frozen.
+#pragma once
+#include <string>
+
+#include "graft/layers/modules/staged_network.h"
+#include "graft/train/loader.h"
+#include "graft/train/recipe.h"
+
+namespace graft::train {
+
+// Freezes what recipe.freeze names: none; backbone (every stage but the last); or a comma-separated list of stages and
+// module paths ("stem,layer1,layer2.0"). bad_input naming what is unknown, or when nothing is left to train.
+//
+// Batch norms then follow recipe.batch_norm:
+//   source: statistics, weight and bias stay the source's, everywhere.
+//   adapt:  statistics are re-estimated in one pass over the training images, then fixed; weight and bias stay.
+//   train:  statistics and affine parameters learn, in frozen stages too.
+//   auto:   source where frozen, train elsewhere.
+GRAFT_API void apply_freezing(StagedNetwork& network, const Recipe& recipe);
+
+// The pass of `adapt`: every batch norm's statistics become the mean of those of the loader's batches.
+GRAFT_API void reestimate_statistics(StagedNetwork& network, BatchLoader& loader);
+
+// SHA-256 over the names and bytes of all frozen tensors, running statistics included; "" when nothing is frozen.
+GRAFT_API std::string frozen_sha256(StagedNetwork& network);
+
+}  // namespace graft::train

@@ -1,0 +1,69 @@
+#include "graft/train/metrics.h"
+
+#include <nlohmann/json.hpp>
+
+namespace graft::train {
+
+std::vector<int64_t> predictions(const Tensor& logits) {
+  const int64_t rows = logits.size(0), classes = logits.size(1);
+  std::vector<int64_t> result;
+  visit_floating(logits.dtype(), "predictions", [&](auto zero) {
+    const auto* x = logits.data<decltype(zero)>();
+    for (int64_t n = 0; n < rows; ++n, x += classes) {
+      int64_t best = 0;
+      for (int64_t c = 1; c < classes; ++c)
+        if (convert<double>(x[c]) > convert<double>(x[best])) best = c;
+      result.push_back(best);
+    }
+  });
+  return result;
+}
+
+void Evaluation::add(const std::vector<int64_t>& predicted, const Tensor& labels) {
+  const int64_t* label = labels.data<int64_t>();
+  for (size_t i = 0; i < predicted.size(); ++i) {
+    GRAFT_CHECK(label[i] >= 0 && label[i] < classes_ && predicted[i] < classes_, "label ", label[i], " of ", classes_, " classes");
+    ++confusion_[static_cast<size_t>(label[i] * classes_ + predicted[i])];
+  }
+}
+
+int64_t Evaluation::confusion(int64_t label, int64_t predicted) const {
+  return confusion_[static_cast<size_t>(label * classes_ + predicted)];
+}
+
+int64_t Evaluation::samples() const {
+  int64_t sum = 0;
+  for (const int64_t count : confusion_) sum += count;
+  return sum;
+}
+
+int64_t Evaluation::correct() const {
+  int64_t sum = 0;
+  for (int64_t c = 0; c < classes_; ++c) sum += confusion(c, c);
+  return sum;
+}
+
+double Evaluation::accuracy() const {
+  const int64_t all = samples();
+  return all ? static_cast<double>(correct()) / static_cast<double>(all) : 0;
+}
+
+double Evaluation::precision(int64_t label) const {
+  int64_t predicted = 0;
+  for (int64_t c = 0; c < classes_; ++c) predicted += confusion(c, label);
+  return predicted ? static_cast<double>(confusion(label, label)) / static_cast<double>(predicted) : 0;
+}
+
+double Evaluation::recall(int64_t label) const {
+  int64_t present = 0;
+  for (int64_t c = 0; c < classes_; ++c) present += confusion(label, c);
+  return present ? static_cast<double>(confusion(label, label)) / static_cast<double>(present) : 0;
+}
+
+std::string EpochMetrics::to_json() const {
+  const nlohmann::ordered_json j = {{"epoch", epoch}, {"loss", loss}, {"train_accuracy", train_accuracy}, {"val_accuracy", val_accuracy},
+                                    {"lr", lr}, {"images_per_s", images_per_s}, {"seconds", seconds}};
+  return j.dump();
+}
+
+}  // namespace graft::train

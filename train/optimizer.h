@@ -1,0 +1,32 @@
+// SGD, Adam and AdamW with PyTorch's formulas (torch.optim's documentation), one pass over each tensor.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "graft/layers/modules/module.h"
+
+namespace graft::train {
+
+struct OptimizerOptions {
+  std::string name = "sgd";  // sgd, adam, adamw
+  double momentum = 0.9;     // sgd
+  bool nesterov = false;     // sgd
+  double weight_decay = 0;   // sgd, adam: added to the gradient; adamw: decoupled
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;  // adam, adamw
+};
+
+// Slots have their parameter's dtype. Parameters without a gradient are left alone in a step.
+class GRAFT_API Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+  virtual void step(double lr) = 0;
+  // Slots as "<parameter>/<slot>", and "step" (i64 scalar): what a checkpoint keeps.
+  virtual StateDict state() const = 0;
+  // bad_input when the slots do not fit the parameters.
+  virtual void load_state(const StateDict& state) = 0;
+};
+
+GRAFT_API std::unique_ptr<Optimizer> make_optimizer(std::vector<NamedTensor> parameters, const OptimizerOptions& options);
+
+}  // namespace graft::train

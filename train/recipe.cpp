@@ -1,0 +1,69 @@
+#include "graft/train/recipe.h"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "graft/core/base/error.h"
+#include "graft/io/augment.h"
+#include "graft/train/schedule.h"
+
+namespace graft::train {
+
+void Recipe::validate() const {
+  GRAFT_CHECK(epochs >= 1 && epochs <= 1000000, "epochs: ", epochs, " is not between 1 and 1000000");
+  GRAFT_CHECK(batch >= 1 && batch <= 65536, "batch: ", batch, " is not between 1 and 65536");
+  GRAFT_CHECK(lr > 0, "lr: ", lr, " is not positive");
+  GRAFT_CHECK(warmup_epochs >= 0 && warmup_epochs <= epochs, "warmup: ", warmup_epochs, " of ", epochs, " epochs");
+  GRAFT_CHECK(label_smoothing >= 0 && label_smoothing < 1, "label smoothing: ", label_smoothing, " is not in [0, 1)");
+  constexpr std::array<std::string_view, 4> policies = {"auto", "source", "adapt", "train"};
+  GRAFT_CHECK(std::find(policies.begin(), policies.end(), batch_norm) != policies.end(), "bn: '", batch_norm,
+              "' is none of auto, source, adapt, train");
+  GRAFT_CHECK(!freeze.empty(), "freeze: expected none, backbone or stages");
+  io::augment_named(augment);
+  make_optimizer({}, optimizer);
+  learning_rate({schedule, lr, epochs, 0}, 0);
+}
+
+std::string Recipe::to_json() const {
+  const nlohmann::json j = {{"augment", augment},
+                            {"batch", batch},
+                            {"batch_norm", batch_norm},
+                            {"beta1", optimizer.beta1},
+                            {"beta2", optimizer.beta2},
+                            {"cache_features", cache_features},
+                            {"epochs", epochs},
+                            {"eps", optimizer.eps},
+                            {"freeze", freeze},
+                            {"label_smoothing", label_smoothing},
+                            {"lr", lr},
+                            {"momentum", optimizer.momentum},
+                            {"nesterov", optimizer.nesterov},
+                            {"optimizer", optimizer.name},
+                            {"schedule", schedule},
+                            {"seed", seed},
+                            {"standardize", standardize},
+                            {"warmup_epochs", warmup_epochs},
+                            {"weight_decay", optimizer.weight_decay}};
+  return j.dump();
+}
+
+bool Recipe::operator==(const Recipe& other) const { return to_json() == other.to_json(); }
+
+Recipe default_recipe(const std::string& freeze) {
+  Recipe recipe;
+  recipe.freeze = freeze;
+  if (freeze == "backbone") {
+    recipe.optimizer.name = "adam";
+    recipe.lr = 0.01;
+    recipe.standardize = true;
+    return recipe;
+  }
+  recipe.epochs = 10;
+  recipe.optimizer.weight_decay = 1e-4;
+  recipe.warmup_epochs = 1;
+  recipe.augment = "light";
+  return recipe;
+}
+
+}  // namespace graft::train
