@@ -1,6 +1,6 @@
 # Compiler flags for all of graft's own targets, as one interface target.
 add_library(graft_flags INTERFACE)
-target_compile_options(graft_flags INTERFACE -Wall -Wextra -Wshadow=local -Wpedantic -fvisibility=hidden -ffp-contract=off)
+target_compile_options(graft_flags INTERFACE -Wall -Wextra -Wno-missing-field-initializers -Wshadow=local -Wpedantic -fvisibility=hidden -ffp-contract=off -fno-math-errno)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 14)
   target_compile_options(graft_flags INTERFACE -Wno-restrict)  # false alarms on std::string: GCC bug 105651
 endif()
