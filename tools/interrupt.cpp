@@ -6,7 +6,8 @@
 namespace graft::tools {
 namespace {
 
-volatile std::sig_atomic_t g_interrupted = 0;
+std::atomic<bool> g_interrupted{false};
+static_assert(std::atomic<bool>::is_always_lock_free);  // what a signal handler may touch
 
 void set(int signal, void (*handler)(int), int flags) {
   struct sigaction action = {};
@@ -16,7 +17,7 @@ void set(int signal, void (*handler)(int), int flags) {
   sigaction(signal, &action, nullptr);
 }
 
-void note(int) { g_interrupted = 1; }
+void note(int) { g_interrupted = true; }
 
 }  // namespace
 
@@ -29,6 +30,6 @@ InterruptGuard::~InterruptGuard() {
   for (int signal : {SIGINT, SIGTERM}) set(signal, SIG_DFL, 0);
 }
 
-bool interrupted() { return g_interrupted != 0; }
+const std::atomic<bool>& InterruptGuard::flag() const { return g_interrupted; }
 
 }  // namespace graft::tools

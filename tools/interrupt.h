@@ -1,5 +1,6 @@
 // Ctrl-C as a question that the training loop asks between steps, so that it can save before it leaves.
 #pragma once
+#include <atomic>
 
 namespace graft::tools {
 
@@ -10,8 +11,7 @@ class InterruptGuard {
   ~InterruptGuard();
   InterruptGuard(const InterruptGuard&) = delete;
   InterruptGuard& operator=(const InterruptGuard&) = delete;
+  const std::atomic<bool>& flag() const;
 };
-
-bool interrupted();
 
 }  // namespace graft::tools

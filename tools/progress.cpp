@@ -7,26 +7,26 @@
 
 namespace graft::tools {
 
-void ProgressBar::start(const std::string& label, int64_t total) {
-  label_ = label;
-  total_ = std::max<int64_t>(total, 1);
-  began_ = Clock::now();
-  drawn_ = {};
-}
-
-void ProgressBar::update(int64_t done, double loss, double accuracy) {
+void ProgressBar::update(const std::string& label, int64_t done, int64_t total, double loss, double accuracy) {
   static const bool terminal = stderr_is_terminal();
+  if (!terminal) return;
   const auto now = Clock::now();
-  if (!terminal || now - drawn_ < std::chrono::milliseconds(100)) return;
+  if (label != label_) {
+    label_ = label;
+    began_ = now;
+  }
+  if (now - drawn_ < std::chrono::milliseconds(100)) return;
   drawn_ = now;
+  total = std::max<int64_t>(total, 1);
   const double seconds = std::max(1e-9, std::chrono::duration<double>(now - began_).count());
   const double rate = static_cast<double>(done) / seconds;
   constexpr int64_t width = 24;
-  const int64_t filled = std::clamp<int64_t>(width * done / total_, 0, width);
+  const int64_t filled = std::clamp<int64_t>(width * done / total, 0, width);
   std::string line = str("\r", label_, " [", std::string(static_cast<size_t>(filled), '='),
-                         std::string(static_cast<size_t>(width - filled), ' '), "] ", done, "/", total_, "  ",
+                         std::string(static_cast<size_t>(width - filled), ' '), "] ", done, "/", total, "  ",
                          fixed(rate, 0), " images/s  ETA ",
-                         rate > 0 ? duration(static_cast<double>(total_ - done) / rate) : std::string("-"), "  loss ", fixed(loss, 4));
+                         rate > 0 ? duration(static_cast<double>(total - done) / rate) : std::string("-"));
+  if (loss >= 0) line += "  loss " + fixed(loss, 4);
   if (accuracy >= 0) line += "  acc " + fixed(accuracy, 3);
   line += "\x1b[K";
   std::fwrite(line.data(), 1, line.size(), stderr);

@@ -10,16 +10,14 @@ namespace graft::tools {
 
 class ProgressBar {
  public:
-  // `label` such as "epoch 3/60"; total in images.
-  void start(const std::string& label, int64_t total);
-  // done images so far; drawn at most ten times a second. accuracy below 0: not shown.
-  void update(int64_t done, double loss, double accuracy);
+  // label such as "epoch 3/60"; a new label starts a new count. Drawn at most ten times a second, on a terminal only.
+  // A loss or accuracy below 0 is not shown.
+  void update(const std::string& label, int64_t done, int64_t total, double loss = -1, double accuracy = -1);
   void clear();  // wipes the bar's line
 
  private:
   using Clock = std::chrono::steady_clock;
   std::string label_;
-  int64_t total_ = 0;
   Clock::time_point began_, drawn_;
   bool visible_ = false;
 };

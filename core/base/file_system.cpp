@@ -18,6 +18,10 @@ FileSystem& file_system() {
   return replacement ? *replacement : posix_file_system();
 }
 
+std::unique_ptr<File> FileSystem::open_beneath(const std::string& folder, const std::string& relative) {
+  bad_input(join_path(folder, relative), ": this file system cannot open files beneath a folder");
+}
+
 ScopedFileSystem::ScopedFileSystem(FileSystem& replacement) : previous_(g_replacement.exchange(&replacement)) {}
 ScopedFileSystem::~ScopedFileSystem() { g_replacement.store(previous_); }
 

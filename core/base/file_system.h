@@ -35,6 +35,10 @@ class GRAFT_API FileSystem {
   virtual ~FileSystem() = default;
   virtual std::unique_ptr<File> open_read(const std::string& path) = 0;
   virtual std::unique_ptr<File> create(const std::string& path) = 0;  // truncates
+  // Opens the regular file `relative` below `folder` for reading, following no link on the way; bad_input for an
+  // absolute path, "..", a link, or a file with several hard links. For names that come out of files (ONNX's external
+  // data): what is checked is what is opened.
+  virtual std::unique_ptr<File> open_beneath(const std::string& folder, const std::string& relative);
   virtual std::unique_ptr<File> open_append(const std::string& path) = 0;
   virtual bool exists(const std::string& path) = 0;
   virtual bool is_directory(const std::string& path) = 0;

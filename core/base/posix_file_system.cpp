@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
@@ -85,11 +86,54 @@ std::unique_ptr<File> open_file(const std::string& path, int flags, const char* 
   return std::make_unique<PosixFile>(path, descriptor);
 }
 
+// A descriptor that closes itself.
+struct Descriptor {
+  int value = -1;
+  explicit Descriptor(int descriptor) : value(descriptor) {}
+  Descriptor(Descriptor&& other) noexcept : value(std::exchange(other.value, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(value, other.value);
+    return *this;
+  }
+  ~Descriptor() {
+    if (value >= 0) ::close(value);
+  }
+};
+
+// One component at a time, each relative to the folder opened before it and with O_NOFOLLOW: no rename or link made
+// meanwhile can lead outside.
+std::unique_ptr<File> open_below(const std::string& folder, const std::string& relative) {
+  const std::string path = join_path(folder, relative);
+  Descriptor at(retry([&] { return ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  if (at.value < 0) fail_errno(folder, "open", errno);
+  for (size_t begin = 0;;) {
+    const size_t end = std::min(relative.find('/', begin), relative.size());
+    const std::string part = relative.substr(begin, end - begin);
+    const bool last = end == relative.size();
+    GRAFT_CHECK(!part.empty() && part != ".." && part.find('\0') == std::string::npos, path,
+                ": is not a plain path below its folder");
+    const int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | (last ? O_NONBLOCK : O_DIRECTORY);
+    at = Descriptor(retry([&] { return ::openat(at.value, part.c_str(), flags); }));
+    if (at.value < 0 && errno == ELOOP) bad_input(path, ": is or goes through a symbolic link, which is not followed");
+    if (at.value < 0) fail_errno(path, "open", errno);
+    if (last) break;
+    begin = end + 1;
+  }
+  struct stat info;
+  if (::fstat(at.value, &info) != 0) fail_errno(path, "read its size", errno);
+  GRAFT_CHECK(S_ISREG(info.st_mode), path, ": is not a regular file");
+  GRAFT_CHECK(info.st_nlink == 1, path, ": is a hard link to a file that stands elsewhere too");
+  return std::make_unique<PosixFile>(path, std::exchange(at.value, -1));
+}
+
 class PosixFileSystem final : public FileSystem {
  public:
   std::unique_ptr<File> open_read(const std::string& path) override { return open_file(path, O_RDONLY, "open"); }
   std::unique_ptr<File> create(const std::string& path) override {
     return open_file(path, O_WRONLY | O_CREAT | O_TRUNC, "create");
+  }
+  std::unique_ptr<File> open_beneath(const std::string& folder, const std::string& relative) override {
+    return open_below(folder, relative);
   }
   std::unique_ptr<File> open_append(const std::string& path) override {
     return open_file(path, O_WRONLY | O_CREAT | O_APPEND, "open for appending");

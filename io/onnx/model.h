@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,7 @@ enum class ElementType : int32_t {
   undefined = 0, float32 = 1, uint8 = 2, int8 = 3, uint16 = 4, int16 = 5, int32 = 6, int64 = 7, string = 8,
   boolean = 9, float16 = 10, float64 = 11, uint32 = 12, uint64 = 13, complex64 = 14, complex128 = 15, bfloat16 = 16,
 };
-GRAFT_API std::string name_of(ElementType type);  // "float16", "type 23"
+GRAFT_API std::string name_of(ElementType type);  // "float16", "float8e5m2"
 
 // TensorProto: a named constant. `value` is undefined for a string tensor, whose elements are in `strings`.
 struct NamedTensor {

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "graft/io/weights/formats.h"
+#include "graft/io/weights/onnx_weights.h"
 #include "graft/io/weights/stored_type.h"
 #include "graft/io/weights/zip.h"
 
@@ -23,6 +24,21 @@ WeightFile read_zip(File& file, const ReadLimits& limits) {
     return member.name == "data.pkl" || member.name.ends_with("/data.pkl");
   });
   return is_pytorch ? read_pytorch_zip(file, limits) : read_npz(file, limits);
+}
+
+// ModelProto has no magic number. Python and others write ir_version (field 1) first; a model whose fields stand in
+// another order is taken for one only when it parses.
+bool starts_as_onnx(std::string_view start) { return start.size() > 1 && start[0] == '\x08' && start[1] >= 1; }
+bool may_be_onnx(std::string_view start) {
+  return !start.empty() && std::string_view("\x12\x1a\x22\x28\x32\x3a\x42\x72").find(start[0]) != std::string_view::npos;
+}
+
+WeightFile read_onnx(File& file, const ReadLimits& limits) {
+  GRAFT_CHECK(file.size() <= limits.protobuf_bytes, file.path(), ": ", file.size(), " bytes, more than the limit of ",
+              limits.protobuf_bytes);
+  std::vector<std::byte> bytes(static_cast<size_t>(file.size()));
+  file.read_at(0, bytes);
+  return weights_of(onnx::parse_model(bytes, file.path(), limits));
 }
 
 // Files that people mistake for weights, told apart so that the message helps.
@@ -52,7 +68,11 @@ void MemoryFile::read_at(int64_t offset, std::span<std::byte> out) {
 
 void MemoryFile::append(std::span<const std::byte>) { fail(ErrorCode::usage, name_, ": is only open for reading"); }
 
-WeightFile read_weights(File& file, const ReadLimits& limits) {
+namespace {
+
+// `read_as_onnx` decides where external data may come from.
+template <class ReadOnnx>
+WeightFile read_recognised(File& file, const ReadLimits& limits, const ReadOnnx& read_as_onnx) {
   const int64_t size = file.size();
   GRAFT_CHECK(size > 0, file.path(), ": is empty");
   GRAFT_CHECK(size <= limits.file_bytes, file.path(), ": ", size, " bytes, more than the limit of ", limits.file_bytes);
@@ -60,13 +80,27 @@ WeightFile read_weights(File& file, const ReadLimits& limits) {
   if (start.starts_with("PK\x03\x04") || start.starts_with("PK\x05\x06")) return read_zip(file, limits);
   if (start.size() > 1 && start[0] == '\x80' && start[1] >= 2 && start[1] <= 5) return read_pytorch_legacy(file, limits);
   if (start.size() > 8 && start[8] == '{') return read_safetensors(file, limits);
+  if (starts_as_onnx(start)) return read_as_onnx();
+  if (may_be_onnx(start)) {
+    try {
+      return read_as_onnx();
+    } catch (const Error&) {
+      reject_unknown(file.path(), start);
+    }
+  }
   reject_unknown(file.path(), start);
+}
+
+}  // namespace
+
+WeightFile read_weights(File& file, const ReadLimits& limits) {
+  return read_recognised(file, limits, [&] { return read_onnx(file, limits); });
 }
 
 WeightFile read_weights(const std::string& path, const ReadLimits& limits) {
   const auto file = file_system().open_read(path);
   try {
-    return read_weights(*file, limits);
+    return read_recognised(*file, limits, [&] { return weights_of(onnx::read_model(path, limits)); });
   } catch (const std::bad_alloc&) {
     fail(ErrorCode::resource, path, ": not enough memory to read it");
   }

@@ -18,6 +18,7 @@ class FaultyFileSystem final : public FileSystem {
   int calls() const { return calls_; }
 
   std::unique_ptr<File> open_read(const std::string& path) override;
+  std::unique_ptr<File> open_beneath(const std::string& folder, const std::string& relative) override;
   std::unique_ptr<File> create(const std::string& path) override;
   std::unique_ptr<File> open_append(const std::string& path) override;
   bool exists(const std::string& path) override { return real_.exists(path); }
