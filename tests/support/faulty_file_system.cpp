@@ -45,6 +45,10 @@ std::unique_ptr<File> FaultyFileSystem::open_read(const std::string& path) {
   count(path, "open");
   return std::make_unique<FaultyFile>(*this, real_.open_read(path));
 }
+std::unique_ptr<File> FaultyFileSystem::open_beneath(const std::string& folder, const std::string& relative) {
+  count(join_path(folder, relative), "open");
+  return std::make_unique<FaultyFile>(*this, real_.open_beneath(folder, relative));
+}
 std::unique_ptr<File> FaultyFileSystem::create(const std::string& path) {
   count(path, "create");
   return std::make_unique<FaultyFile>(*this, real_.create(path));
