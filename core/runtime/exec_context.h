@@ -1,6 +1,9 @@
 // ExecContext: what a kernel runs with (threads, instruction set). One default for the process; a scope may set another.
 #pragma once
+#include <functional>
 #include <memory>
+#include <string_view>
+#include <utility>
 
 #include "graft/core/runtime/instruction_set.h"
 #include "graft/core/runtime/thread_pool.h"
@@ -18,9 +21,18 @@ class GRAFT_API ExecContext {
   InstructionSet instruction_set() const { return instruction_set_; }
   void parallel_for(int64_t count, FunctionRef<void(int64_t)> job) { pool_->parallel_for(count, job); }
 
+  // Which implementations dispatch may choose, so that tests and benchmarks can run one after another: asked for every
+  // candidate of a pass ("conv forward"), best first, by its name ("reference"). Empty, as at first: all.
+  using KernelFilter = std::function<bool(std::string_view pass, std::string_view kernel)>;
+  void set_kernel_filter(KernelFilter filter) { kernel_filter_ = std::move(filter); }
+  bool allows(std::string_view pass, std::string_view kernel) const {
+    return !kernel_filter_ || kernel_filter_(pass, kernel);
+  }
+
  private:
   std::unique_ptr<ThreadPool> pool_;
   InstructionSet instruction_set_;
+  KernelFilter kernel_filter_;
 };
 
 // This thread's context: the innermost ScopedExecContext, else the process's default.

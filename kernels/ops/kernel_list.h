@@ -36,6 +36,7 @@ class KernelList {
   // Runs the first candidate that does not decline. GRAFT_LOG=dispatch prints the choice and the reasons.
   void operator()(ExecContext& context, Args args) const {
     for (const Kernel<Args>& kernel : kernels_) {
+      if (!context.allows(pass_, kernel.name)) continue;
       if (const char* reason = kernel.declines(context, args)) {
         log("dispatch", pass_, ": ", kernel.name, " declines: ", reason);
         continue;
