@@ -79,8 +79,7 @@ void parse_external_entry(Bytes bytes, ParseContext& context, ExternalPlace& pla
   if (key == "length") place.length = parse_number(value, "length");
 }
 
-TensorFields parse_fields(Bytes bytes, ParseContext& context) {
-  TensorFields fields;
+void parse_fields(Bytes bytes, ParseContext& context, TensorFields& fields) {
   NamedTensor& tensor = fields.tensor;
   WireReader reader(bytes);
   while (reader.next()) {
@@ -107,7 +106,6 @@ TensorFields parse_fields(Bytes bytes, ParseContext& context) {
       default: break;
     }
   }
-  return fields;
 }
 
 template <class T>
@@ -218,9 +216,14 @@ std::string take_text(WireReader& reader, ParseContext& context) {
 NamedTensor parse_tensor_proto(Bytes bytes, ParseContext& context, const std::string& owner) {
   GRAFT_CHECK(++context.tensors <= context.limits.tensors, "has more than ", context.limits.tensors, " tensors");
   context.budget.charge(sizeof(NamedTensor) + 300);
-  TensorFields fields = in_context(owner, [&] { return parse_fields(bytes, context); });
-  const std::string& label = fields.tensor.name;
-  in_context(label.empty() ? owner : str("tensor '", label, "'"), [&] { read_value(fields, bytes, context); });
+  TensorFields fields;
+  try {
+    parse_fields(bytes, context, fields);
+    read_value(fields, bytes, context);
+  } catch (const Error& error) {  // the name is known once it has been read
+    const std::string& label = fields.tensor.name;
+    throw error.with_context(label.empty() ? owner : str("tensor '", label.substr(0, 200), "'"));
+  }
   return std::move(fields.tensor);
 }
 
