@@ -23,7 +23,8 @@ int parse_and_run(int argc, char** argv) {
   app.get_formatter()->column_width(34);
   app.option_defaults()->always_capture_default();
   graft::tools::Action action;
-  for (auto* add : {graft::tools::add_doctor})
+  using namespace graft::tools;
+  for (auto* add : {add_finetune, add_pretrain, add_predict, add_evaluate, add_inspect, add_convert, add_features, add_bench, add_doctor})
     add(app, action);
   try {
     app.parse(argc, argv);

@@ -34,6 +34,7 @@ class Run {
     recipe_.validate();
     GRAFT_CHECK(data_.train && data_.val, "training needs a training and a validation part");
     apply_freezing(network_, recipe_);
+    give_statistics();
     if (recipe_.batch_norm == "adapt") reestimate_statistics(network_, *loader(data_.train, recipe_.batch, false));
     network_.train(true);
     const std::string frozen_before = frozen_sha256(network_);
@@ -59,6 +60,14 @@ class Run {
   }
   void check_stop() const {
     if (options_.stop && options_.stop->load()) throw Interrupted{};
+  }
+
+  // A resumed run has them in its checkpoint, but starts from the same network as the first: the pass is cheap.
+  void give_statistics() {
+    const auto moving = norms_that_move(network_, options_.neutral_norms, recipe_);
+    if (moving.empty()) return;
+    note(str(moving.size(), " batch norms were folded into their convolutions: one pass over the training images gives them statistics; the network's function stays the same"));
+    take_statistics(network_, moving, *loader(data_.train, recipe_.batch, false));
   }
 
   std::unique_ptr<BatchLoader> loader(std::shared_ptr<const io::Dataset> dataset, int64_t batch, bool training) const {

@@ -29,6 +29,7 @@ struct FitOptions {
   bool resume = false;             // go on from folder's checkpoint; bad_input when it is of another run
   std::string identity;            // source weights and data, as hashes: what a checkpoint must match
   double checkpoint_seconds = 2;   // at most one checkpoint in this time, besides the first and the last
+  std::vector<std::string> neutral_norms;  // folded batch norms without statistics of their own (models/card.h)
   int workers = 0;                 // loader threads (LoaderOptions::workers)
   const std::atomic<bool>* stop = nullptr;               // set: leave at the next step, checkpoint kept
   std::function<void(const Progress&)> on_progress;      // often; may be empty

@@ -87,6 +87,31 @@ void reestimate_statistics(StagedNetwork& network, BatchLoader& loader) {
   }
 }
 
+std::vector<std::string> norms_that_move(StagedNetwork& network, const std::vector<std::string>& paths, const Recipe& recipe) {
+  std::vector<std::string> moving;
+  if (recipe.batch_norm == "source") return moving;
+  for (const std::string& path : paths) {
+    const auto* norm = dynamic_cast<BatchNorm2d*>(network.find(path));
+    GRAFT_CHECK(norm != nullptr, "there is no batch norm '", path, "'");
+    if (!norm->frozen() || recipe.batch_norm == "adapt") moving.push_back(path);
+  }
+  return moving;
+}
+
+void take_statistics(StagedNetwork& network, const std::vector<std::string>& paths, BatchLoader& loader) {
+  const NoGradGuard no_grad;
+  std::vector<BatchNorm2d*> norms;
+  for (const std::string& path : paths) norms.push_back(dynamic_cast<BatchNorm2d*>(network.find(path)));
+  network.train(false);
+  for (BatchNorm2d* norm : norms) {
+    GRAFT_ASSERT(norm != nullptr);
+    norm->watch_inputs();
+  }
+  loader.start(0);
+  for (Batch batch; loader.next(batch);) network.forward(batch.x);
+  for (BatchNorm2d* norm : norms) norm->adopt_watched_statistics();
+}
+
 std::string frozen_sha256(StagedNetwork& network) {
   Sha256 hash;
   bool any = false;

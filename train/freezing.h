@@ -21,6 +21,13 @@ GRAFT_API void apply_freezing(StagedNetwork& network, const Recipe& recipe);
 // The pass of `adapt`: every batch norm's statistics become the mean of those of the loader's batches.
 GRAFT_API void reestimate_statistics(StagedNetwork& network, BatchLoader& loader);
 
+// Gives the batch norms at `paths` that can train statistics of their own, in one pass over the loader's images with the
+// network in eval mode; the network's function in eval stays the same. For norms that were folded into convolutions when
+// the weights were published: without it their first training step would start from another function.
+GRAFT_API void take_statistics(StagedNetwork& network, const std::vector<std::string>& paths, BatchLoader& loader);
+// Those of `paths` whose batch norm is not frozen and follows batch statistics, or will be re-estimated, under the recipe.
+GRAFT_API std::vector<std::string> norms_that_move(StagedNetwork& network, const std::vector<std::string>& paths, const Recipe& recipe);
+
 // SHA-256 over the names and bytes of all frozen tensors, running statistics included; "" when nothing is frozen.
 GRAFT_API std::string frozen_sha256(StagedNetwork& network);
 

@@ -22,7 +22,7 @@ class GRAFT_API Dataset {
 
 struct DataOptions {
   std::string val_path;       // "": what the data set brings, else a split of the training part
-  double val_split = 0.2;     // share of the training samples held out when there is no validation part
+  double val_split = 0.2;     // share of the training samples held out when there is no validation part; 0: none is
   uint64_t seed = 0;          // of the split and the subset
   int64_t train_limit = 0;    // 0: all; else this many training samples, drawn by seed, classes kept in proportion
   bool need_train = true;     // false: evaluation only; then the validation part may be all there is

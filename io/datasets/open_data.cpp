@@ -128,13 +128,13 @@ OpenedData open_data(const std::string& path, const DataOptions& options) {
     GRAFT_CHECK(data.val != nullptr, path, ": there are no samples");
   } else {
     GRAFT_CHECK(data.train != nullptr, path, ": there is no training part");
-    if (!data.val) split(data, options);
+    if (!data.val && options.val_split != 0) split(data, options);
     limit(data, options);
   }
   Sha256 hash;
   hash.update(join(data.classes, "\n"));
   if (data.train) hash.update("\ntrain " + data.train->fingerprint());
-  hash.update("\nval " + data.val->fingerprint());
+  if (data.val) hash.update("\nval " + data.val->fingerprint());
   data.manifest_sha256 = hash.hex();
   return data;
 }

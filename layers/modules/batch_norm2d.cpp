@@ -1,5 +1,8 @@
 #include "graft/layers/modules/batch_norm2d.h"
 
+#include <cmath>
+
+#include "graft/kernels/registry.h"
 #include "graft/layers/functional/functional.h"
 
 namespace graft {
@@ -15,9 +18,45 @@ BatchNorm2d::BatchNorm2d(const BatchNorm2dOptions& o) : options_(o) {
 
 Tensor BatchNorm2d::normalise(const Tensor& x, bool relu, const Tensor& residual) {
   const bool training_now = training() && !fixed_statistics_;
+  if (watched_ && !training_now) watch(x);
   if (training_now) ++batches_->mutable_data<int64_t>()[0];
   return functional::batch_norm(x, *weight_, *bias_, *running_mean_, *running_var_,
                                 {training_now, options_.momentum, options_.eps, relu}, residual);
+}
+
+void BatchNorm2d::watch(const Tensor& x) {
+  const auto channels = static_cast<size_t>(options_.channels);
+  const DType dtype = x.dtype() == DType::f64 ? DType::f64 : DType::f32;
+  Tensor mean = Tensor::empty({options_.channels}, {.dtype = dtype}), variance = Tensor::empty({options_.channels}, {.dtype = dtype});
+  kernels_for(x).batch_norm.statistics(current_context(), {x, mean, variance});
+  const std::vector<double> m = mean.to_doubles(), v = variance.to_doubles();
+  Watched& w = *watched_;
+  w.mean.resize(channels);
+  w.squares.resize(channels);
+  const double count = static_cast<double>(x.numel() / options_.channels), total = w.count + count;
+  for (size_t c = 0; c < channels; ++c) {
+    const double delta = m[c] - w.mean[c];
+    w.mean[c] += delta * count / total;
+    w.squares[c] += v[c] * count + delta * delta * w.count * count / total;
+  }
+  w.count = total;
+}
+
+void BatchNorm2d::adopt_watched_statistics() {
+  GRAFT_CHECK(watched_ && watched_->count > 0, "batch norm: no inputs were watched");
+  const std::unique_ptr<Watched> watched = std::move(watched_);
+  std::vector<double> weight = weight_->to_doubles(), bias = bias_->to_doubles(), mean = running_mean_->to_doubles(), variance = running_var_->to_doubles();
+  for (size_t c = 0; c < weight.size(); ++c) {
+    const double new_variance = watched->squares[c] / watched->count, slope = weight[c] / std::sqrt(variance[c] + options_.eps);
+    weight[c] = slope * std::sqrt(new_variance + options_.eps);
+    bias[c] += (watched->mean[c] - mean[c]) * slope;
+    mean[c] = watched->mean[c];
+    variance[c] = new_variance;
+  }
+  const Shape shape{options_.channels};
+  weight_->copy_from(Tensor::of(shape, weight));
+  bias_->copy_from(Tensor::of(shape, bias));
+  set_statistics(Tensor::of(shape, mean), Tensor::of(shape, variance));
 }
 
 void BatchNorm2d::set_statistics(const Tensor& mean, const Tensor& variance) {

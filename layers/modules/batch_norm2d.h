@@ -1,5 +1,7 @@
 // BatchNorm2d: weight, bias, running_mean, running_var [C] and num_batches_tracked, as in PyTorch.
 #pragma once
+#include <memory>
+
 #include "graft/layers/modules/module.h"
 
 namespace graft {
@@ -28,7 +30,20 @@ class GRAFT_API BatchNorm2d final : public Module {
   void fix_statistics(bool fixed) { fixed_statistics_ = fixed; }
   void set_momentum(double momentum) { options_.momentum = momentum; }
 
+  // Watches the inputs of eval passes: their mean and variance over all of them, in double.
+  void watch_inputs() { watched_ = std::make_unique<Watched>(); }
+  // Ends watching. The statistics become those of the watched inputs, and weight and bias change with them, so that the
+  // function of eval stays the same:  weight' = weight sqrt((var' + eps) / (var + eps)),
+  // bias' = bias + (mean' - mean) weight / sqrt(var + eps).  bad_input when nothing was watched.
+  void adopt_watched_statistics();
+
  private:
+  struct Watched {
+    double count = 0;
+    std::vector<double> mean, squares;  // of deviations from the mean (Chan et al. 1979)
+  };
+  void watch(const Tensor& x);
+
   BatchNorm2dOptions options_;
   Tensor* weight_;
   Tensor* bias_;
@@ -36,6 +51,7 @@ class GRAFT_API BatchNorm2d final : public Module {
   Tensor* running_var_;
   Tensor* batches_;
   bool fixed_statistics_ = false;
+  std::unique_ptr<Watched> watched_;
 };
 
 }  // namespace graft

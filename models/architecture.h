@@ -1,0 +1,39 @@
+// Architecture: a native network as plain data, as it stands in a model's card, and the network made from it.
+#pragma once
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "graft/models/cifar_resnet.h"
+#include "graft/models/resnet.h"
+
+namespace graft::models {
+
+using Architecture = std::variant<ResNetConfig, CifarResNetConfig>;
+
+// The names that --arch takes: resnet18 .. resnet152, cifar_resnet20 .. cifar_resnet56.
+GRAFT_API std::vector<std::string> architecture_names();
+// bad_input listing the names for any other.
+GRAFT_API Architecture architecture_named(std::string_view name);
+GRAFT_API std::string name_of(const Architecture& architecture);
+
+// Fields by name, keys sorted. from_json: bad_input when a field is missing or makes no sense.
+GRAFT_API std::string to_json(const Architecture& architecture);
+GRAFT_API Architecture architecture_from_json(const std::string& json);
+
+// Parameters at their neutral values (initialization.h). bad_input for a configuration that cannot be built.
+GRAFT_API std::shared_ptr<StagedNetwork> make_network(const Architecture& architecture);
+
+// The path of the classifier ("fc", "linear").
+GRAFT_API std::string head_path(const Architecture& architecture);
+GRAFT_API int64_t classes_of(const Architecture& architecture);  // 0: no head
+GRAFT_API int64_t in_channels_of(const Architecture& architecture);
+// "resnet18, cut after layer3, 256 features, 2 classes".
+GRAFT_API std::string describe(const Architecture& architecture);
+
+// Gives the network a new head for `classes` classes, initialised from `seed`; the architecture follows.
+GRAFT_API void replace_head(StagedNetwork& network, Architecture& architecture, int64_t classes, uint64_t seed);
+
+}  // namespace graft::models

@@ -1,0 +1,64 @@
+#include "graft/models/card.h"
+
+#include <nlohmann/json.hpp>
+
+namespace graft::models {
+namespace {
+
+constexpr int64_t kCardVersion = 1;
+
+nlohmann::json json_of(const Lineage& lineage) {
+  nlohmann::json j = {{"graft_version", lineage.graft_version}, {"source_format", lineage.source_format}, {"source_naming", lineage.source_naming},
+                      {"source_sha256", lineage.source_sha256}, {"data_sha256", lineage.data_sha256}};
+  j["recipe"] = lineage.recipe.empty() ? nlohmann::json() : nlohmann::json::parse(lineage.recipe);
+  return j;
+}
+
+Lineage lineage_from(const nlohmann::json& j) {
+  Lineage lineage;
+  lineage.graft_version = j.at("graft_version").get<std::string>();
+  lineage.source_format = j.at("source_format").get<std::string>();
+  lineage.source_naming = j.at("source_naming").get<std::string>();
+  lineage.source_sha256 = j.at("source_sha256").get<std::string>();
+  lineage.data_sha256 = j.at("data_sha256").get<std::string>();
+  if (!j.at("recipe").is_null()) lineage.recipe = j.at("recipe").dump();
+  return lineage;
+}
+
+}  // namespace
+
+std::string ModelCard::to_json() const {
+  nlohmann::json j;  // nlohmann::json sorts its keys
+  j["card_version"] = kCardVersion;
+  j["architecture"] = nlohmann::json::parse(models::to_json(architecture));
+  j["preprocess"] = nlohmann::json::parse(preprocess.to_json());
+  j["preprocess_known"] = preprocess_known;
+  j["labels"] = labels;
+  j["neutral_norms"] = neutral_norms;
+  j["lineage"] = json_of(lineage);
+  return j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+ModelCard ModelCard::from_json(const std::string& text) {
+  try {
+    const auto j = nlohmann::json::parse(text);
+    const auto version = j.at("card_version").get<int64_t>();
+    GRAFT_CHECK(version == kCardVersion, "the model card is of version ", version, "; this graft reads version ", kCardVersion);
+    ModelCard card;
+    card.architecture = architecture_from_json(j.at("architecture").dump());
+    card.preprocess = io::Preprocess::from_json(j.at("preprocess").dump());
+    card.preprocess_known = j.at("preprocess_known").get<bool>();
+    card.labels = j.at("labels").get<std::vector<std::string>>();
+    card.neutral_norms = j.at("neutral_norms").get<std::vector<std::string>>();
+    card.lineage = lineage_from(j.at("lineage"));
+    const int64_t classes = classes_of(card.architecture);
+    GRAFT_CHECK(card.labels.empty() || std::ssize(card.labels) == classes, "the model card names ", card.labels.size(), " labels for ", classes, " classes");
+    GRAFT_CHECK(card.preprocess.channels == in_channels_of(card.architecture), "the model card's preprocessing gives ", card.preprocess.channels,
+                " channels to a network of ", in_channels_of(card.architecture));
+    return card;
+  } catch (const nlohmann::json::exception& error) {
+    bad_input("the model card cannot be read: ", error.what());
+  }
+}
+
+}  // namespace graft::models

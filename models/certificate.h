@@ -1,0 +1,33 @@
+// Certificate: what an import understood of a weight file, for people and for programs.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "graft/core/base/export.h"
+
+namespace graft::models {
+
+// A fact and how it is known.
+struct Finding {
+  std::string what;   // "1e-05"
+  bool known = false; // false: guessed
+  std::string why;    // "the graph's BatchNormalization nodes"
+};
+
+struct Certificate {
+  std::string path, format, naming, sha256;
+  std::string architecture;            // describe()
+  int64_t matched = 0;                 // tensors of the network that the file filled
+  int64_t parameters = 0;              // numbers in the network's parameters
+  std::vector<std::string> unused;     // tensors of the file that the cut leaves out
+  std::vector<std::string> ignored;    // tensors beside the network: optimizer state, other copies
+  int64_t neutral_norms = 0;           // un-folded batch norms
+  Finding eps, stride, stem_pool, preprocess;  // stride, stem_pool: empty where the family has no choice
+  std::string cut, head;
+  std::vector<std::string> notes;
+
+  GRAFT_API std::string to_text() const;  // lines "  name  value"
+  GRAFT_API std::string to_json() const;  // keys in a fixed order
+};
+
+}  // namespace graft::models

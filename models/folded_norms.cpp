@@ -1,0 +1,59 @@
+#include "graft/models/folded_norms.h"
+
+#include <algorithm>
+
+#include "graft/core/base/error.h"
+
+namespace graft::models {
+namespace {
+
+// "layer1.0.conv2" -> "layer1.0.bn2"; "layer1.0.downsample.0" -> "layer1.0.downsample.1"; "" for anything else.
+std::string norm_behind(const std::string& conv) {
+  const size_t dot = conv.rfind('.');
+  const std::string parent = dot == std::string::npos ? "" : conv.substr(0, dot + 1), last = conv.substr(parent.size());
+  if (last.starts_with("conv")) return parent + "bn" + last.substr(4);
+  return last == "0" && parent.ends_with("downsample.") ? parent + "1" : "";
+}
+
+}  // namespace
+
+std::vector<std::string> unfold_norms(StateDict& tensors, double eps) {
+  std::vector<std::string> conv_biases, neutral;
+  for (const auto& [name, tensor] : tensors)
+    if (name.ends_with(".bias") && !norm_behind(name.substr(0, name.size() - 5)).empty()) conv_biases.push_back(name);
+  for (const std::string& name : conv_biases) {
+    const std::string norm = norm_behind(name.substr(0, name.size() - 5));
+    const Tensor bias = tensors.at(name).to(DType::f32);
+    const Tensor mean = tensors.find(norm + ".running_mean");
+    tensors.erase(name);
+    if (mean.defined()) {
+      GRAFT_CHECK(mean.shape() == bias.shape(), name, " ", bias.shape(), " and ", norm, ".running_mean ", mean.shape(), " do not fit");
+      std::vector<double> shifted = mean.to_doubles();
+      const std::vector<double> b = bias.to_doubles();
+      for (size_t c = 0; c < b.size(); ++c) shifted[c] -= b[c];
+      tensors.set(norm + ".running_mean", Tensor::of(mean.shape(), shifted).to(DType::f32));
+      continue;
+    }
+    tensors.add(norm + ".weight", Tensor::full(bias.shape(), 1));
+    tensors.add(norm + ".bias", bias);
+    tensors.add(norm + ".running_mean", Tensor::zeros(bias.shape()));
+    tensors.add(norm + ".running_var", Tensor::full(bias.shape(), 1 - eps));
+    neutral.push_back(norm);
+  }
+  std::sort(neutral.begin(), neutral.end());
+  return neutral;
+}
+
+std::vector<std::string> still_neutral(const StateDict& tensors, const std::vector<std::string>& paths, double eps) {
+  const auto all_are = [&](const std::string& name, double value) {
+    const auto values = tensors.at(name).to_doubles();
+    return std::all_of(values.begin(), values.end(), [value](double v) { return v == value; });
+  };
+  const double variance = Tensor::full({1}, 1 - eps).item();
+  std::vector<std::string> neutral;
+  for (const std::string& path : paths)
+    if (all_are(path + ".weight", 1) && all_are(path + ".running_mean", 0) && all_are(path + ".running_var", variance)) neutral.push_back(path);
+  return neutral;
+}
+
+}  // namespace graft::models

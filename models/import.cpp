@@ -1,0 +1,209 @@
+#include "graft/models/import.h"
+
+#include <cmath>
+
+#include "graft/core/base/file_system.h"
+#include "graft/core/base/sha256.h"
+#include "graft/layers/modules/batch_norm2d.h"
+#include "graft/models/folded_norms.h"
+#include "graft/models/source_network.h"
+
+namespace graft::models {
+namespace {
+
+std::string file_sha256(const std::string& path) {
+  const auto file = file_system().open_read(path);
+  Sha256 hash;
+  std::vector<std::byte> buffer(size_t{1} << 20);
+  const int64_t size = file->size();
+  for (int64_t at = 0; at < size; at += std::ssize(buffer)) {
+    const auto part = std::span(buffer).first(static_cast<size_t>(std::min<int64_t>(std::ssize(buffer), size - at)));
+    file->read_at(at, part);
+    hash.update(part);
+  }
+  return hash.hex();
+}
+
+// Which of layer1 .. layer4 of a ResNet are kept; the tensors of the others leave the source.
+void cut_resnet(SourceNetwork& source, const std::string& cut, Certificate& certificate) {
+  auto& config = std::get<ResNetConfig>(source.architecture);
+  const int64_t found = config.stages;
+  if (cut != "auto") {
+    const int64_t wanted = cut.size() == 6 && cut.starts_with("layer") && cut[5] >= '1' && cut[5] <= '4' ? cut[5] - '0' : 0;
+    GRAFT_CHECK(wanted > 0, "cannot cut at '", cut, "': the stages of ", config.name, " are layer1, layer2, layer3, layer4");
+    GRAFT_CHECK(wanted <= found, "cannot cut at '", cut, "': the file ends after layer", found);
+    config.stages = wanted;
+  }
+  if (config.stages < found || (config.stages < 4 && config.classes > 0)) {
+    StateDict kept;
+    for (const auto& [name, tensor] : source.tensors) {
+      const bool behind = name.starts_with("fc.") || (name.starts_with("layer") && name.size() > 5 && name[5] - '0' > config.stages);
+      if (behind) certificate.unused.push_back(name);
+      else kept.add(name, tensor);
+    }
+    source.tensors = std::move(kept);
+    config.classes = 0;
+  }
+  if (cut != "auto") certificate.cut = str("after layer", config.stages, ", as asked for");
+  else if (found < 4) certificate.cut = str("after layer", found, ": the file ends there");
+  else certificate.cut = "none: the whole network";
+}
+
+void cut_network(SourceNetwork& source, const std::string& cut, Certificate& certificate) {
+  if (std::holds_alternative<ResNetConfig>(source.architecture)) return cut_resnet(source, cut, certificate);
+  GRAFT_CHECK(cut == "auto", "cannot cut at '", cut, "': a CIFAR ResNet is used whole");
+  certificate.cut = "none: the whole network";
+}
+
+// Grey networks by summing the first convolution over its input channels: the answer to three equal channels.
+void sum_first_convolution(SourceNetwork& source, Certificate& certificate) {
+  const Tensor weight = source.tensors.at("conv1.weight").to(DType::f32);
+  const int64_t K = weight.size(0), C = weight.size(1), area = weight.size(2) * weight.size(3);
+  GRAFT_CHECK(C == 3, "sum-conv1: the first convolution takes ", C, " channels, not 3");
+  Tensor sum = Tensor::zeros({K, 1, weight.size(2), weight.size(3)});
+  const float* in = weight.data<float>();
+  float* out = sum.mutable_data<float>();
+  for (int64_t k = 0; k < K; ++k)
+    for (int64_t i = 0; i < area; ++i) {
+      double total = 0;
+      for (int64_t c = 0; c < C; ++c) total += in[(k * C + c) * area + i];
+      out[k * area + i] = static_cast<float>(total);
+    }
+  source.tensors.set("conv1.weight", sum);
+  std::visit([](auto& config) { config.in_channels = 1; }, source.architecture);
+  certificate.notes.push_back("conv1 is summed over its 3 input channels: the network takes grey images, normalised by the mean of the channels' numbers");
+}
+
+io::Preprocess grey(io::Preprocess p) {
+  const auto mean_of = [](const std::vector<double>& v) {
+    double sum = 0;
+    for (const double x : v) sum += x;
+    return std::vector<double>{sum / static_cast<double>(v.size())};
+  };
+  p.channels = 1;
+  p.bgr = false;
+  p.mean = mean_of(p.mean);
+  p.deviation = mean_of(p.deviation);
+  return p;
+}
+
+// How much larger the first norm's variance is than independent inputs of deviation 1 would make it; 0 when unknown.
+// About 1 to 10 for normalised pixels, some thousands (about 58 squared) for pixels of 0 .. 255.
+double input_variance(const StateDict& tensors) {
+  const Tensor weight = tensors.find("conv1.weight"), variance = tensors.find("bn1.running_var");
+  if (!weight.defined() || !variance.defined() || weight.rank() != 4 || variance.shape() != Shape{weight.size(0)}) return 0;
+  const std::vector<double> w = weight.to_doubles(), v = variance.to_doubles();
+  const size_t each = w.size() / v.size();
+  std::vector<double> ratios;
+  for (size_t k = 0; k < v.size(); ++k) {
+    double squares = 0;
+    for (size_t i = 0; i < each; ++i) squares += w[k * each + i] * w[k * each + i];
+    if (squares > 0) ratios.push_back(v[k] / squares);
+  }
+  if (ratios.empty()) return 0;
+  std::nth_element(ratios.begin(), ratios.begin() + std::ssize(ratios) / 2, ratios.end());
+  return ratios[ratios.size() / 2];
+}
+
+io::Preprocess guess_preprocess(const SourceNetwork& source, Finding& finding) {
+  constexpr double kRawPixels = 300;
+  if (std::holds_alternative<CifarResNetConfig>(source.architecture)) {
+    io::Preprocess p = io::imagenet_preprocess(32);
+    p.resize_to = 0;
+    finding = {"RGB / 255, ImageNet's mean and deviation, 32x32", false, "as the published CIFAR ResNets were trained"};
+    return p;
+  }
+  io::Preprocess p = io::imagenet_preprocess(224);
+  const double variance = input_variance(source.tensors);
+  if (variance < kRawPixels) {
+    finding = {"RGB / 255, ImageNet's mean and deviation, 224x224", false, "the usual one of ResNets; the file says nothing"};
+    return p;
+  }
+  p.bgr = true;
+  p.scale = 1;
+  p.mean = {103.06, 115.90, 123.15};
+  p.deviation = {1, 1, 1};
+  finding = {"BGR, 0 to 255, minus (103.06, 115.90, 123.15), 224x224", false,
+             str("bn1's running variance is ", std::llround(variance), " times that of inputs of deviation 1: the network learned on raw pixels, as MSRA's and Caffe's did")};
+  return p;
+}
+
+void describe_findings(const SourceNetwork& source, Certificate& certificate) {
+  const auto* config = std::get_if<ResNetConfig>(&source.architecture);
+  const std::string nodes = "the graph's nodes", usual = "torchvision's; a state dict does not say";
+  if (!config) {
+    certificate.eps = {str(std::get<CifarResNetConfig>(source.architecture).eps), false, "PyTorch's default; a state dict does not say"};
+    return;
+  }
+  certificate.eps = {str(config->eps), source.graph && certificate.neutral_norms == 0, source.graph && certificate.neutral_norms == 0 ? nodes : usual};
+  if (config->bottleneck)
+    certificate.stride = {config->stride_in_3x3 ? "v1.5: in the 3x3 convolution" : "v1: in the first 1x1 convolution", source.graph, source.graph ? nodes : usual};
+  certificate.stem_pool = {str("padded ", config->pool_pad_begin, " at the begin, ", config->pool_pad_end, " at the end"), source.graph, source.graph ? nodes : usual};
+}
+
+Imported import_model_file(const io::WeightFile& file, const ImportOptions& options) {
+  Imported imported{model_from(file), {}};
+  ModelCard& card = imported.model.card;
+  const std::string name = name_of(card.architecture);
+  GRAFT_CHECK(options.arch.empty() || options.arch == name, "the file holds ", name, ", not ", options.arch);
+  Certificate& c = imported.certificate;
+  c.naming = kGraftNaming;
+  c.preprocess = {card.preprocess.to_json(), card.preprocess_known, card.preprocess_known ? "the model's card" : "as when it was imported first"};
+  c.eps = {std::visit([](const auto& config) { return str(config.eps); }, card.architecture), true, "the model's card"};
+  c.neutral_norms = std::ssize(card.neutral_norms);
+  c.cut = "none: as the model is";
+  GRAFT_CHECK(options.cut == "auto", "a model of graft is not cut again; use its source weights");
+  return imported;
+}
+
+Imported import_foreign(const io::WeightFile& file, const ImportOptions& options) {
+  SourceNetwork source = file.format == "onnx" ? source_from_graph(io::onnx::read_model(file.path), options.arch) : source_from_names(file, options.arch);
+  Imported imported;
+  Certificate& certificate = imported.certificate;
+  certificate.naming = source.naming;
+  certificate.ignored = source.ignored;
+  certificate.notes = source.notes;
+  cut_network(source, options.cut, certificate);
+  ModelCard& card = imported.model.card;
+  card.preprocess = guess_preprocess(source, certificate.preprocess);
+  if (options.channels == ChannelRule::sum_conv1) sum_first_convolution(source, certificate);
+  const int64_t channels = in_channels_of(source.architecture);
+  GRAFT_CHECK(channels == 1 || channels == 3, "the network takes ", channels, " channels; images have 1 or 3");
+  if (channels == 1) card.preprocess = grey(card.preprocess);
+  card.architecture = source.architecture;
+  const double eps = std::visit([](const auto& config) { return config.eps; }, source.architecture);
+  card.neutral_norms = unfold_norms(source.tensors, eps);
+  certificate.neutral_norms = std::ssize(card.neutral_norms);
+  describe_findings(source, certificate);
+  imported.model.network = make_network(card.architecture);
+  imported.model.network->load_state_dict(source.tensors);
+  imported.model.network->train(false);
+  return imported;
+}
+
+}  // namespace
+
+Imported import_weights(const std::string& path, const ImportOptions& options) {
+  if (!options.arch.empty()) architecture_named(options.arch);
+  const io::WeightFile file = io::read_weights(path);
+  try {
+    Imported imported = has_card(file) ? import_model_file(file, options) : import_foreign(file, options);
+    Certificate& certificate = imported.certificate;
+    certificate.path = path;
+    certificate.format = file.format;
+    certificate.sha256 = file_sha256(path);
+    certificate.architecture = describe(imported.model.card.architecture);
+    certificate.matched = static_cast<int64_t>(imported.model.network->state_dict().size());
+    for (const NamedTensor& p : imported.model.network->parameters()) certificate.parameters += p.tensor.numel();
+    const int64_t classes = classes_of(imported.model.card.architecture);
+    certificate.head = classes > 0 ? str(head_path(imported.model.card.architecture), ", ", classes, " classes, from the file") : "none in the file";
+    imported.model.card.lineage = {.source_sha256 = certificate.sha256, .source_format = file.format, .source_naming = certificate.naming,
+                                   .data_sha256 = "", .recipe = "", .graft_version = GRAFT_VERSION};
+    return imported;
+  } catch (const Error& error) {
+    const std::string message = error.what();
+    throw message.starts_with(path) ? error : error.with_context(path);
+  }
+}
+
+}  // namespace graft::models

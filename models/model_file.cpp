@@ -1,0 +1,32 @@
+#include "graft/models/model_file.h"
+
+#include "graft/core/base/error.h"
+
+namespace graft::models {
+namespace {
+constexpr const char* kCardKey = "graft.card";
+}
+
+void save_model(const std::string& path, const StagedNetwork& network, const ModelCard& card) {
+  io::write_safetensors(path, network.state_dict(), {{"format", "pt"}, {kCardKey, card.to_json()}});
+}
+
+bool has_card(const io::WeightFile& file) { return file.format == "safetensors" && file.metadata.contains(kCardKey); }
+
+Model model_from(const io::WeightFile& file) {
+  const auto card = file.metadata.find(kCardKey);
+  GRAFT_CHECK(card != file.metadata.end(), file.path, ": is no model of graft (there is no card in it); graft finetune or graft convert make one");
+  try {
+    Model model{nullptr, ModelCard::from_json(card->second)};
+    model.network = make_network(model.card.architecture);
+    model.network->load_state_dict(file.tensors);
+    model.network->train(false);
+    return model;
+  } catch (const Error& error) {
+    throw error.with_context(file.path);
+  }
+}
+
+Model load_model(const std::string& path) { return model_from(io::read_weights(path)); }
+
+}  // namespace graft::models

@@ -1,0 +1,99 @@
+// A state dict read as a ResNet or CIFAR ResNet: the prefix its names stand under, then its blocks, by names and shapes.
+#include <charconv>
+
+#include "graft/models/source_network.h"
+
+namespace graft::models {
+namespace {
+
+bool has_stem(const io::WeightFile& file, const std::string& prefix) { return file.tensors.contains(prefix + "conv1.weight"); }
+
+// The prefix under which a network with a "conv1.weight" stands: one of the file's roots, with or without "module."
+// (DataParallel), "model." or "backbone.".
+std::string find_prefix(const io::WeightFile& file) {
+  std::vector<std::string> roots = file.roots;
+  if (roots.empty()) roots = {""};
+  for (const std::string& root : roots)
+    for (const char* wrapper : {"", "module.", "model.", "module.model.", "backbone.", "encoder.", "network."})
+      if (has_stem(file, root + wrapper)) return root + wrapper;
+  return roots.front();
+}
+
+// How many blocks "layerL.0.", "layerL.1." ... the file has; gaps show as missing tensors later.
+int64_t count_blocks(const StateDict& tensors, const std::string& layer) {
+  int64_t blocks = 0;
+  for (const auto& [name, tensor] : tensors) {
+    if (!name.starts_with(layer + ".")) continue;
+    int64_t index = -1;
+    const char* begin = name.data() + layer.size() + 1;
+    std::from_chars(begin, name.data() + name.size(), index);
+    if (index < 1000) blocks = std::max(blocks, index + 1);
+  }
+  return blocks;
+}
+
+int64_t head_classes(const StateDict& tensors, const std::string& head) {
+  const Tensor weight = tensors.find(head + ".weight");
+  return weight.defined() && weight.rank() >= 1 ? weight.size(0) : 0;
+}
+
+Architecture cifar_architecture(const StateDict& tensors, const std::string& arch) {
+  CifarResNetConfig config;
+  config.depth = 6 * count_blocks(tensors, "layer1") + 2;
+  config.in_channels = tensors.at("conv1.weight").size(1);
+  config.classes = head_classes(tensors, "linear");
+  GRAFT_CHECK(config.depth >= 8 && config.depth < 6000 && config.classes > 0, "the names are those of a CIFAR ResNet, but ",
+              config.classes > 0 ? "it has no blocks" : "linear.weight is missing");
+  GRAFT_CHECK(arch.empty() || arch == name_of(config), "the file holds ", name_of(config), ", not ", arch);
+  return config;
+}
+
+Architecture resnet_architecture(const StateDict& tensors, const std::string& arch) {
+  std::vector<int64_t> depths;
+  for (int stage = 1; stage <= 4; ++stage)
+    if (const int64_t blocks = count_blocks(tensors, "layer" + std::to_string(stage)); blocks > 0) {
+      GRAFT_CHECK(std::ssize(depths) == stage - 1, "layer", stage - 1, " is missing although layer", stage, " is there");
+      depths.push_back(blocks);
+    }
+  GRAFT_CHECK(!depths.empty(), "no tensor is named layer1.*: this is no ResNet");
+  const bool bottleneck = tensors.contains("layer1.0.conv3.weight");
+  ResNetConfig config = resnet_config(resnet_name(depths, bottleneck, arch));
+  config.stages = std::ssize(depths);
+  config.in_channels = tensors.at("conv1.weight").size(1);
+  config.classes = head_classes(tensors, "fc");
+  return config;
+}
+
+}  // namespace
+
+std::string resnet_name(const std::vector<int64_t>& depths, bool bottleneck, const std::string& arch) {
+  std::vector<std::string> fitting;
+  for (const char* name : {"resnet18", "resnet34", "resnet50", "resnet101", "resnet152"}) {
+    const ResNetConfig config = resnet_config(name);
+    if (config.bottleneck == bottleneck && std::equal(depths.begin(), depths.end(), config.depths.begin())) fitting.push_back(name);
+  }
+  const std::string found = str(bottleneck ? "bottleneck" : "basic", " blocks ", join(depths, "-"));
+  GRAFT_CHECK(!fitting.empty(), found, " are no ResNet-18, 34, 50, 101 or 152");
+  if (arch.empty()) return fitting.front();
+  GRAFT_CHECK(std::find(fitting.begin(), fitting.end(), arch) != fitting.end(), "the file's ", found, " are ", fitting.front(), ", not ", arch);
+  return arch;
+}
+
+SourceNetwork source_from_names(const io::WeightFile& file, const std::string& arch) {
+  const std::string prefix = find_prefix(file);
+  SourceNetwork source;
+  for (const auto& [name, tensor] : file.tensors) {
+    if (name.starts_with(prefix)) source.tensors.add(name.substr(prefix.size()), tensor);
+    else source.ignored.push_back(name);
+  }
+  source.notes = file.notes;
+  const Tensor stem = source.tensors.find("conv1.weight");
+  GRAFT_CHECK(stem.defined() && stem.rank() == 4, "no tensor is named conv1.weight: graft knows the names of torchvision's and timm's ResNets and of the CIFAR ResNets; the file has ",
+              file.tensors.size(), " tensors", file.tensors.empty() ? "" : ", the first is ", file.tensors.empty() ? "" : file.tensors.begin()->first);
+  const bool cifar = stem.size(2) == 3 && stem.size(0) == 16;
+  source.naming = str(cifar ? "CIFAR ResNet" : "torchvision", " names", prefix.empty() ? "" : str(" under '", prefix, "'"));
+  source.architecture = cifar ? cifar_architecture(source.tensors, arch) : resnet_architecture(source.tensors, arch);
+  return source;
+}
+
+}  // namespace graft::models

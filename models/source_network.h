@@ -1,0 +1,31 @@
+// SourceNetwork: a weight file read as one of our networks, before it is checked: what the state-dict and the ONNX
+// readers of the import hand over.
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "graft/io/onnx/model.h"
+#include "graft/io/weights/weights.h"
+#include "graft/models/architecture.h"
+
+namespace graft::models {
+
+struct SourceNetwork {
+  Architecture architecture;  // stages and classes as the file has them
+  StateDict tensors;          // torchvision's names; convolutions may have biases, batch norms may be absent (folded)
+  std::string naming;
+  bool graph = false;              // attributes were read, not assumed
+  std::vector<std::string> ignored;
+  std::vector<std::string> notes;
+};
+
+// Names and shapes. `arch`: the user's word ("" none).
+SourceNetwork source_from_names(const io::WeightFile& file, const std::string& arch);
+// Nodes, followed from the input: every attribute is read and must be one that a ResNet has.
+SourceNetwork source_from_graph(const io::onnx::Model& model, const std::string& arch);
+
+// A ResNet's name by its blocks; those after the last stage present are free. `arch` must agree when given.
+std::string resnet_name(const std::vector<int64_t>& depths, bool bottleneck, const std::string& arch);
+
+}  // namespace graft::models

@@ -1,0 +1,167 @@
+// graft bench: images a second of a network on made-up images, for inference or training; and a worker that stands in
+// interleaved comparisons (benchmarks/peers).
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "graft/core/autograd/backward.h"
+#include "graft/core/autograd/record.h"
+#include "graft/core/base/error.h"
+#include "graft/core/runtime/exec_context.h"
+#include "graft/core/runtime/random.h"
+#include "graft/layers/functional/functional.h"
+#include "graft/models/architecture.h"
+#include "graft/models/initialization.h"
+#include "graft/tools/output.h"
+#include "graft/tools/verbs.h"
+#include "graft/train/features.h"
+#include "graft/train/optimizer.h"
+
+namespace graft::tools {
+namespace {
+
+struct BenchFlags {
+  std::string model = "resnet50", optimizer = "sgd", precision = "fp32";
+  int64_t batch = 32, image_size = 224, classes = 1000, iterations = 10;
+  bool train = false, probe = false, json = false, worker = false;
+  int threads = 0;
+};
+
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+double peak_rss_mib() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024;
+}
+
+// One workload, one step of it at a time.
+class Workload {
+ public:
+  explicit Workload(const BenchFlags& flags) : train_(flags.train) {
+    models::Architecture architecture = models::architecture_named(flags.model);
+    network_ = models::make_network(architecture);
+    models::initialize(*network_, 0);
+    models::replace_head(*network_, architecture, flags.classes, 0);
+    x_ = Tensor::empty({flags.batch, 3, flags.image_size, flags.image_size}, {.format = MemoryFormat::channels_last});
+    labels_ = Tensor::empty({flags.batch}, {.dtype = DType::i64});
+    CountedRandom random(0, RandomPurpose::synthetic);
+    fill_normal(x_, 0, 1, random);
+    for (int64_t i = 0; i < flags.batch; ++i) labels_.mutable_data<int64_t>()[i] = i % flags.classes;
+    if (!train_) {
+      network_->train(false);
+      run_.emplace(*network_, network_->stages().size());
+      return;
+    }
+    if (flags.probe)
+      for (size_t stage = 0; stage + 1 < network_->stages().size(); ++stage) network_->freeze_stage(stage);
+    network_->train(true);
+    first_ = network_->frozen_stages();
+    if (first_ > 0) run_.emplace(*network_, first_);
+    std::vector<NamedTensor> trainable;
+    for (const NamedTensor& p : network_->parameters())
+      if (requires_grad(p.tensor)) trainable.push_back(p);
+    optimizer_ = train::make_optimizer(std::move(trainable), {.name = flags.optimizer});
+  }
+
+  void step() {
+    if (!train_) {
+      (*run_)(x_);
+      return;
+    }
+    network_->zero_grad();
+    const Tensor features = first_ > 0 ? (*run_)(x_) : x_;
+    const Tensor loss = functional::cross_entropy(network_->forward_stages(features, first_, network_->stages().size()), labels_);
+    backward(loss);
+    optimizer_->step(1e-3);
+  }
+
+ private:
+  bool train_;
+  std::shared_ptr<StagedNetwork> network_;
+  Tensor x_, labels_;
+  std::optional<train::PrefixRunner> run_;
+  std::unique_ptr<train::Optimizer> optimizer_;
+  size_t first_ = 0;
+};
+
+std::vector<double> time_steps(Workload& workload, int64_t count) {
+  std::vector<double> seconds;
+  for (int64_t i = 0; i < count; ++i) {
+    const auto start = Clock::now();
+    workload.step();
+    seconds.push_back(seconds_since(start));
+  }
+  return seconds;
+}
+
+// The protocol of benchmarks/peers/common.py: a ready line, then "run N" and "quit".
+int serve(const BenchFlags& flags, Workload& workload, double startup, double first) {
+  const auto emit = [](const nlohmann::ordered_json& line) { std::cout << line.dump() << std::endl; };
+  emit({{"ready", true}, {"items", flags.batch}, {"startup_s", startup}, {"first_iter_s", first}, {"version", GRAFT_VERSION}});
+  for (std::string line; std::getline(std::cin, line);) {
+    if (line == "quit") break;
+    if (line.empty()) continue;
+    GRAFT_CHECK(line.starts_with("run ") && line.size() > 4 && line.size() < 12 && std::all_of(line.begin() + 4, line.end(), [](unsigned char c) { return std::isdigit(c); }),
+                "bench --worker: expected 'run N' or 'quit', got '", line, "'");
+    emit({{"secs", time_steps(workload, std::stoll(line.substr(4)))}});
+  }
+  emit({{"peak_rss_mib", peak_rss_mib()}});
+  return 0;
+}
+
+int bench(BenchFlags flags) {
+  flags.train = flags.train || flags.probe;
+  const auto start = Clock::now();
+  ExecContext context(flags.threads);
+  const ScopedExecContext scope(context);
+  Workload workload(flags);
+  const double first = time_steps(workload, 1)[0];
+  workload.step();
+  if (flags.worker) return serve(flags, workload, seconds_since(start), first);
+  std::vector<double> seconds = time_steps(workload, flags.iterations);
+  std::sort(seconds.begin(), seconds.end());
+  const double median = seconds[seconds.size() / 2];
+  const nlohmann::ordered_json document = {
+      {"model", flags.model}, {"task", flags.probe ? "probe" : flags.train ? "train" : "infer"}, {"batch", flags.batch}, {"image_size", flags.image_size},
+      {"precision", flags.precision}, {"threads", context.threads()}, {"instruction_set", std::string(name_of(context.instruction_set()))},
+      {"iterations", flags.iterations}, {"images_per_s", static_cast<double>(flags.batch) / median}, {"ms_median", median * 1e3},
+      {"ms_min", seconds.front() * 1e3}, {"ms_max", seconds.back() * 1e3}, {"first_ms", first * 1e3}, {"peak_rss_mib", peak_rss_mib()}};
+  if (flags.json) {
+    result(document);
+    return 0;
+  }
+  result(str(flags.model, " ", document["task"].get<std::string>(), ", batch ", flags.batch, ", ", flags.image_size, "x", flags.image_size, ", ", context.threads(), " threads: ",
+             fixed(static_cast<double>(flags.batch) / median, 2), " images/s, ", fixed(median * 1e3, 1), " ms a step (median of ", flags.iterations, ", ", fixed(seconds.front() * 1e3, 1), " to ",
+             fixed(seconds.back() * 1e3, 1), "), peak memory ", fixed(peak_rss_mib(), 0), " MiB\n"));
+  return 0;
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, Action& action) {
+  auto* verb = app.add_subcommand("bench", "Speed of a network on this machine, on made-up images");
+  auto f = std::make_shared<BenchFlags>();
+  verb->add_option("--model", f->model, "The network")->check(CLI::IsMember(models::architecture_names()))->type_name("NAME");
+  verb->add_option("--batch", f->batch, "Images a step")->check(CLI::Range(1, 65536))->type_name("N");
+  verb->add_option("--image-size", f->image_size, "Side of an image")->check(CLI::Range(8, 4096))->type_name("N");
+  verb->add_option("--classes", f->classes, "Of the classifier")->check(CLI::Range(1, 1000000))->type_name("N");
+  verb->add_option("--iterations", f->iterations, "Steps to time, after two that are not")->check(CLI::Range(1, 1000000))->type_name("N");
+  verb->add_option("--optimizer", f->optimizer, "For --train")->check(CLI::IsMember({"sgd", "adam", "adamw"}))->type_name("NAME");
+  verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")->check(CLI::Range(0, 1024))->type_name("N");
+  verb->add_option("--precision", f->precision, "fp32")->check(CLI::IsMember({"fp32"}))->type_name("P");
+  verb->add_flag("--train", f->train, "Training steps of the whole network instead of inference");
+  verb->add_flag("--probe", f->probe, "Training steps of the head behind a frozen backbone, features not cached");
+  verb->add_flag("--json", f->json, "One JSON document on stdout");
+  verb->add_flag("--worker", f->worker, "Obey 'run N' and 'quit' on standard input: for interleaved comparisons");
+  verb->footer("Example:\n  graft bench --model resnet18 --batch 8 --json");
+  verb->callback([&action, f] { action = [f] { return bench(*f); }; });
+}
+
+}  // namespace graft::tools

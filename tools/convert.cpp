@@ -1,0 +1,48 @@
+// graft convert: any weight file into a model of graft (.safetensors) or an .npz, with the import's certificate.
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "graft/core/base/error.h"
+#include "graft/core/base/sha256.h"
+#include "graft/tools/network.h"
+#include "graft/tools/output.h"
+#include "graft/tools/verbs.h"
+
+namespace graft::tools {
+namespace {
+
+struct ConvertFlags {
+  std::string in, out, arch, cut = "auto", channels = "repeat";
+  bool json = false;
+};
+
+int convert(const ConvertFlags& flags) {
+  const bool safetensors = flags.out.ends_with(".safetensors");
+  if (!safetensors && !flags.out.ends_with(".npz")) fail(ErrorCode::usage, flags.out, ": graft writes .safetensors and .npz");
+  const models::Imported imported =
+      models::import_weights(flags.in, {.arch = flags.arch, .cut = flags.cut, .channels = channel_rule(flags.channels)});
+  if (safetensors) models::save_model(flags.out, *imported.model.network, imported.model.card);
+  else io::write_npz(flags.out, imported.model.network->state_dict());
+  if (flags.json) result(imported.certificate.to_json() + "\n");
+  else result(imported.certificate.to_text());
+  return 0;
+}
+
+}  // namespace
+
+void add_convert(CLI::App& app, Action& action) {
+  auto* verb = app.add_subcommand("convert", "A weight file of any format into .safetensors (with a model card) or .npz");
+  auto f = std::make_shared<ConvertFlags>();
+  verb->add_option("IN", f->in, ".safetensors, .npz, .onnx, .pth/.th")->required();
+  verb->add_option("OUT", f->out, ".safetensors or .npz")->required();
+  verb->add_option("--arch", f->arch, "The network's name, checked against the file (default: guessed from it)")
+      ->check(CLI::IsMember(models::architecture_names()))->type_name("NAME");
+  verb->add_option("--cut", f->cut, "auto: after the last whole stage in the file; or layer1 .. layer4")->type_name("STAGE");
+  verb->add_option("--channels", f->channels, "repeat, or sum-conv1: a network that takes grey images")
+      ->check(CLI::IsMember({"repeat", "sum-conv1"}))->type_name("RULE");
+  verb->add_flag("--json", f->json, "The certificate as JSON");
+  verb->footer("Example:\n  graft convert resnet18.pth resnet18.safetensors");
+  verb->callback([&action, f] { action = [f] { return convert(*f); }; });
+}
+
+}  // namespace graft::tools

@@ -1,0 +1,66 @@
+// graft features: what stands before the classifier, for every image of a data set, as an .npz.
+#include <CLI/CLI.hpp>
+
+#include "graft/core/base/error.h"
+#include "graft/core/runtime/exec_context.h"
+#include "graft/tools/network.h"
+#include "graft/tools/output.h"
+#include "graft/tools/progress.h"
+#include "graft/tools/verbs.h"
+#include "graft/train/features.h"
+
+namespace graft::tools {
+namespace {
+
+constexpr double kToleratedBrokenShare = 0.1;
+
+struct FeatureFlags {
+  std::string model, data, out, cut = "auto", channels = "repeat";
+  int threads = 0;
+};
+
+int features(const FeatureFlags& flags) {
+  if (!flags.out.ends_with(".npz")) fail(ErrorCode::usage, flags.out, ": features are written as .npz");
+  ExecContext context(flags.threads);
+  const ScopedExecContext scope(context);
+  const models::Model model = std::move(load_any(flags.model, {.cut = flags.cut, .channels = channel_rule(flags.channels)}).model);
+  io::OpenedData data = io::open_data(flags.data, {.val_split = 0});
+  const bool head = models::classes_of(model.card.architecture) > 0;
+  train::PrefixRunner prefix(*model.network, model.network->stages().size() - (head ? 1 : 0));
+  StateDict arrays;
+  ProgressBar bar;
+  for (const bool val : {false, true}) {
+    std::shared_ptr<const io::Dataset> part = val ? data.val : data.train;
+    if (!part) continue;
+    std::vector<std::string> notes;
+    part = io::without_broken_images(part, kToleratedBrokenShare, notes);
+    for (const std::string& note : notes) say("note: ", note);
+    train::BatchLoader loader(part, model.card.preprocess, {});
+    const train::FeatureSet set = train::extract_features(prefix, loader, [&](int64_t done, int64_t total) { bar.update(val ? "features, val" : "features", done, total); });
+    arrays.add(val ? "x_val" : "x", set.features);
+    arrays.add(val ? "y_val" : "y", set.labels);
+  }
+  bar.clear();
+  io::write_npz(flags.out, arrays);
+  std::string text;
+  for (const auto& [name, tensor] : arrays) text += str(name, " ", std::string(name_of(tensor.dtype())), " ", tensor.shape(), "\n");
+  result(str(flags.out, "\n", text, "classes: ", join(data.classes), "\n"));
+  return 0;
+}
+
+}  // namespace
+
+void add_features(CLI::App& app, Action& action) {
+  auto* verb = app.add_subcommand("features", "The features before the classifier, and the labels, of every image");
+  auto f = std::make_shared<FeatureFlags>();
+  verb->add_option("MODEL", f->model, "A model of graft or any weight file")->required();
+  verb->add_option("--data", f->data, "The images")->required()->type_name("PATH");
+  verb->add_option("--out", f->out, "An .npz with x, y and, when the data has such a part, x_val, y_val")->required()->type_name("FILE");
+  verb->add_option("--cut", f->cut, "auto, or layer1 .. layer4: features after that stage, pooled")->type_name("STAGE");
+  verb->add_option("--channels", f->channels, "repeat or sum-conv1")->check(CLI::IsMember({"repeat", "sum-conv1"}))->type_name("RULE");
+  verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")->check(CLI::Range(0, 1024))->type_name("N");
+  verb->footer("Example:\n  graft features resnet18.safetensors --data photos --out features.npz");
+  verb->callback([&action, f] { action = [f] { return features(*f); }; });
+}
+
+}  // namespace graft::tools

@@ -1,0 +1,82 @@
+// graft finetune and graft pretrain: the same run, from a weight file or from random weights.
+#include <CLI/CLI.hpp>
+
+#include "graft/models/initialization.h"
+#include "graft/tools/output.h"
+#include "graft/tools/training.h"
+#include "graft/tools/verbs.h"
+
+namespace graft::tools {
+namespace {
+
+struct FinetuneFlags {
+  TrainingFlags training;
+  std::string weights, arch, cut = "auto", freeze = "backbone", bn = "auto", channels = "repeat";
+};
+
+int finetune(const FinetuneFlags& flags) {
+  return train_and_report(flags.training, make_recipe(flags.training, flags.freeze, flags.bn), [&](const io::OpenedData& data) {
+    models::Imported imported =
+        models::import_weights(flags.weights, {.arch = flags.arch, .cut = flags.cut, .channels = channel_rule(flags.channels)});
+    Network made{std::move(imported.model), ""};
+    give_head(made, data, flags.training.seed);
+    imported.certificate.head = str("new: ", models::head_path(made.model.card.architecture), ", ", data.classes.size(), " classes, initialised from seed ", flags.training.seed);
+    made.certificate = imported.certificate.to_text();
+    say(made.certificate);
+    return made;
+  });
+}
+
+struct PretrainFlags {
+  TrainingFlags training;
+  std::string arch;
+};
+
+int pretrain(const PretrainFlags& flags) {
+  return train_and_report(flags.training, make_recipe(flags.training, "none", "auto"), [&](const io::OpenedData& data) {
+    Network made;
+    models::ModelCard& card = made.model.card;
+    card.architecture = models::architecture_named(flags.arch);
+    card.preprocess = io::imagenet_preprocess(224);
+    if (std::holds_alternative<models::CifarResNetConfig>(card.architecture)) {
+      card.preprocess = io::imagenet_preprocess(32);
+      card.preprocess.resize_to = 0;
+    }
+    made.model.network = models::make_network(card.architecture);
+    models::initialize(*made.model.network, flags.training.seed);
+    give_head(made, data, flags.training.seed);
+    say("network: ", models::describe(card.architecture), ", random weights from seed ", flags.training.seed);
+    return made;
+  });
+}
+
+}  // namespace
+
+void add_finetune(CLI::App& app, Action& action) {
+  auto* verb = app.add_subcommand("finetune", "Train a pretrained network on your own images");
+  auto f = std::make_shared<FinetuneFlags>();
+  verb->add_option("--weights", f->weights, "Pretrained weights: .safetensors, .npz, .onnx, .pth/.th, or a model of graft")->required()->type_name("FILE");
+  verb->add_option("--arch", f->arch, "The network's name, checked against the file (default: guessed from it)")
+      ->check(CLI::IsMember(models::architecture_names()))->type_name("NAME");
+  verb->add_option("--cut", f->cut, "auto: after the last whole stage in the file; or layer1 .. layer4")->type_name("STAGE");
+  verb->add_option("--freeze", f->freeze, "backbone (all but the new head), none, or stages: stem,layer1,...")->type_name("WHAT");
+  verb->add_option("--bn", f->bn, "Batch norm: source (its statistics stay), adapt (re-estimated on your data), train; auto: source where frozen, else train")
+      ->check(CLI::IsMember({"auto", "source", "adapt", "train"}))->type_name("POLICY");
+  verb->add_option("--channels", f->channels, "Grey images: repeat their channel, or sum-conv1: a network that takes grey ones")
+      ->check(CLI::IsMember({"repeat", "sum-conv1"}))->type_name("RULE");
+  add_training_flags(*verb, f->training);
+  verb->footer("Example:\n  graft finetune --weights resnet18.safetensors --data photos --out run\n"
+               "Writes model.safetensors (the best epoch), last.ckpt.safetensors, metrics.jsonl and report.html into RUN.");
+  verb->callback([&action, f] { action = [f] { return finetune(*f); }; });
+}
+
+void add_pretrain(CLI::App& app, Action& action) {
+  auto* verb = app.add_subcommand("pretrain", "The same training from random weights");
+  auto f = std::make_shared<PretrainFlags>();
+  verb->add_option("--arch", f->arch, "The network")->required()->check(CLI::IsMember(models::architecture_names()))->type_name("NAME");
+  add_training_flags(*verb, f->training);
+  verb->footer("Example:\n  graft pretrain --arch resnet18 --data photos --image-size 64 --epochs 20 --out run");
+  verb->callback([&action, f] { action = [f] { return pretrain(*f); }; });
+}
+
+}  // namespace graft::tools

@@ -1,0 +1,71 @@
+// graft inspect: what a weight file holds, and what an import would make of it.
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "graft/core/base/error.h"
+#include "graft/models/import.h"
+#include "graft/tools/output.h"
+#include "graft/tools/verbs.h"
+
+namespace graft::tools {
+namespace {
+
+int inspect(const std::string& path, bool json) {
+  const io::WeightFile file = io::read_weights(path);
+  std::string certificate, refusal;
+  nlohmann::ordered_json understood;
+  try {
+    const models::Imported imported = models::import_weights(path);
+    certificate = imported.certificate.to_text();
+    understood = nlohmann::ordered_json::parse(imported.certificate.to_json());
+    if (!imported.model.card.labels.empty()) understood["labels"] = imported.model.card.labels;
+    understood["preprocess_fields"] = nlohmann::ordered_json::parse(imported.model.card.preprocess.to_json());
+  } catch (const Error& error) {
+    refusal = error.what();
+  }
+  if (json) {
+    nlohmann::ordered_json tensors = nlohmann::ordered_json::array(), metadata = nlohmann::ordered_json::object();
+    for (const auto& [name, tensor] : file.tensors)
+      tensors.push_back({{"name", name}, {"dtype", std::string(name_of(tensor.dtype()))}, {"shape", std::vector<int64_t>(tensor.shape().begin(), tensor.shape().end())}});
+    for (const auto& [key, value] : file.metadata) metadata[key] = value;
+    nlohmann::ordered_json document = {{"path", path}, {"format", file.format}, {"notes", file.notes}, {"metadata", metadata}, {"tensors", tensors}};
+    document["import"] = understood;
+    document["import_refused"] = refusal.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(refusal);
+    result(document);
+    return 0;
+  }
+  size_t width = 4;
+  int64_t numbers = 0, bytes = 0;
+  for (const auto& [name, tensor] : file.tensors) {
+    width = std::max(width, name.size());
+    numbers += tensor.numel();
+    bytes += tensor.bytes();
+  }
+  std::string out = str(path, ": ", file.format, ", ", file.tensors.size(), " tensors, ", thousands(numbers), " numbers, ", size_text(bytes), "\n");
+  for (const auto& [name, tensor] : file.tensors) {
+    std::string padded = name;
+    padded.resize(width, ' ');
+    out += str("  ", padded, "  ", std::string(name_of(tensor.dtype())), " ", tensor.shape(), "\n");
+  }
+  for (const auto& [key, value] : file.metadata) out += str("metadata ", key, ": ", value.size() > 400 ? value.substr(0, 400) + "..." : value, "\n");
+  for (const std::string& note : file.notes) out += str("note: ", note, "\n");
+  result(out + (refusal.empty() ? certificate : str("as a network: ", refusal, "\n")));
+  return 0;
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app, Action& action) {
+  auto* verb = app.add_subcommand("inspect", "What a weight file holds: tensors, guessed architecture, preprocessing, what is missing");
+  struct Flags {
+    std::string file;
+    bool json = false;
+  };
+  auto f = std::make_shared<Flags>();
+  verb->add_option("FILE", f->file, ".safetensors, .npz, .onnx, .pth/.th")->required();
+  verb->add_flag("--json", f->json, "One JSON document on stdout");
+  verb->footer("Example:\n  graft inspect resnet50.onnx");
+  verb->callback([&action, f] { action = [f] { return inspect(f->file, f->json); }; });
+}
+
+}  // namespace graft::tools

@@ -1,0 +1,41 @@
+#include "graft/tools/network.h"
+
+#include "graft/core/base/error.h"
+#include "graft/models/folded_norms.h"
+#include "graft/tools/output.h"
+
+namespace graft::tools {
+namespace {
+
+double eps_of(const models::Architecture& architecture) {
+  return std::visit([](const auto& config) { return config.eps; }, architecture);
+}
+
+}  // namespace
+
+void give_head(Network& made, const io::OpenedData& data, uint64_t seed) {
+  models::replace_head(*made.model.network, made.model.card.architecture, std::ssize(data.classes), seed);
+  made.model.card.labels = data.classes;
+}
+
+void save_network(const std::string& path, const Network& made, const io::OpenedData& data, const train::Recipe& recipe) {
+  models::ModelCard card = made.model.card;
+  card.neutral_norms = models::still_neutral(made.model.network->state_dict(), card.neutral_norms, eps_of(card.architecture));
+  card.preprocess_known = true;  // whatever the source used: this model was trained with it
+  card.lineage.data_sha256 = data.manifest_sha256;
+  card.lineage.recipe = recipe.to_json();
+  card.lineage.graft_version = GRAFT_VERSION;
+  models::save_model(path, *made.model.network, card);
+}
+
+models::Imported load_any(const std::string& path, const models::ImportOptions& options) {
+  models::Imported imported = models::import_weights(path, options);
+  if (imported.certificate.naming != models::kGraftNaming) say(imported.certificate.to_text());
+  return imported;
+}
+
+models::ChannelRule channel_rule(const std::string& name) {
+  return name == "sum-conv1" ? models::ChannelRule::sum_conv1 : models::ChannelRule::repeat;
+}
+
+}  // namespace graft::tools

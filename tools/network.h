@@ -1,0 +1,29 @@
+// Network: what a training verb trains, with what is known about it; and the model file it becomes.
+#pragma once
+#include <string>
+
+#include "graft/io/datasets/dataset.h"
+#include "graft/models/import.h"
+#include "graft/train/recipe.h"
+
+namespace graft::tools {
+
+struct Network {
+  models::Model model;
+  std::string certificate;  // the import's words; "" from random weights
+};
+
+// The network with a head for the data's classes, initialised from the seed.
+void give_head(Network& made, const io::OpenedData& data, uint64_t seed);
+
+// The model file: tensors, labels, preprocessing, and where it came from.
+void save_network(const std::string& path, const Network& made, const io::OpenedData& data, const train::Recipe& recipe);
+
+// The weights that predict, evaluate, features and bench take: a model of graft, or any file that imports. What the
+// import says goes to stderr unless the file is a model of graft.
+models::Imported load_any(const std::string& path, const models::ImportOptions& options = {});
+
+// "repeat", "sum-conv1" as --channels has them.
+models::ChannelRule channel_rule(const std::string& name);
+
+}  // namespace graft::tools

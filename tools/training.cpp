@@ -1,0 +1,191 @@
+#include "graft/tools/training.h"
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "graft/core/base/error.h"
+#include "graft/core/base/file_system.h"
+#include "graft/core/runtime/exec_context.h"
+#include "graft/io/datasets/dataset.h"
+#include "graft/tools/interrupt.h"
+#include "graft/tools/output.h"
+#include "graft/tools/progress.h"
+#include "graft/tools/report.h"
+#include "graft/tools/run_folder.h"
+#include "graft/tools/verbs.h"
+#include "graft/train/fit.h"
+
+namespace graft::tools {
+namespace {
+
+constexpr double kToleratedBrokenShare = 0.1;
+
+io::OpenedData open_training_data(const TrainingFlags& flags) {
+  io::OpenedData data = io::open_data(flags.data, {.val_path = flags.val, .val_split = flags.val_split, .seed = flags.seed});
+  data.train = io::without_broken_images(data.train, kToleratedBrokenShare, data.notes);
+  data.val = io::without_broken_images(data.val, kToleratedBrokenShare, data.notes);
+  say("data: ", flags.data, " (", data.format, "), ", data.classes.size(), " classes, ", thousands(data.train->size()),
+      " training and ", thousands(data.val->size()), " validation images");
+  for (const std::string& note : data.notes) say("note: ", note);
+  GRAFT_CHECK(data.classes.size() >= 2, flags.data, ": has one class only (", join(data.classes), "); at least two are needed to train");
+  return data;
+}
+
+// A colour network fed with grey images, or the other way round, is said once.
+void say_channel_rule(const io::OpenedData& data, const io::Preprocess& preprocess) {
+  const int64_t found = data.train->image(0).channels;
+  if (found == 1 && preprocess.channels == 3) say("note: grey images enter the 3-channel network with their one channel repeated");
+  if (found == 1 && preprocess.channels == 1) say("note: grey images enter a 1-channel network");
+  if (found == 3 && preprocess.channels == 1) say("note: colour images become grey (ITU-R 601 luma) for the 1-channel network");
+}
+
+void resize_input(io::Preprocess& preprocess, int64_t size) {
+  if (preprocess.resize_to > 0) preprocess.resize_to = preprocess.resize_to * size / preprocess.size;
+  preprocess.size = size;
+  preprocess.validate();
+}
+
+EpochRow row_of(const train::EpochMetrics& m) {
+  return {m.epoch, m.loss, m.train_accuracy, m.val_accuracy, m.lr, m.images_per_s, m.seconds};
+}
+
+RunReport make_report(const Network& made, const io::OpenedData& data, const train::Recipe& recipe, const train::FitResult& fitted) {
+  RunReport report;
+  report.title = str("graft: ", models::describe(made.model.card.architecture), " on ", data.classes.size(), " classes");
+  report.facts = {{"network", models::describe(made.model.card.architecture)},
+                  {"best validation accuracy", str(fixed(fitted.best_accuracy, 4), " (epoch ", fitted.best_epoch, ")")},
+                  {"validation images", thousands(fitted.best.samples())},
+                  {"training images", thousands(data.train->size())},
+                  {"frozen tensors", fitted.frozen_sha256.empty() ? "none" : "unchanged, SHA-256 " + fitted.frozen_sha256},
+                  {"source weights, SHA-256", made.model.card.lineage.source_sha256.empty() ? "none: random weights" : made.model.card.lineage.source_sha256},
+                  {"data manifest, SHA-256", data.manifest_sha256}};
+  for (const train::EpochMetrics& metrics : fitted.history) report.epochs.push_back(row_of(metrics));
+  report.classes = data.classes;
+  const auto classes = static_cast<int64_t>(data.classes.size());
+  for (int64_t label = 0; label < classes; ++label) {
+    report.confusion.emplace_back();
+    for (int64_t predicted = 0; predicted < classes; ++predicted)
+      report.confusion.back().push_back(fitted.best.confusion(label, predicted));
+  }
+  report.recipe = nlohmann::ordered_json::parse(recipe.to_json()).dump(2);
+  report.certificate = made.certificate;
+  report.warnings = data.notes;
+  return report;
+}
+
+// What a checkpoint must match beside the recipe.
+std::string identity_of(const Network& made, const io::OpenedData& data) {
+  return nlohmann::json{{"network", models::describe(made.model.card.architecture)},
+                        {"weights", made.model.card.lineage.source_sha256},
+                        {"data", data.manifest_sha256},
+                        {"preprocess", nlohmann::json::parse(made.model.card.preprocess.to_json())}}
+      .dump();
+}
+
+void listen(train::FitOptions& options, ProgressBar& bar, int64_t epochs) {
+  options.on_progress = [&bar](const train::Progress& p) {
+    const std::string phase = p.phase;
+    bar.update(phase == "features" ? "frozen features" : str(phase == "train" ? "epoch " : "checking ", p.epoch, "/", p.epochs), p.done,
+               p.total, phase == "train" ? p.loss : -1, phase == "features" ? -1 : p.accuracy);
+  };
+  options.on_epoch = [&bar, epochs](const train::EpochMetrics& metrics) {
+    bar.clear();
+    say(epoch_line(row_of(metrics), epochs));
+  };
+  options.on_note = [&bar](const std::string& note) {
+    bar.clear();
+    say("note: ", note);
+  };
+}
+
+}  // namespace
+
+void add_training_flags(CLI::App& verb, TrainingFlags& f) {
+  verb.add_option("--data", f.data, "Images to train on: a folder of class folders (train/ and val/ or test/ inside, or not), "
+                                    "MNIST IDX, CIFAR, CSV \"path,label\", or .npz with x and y")->required()->type_name("PATH");
+  verb.add_option("--val", f.val, "Validation images (default: the data set's own, else --val-split)")->type_name("PATH");
+  verb.add_option("--val-split", f.val_split, "Share held out when there is no validation part")->check(CLI::Range(0.01, 0.9))->type_name("SHARE");
+  verb.add_option("--out", f.out, "Folder for model, checkpoint, metrics and report")->type_name("RUN");
+  verb.add_option("--epochs", f.epochs, "Passes over the data (default: 60 with a frozen backbone, else 10)")->check(CLI::Range(1, 100000))->type_name("N");
+  verb.add_option("--batch", f.batch, "Images a step (default 32)")->check(CLI::Range(1, 65536))->type_name("N");
+  verb.add_option("--optimizer", f.optimizer, "sgd, adam or adamw (default: adam with a frozen backbone, else sgd)")
+      ->check(CLI::IsMember({"sgd", "adam", "adamw"}))->type_name("NAME");
+  verb.add_option("--lr", f.lr, "Highest learning rate (default 0.01; adam and adamw without a frozen backbone 0.001; sgd with one 0.1)")
+      ->check(CLI::PositiveNumber)->type_name("F");
+  verb.add_option("--momentum", f.momentum, "Of sgd (default 0.9)")->check(CLI::Range(0.0, 1.0))->type_name("F");
+  verb.add_option("--weight-decay", f.weight_decay, "Default: 0 with a frozen backbone, else 1e-4")->check(CLI::NonNegativeNumber)->type_name("F");
+  verb.add_option("--schedule", f.schedule, "cosine, step, onecycle or constant (default cosine)")
+      ->check(CLI::IsMember({"cosine", "step", "onecycle", "constant"}))->type_name("NAME");
+  verb.add_option("--warmup", f.warmup, "Epochs of rising rate (default: 0 with a frozen backbone, else 1)")->check(CLI::NonNegativeNumber)->type_name("N");
+  verb.add_option("--image-size", f.image_size, "Side of the network's input (default: the network's)")->check(CLI::Range(8, 4096))->type_name("N");
+  verb.add_option("--augment", f.augment, "auto, none or light: flip and random resized crop of 0.8 to 1 (auto: none with a frozen backbone, else light)")
+      ->check(CLI::IsMember({"auto", "none", "light"}))->type_name("NAME");
+  verb.add_option("--cache-features", f.cache_features, "auto: features of a frozen prefix are computed once; off: every epoch")
+      ->check(CLI::IsMember({"auto", "off"}))->type_name("NAME");
+  verb.add_option("--workers", f.workers, "Threads that prepare batches ahead (0: the compute threads do it)")->check(CLI::Range(0, 256))->type_name("N");
+  verb.add_option("--threads", f.threads, "Compute threads (0: one per core); the result does not depend on it")->check(CLI::Range(0, 1024))->type_name("N");
+  verb.add_option("--device", f.device, "auto or cpu")->check(CLI::IsMember({"auto", "cpu"}))->type_name("NAME");
+  verb.add_option("--seed", f.seed, "Of everything random")->type_name("N");
+  verb.add_flag("--resume", f.resume, "Go on from the checkpoint in RUN, to the same bits");
+  verb.add_flag("--overwrite", f.overwrite, "Start again in a RUN that is not empty");
+}
+
+train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze, const std::string& batch_norm) {
+  train::Recipe recipe = train::default_recipe(freeze);
+  recipe.freeze = freeze;
+  recipe.batch_norm = batch_norm;
+  recipe.seed = flags.seed;
+  if (flags.epochs) recipe.epochs = *flags.epochs;
+  if (flags.batch) recipe.batch = *flags.batch;
+  if (flags.optimizer && *flags.optimizer != recipe.optimizer.name) {
+    recipe.optimizer.name = *flags.optimizer;
+    recipe.lr = freeze == "backbone" ? (*flags.optimizer == "sgd" ? 0.1 : 0.01) : (*flags.optimizer == "sgd" ? 0.01 : 0.001);
+  }
+  if (flags.lr) recipe.lr = *flags.lr;
+  if (flags.momentum) recipe.optimizer.momentum = *flags.momentum;
+  if (flags.weight_decay) recipe.optimizer.weight_decay = *flags.weight_decay;
+  if (flags.schedule) recipe.schedule = *flags.schedule;
+  if (flags.warmup) recipe.warmup_epochs = *flags.warmup;
+  if (recipe.schedule == "onecycle" && !flags.warmup) recipe.warmup_epochs = 0;
+  recipe.warmup_epochs = std::min(recipe.warmup_epochs, recipe.epochs - 1);
+  if (flags.augment != "auto") recipe.augment = flags.augment;
+  if (flags.cache_features == "off") recipe.cache_features = false;
+  return recipe;
+}
+
+int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe, const NetworkMaker& make_network) {
+  const InterruptGuard interrupt;
+  ExecContext context(flags.threads);
+  const ScopedExecContext scope(context);
+  GRAFT_CHECK(file_system().exists(flags.data), flags.data, ": there is no such file or folder");
+  const RunFolder run = open_run_folder(flags.out, flags.resume, flags.overwrite);
+  const io::OpenedData data = open_training_data(flags);
+  Network made = make_network(data);
+  if (flags.image_size) resize_input(made.model.card.preprocess, *flags.image_size);
+  say_channel_rule(data, made.model.card.preprocess);
+
+  ProgressBar bar;
+  train::FitOptions options;
+  options.folder = run.path;
+  options.resume = run.resume;
+  options.identity = identity_of(made, data);
+  options.neutral_norms = made.model.card.neutral_norms;
+  options.workers = flags.workers;
+  options.stop = &interrupt.flag();
+  options.save_best = [&](int64_t, double) { save_network(run.model(), made, data, recipe); };
+  listen(options, bar, recipe.epochs);
+  const train::FitResult fitted = train::fit(*made.model.network, data, made.model.card.preprocess, recipe, options);
+  bar.clear();
+  if (fitted.interrupted) {
+    say("interrupted: ", run.checkpoint(), " is kept; the same command with --resume goes on from it");
+    return exit_interrupted;
+  }
+  write_file_atomically(run.report(), report_html(make_report(made, data, recipe, fitted)));
+  if (!fitted.frozen_sha256.empty()) say("frozen tensors are unchanged (SHA-256 ", fitted.frozen_sha256.substr(0, 16), "...)");
+  result(str("accuracy ", fixed(fitted.best_accuracy, 4), " on ", thousands(fitted.best.samples()), " validation images, epoch ",
+             fitted.best_epoch, " of ", recipe.epochs, "\nmodel    ", run.model(), "\nreport   ", run.report(), "\n"));
+  return 0;
+}
+
+}  // namespace graft::tools

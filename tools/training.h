@@ -1,0 +1,47 @@
+// What finetune and pretrain share: the flags of a training run, and the run from data to report.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "graft/io/preprocess.h"
+#include "graft/layers/modules/staged_network.h"
+#include "graft/tools/network.h"
+#include "graft/train/recipe.h"
+
+namespace CLI {
+class App;
+}
+
+namespace graft::tools {
+
+struct TrainingFlags {
+  std::string data, val, out = "graft-run";
+  double val_split = 0.2;
+  std::optional<int64_t> epochs, batch, warmup, image_size;
+  std::optional<double> lr, momentum, weight_decay;
+  std::optional<std::string> optimizer, schedule;
+  std::string augment = "auto";
+  std::string cache_features = "auto";
+  std::string device = "auto";
+  int workers = 0;
+  int threads = 0;
+  uint64_t seed = 0;
+  bool resume = false, overwrite = false;
+};
+
+// Adds the flags above to a verb.
+void add_training_flags(CLI::App& verb, TrainingFlags& flags);
+
+// default_recipe(freeze) with the user's words put over it. A given optimizer without --lr gets the rate that suits it.
+train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze, const std::string& batch_norm);
+
+// Makes the network once the number of classes and the data's first words are known.
+using NetworkMaker = std::function<Network(const io::OpenedData& data)>;
+
+// Opens the data, makes the network, trains, writes the run folder, prints the result. Returns the exit code.
+int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe, const NetworkMaker& make_network);
+
+}  // namespace graft::tools
