@@ -172,6 +172,7 @@ Imported import_foreign(const io::WeightFile& file, const ImportOptions& options
   if (channels == 1) card.preprocess = grey(card.preprocess);
   card.architecture = source.architecture;
   const double eps = std::visit([](const auto& config) { return config.eps; }, source.architecture);
+  certificate.matched = static_cast<int64_t>(source.tensors.size());
   card.neutral_norms = unfold_norms(source.tensors, eps);
   certificate.neutral_norms = std::ssize(card.neutral_norms);
   describe_findings(source, certificate);
@@ -193,7 +194,7 @@ Imported import_weights(const std::string& path, const ImportOptions& options) {
     certificate.format = file.format;
     certificate.sha256 = file_sha256(path);
     certificate.architecture = describe(imported.model.card.architecture);
-    certificate.matched = static_cast<int64_t>(imported.model.network->state_dict().size());
+    if (has_card(file)) certificate.matched = static_cast<int64_t>(file.tensors.size());
     for (const NamedTensor& p : imported.model.network->parameters()) certificate.parameters += p.tensor.numel();
     const int64_t classes = classes_of(imported.model.card.architecture);
     certificate.head = classes > 0 ? str(head_path(imported.model.card.architecture), ", ", classes, " classes, from the file") : "none in the file";

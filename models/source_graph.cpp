@@ -1,6 +1,6 @@
 // An ONNX graph read as a ResNet: the nodes are followed from the input, every attribute of convolutions, norms and pools
 // is read, and whatever a ResNet does not have is refused with the node's name.
-#include <cmath>
+#include <charconv>
 #include <map>
 
 #include "graft/models/source_network.h"
@@ -26,6 +26,15 @@ std::vector<int64_t> ints(const Node& node, const char* name, std::vector<int64_
 int64_t integer(const Node& node, const char* name, int64_t otherwise) {
   const Attribute* attribute = node.find(name);
   return attribute ? attribute->i : otherwise;
+}
+
+// The file holds a float; the number that the framework used is the shortest decimal it stands for: 1e-5.
+double shortest_decimal(float value) {
+  char text[32];
+  const auto written = std::to_chars(text, text + sizeof text, value);
+  double result = value;
+  std::from_chars(text, written.ptr, result);
+  return result;
 }
 
 using Pads = std::vector<int64_t>;
@@ -169,8 +178,7 @@ class Reader {
     const char* parts[] = {".weight", ".bias", ".running_mean", ".running_var"};
     for (size_t i = 0; i < 4; ++i) source_.tensors.add(norm + parts[i], constant(*found.norm, i + 1));
     const Attribute* attribute = found.norm->find("epsilon");
-    // The file holds a float: the decimal number it stands for is what the framework used.
-    const double eps = attribute ? std::stod(str(attribute->f)) : 1e-5;
+    const double eps = attribute ? shortest_decimal(attribute->f) : 1e-5;
     if (eps_ >= 0 && eps != eps_) refuse(*found.norm, "epsilon ", eps, " where the others have ", eps_);
     eps_ = eps;
   }
