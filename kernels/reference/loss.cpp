@@ -46,16 +46,16 @@ void cross_entropy(ExecContext&, ops::CrossEntropyForwardArgs& args) {
       double top = convert<double>(x[0]), sum = 0, mass = 0;
       for (int64_t c = 1; c < classes; ++c) top = std::max(top, convert<double>(x[c]));
       for (int64_t c = 0; c < classes; ++c) sum += std::exp(convert<double>(x[c]) - top);
-      const double log_sum = top + std::log(sum);
+      const double log_sum = std::log(sum);  // of the shifted logits: top + log(sum) would lose it beside a huge top
       const TargetRow row = target_row(args, class_weights, probabilities, n, classes);
       for (int64_t c = 0; c < classes; ++c) {
-        loss -= row.q[static_cast<size_t>(c)] * (convert<double>(x[c]) - log_sum);
+        loss -= row.q[static_cast<size_t>(c)] * (convert<double>(x[c]) - top - log_sum);
         mass += row.q[static_cast<size_t>(c)];
       }
       divisor += row.share;
       for (int64_t c = 0; args.dlogits && c < classes; ++c)
         gradient[static_cast<size_t>(n * classes + c)] =
-            mass * std::exp(convert<double>(x[c]) - log_sum) - row.q[static_cast<size_t>(c)];
+            mass * std::exp(convert<double>(x[c]) - top - log_sum) - row.q[static_cast<size_t>(c)];
     }
     const double scale = args.attributes.reduction == ops::Reduction::mean ? 1 / divisor : 1.0;
     args.loss.mutable_data<T>()[0] = convert<T>(loss * scale);

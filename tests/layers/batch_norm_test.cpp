@@ -1,0 +1,108 @@
+// Batch norm: training and evaluation, residual and ReLU fused, running statistics.
+#include <gtest/gtest.h>
+
+#include "graft/core/autograd/backward.h"
+#include "graft/core/autograd/grad_meta.h"
+#include "graft/layers/functional/functional.h"
+#include "graft/tests/support/op_case.h"
+
+namespace graft {
+namespace {
+
+using test::activation;
+using test::fixed;
+using test::OpCase;
+using test::OpInput;
+using test::parameter;
+
+struct Variant {
+  bool training = true, affine = true, residual = false, relu = false, frozen_affine = false, fixed_input = false;
+  double eps = 1e-5, momentum = 0.1;
+};
+
+// Inputs: x, running mean, running variance, then weight and bias, then the residual. Outputs: y and the new statistics.
+OpCase norm_case(std::string name, const Shape& shape, const Variant& v) {
+  const Shape channels{shape[1]};
+  OpInput x = activation(shape, -2, 3), weight = parameter(channels, -1.5, 2), bias = parameter(channels);
+  if (v.fixed_input) x = fixed(x);
+  if (v.frozen_affine) weight = fixed(weight), bias = fixed(bias);
+  std::vector<OpInput> inputs{x, fixed(parameter(channels)), fixed(parameter(channels, 0.2, 2))};
+  if (v.affine) inputs.insert(inputs.end(), {weight, bias});
+  if (v.residual) inputs.push_back(activation(shape));
+  OpCase op{std::move(name), std::move(inputs), [v](std::span<const Tensor> in) {
+              const Tensor mean = in[1].clone(), variance = in[2].clone();
+              const Tensor y = functional::batch_norm(in[0], v.affine ? in[3] : Tensor(), v.affine ? in[4] : Tensor(), mean, variance,
+                                                      {v.training, v.momentum, v.eps, v.relu}, v.residual ? in.back() : Tensor());
+              return std::vector<Tensor>{y, mean, variance};
+            }};
+  op.f32_tolerance = 5e-5;
+  return op;
+}
+
+std::vector<OpCase> cases() {
+  return {
+      norm_case("training", {3, 4, 3, 5}, {}),
+      norm_case("training_relu", {2, 3, 4, 3}, {.relu = true}),
+      norm_case("training_residual", {2, 3, 3, 3}, {.residual = true}),
+      norm_case("training_residual_relu", {2, 5, 3, 4}, {.residual = true, .relu = true}),
+      norm_case("training_no_affine", {3, 3, 3, 3}, {.affine = false}),
+      norm_case("training_frozen_affine", {3, 3, 3, 3}, {.relu = true, .frozen_affine = true}),
+      norm_case("training_image", {2, 3, 4, 4}, {.fixed_input = true}),
+      norm_case("training_one_sample", {1, 6, 3, 3}, {}),
+      norm_case("training_eps_momentum", {4, 2, 2, 3}, {.eps = 0.1, .momentum = 0.3}),
+      norm_case("training_rank2", {7, 5}, {}),
+      norm_case("training_line", {2, 3, 7}, {.relu = true}),
+      norm_case("training_volume", {2, 3, 2, 3, 2}, {.residual = true, .relu = true}),
+      norm_case("training_many_channels", {2, 35, 3, 2}, {.relu = true}),
+      norm_case("evaluation", {2, 4, 3, 5}, {.training = false}),
+      norm_case("evaluation_relu", {2, 3, 4, 3}, {.training = false, .relu = true}),
+      norm_case("evaluation_residual", {1, 3, 3, 3}, {.training = false, .residual = true}),
+      norm_case("evaluation_residual_relu", {1, 17, 2, 3}, {.training = false, .residual = true, .relu = true}),
+      norm_case("evaluation_no_affine", {2, 3, 3, 2}, {.training = false, .affine = false}),
+      norm_case("evaluation_one_value", {1, 3, 1, 1}, {.training = false}),
+      norm_case("evaluation_rank2", {1, 5}, {.training = false}),
+  };
+}
+
+GRAFT_OP_CASES(BatchNorm, cases(), "batch_norm.safetensors");
+
+TEST(BatchNorm, RefusesWhatDoesNotFit) {
+  const Tensor x = Tensor::zeros({2, 3, 2, 2}), c = Tensor::full({3}, 1);
+  EXPECT_THROW(functional::batch_norm(Tensor::zeros({1, 3, 1, 1}), c, c, c, c, {.training = true}), Error);
+  EXPECT_THROW(functional::batch_norm(x, c, c, {}, {}, {}), Error);  // evaluation needs statistics
+  EXPECT_THROW(functional::batch_norm(x, Tensor::zeros({2}), c, c, c, {}), Error);
+  EXPECT_THROW(functional::batch_norm(x, c, c, c, c, {}, Tensor::zeros({2, 3, 2, 1})), Error);
+  EXPECT_THROW(functional::batch_norm(Tensor::zeros({3}), c, c, c, c, {}), Error);
+}
+
+// A channel that is constant has variance 0: the result is the bias, and nothing is infinite.
+TEST(BatchNorm, ConstantChannel) {
+  const Tensor x = Tensor::full({2, 1, 3, 3}, 7), weight = Tensor::full({1}, 2), bias = Tensor::full({1}, -3);
+  set_requires_grad(x, true);
+  const Tensor y = functional::batch_norm(x, weight, bias, {}, {}, {.training = true});
+  for (const double value : y.to_doubles()) EXPECT_EQ(value, -3);
+  backward(y, Tensor::full(y.shape(), 1));
+  for (const double value : grad_of(x).to_doubles()) EXPECT_NEAR(value, 0, 1e-4);
+}
+
+// The statistics of a large mean: two passes keep the variance, where E[x^2] - E[x]^2 loses it in float32.
+TEST(BatchNorm, LargeMean) {
+  Tensor x = test::distinct_values({4, 2, 5, 5}, 9999, 10001, 0).to(DType::f32);
+  const Tensor mean = Tensor::zeros({2}), variance = Tensor::zeros({2});
+  functional::batch_norm(x, {}, {}, mean, variance, {.training = true, .momentum = 1});
+  const std::vector<double> values = x.to_doubles();
+  for (int64_t c = 0; c < 2; ++c) {
+    double sum = 0, squares = 0;
+    const auto each = [&](auto&& f) {
+      for (int64_t n = 0; n < 4; ++n)
+        for (int64_t i = 0; i < 25; ++i) f(values[static_cast<size_t>((n * 2 + c) * 25 + i)]);
+    };
+    each([&](double v) { sum += v; });
+    each([&](double v) { squares += (v - sum / 100) * (v - sum / 100); });
+    EXPECT_NEAR(mean.to_doubles()[static_cast<size_t>(c)], sum / 100, 2e-3);
+    EXPECT_NEAR(variance.to_doubles()[static_cast<size_t>(c)], squares / 99, 1e-3 * squares / 99);
+  }
+}
+
+}  // namespace
+}  // namespace graft

@@ -1,0 +1,93 @@
+// Convolution in one to three spatial axes: all three passes, through the tape.
+#include <gtest/gtest.h>
+
+#include "graft/core/autograd/grad_meta.h"
+#include "graft/layers/functional/functional.h"
+#include "graft/tests/support/op_case.h"
+
+namespace graft {
+namespace {
+
+using test::activation;
+using test::fixed;
+using test::OpCase;
+using test::OpInput;
+using test::parameter;
+
+OpCase conv_case(std::string name, OpInput x, OpInput weight, const ops::ConvAttributes& attributes, bool bias = false) {
+  std::vector<OpInput> inputs{x, weight};
+  if (bias) inputs.push_back(parameter({weight.shape[0]}));
+  return {std::move(name), std::move(inputs), [attributes, bias](std::span<const Tensor> in) {
+            return std::vector<Tensor>{functional::conv(in[0], in[1], bias ? in[2] : Tensor(), attributes)};
+          }};
+}
+
+ops::ConvAttributes square(int64_t stride, int64_t padding = 0, int64_t dilation = 1, int64_t groups = 1) {
+  return {ops::square_window(1, stride, padding, dilation), groups};
+}
+
+ops::ConvAttributes uneven() {  // differs on every axis and side
+  ops::ConvAttributes a;
+  a.window.stride = {2, 1, 1};
+  a.window.dilation = {1, 2, 1};
+  a.window.pad_begin = {0, 3, 0};
+  a.window.pad_end = {2, 1, 0};
+  return a;
+}
+
+std::vector<OpCase> cases() {
+  std::vector<OpCase> list{
+      conv_case("k1", activation({2, 5, 4, 3}), parameter({7, 5, 1, 1}), square(1)),
+      conv_case("k1_stride2", activation({2, 5, 5, 4}), parameter({7, 5, 1, 1}), square(2)),
+      conv_case("k3_pad1_bias", activation({2, 3, 5, 4}), parameter({4, 3, 3, 3}), square(1, 1), true),
+      conv_case("k3_stride2_odd", activation({2, 3, 7, 5}), parameter({5, 3, 3, 3}), square(2, 1)),
+      conv_case("k3_stride2_even", activation({1, 3, 6, 8}), parameter({5, 3, 3, 3}), square(2, 1)),
+      conv_case("k3_no_padding", activation({3, 2, 3, 3}), parameter({4, 2, 3, 3}), square(1)),
+      conv_case("k7_stride2_stem", activation({1, 3, 11, 9}), parameter({4, 3, 7, 7}), square(2, 3)),
+      conv_case("k3_dilated", activation({1, 2, 7, 8}), parameter({3, 2, 3, 3}), square(1, 2, 2), true),
+      conv_case("k3_dilated_stride", activation({2, 2, 9, 8}), parameter({3, 2, 3, 3}), square(2, 3, 3)),
+      conv_case("groups2", activation({2, 4, 5, 5}), parameter({6, 2, 3, 3}), square(1, 1, 1, 2), true),
+      conv_case("depthwise", activation({2, 5, 5, 4}), parameter({5, 1, 3, 3}), square(1, 1, 1, 5)),
+      conv_case("depthwise_multiplier2_stride2", activation({1, 3, 6, 5}), parameter({6, 1, 3, 3}), square(2, 1, 1, 3), true),
+      conv_case("asymmetric", activation({2, 3, 6, 5}), parameter({4, 3, 3, 2}), uneven(), true),
+      conv_case("kernel_covers_padded_input", activation({2, 2, 2, 3}), parameter({3, 2, 4, 5}), square(1, 1)),
+      conv_case("padding_exceeds_kernel", activation({1, 2, 3, 2}), parameter({2, 2, 1, 1}), square(1, 2), true),
+      conv_case("stride_exceeds_kernel", activation({2, 2, 8, 7}), parameter({3, 2, 2, 2}), square(3)),
+      conv_case("one_pixel", activation({1, 6, 1, 1}), parameter({5, 6, 1, 1}), square(1), true),
+      conv_case("one_channel", activation({1, 1, 6, 6}), parameter({1, 1, 3, 3}), square(1, 1)),
+      conv_case("many_channels", activation({2, 33, 3, 3}), parameter({35, 33, 1, 1}), square(1)),
+      conv_case("many_channels_k3", activation({1, 17, 4, 3}), parameter({18, 17, 3, 3}), square(1, 1)),
+      conv_case("many_pixels", activation({1, 4, 19, 23}), parameter({3, 4, 3, 3}), square(1, 1)),
+      conv_case("line", activation({2, 3, 9}), parameter({4, 3, 3}), square(2, 1), true),
+      conv_case("line_dilated_groups", activation({1, 4, 10}), parameter({6, 2, 3}), square(1, 2, 2, 2)),
+      conv_case("volume", activation({1, 2, 4, 3, 5}), parameter({3, 2, 2, 3, 3}), uneven(), true),
+      conv_case("frozen_weight", activation({2, 3, 4, 4}), fixed(parameter({4, 3, 3, 3})), square(1, 1)),
+      conv_case("image_input", fixed(activation({2, 3, 6, 6})), parameter({4, 3, 3, 3}), square(2, 1), true),
+  };
+  OpCase bias_only = conv_case("bias_only", fixed(activation({2, 3, 4, 4})), fixed(parameter({4, 3, 3, 3})), square(1, 1), true);
+  list.push_back(bias_only);
+  list[2].forward_dtypes = {DType::bf16, DType::f16, DType::i32, DType::i64};  // the reference takes integers too
+  return list;
+}
+
+GRAFT_OP_CASES(Conv, cases(), "conv.safetensors");
+
+TEST(Conv, RefusesWhatDoesNotFit) {
+  const Tensor x = Tensor::zeros({1, 3, 4, 4}), weight = Tensor::zeros({4, 3, 3, 3});
+  EXPECT_THROW(functional::conv(x, Tensor::zeros({4, 2, 3, 3}), {}), Error);
+  EXPECT_THROW(functional::conv(x, Tensor::zeros({4, 3, 5, 5}), {}), Error);  // larger than the input
+  EXPECT_THROW(functional::conv(x, weight, Tensor::zeros({3})), Error);
+  EXPECT_THROW(functional::conv(x, weight, {}, square(0)), Error);
+  EXPECT_THROW(functional::conv(x, weight, {}, square(1, -1)), Error);
+  EXPECT_THROW(functional::conv(x, weight, {}, square(1, 0, 1, 2)), Error);
+  EXPECT_THROW(functional::conv(Tensor::zeros({1, 3}), Tensor::zeros({4, 3}), {}), Error);
+  try {
+    functional::conv(x, Tensor::zeros({4, 2, 3, 3}), {});
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::bad_input);
+    EXPECT_NE(std::string(error.what()).find("[1,3,4,4]"), std::string::npos) << error.what();
+  }
+}
+
+}  // namespace
+}  // namespace graft
