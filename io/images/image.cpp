@@ -6,7 +6,9 @@
 
 #include "graft/core/base/file_system.h"
 #include "graft/io/images/jpeg.h"
+#include "graft/io/images/pnm.h"
 #include "graft/io/images/stb.h"
+#include "graft/io/images/structure.h"
 
 namespace graft::io {
 namespace {
@@ -23,7 +25,15 @@ Image decode_image(std::span<const std::byte> bytes, const std::string& name) {
   GRAFT_CHECK(std::ssize(bytes) <= kMaxImageFileBytes, name, ": ", bytes.size(), " bytes are too many for an image");
   GRAFT_CHECK(!bytes.empty(), name, ": the image file is empty");
   if (starts_with(bytes, "\xff\xd8\xff")) return decode_jpeg(bytes, name);
-  if (starts_with(bytes, "\x89PNG\r\n\x1a\n") || starts_with(bytes, "BM") || is_pnm(bytes)) return decode_with_stb(bytes, name);
+  if (starts_with(bytes, "\x89PNG\r\n\x1a\n")) {
+    check_png_chunks(bytes, name);
+    return decode_with_stb(bytes, name);
+  }
+  if (starts_with(bytes, "BM")) {
+    check_bmp_length(bytes, name);
+    return decode_with_stb(bytes, name);
+  }
+  if (is_pnm(bytes)) return decode_pnm(bytes, name);
   if (starts_with(bytes, "GIF8")) bad_input(name, ": GIF images are not read; JPEG, PNG, BMP and PNM are");
   if (starts_with(bytes, "RIFF")) bad_input(name, ": WebP images are not read; JPEG, PNG, BMP and PNM are");
   bad_input(name, ": not an image graft reads (JPEG, PNG, BMP, PNM)");

@@ -1,4 +1,4 @@
-// Image: decoded 8-bit pixels, upright. JPEG (libjpeg-turbo), PNG, BMP and PNM (stb_image); nothing else.
+// Image: decoded 8-bit pixels, upright. JPEG (libjpeg-turbo), PNG and BMP (stb_image), PGM and PPM; nothing else.
 #pragma once
 #include <span>
 #include <string>
@@ -18,9 +18,9 @@ struct Image {
 constexpr int64_t kMaxImagePixels = int64_t{64} << 20;      // width * height, checked before decoding
 constexpr int64_t kMaxImageFileBytes = int64_t{512} << 20;
 
-// 16-bit samples are reduced to their upper 8 bits, alpha is dropped (as PIL's convert("RGB") does), palettes are
-// expanded, CMYK JPEGs converted, EXIF orientation applied. Error(bad_input) naming `name` for what is broken,
-// truncated, too large or of another format.
+// 16-bit samples are reduced to their upper 8 bits (PNM: scaled by their maximum), alpha is dropped (as PIL's
+// convert("RGB") does), palettes are expanded, CMYK JPEGs converted, EXIF orientation applied. Error(bad_input) naming
+// `name` for what is broken, truncated, too large or of another format.
 GRAFT_API Image decode_image(std::span<const std::byte> bytes, const std::string& name);
 GRAFT_API Image read_image(const std::string& path);
 // True for the file names that data sets take: .jpg .jpeg .png .bmp .ppm .pgm .pnm in any case.

@@ -114,6 +114,7 @@ Image decode_jpeg(std::span<const std::byte> bytes, const std::string& name) {
   decoder.progress.progress_monitor = limit_scans;
   const DecoderGuard guard(decoder);
   if (!open(decoder, bytes)) bad_input(name, ": broken JPEG: ", static_cast<const char*>(decoder.errors.message));
+  const int orientation = orientation_of(decoder.info);  // before decoding, whose end frees the markers
   const int64_t width = decoder.info.image_width, height = decoder.info.image_height;
   GRAFT_CHECK(width * height <= kMaxImagePixels, name, ": ", width, "x", height, " pixels, more than the limit of ", kMaxImagePixels);
   const int64_t channels = decoder.info.out_color_space == JCS_CMYK ? 4 : (decoder.info.out_color_space == JCS_GRAYSCALE ? 1 : 3);
@@ -121,7 +122,7 @@ Image decode_jpeg(std::span<const std::byte> bytes, const std::string& name) {
   if (!decode(decoder, image.pixels.mutable_data<uint8_t>(), static_cast<size_t>(width * channels)))
     bad_input(name, ": broken JPEG: ", static_cast<const char*>(decoder.errors.message));
   if (channels == 4) image = cmyk_to_rgb(image);
-  return upright(image, orientation_of(decoder.info));
+  return upright(image, orientation);
 }
 
 }  // namespace graft::io

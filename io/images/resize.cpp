@@ -57,6 +57,10 @@ Taps make_taps(int64_t in, double low, double high, int64_t full, int64_t begin,
   return result;
 }
 
+bool is_possible(int64_t width, int64_t height) {
+  return width >= 1 && height >= 1 && width <= kMaxImagePixels && height <= kMaxImagePixels / width;
+}
+
 uint8_t clip(int32_t value) { return static_cast<uint8_t>(std::clamp(value >> kPrecision, 0, 255)); }
 
 template <int C>
@@ -114,7 +118,7 @@ Image resample(const Image& image, const Taps& across, const Taps& down) {
 }  // namespace
 
 Image resize(const Image& image, int64_t width, int64_t height, const ResizeBox& box, Interpolation interpolation) {
-  GRAFT_CHECK(width >= 1 && height >= 1 && width * height <= kMaxImagePixels, "cannot resize an image to ", width, "x", height);
+  GRAFT_CHECK(is_possible(width, height), "cannot resize an image to ", width, "x", height);
   GRAFT_CHECK(box.left >= 0 && box.top >= 0 && box.right <= static_cast<double>(image.width) &&
                   box.bottom <= static_cast<double>(image.height) && box.left < box.right && box.top < box.bottom,
               "resize: the box lies outside of the image of ", image.width, "x", image.height);
@@ -128,9 +132,7 @@ Image resize(const Image& image, int64_t width, int64_t height, Interpolation in
 }
 
 Image resize_window(const Image& image, const ResizedWindow& w, Interpolation interpolation) {
-  GRAFT_CHECK(w.full_width >= 1 && w.full_height >= 1 && w.width >= 1 && w.height >= 1 &&
-                  w.full_width * w.full_height <= kMaxImagePixels && w.width * w.height <= kMaxImagePixels,
-              "cannot resize an image to ", w.full_width, "x", w.full_height);
+  GRAFT_CHECK(is_possible(w.full_width, w.full_height) && is_possible(w.width, w.height), "cannot resize an image to ", w.full_width, "x", w.full_height);
   const int64_t x0 = std::max<int64_t>(w.x0, 0), x1 = std::min(w.x0 + w.width, w.full_width);
   const int64_t y0 = std::max<int64_t>(w.y0, 0), y1 = std::min(w.y0 + w.height, w.full_height);
   Image inside{0, 0, image.channels, {}};

@@ -1,4 +1,4 @@
-// PNG, BMP and PNM decoding, walled off: stb_image appears in stb.cpp only.
+// PNG and BMP decoding, walled off: stb_image appears in stb.cpp only.
 #pragma once
 #include "graft/io/images/image.h"
 

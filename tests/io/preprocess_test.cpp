@@ -1,0 +1,123 @@
+// Preprocess against torchvision's Resize, CenterCrop, ToTensor and Normalize (tests/data/images/make_images.py).
+#include "graft/io/preprocess.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "graft/io/weights/weights.h"
+
+namespace graft::io {
+namespace {
+
+std::string data(const std::string& name) { return std::string(GRAFT_TEST_DATA "/images/") + name; }
+
+Preprocess described(int64_t resize_to, int64_t size, Interpolation interpolation = Interpolation::bilinear) {
+  Preprocess p;
+  p.resize_to = resize_to;
+  p.size = size;
+  p.interpolation = interpolation;
+  return p;
+}
+
+TEST(PreprocessTest, IsTorchvisions) {
+  const WeightFile goldens = read_weights(data("preprocessed.npz"));
+  const Preprocess kinds[] = {described(40, 32), described(32, 32, Interpolation::bicubic), described(24, 32), described(37, 24),
+                              described(0, 28)};
+  const double one_level = 1.001 / 255 / 0.224;  // Pillow's rounding, divided by the smallest deviation
+  for (const char* name : {"landscape", "portrait", "square", "small"}) {
+    const Image image = read_image(data(str(name, ".png")));
+    for (const Preprocess& p : kinds) {
+      const char* kind = p.interpolation == Interpolation::bilinear ? "bilinear" : "bicubic";
+      const std::string key = str(name, "/", p.resize_to, "/", p.size, "/", kind);
+      const Tensor actual = p.apply(image), expected = goldens.tensors.at(key);
+      ASSERT_EQ(actual.shape(), expected.shape()) << key;
+      double worst = 0, sum = 0;
+      for (int64_t i = 0; i < actual.numel(); ++i) {
+        const double difference = std::abs(double{actual.data<float>()[i]} - double{expected.data<float>()[i]});
+        worst = std::max(worst, difference);
+        sum += difference;
+      }
+      EXPECT_LE(worst, one_level) << key;
+      EXPECT_LE(sum / static_cast<double>(actual.numel()), one_level / 5) << key;
+    }
+  }
+}
+
+TEST(PreprocessTest, ChannelsScaleAndOrder) {
+  Preprocess p = described(0, 1);
+  p.mean = {10, 20, 30};
+  p.deviation = {1, 2, 4};
+  p.scale = 1;
+  Image pixel{1, 1, 3, Tensor::of<uint8_t>({1, 1, 3}, {100, 150, 200})};
+  EXPECT_EQ(p.apply(pixel).to_doubles(), (std::vector<double>{90, 65, 42.5}));
+  p.bgr = true;
+  EXPECT_EQ(p.apply(pixel).to_doubles(), (std::vector<double>{190, 65, 17.5}));
+  const Image grey{1, 1, 1, Tensor::of<uint8_t>({1, 1, 1}, {50})};
+  EXPECT_EQ(p.apply(grey).to_doubles(), (std::vector<double>{40, 15, 5}));  // the one channel, three times
+  p.bgr = false;
+  p.channels = 1;
+  p.mean = {0};
+  p.deviation = {2};
+  EXPECT_EQ(p.apply(grey).to_doubles(), std::vector<double>{25});
+  EXPECT_EQ(p.apply(pixel).to_doubles(), std::vector<double>{(100 * 19595 + 150 * 38470 + 200 * 7471 + 32768) / 65536 / 2.0});
+}
+
+TEST(PreprocessTest, InterleavedOutputHoldsTheSameNumbers) {
+  const Preprocess p = described(40, 32);
+  const Image image = read_image(data("landscape.png"));
+  std::vector<float> interleaved(32 * 32 * 3);
+  p.normalise_into(p.geometry(image), interleaved.data());
+  const Tensor planes = p.apply(image);
+  for (int64_t i = 0; i < 32 * 32; ++i)
+    for (int64_t c = 0; c < 3; ++c) ASSERT_EQ(planes.data<float>()[c * 32 * 32 + i], interleaved[static_cast<size_t>(3 * i + c)]);
+  EXPECT_THROW(p.normalise_into(image, interleaved.data()), Error);  // not 32 x 32
+}
+
+TEST(PreprocessTest, ImagenetKeepsTheUsualShare) {
+  EXPECT_EQ(imagenet_preprocess().resize_to, 256);
+  EXPECT_EQ(imagenet_preprocess(64).resize_to, 73);
+  imagenet_preprocess(32).validate();
+}
+
+TEST(PreprocessTest, JsonRoundTrip) {
+  Preprocess p = described(37, 24, Interpolation::bicubic);
+  p.bgr = true;
+  p.scale = 1.0 / 3;
+  p.mean = {0.1, 1e-300, -7};
+  EXPECT_EQ(Preprocess::from_json(p.to_json()), p);
+  EXPECT_EQ(Preprocess::from_json(p.to_json()).to_json(), p.to_json());
+  EXPECT_EQ(Preprocess::from_json(Preprocess{}.to_json()), Preprocess{});
+}
+
+TEST(PreprocessTest, DamagedJsonIsOneError) {
+  const std::string whole = Preprocess{}.to_json();
+  const auto fails = [](const std::string& json) {
+    try {
+      Preprocess::from_json(json);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::bad_input);
+      return true;
+    }
+    return false;
+  };
+  for (size_t length = 0; length < whole.size(); ++length) EXPECT_TRUE(fails(whole.substr(0, length))) << length;
+  const auto with = [&](const std::string& from, const std::string& to) {
+    std::string changed = whole;
+    const size_t at = changed.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    return at == std::string::npos ? "" : changed.replace(at, from.size(), to);
+  };
+  EXPECT_TRUE(fails(with("\"bilinear\"", "\"nearest\"")));
+  EXPECT_TRUE(fails(with("\"size\":224", "\"size\":0")));
+  EXPECT_TRUE(fails(with("\"size\":224", "\"size\":1e30")));
+  EXPECT_TRUE(fails(with("\"size\":224", "\"size\":\"224\"")));
+  EXPECT_TRUE(fails(with("\"channels\":3", "\"channels\":4")));
+  EXPECT_TRUE(fails(with("\"channels\":3", "\"channels\":1")));
+  EXPECT_TRUE(fails(with("0.229", "0")));
+  EXPECT_TRUE(fails(with("0.485", "null")));
+  EXPECT_TRUE(fails(std::string(100'000, '[')));
+}
+
+}  // namespace
+}  // namespace graft::io
