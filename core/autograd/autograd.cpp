@@ -59,6 +59,20 @@ std::vector<Node*> topological_order(Node* root) {
 
 }  // namespace
 
+Node::~Node() {
+  std::vector<std::shared_ptr<Node>> dropped;
+  const auto take = [&dropped](std::vector<Edge>& edges) {
+    for (Edge& edge : edges)
+      if (edge.node) dropped.push_back(std::move(edge.node));
+  };
+  take(edges_);
+  while (!dropped.empty()) {
+    const std::shared_ptr<Node> node = std::move(dropped.back());
+    dropped.pop_back();
+    if (node.use_count() == 1) take(node->edges_);
+  }
+}
+
 SavedTensor::SavedTensor(const Tensor& tensor) {
   if (!tensor.defined()) return;
   tensor_ = tensor.detach();
@@ -131,7 +145,9 @@ void backward(const Tensor& loss, const Tensor& grad) {
   GRAFT_CHECK(meta && (meta->node || meta->requires_grad), "backward: no input of this result needs a gradient");
   GRAFT_CHECK(grad.defined() || loss.numel() == 1, "backward: a loss of shape ", loss.shape(), " needs a gradient to start from");
   GRAFT_CHECK(!grad.defined() || grad.shape() == loss.shape(), "backward: gradient ", grad.shape(), " for a result of shape ", loss.shape());
-  const Tensor seed = grad.defined() ? grad : Tensor::full(loss.shape(), 1.0, loss.options());
+  GRAFT_CHECK(!grad.defined() || grad.dtype() == loss.dtype(), "backward: gradient of ", name_of(grad.dtype()), " for a result of ",
+              name_of(loss.dtype()));
+  const Tensor seed = grad.defined() ? grad.to(loss.format()) : Tensor::full(loss.shape(), 1.0, loss.options());
   if (!meta->node) {
     accumulate(const_cast<GradMeta*>(meta)->grad, seed);
     return;
@@ -146,6 +162,8 @@ void backward(const Tensor& loss, const Tensor& grad) {
     if (found == pending.end()) continue;
     const std::vector<Tensor> grads = std::move(found->second);
     pending.erase(found);
+    GRAFT_CHECK(!node->consumed_, node->name(), ": backward went through this graph already");
+    node->consumed_ = true;
     std::vector<Tensor> results = node->backward(grads);
     GRAFT_ASSERT(results.size() == node->edges().size());
     for (size_t i = 0; i < results.size(); ++i) {

@@ -35,7 +35,8 @@ struct Edge {
 
 class GRAFT_API Node {
  public:
-  virtual ~Node() = default;
+  Node() = default;
+  virtual ~Node();  // a long chain is dropped without recursion
   virtual const char* name() const = 0;
   // grads[i] is the gradient of output i (undefined: zero). Returns one gradient per input, undefined where
   // needs(i) is false: compute only what is needed.
@@ -49,8 +50,10 @@ class GRAFT_API Node {
 
  private:
   friend GRAFT_API void attach_node(const std::shared_ptr<Node>&, std::span<const Tensor>, std::span<const Tensor>);
+  friend GRAFT_API void backward(const Tensor&, const Tensor&);
   std::vector<Edge> edges_;  // one per input
   int outputs_ = 1;
+  bool consumed_ = false;  // a backward went through it
 };
 
 // Makes `node` the maker of `outputs`, with an edge to each of `inputs`. Called by record() alone.
