@@ -79,7 +79,8 @@ DataPart read_csv(const std::string& path) {
   for (const Row& row : rows) {
     const std::string& file = row.fields[0];
     const std::string full = file[0] == '/' ? file : join_path(parent_path(path), file);
-    GRAFT_CHECK(file_system().exists(full), path, ": line ", row.line, ": there is no file ", full);
+    const bool is_file = full.find('\0') == std::string::npos && file_system().exists(full) && !file_system().is_directory(full);
+    GRAFT_CHECK(is_file, path, ": line ", row.line, ": there is no file ", full);
     files.push_back({full, file, labels[row.fields[1]]});
   }
   part.dataset = file_dataset(std::move(files));

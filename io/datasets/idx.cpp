@@ -36,9 +36,10 @@ Idx read_idx_file(const std::string& path, int axes) {
   int64_t count = 1;
   for (int axis = 0; axis < axes; ++axis) {
     idx.extents[axis] = word(4 + 4 * static_cast<size_t>(axis));
-    count = checked_mul(count, idx.extents[axis]);
+    GRAFT_CHECK(idx.extents[axis] == 0 || count <= kLimit / idx.extents[axis], path, ": its header promises more than ", kLimit, " bytes");
+    count *= idx.extents[axis];
   }
-  GRAFT_CHECK(std::ssize(idx.bytes) == checked_add(count, static_cast<int64_t>(idx.header)), path, ": holds ",
+  GRAFT_CHECK(std::ssize(idx.bytes) == count + static_cast<int64_t>(idx.header), path, ": holds ",
               idx.bytes.size(), " bytes, its header promises ", count, " and ", idx.header, " of header");
   return idx;
 }

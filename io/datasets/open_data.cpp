@@ -75,10 +75,10 @@ std::vector<int64_t> stratified(const Dataset& dataset, size_t classes, double s
   return drawn;
 }
 
-void split(OpenedData& data, const DataOptions& options) {
-  GRAFT_CHECK(options.val_split > 0 && options.val_split < 1, "a validation split of ", options.val_split, " is not between 0 and 1");
+void split(OpenedData& data, const std::string& path, const DataOptions& options) {
+  GRAFT_CHECK(options.val_split > 0 && options.val_split < 1, path, ": a validation split of ", options.val_split, " is not between 0 and 1");
   const auto held = stratified(*data.train, data.classes.size(), options.val_split, options.seed);
-  GRAFT_CHECK(!held.empty(), "the data set is too small to hold out a validation part; give --val");
+  GRAFT_CHECK(!held.empty(), path, ": the data set is too small to hold out a validation part; give --val");
   std::vector<int64_t> rest;
   for (int64_t i = 0; i < data.train->size(); ++i)
     if (!std::binary_search(held.begin(), held.end(), i)) rest.push_back(i);
@@ -128,7 +128,8 @@ OpenedData open_data(const std::string& path, const DataOptions& options) {
     GRAFT_CHECK(data.val != nullptr, path, ": there are no samples");
   } else {
     GRAFT_CHECK(data.train != nullptr, path, ": there is no training part");
-    if (!data.val && options.val_split != 0) split(data, options);
+    GRAFT_CHECK(data.classes.size() >= 2, path, ": at least two classes are needed, it has ", data.classes.size());
+    if (!data.val && options.val_split != 0) split(data, path, options);
     limit(data, options);
   }
   Sha256 hash;
