@@ -4,6 +4,7 @@
 #include "graft/kernels/ops/binary.h"
 #include "graft/kernels/ops/conv.h"
 #include "graft/kernels/ops/dropout.h"
+#include "graft/kernels/ops/fused_conv.h"
 #include "graft/kernels/ops/linear.h"
 #include "graft/kernels/ops/loss.h"
 #include "graft/kernels/ops/pool.h"
@@ -16,6 +17,7 @@ namespace graft {
 
 struct KernelSet {
   ops::ConvKernels conv;
+  ops::FusedConvKernels fused_conv;
   ops::BatchNormKernels batch_norm;
   ops::LinearKernels linear;
   ops::PoolKernels pool;

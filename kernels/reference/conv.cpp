@@ -150,6 +150,8 @@ void backward_weight(ExecContext& context, ops::ConvBackwardWeightArgs& args) {
 
 }  // namespace
 
+void conv_forward(ExecContext& context, ops::ConvForwardArgs args) { forward(context, args); }
+
 void register_conv(KernelSet& set) {
   set.conv.forward.add({"reference", takes_all, forward});
   set.conv.backward_data.add({"reference", takes_all, backward_data});

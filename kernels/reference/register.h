@@ -8,6 +8,7 @@ void register_reference_kernels(KernelSet& set);
 
 namespace reference {
 void register_conv(KernelSet& set);
+void register_fused_conv(KernelSet& set);
 void register_batch_norm(KernelSet& set);
 void register_linear(KernelSet& set);
 void register_pool(KernelSet& set);
@@ -19,6 +20,8 @@ void register_softmax(KernelSet& set);
 void register_loss(KernelSet& set);
 void register_reduce(KernelSet& set);
 void register_dropout(KernelSet& set);
+
+void conv_forward(ExecContext& context, ops::ConvForwardArgs args);  // fused_conv begins with it
 }  // namespace reference
 
 }  // namespace graft

@@ -1,0 +1,78 @@
+#include "graft/kernels/cpu/conv_problem.h"
+
+namespace graft::cpu {
+
+ConvShape::ConvShape(const Shape& x, const Shape& weight, const Shape& y, const ops::ConvAttributes& a)
+    : n(x[0]), c(x[1]), h(x[2]), w(x[3]), k(y[1]), p(y[2]), q(y[3]), r(weight[2]), s(weight[3]),
+      stride_h(a.window.stride[0]), stride_w(a.window.stride[1]), dilation_h(a.window.dilation[0]),
+      dilation_w(a.window.dilation[1]), pad_h(a.window.pad_begin[0]), pad_w(a.window.pad_begin[1]), groups(a.groups) {}
+
+WeightStrides::WeightStrides(const Tensor& weight) {
+  const Shape& e = weight.shape();  // [K,C/groups,R,S]
+  if (weight.format() == MemoryFormat::channels_last) {
+    k = e[1] * e[2] * e[3], c = 1, r = e[3] * e[1], s = e[1];
+  } else {
+    k = e[1] * e[2] * e[3], c = e[2] * e[3], r = e[3], s = 1;
+  }
+  if (e[2] * e[3] == 1) c = 1;
+}
+
+const char* engine_declines_conv(const Tensor& image, const Tensor* weight, const ops::ConvAttributes&) {
+  if (image.rank() != 4) return "only two spatial axes";
+  if (!is_engine_dtype(image.dtype())) return "only f32 and f64";
+  if (!is_nhwc(image)) return "memory order is not channels_last";
+  if (weight && weight->dtype() != image.dtype()) return "the weight has another dtype";
+  return nullptr;
+}
+
+template <class T>
+std::vector<PackSource<T>> forward_sources(const ConvShape& shape, const Tensor& weight) {
+  const WeightStrides strides(weight);
+  std::vector<PackSource<T>> sources;
+  for (int64_t g = 0; g < shape.groups; ++g) {
+    PackSource<T> source;
+    source.source = weight.data<T>() + g * shape.group_k() * strides.k;
+    source.column_stride = strides.k;
+    source.channel_stride = strides.c;
+    for (int64_t r = 0; r < shape.r; ++r)
+      for (int64_t s = 0; s < shape.s; ++s) source.tap_offsets.push_back(r * strides.r + s * strides.s);
+    source.columns = shape.group_k();
+    source.channels = shape.group_c();
+    sources.push_back(std::move(source));
+  }
+  return sources;
+}
+
+template <class T>
+std::vector<IndirectConv<T>> forward_problems(const ConvShape& shape, const T* x, T* y) {
+  // With few channels a tap is too short a run; in memory the taps of a filter row are one.
+  const bool merge = shape.group_c() <= 8 && shape.s > 1 && shape.dilation_w == 1;
+  std::vector<IndirectConv<T>> problems;
+  for (int64_t g = 0; g < shape.groups; ++g) {
+    IndirectConv<T> p;
+    p.in = x + g * shape.group_c();
+    p.batch = shape.n, p.in_h = shape.h, p.in_w = shape.w;
+    p.in_pixel = shape.c;
+    p.channels = shape.group_c();
+    p.merged = merge ? shape.s : 1;
+    for (int64_t r = 0; r < shape.r; ++r)
+      for (int64_t s = 0; s < shape.s; s += p.merged)
+        p.taps.push_back({r * shape.dilation_h - shape.pad_h, s * shape.dilation_w - shape.pad_w});
+    p.step_h = shape.stride_h, p.step_w = shape.stride_w;
+    p.out = y + g * shape.group_k();
+    p.grid_h = shape.p, p.grid_w = shape.q;
+    p.out_pixel = shape.k;
+    p.out_row = shape.q * shape.k;
+    p.out_sample = shape.p * shape.q * shape.k;
+    p.out_channels = shape.group_k();
+    problems.push_back(std::move(p));
+  }
+  return problems;
+}
+
+template std::vector<PackSource<float>> forward_sources(const ConvShape&, const Tensor&);
+template std::vector<PackSource<double>> forward_sources(const ConvShape&, const Tensor&);
+template std::vector<IndirectConv<float>> forward_problems(const ConvShape&, const float*, float*);
+template std::vector<IndirectConv<double>> forward_problems(const ConvShape&, const double*, double*);
+
+}  // namespace graft::cpu

@@ -1,0 +1,46 @@
+// A 2-D convolution's arguments as numbers, and the problems that its passes put to the engine.
+#pragma once
+#include <vector>
+
+#include "graft/kernels/cpu/indirect_conv.h"
+#include "graft/kernels/ops/conv.h"
+
+namespace graft::cpu {
+
+struct ConvShape {
+  int64_t n, c, h, w;  // input
+  int64_t k, p, q;     // output
+  int64_t r, s;        // filter
+  int64_t stride_h, stride_w, dilation_h, dilation_w, pad_h, pad_w;
+  int64_t groups;
+  int64_t group_c() const { return c / groups; }
+  int64_t group_k() const { return k / groups; }
+
+  ConvShape(const Shape& x, const Shape& weight, const Shape& y, const ops::ConvAttributes& attributes);
+};
+
+// Element strides of a weight [K,C/groups,R,S] in either format.
+struct WeightStrides {
+  int64_t k, c, r, s;
+  explicit WeightStrides(const Tensor& weight);
+};
+
+// Why the engine leaves a convolution to others, or null. `image` is x or dx, `weight` null when the pass has none.
+const char* engine_declines_conv(const Tensor& image, const Tensor* weight, const ops::ConvAttributes& attributes);
+
+// One entry a group.
+template <class T>
+std::vector<PackSource<T>> forward_sources(const ConvShape& shape, const Tensor& weight);
+// Without weights, bias, residual and activation. out is y's memory.
+template <class T>
+std::vector<IndirectConv<T>> forward_problems(const ConvShape& shape, const T* x, T* y);
+
+// Room for the packed matrices of `sources`: where each starts, and the sum at the end.
+template <class T>
+std::vector<int64_t> packed_offsets(const KernelTable<T>& table, const std::vector<PackSource<T>>& sources) {
+  std::vector<int64_t> offsets{0};
+  for (const PackSource<T>& source : sources) offsets.push_back(offsets.back() + packed_size(table, source));
+  return offsets;
+}
+
+}  // namespace graft::cpu

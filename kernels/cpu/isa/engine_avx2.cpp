@@ -1,0 +1,9 @@
+// The engine's kernels for AVX2 and FMA.
+#include "graft/kernels/cpu/isa/tile_kernels.h"
+
+namespace graft::cpu {
+
+constinit const KernelTable<float> avx2_f32 = kernel_table<float>("avx2");
+constinit const KernelTable<double> avx2_f64 = kernel_table<double>("avx2");
+
+}  // namespace graft::cpu

@@ -1,0 +1,9 @@
+// The engine's kernels for AVX-512 F, BW, DQ, VL.
+#include "graft/kernels/cpu/isa/tile_kernels.h"
+
+namespace graft::cpu {
+
+constinit const KernelTable<float> avx512_f32 = kernel_table<float>("avx512");
+constinit const KernelTable<double> avx512_f64 = kernel_table<double>("avx512");
+
+}  // namespace graft::cpu

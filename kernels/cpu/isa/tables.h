@@ -1,0 +1,81 @@
+// What each instruction set's translation unit offers the engine: plain structs of function pointers, nothing inline.
+#pragma once
+#include <cstdint>
+
+namespace graft::cpu {
+
+enum class Activation : unsigned char { none, relu, relu6 };
+
+// One register tile: out[m][0..columns) = finish(init + sum over segments s, k < length of rows[s][m][k] * b[...]).
+// k runs innermost and in order, one fused multiply-add an element, so that a row's bits do not depend on its tile.
+template <class T>
+struct TileArgs {
+  const T* const* rows;   // [segments][rows_stride]: where each row of a segment starts
+  int64_t rows_stride;
+  int64_t row_offset;     // elements to add to every row pointer
+  int64_t segments;
+  int64_t length;         // of a segment
+  const T* b;             // [segments * length][b_stride], `nr` columns are read
+  int64_t b_stride;
+  int64_t b_segment;      // elements from one segment's b to the next one's
+  T* out;
+  const int64_t* out_offsets;  // [rows] elements from out to each row
+  int64_t columns;        // written, <= nr
+  bool accumulate;        // init = what out holds, else 0
+  bool finish;            // then: + bias + residual, activation
+  const T* bias;          // [nr] or null
+  const T* residual;      // at the same offsets as out, or null
+  Activation activation;
+};
+
+// The tile of an outer product: out[m][0..columns) = init + sum over k of a[k][m] * b[k][...].
+template <class T>
+struct OuterArgs {
+  const T* a;
+  int64_t a_stride;
+  const T* b;
+  int64_t b_stride;
+  int64_t length;
+  T* out;
+  int64_t out_stride;
+  int64_t columns;
+  bool accumulate;
+};
+
+// The tile of a product with a transposed matrix: out[m][n] = dot(a[m], b[n]) + bias[n], n < columns <= 4.
+template <class T>
+struct DotArgs {
+  const T* a;
+  int64_t a_stride;
+  const T* b;
+  int64_t b_stride;
+  int64_t length;
+  const T* bias;  // [columns] or null
+  T* out;
+  int64_t out_stride;
+};
+
+constexpr int max_tile_rows = 16;
+constexpr int dot_rows = 3;
+constexpr int dot_columns = 4;
+
+template <class T>
+struct KernelTable {
+  const char* name;
+  int mr;  // rows of a full tile
+  int nr;  // columns of a tile
+  void (*tile[max_tile_rows + 1])(const TileArgs<T>&);    // by number of rows, 1..mr
+  void (*outer[max_tile_rows + 1])(const OuterArgs<T>&);  // by number of rows, 1..mr
+  void (*dot[dot_rows + 1][dot_columns + 1])(const DotArgs<T>&);
+  // out[c][r] = in[r][c]; strides in elements.
+  void (*transpose)(const T* in, int64_t in_stride, int64_t rows, int64_t columns, T* out, int64_t out_stride);
+};
+
+extern const KernelTable<float> portable_f32;
+extern const KernelTable<double> portable_f64;
+extern const KernelTable<float> avx2_f32;
+extern const KernelTable<double> avx2_f64;
+extern const KernelTable<float> avx512_f32;
+extern const KernelTable<double> avx512_f64;
+
+}  // namespace graft::cpu

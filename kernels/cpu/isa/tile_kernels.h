@@ -1,0 +1,206 @@
+// The engine's register tiles, written once over Vector<T>. Included by the instruction sets' units only; everything
+// has internal linkage.
+#pragma once
+#include "graft/kernels/cpu/isa/tables.h"
+#include "graft/kernels/cpu/isa/vector.h"
+
+namespace graft::cpu {
+namespace {
+
+// The tile's size: as many accumulators as the register file holds beside `vectors` of b and one of a.
+#if defined(__AVX512F__)
+constexpr int tile_rows = 12, tile_vectors = 2;
+#elif defined(__AVX2__)
+constexpr int tile_rows = 6, tile_vectors = 2;
+#else
+constexpr int tile_rows = 4, tile_vectors = 2;
+#endif
+
+template <class T>
+constexpr int tile_columns = tile_vectors * Vector<T>::lanes;
+
+template <class T>
+using Register = typename Vector<T>::Register;
+
+// v NaN stays NaN: comparisons with it are false.
+template <class T>
+inline Register<T> activated(Register<T> v, Activation activation) {
+  const Register<T> zero{};
+  if (activation == Activation::none) return v;
+  v = v < zero ? zero : v;
+  if (activation == Activation::relu6) {
+    const Register<T> six = zero + T(6);
+    v = v > six ? six : v;
+  }
+  return v;
+}
+
+template <class T>
+inline void load_columns(const T* from, int64_t columns, Register<T> (&to)[tile_vectors]) {
+  if (columns == tile_columns<T>) {
+    for (int v = 0; v < tile_vectors; ++v) to[v] = Vector<T>::load(from + v * Vector<T>::lanes);
+    return;
+  }
+  T part[tile_columns<T>] = {};
+  for (int64_t i = 0; i < columns; ++i) part[i] = from[i];
+  for (int v = 0; v < tile_vectors; ++v) to[v] = Vector<T>::load(part + v * Vector<T>::lanes);
+}
+
+template <class T>
+inline void store_columns(const Register<T> (&from)[tile_vectors], int64_t columns, T* to) {
+  if (columns == tile_columns<T>) {
+    for (int v = 0; v < tile_vectors; ++v) Vector<T>::store(to + v * Vector<T>::lanes, from[v]);
+    return;
+  }
+  T part[tile_columns<T>];
+  for (int v = 0; v < tile_vectors; ++v) Vector<T>::store(part + v * Vector<T>::lanes, from[v]);
+  for (int64_t i = 0; i < columns; ++i) to[i] = part[i];
+}
+
+template <class T>
+inline void finish_row(const TileArgs<T>& args, int64_t offset, Register<T> (&sums)[tile_vectors]) {
+  if (args.bias)
+    for (int v = 0; v < tile_vectors; ++v) sums[v] += Vector<T>::load(args.bias + v * Vector<T>::lanes);
+  if (args.residual) {
+    Register<T> residual[tile_vectors];
+    load_columns<T>(args.residual + offset, args.columns, residual);
+    for (int v = 0; v < tile_vectors; ++v) sums[v] += residual[v];
+  }
+  for (int v = 0; v < tile_vectors; ++v) sums[v] = activated<T>(sums[v], args.activation);
+}
+
+template <class T, int Rows>
+void tile(const TileArgs<T>& args) {
+  using V = Vector<T>;
+  Register<T> sums[Rows][tile_vectors];
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r) {
+    if (args.accumulate) {
+      load_columns<T>(args.out + args.out_offsets[r], args.columns, sums[r]);
+    } else {
+      for (int v = 0; v < tile_vectors; ++v) sums[r][v] = Register<T>{};
+    }
+  }
+  const int64_t b_stride = args.b_stride, length = args.length;
+  for (int64_t s = 0; s < args.segments; ++s) {
+    const T* row[Rows];
+    for (int r = 0; r < Rows; ++r) row[r] = args.rows[s * args.rows_stride + r] + args.row_offset;
+    const T* b = args.b + s * args.b_segment;
+    for (int64_t k = 0; k < length; ++k, b += b_stride) {
+      Register<T> w[tile_vectors];
+      for (int v = 0; v < tile_vectors; ++v) w[v] = V::load(b + v * V::lanes);
+#pragma GCC unroll 16
+      for (int r = 0; r < Rows; ++r) {
+        const Register<T> x = V::broadcast(row[r][k]);
+        for (int v = 0; v < tile_vectors; ++v) sums[r][v] = V::multiply_add(x, w[v], sums[r][v]);
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r) {
+    if (args.finish) finish_row<T>(args, args.out_offsets[r], sums[r]);
+    store_columns<T>(sums[r], args.columns, args.out + args.out_offsets[r]);
+  }
+}
+
+template <class T, int Rows>
+void outer(const OuterArgs<T>& args) {
+  using V = Vector<T>;
+  Register<T> sums[Rows][tile_vectors];
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r) {
+    if (args.accumulate) {
+      load_columns<T>(args.out + r * args.out_stride, args.columns, sums[r]);
+    } else {
+      for (int v = 0; v < tile_vectors; ++v) sums[r][v] = Register<T>{};
+    }
+  }
+  const T *a = args.a, *b = args.b;
+  const int64_t a_stride = args.a_stride, b_stride = args.b_stride;
+  for (int64_t k = 0; k < args.length; ++k, a += a_stride, b += b_stride) {
+    Register<T> w[tile_vectors];
+    for (int v = 0; v < tile_vectors; ++v) w[v] = V::load(b + v * V::lanes);
+#pragma GCC unroll 16
+    for (int r = 0; r < Rows; ++r) {
+      const Register<T> x = V::broadcast(a[r]);
+      for (int v = 0; v < tile_vectors; ++v) sums[r][v] = V::multiply_add(x, w[v], sums[r][v]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r) store_columns<T>(sums[r], args.columns, args.out + r * args.out_stride);
+}
+
+template <class T>
+inline T lane_sum(Register<T> v) {
+  T parts[Vector<T>::lanes];
+  Vector<T>::store(parts, v);
+  for (int half = Vector<T>::lanes / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) parts[i] += parts[i + half];
+  return parts[0];
+}
+
+template <class T, int Rows, int Columns>
+void dot(const DotArgs<T>& args) {
+  using V = Vector<T>;
+  Register<T> sums[Rows][Columns];
+  for (int r = 0; r < Rows; ++r)
+    for (int c = 0; c < Columns; ++c) sums[r][c] = Register<T>{};
+  int64_t k = 0;
+  for (; k + V::lanes <= args.length; k += V::lanes) {
+    Register<T> x[Rows];
+    for (int r = 0; r < Rows; ++r) x[r] = V::load(args.a + r * args.a_stride + k);
+#pragma GCC unroll 4
+    for (int c = 0; c < Columns; ++c) {
+      const Register<T> w = V::load(args.b + c * args.b_stride + k);
+      for (int r = 0; r < Rows; ++r) sums[r][c] = V::multiply_add(x[r], w, sums[r][c]);
+    }
+  }
+  for (int r = 0; r < Rows; ++r)
+    for (int c = 0; c < Columns; ++c) {
+      T sum = lane_sum<T>(sums[r][c]);
+      for (int64_t i = k; i < args.length; ++i)
+        sum = V::multiply_add(args.a[r * args.a_stride + i], args.b[c * args.b_stride + i], sum);
+      args.out[r * args.out_stride + c] = args.bias ? sum + args.bias[c] : sum;
+    }
+}
+
+// In blocks of 8 x 8 elements, which the compiler keeps in registers or at least in the first-level cache.
+template <class T>
+void transpose(const T* in, int64_t in_stride, int64_t rows, int64_t columns, T* out, int64_t out_stride) {
+  constexpr int64_t block = 8;
+  for (int64_t r0 = 0; r0 < rows; r0 += block)
+    for (int64_t c0 = 0; c0 < columns; c0 += block) {
+      const int64_t r1 = r0 + block < rows ? r0 + block : rows, c1 = c0 + block < columns ? c0 + block : columns;
+      for (int64_t c = c0; c < c1; ++c)
+        for (int64_t r = r0; r < r1; ++r) out[c * out_stride + r] = in[r * in_stride + c];
+    }
+}
+
+// Fills entry [Rows] of both tables, then the smaller ones.
+template <class T, int Rows>
+constexpr void add_tiles(KernelTable<T>& table) {
+  table.tile[Rows] = tile<T, Rows>;
+  table.outer[Rows] = outer<T, Rows>;
+  if constexpr (Rows > 1) add_tiles<T, Rows - 1>(table);
+}
+template <class T, int Rows, int Columns>
+constexpr void add_dots(KernelTable<T>& table) {
+  table.dot[Rows][Columns] = dot<T, Rows, Columns>;
+  if constexpr (Columns > 1) add_dots<T, Rows, Columns - 1>(table);
+  else if constexpr (Rows > 1) add_dots<T, Rows - 1, dot_columns>(table);
+}
+
+template <class T>
+constexpr KernelTable<T> kernel_table(const char* name) {
+  KernelTable<T> table{};
+  table.name = name;
+  table.mr = tile_rows;
+  table.nr = tile_columns<T>;
+  add_tiles<T, tile_rows>(table);
+  add_dots<T, dot_rows, dot_columns>(table);
+  table.transpose = transpose<T>;
+  return table;
+}
+
+}  // namespace
+}  // namespace graft::cpu

@@ -1,0 +1,59 @@
+// Packing of weights into panels: [panel][tap][channel][nr].
+#include <algorithm>
+
+#include "graft/kernels/cpu/indirect_conv.h"
+
+namespace graft::cpu {
+namespace {
+
+template <class T>
+void pack_panel(const KernelTable<T>& table, const PackSource<T>& from, int64_t panel, T* to) {
+  const int64_t nr = table.nr, first = panel * nr, columns = std::min(nr, from.columns - first);
+  const auto taps = static_cast<int64_t>(from.tap_offsets.size());
+  const T* source = from.source + first * from.column_stride;
+  if (columns < nr) std::fill(to, to + taps * from.channels * nr, T(0));
+  if (from.column_stride == 1) {
+    for (int64_t t = 0; t < taps; ++t)
+      for (int64_t c = 0; c < from.channels; ++c) {
+        const T* in = source + c * from.channel_stride + from.tap_offsets[static_cast<size_t>(t)];
+        std::copy(in, in + columns, to + (t * from.channels + c) * nr);
+      }
+    return;
+  }
+  if (from.channel_stride == 1) {
+    for (int64_t t = 0; t < taps; ++t)
+      table.transpose(source + from.tap_offsets[static_cast<size_t>(t)], from.column_stride, columns, from.channels,
+                      to + t * from.channels * nr, nr);
+    return;
+  }
+  // Taps are adjacent in memory: read along them, in blocks whose part of the panel stays in the cache.
+  const int64_t block = std::max<int64_t>(1, 256 / std::max<int64_t>(taps, 1));
+  for (int64_t c0 = 0; c0 < from.channels; c0 += block)
+    for (int64_t j = 0; j < columns; ++j)
+      for (int64_t c = c0; c < std::min(c0 + block, from.channels); ++c) {
+        const T* in = source + j * from.column_stride + c * from.channel_stride;
+        T* out = to + c * nr + j;
+        for (int64_t t = 0; t < taps; ++t) out[t * from.channels * nr] = in[from.tap_offsets[static_cast<size_t>(t)]];
+      }
+}
+
+}  // namespace
+
+template <class T>
+void pack(ExecContext& context, const KernelTable<T>& table, std::span<const PackSource<T>> sources,
+          std::span<T* const> packed) {
+  std::vector<int64_t> first_job{0};
+  for (const PackSource<T>& source : sources) first_job.push_back(first_job.back() + ceil_div(source.columns, table.nr));
+  context.parallel_for(first_job.back(), [&](int64_t job) {
+    const auto i = static_cast<size_t>(std::upper_bound(first_job.begin(), first_job.end(), job) - first_job.begin()) - 1;
+    const PackSource<T>& source = sources[i];
+    const int64_t panel = job - first_job[i];
+    pack_panel(table, source, panel,
+               packed[i] + panel * table.nr * source.channels * static_cast<int64_t>(source.tap_offsets.size()));
+  });
+}
+
+template void pack(ExecContext&, const KernelTable<float>&, std::span<const PackSource<float>>, std::span<float* const>);
+template void pack(ExecContext&, const KernelTable<double>&, std::span<const PackSource<double>>, std::span<double* const>);
+
+}  // namespace graft::cpu

@@ -1,0 +1,13 @@
+// The registration calls of the CPU engine: one declaration a file, one call a file in register.cpp.
+#pragma once
+#include "graft/kernels/ops/kernel_set.h"
+
+namespace graft {
+
+void register_cpu_kernels(KernelSet& set);
+
+namespace cpu {
+void register_conv_forward(KernelSet& set);
+}  // namespace cpu
+
+}  // namespace graft

@@ -1,0 +1,36 @@
+// The fused convolution by its definition: the reference convolution, then one loop.
+#include "graft/kernels/ops/fused_conv.h"
+
+#include "graft/kernels/reference/access.h"
+#include "graft/kernels/reference/register.h"
+
+namespace graft::reference {
+namespace {
+
+void pack(ExecContext&, ops::FusedConvPackArgs& args) { args.packed = nullptr; }
+
+void forward(ExecContext& context, ops::FusedConvForwardArgs& args) {
+  conv_forward(context, {args.x, args.weight, args.bias, args.attributes.conv, args.y});
+  visit_floating(args.y.dtype(), "fused_conv", [&](auto zero) {
+    using T = decltype(zero);
+    using A = Accumulator<T>;
+    const T* residual = args.residual ? args.residual->data<T>() : nullptr;
+    T* y = args.y.mutable_data<T>();
+    for (int64_t i = 0; i < args.y.numel(); ++i) {
+      A value = convert<A>(y[i]);
+      if (residual) value += convert<A>(residual[i]);
+      if (args.attributes.activation != ops::FusedActivation::none && value < A(0)) value = A(0);
+      if (args.attributes.activation == ops::FusedActivation::relu6 && value > A(6)) value = A(6);
+      y[i] = convert<T>(value);
+    }
+  });
+}
+
+}  // namespace
+
+void register_fused_conv(KernelSet& set) {
+  set.fused_conv.pack.add({"reference", takes_all, pack});
+  set.fused_conv.forward.add({"reference", takes_all, forward});
+}
+
+}  // namespace graft::reference
