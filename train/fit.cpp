@@ -35,7 +35,7 @@ class Run {
     GRAFT_CHECK(data_.train && data_.val, "training needs a training and a validation part");
     apply_freezing(network_, recipe_);
     give_statistics();
-    if (recipe_.batch_norm == "adapt") reestimate_statistics(network_, *loader(data_.train, recipe_.batch, false));
+    if (recipe_.batch_norm == "adapt") reestimate_statistics(network_, *statistics_loader());
     network_.train(true);
     const std::string frozen_before = frozen_sha256(network_);
     prepare_optimizer();
@@ -79,6 +79,15 @@ class Run {
     if (training) o.augment = augment_;
     o.workers = options_.workers;
     return std::make_unique<BatchLoader>(std::move(dataset), preprocess_, o);
+  }
+
+  // For batch norms to re-estimate their statistics: every image as it is, but for a last batch of one.
+  std::unique_ptr<BatchLoader> statistics_loader() const {
+    LoaderOptions o;
+    o.batch = recipe_.batch;
+    o.drop_single = true;
+    o.workers = options_.workers;
+    return std::make_unique<BatchLoader>(data_.train, preprocess_, o);
   }
 
   void prepare_optimizer() {

@@ -142,7 +142,8 @@ bool BatchLoader::next(Batch& batch) {
   Impl& impl = *impl_;
   if (impl.next_batch >= impl.batches()) return false;
   if (impl.options.workers == 0) {
-    batch = impl.make(impl.next_batch++, true);
+    batch = impl.make(impl.next_batch, true);
+    ++impl.next_batch;  // not past a batch that failed
     return true;
   }
   std::unique_lock lock(impl.mutex);

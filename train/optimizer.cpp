@@ -114,15 +114,16 @@ class Adam final : public SlotOptimizer {
     const double t = static_cast<double>(steps_);
     const T step = static_cast<T>(lr / (1 - std::pow(options_.beta1, t)));
     const T root = static_cast<T>(std::sqrt(1 - std::pow(options_.beta2, t)));
-    const T b1 = static_cast<T>(options_.beta1), b2 = static_cast<T>(options_.beta2), eps = static_cast<T>(options_.eps);
+    const T b2 = static_cast<T>(options_.beta2), eps = static_cast<T>(options_.eps);
+    const T rest1 = static_cast<T>(1 - options_.beta1), rest2 = static_cast<T>(1 - options_.beta2);  // 1 - 0.999f is 1.3e-5 off
     const T added = static_cast<T>(decoupled_ ? 0 : options_.weight_decay);
     const T kept = static_cast<T>(decoupled_ ? 1 - lr * options_.weight_decay : 1);
     T *mean = slots[0].mutable_data<T>(), *square = slots[1].mutable_data<T>();
     in_chunks(count, [=](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const T w = weight[i] * kept, g = grad[i] + added * weight[i];
-        const T m = mean[i] + (g - mean[i]) * (T(1) - b1);
-        const T v = b2 * square[i] + (T(1) - b2) * g * g;
+        const T m = mean[i] + (g - mean[i]) * rest1;
+        const T v = b2 * square[i] + rest2 * g * g;
         mean[i] = m;
         square[i] = v;
         weight[i] = w - step * (m / (std::sqrt(v) / root + eps));
@@ -139,6 +140,8 @@ class Adam final : public SlotOptimizer {
 
 std::unique_ptr<Optimizer> make_optimizer(std::vector<NamedTensor> parameters, const OptimizerOptions& o) {
   GRAFT_CHECK(o.momentum >= 0 && o.momentum < 1 && o.weight_decay >= 0, "optimizer: momentum ", o.momentum, ", weight decay ", o.weight_decay);
+  GRAFT_CHECK(o.beta1 >= 0 && o.beta1 < 1 && o.beta2 >= 0 && o.beta2 < 1 && o.eps >= 0, "optimizer: betas ", o.beta1, " and ", o.beta2,
+              ", eps ", o.eps);
   if (o.name == "sgd") return std::make_unique<Sgd>(std::move(parameters), o);
   if (o.name == "adam") return std::make_unique<Adam>(std::move(parameters), o, false);
   if (o.name == "adamw") return std::make_unique<Adam>(std::move(parameters), o, true);

@@ -1,0 +1,255 @@
+// Optimizers, schedules and metrics against PyTorch and scikit-learn (tests/data/train/make_train.py).
+#include "graft/train/optimizer.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "graft/core/runtime/exec_context.h"
+#include "graft/core/runtime/random.h"
+#include "graft/io/weights/weights.h"
+#include "graft/train/metrics.h"
+#include "graft/train/recipe.h"
+#include "graft/train/schedule.h"
+
+namespace graft::train {
+namespace {
+
+const StateDict& goldens() {
+  static const StateDict tensors = io::read_weights(GRAFT_TEST_DATA "/train/goldens.npz").tensors;
+  return tensors;
+}
+
+struct OptimizerCase {
+  const char* name;
+  OptimizerOptions options;
+};
+
+const OptimizerCase kOptimizers[] = {
+    {"sgd", {.name = "sgd", .momentum = 0}},
+    {"sgd_decay", {.name = "sgd", .momentum = 0, .weight_decay = 0.02}},
+    {"momentum", {.name = "sgd", .momentum = 0.9}},
+    {"momentum_decay", {.name = "sgd", .momentum = 0.8, .weight_decay = 0.02}},
+    {"nesterov", {.name = "sgd", .momentum = 0.9, .nesterov = true, .weight_decay = 0.02}},
+    {"adam", {.name = "adam"}},
+    {"adam_decay", {.name = "adam", .weight_decay = 0.02, .beta1 = 0.8, .beta2 = 0.95, .eps = 1e-6}},
+    {"adamw", {.name = "adamw", .weight_decay = 0.1}},
+};
+
+std::vector<NamedTensor> start(DType dtype) {
+  std::vector<NamedTensor> parameters;
+  for (const char* name : {"weight", "bias"}) {
+    const Tensor tensor = goldens().at(str("start/", name)).clone().to(dtype);
+    set_requires_grad(tensor, true);
+    parameters.push_back({name, tensor});
+  }
+  return parameters;
+}
+
+template <class T>
+Tensor gradient(const Tensor& weight, int64_t step) {
+  Tensor grad = Tensor::empty_like(weight);
+  for (int64_t i = 0; i < weight.numel(); ++i) {
+    const T w = weight.data<T>()[i];
+    grad.mutable_data<T>()[i] = T(0.5) * w * w - T(0.25) * w + T(0.125) * static_cast<T>(step % 4 - 1);
+  }
+  return grad;
+}
+
+// Steps [from, to).
+void run(Optimizer& optimizer, const std::vector<NamedTensor>& parameters, int64_t from, int64_t to) {
+  for (int64_t step = from; step < to; ++step) {
+    for (const NamedTensor& p : parameters)
+      set_grad(p.tensor, p.tensor.dtype() == DType::f64 ? gradient<double>(p.tensor, step) : gradient<float>(p.tensor, step));
+    optimizer.step(0.05 / static_cast<double>(1 + step));
+  }
+}
+
+TEST(Optimizers, TwentyStepsArePyTorchs) {
+  for (const OptimizerCase& c : kOptimizers)
+    for (const DType dtype : {DType::f64, DType::f32}) {
+      const auto parameters = start(dtype);
+      const auto optimizer = make_optimizer(parameters, c.options);
+      run(*optimizer, parameters, 0, 20);
+      const double tolerance = dtype == DType::f64 ? 1e-13 : 1e-6;
+      for (const NamedTensor& p : parameters) {
+        const Tensor expected = goldens().at(str(c.name, "/", dtype == DType::f64 ? "float64/" : "float32/", p.name));
+        ASSERT_EQ(p.tensor.dtype(), dtype);
+        const auto actual = p.tensor.to_doubles(), wanted = expected.to_doubles();
+        for (size_t i = 0; i < wanted.size(); ++i)
+          EXPECT_NEAR(actual[i], wanted[i], tolerance * std::max(1.0, std::abs(wanted[i]))) << c.name << " " << p.name << " " << i;
+      }
+    }
+}
+
+TEST(Optimizers, StateCarriesTheRunOn) {
+  for (const OptimizerCase& c : kOptimizers) {
+    const auto whole = start(DType::f32), parts = start(DType::f32);
+    run(*make_optimizer(whole, c.options), whole, 0, 12);
+    StateDict state;
+    {
+      const auto first = make_optimizer(parts, c.options);
+      run(*first, parts, 0, 5);
+      for (const auto& [name, tensor] : first->state()) state.add(name, tensor.clone());
+    }
+    const auto second = make_optimizer(parts, c.options);
+    second->load_state(state);
+    run(*second, parts, 5, 12);
+    for (size_t i = 0; i < whole.size(); ++i)
+      EXPECT_EQ(std::memcmp(whole[i].tensor.raw(), parts[i].tensor.raw(), static_cast<size_t>(whole[i].tensor.bytes())), 0) << c.name;
+  }
+}
+
+TEST(Optimizers, StateOfOtherParametersIsRefused) {
+  const auto parameters = start(DType::f32);
+  const auto adam = make_optimizer(parameters, {.name = "adam"});
+  EXPECT_THROW(adam->load_state({}), Error);
+  EXPECT_THROW(adam->load_state(make_optimizer(parameters, {})->state()), Error);
+  StateDict renamed;
+  for (const auto& [name, tensor] : adam->state()) renamed.add(name == "bias/mean" ? "bias/average" : name, tensor);
+  EXPECT_THROW(adam->load_state(renamed), Error);
+  StateDict reshaped;
+  for (const auto& [name, tensor] : adam->state()) reshaped.add(name, name == "bias/mean" ? Tensor::zeros({5}) : tensor);
+  EXPECT_THROW(adam->load_state(reshaped), Error);
+  EXPECT_NO_THROW(adam->load_state(adam->state()));
+}
+
+TEST(Optimizers, ThreadsAndLayoutsChangeNoBit) {
+  std::vector<Tensor> values;  // of several chunks each
+  for (uint64_t stream = 0; stream < 4; ++stream) {
+    values.push_back(Tensor::empty({64, 3, 30, 31}));
+    CountedRandom random(1, RandomPurpose::synthetic, stream);
+    fill_uniform(values.back(), -1, 1, random);
+  }
+  for (const OptimizerCase& c : kOptimizers) {
+    std::vector<Tensor> results;
+    for (const int threads : {1, 2, 4})
+      for (const MemoryFormat format : {MemoryFormat::contiguous, MemoryFormat::channels_last}) {
+        ExecContext context(threads);
+        const ScopedExecContext scope(context);
+        const Tensor weight = values[0].clone().to(format);
+        set_requires_grad(weight, true);
+        const auto optimizer = make_optimizer({{"w", weight}}, c.options);
+        for (size_t step = 1; step < 4; ++step) {
+          set_grad(weight, values[step]);  // the gradient may have the other layout
+          optimizer->step(0.01);
+        }
+        results.push_back(weight.to(MemoryFormat::contiguous));
+      }
+    for (const Tensor& result : results)
+      EXPECT_EQ(std::memcmp(result.raw(), results[0].raw(), static_cast<size_t>(result.bytes())), 0) << c.name;
+  }
+}
+
+TEST(Optimizers, ParametersWithoutGradientStay) {
+  const auto parameters = start(DType::f32);
+  const auto before = parameters[1].tensor.to_doubles();
+  const auto optimizer = make_optimizer(parameters, {.name = "adamw", .weight_decay = 0.5});
+  set_grad(parameters[0].tensor, gradient<float>(parameters[0].tensor, 0));
+  optimizer->step(0.1);
+  EXPECT_EQ(parameters[1].tensor.to_doubles(), before);
+  EXPECT_NE(parameters[0].tensor.to_doubles(), goldens().at("start/weight").to(DType::f32).to_doubles());
+}
+
+TEST(Optimizers, WrongOptionsAreErrors) {
+  EXPECT_THROW(make_optimizer({}, {.name = "lamb"}), Error);
+  EXPECT_THROW(make_optimizer({}, {.momentum = 1}), Error);
+  EXPECT_THROW(make_optimizer({}, {.momentum = -0.1}), Error);
+  EXPECT_THROW(make_optimizer({}, {.weight_decay = -1}), Error);
+  EXPECT_THROW(make_optimizer({}, {.weight_decay = std::nan("")}), Error);
+  EXPECT_THROW(make_optimizer({}, {.name = "adam", .beta1 = 1}), Error);
+  EXPECT_THROW(make_optimizer({}, {.name = "adam", .beta2 = -0.1}), Error);
+  EXPECT_THROW(make_optimizer({}, {.name = "adam", .eps = -1}), Error);
+  EXPECT_THROW(make_optimizer({{"index", Tensor::zeros({2}, {.dtype = DType::i64})}}, {}), Error);
+}
+
+TEST(Schedules, ArePyTorchs) {
+  struct Case {
+    const char* golden;
+    ScheduleOptions options;
+  };
+  const Case cases[] = {{"onecycle", {.name = "onecycle"}}, {"cosine", {.name = "cosine"}}, {"constant", {.name = "constant"}},
+                        {"step", {.name = "step"}}, {"warm_cosine", {.name = "cosine", .warmup = 3}}};
+  for (const Case& c : cases)
+    for (const int64_t steps : {7, 100}) {
+      ScheduleOptions options = c.options;
+      options.lr = 0.3;
+      options.steps = steps;
+      const auto expected = goldens().at(str("schedule/", c.golden, "/", steps)).to_doubles();
+      for (int64_t step = 0; step < steps; ++step)
+        EXPECT_NEAR(learning_rate(options, step), expected[static_cast<size_t>(step)], 1e-12) << c.golden << " " << step << " of " << steps;
+    }
+}
+
+TEST(Schedules, ShortRunsHaveRates) {
+  for (const char* name : {"constant", "step", "cosine", "onecycle"})
+    for (int64_t steps = 1; steps < 6; ++steps)
+      for (int64_t warmup = 0; warmup <= steps; ++warmup)
+        for (int64_t step = 0; step < steps; ++step) {
+          const double rate = learning_rate({name, 0.5, steps, warmup}, step);
+          EXPECT_TRUE(rate >= 0 && rate <= 0.5) << name << " " << step << " of " << steps << ": " << rate;
+        }
+  EXPECT_THROW(learning_rate({.name = "linear"}, 0), Error);
+  EXPECT_THROW(learning_rate({.lr = 0}, 0), Error);
+  EXPECT_THROW(learning_rate({.lr = std::numeric_limits<double>::infinity()}, 0), Error);
+}
+
+TEST(Metrics, AreScikitLearns) {
+  const Tensor logits = goldens().at("metrics/logits"), labels = goldens().at("metrics/labels");
+  const auto predicted = predictions(logits);
+  const auto expected = goldens().at("metrics/predicted").to_doubles();
+  for (size_t i = 0; i < predicted.size(); ++i) EXPECT_EQ(static_cast<double>(predicted[i]), expected[i]);
+  Evaluation evaluation(5);
+  EXPECT_EQ(evaluation.accuracy(), 0);
+  evaluation.add(predicted, labels);
+  EXPECT_EQ(evaluation.samples(), 60);
+  EXPECT_DOUBLE_EQ(evaluation.accuracy(), goldens().at("metrics/accuracy").item());
+  const auto confusion = goldens().at("metrics/confusion").to_doubles(), precision = goldens().at("metrics/precision").to_doubles(),
+             recall = goldens().at("metrics/recall").to_doubles();
+  for (int64_t label = 0; label < 5; ++label) {
+    EXPECT_DOUBLE_EQ(evaluation.precision(label), precision[static_cast<size_t>(label)]);
+    EXPECT_DOUBLE_EQ(evaluation.recall(label), recall[static_cast<size_t>(label)]);
+    for (int64_t other = 0; other < 5; ++other)
+      EXPECT_EQ(static_cast<double>(evaluation.confusion(label, other)), confusion[static_cast<size_t>(5 * label + other)]);
+  }
+  EXPECT_THROW(evaluation.add({0}, Tensor::of<int64_t>({1}, {5})), Error);
+  EXPECT_THROW(evaluation.add({0}, Tensor::of<int64_t>({1}, {-1})), Error);
+}
+
+TEST(Metrics, TheFirstOfEqualsWins) {
+  EXPECT_EQ(predictions(Tensor::of<float>({2, 3}, {1, 1, 0, 0, 2, 2})), (std::vector<int64_t>{0, 1}));
+}
+
+TEST(Recipes, WhatMakesNoSenseIsRefused) {
+  const auto refuses = [](auto change, const char* part) {
+    Recipe recipe;
+    change(recipe);
+    try {
+      recipe.validate();
+      ADD_FAILURE() << part;
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
+    }
+  };
+  const Recipe plain;
+  plain.validate();
+  default_recipe("backbone").validate();
+  default_recipe("none").validate();
+  refuses([](Recipe& r) { r.epochs = 0; }, "epochs");
+  refuses([](Recipe& r) { r.batch = 0; }, "batch");
+  refuses([](Recipe& r) { r.lr = -1; }, "lr");
+  refuses([](Recipe& r) { r.lr = std::nan(""); }, "lr");
+  refuses([](Recipe& r) { r.lr = std::numeric_limits<double>::infinity(); }, "rate");
+  refuses([](Recipe& r) { r.schedule = "linear"; }, "linear");
+  refuses([](Recipe& r) { r.warmup_epochs = r.epochs + 1; }, "warmup");
+  refuses([](Recipe& r) { r.batch_norm = "learn"; }, "learn");
+  refuses([](Recipe& r) { r.augment = "heavy"; }, "heavy");
+  refuses([](Recipe& r) { r.label_smoothing = 1; }, "smoothing");
+  refuses([](Recipe& r) { r.freeze = ""; }, "freeze");
+  refuses([](Recipe& r) { r.optimizer.name = "lamb"; }, "lamb");
+}
+
+}  // namespace
+}  // namespace graft::train

@@ -1,0 +1,328 @@
+// Checkpoints, resuming to the same bits, and faults of the disk at every call.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "graft/core/base/file_system.h"
+#include "graft/core/runtime/exec_context.h"
+#include "graft/io/weights/weights.h"
+#include "graft/tests/support/faulty_file_system.h"
+#include "graft/tests/support/temporary_folder.h"
+#include "graft/tests/train/fit_case.h"
+#include "graft/train/checkpoint.h"
+
+namespace graft::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+// ---- the checkpoint file
+
+Checkpoint some_checkpoint() {
+  Checkpoint c;
+  c.model.add("a.weight", Tensor::of<float>({2}, {1, -2}));
+  c.model.add("a.num_batches_tracked", Tensor::of<int64_t>(Shape{}, {int64_t{1} << 60}));
+  c.best.add("a.weight", Tensor::of<float>({2}, {3, 4}));
+  c.optimizer.add("a.weight/mean", Tensor::of<double>({2}, {0.1, 1e-300}));
+  c.optimizer.add("step", Tensor::of<int64_t>(Shape{}, {7}));
+  c.recipe = small_recipe().to_json();
+  c.identity = "weights \"x\" and data\n\xc3\xa9";
+  c.instruction_set = "avx2";
+  c.epoch = 3;
+  c.best_epoch = 2;
+  c.best_accuracy = 2.0 / 3;
+  c.history = {{1, 0.5, 1.0 / 3, 0.25, 1e-3, 12.5, 3.25}, {2, 0.25, 0.75, 2.0 / 3, 1e-4, 13, 3}};
+  return c;
+}
+
+void expect_same(const StateDict& a, const StateDict& b) {
+  ASSERT_EQ(a.size(), b.size());
+  for (const auto& [name, tensor] : a) {
+    EXPECT_EQ(b.at(name).dtype(), tensor.dtype()) << name;
+    EXPECT_EQ(b.at(name).shape(), tensor.shape()) << name;
+    EXPECT_EQ(b.at(name).to_doubles(), tensor.to_doubles()) << name;
+  }
+}
+
+TEST(Checkpoints, RoundTrip) {
+  const TemporaryFolder folder;
+  const Checkpoint before = some_checkpoint();
+  save_checkpoint(folder / "c", before);
+  const Checkpoint after = load_checkpoint(folder / "c");
+  expect_same(before.model, after.model);
+  expect_same(before.best, after.best);
+  expect_same(before.optimizer, after.optimizer);
+  EXPECT_EQ(after.recipe, before.recipe);
+  EXPECT_EQ(after.identity, before.identity);
+  EXPECT_EQ(after.instruction_set, before.instruction_set);
+  EXPECT_EQ(after.epoch, 3);
+  EXPECT_EQ(after.best_epoch, 2);
+  EXPECT_EQ(after.best_accuracy, 2.0 / 3);
+  ASSERT_EQ(after.history.size(), 2u);
+  for (size_t i = 0; i < 2; ++i) EXPECT_EQ(after.history[i].to_json(), before.history[i].to_json());
+  save_checkpoint(folder / "d", after);
+  EXPECT_EQ(sha256_of_file(folder / "c"), sha256_of_file(folder / "d"));
+}
+
+std::string complaint(const std::string& path) {
+  try {
+    load_checkpoint(path);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::bad_input) << error.what();
+    EXPECT_NE(std::string(error.what()).find(path), std::string::npos) << error.what();
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(Checkpoints, DamageIsAnError) {
+  const TemporaryFolder folder;
+  save_checkpoint(folder / "c", some_checkpoint());
+  const std::string whole = read_text_file(folder / "c", 1 << 20);
+  const auto with = [&](const std::string& content) {
+    std::ofstream(folder / "d", std::ios::binary) << content;
+    return complaint(folder / "d");
+  };
+  for (size_t length = 0; length < whole.size(); length += 5) EXPECT_NE(with(whole.substr(0, length)), "no error") << length;
+  io::write_safetensors(folder / "e", some_checkpoint().model, {{"format", "pt"}});
+  EXPECT_NE(complaint(folder / "e").find("not a checkpoint of graft"), std::string::npos);
+  for (const char* description : {"", "{", "[]", "7", "{\"version\":1}", "{\"version\":2}", "{\"version\":\"1\"}"}) {
+    io::write_safetensors(folder / "e", some_checkpoint().model, {{"graft.checkpoint", description}});
+    EXPECT_NE(complaint(folder / "e"), "no error") << description;
+  }
+}
+
+// ---- resuming
+
+struct RunFolder {
+  FitOptions options(bool resume = false) {
+    FitOptions o;
+    o.folder = folder / "run";
+    o.resume = resume;
+    o.identity = "test";
+    o.checkpoint_seconds = 0;
+    return o;
+  }
+  std::string checkpoint() const { return folder / "run/last.ckpt.safetensors"; }
+  TemporaryFolder folder;
+};
+
+std::vector<Recipe> recipes() {
+  Recipe plain = small_recipe();  // momentum, augmentation, learning statistics
+  Recipe head = small_recipe("backbone");
+  Recipe adapted = small_recipe("stem,layer1");
+  adapted.batch_norm = "adapt";
+  adapted.optimizer.name = "adamw";
+  adapted.schedule = "onecycle";
+  Recipe uncached = head;
+  uncached.cache_features = false;
+  return {plain, head, adapted, uncached};
+}
+
+TEST(Resume, AfterEveryEpochGivesTheUndisturbedRun) {
+  for (const Recipe& recipe : recipes()) {
+    const Outcome undisturbed = run_small(recipe);
+    for (int64_t last = 1; last <= recipe.epochs; ++last) {
+      RunFolder run;
+      std::atomic<bool> stop{false};
+      FitOptions options = run.options();
+      options.stop = &stop;
+      options.on_epoch = [&](const EpochMetrics& metrics) { stop = metrics.epoch == last; };
+      const Outcome first = run_small(recipe, options);
+      EXPECT_EQ(first.result.interrupted, last < recipe.epochs);
+      EXPECT_EQ(load_checkpoint(run.checkpoint()).epoch, last);
+      const Outcome second = run_small(recipe, run.options(true));
+      EXPECT_EQ(second.metrics, undisturbed.metrics) << recipe.to_json() << " after " << last;
+      EXPECT_EQ(second.model, undisturbed.model) << recipe.to_json() << " after " << last;
+      std::string lines;
+      for (const EpochMetrics& metrics : second.result.history) lines += metrics.to_json() + "\n";
+      EXPECT_EQ(read_text_file(run.folder / "run/metrics.jsonl", 1 << 20), lines);
+    }
+  }
+}
+
+TEST(Resume, AfterAStopAtEveryStepGivesTheUndisturbedRun) {
+  for (const Recipe& recipe : {small_recipe(), small_recipe("backbone")}) {
+    const Outcome undisturbed = run_small(recipe);
+    for (int stop_at = 0;; stop_at += 3) {
+      RunFolder run;
+      std::atomic<bool> stop{false};
+      int calls = 0;
+      FitOptions options = run.options();
+      options.stop = &stop;
+      options.on_progress = [&](const Progress&) { stop = calls++ == stop_at || stop; };
+      const Outcome first = run_small(recipe, options);
+      const bool has_checkpoint = fs::exists(run.checkpoint());
+      if (first.result.interrupted && !has_checkpoint) continue;  // while features were computed
+      const Outcome second = run_small(recipe, run.options(true));
+      EXPECT_EQ(second.metrics, undisturbed.metrics) << stop_at;
+      EXPECT_EQ(second.model, undisturbed.model) << stop_at;
+      if (!first.result.interrupted) break;
+    }
+  }
+}
+
+TEST(Resume, OnOtherThreadsToo) {
+  const Recipe recipe = small_recipe();
+  const Outcome undisturbed = run_small(recipe);
+  RunFolder run;
+  std::atomic<bool> stop{false};
+  FitOptions options = run.options();
+  options.stop = &stop;
+  options.workers = 2;
+  options.on_epoch = [&](const EpochMetrics&) { stop = true; };
+  {
+    ExecContext context(4);
+    const ScopedExecContext scope(context);
+    run_small(recipe, options);
+  }
+  ExecContext context(1);
+  const ScopedExecContext scope(context);
+  EXPECT_EQ(run_small(recipe, run.options(true)), undisturbed);
+}
+
+TEST(Resume, TheModelFileIsTheSame) {
+  const Recipe recipe = small_recipe();
+  const auto run_with_model = [&](const FitOptions& base, const std::string& path) {
+    const auto network = small_network();
+    FitOptions options = base;
+    options.save_best = [&](int64_t, double) { io::write_safetensors(path, network->state_dict(), {}); };
+    fit(*network, small_data(), pattern_preprocess(8), recipe, options);
+  };
+  RunFolder whole, parts;
+  run_with_model(whole.options(), whole.folder / "model");
+  std::atomic<bool> stop{false};
+  for (int64_t epoch = 1; epoch <= recipe.epochs; ++epoch) {
+    FitOptions options = parts.options(epoch > 1);
+    stop = false;
+    options.stop = &stop;
+    options.on_epoch = [&](const EpochMetrics&) { stop = true; };
+    run_with_model(options, parts.folder / "model");
+  }
+  EXPECT_EQ(sha256_of_file(whole.folder / "model"), sha256_of_file(parts.folder / "model"));
+}
+
+TEST(Resume, OfAnotherRunIsRefused) {
+  RunFolder run;
+  const auto complaint_of = [&](const Recipe& recipe, const FitOptions& options) -> std::string {
+    try {
+      run_small(recipe, options);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::bad_input);
+      return error.what();
+    }
+    return "no error";
+  };
+  EXPECT_NE(complaint_of(small_recipe(), run.options(true)).find("no checkpoint to resume from"), std::string::npos);
+  run_small(small_recipe(), run.options());
+  Recipe other = small_recipe();
+  other.seed = 5;
+  EXPECT_NE(complaint_of(other, run.options(true)).find("another recipe"), std::string::npos);
+  FitOptions options = run.options(true);
+  options.identity = "other";
+  EXPECT_NE(complaint_of(small_recipe(), options).find("other weights or data"), std::string::npos);
+  EXPECT_EQ(complaint_of(small_recipe(), run.options(true)), "no error");
+  fs::resize_file(run.checkpoint(), fs::file_size(run.checkpoint()) - 1);
+  EXPECT_NE(complaint_of(small_recipe(), run.options(true)).find("last.ckpt.safetensors"), std::string::npos);
+}
+
+// ---- faults of the disk
+
+// Runs with call number `fail_at` failing; true when the fault was met.
+bool run_with_fault(const Recipe& recipe, RunFolder& run, int fail_at, bool persistent) {
+  FaultyFileSystem faulty(posix_file_system(), fail_at, persistent);
+  const ScopedFileSystem scope(faulty);
+  const auto network = small_network();
+  FitOptions options = run.options();
+  options.save_best = [&](int64_t, double) { io::write_safetensors(run.folder / "run/model.safetensors", network->state_dict(), {}); };
+  try {
+    fit(*network, small_data(), pattern_preprocess(8), recipe, options);
+    EXPECT_FALSE(faulty.fired()) << fail_at;
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::resource) << error.what();
+    EXPECT_NE(std::string(error.what()).find("injected fault"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find(run.folder.path()), std::string::npos) << error.what();
+  }
+  return faulty.fired();
+}
+
+class DiskFaults : public testing::TestWithParam<bool> {};
+
+TEST_P(DiskFaults, LeaveNothingHalfWritten) {
+  Recipe recipe = small_recipe("backbone");
+  recipe.epochs = 2;
+  const Outcome undisturbed = run_small(recipe);
+  bool fired = true;
+  for (int fail_at = 0; fired; ++fail_at) {
+    ASSERT_LT(fail_at, 500);
+    RunFolder run;
+    fired = run_with_fault(recipe, run, fail_at, GetParam());
+    if (!fs::exists(run.folder / "run")) continue;
+    for (const auto& entry : fs::directory_iterator(run.folder / "run")) {
+      const std::string name = entry.path().filename();
+      EXPECT_TRUE(name == "metrics.jsonl" || name == "last.ckpt.safetensors" || name == "model.safetensors") << name << " at " << fail_at;
+      if (!name.ends_with(".safetensors")) continue;
+      EXPECT_NO_THROW(io::read_weights(entry.path())) << name << " at " << fail_at;
+    }
+    if (!fs::exists(run.checkpoint())) continue;
+    EXPECT_EQ(run_small(recipe, run.options(true)), undisturbed) << fail_at;
+  }
+}
+
+TEST_P(DiskFaults, LeaveTheOldCheckpoint) {
+  const TemporaryFolder folder;
+  Checkpoint first = some_checkpoint(), second = some_checkpoint();
+  second.epoch = 4;
+  bool fired = true;
+  for (int fail_at = 0; fired; ++fail_at) {
+    ASSERT_LT(fail_at, 100);
+    save_checkpoint(folder / "c", first);
+    {
+      FaultyFileSystem faulty(posix_file_system(), fail_at, GetParam());
+      const ScopedFileSystem scope(faulty);
+      try {
+        save_checkpoint(folder / "c", second);
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::resource);
+      }
+      fired = faulty.fired();
+    }
+    const int64_t epoch = load_checkpoint(folder / "c").epoch;
+    EXPECT_TRUE(epoch == 3 || epoch == 4) << fail_at;
+    EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), {}), 1) << fail_at;
+  }
+  EXPECT_EQ(load_checkpoint(folder / "c").epoch, 4);
+}
+
+TEST_P(DiskFaults, WhileResumingLoseNothing) {
+  Recipe recipe = small_recipe("backbone");
+  recipe.epochs = 2;
+  RunFolder run;
+  std::atomic<bool> stop{false};
+  FitOptions options = run.options();
+  options.stop = &stop;
+  options.on_epoch = [&](const EpochMetrics&) { stop = true; };
+  run_small(recipe, options);
+  const Outcome undisturbed = run_small(recipe);
+  bool fired = true;
+  for (int fail_at = 0; fired; ++fail_at) {
+    ASSERT_LT(fail_at, 200);
+    {
+      FaultyFileSystem faulty(posix_file_system(), fail_at, GetParam());
+      const ScopedFileSystem scope(faulty);
+      try {
+        run_small(recipe, run.options(true));
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::resource) << error.what();
+      }
+      fired = faulty.fired();
+    }
+    EXPECT_EQ(run_small(recipe, run.options(true)), undisturbed) << fail_at;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Train, DiskFaults, testing::Bool(), [](const auto& kind) { return kind.param ? "ForGood" : "Once"; });
+
+}  // namespace
+}  // namespace graft::train
