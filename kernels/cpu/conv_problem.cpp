@@ -70,6 +70,78 @@ std::vector<IndirectConv<T>> forward_problems(const ConvShape& shape, const T* x
   return problems;
 }
 
+namespace {
+
+// The taps that reach input positions phase, phase + stride, ... of one axis: x = y * stride + tap * dilation - pad.
+struct PhaseTap {
+  int64_t tap, shift;  // y = (x - phase) / stride + shift
+};
+std::vector<PhaseTap> phase_taps(int64_t phase, int64_t taps, int64_t stride, int64_t dilation, int64_t pad) {
+  std::vector<PhaseTap> reached;
+  for (int64_t t = 0; t < taps; ++t) {
+    const int64_t distance = phase + pad - t * dilation;
+    if (distance % stride == 0) reached.push_back({t, distance / stride});
+  }
+  return reached;
+}
+
+// Calls f(group, phase of rows, phase of columns, taps of rows, taps of columns).
+template <class F>
+void for_each_phase(const ConvShape& shape, F&& f) {
+  for (int64_t g = 0; g < shape.groups; ++g)
+    for (int64_t a = 0; a < shape.stride_h; ++a)
+      for (int64_t b = 0; b < shape.stride_w; ++b)
+        f(g, a, b, phase_taps(a, shape.r, shape.stride_h, shape.dilation_h, shape.pad_h),
+          phase_taps(b, shape.s, shape.stride_w, shape.dilation_w, shape.pad_w));
+}
+
+}  // namespace
+
+template <class T>
+std::vector<PackSource<T>> backward_data_sources(const ConvShape& shape, const Tensor& weight) {
+  const WeightStrides strides(weight);
+  std::vector<PackSource<T>> sources;
+  for_each_phase(shape, [&](int64_t g, int64_t, int64_t, const auto& taps_h, const auto& taps_w) {
+    PackSource<T> source;
+    source.source = weight.data<T>() + g * shape.group_k() * strides.k;
+    source.column_stride = strides.c;
+    source.channel_stride = strides.k;
+    for (const PhaseTap& r : taps_h)
+      for (const PhaseTap& s : taps_w) source.tap_offsets.push_back(r.tap * strides.r + s.tap * strides.s);
+    source.columns = shape.group_c();
+    source.channels = shape.group_k();
+    sources.push_back(std::move(source));
+  });
+  return sources;
+}
+
+template <class T>
+std::vector<IndirectConv<T>> backward_data_problems(const ConvShape& shape, const T* dy, T* dx) {
+  std::vector<IndirectConv<T>> problems;
+  for_each_phase(shape, [&](int64_t g, int64_t a, int64_t b, const auto& taps_h, const auto& taps_w) {
+    IndirectConv<T> p;
+    p.in = dy + g * shape.group_k();
+    p.batch = shape.n, p.in_h = shape.p, p.in_w = shape.q;
+    p.in_pixel = shape.k;
+    p.channels = shape.group_k();
+    for (const PhaseTap& r : taps_h)
+      for (const PhaseTap& s : taps_w) p.taps.push_back({r.shift, s.shift});
+    p.out = dx + (a * shape.w + b) * shape.c + g * shape.group_c();
+    p.grid_h = a < shape.h ? ceil_div(shape.h - a, shape.stride_h) : 0;
+    p.grid_w = b < shape.w ? ceil_div(shape.w - b, shape.stride_w) : 0;
+    p.out_pixel = shape.stride_w * shape.c;
+    p.out_row = shape.stride_h * shape.w * shape.c;
+    p.out_sample = shape.h * shape.w * shape.c;
+    p.out_channels = shape.group_c();
+    problems.push_back(std::move(p));
+  });
+  return problems;
+}
+
+template std::vector<PackSource<float>> backward_data_sources(const ConvShape&, const Tensor&);
+template std::vector<PackSource<double>> backward_data_sources(const ConvShape&, const Tensor&);
+template std::vector<IndirectConv<float>> backward_data_problems(const ConvShape&, const float*, float*);
+template std::vector<IndirectConv<double>> backward_data_problems(const ConvShape&, const double*, double*);
 template std::vector<PackSource<float>> forward_sources(const ConvShape&, const Tensor&);
 template std::vector<PackSource<double>> forward_sources(const ConvShape&, const Tensor&);
 template std::vector<IndirectConv<float>> forward_problems(const ConvShape&, const float*, float*);

@@ -35,6 +35,13 @@ std::vector<PackSource<T>> forward_sources(const ConvShape& shape, const Tensor&
 template <class T>
 std::vector<IndirectConv<T>> forward_problems(const ConvShape& shape, const T* x, T* y);
 
+// The same for dx = the transposed convolution of dy, in the same order: one entry a group and output phase (the rows
+// and columns of dx that a stride lets the same taps reach).
+template <class T>
+std::vector<PackSource<T>> backward_data_sources(const ConvShape& shape, const Tensor& weight);
+template <class T>
+std::vector<IndirectConv<T>> backward_data_problems(const ConvShape& shape, const T* dy, T* dx);
+
 // Room for the packed matrices of `sources`: where each starts, and the sum at the end.
 template <class T>
 std::vector<int64_t> packed_offsets(const KernelTable<T>& table, const std::vector<PackSource<T>>& sources) {

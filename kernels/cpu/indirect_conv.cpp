@@ -28,16 +28,16 @@ struct Schedule {
 
 std::vector<ReductionBlock> reduction_blocks(int64_t taps, int64_t segment) {
   std::vector<ReductionBlock> blocks;
+  if (taps * segment == 0) return {{0, 0, 0, 0}};  // nothing to add up: zeros are still to be written
   if (segment > kReduction) {
     const int64_t parts = ceil_div(segment, kReduction), step = round_up(ceil_div(segment, parts), 8);
     for (int64_t t = 0; t < taps; ++t)
       for (int64_t c = 0; c < segment; c += step) blocks.push_back({t, 1, c, std::min(step, segment - c)});
   } else {
-    const int64_t most = std::max<int64_t>(1, kReduction / std::max<int64_t>(segment, 1));
+    const int64_t most = kReduction / segment;
     const int64_t step = ceil_div(taps, ceil_div(taps, most));
     for (int64_t t = 0; t < taps; t += step) blocks.push_back({t, std::min(step, taps - t), 0, segment});
   }
-  if (blocks.empty()) blocks.push_back({0, 0, 0, 0});  // nothing to add up: zeros are still to be written
   return blocks;
 }
 
@@ -46,8 +46,7 @@ Schedule<T> schedule(const KernelTable<T>& table, const IndirectConv<T>& problem
   Schedule<T> s{};
   s.problem = &problem;
   s.segment = problem.merged * problem.channels;
-  s.reduction = problem.taps.empty() ? reduction_blocks(0, 1)
-                                     : reduction_blocks(static_cast<int64_t>(problem.taps.size()), s.segment);
+  s.reduction = reduction_blocks(static_cast<int64_t>(problem.taps.size()), s.segment);
   s.rows = problem.batch * problem.grid_h * problem.grid_w;
   s.block_rows = std::min(round_up(s.rows, table.mr), kRows / table.mr * table.mr);
   s.row_blocks = ceil_div(s.rows, s.block_rows);

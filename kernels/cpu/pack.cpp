@@ -26,15 +26,21 @@ void pack_panel(const KernelTable<T>& table, const PackSource<T>& from, int64_t 
                       to + t * from.channels * nr, nr);
     return;
   }
+  const auto place = [&](int64_t j, int64_t c) {
+    const T* in = source + j * from.column_stride + c * from.channel_stride;
+    T* out = to + c * nr + j;
+    for (int64_t t = 0; t < taps; ++t) out[t * from.channels * nr] = in[from.tap_offsets[static_cast<size_t>(t)]];
+  };
   // Taps are adjacent in memory: read along them, in blocks whose part of the panel stays in the cache.
+  if (from.column_stride < from.channel_stride) {
+    for (int64_t c = 0; c < from.channels; ++c)
+      for (int64_t j = 0; j < columns; ++j) place(j, c);
+    return;
+  }
   const int64_t block = std::max<int64_t>(1, 256 / std::max<int64_t>(taps, 1));
   for (int64_t c0 = 0; c0 < from.channels; c0 += block)
     for (int64_t j = 0; j < columns; ++j)
-      for (int64_t c = c0; c < std::min(c0 + block, from.channels); ++c) {
-        const T* in = source + j * from.column_stride + c * from.channel_stride;
-        T* out = to + c * nr + j;
-        for (int64_t t = 0; t < taps; ++t) out[t * from.channels * nr] = in[from.tap_offsets[static_cast<size_t>(t)]];
-      }
+      for (int64_t c = c0; c < std::min(c0 + block, from.channels); ++c) place(j, c);
 }
 
 }  // namespace

@@ -8,6 +8,8 @@ void register_cpu_kernels(KernelSet& set);
 
 namespace cpu {
 void register_conv_forward(KernelSet& set);
+void register_conv_backward_data(KernelSet& set);
+void register_conv_backward_weight(KernelSet& set);
 }  // namespace cpu
 
 }  // namespace graft

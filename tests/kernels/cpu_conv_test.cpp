@@ -117,5 +117,73 @@ TEST(CpuConv, FusedMatchesReference) {
       }
 }
 
+struct Gradients {
+  Tensor dx, dweight, dbias;
+};
+Gradients backward(ExecContext& context, const Case& c, const Tensor& x, const Tensor& weight, const Tensor& dy) {
+  Gradients g{Tensor::full(x.shape(), 7, x.options()), Tensor::full(weight.shape(), 7, weight.options()),
+              Tensor::full({c.k}, 7, {.dtype = x.dtype()})};
+  kernels_for(x).conv.backward_data(context, {dy, weight, c.attributes(), g.dx});
+  kernels_for(x).conv.backward_weight(context, {x, dy, c.attributes(), &g.dweight, &g.dbias});
+  return g;
+}
+
+TEST(CpuConv, BackwardMatchesReference) {
+  ExecContext reference = only("reference", 2);
+  for (const Case& c : cases)
+    for (const DType dtype : {DType::f32, DType::f64})
+      for (const MemoryFormat weight_format : {MemoryFormat::contiguous, MemoryFormat::channels_last}) {
+        const Tensor x = random(c.x(), 1, MemoryFormat::channels_last, dtype);
+        const Tensor weight = random(c.weight(), 2, weight_format, dtype);
+        const Tensor dy = random(c.y(), 5, MemoryFormat::channels_last, dtype);
+        const Gradients expected = backward(reference, c, x, weight, dy);
+        for (const InstructionSet set : instruction_sets()) {
+          ExecContext engine = only("cpu_nhwc", 2, set);
+          const Gradients actual = backward(engine, c, x, weight, dy);
+          const std::string what = std::string(c.name) + " " + std::string(name_of(set)) + " " + std::string(name_of(dtype));
+          EXPECT_LT(relative_error(actual.dx, expected.dx), tolerance(dtype)) << what;
+          EXPECT_LT(relative_error(actual.dweight, expected.dweight), tolerance(dtype)) << what;
+          EXPECT_LT(relative_error(actual.dbias, expected.dbias), tolerance(dtype)) << what;
+        }
+      }
+}
+
+TEST(CpuConv, BackwardBitsDependOnNeitherThreadsNorBatch) {
+  for (const Case& c : cases)
+    for (const InstructionSet set : instruction_sets()) {
+      const Tensor x = random(Shape{5, c.c, c.h, c.w}, 1, MemoryFormat::channels_last), weight = random(c.weight(), 2);
+      const Tensor dy = random(Shape{5, c.k, c.y()[2], c.y()[3]}, 5, MemoryFormat::channels_last);
+      ExecContext one = only("cpu_nhwc", 1, set);
+      const Gradients expected = backward(one, c, x, weight, dy);
+      for (const int threads : {2, 4}) {
+        ExecContext many = only("cpu_nhwc", threads, set);
+        const Gradients actual = backward(many, c, x, weight, dy);
+        EXPECT_EQ(actual.dx.to_doubles(), expected.dx.to_doubles()) << c.name;
+        EXPECT_EQ(actual.dweight.to_doubles(), expected.dweight.to_doubles()) << c.name;
+        EXPECT_EQ(actual.dbias.to_doubles(), expected.dbias.to_doubles()) << c.name;
+      }
+      const Gradients alone = backward(one, c, x.narrow_batch(3, 1).clone(), weight, dy.narrow_batch(3, 1).clone());
+      EXPECT_EQ(alone.dx.to_doubles(), expected.dx.narrow_batch(3, 1).clone().to_doubles()) << c.name;
+    }
+}
+
+// Several splits of the pixels, with more than one block of each kind.
+TEST(CpuConv, BackwardWeightOfManyPixels) {
+  const Case c{"many pixels", 3, 48, 37, 35, 263, 3, 3, 1, 1, 1, 1, 1, 1, 1};
+  const Tensor x = random(c.x(), 1, MemoryFormat::channels_last), dy = random(c.y(), 5, MemoryFormat::channels_last);
+  const Tensor weight = random(c.weight(), 2);
+  ExecContext precise = only("cpu_nhwc", 2, InstructionSet::portable);
+  const Gradients expected =
+      backward(precise, c, x.to(DType::f64), weight.to(DType::f64), dy.to(DType::f64));
+  for (const InstructionSet set : instruction_sets()) {
+    ExecContext engine = only("cpu_nhwc", 2, set), one = only("cpu_nhwc", 1, set);
+    const Gradients actual = backward(engine, c, x, weight, dy);
+    EXPECT_LT(relative_error(actual.dx, expected.dx), 1e-5);
+    EXPECT_LT(relative_error(actual.dweight, expected.dweight), 1e-5);
+    EXPECT_LT(relative_error(actual.dbias, expected.dbias), 1e-5);
+    EXPECT_EQ(actual.dweight.to_doubles(), backward(one, c, x, weight, dy).dweight.to_doubles());
+  }
+}
+
 }  // namespace
 }  // namespace graft

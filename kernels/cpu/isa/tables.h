@@ -67,6 +67,12 @@ struct KernelTable {
   void (*tile[max_tile_rows + 1])(const TileArgs<T>&);    // by number of rows, 1..mr
   void (*outer[max_tile_rows + 1])(const OuterArgs<T>&);  // by number of rows, 1..mr
   void (*dot[dot_rows + 1][dot_columns + 1])(const DotArgs<T>&);
+  // [pixels][channels] to tiles of mr channels, [tile][pixels][mr], zero-filled beyond the channels.
+  void (*pack_tiles)(const T* in, int64_t in_stride, int64_t pixels, int64_t channels, T* out);
+  // out[p][0..nr) = rows[p][0..columns), zero-filled; columns <= nr.
+  void (*pack_rows)(const T* const* rows, int64_t pixels, int64_t columns, T* out);
+  // sums[c] += in[p][c], pixel after pixel.
+  void (*add_rows)(const T* in, int64_t in_stride, int64_t pixels, int64_t channels, T* sums);
   // out[c][r] = in[r][c]; strides in elements.
   void (*transpose)(const T* in, int64_t in_stride, int64_t rows, int64_t columns, T* out, int64_t out_stride);
 };

@@ -164,6 +164,42 @@ void dot(const DotArgs<T>& args) {
     }
 }
 
+// One pixel's mr channels are stored as whole vectors: what goes beyond is overwritten by the next pixel's. The last
+// pixel is stored exactly, or it would spill into the next tile's first.
+template <class T>
+void pack_tiles(const T* in, int64_t in_stride, int64_t pixels, int64_t channels, T* out) {
+  using V = Vector<T>;
+  constexpr int vectors = (tile_rows + V::lanes - 1) / V::lanes;
+  for (int64_t p = 0; p < pixels; ++p) {
+    const T* from = in + p * in_stride;
+    const bool last = p + 1 == pixels;
+    int64_t c = 0;
+    T* to = out + p * tile_rows;
+    for (; !last && c + vectors * V::lanes <= channels; c += tile_rows, to += pixels * tile_rows)
+      for (int v = 0; v < vectors; ++v) V::store(to + v * V::lanes, V::load(from + c + v * V::lanes));
+    for (; c < channels; c += tile_rows, to += pixels * tile_rows)
+      for (int r = 0; r < tile_rows; ++r) to[r] = c + r < channels ? from[c + r] : T(0);
+  }
+}
+
+template <class T>
+void pack_rows(const T* const* rows, int64_t pixels, int64_t columns, T* out) {
+  using V = Vector<T>;
+  for (int64_t p = 0; p < pixels; ++p, out += tile_columns<T>) {
+    Register<T> part[tile_vectors];
+    load_columns<T>(rows[p], columns, part);
+    for (int v = 0; v < tile_vectors; ++v) V::store(out + v * V::lanes, part[v]);
+  }
+}
+
+template <class T>
+void add_rows(const T* in, int64_t in_stride, int64_t pixels, int64_t channels, T* sums) {
+  for (int64_t p = 0; p < pixels; ++p) {
+    const T* from = in + p * in_stride;
+    for (int64_t c = 0; c < channels; ++c) sums[c] += from[c];
+  }
+}
+
 // In blocks of 8 x 8 elements, which the compiler keeps in registers or at least in the first-level cache.
 template <class T>
 void transpose(const T* in, int64_t in_stride, int64_t rows, int64_t columns, T* out, int64_t out_stride) {
@@ -198,6 +234,9 @@ constexpr KernelTable<T> kernel_table(const char* name) {
   table.nr = tile_columns<T>;
   add_tiles<T, tile_rows>(table);
   add_dots<T, dot_rows, dot_columns>(table);
+  table.pack_tiles = pack_tiles<T>;
+  table.pack_rows = pack_rows<T>;
+  table.add_rows = add_rows<T>;
   table.transpose = transpose<T>;
   return table;
 }

@@ -1,0 +1,37 @@
+// Convolution's backward-data: for every output phase an implicit GEMM over dy with the weight transposed.
+#include "graft/kernels/cpu/conv_problem.h"
+#include "graft/kernels/cpu/register.h"
+
+namespace graft::cpu {
+namespace {
+
+template <class T>
+void run_backward_data(ExecContext& context, const ops::ConvBackwardDataArgs& args) {
+  const KernelTable<T>& table = kernel_table_for<T>(context);
+  const ConvShape shape(args.dx.shape(), args.weight.shape(), args.dy.shape(), args.attributes);
+  const std::vector<PackSource<T>> sources = backward_data_sources<T>(shape, args.weight);
+  const std::vector<int64_t> offsets = packed_offsets(table, sources);
+  const Scratch<T> packed(offsets.back());
+  std::vector<IndirectConv<T>> problems = backward_data_problems<T>(shape, args.dy.data<T>(), args.dx.mutable_data<T>());
+  std::vector<T*> to;
+  for (size_t i = 0; i < problems.size(); ++i) {
+    to.push_back(packed.data() + offsets[i]);
+    problems[i].packed = to.back();
+  }
+  pack<T>(context, table, sources, to);
+  run<T>(context, table, problems);
+}
+
+const char* declines(const ExecContext&, const ops::ConvBackwardDataArgs& args) {
+  return engine_declines_conv(args.dx, &args.weight, args.attributes);
+}
+
+void backward_data(ExecContext& context, ops::ConvBackwardDataArgs& args) {
+  visit_engine_dtype(args.dx.dtype(), [&](auto zero) { run_backward_data<decltype(zero)>(context, args); });
+}
+
+}  // namespace
+
+void register_conv_backward_data(KernelSet& set) { set.conv.backward_data.add({"cpu_nhwc", declines, backward_data}); }
+
+}  // namespace graft::cpu

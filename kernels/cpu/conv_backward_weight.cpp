@@ -1,0 +1,223 @@
+// Convolution's backward-weight: dweight[k, (r, s, c)] = sum over pixels of dy[pixel, k] * x[pixel under tap (r, s), c],
+// as outer products. Pixels are cut into splits by the shape alone; their sums are combined in a fixed order.
+#include <algorithm>
+
+#include "graft/kernels/cpu/column_sums.h"
+#include "graft/kernels/cpu/conv_problem.h"
+#include "graft/kernels/cpu/register.h"
+
+namespace graft::cpu {
+namespace {
+
+constexpr int64_t kPixels = 256;        // packed at a time: dy's block (256 KiB at kOutputs) stays in L2
+constexpr int64_t kOutputs = 252;       // output channels of a job
+constexpr int64_t kColumns = 640;       // columns (r, s, c) of a job
+constexpr int64_t kLeastPixels = 1024;  // of a split
+constexpr int64_t kSplitBytes = int64_t{16} << 20;  // most memory for the splits' sums
+
+// How the work is cut. `splits` decides the bits: it looks at nothing but the shape.
+struct Cut {
+  int64_t pixels, splits, split_pixels;
+  int64_t columns;        // r * s * group_c
+  int64_t output_blocks, column_blocks;
+  int64_t jobs(int64_t groups) const { return splits * groups * output_blocks * column_blocks; }
+};
+
+Cut cut(const ConvShape& shape, int64_t element_bytes) {
+  Cut c{};
+  c.pixels = shape.n * shape.p * shape.q;
+  c.columns = shape.r * shape.s * shape.group_c();
+  c.output_blocks = ceil_div(shape.group_k(), kOutputs);
+  c.column_blocks = ceil_div(c.columns, kColumns);
+  const int64_t jobs = shape.groups * c.output_blocks * c.column_blocks;
+  const int64_t by_memory = kSplitBytes / std::max<int64_t>(1, shape.k * c.columns * element_bytes);
+  c.splits = std::max<int64_t>(1, std::min({ceil_div(c.pixels, kLeastPixels), ceil_div(32, jobs), by_memory}));
+  c.split_pixels = round_up(ceil_div(c.pixels, c.splits), 8);
+  c.splits = std::max<int64_t>(1, ceil_div(c.pixels, c.split_pixels));
+  return c;
+}
+
+// x's part of an outer product: for a block of pixels, the input under the taps.
+template <class T>
+class InputColumns {
+ public:
+  InputColumns(const KernelTable<T>& table, const ConvShape& shape, const T* x, const T* zeros)
+      : table_(table), shape_(shape), x_(x), zeros_(zeros), gathers_(shape.group_c() < table.nr && shape.r * shape.s > 1),
+        columns_(shape.r * shape.s * shape.group_c()), rows_(kPixels), origin_(3 * kPixels),
+        panel_(gathers_ ? kPixels * round_up(columns_, table.nr) : kPixels * table.nr) {}
+
+  // The pixels that the next calls are about, and the first channel of the group.
+  void set_pixels(int64_t first, int64_t count, int64_t channel) {
+    count_ = count, channel_ = channel, tap_ = -1;
+    const int64_t plane = shape_.p * shape_.q;
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t n = (first + i) / plane, at = (first + i) % plane;
+      int64_t* origin = origin_.data() + 3 * i;
+      origin[0] = n * shape_.h;
+      origin[1] = at / shape_.q * shape_.stride_h - shape_.pad_h;
+      origin[2] = at % shape_.q * shape_.stride_w - shape_.pad_w;
+    }
+    if (gathers_) gather();
+  }
+
+  // Calls f(first column, columns, b, b_stride) for the panels that start in [begin, end).
+  template <class F>
+  void for_panels(int64_t begin, int64_t end, F&& f) {
+    const int64_t nr = table_.nr;
+    if (gathers_) {
+      const int64_t width = round_up(columns_, nr);
+      for (int64_t j = round_up(begin, nr); j < end; j += nr) f(j, std::min(nr, columns_ - j), panel_.data() + j, width);
+      return;
+    }
+    const int64_t channels = shape_.group_c();
+    for (int64_t tap = begin / channels; tap < ceil_div(end, channels); ++tap)
+      for (int64_t c = 0; c < channels; c += nr) {
+        const int64_t column = tap * channels + c;
+        if (column < begin || column >= end) continue;
+        point_at(tap, c);
+        table_.pack_rows(rows_.data(), count_, std::min(nr, channels - c), panel_.data());
+        f(column, std::min(nr, channels - c), panel_.data(), nr);
+      }
+  }
+
+ private:
+  const T* pixel(int64_t i, int64_t r, int64_t s) const {
+    const int64_t* origin = origin_.data() + 3 * i;
+    const int64_t h = origin[1] + r * shape_.dilation_h, w = origin[2] + s * shape_.dilation_w;
+    if (h < 0 || h >= shape_.h || w < 0 || w >= shape_.w) return zeros_;
+    return x_ + ((origin[0] + h) * shape_.w + w) * shape_.c + channel_;
+  }
+
+  void point_at(int64_t tap, int64_t c) {
+    const int64_t r = tap / shape_.s, s = tap % shape_.s;
+    for (int64_t i = 0; i < count_; ++i)
+      rows_.data()[i] = tap == tap_ ? rows_.data()[i] + (c - tap_channel_) : pixel(i, r, s) + c;
+    tap_ = tap, tap_channel_ = c;
+  }
+
+  // Few channels: every pixel's whole window, row after row.
+  void gather() {
+    const int64_t width = round_up(columns_, table_.nr), channels = shape_.group_c();
+    for (int64_t i = 0; i < count_; ++i) {
+      T* to = panel_.data() + i * width;
+      for (int64_t r = 0; r < shape_.r; ++r)
+        for (int64_t s = 0; s < shape_.s; ++s, to += channels) {
+          const T* from = pixel(i, r, s);
+          for (int64_t c = 0; c < channels; ++c) to[c] = from[c];
+        }
+      std::fill(to, panel_.data() + (i + 1) * width, T(0));
+    }
+  }
+
+  const KernelTable<T>& table_;
+  const ConvShape& shape_;
+  const T* x_;
+  const T* zeros_;
+  bool gathers_;
+  int64_t columns_;
+  Scratch<const T*> rows_;
+  Scratch<int64_t> origin_;  // [pixel]: first row of its sample in x, row and column of its window
+  Scratch<T> panel_;
+  int64_t count_ = 0, channel_ = 0, tap_ = -1, tap_channel_ = 0;
+};
+
+template <class T>
+struct Problem {
+  const KernelTable<T>& table;
+  ConvShape shape;
+  Cut cut;
+  const T* x;
+  const T* dy;
+  const T* zeros;
+  T* sums;  // [splits][K][columns]
+};
+
+template <class T>
+void run_job(const Problem<T>& p, int64_t job) {
+  const int64_t column_block = job % p.cut.column_blocks, output_block = job / p.cut.column_blocks % p.cut.output_blocks;
+  const int64_t group = job / (p.cut.column_blocks * p.cut.output_blocks) % p.shape.groups;
+  const int64_t split = job / (p.cut.column_blocks * p.cut.output_blocks * p.shape.groups);
+  const int64_t first_output = output_block * kOutputs, outputs = std::min(kOutputs, p.shape.group_k() - first_output);
+  const int64_t k = group * p.shape.group_k() + first_output;
+  const int64_t first_column = column_block * kColumns, last_column = std::min(p.cut.columns, first_column + kColumns);
+  const int64_t begin = split * p.cut.split_pixels, end = std::min(p.cut.pixels, begin + p.cut.split_pixels);
+  const int64_t mr = p.table.mr;
+
+  const Scratch<T> tiles(kPixels * round_up(outputs, mr) + max_tile_rows);
+  InputColumns<T> input(p.table, p.shape, p.x, p.zeros);
+  for (int64_t at = begin; at < end; at += kPixels) {
+    const int64_t count = std::min(kPixels, end - at);
+    p.table.pack_tiles(p.dy + at * p.shape.k + k, p.shape.k, count, outputs, tiles.data());
+    input.set_pixels(at, count, group * p.shape.group_c());
+    input.for_panels(first_column, last_column, [&](int64_t column, int64_t columns, const T* b, int64_t b_stride) {
+      OuterArgs<T> outer{};
+      outer.a_stride = mr, outer.b = b, outer.b_stride = b_stride, outer.length = count;
+      outer.out_stride = p.cut.columns, outer.columns = columns, outer.accumulate = at > begin;
+      T* out = p.sums + (split * p.shape.k + k) * p.cut.columns + column;
+      for (int64_t m = 0; m < outputs; m += mr) {
+        outer.a = tiles.data() + m * count;
+        outer.out = out + m * p.cut.columns;
+        p.table.outer[std::min(mr, outputs - m)](outer);
+      }
+    });
+  }
+}
+
+// Adds the splits of one output channel, then stores its [r, s, c] in the weight's order.
+template <class T>
+void combine(const Problem<T>& p, int64_t k, Tensor& dweight, T* out) {
+  const int64_t columns = p.cut.columns;
+  T* sum = p.sums + k * columns;
+  for (int64_t split = 1; split < p.cut.splits; ++split)
+    p.table.add_rows(p.sums + (split * p.shape.k + k) * columns, columns, 1, columns, sum);
+  const bool same_order = dweight.format() == MemoryFormat::channels_last || p.shape.r * p.shape.s == 1;
+  if (same_order) std::copy_n(sum, columns, out + k * columns);
+  else p.table.transpose(sum, p.shape.group_c(), p.shape.r * p.shape.s, p.shape.group_c(), out + k * columns, p.shape.r * p.shape.s);
+}
+
+template <class T>
+void dweight_of(ExecContext& context, ops::ConvBackwardWeightArgs& args) {
+  Tensor& dweight = *args.dweight;
+  const ConvShape shape(args.x.shape(), dweight.shape(), args.dy.shape(), args.attributes);
+  const Cut c = cut(shape, sizeof(T));
+  if (dweight.numel() == 0) return;
+  const Scratch<T> zeros(shape.group_c() + max_tile_rows);
+  std::fill_n(zeros.data(), shape.group_c(), T(0));
+  const Scratch<T> sums(c.splits * shape.k * c.columns);
+  if (c.pixels == 0) std::fill_n(sums.data(), shape.k * c.columns, T(0));
+  const Problem<T> problem{kernel_table_for<T>(context), shape, c, args.x.data<T>(), args.dy.data<T>(), zeros.data(), sums.data()};
+  context.parallel_for(c.jobs(shape.groups), [&](int64_t job) { run_job(problem, job); });
+  T* out = dweight.mutable_data<T>();
+  context.parallel_for(shape.k, [&](int64_t k) { combine(problem, k, dweight, out); });
+}
+
+template <class T>
+void dbias_of(ExecContext& context, ops::ConvBackwardWeightArgs& args) {
+  const KernelTable<T>& table = kernel_table_for<T>(context);
+  const int64_t channels = args.dy.shape()[1], pixels = args.dy.shape()[0] * args.dy.shape()[2] * args.dy.shape()[3];
+  column_sums<T>(context, table, args.dy.data<T>(), pixels, channels, args.dbias->mutable_data<T>());
+}
+
+const char* declines(const ExecContext&, const ops::ConvBackwardWeightArgs& args) {
+  if (args.dweight && args.dweight->dtype() != args.dy.dtype()) return "dweight has another dtype";
+  if (args.dbias && args.dbias->dtype() != args.dy.dtype()) return "dbias has another dtype";
+  if (!is_nhwc(args.dy)) return "memory order of dy is not channels_last";
+  return args.dweight ? engine_declines_conv(args.x, nullptr, args.attributes)
+                      : engine_declines_conv(args.dy, nullptr, args.attributes);
+}
+
+void backward_weight(ExecContext& context, ops::ConvBackwardWeightArgs& args) {
+  visit_engine_dtype(args.dy.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    if (args.dbias) dbias_of<T>(context, args);
+    if (args.dweight) dweight_of<T>(context, args);
+  });
+}
+
+}  // namespace
+
+void register_conv_backward_weight(KernelSet& set) {
+  set.conv.backward_weight.add({"cpu_nhwc", declines, backward_weight});
+}
+
+}  // namespace graft::cpu
