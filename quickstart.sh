@@ -35,10 +35,10 @@ count='\x00\x00\x27\x10'  # 10,000
 cp $fashion/t10k-images-idx3-ubyte.gz $fashion/t10k-labels-idx1-ubyte.gz "$data/"
 
 # Grey images enter the 3-channel network with their one channel repeated.
-recipe=(--data "$data" --image-size 32 --channels repeat --augment none --epochs 1 --batch 32
+recipe=(--data "$data" --image-size 32 --augment none --epochs 1 --batch 32
         --optimizer adam --lr 3e-3 --schedule onecycle --seed 0 --overwrite)
 echo "== fine-tuning a CIFAR-10 ResNet-20 (all layers) on $train_images Fashion-MNIST images, one epoch"
-$graft finetune --weights $weights --freeze none "${recipe[@]}" --out "$out/finetuned"
+$graft finetune --weights $weights --freeze none --channels repeat "${recipe[@]}" --out "$out/finetuned"
 echo "== the same recipe from random weights"
 $graft pretrain --arch cifar_resnet20 "${recipe[@]}" --out "$out/from-random"
 

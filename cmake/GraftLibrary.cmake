@@ -4,9 +4,15 @@ find_package(ZLIB REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(nlohmann_json 3.10 REQUIRED)
 
-# Headers are included as "graft/core/..." in the tree (through this link) and after install.
-file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/include)
-file(CREATE_LINK ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/include/graft SYMBOLIC)
+# Headers are included as "graft/core/..." in the tree (through this link) and after install. Builds under build/ share
+# one link, so that a compiler cache sees the same command for all of them.
+cmake_path(IS_PREFIX PROJECT_SOURCE_DIR ${PROJECT_BINARY_DIR} graft_built_inside)
+set(graft_include_root ${PROJECT_BINARY_DIR}/include)
+if(graft_built_inside)
+  set(graft_include_root ${PROJECT_SOURCE_DIR}/build/include)
+endif()
+file(MAKE_DIRECTORY ${graft_include_root})
+file(CREATE_LINK ${PROJECT_SOURCE_DIR} ${graft_include_root}/graft SYMBOLIC)
 
 set(GRAFT_FOLDERS core kernels layers io models train)
 set(graft_patterns ${GRAFT_FOLDERS})
@@ -31,10 +37,24 @@ else()
   list(FILTER graft_sources EXCLUDE REGEX "_(avx2|avx512|avx512_bf16)\\.cpp$")
 endif()
 
+# JSON and nothing hot: optimised little, because nlohmann/json compiles slowly.
+set(graft_json_sources models/architecture.cpp models/card.cpp models/certificate.cpp train/recipe.cpp train/metrics.cpp train/checkpoint.cpp)
+set_source_files_properties(${graft_json_sources} PROPERTIES COMPILE_OPTIONS -O1)
+
 add_library(graft ${graft_sources})
+if(GRAFT_PRECOMPILED_HEADERS)
+  target_precompile_headers(graft PRIVATE <algorithm> <functional> <map> <memory> <string> <vector> <nlohmann/json.hpp>
+    "${PROJECT_SOURCE_DIR}/layers/functional/functional.h")
+  # A unit for one instruction set takes in no inline function that others share; C-like flags of their own besides.
+  foreach(source IN LISTS graft_sources)
+    if(source MATCHES "/kernels/cpu/")
+      set_source_files_properties(${source} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+    endif()
+  endforeach()
+endif()
 add_library(graft::graft ALIAS graft)
 target_include_directories(graft PUBLIC
-  $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  $<BUILD_INTERFACE:${graft_include_root}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 target_compile_features(graft PUBLIC cxx_std_20)
 target_compile_definitions(graft PRIVATE GRAFT_VERSION="${PROJECT_VERSION}")
 target_link_libraries(graft PUBLIC Threads::Threads PRIVATE $<BUILD_INTERFACE:graft_flags> ZLIB::ZLIB JPEG::JPEG

@@ -28,3 +28,20 @@ for example in examples/*/CMakeLists.txt; do
   cmake --build "$work/$name"
 done
 "$work/new_op/channel_scale_test"
+
+# embed: a model made by the command, on an image made here (a grey ramp, 32x32, PGM).
+model=$work/model.safetensors
+"$prefix/bin/graft" convert examples/pretrained/cifar10_resnet20.th "$model" >/dev/null
+{ printf 'P5\n32 32\n255\n'; for i in $(seq 1024); do printf "\\$(printf '%03o' $((i / 4 % 256)))"; done; } >"$work/ramp.pgm"
+by_library=$("$work/embed/embed" "$model" "$work/ramp.pgm")
+by_command=$("$prefix/bin/graft" predict "$model" "$work/ramp.pgm")
+echo "$by_library"
+[ "$by_library" = "$by_command" ] || { echo "embed and graft predict differ: $by_command" >&2; exit 1; }
+
+# finetune: the loss of the tutorial's network falls.
+data=/usr/share/datasets/fashion-mnist
+if [ -d $data ] && [ "${GRAFT_FINETUNE_STEPS:-300}" -gt 0 ]; then
+  "$work/finetune/finetune" $data "${GRAFT_FINETUNE_STEPS:-300}" | tee "$work/finetune.txt"
+  tail -n 1 "$work/finetune.txt" | awk '{ sub(/,/, "", $7); exit !($7 + 0 > $11 + 0 && $11 + 0 > 0) }' ||
+    { echo "examples/finetune: the loss did not fall" >&2; exit 1; }
+fi

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Installs the Debian / Ubuntu packages that graft needs and that are missing, and says which.
-# Usage: tools/install_packages.sh release|tests    (tests: those of release and GoogleTest)
+# Usage: tools/install_packages.sh release|tests|ci    (tests: and GoogleTest; ci: and ccache, clang for the fuzzers)
 set -euo pipefail
 packages="g++ cmake ninja-build libjpeg-dev zlib1g-dev nlohmann-json3-dev libstb-dev libcli11-dev dataset-fashion-mnist"
 case "${1:-release}" in
   release) ;;
   tests) packages="$packages libgtest-dev" ;;
-  *) echo "usage: $0 release|tests" >&2; exit 2 ;;
+  ci) packages="$packages libgtest-dev ccache clang" ;;
+  *) echo "usage: $0 release|tests|ci" >&2; exit 2 ;;
 esac
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
