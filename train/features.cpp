@@ -5,17 +5,26 @@
 
 #include "graft/core/autograd/record.h"
 #include "graft/core/runtime/exec_context.h"
+#include "graft/layers/plan/plan.h"
 
 namespace graft::train {
 
-struct PrefixRunner::Compiled {};
+struct PrefixRunner::Compiled {
+  Shape image;
+  std::unique_ptr<Plan> plan;  // null: this network cannot be compiled
+};
 
 PrefixRunner::PrefixRunner(StagedNetwork& network, size_t stages) : network_(network), stages_(stages) {}
 PrefixRunner::~PrefixRunner() = default;
 
 Tensor PrefixRunner::operator()(const Tensor& x) {
   const NoGradGuard no_grad;
-  return network_.forward_stages(x, 0, stages_);
+  const auto run = [&](const Tensor& input) { return network_.forward_stages(input, 0, stages_); };
+  if (x.rank() != 4 || x.dtype() != DType::f32 || x.format() != MemoryFormat::channels_last || stages_ == 0) return run(x);
+  const Shape image{x.size(1), x.size(2), x.size(3)};
+  if (!compiled_ || compiled_->image != image || (compiled_->plan && compiled_->plan->stale()))
+    compiled_ = std::make_unique<Compiled>(Compiled{image, Plan::compile(run, image)});
+  return compiled_->plan ? compiled_->plan->run(x) : run(x);
 }
 
 FeatureSet extract_features(PrefixRunner& prefix, BatchLoader& loader, const std::function<void(int64_t, int64_t)>& progress) {

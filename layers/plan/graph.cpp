@@ -1,0 +1,44 @@
+#include "graft/layers/plan/graph.h"
+
+#include <utility>
+
+#include "graft/core/base/error.h"
+
+namespace graft::plan {
+namespace {
+
+// A reshape's result shares its input's storage: value and shape together tell values apart.
+using Key = std::pair<uint64_t, std::string>;
+Key key_of(const Tensor& tensor) { return {tensor.storage_id(), tensor.shape().to_string()}; }
+
+}  // namespace
+
+Graph graph_of(const Trace& trace, const Tensor& input, const Tensor& output) {
+  Graph graph;
+  std::map<Key, Value> known;
+  graph.input = graph.values++;
+  known[key_of(input)] = graph.input;
+  const auto value_of = [&](const Tensor& tensor) {
+    if (!tensor.defined()) return kNoValue;
+    const auto found = known.find(key_of(tensor));
+    if (found != known.end()) return found->second;
+    const Value value = graph.values++;  // not computed here: a parameter
+    known[key_of(tensor)] = value;
+    graph.constants[value] = tensor;
+    return value;
+  };
+  for (const TraceStep& traced : trace.steps) {
+    Step step{traced.op, traced.attributes, {}, kNoValue, nullptr};
+    for (const Tensor& tensor : traced.inputs) step.inputs.push_back(value_of(tensor));
+    GRAFT_CHECK(traced.outputs.size() == 1, "plan: ", traced.op, " has ", traced.outputs.size(), " results");
+    step.output = graph.values++;
+    known[key_of(traced.outputs[0])] = step.output;
+    graph.steps.push_back(std::move(step));
+  }
+  const auto end = known.find(key_of(output));
+  GRAFT_CHECK(end != known.end() && !graph.constants.contains(end->second), "plan: the result was not computed by recorded operations");
+  graph.output = end->second;
+  return graph;
+}
+
+}  // namespace graft::plan

@@ -1,0 +1,36 @@
+// Plan: a part of a network compiled for inference: traced once, batch norms folded into their convolutions, sums and
+// ReLUs done as the convolution writes its result, weights packed ahead. No gradients, no randomness.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "graft/core/tensor/tensor.h"
+
+namespace graft {
+
+class GRAFT_API Plan {
+ public:
+  // Traces `forward` on a batch of zeros of the given image shape [C,H,W] (f32, channels_last) and compiles what it did.
+  // It must be in eval mode, treat every sample alike and take its decisions without looking at values. Null when it does
+  // something that plans do not know; `reason` (may be null) then says what.
+  static std::unique_ptr<Plan> compile(const std::function<Tensor(const Tensor&)>& forward, const Shape& image, std::string* reason = nullptr);
+  ~Plan();
+
+  // x f32 [N,C,H,W], channels_last, of the compiled image shape, any N. A sample's result does not depend on the others
+  // or on N. bad_input for another shape.
+  Tensor run(const Tensor& x) const;
+
+  // True when a parameter was written to since compilation: the plan then computes the former function.
+  bool stale() const;
+  // One line per step: "fused_conv 64x64x3x3 +residual relu".
+  std::string describe() const;
+
+ private:
+  struct Impl;
+  explicit Plan(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace graft
