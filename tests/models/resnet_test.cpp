@@ -1,0 +1,160 @@
+// ResNets against torchvision's: names, forward, gradients, one step of SGD; the variants.
+#include "graft/models/resnet.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "graft/core/autograd/backward.h"
+#include "graft/core/autograd/record.h"
+#include "graft/io/weights/weights.h"
+#include "graft/layers/functional/functional.h"
+#include "graft/models/initialization.h"
+#include "graft/tests/support/network_formula.h"
+#include "graft/tests/support/op_case.h"
+#include "graft/train/optimizer.h"
+
+namespace graft::models {
+namespace {
+
+const StateDict& golden() {
+  static const StateDict tensors = io::read_weights(GRAFT_TEST_DATA "/networks/networks.safetensors").tensors;
+  return tensors;
+}
+
+int64_t parameter_count(const Module& module) {
+  int64_t count = 0;
+  for (const auto& [name, tensor] : module.parameters()) count += tensor.numel();
+  return count;
+}
+
+std::vector<NamedTensor> floating(std::vector<NamedTensor> tensors) {
+  std::erase_if(tensors, [](const NamedTensor& t) { return !is_floating(t.tensor.dtype()); });
+  return tensors;
+}
+
+// The committed list has a line "parameter layer1.0.conv1.weight [64,64,1,1]" for each tensor, in torchvision's order.
+void expect_names(const std::string& arch) {
+  const ResNet network(resnet_config(arch));
+  std::vector<std::string> expected, actual;
+  std::ifstream file(GRAFT_TEST_DATA "/networks/" + arch + "_names.txt");
+  for (std::string line; std::getline(file, line);) expected.push_back(line);
+  for (const auto& [name, tensor] : network.parameters()) actual.push_back(str("parameter ", name, " ", tensor.shape()));
+  for (const auto& [name, tensor] : network.buffers()) actual.push_back(str("buffer ", name, " ", tensor.shape()));
+  EXPECT_EQ(actual, expected);
+}
+
+TEST(ResNet, TorchvisionsNamesShapesAndOrder) {
+  expect_names("resnet18");
+  expect_names("resnet50");
+}
+
+TEST(ResNet, ParameterCounts) {
+  const ResNet network(resnet_config("resnet50"));
+  EXPECT_EQ(network.parameters().size(), 161u);
+  EXPECT_EQ(network.buffers().size(), 159u);
+  EXPECT_EQ(parameter_count(network), 25557032);
+  EXPECT_EQ(parameter_count(ResNet(resnet_config("resnet18"))), 11689512);
+  EXPECT_EQ(parameter_count(ResNet(resnet_config("resnet34"))), 21797672);
+  EXPECT_EQ(parameter_count(ResNet(resnet_config("resnet101"))), 44549160);
+  EXPECT_EQ(parameter_count(ResNet(resnet_config("resnet152"))), 60192808);
+  EXPECT_THROW(resnet_config("resnet17"), Error);
+}
+
+class ResNet50 : public ::testing::TestWithParam<MemoryFormat> {
+ protected:
+  ResNet50() : network_(resnet_config("resnet50")) { test::fill_by_formula(network_); }
+  ResNet network_;
+  const Tensor x_ = test::formula_image("image", {2, 3, 64, 64}).to(GetParam());
+};
+
+TEST_P(ResNet50, Evaluation) {
+  network_.train(false);
+  const NoGradGuard no_grad;
+  EXPECT_LE(test::relative_error(network_.forward(x_).to_doubles(), golden().at("resnet50.evaluation").to_doubles()), 1e-4);
+}
+
+// Logits within 1e-4, gradients within 1e-3 in relative L2, parameters after one step within 1e-4.
+TEST_P(ResNet50, OneTrainingStep) {
+  const auto optimizer = train::make_optimizer(network_.parameters(), {.name = "sgd", .momentum = 0.9, .weight_decay = 1e-2});
+  std::vector<NamedTensor> before;
+  for (const auto& [name, tensor] : network_.parameters()) before.push_back({name, tensor.to(DType::f64)});
+  const Tensor logits = network_.forward(x_);
+  const Tensor loss = functional::cross_entropy(logits, test::formula_labels(2, 1000));
+  backward(loss);
+  EXPECT_LE(test::relative_error(logits.to_doubles(), golden().at("resnet50.logits").to_doubles()), 1e-4);
+  EXPECT_NEAR(loss.item(), golden().at("resnet50.loss").item(), 1e-4 * golden().at("resnet50.loss").item());
+
+  std::vector<NamedTensor> gradients, updates;
+  for (const auto& [name, tensor] : network_.parameters()) gradients.push_back({name, grad_of(tensor)});
+  test::expect_summaries(gradients, golden().at("resnet50.gradients"), 1e-3, "gradient");
+  test::expect_summaries(floating(network_.buffers()), golden().at("resnet50.buffers"), 1e-4, "running statistic");
+
+  optimizer->step(0.1);
+  test::expect_summaries(network_.parameters(), golden().at("resnet50.parameters"), 1e-4, "parameter after a step");
+  for (size_t i = 0; i < before.size(); ++i)
+    updates.push_back({before[i].name, functional::sub(network_.parameters()[i].tensor.to(DType::f64), before[i].tensor)});
+  test::expect_summaries(updates, golden().at("resnet50.updates"), 1e-3, "update");
+}
+
+INSTANTIATE_TEST_SUITE_P(Layouts, ResNet50, ::testing::Values(MemoryFormat::contiguous, MemoryFormat::channels_last),
+                         [](const auto& info) { return std::string(name_of(info.param)); });
+
+// Caffe's variant (stride in the first 1x1, stem pool padded at the end only, eps 1e-3), grey, cut after layer2.
+TEST(ResNet, VariantOne) {
+  ResNetConfig config = resnet_config("resnet50");
+  config.stride_in_3x3 = false;
+  config.pool_pad_begin = 0;
+  config.eps = 1e-3;
+  config.in_channels = 1;
+  config.stages = 2;
+  config.classes = 0;
+  ResNet network(config);
+  EXPECT_EQ(network.stages(), (std::vector<std::string>{"stem", "layer1", "layer2", "pool"}));
+  EXPECT_EQ(network.features(), 512);
+  test::fill_by_formula(network);
+  network.train(false);
+  const Tensor features = network.forward(test::formula_image("grey", {1, 1, 48, 40}));
+  EXPECT_EQ(features.shape(), (Shape{1, 512}));
+  EXPECT_LE(test::relative_error(features.to_doubles(), golden().at("resnet50_v1.features").to_doubles()), 1e-4);
+}
+
+TEST(ResNet, StagesComposeToTheWhole) {
+  ResNetConfig config = resnet_config("resnet18");
+  config.classes = 5;
+  ResNet network(config);
+  test::fill_by_formula(network);
+  network.train(false);
+  const NoGradGuard no_grad;
+  const Tensor x = test::formula_image("image", {1, 3, 32, 32});
+  const std::vector<double> whole = network.forward(x).to_doubles();
+  ASSERT_EQ(network.stages().size(), 7u);
+  for (size_t cut = 0; cut <= 7; ++cut)
+    EXPECT_EQ(network.forward_stages(network.forward_stages(x, 0, cut), cut, 7).to_doubles(), whole) << cut;
+  EXPECT_THROW(network.forward_stages(x, 3, 8), Error);
+  EXPECT_THROW(network.forward(test::formula_image("image", {1, 1, 32, 32})), Error);
+  EXPECT_EQ(network.stage_index("layer3"), 3u);
+  EXPECT_THROW(network.stage_index("layer9"), Error);
+}
+
+TEST(ResNet, FreezingStagesAndANewHead) {
+  ResNet network(resnet_config("resnet18"));
+  initialize(network, 1);
+  network.replace_head(3);
+  EXPECT_EQ(network.state_dict().at("fc.weight").shape(), (Shape{3, 512}));
+  EXPECT_EQ(network.frozen_stages(), 0u);
+  for (size_t stage = 0; stage < 3; ++stage) network.freeze_stage(stage);
+  EXPECT_EQ(network.frozen_stages(), 3u);
+  network.train(true);
+  for (const auto& [name, tensor] : network.parameters()) {
+    const bool frozen = name.starts_with("conv1") || name.starts_with("bn1") || name.starts_with("layer1") || name.starts_with("layer2");
+    EXPECT_EQ(requires_grad(tensor), !frozen) << name;
+  }
+  EXPECT_FALSE(network.find("bn1")->training());
+  EXPECT_TRUE(network.find("layer3.0.bn1")->training());
+  EXPECT_FALSE(needs_grad(network.forward_stages(test::formula_image("image", {2, 3, 32, 32}), 0, 3)));
+  EXPECT_TRUE(requires_grad(network.state_dict().at("fc.weight")));
+}
+
+}  // namespace
+}  // namespace graft::models
