@@ -65,6 +65,7 @@ void run_forward(ExecContext& context, const ops::FusedConvForwardArgs& args) {
 }
 
 const char* declines(const ExecContext&, const ops::ConvForwardArgs& args) {
+  if (!is_nhwc(args.y)) return "the result's memory order is not channels_last";  // x of one channel has both orders
   return engine_declines_conv(args.x, &args.weight, args.attributes);
 }
 
@@ -76,6 +77,7 @@ void forward(ExecContext& context, ops::ConvForwardArgs& args) {
 }
 
 const char* declines_fused(const ExecContext&, const ops::FusedConvForwardArgs& args) {
+  if (!is_nhwc(args.y)) return "the result's memory order is not channels_last";
   if (args.residual && args.residual->format() != args.y.format()) return "the residual has another memory order";
   return engine_declines_conv(args.x, &args.weight, args.attributes.conv);
 }

@@ -64,6 +64,11 @@ std::vector<OpCase> cases() {
       conv_case("frozen_weight", activation({2, 3, 4, 4}), fixed(parameter({4, 3, 3, 3})), square(1, 1)),
       conv_case("image_input", fixed(activation({2, 3, 6, 6})), parameter({4, 3, 3, 3}), square(2, 1), true),
   };
+  // One channel or one pixel has both memory orders; what stands beside it has not.
+  list.push_back(conv_case("grey_image", activation({2, 1, 6, 5}), parameter({4, 1, 3, 3}), square(1, 1)));
+  list.push_back(conv_case("one_output_channel", activation({2, 3, 4, 5}), parameter({1, 3, 3, 3}), square(1, 1), true));
+  list.push_back(conv_case("one_output_pixel", activation({2, 3, 3, 4}), parameter({5, 3, 3, 4}), square(1)));
+  list.push_back(conv_case("one_input_pixel", activation({2, 5, 1, 1}), parameter({3, 5, 3, 3}), square(1, 2)));
   OpCase bias_only = conv_case("bias_only", fixed(activation({2, 3, 4, 4})), fixed(parameter({4, 3, 3, 3})), square(1, 1), true);
   list.push_back(bias_only);
   list[2].forward_dtypes = {DType::bf16, DType::f16, DType::i32, DType::i64};  // the reference takes integers too

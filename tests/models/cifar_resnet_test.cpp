@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <span>
 
 #include "graft/core/autograd/record.h"
 #include "graft/io/weights/weights.h"
@@ -31,8 +32,10 @@ void expect_logits(const std::string& file, const std::string& depth) {
   const std::vector<double> expected =
       io::read_weights(GRAFT_TEST_DATA "/networks/cifar.safetensors").tensors.at("resnet" + depth + ".logits").to_doubles();
   const NoGradGuard no_grad;
-  for (const auto format : {MemoryFormat::contiguous, MemoryFormat::channels_last})
-    EXPECT_LE(test::relative_error(imported.model.network->forward(images().to(format)).to_doubles(), expected), 1e-4) << name_of(format);
+  const Tensor logits = imported.model.network->forward(images().to(MemoryFormat::channels_last));
+  EXPECT_LE(test::relative_error(logits.to_doubles(), expected), 1e-4);
+  const Tensor two = imported.model.network->forward(images().narrow_batch(0, 2));  // contiguous
+  EXPECT_LE(test::relative_error(two.to_doubles(), std::span(expected).first(20)), 1e-4);
 }
 
 TEST(CifarResNet, RealResNet20AgreesWithPyTorch) {

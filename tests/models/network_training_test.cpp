@@ -32,7 +32,8 @@ std::vector<double> losses_of(const Run& run) {
   std::vector<NamedTensor> trained = network.parameters();
   std::erase_if(trained, [](const NamedTensor& p) { return !requires_grad(p.tensor); });
   const auto optimizer = train::make_optimizer(trained, run.optimizer);
-  const Tensor x = test::formula_image("image", {4, 3, 32, 32}).to(run.dtype), labels = test::formula_labels(4, 10);
+  const Tensor x = test::formula_image("image", {4, 3, 32, 32}).to(run.dtype).to(MemoryFormat::channels_last);
+  const Tensor labels = test::formula_labels(4, 10);
   std::vector<double> losses;
   for (int step = 0; step < 20; ++step) {
     network.zero_grad();

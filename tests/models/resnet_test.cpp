@@ -61,44 +61,61 @@ TEST(ResNet, ParameterCounts) {
   EXPECT_THROW(resnet_config("resnet17"), Error);
 }
 
-class ResNet50 : public ::testing::TestWithParam<MemoryFormat> {
+// One step of SGD on two 64x64 images. The weights are a formula; the goldens are PyTorch's in float64.
+class ResNet50 : public ::testing::Test {
  protected:
   ResNet50() : network_(resnet_config("resnet50")) { test::fill_by_formula(network_); }
+
+  struct Tolerances {
+    double logits, gradients, parameters;
+  };
+  void expect_step(const std::string& name, const Tensor& x, const Tolerances& tolerances) {
+    const auto expected = [&](const char* what) { return golden().at("resnet50." + name + "." + what); };
+    const auto optimizer = train::make_optimizer(network_.parameters(), {.name = "sgd", .momentum = 0.9, .weight_decay = 1e-2});
+    std::vector<NamedTensor> before, gradients, updates;
+    for (const auto& [path, tensor] : network_.parameters()) before.push_back({path, tensor.to(DType::f64).clone()});
+    const Tensor logits = network_.forward(x);
+    const Tensor loss = functional::cross_entropy(logits, test::formula_labels(2, 1000));
+    backward(loss);
+    EXPECT_LE(test::relative_error(logits.to_doubles(), expected("logits").to_doubles()), tolerances.logits);
+    EXPECT_NEAR(loss.item(), expected("loss").item(), tolerances.logits * expected("loss").item());
+    for (const auto& [path, tensor] : network_.parameters()) gradients.push_back({path, grad_of(tensor)});
+    test::expect_summaries(gradients, expected("gradients"), tolerances.gradients, "gradient");
+    test::expect_summaries(floating(network_.buffers()), expected("buffers"), tolerances.parameters, "running statistic");
+    optimizer->step(0.1);
+    test::expect_summaries(network_.parameters(), expected("parameters"), tolerances.parameters, "parameter after the step");
+    for (size_t i = 0; i < before.size(); ++i)
+      updates.push_back({before[i].name, functional::sub(network_.parameters()[i].tensor.detach().to(DType::f64), before[i].tensor)});
+    test::expect_summaries(updates, expected("updates"), tolerances.gradients, "update");
+  }
+
   ResNet network_;
-  const Tensor x_ = test::formula_image("image", {2, 3, 64, 64}).to(GetParam());
+  const Tensor x_ = test::formula_image("image", {2, 3, 64, 64});
 };
 
-TEST_P(ResNet50, Evaluation) {
+TEST_F(ResNet50, LogitsInBothLayouts) {
   network_.train(false);
   const NoGradGuard no_grad;
-  EXPECT_LE(test::relative_error(network_.forward(x_).to_doubles(), golden().at("resnet50.evaluation").to_doubles()), 1e-4);
+  for (const auto format : {MemoryFormat::contiguous, MemoryFormat::channels_last})
+    EXPECT_LE(test::relative_error(network_.forward(x_.to(format)).to_doubles(), golden().at("resnet50.evaluation.logits").to_doubles()), 1e-4);
 }
 
-// Logits within 1e-4, gradients within 1e-3 in relative L2, parameters after one step within 1e-4.
-TEST_P(ResNet50, OneTrainingStep) {
-  const auto optimizer = train::make_optimizer(network_.parameters(), {.name = "sgd", .momentum = 0.9, .weight_decay = 1e-2});
-  std::vector<NamedTensor> before;
-  for (const auto& [name, tensor] : network_.parameters()) before.push_back({name, tensor.to(DType::f64)});
-  const Tensor logits = network_.forward(x_);
-  const Tensor loss = functional::cross_entropy(logits, test::formula_labels(2, 1000));
-  backward(loss);
-  EXPECT_LE(test::relative_error(logits.to_doubles(), golden().at("resnet50.logits").to_doubles()), 1e-4);
-  EXPECT_NEAR(loss.item(), golden().at("resnet50.loss").item(), 1e-4 * golden().at("resnet50.loss").item());
-
-  std::vector<NamedTensor> gradients, updates;
-  for (const auto& [name, tensor] : network_.parameters()) gradients.push_back({name, grad_of(tensor)});
-  test::expect_summaries(gradients, golden().at("resnet50.gradients"), 1e-3, "gradient");
-  test::expect_summaries(floating(network_.buffers()), golden().at("resnet50.buffers"), 1e-4, "running statistic");
-
-  optimizer->step(0.1);
-  test::expect_summaries(network_.parameters(), golden().at("resnet50.parameters"), 1e-4, "parameter after a step");
-  for (size_t i = 0; i < before.size(); ++i)
-    updates.push_back({before[i].name, functional::sub(network_.parameters()[i].tensor.to(DType::f64), before[i].tensor)});
-  test::expect_summaries(updates, golden().at("resnet50.updates"), 1e-3, "update");
+TEST_F(ResNet50, StepInFloatOnRunningStatistics) {
+  network_.train(false);
+  expect_step("evaluation", x_.to(MemoryFormat::channels_last), {1e-4, 1e-3, 1e-4});
 }
 
-INSTANTIATE_TEST_SUITE_P(Layouts, ResNet50, ::testing::Values(MemoryFormat::contiguous, MemoryFormat::channels_last),
-                         [](const auto& info) { return std::string(name_of(info.param)); });
+// With batch statistics PyTorch's own float32 gradients are 2 % off: ReLUs flip. So this one is in double.
+TEST_F(ResNet50, StepInDoubleOnBatchStatistics) {
+  network_.to(DType::f64);
+  expect_step("training", x_.to(DType::f64).to(MemoryFormat::channels_last), {1e-9, 1e-7, 1e-8});
+}
+
+TEST_F(ResNet50, LogitsInFloatOnBatchStatistics) {
+  const NoGradGuard no_grad;
+  EXPECT_LE(test::relative_error(network_.forward(x_.to(MemoryFormat::channels_last)).to_doubles(),
+                                 golden().at("resnet50.training.logits").to_doubles()), 1e-3);
+}
 
 // Caffe's variant (stride in the first 1x1, stem pool padded at the end only, eps 1e-3), grey, cut after layer2.
 TEST(ResNet, VariantOne) {

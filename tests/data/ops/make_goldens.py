@@ -97,6 +97,10 @@ def conv():
     case("frozen_weight", (2, 3, 4, 4), (4, 3, 3, 3), 1, 1, grad=(True, False))
     case("image_input", (2, 3, 6, 6), (4, 3, 3, 3), 2, 1, bias=True, grad=(False, True))
     case("bias_only", (2, 3, 4, 4), (4, 3, 3, 3), 1, 1, bias=True, grad=(False, False))
+    case("grey_image", (2, 1, 6, 5), (4, 1, 3, 3), 1, 1)
+    case("one_output_channel", (2, 3, 4, 5), (1, 3, 3, 3), 1, 1, bias=True)
+    case("one_output_pixel", (2, 3, 3, 4), (5, 3, 3, 4))
+    case("one_input_pixel", (2, 5, 1, 1), (3, 5, 3, 3), 1, 2)
     return f
 
 
