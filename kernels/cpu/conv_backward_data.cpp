@@ -23,6 +23,7 @@ void run_backward_data(ExecContext& context, const ops::ConvBackwardDataArgs& ar
 }
 
 const char* declines(const ExecContext&, const ops::ConvBackwardDataArgs& args) {
+  if (!is_nhwc(args.dy)) return "memory order of dy is not channels_last";
   return engine_declines_conv(args.dx, &args.weight, args.attributes);
 }
 

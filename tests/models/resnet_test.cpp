@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <span>
 
 #include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/record.h"
@@ -96,8 +97,9 @@ class ResNet50 : public ::testing::Test {
 TEST_F(ResNet50, LogitsInBothLayouts) {
   network_.train(false);
   const NoGradGuard no_grad;
-  for (const auto format : {MemoryFormat::contiguous, MemoryFormat::channels_last})
-    EXPECT_LE(test::relative_error(network_.forward(x_.to(format)).to_doubles(), golden().at("resnet50.evaluation.logits").to_doubles()), 1e-4);
+  const std::vector<double> expected = golden().at("resnet50.evaluation.logits").to_doubles();
+  EXPECT_LE(test::relative_error(network_.forward(x_.to(MemoryFormat::channels_last)).to_doubles(), expected), 1e-4);
+  EXPECT_LE(test::relative_error(network_.forward(x_.narrow_batch(0, 1)).to_doubles(), std::span(expected).first(1000)), 1e-4);
 }
 
 TEST_F(ResNet50, StepInFloatOnRunningStatistics) {
@@ -143,7 +145,7 @@ TEST(ResNet, StagesComposeToTheWhole) {
   test::fill_by_formula(network);
   network.train(false);
   const NoGradGuard no_grad;
-  const Tensor x = test::formula_image("image", {1, 3, 32, 32});
+  const Tensor x = test::formula_image("image", {1, 3, 32, 32}).to(MemoryFormat::channels_last);
   const std::vector<double> whole = network.forward(x).to_doubles();
   ASSERT_EQ(network.stages().size(), 7u);
   for (size_t cut = 0; cut <= 7; ++cut)
@@ -169,7 +171,7 @@ TEST(ResNet, FreezingStagesAndANewHead) {
   }
   EXPECT_FALSE(network.find("bn1")->training());
   EXPECT_TRUE(network.find("layer3.0.bn1")->training());
-  EXPECT_FALSE(needs_grad(network.forward_stages(test::formula_image("image", {2, 3, 32, 32}), 0, 3)));
+  EXPECT_FALSE(needs_grad(network.forward_stages(test::formula_image("image", {2, 3, 32, 32}).to(MemoryFormat::channels_last), 0, 3)));
   EXPECT_TRUE(requires_grad(network.state_dict().at("fc.weight")));
 }
 
