@@ -53,8 +53,11 @@ class Reader {
   Reader(const Model& model, const std::string& arch) : model_(model), arch_(arch) {
     for (const auto& tensor : model.graph.initializers) constants_[tensor.name] = tensor.value;
     for (const Node& node : model.graph.nodes) {
-      if (node.op_type == "Constant")
+      if (node.op_type == "Constant") {
         if (const Attribute* value = node.find("value"); value && !value->tensors.empty()) constants_[node.outputs.at(0)] = value->tensors[0].value;
+      } else if (node.op_type == "Identity") {  // PyTorch stores equal tensors once, with an Identity for each of the others
+        if (const auto same = constants_.find(node.inputs.at(0)); same != constants_.end()) constants_[node.outputs.at(0)] = same->second;
+      }
       for (const std::string& input : node.inputs) consumers_[input].push_back(&node);
     }
     for (const auto& output : model.graph.outputs) outputs_.push_back(output.name);
