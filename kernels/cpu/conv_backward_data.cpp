@@ -33,6 +33,8 @@ void backward_data(ExecContext& context, ops::ConvBackwardDataArgs& args) {
 
 }  // namespace
 
+void conv_backward_data(ExecContext& context, ops::ConvBackwardDataArgs args) { backward_data(context, args); }
+
 void register_conv_backward_data(KernelSet& set) { set.conv.backward_data.add({"cpu_nhwc", declines, backward_data}); }
 
 }  // namespace graft::cpu

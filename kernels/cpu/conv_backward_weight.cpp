@@ -216,6 +216,8 @@ void backward_weight(ExecContext& context, ops::ConvBackwardWeightArgs& args) {
 
 }  // namespace
 
+void conv_backward_weight(ExecContext& context, ops::ConvBackwardWeightArgs args) { backward_weight(context, args); }
+
 void register_conv_backward_weight(KernelSet& set) {
   set.conv.backward_weight.add({"cpu_nhwc", declines, backward_weight});
 }

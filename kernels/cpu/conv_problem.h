@@ -25,6 +25,10 @@ struct WeightStrides {
   explicit WeightStrides(const Tensor& weight);
 };
 
+// The engine's passes for arguments that it does not decline; linear uses them too.
+void conv_backward_data(ExecContext& context, ops::ConvBackwardDataArgs args);
+void conv_backward_weight(ExecContext& context, ops::ConvBackwardWeightArgs args);
+
 // Why the engine leaves a convolution to others, or null. `image` is x or dx, `weight` null when the pass has none.
 const char* engine_declines_conv(const Tensor& image, const Tensor* weight, const ops::ConvAttributes& attributes);
 

@@ -6,6 +6,10 @@ void register_cpu_kernels(KernelSet& set) {
   cpu::register_conv_forward(set);
   cpu::register_conv_backward_data(set);
   cpu::register_conv_backward_weight(set);
+  cpu::register_linear(set);
+  cpu::register_batch_norm(set);
+  cpu::register_pool(set);
+  cpu::register_elementwise(set);
 }
 
 }  // namespace graft

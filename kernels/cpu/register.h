@@ -10,6 +10,10 @@ namespace cpu {
 void register_conv_forward(KernelSet& set);
 void register_conv_backward_data(KernelSet& set);
 void register_conv_backward_weight(KernelSet& set);
+void register_linear(KernelSet& set);
+void register_batch_norm(KernelSet& set);
+void register_pool(KernelSet& set);
+void register_elementwise(KernelSet& set);
 }  // namespace cpu
 
 }  // namespace graft

@@ -55,6 +55,55 @@ struct DotArgs {
   int64_t out_stride;
 };
 
+// Batch norm over a block of pixels [pixels][channels]; the vectors are [channels].
+template <class T>
+struct NormApplyArgs {
+  const T* x;
+  const T* residual;  // or null
+  T* y;
+  int64_t pixels, channels;
+  const T* mean;
+  const T* scale;  // y = act((x - mean) * scale + bias + residual)
+  const T* bias;
+  bool relu;
+};
+template <class T>
+struct NormBackwardArgs {
+  const T* x;
+  const T* y;  // masks dy where y <= 0; null: no mask
+  const T* dy;
+  int64_t pixels, channels;
+  const T* mean;
+  T* sum_dy;    // += over the block
+  T* sum_dy_x;  // += dy * (x - mean)
+  // dx = scale * (dy - shift - (x - mean) * slope); used by the second pass only
+  const T* scale;
+  const T* shift;
+  const T* slope;
+  T* dx;         // or null
+  T* dresidual;  // or null
+};
+
+// Vectorised loops along the channels of NHWC images, or along plain elements.
+template <class T>
+struct ChannelKernels {
+  // mean[c] and squares[c] = sum of (x - mean)^2, of one block.
+  void (*moments)(const T* x, int64_t pixels, int64_t channels, T* mean, T* squares);
+  void (*norm_apply)(const NormApplyArgs<T>&);
+  void (*norm_sums)(const NormBackwardArgs<T>&);
+  void (*norm_backward)(const NormBackwardArgs<T>&);
+  // y[c] = the first largest of rows[i][c], where[c] = positions[i] of it (where may be null). NaN wins.
+  void (*max_rows)(const T* const* rows, const int32_t* positions, int64_t count, int64_t channels, T* y, int32_t* where);
+  // y[c] = sum over rows[i][c], divided by divisor.
+  void (*mean_rows)(const T* const* rows, int64_t count, int64_t channels, T divisor, T* y);
+  // y[c] += x[c] / divisor
+  void (*add_share)(const T* x, int64_t channels, T divisor, T* y);
+  void (*activate)(const T* x, int64_t count, bool six, T* y);
+  void (*activate_backward)(const T* x, const T* dy, int64_t count, bool six, T* dx);
+  // function: 0 add, 1 sub, 2 mul, 3 div. one_a, one_b (not both): a single element stands for all.
+  void (*binary)(const T* a, bool one_a, const T* b, bool one_b, int64_t count, int function, T* y);
+};
+
 constexpr int max_tile_rows = 16;
 constexpr int dot_rows = 3;
 constexpr int dot_columns = 4;
@@ -62,6 +111,7 @@ constexpr int dot_columns = 4;
 template <class T>
 struct KernelTable {
   const char* name;
+  ChannelKernels<T> channels;
   int mr;  // rows of a full tile
   int nr;  // columns of a tile
   void (*tile[max_tile_rows + 1])(const TileArgs<T>&);    // by number of rows, 1..mr

@@ -1,6 +1,7 @@
 // The engine's register tiles, written once over Vector<T>. Included by the instruction sets' units only; everything
 // has internal linkage.
 #pragma once
+#include "graft/kernels/cpu/isa/channel_kernels.h"
 #include "graft/kernels/cpu/isa/tables.h"
 #include "graft/kernels/cpu/isa/vector.h"
 
@@ -230,6 +231,7 @@ template <class T>
 constexpr KernelTable<T> kernel_table(const char* name) {
   KernelTable<T> table{};
   table.name = name;
+  table.channels = channel_kernels<T>();
   table.mr = tile_rows;
   table.nr = tile_columns<T>;
   add_tiles<T, tile_rows>(table);

@@ -1,0 +1,190 @@
+// Batch norm of channels_last images: one pass for the statistics, one to apply, two backward; blocks of pixels are cut
+// by the shape and combined in order, in double.
+#include "graft/kernels/ops/batch_norm.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "graft/kernels/cpu/engine.h"
+#include "graft/kernels/cpu/register.h"
+
+namespace graft::cpu {
+namespace {
+
+// [rows][channels], in blocks of about 64 KiB, which two passes over a block find in the cache.
+struct Rows {
+  int64_t rows, channels, block, blocks;
+  explicit Rows(const Tensor& x)
+      : rows(x.shape()[0] * x.shape()[2] * x.shape()[3]), channels(x.shape()[1]),
+        block(std::max<int64_t>(8, 16384 / std::max<int64_t>(channels, 1))), blocks(ceil_div(rows, block)) {}
+  int64_t begin(int64_t b) const { return b * block * channels; }
+  int64_t count(int64_t b) const { return std::min(block, rows - b * block); }
+
+  // Calls f(first channel, end) in parallel: per-channel work over all blocks.
+  template <class F>
+  void for_channels(ExecContext& context, F&& f) const {
+    constexpr int64_t step = 64;
+    context.parallel_for(ceil_div(channels, step), [&](int64_t i) { f(i * step, std::min(channels, (i + 1) * step)); });
+  }
+};
+
+template <class T>
+void run_statistics(ExecContext& context, ops::BatchNormStatisticsArgs& args) {
+  const ChannelKernels<T>& kernels = kernel_table_for<T>(context).channels;
+  const Rows r(args.x);
+  const T* x = args.x.data<T>();
+  const Scratch<T> means(r.blocks * r.channels), squares(r.blocks * r.channels);
+  context.parallel_for(r.blocks, [&](int64_t b) {
+    kernels.moments(x + r.begin(b), r.count(b), r.channels, means.data() + b * r.channels, squares.data() + b * r.channels);
+  });
+  T *mean = args.mean.mutable_data<T>(), *variance = args.variance.mutable_data<T>();
+  // Chan, Golub & LeVeque 1979: joining two sets of moments.
+  r.for_channels(context, [&](int64_t begin, int64_t end) {
+    for (int64_t c = begin; c < end; ++c) {
+      double count = 0, m = 0, s = 0;
+      for (int64_t b = 0; b < r.blocks; ++b) {
+        const auto n = static_cast<double>(r.count(b));
+        const double delta = static_cast<double>(means.data()[b * r.channels + c]) - m;
+        count += n;
+        m += delta * n / count;
+        s += static_cast<double>(squares.data()[b * r.channels + c]) + delta * delta * (count - n) * n / count;
+      }
+      mean[c] = static_cast<T>(m);
+      variance[c] = static_cast<T>(s / count);
+    }
+  });
+}
+
+// [channels] values of a parameter, or a constant where it is absent.
+template <class T>
+std::vector<T> channel_values(const Tensor* t, int64_t channels, T otherwise) {
+  std::vector<T> values(static_cast<size_t>(channels), otherwise);
+  if (!t) return values;
+  const Tensor converted = t->to(dtype_of<T>::value);
+  std::copy_n(converted.data<T>(), channels, values.begin());
+  return values;
+}
+
+template <class T>
+void run_apply(ExecContext& context, ops::BatchNormApplyArgs& args) {
+  const ChannelKernels<T>& kernels = kernel_table_for<T>(context).channels;
+  const Rows r(args.x);
+  const auto mean = channel_values<T>(&args.mean, r.channels, T(0)), variance = channel_values<T>(&args.variance, r.channels, T(0));
+  std::vector<T> scale = channel_values<T>(args.weight, r.channels, T(1));
+  const std::vector<T> bias = channel_values<T>(args.bias, r.channels, T(0));
+  for (size_t c = 0; c < scale.size(); ++c)
+    scale[c] = static_cast<T>(static_cast<double>(scale[c]) / std::sqrt(static_cast<double>(variance[c]) + args.attributes.eps));
+  const T* x = args.x.data<T>();
+  const T* residual = args.residual ? args.residual->data<T>() : nullptr;
+  T* y = args.y.mutable_data<T>();
+  context.parallel_for(r.blocks, [&](int64_t b) {
+    const int64_t at = r.begin(b);
+    kernels.norm_apply({x + at, residual ? residual + at : nullptr, y + at, r.count(b), r.channels, mean.data(), scale.data(),
+                        bias.data(), args.attributes.relu});
+  });
+}
+
+template <class T>
+void run_backward(ExecContext& context, ops::BatchNormBackwardArgs& args) {
+  const ChannelKernels<T>& kernels = kernel_table_for<T>(context).channels;
+  const Rows r(args.x);
+  const auto mean = channel_values<T>(&args.mean, r.channels, T(0)), variance = channel_values<T>(&args.variance, r.channels, T(0));
+  const std::vector<T> weight = channel_values<T>(args.weight, r.channels, T(1));
+  const T *x = args.x.data<T>(), *dy = args.dy.data<T>();
+  const T* y = args.attributes.relu ? args.y->data<T>() : nullptr;
+  T* dx = args.dx ? args.dx->mutable_data<T>() : nullptr;
+  T* dresidual = args.dresidual ? args.dresidual->mutable_data<T>() : nullptr;
+  T* dweight = args.dweight ? args.dweight->mutable_data<T>() : nullptr;
+  T* dbias = args.dbias ? args.dbias->mutable_data<T>() : nullptr;
+
+  const auto block = [&](int64_t b) {
+    const int64_t at = r.begin(b);
+    NormBackwardArgs<T> part{};
+    part.x = x + at, part.y = y ? y + at : nullptr, part.dy = dy + at;
+    part.pixels = r.count(b), part.channels = r.channels, part.mean = mean.data();
+    part.dx = dx ? dx + at : nullptr, part.dresidual = dresidual ? dresidual + at : nullptr;
+    return part;
+  };
+  const auto channels = static_cast<size_t>(r.channels);
+  std::vector<T> scale(channels), shift(channels), slope(channels);
+  const bool sums_wanted = dweight || dbias || (dx && args.attributes.training);
+  const Scratch<T> sums(sums_wanted ? 2 * r.blocks * r.channels : 0);
+  if (sums_wanted)
+    context.parallel_for(r.blocks, [&](int64_t b) {
+      NormBackwardArgs<T> part = block(b);
+      part.sum_dy = sums.data() + 2 * b * r.channels;
+      part.sum_dy_x = part.sum_dy + r.channels;
+      std::fill_n(part.sum_dy, 2 * r.channels, T(0));
+      kernels.norm_sums(part);
+    });
+  r.for_channels(context, [&](int64_t begin, int64_t end) {
+    for (int64_t c = begin; c < end; ++c) {
+      const auto i = static_cast<size_t>(c);
+      double sum = 0, sum_x = 0;
+      for (int64_t b = 0; sums_wanted && b < r.blocks; ++b) {
+        sum += static_cast<double>(sums.data()[2 * b * r.channels + c]);
+        sum_x += static_cast<double>(sums.data()[(2 * b + 1) * r.channels + c]);
+      }
+      const double inverse = 1 / std::sqrt(static_cast<double>(variance[i]) + args.attributes.eps);
+      if (dweight) dweight[c] = static_cast<T>(sum_x * inverse);
+      if (dbias) dbias[c] = static_cast<T>(sum);
+      const auto count = static_cast<double>(r.rows);
+      scale[i] = static_cast<T>(static_cast<double>(weight[i]) * inverse);
+      shift[i] = args.attributes.training ? static_cast<T>(sum / count) : T(0);
+      slope[i] = args.attributes.training ? static_cast<T>(sum_x * inverse * inverse / count) : T(0);
+    }
+  });
+  if (!dx && !dresidual) return;
+  context.parallel_for(r.blocks, [&](int64_t b) {
+    NormBackwardArgs<T> part = block(b);
+    part.scale = scale.data(), part.shift = shift.data(), part.slope = slope.data();
+    kernels.norm_backward(part);
+  });
+}
+
+// The images of one call share dtype and order; parameters that are written must have x's dtype.
+const char* declines_image(const Tensor& x) {
+  if (x.rank() != 4) return "only two spatial axes";
+  if (!is_engine_dtype(x.dtype())) return "only f32 and f64";
+  if (!is_nhwc(x)) return "memory order is not channels_last";
+  return x.numel() == 0 ? "no elements" : nullptr;
+}
+const char* declines_parameter(const Tensor& x, const Tensor* parameter) {
+  return parameter && parameter->dtype() != x.dtype() ? "a parameter's dtype differs" : nullptr;
+}
+
+template <class Args>
+const char* declines_statistics(const ExecContext&, const Args& args) {
+  if (const char* reason = declines_image(args.x)) return reason;
+  if (const char* reason = declines_parameter(args.x, &args.mean)) return reason;
+  return declines_parameter(args.x, &args.variance);
+}
+
+const char* declines_apply(const ExecContext&, const ops::BatchNormApplyArgs& args) { return declines_image(args.x); }
+
+const char* declines_backward(const ExecContext&, const ops::BatchNormBackwardArgs& args) {
+  if (const char* reason = declines_image(args.x)) return reason;
+  if (!is_nhwc(args.dy)) return "memory order of dy is not channels_last";
+  if (const char* reason = declines_parameter(args.x, args.dweight)) return reason;
+  return declines_parameter(args.x, args.dbias);
+}
+
+void statistics(ExecContext& context, ops::BatchNormStatisticsArgs& args) {
+  visit_engine_dtype(args.x.dtype(), [&](auto zero) { run_statistics<decltype(zero)>(context, args); });
+}
+void apply(ExecContext& context, ops::BatchNormApplyArgs& args) {
+  visit_engine_dtype(args.x.dtype(), [&](auto zero) { run_apply<decltype(zero)>(context, args); });
+}
+void backward(ExecContext& context, ops::BatchNormBackwardArgs& args) {
+  visit_engine_dtype(args.x.dtype(), [&](auto zero) { run_backward<decltype(zero)>(context, args); });
+}
+
+}  // namespace
+
+void register_batch_norm(KernelSet& set) {
+  set.batch_norm.statistics.add({"cpu_nhwc", declines_statistics<ops::BatchNormStatisticsArgs>, statistics});
+  set.batch_norm.apply.add({"cpu_nhwc", declines_apply, apply});
+  set.batch_norm.backward.add({"cpu_nhwc", declines_backward, backward});
+}
+
+}  // namespace graft::cpu

@@ -1,0 +1,85 @@
+// ReLU, ReLU6 and arithmetic of two tensors of one shape or with one element: in parallel chunks, any memory order.
+#include <algorithm>
+
+#include "graft/kernels/cpu/engine.h"
+#include "graft/kernels/cpu/register.h"
+
+namespace graft::cpu {
+namespace {
+
+constexpr int64_t kChunk = 32768;  // elements of a job
+
+template <class F>
+void in_chunks(ExecContext& context, int64_t count, F&& f) {
+  context.parallel_for(ceil_div(count, kChunk), [&](int64_t i) { f(i * kChunk, std::min(kChunk, count - i * kChunk)); });
+}
+
+const char* declines_function(const Tensor& x, ops::Unary function) {
+  if (!is_engine_dtype(x.dtype())) return "only f32 and f64";
+  if (function != ops::Unary::relu && function != ops::Unary::relu6) return "only relu and relu6";
+  return nullptr;
+}
+const char* declines_unary(const ExecContext&, const ops::UnaryForwardArgs& args) {
+  return declines_function(args.x, args.attributes.function);
+}
+const char* declines_unary_backward(const ExecContext&, const ops::UnaryBackwardArgs& args) {
+  if (args.dy.format() != args.x.format()) return "memory orders differ";
+  return declines_function(args.x, args.attributes.function);
+}
+
+void unary_forward(ExecContext& context, ops::UnaryForwardArgs& args) {
+  visit_engine_dtype(args.x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const auto run = kernel_table_for<T>(context).channels.activate;
+    const T* x = args.x.data<T>();
+    T* y = args.y.mutable_data<T>();
+    const bool six = args.attributes.function == ops::Unary::relu6;
+    in_chunks(context, args.x.numel(), [&](int64_t at, int64_t count) { run(x + at, count, six, y + at); });
+  });
+}
+
+void unary_backward(ExecContext& context, ops::UnaryBackwardArgs& args) {
+  visit_engine_dtype(args.x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const auto run = kernel_table_for<T>(context).channels.activate_backward;
+    const T *x = args.x.data<T>(), *dy = args.dy.data<T>();
+    T* dx = args.dx.mutable_data<T>();
+    const bool six = args.attributes.function == ops::Unary::relu6;
+    in_chunks(context, args.x.numel(), [&](int64_t at, int64_t count) { run(x + at, dy + at, count, six, dx + at); });
+  });
+}
+
+const char* declines_binary(const ExecContext&, const ops::BinaryForwardArgs& args) {
+  if (!is_engine_dtype(args.y.dtype()) || args.a.dtype() != args.y.dtype() || args.b.dtype() != args.y.dtype())
+    return "only f32 and f64";
+  for (const Tensor* input : {&args.a, &args.b}) {
+    if (input->numel() == 1) continue;
+    if (input->shape() != args.y.shape()) return "an input of several elements is stretched";
+    if (input->format() != args.y.format()) return "memory orders differ";
+  }
+  return nullptr;
+}
+
+void binary_forward(ExecContext& context, ops::BinaryForwardArgs& args) {
+  visit_engine_dtype(args.y.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const auto run = kernel_table_for<T>(context).channels.binary;
+    const T *a = args.a.data<T>(), *b = args.b.data<T>();
+    T* y = args.y.mutable_data<T>();
+    const int function = static_cast<int>(args.attributes.function);
+    const bool one_a = args.a.numel() == 1 && args.y.numel() > 1, one_b = args.b.numel() == 1 && args.y.numel() > 1;
+    in_chunks(context, args.y.numel(), [&](int64_t at, int64_t count) {
+      run(one_a ? a : a + at, one_a, one_b ? b : b + at, one_b, count, function, y + at);
+    });
+  });
+}
+
+}  // namespace
+
+void register_elementwise(KernelSet& set) {
+  set.unary.forward.add({"cpu", declines_unary, unary_forward});
+  set.unary.backward.add({"cpu", declines_unary_backward, unary_backward});
+  set.binary.forward.add({"cpu", declines_binary, binary_forward});
+}
+
+}  // namespace graft::cpu
