@@ -24,7 +24,7 @@ void run_backward_data(ExecContext& context, const ops::ConvBackwardDataArgs& ar
 
 const char* declines(const ExecContext&, const ops::ConvBackwardDataArgs& args) {
   if (!is_nhwc(args.dy)) return "memory order of dy is not channels_last";
-  return engine_declines_conv(args.dx, &args.weight, args.attributes);
+  return engine_declines_conv(args.dx, args.dy, &args.weight);
 }
 
 void backward_data(ExecContext& context, ops::ConvBackwardDataArgs& args) {

@@ -201,9 +201,7 @@ void dbias_of(ExecContext& context, ops::ConvBackwardWeightArgs& args) {
 const char* declines(const ExecContext&, const ops::ConvBackwardWeightArgs& args) {
   if (args.dweight && args.dweight->dtype() != args.dy.dtype()) return "dweight has another dtype";
   if (args.dbias && args.dbias->dtype() != args.dy.dtype()) return "dbias has another dtype";
-  if (!is_nhwc(args.dy)) return "memory order of dy is not channels_last";
-  return args.dweight ? engine_declines_conv(args.x, nullptr, args.attributes)
-                      : engine_declines_conv(args.dy, nullptr, args.attributes);
+  return engine_declines_conv(args.dweight ? args.x : args.dy, args.dy, nullptr);
 }
 
 void backward_weight(ExecContext& context, ops::ConvBackwardWeightArgs& args) {

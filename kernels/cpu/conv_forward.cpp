@@ -66,7 +66,7 @@ void run_forward(ExecContext& context, const ops::FusedConvForwardArgs& args) {
 
 const char* declines(const ExecContext&, const ops::ConvForwardArgs& args) {
   if (!is_nhwc(args.y)) return "the result's memory order is not channels_last";  // x of one channel has both orders
-  return engine_declines_conv(args.x, &args.weight, args.attributes);
+  return engine_declines_conv(args.x, args.y, &args.weight);
 }
 
 void forward(ExecContext& context, ops::ConvForwardArgs& args) {
@@ -78,8 +78,9 @@ void forward(ExecContext& context, ops::ConvForwardArgs& args) {
 
 const char* declines_fused(const ExecContext&, const ops::FusedConvForwardArgs& args) {
   if (!is_nhwc(args.y)) return "the result's memory order is not channels_last";
-  if (args.residual && args.residual->format() != args.y.format()) return "the residual has another memory order";
-  return engine_declines_conv(args.x, &args.weight, args.attributes.conv);
+  if (args.residual && (!is_nhwc(*args.residual) || args.residual->dtype() != args.y.dtype()))
+    return "the residual has another dtype or memory order";
+  return engine_declines_conv(args.x, args.y, &args.weight);
 }
 
 void fused_forward(ExecContext& context, ops::FusedConvForwardArgs& args) {

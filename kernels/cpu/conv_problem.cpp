@@ -17,11 +17,12 @@ WeightStrides::WeightStrides(const Tensor& weight) {
   if (e[2] * e[3] == 1) c = 1;
 }
 
-const char* engine_declines_conv(const Tensor& image, const Tensor* weight, const ops::ConvAttributes&) {
-  if (image.rank() != 4) return "only two spatial axes";
-  if (!is_engine_dtype(image.dtype())) return "only f32 and f64";
-  if (!is_nhwc(image)) return "memory order is not channels_last";
-  if (weight && weight->dtype() != image.dtype()) return "the weight has another dtype";
+const char* engine_declines_conv(const Tensor& in, const Tensor& out, const Tensor* weight) {
+  if (in.rank() != 4) return "only two spatial axes";
+  if (!is_engine_dtype(in.dtype())) return "only f32 and f64";
+  if (out.dtype() != in.dtype()) return "the images' dtypes differ";
+  if (!is_nhwc(in) || !is_nhwc(out)) return "memory order is not channels_last";
+  if (weight && weight->dtype() != in.dtype()) return "the weight has another dtype";
   return nullptr;
 }
 

@@ -29,8 +29,9 @@ struct WeightStrides {
 void conv_backward_data(ExecContext& context, ops::ConvBackwardDataArgs args);
 void conv_backward_weight(ExecContext& context, ops::ConvBackwardWeightArgs args);
 
-// Why the engine leaves a convolution to others, or null. `image` is x or dx, `weight` null when the pass has none.
-const char* engine_declines_conv(const Tensor& image, const Tensor* weight, const ops::ConvAttributes& attributes);
+// Why the engine leaves a convolution to others, or null. The images are x and y, or their gradients; `weight` is null
+// when the pass reads none.
+const char* engine_declines_conv(const Tensor& in, const Tensor& out, const Tensor* weight);
 
 // One entry a group.
 template <class T>
