@@ -39,12 +39,23 @@ void ProgressBar::clear() {
   visible_ = false;
 }
 
+namespace {
+
+// Three digits: 0.00374, 1.07e-07.
+std::string significant(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3g", value);
+  return text;
+}
+
+}  // namespace
+
 std::string epoch_line(const EpochRow& row, int64_t epochs) {
   const std::string total = std::to_string(epochs);
   std::string epoch = std::to_string(row.epoch);
   epoch.insert(0, total.size() > epoch.size() ? total.size() - epoch.size() : 0, ' ');
   return str("epoch ", epoch, "/", total, "  loss ", fixed(row.loss, 4), "  train ", fixed(row.train_accuracy, 4), "  val ",
-             fixed(row.val_accuracy, 4), "  lr ", row.lr, "  ", fixed(row.images_per_s, 0), " images/s  ", duration(row.seconds));
+             fixed(row.val_accuracy, 4), "  lr ", significant(row.lr), "  ", fixed(row.images_per_s, 0), " images/s  ", duration(row.seconds));
 }
 
 }  // namespace graft::tools

@@ -127,6 +127,8 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
   verb.add_option("--threads", f.threads, "Compute threads (0: one per core); the result does not depend on it")->check(CLI::Range(0, 1024))->type_name("N");
   verb.add_option("--device", f.device, "auto or cpu")->check(CLI::IsMember({"auto", "cpu"}))->type_name("NAME");
   verb.add_option("--seed", f.seed, "Of everything random")->type_name("N");
+  verb.add_option("--checkpoint-seconds", f.checkpoint_seconds, "A checkpoint after an epoch when this long passed since the last one")
+      ->check(CLI::NonNegativeNumber)->type_name("S");
   verb.add_flag("--resume", f.resume, "Go on from the checkpoint in RUN, to the same bits");
   verb.add_flag("--overwrite", f.overwrite, "Start again in a RUN that is not empty");
 }
@@ -172,6 +174,7 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe, co
   options.identity = identity_of(made, data);
   options.neutral_norms = made.model.card.neutral_norms;
   options.workers = flags.workers;
+  options.checkpoint_seconds = flags.checkpoint_seconds;
   options.stop = &interrupt.flag();
   options.save_best = [&](int64_t, double) { save_network(run.model(), made, data, recipe); };
   listen(options, bar, recipe.epochs);

@@ -28,6 +28,7 @@ struct TrainingFlags {
   std::string device = "auto";
   int workers = 0;
   int threads = 0;
+  double checkpoint_seconds = 2;
   uint64_t seed = 0;
   bool resume = false, overwrite = false;
 };

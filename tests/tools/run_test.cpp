@@ -1,0 +1,181 @@
+// A whole run through the command: what it writes, that it resumes after kills to the same bits, and that neither threads
+// nor loader workers change a bit.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "command.h"
+#include "graft/core/runtime/random.h"
+#include "graft/models/model_file.h"
+#include "temporary_folder.h"
+
+namespace graft {
+namespace {
+
+using nlohmann::json;
+
+class Run : public testing::Test {
+ protected:
+  void SetUp() override { write_photos(folder / "photos", {"red", "green", "blue"}, 16, 36); }
+
+  // Everything trains, with augmentation: whatever could differ between runs, does.
+  std::vector<std::string> training(const std::string& out, std::vector<std::string> more = {}) const {
+    std::vector<std::string> arguments = {"finetune", "--weights", carried_weights(), "--data", folder / "photos", "--out", out, "--freeze", "stem,layer1",
+                                          "--augment", "light", "--epochs", "6", "--batch", "8", "--checkpoint-seconds", "0"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  }
+
+  TemporaryFolder folder;
+};
+
+TEST_F(Run, WritesModelMetricsAndReport) {
+  const std::string out = folder / "run";
+  const CommandResult result = run_graft({"finetune", "--weights", carried_weights(), "--data", folder / "photos", "--out", out, "--epochs", "5"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_NE(result.err.find("import certificate"), std::string::npos);
+  EXPECT_NE(result.err.find("frozen tensors are unchanged"), std::string::npos);
+
+  const models::Model model = models::load_model(out + "/model.safetensors");
+  EXPECT_EQ(model.card.labels, (std::vector<std::string>{"blue", "green", "red"}));
+  EXPECT_EQ(json::parse(model.card.lineage.recipe)["epochs"], 5);
+  EXPECT_EQ(model.card.lineage.source_sha256, sha256_of_file(carried_weights()));
+  const std::string card = model.card.to_json();
+  EXPECT_EQ(card.find(folder.path()), std::string::npos) << "a path in the card";
+
+  std::istringstream lines(read_text(out + "/metrics.jsonl"));
+  int64_t epochs = 0;
+  double best = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const json j = json::parse(line);
+    EXPECT_EQ(j["epoch"], ++epochs);
+    for (const char* key : {"loss", "train_accuracy", "val_accuracy", "lr", "images_per_s", "seconds"}) EXPECT_TRUE(j.contains(key)) << key;
+    best = std::max(best, j["val_accuracy"].get<double>());
+  }
+  EXPECT_EQ(epochs, 5);
+  const std::string report = read_text(out + "/report.html");
+  for (const char* part : {"<svg", "green", "standardize", "import certificate"}) EXPECT_NE(report.find(part), std::string::npos) << part;
+
+  // The file's own accuracy is that of the best epoch: the standardisation is folded into the head.
+  const CommandResult evaluation = run_graft({"evaluate", out + "/model.safetensors", "--data", folder / "photos", "--json"});
+  ASSERT_EQ(evaluation.code, 0) << evaluation.err;
+  EXPECT_GE(json::parse(evaluation.out)["accuracy"].get<double>(), 0.9);
+  EXPECT_GE(best, 0.9) << "three colours are easy";
+
+  const CommandResult answer = run_graft({"predict", out + "/model.safetensors", folder / "photos", "--json", "--top", "2"});
+  ASSERT_EQ(answer.code, 0) << answer.err;
+  const json answers = json::parse(answer.out);
+  ASSERT_EQ(answers.size(), 48u);
+  int64_t right = 0;
+  for (const json& a : answers) {
+    ASSERT_EQ(a["top"].size(), 2u);
+    right += a["path"].get<std::string>().find("/" + a["top"][0]["label"].get<std::string>() + "/") != std::string::npos;
+  }
+  EXPECT_GE(right, 43);
+}
+
+TEST_F(Run, TrainsFromRandomWeights) {
+  const CommandResult result = run_graft({"pretrain", "--arch", "cifar_resnet20", "--data", folder / "photos", "--out", folder / "run", "--epochs", "1"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(models::load_model((folder / "run") + "/model.safetensors").card.lineage.source_sha256, "");
+}
+
+TEST_F(Run, SummedFirstConvolutionTakesGreyImages) {
+  const CommandResult result =
+      run_graft({"finetune", "--weights", carried_weights(), "--data", folder / "photos", "--out", folder / "run", "--epochs", "1", "--channels", "sum-conv1"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_NE(result.err.find("conv1 is summed"), std::string::npos);
+  EXPECT_EQ(models::load_model((folder / "run") + "/model.safetensors").card.preprocess.channels, 1);
+}
+
+TEST_F(Run, ThreadsAndWorkersDoNotChangeABit) {
+  std::string expected;
+  for (const char* threads : {"1", "2", "4"})
+    for (const char* workers : {"0", "3"}) {
+      const std::string out = folder / (std::string("run") + threads + workers);
+      const CommandResult result = run_graft(training(out, {"--threads", threads, "--workers", workers, "--epochs", "2"}));
+      ASSERT_EQ(result.code, 0) << result.err;
+      const std::string hash = sha256_of_file(out + "/model.safetensors");
+      if (expected.empty()) expected = hash;
+      EXPECT_EQ(hash, expected) << threads << " threads, " << workers << " workers";
+    }
+}
+
+TEST_F(Run, KilledTwentyTimesAndResumedItWritesTheSameModel) {
+  const std::string whole = folder / "whole", killed = folder / "killed";
+  const auto began = std::chrono::steady_clock::now();
+  ASSERT_EQ(run_graft(training(whole)).code, 0);
+  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began).count();
+
+  CountedRandom random(20261124, RandomPurpose::synthetic);
+  int kills = 0;
+  const auto threads = [&](int attempt) { return std::vector<std::string>{"--resume", "--threads", std::to_string(1 << attempt % 3), "--workers", std::to_string(attempt % 2)}; };
+  for (int attempt = 0; kills < 20 && attempt < 60; ++attempt) {
+    // Later moments as the run goes on, since a resumed one has less left; some right at the start.
+    const int delay = 1 + static_cast<int>(random.below(static_cast<uint64_t>(took)));
+    const CommandResult result = run_graft(training(killed, threads(attempt)), {.kill_after_ms = delay});
+    if (result.code == -9) ++kills;
+    else ASSERT_EQ(result.code, 0) << result.err;
+    if (result.code == 0 && kills < 20) std::filesystem::remove_all(killed);  // done too early: again from the beginning
+  }
+  EXPECT_EQ(kills, 20);
+  const CommandResult last = run_graft(training(killed, {"--resume"}));
+  ASSERT_EQ(last.code, 0) << last.err;
+  EXPECT_EQ(sha256_of_file(killed + "/model.safetensors"), sha256_of_file(whole + "/model.safetensors"));
+  const std::string metrics = read_text(killed + "/metrics.jsonl");
+  EXPECT_EQ(std::count(metrics.begin(), metrics.end(), '\n'), 6);
+  for (const auto& entry : std::filesystem::directory_iterator(killed)) {
+    const std::string name = entry.path().filename();
+    EXPECT_TRUE(name == "model.safetensors" || name == "last.ckpt.safetensors" || name == "metrics.jsonl" || name == "report.html") << "left behind: " << name;
+  }
+}
+
+TEST_F(Run, InterruptedItLeavesWith130AndGoesOn) {
+  const std::string whole = folder / "whole", stopped = folder / "stopped";
+  ASSERT_EQ(run_graft(training(whole, {"--epochs", "3"})).code, 0);
+  CommandResult result = run_graft(training(stopped, {"--epochs", "3"}), {.interrupt_after_ms = 700});
+  if (result.code != 0) {
+    EXPECT_EQ(result.code, 130) << result.err;
+    EXPECT_NE(result.err.find("--resume"), std::string::npos);
+    result = run_graft(training(stopped, {"--epochs", "3", "--resume"}));
+  }
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(sha256_of_file(stopped + "/model.safetensors"), sha256_of_file(whole + "/model.safetensors"));
+}
+
+TEST_F(Run, ResumeOfAnotherRecipeIsRefused) {
+  ASSERT_EQ(run_graft(training(folder / "run", {"--epochs", "1"})).code, 0);
+  const CommandResult result = run_graft(training(folder / "run", {"--epochs", "2", "--resume"}));
+  EXPECT_EQ(result.code, 3);
+  EXPECT_NE(result.err.find("another recipe"), std::string::npos) << result.err;
+}
+
+TEST_F(Run, FeaturesStandBeforeTheClassifier) {
+  const CommandResult result = run_graft({"features", carried_weights(), "--data", folder / "photos", "--out", folder / "f.npz"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  const io::WeightFile file = io::read_weights(folder / "f.npz");
+  EXPECT_EQ(file.tensors.at("x").shape(), Shape({48, 64}));
+  EXPECT_EQ(file.tensors.at("y").shape(), Shape({48}));
+}
+
+TEST_F(Run, BenchSpeaksTheWorkersProtocol) {
+  const CommandResult result = run_graft({"bench", "--model", "cifar_resnet20", "--image-size", "32", "--batch", "2", "--worker"}, {.input = "run 2\nquit\n"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  std::istringstream lines(result.out);
+  std::string ready, seconds, peak;
+  std::getline(lines, ready);
+  std::getline(lines, seconds);
+  std::getline(lines, peak);
+  EXPECT_TRUE(json::parse(ready)["ready"]);
+  EXPECT_EQ(json::parse(ready)["items"], 2);
+  EXPECT_EQ(json::parse(seconds)["secs"].size(), 2u);
+  EXPECT_GT(json::parse(peak)["peak_rss_mib"].get<double>(), 1.0);
+  const CommandResult once = run_graft({"bench", "--model", "cifar_resnet20", "--image-size", "32", "--batch", "2", "--iterations", "2", "--train", "--json"});
+  ASSERT_EQ(once.code, 0) << once.err;
+  for (const char* key : {"images_per_s", "ms_median", "peak_rss_mib"}) EXPECT_TRUE(json::parse(once.out).contains(key)) << key;
+}
+
+}  // namespace
+}  // namespace graft
