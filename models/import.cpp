@@ -2,7 +2,6 @@
 
 #include <cmath>
 
-#include "graft/core/base/file_system.h"
 #include "graft/core/base/sha256.h"
 #include "graft/layers/modules/batch_norm2d.h"
 #include "graft/models/folded_norms.h"
@@ -10,19 +9,6 @@
 
 namespace graft::models {
 namespace {
-
-std::string file_sha256(const std::string& path) {
-  const auto file = file_system().open_read(path);
-  Sha256 hash;
-  std::vector<std::byte> buffer(size_t{1} << 20);
-  const int64_t size = file->size();
-  for (int64_t at = 0; at < size; at += std::ssize(buffer)) {
-    const auto part = std::span(buffer).first(static_cast<size_t>(std::min<int64_t>(std::ssize(buffer), size - at)));
-    file->read_at(at, part);
-    hash.update(part);
-  }
-  return hash.hex();
-}
 
 // Which of layer1 .. layer4 of a ResNet are kept; the tensors of the others leave the source.
 void cut_resnet(SourceNetwork& source, const std::string& cut, Certificate& certificate) {
@@ -192,7 +178,7 @@ Imported import_weights(const std::string& path, const ImportOptions& options) {
     Certificate& certificate = imported.certificate;
     certificate.path = path;
     certificate.format = file.format;
-    certificate.sha256 = file_sha256(path);
+    certificate.sha256 = sha256_of_file(path);
     certificate.architecture = describe(imported.model.card.architecture);
     if (has_card(file)) certificate.matched = static_cast<int64_t>(file.tensors.size());
     for (const NamedTensor& p : imported.model.network->parameters()) certificate.parameters += p.tensor.numel();

@@ -13,6 +13,11 @@ int report(int code, const std::string& message) {
   return code;
 }
 
+bool is_verb(const CLI::App& app, const std::string& name) {
+  const auto verbs = app.get_subcommands([&](const CLI::App* verb) { return verb->get_name() == name; });
+  return !verbs.empty();
+}
+
 int parse_and_run(int argc, char** argv) {
   CLI::App app("graft: take a pretrained convolutional network, change its end, train it on your own images.\n"
                "Exit codes: 0 done; 1 a fault of ours; 2 usage; 3 bad input; 4 out of memory, disk or device; "
@@ -26,6 +31,8 @@ int parse_and_run(int argc, char** argv) {
   using namespace graft::tools;
   for (auto* add : {add_finetune, add_pretrain, add_predict, add_evaluate, add_inspect, add_convert, add_features, add_bench, add_doctor})
     add(app, action);
+  if (argc > 1 && argv[1][0] != '-' && !is_verb(app, argv[1]))
+    return report(2, graft::str("there is no verb '", argv[1], "' (see graft --help)"));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,4 +1,4 @@
-#include "command.h"
+#include "graft/tests/support/command.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -13,9 +13,8 @@
 #include <sstream>
 #include <thread>
 
-#include "graft/core/base/sha256.h"
 #include "graft/core/runtime/random.h"
-#include "temporary_folder.h"
+#include "graft/tests/support/temporary_folder.h"
 
 namespace graft {
 namespace {
@@ -83,13 +82,6 @@ std::string read_text(const std::string& path) {
 }
 
 void write_text(const std::string& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
-
-std::string sha256_of_file(const std::string& path) {
-  const std::string bytes = read_text(path);
-  Sha256 hash;
-  hash.update(std::as_bytes(std::span(bytes)));
-  return bytes.empty() ? "" : hash.hex();
-}
 
 std::string carried_weights() { return GRAFT_SOURCE_DIR "/examples/pretrained/cifar10_resnet20.th"; }
 

@@ -26,7 +26,6 @@ CommandResult run_graft(const std::vector<std::string>& arguments, const Command
 void write_photos(const std::string& folder, const std::vector<std::string>& classes, int per_class, int side);
 std::string read_text(const std::string& path);
 void write_text(const std::string& path, const std::string& text);
-std::string sha256_of_file(const std::string& path);
 
 // The CIFAR-10 ResNet-20 that the repository carries.
 std::string carried_weights();

@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "command.h"
+#include "graft/tests/support/command.h"
 #include "graft/io/weights/weights.h"
-#include "temporary_folder.h"
+#include "graft/tests/support/temporary_folder.h"
 
 namespace graft {
 namespace {
@@ -146,14 +146,14 @@ TEST_F(BadInput, PredictAnswersTheGoodOnes) {
 }
 
 TEST_F(BadInput, AnOutputFolderThatCannotBeWritten) {
-  std::string out = "/proc/graft-run";  // nobody can write there, root neither
+  std::string out = "/sys/graft-run";  // nobody can write there, root neither
   if (::geteuid() != 0) {
     std::filesystem::create_directories(folder / "locked");
     std::filesystem::permissions(folder / "locked", std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec);
     out = (folder / "locked") + "/run";
   }
-  expect_refused(run_graft({"finetune", "--weights", carried_weights(), "--data", folder / "photos", "--out", out}), 4, {out});
-  expect_refused(run_graft({"convert", carried_weights(), out + ".safetensors"}), 4, {out});
+  expect_refused(run_graft({"finetune", "--weights", carried_weights(), "--data", folder / "photos", "--out", out}), 3, {out});
+  expect_refused(run_graft({"convert", carried_weights(), out + ".safetensors"}), 3, {out});
 }
 
 TEST_F(BadInput, ARunFolderInUseIsNotOverwritten) {

@@ -6,10 +6,11 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "command.h"
+#include "graft/tests/support/command.h"
+#include "graft/core/base/sha256.h"
 #include "graft/core/runtime/random.h"
 #include "graft/models/model_file.h"
-#include "temporary_folder.h"
+#include "graft/tests/support/temporary_folder.h"
 
 namespace graft {
 namespace {
@@ -21,9 +22,9 @@ class Run : public testing::Test {
   void SetUp() override { write_photos(folder / "photos", {"red", "green", "blue"}, 16, 36); }
 
   // Everything trains, with augmentation: whatever could differ between runs, does.
-  std::vector<std::string> training(const std::string& out, std::vector<std::string> more = {}) const {
+  std::vector<std::string> training(const std::string& out, std::vector<std::string> more = {}, int epochs = 6) const {
     std::vector<std::string> arguments = {"finetune", "--weights", carried_weights(), "--data", folder / "photos", "--out", out, "--freeze", "stem,layer1",
-                                          "--augment", "light", "--epochs", "6", "--batch", "8", "--checkpoint-seconds", "0"};
+                                          "--augment", "light", "--epochs", std::to_string(epochs), "--batch", "8", "--checkpoint-seconds", "0"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return arguments;
   }
@@ -95,7 +96,7 @@ TEST_F(Run, ThreadsAndWorkersDoNotChangeABit) {
   for (const char* threads : {"1", "2", "4"})
     for (const char* workers : {"0", "3"}) {
       const std::string out = folder / (std::string("run") + threads + workers);
-      const CommandResult result = run_graft(training(out, {"--threads", threads, "--workers", workers, "--epochs", "2"}));
+      const CommandResult result = run_graft(training(out, {"--threads", threads, "--workers", workers}, 2));
       ASSERT_EQ(result.code, 0) << result.err;
       const std::string hash = sha256_of_file(out + "/model.safetensors");
       if (expected.empty()) expected = hash;
@@ -134,20 +135,20 @@ TEST_F(Run, KilledTwentyTimesAndResumedItWritesTheSameModel) {
 
 TEST_F(Run, InterruptedItLeavesWith130AndGoesOn) {
   const std::string whole = folder / "whole", stopped = folder / "stopped";
-  ASSERT_EQ(run_graft(training(whole, {"--epochs", "3"})).code, 0);
-  CommandResult result = run_graft(training(stopped, {"--epochs", "3"}), {.interrupt_after_ms = 700});
+  ASSERT_EQ(run_graft(training(whole, {}, 3)).code, 0);
+  CommandResult result = run_graft(training(stopped, {}, 3), {.interrupt_after_ms = 700});
   if (result.code != 0) {
     EXPECT_EQ(result.code, 130) << result.err;
     EXPECT_NE(result.err.find("--resume"), std::string::npos);
-    result = run_graft(training(stopped, {"--epochs", "3", "--resume"}));
+    result = run_graft(training(stopped, {"--resume"}, 3));
   }
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(sha256_of_file(stopped + "/model.safetensors"), sha256_of_file(whole + "/model.safetensors"));
 }
 
 TEST_F(Run, ResumeOfAnotherRecipeIsRefused) {
-  ASSERT_EQ(run_graft(training(folder / "run", {"--epochs", "1"})).code, 0);
-  const CommandResult result = run_graft(training(folder / "run", {"--epochs", "2", "--resume"}));
+  ASSERT_EQ(run_graft(training(folder / "run", {}, 1)).code, 0);
+  const CommandResult result = run_graft(training(folder / "run", {"--resume"}, 2));
   EXPECT_EQ(result.code, 3);
   EXPECT_NE(result.err.find("another recipe"), std::string::npos) << result.err;
 }
