@@ -36,6 +36,7 @@ OpCase norm_case(std::string name, const Shape& shape, const Variant& v) {
               return std::vector<Tensor>{y, mean, variance};
             }};
   op.f32_tolerance = 5e-5;
+  op.per_sample = !v.training;
   return op;
 }
 
@@ -61,6 +62,9 @@ std::vector<OpCase> cases() {
       norm_case("evaluation_no_affine", {2, 3, 3, 2}, {.training = false, .affine = false}),
       norm_case("evaluation_one_value", {1, 3, 1, 1}, {.training = false}),
       norm_case("evaluation_rank2", {1, 5}, {.training = false}),
+      test::kernels_only(norm_case("large_training", {4, 72, 9, 7}, {.residual = true, .relu = true})),
+      test::kernels_only(norm_case("large_training_map", {2, 5, 40, 41}, {.relu = true})),
+      test::kernels_only(norm_case("large_evaluation", {3, 130, 5, 7}, {.training = false, .residual = true, .relu = true})),
   };
 }
 

@@ -1,7 +1,7 @@
 // Convolution in one to three spatial axes: all three passes, through the tape.
 #include <gtest/gtest.h>
 
-#include "graft/core/autograd/grad_meta.h"
+#include "graft/core/runtime/random.h"
 #include "graft/layers/functional/functional.h"
 #include "graft/tests/support/op_case.h"
 
@@ -33,6 +33,22 @@ ops::ConvAttributes uneven() {  // differs on every axis and side
   a.window.pad_begin = {0, 3, 0};
   a.window.pad_end = {2, 1, 0};
   return a;
+}
+
+// Sizes around and beyond the blocks that kernels work in.
+std::vector<OpCase> large_cases() {
+  std::vector<OpCase> list{
+      conv_case("large_k3", activation({1, 24, 7, 9}), parameter({48, 24, 3, 3}), square(1, 1), true),
+      conv_case("large_k3_stride2", activation({1, 24, 11, 10}), parameter({40, 24, 3, 3}), square(2, 1)),
+      conv_case("large_k1", activation({1, 130, 6, 5}), parameter({67, 130, 1, 1}), square(1), true),
+      conv_case("large_k1_stride2", activation({1, 64, 9, 8}), parameter({33, 64, 1, 1}), square(2)),
+      conv_case("large_stem", activation({1, 3, 14, 11}), parameter({64, 3, 7, 7}), square(2, 3)),
+      conv_case("large_groups", activation({1, 48, 5, 5}), parameter({64, 12, 3, 3}), square(1, 1, 1, 4)),
+      conv_case("large_depthwise", activation({1, 72, 8, 9}), parameter({72, 1, 3, 3}), square(2, 1, 1, 72)),
+      conv_case("large_wide_row", activation({1, 8, 2, 131}), parameter({16, 8, 3, 3}), square(1, 1)),
+  };
+  for (OpCase& op : list) op = test::kernels_only(std::move(op)), op.forward_dtypes = {DType::bf16};
+  return list;
 }
 
 std::vector<OpCase> cases() {
@@ -71,11 +87,34 @@ std::vector<OpCase> cases() {
   list.push_back(conv_case("one_input_pixel", activation({2, 5, 1, 1}), parameter({3, 5, 3, 3}), square(1, 2)));
   OpCase bias_only = conv_case("bias_only", fixed(activation({2, 3, 4, 4})), fixed(parameter({4, 3, 3, 3})), square(1, 1), true);
   list.push_back(bias_only);
+  for (OpCase& op : large_cases()) list.push_back(std::move(op));
   list[2].forward_dtypes = {DType::bf16, DType::f16, DType::i32, DType::i64};  // the reference takes integers too
-  return list;
+  return test::per_sample(std::move(list));
 }
 
 GRAFT_OP_CASES(Conv, cases(), "conv.safetensors");
+
+// Any small problem that the shape rule admits.
+OpCase random_case(int number) {
+  CountedRandom random(3, RandomPurpose::synthetic, 0, static_cast<uint64_t>(number));
+  const auto from = [&](int64_t low, int64_t high) { return low + static_cast<int64_t>(random.below(static_cast<uint64_t>(high - low + 1))); };
+  ops::ConvAttributes a;
+  a.groups = from(1, 3) == 1 ? from(1, 4) : 1;
+  const int64_t in = from(1, 9), out = from(1, 20), r = from(1, 4), s = from(1, 4);
+  a.window.stride = {from(1, 3), from(1, 3), 1};
+  a.window.dilation = {from(1, 2), from(1, 2), 1};
+  a.window.pad_begin = {from(0, 3), from(0, 3), 0};
+  a.window.pad_end = {from(0, 3), from(0, 3), 0};
+  const int64_t h = from(1, 5) + a.window.dilation[0] * (r - 1), w = from(1, 9) + a.window.dilation[1] * (s - 1);
+  OpCase op = conv_case(str("random ", number), activation({from(1, 3), in * a.groups, h, w}), parameter({out * a.groups, in, r, s}), a, from(0, 1) == 1);
+  op.forward_dtypes = {};
+  op.per_sample = true;
+  return op;
+}
+
+TEST(Conv, RandomProblems) {
+  for (int number = 0; number < 60; ++number) test::expect_kernels_agree(random_case(number));
+}
 
 TEST(Conv, RefusesWhatDoesNotFit) {
   const Tensor x = Tensor::zeros({1, 3, 4, 4}), weight = Tensor::zeros({4, 3, 3, 3});

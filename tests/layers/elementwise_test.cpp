@@ -36,6 +36,8 @@ std::vector<OpCase> unary_cases() {
       unary_case("log", Unary::log, activation({2, 19}, 0.1, 5)),
       unary_case("sqrt", Unary::sqrt, activation({2, 19}, 0.1, 5)),
       unary_case("abs", Unary::abs, activation({2, 3, 3, 3})),
+      test::kernels_only(unary_case("large_relu", ops::Unary::relu, activation({3, 40, 33, 31}))),
+      test::kernels_only(unary_case("large_sigmoid", ops::Unary::sigmoid, activation({3, 40, 13, 11}, -20, 20))),
       unary_case("relu_scalar", Unary::relu, activation(Shape{})),
       unary_case("relu_empty", Unary::relu, activation({0, 3})),
   };
@@ -72,6 +74,8 @@ std::vector<OpCase> binary_cases() {
       binary_case("add_one_frozen", Binary::add, image, fixed(image)),
       binary_case("mul_one_frozen", Binary::mul, fixed(image), image),
       binary_case("mul_many_channels", Binary::mul, activation({1, 35, 2, 3}), activation({1, 35, 1, 1})),
+      test::kernels_only(binary_case("large_add", Binary::add, activation({2, 40, 33, 31}), activation({2, 40, 33, 31}))),
+      test::kernels_only(binary_case("large_mul_per_channel", Binary::mul, activation({2, 40, 33, 31}), activation({1, 40, 1, 1}))),
       binary_case("add_rank5", Binary::add, activation({2, 1, 3, 2, 2}), activation({2, 2})),
   };
 }

@@ -32,9 +32,11 @@ std::vector<OpCase> cases() {
       linear_case("frozen_weight", matched({3, 5}), fixed(matched({4, 5}))),
       linear_case("features_input", fixed(matched({3, 5})), matched({4, 5})),
       linear_case("no_samples", matched({0, 5}), matched({4, 5})),
+      test::kernels_only(linear_case("large", matched({33, 515}), matched({130, 515}))),
+      test::kernels_only(linear_case("large_head", matched({9, 512}), matched({2, 512}))),
   };
   list[0].forward_dtypes = {DType::bf16, DType::f16, DType::i32, DType::i64};
-  return list;
+  return test::per_sample(std::move(list));
 }
 
 GRAFT_OP_CASES(Linear, cases(), "linear.safetensors");

@@ -52,7 +52,7 @@ OpCase adaptive_case(std::string name, const Shape& x, const ops::Spatial& outpu
 
 std::vector<OpCase> cases() {
   using ops::square_window;
-  return {
+  return test::per_sample({
       max_case("max_k2", {2, 3, 4, 6}, {square_window(2, 2)}),
       max_case("max_k3_stride2_stem", {2, 3, 7, 8}, {square_window(3, 2, 1)}),
       max_case("max_k3_overlapping", {1, 2, 5, 4}, {square_window(3, 1, 1)}),
@@ -86,7 +86,11 @@ std::vector<OpCase> cases() {
       adaptive_case("adaptive_many_channels", {2, 35, 3, 3}, {1, 1, 1}),
       adaptive_case("adaptive_line", {2, 3, 7}, {3, 1, 1}),
       adaptive_case("adaptive_volume", {1, 2, 5, 4, 3}, {2, 3, 2}),
-  };
+      test::kernels_only(max_case("large_max", {2, 72, 9, 11}, {square_window(3, 2, 1)})),
+      test::kernels_only(average_case("large_average", {2, 72, 9, 11}, {square_window(3, 2, 1)})),
+      test::kernels_only(adaptive_case("large_global", {3, 130, 7, 7}, {1, 1, 1})),
+      test::kernels_only(adaptive_case("large_global_map", {1, 40, 31, 33}, {1, 1, 1})),
+  });
 }
 
 GRAFT_OP_CASES(Pool, cases(), "pool.safetensors");

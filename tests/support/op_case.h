@@ -57,7 +57,20 @@ struct OpCase {
   bool keeps_layout = true;  // outputs[0] has the layout of inputs[0] when both are rank 4
   double f32_tolerance = 2e-5;
   bool golden = true;  // PyTorch's values are stored for it
+  bool finite_differences = true;  // false for cases so large that it would take long
+  bool per_sample = false;  // the bits of a sample of outputs[0] depend on that sample of the inputs alone
 };
+
+// The same cases, each with per_sample set.
+inline std::vector<OpCase> per_sample(std::vector<OpCase> cases) {
+  for (OpCase& op : cases) op.per_sample = true;
+  return cases;
+}
+// For large cases: only the kernels are compared.
+inline OpCase kernels_only(OpCase op) {
+  op.golden = op.finite_differences = false;
+  return op;
+}
 
 // Names the case in test names and messages.
 void PrintTo(const OpCase& op, std::ostream* out);
