@@ -4,6 +4,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "graft/io/json_depth.h"
+
 namespace graft::io {
 
 void Preprocess::validate() const {
@@ -68,6 +70,7 @@ std::string Preprocess::to_json() const {
 }
 
 Preprocess Preprocess::from_json(const std::string& text) {
+  check_json_depth(text, "the card's preprocessing");
   try {
     const auto j = nlohmann::json::parse(text);
     Preprocess p;

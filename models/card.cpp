@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "graft/io/json_depth.h"
+
 namespace graft::models {
 namespace {
 
@@ -40,6 +42,7 @@ std::string ModelCard::to_json() const {
 }
 
 ModelCard ModelCard::from_json(const std::string& text) {
+  io::check_json_depth(text, "the model card");
   try {
     const auto j = nlohmann::json::parse(text);
     const auto version = j.at("card_version").get<int64_t>();

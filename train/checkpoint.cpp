@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "graft/io/json_depth.h"
 #include "graft/io/weights/weights.h"
 
 namespace graft::train {
@@ -38,6 +39,7 @@ Checkpoint load_checkpoint(const std::string& path) {
   const io::WeightFile file = io::read_weights(path);
   const auto found = file.metadata.find(kKey);
   GRAFT_CHECK(found != file.metadata.end(), path, ": not a checkpoint of graft");
+  io::check_json_depth(found->second, path + ": the checkpoint's description");
   try {
     const auto j = nlohmann::json::parse(found->second);
     GRAFT_CHECK(j.at("version").get<int>() == 1, path, ": a checkpoint of version ", j.at("version").get<int>(), ", this graft reads 1");

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "graft/core/base/error.h"
+#include "graft/io/checksums.h"
 
 namespace graft::io {
 namespace {
@@ -23,12 +24,6 @@ int64_t little_endian(std::span<const std::byte> bytes, size_t at, size_t count)
   return count == 4 ? static_cast<int32_t>(value) : static_cast<int64_t>(value);
 }
 
-#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-constexpr bool checks_sums = false;  // a fuzzer would never get past them
-#else
-constexpr bool checks_sums = true;
-#endif
-
 }  // namespace
 
 // Source: PNG (ISO/IEC 15948) section 5.3: length, type, data, CRC of type and data. A type's first letter is a capital
@@ -40,7 +35,7 @@ void check_png_chunks(std::span<const std::byte> png, const std::string& name) {
     GRAFT_CHECK(length <= png.size() - 12 - at, name, ": broken PNG: it is truncated");
     const std::string type(reinterpret_cast<const char*>(png.data()) + at + 4, 4);
     const bool is_needed = type[0] >= 'A' && type[0] <= 'Z';
-    if (is_needed && checks_sums) {
+    if (is_needed && verifies_checksums) {
       const auto sum = crc32_z(0, reinterpret_cast<const Bytef*>(png.data()) + at + 4, length + 4);
       GRAFT_CHECK(static_cast<int64_t>(sum) == big_endian(png, at + 8 + length), name, ": broken PNG: the check sum of ", type, " is wrong");
     }

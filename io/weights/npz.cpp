@@ -49,7 +49,7 @@ void write_npz(const std::string& path, const StateDict& tensors) {
   headers.reserve(tensors.size());
   std::vector<ZipPart> parts;
   for (const auto& [name, tensor] : tensors) {
-    in_context(str(path, ": tensor '", name, "'"), [&] {
+    in_context(str(path, ": tensor '", name, "'"), [&kept, &headers, &tensor = tensor] {
       kept.push_back(tensor.to(MemoryFormat::contiguous));
       headers.push_back(npy_header(kept.back()));
     });

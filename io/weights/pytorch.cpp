@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "graft/io/checksums.h"
 #include "graft/io/weights/formats.h"
 #include "graft/io/weights/pytorch_tensors.h"
 #include "graft/io/weights/zip.h"
@@ -66,7 +67,7 @@ WeightFile read_zip_checked(File& file, const ReadLimits& limits) {
     GRAFT_CHECK(text == "little", "was written on a big-endian machine, which is not supported");
   }
   for (const ZipMember& member : members) {
-    const bool checked = member.crc != 0;  // torch can be told to leave checksums out
+    const bool checked = verifies_checksums && member.crc != 0;  // torch can be told to leave checksums out
     GRAFT_CHECK(!checked || crc_of_range(file, member.data_offset, member.size) == member.crc, "the zip member '",
                 member.name, "' is damaged: its checksum differs");
   }

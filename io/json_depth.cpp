@@ -1,0 +1,25 @@
+#include "graft/io/json_depth.h"
+
+#include "graft/core/base/error.h"
+
+namespace graft::io {
+
+void check_json_depth(std::string_view json, const std::string& what) {
+  int depth = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      in_string = c != '"';
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '[' || c == '{') {
+      GRAFT_CHECK(++depth <= 64, what, " is JSON nested deeper than 64 levels");
+    } else if (c == ']' || c == '}') {
+      --depth;
+    }
+  }
+}
+
+}  // namespace graft::io

@@ -1,0 +1,11 @@
+// Checkpoints: a safetensors file with a description.
+#include "graft/tests/fuzz/memory_file_system.h"
+#include "graft/tests/fuzz/target.h"
+#include "graft/train/checkpoint.h"
+
+GRAFT_FUZZ_TARGET({
+  graft::MemoryFileSystem files;
+  files.put("c", bytes);
+  const graft::ScopedFileSystem scope(files);
+  graft::train::load_checkpoint("/d/c");
+})

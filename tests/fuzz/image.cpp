@@ -1,0 +1,11 @@
+// Images of every format, decoded and brought to a network's input.
+#include "graft/io/preprocess.h"
+#include "graft/tests/fuzz/target.h"
+
+GRAFT_FUZZ_TARGET({
+  const graft::io::Image image = graft::io::decode_image(bytes, "input");
+  graft::io::Preprocess preprocess;
+  preprocess.resize_to = 12;
+  preprocess.size = 8;
+  preprocess.apply(image);
+})
