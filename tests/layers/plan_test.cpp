@@ -1,0 +1,147 @@
+// Plans compute what the network computes in eval, whatever the batch, notice writes, and refuse what they do not know.
+#include "graft/layers/plan/plan.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "graft/core/autograd/record.h"
+#include "graft/core/base/error.h"
+#include "graft/core/runtime/random.h"
+#include "graft/layers/functional/functional.h"
+#include "graft/layers/modules/batch_norm2d.h"
+#include "graft/models/architecture.h"
+#include "graft/models/initialization.h"
+
+namespace graft {
+namespace {
+
+Tensor images(int64_t n, int64_t channels, int64_t side) {
+  Tensor x = Tensor::empty({n, channels, side, side}, {.format = MemoryFormat::channels_last});
+  CountedRandom random(1, RandomPurpose::synthetic);
+  fill_normal(x, 0, 1, random);
+  return x;
+}
+
+// Statistics and affine parameters that are not neutral, so that folding them matters.
+void stir_norms(Module& network) {
+  uint64_t seed = 0;
+  network.for_each_module([&](const std::string&, Module& module) {
+    auto* norm = dynamic_cast<BatchNorm2d*>(&module);
+    if (!norm) return;
+    CountedRandom random(++seed, RandomPurpose::synthetic);
+    for (const auto& [name, tensor] : norm->own_tensors()) {
+      Tensor t = tensor;
+      if (name == "weight" || name == "running_var") fill_uniform(t, 0.5, 1.5, random);
+      if (name == "bias" || name == "running_mean") fill_uniform(t, -0.3, 0.3, random);
+    }
+  });
+}
+
+std::shared_ptr<StagedNetwork> network_named(const std::string& name) {
+  const auto network = models::make_network(models::architecture_named(name));
+  models::initialize(*network, 3);
+  stir_norms(*network);
+  network->train(false);
+  return network;
+}
+
+double largest_difference(const Tensor& a, const Tensor& b) {
+  EXPECT_EQ(a.shape(), b.shape());
+  const auto x = a.to_doubles(), y = b.to_doubles();
+  double largest = 0, scale = 0;
+  for (size_t i = 0; i < x.size(); ++i) {
+    largest = std::max(largest, std::abs(x[i] - y[i]));
+    scale = std::max(scale, std::abs(x[i]));
+  }
+  return largest / scale;
+}
+
+class PlanOf : public testing::TestWithParam<std::string> {};
+
+TEST_P(PlanOf, ComputesWhatTheNetworkDoes) {
+  const NoGradGuard no_grad;
+  const auto network = network_named(GetParam());
+  const auto forward = [&](const Tensor& x) { return network->forward(x); };
+  std::string reason;
+  const auto plan = Plan::compile(forward, {3, 33, 33}, &reason);
+  ASSERT_TRUE(plan) << reason;
+  const Tensor x = images(3, 3, 33);
+  const Tensor y = plan->run(x);
+  EXPECT_LT(largest_difference(network->forward(x), y), 1e-4);
+  // One sample alone: the same bits as within the batch.
+  const Tensor alone = plan->run(x.narrow_batch(1, 1));
+  const size_t row = static_cast<size_t>(alone.bytes());
+  EXPECT_EQ(std::memcmp(alone.raw(), static_cast<const std::byte*>(y.raw()) + row, row), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Networks, PlanOf, testing::Values("resnet18", "resnet50", "cifar_resnet20"));
+
+TEST(Plan, FusesEverythingInAResNet) {
+  const NoGradGuard no_grad;
+  const auto network = network_named("resnet18");
+  const auto plan = Plan::compile([&](const Tensor& x) { return network->forward(x); }, {3, 32, 32});
+  const std::string text = plan->describe();
+  EXPECT_EQ(text.find("batch_norm"), std::string::npos) << text;
+  EXPECT_EQ(text.find("unary"), std::string::npos) << text;
+  size_t residuals = 0;
+  for (size_t at = 0; (at = text.find("+residual relu", at)) != std::string::npos; ++at) ++residuals;
+  EXPECT_EQ(residuals, 8u) << text;
+}
+
+TEST(Plan, SumsAndActivationsAreFused) {
+  const NoGradGuard no_grad;
+  Tensor w = Tensor::empty({4, 4, 3, 3}), b = Tensor::full({4}, 0.1);
+  CountedRandom random(5, RandomPurpose::synthetic);
+  fill_normal(w, 0, 0.3, random);
+  const ops::ConvAttributes same{.window = ops::square_window(3, 1, 1)};
+  const auto forward = [&](const Tensor& x) { return functional::relu6(functional::add(x, functional::conv(x, w, b, same))); };
+  const auto plan = Plan::compile(forward, {4, 7, 5});
+  ASSERT_TRUE(plan);
+  EXPECT_NE(plan->describe().find("+residual relu6"), std::string::npos) << plan->describe();
+  Tensor x = Tensor::empty({2, 4, 7, 5}, {.format = MemoryFormat::channels_last});
+  fill_normal(x, 0, 2, random);
+  EXPECT_LT(largest_difference(forward(x), plan->run(x)), 1e-5);
+}
+
+TEST(Plan, AValueThatIsReadTwiceIsNotFusedAway) {
+  const NoGradGuard no_grad;
+  Tensor w = Tensor::empty({4, 4, 1, 1});
+  CountedRandom random(6, RandomPurpose::synthetic);
+  fill_normal(w, 0, 1, random);
+  const auto forward = [&](const Tensor& x) {
+    const Tensor y = functional::conv(x, w, {});
+    return functional::add(functional::relu(y), functional::mul(y, y));
+  };
+  const auto plan = Plan::compile(forward, {4, 3, 3});
+  ASSERT_TRUE(plan);
+  const Tensor x = images(2, 4, 3);
+  EXPECT_LT(largest_difference(forward(x), plan->run(x)), 1e-6);
+}
+
+TEST(Plan, NoticesThatAParameterWasWritten) {
+  const NoGradGuard no_grad;
+  const auto network = network_named("cifar_resnet20");
+  const auto plan = Plan::compile([&](const Tensor& x) { return network->forward(x); }, {3, 32, 32});
+  EXPECT_FALSE(plan->stale());
+  Tensor mean = dynamic_cast<BatchNorm2d*>(network->find("layer2.1.bn2"))->running_mean();
+  mean.copy_from(Tensor::full(mean.shape(), 0.5));
+  EXPECT_TRUE(plan->stale());
+}
+
+TEST(Plan, RefusesWhatMixesSamplesOrIsNotKnown) {
+  const NoGradGuard no_grad;
+  std::string reason;
+  EXPECT_FALSE(Plan::compile([](const Tensor& x) { return functional::reshape(x, {x.numel()}); }, {3, 4, 4}, &reason));
+  EXPECT_NE(reason.find("reshape"), std::string::npos) << reason;
+  EXPECT_FALSE(Plan::compile([](const Tensor& x) { return functional::reduce(x, {}); }, {3, 4, 4}, &reason));
+  EXPECT_NE(reason.find("reduce"), std::string::npos) << reason;
+  EXPECT_FALSE(Plan::compile([](const Tensor&) { return Tensor::zeros({1}); }, {3, 4, 4}, &reason));
+  const auto plan = Plan::compile([](const Tensor& x) { return functional::relu(x); }, {3, 4, 4});
+  ASSERT_TRUE(plan);
+  EXPECT_THROW(plan->run(images(1, 3, 5)), Error);
+}
+
+}  // namespace
+}  // namespace graft

@@ -1,0 +1,349 @@
+// Imports: prefixes, cuts, folded batch norm, the certificate, and refusals that list everything at once.
+#include "graft/models/import.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "graft/core/autograd/record.h"
+#include "graft/core/base/error.h"
+#include "graft/core/runtime/random.h"
+#include "graft/layers/functional/functional.h"
+#include "graft/layers/modules/batch_norm2d.h"
+#include "graft/layers/modules/conv2d.h"
+#include "graft/models/folded_norms.h"
+#include "graft/models/initialization.h"
+#include "graft/tests/support/command.h"
+#include "graft/tests/support/temporary_folder.h"
+#include "graft/train/freezing.h"
+
+namespace graft::models {
+namespace {
+
+// A ResNet-18 with statistics of its own, as a state dict.
+StateDict resnet18(int64_t stages = 4, int64_t classes = 5) {
+  ResNetConfig config = resnet_config("resnet18");
+  config.stages = stages;
+  config.classes = classes;
+  ResNet network(config);
+  initialize(network, 1);
+  uint64_t seed = 0;
+  network.for_each_module([&](const std::string&, Module& module) {
+    auto* norm = dynamic_cast<BatchNorm2d*>(&module);
+    if (!norm) return;
+    CountedRandom random(++seed, RandomPurpose::synthetic);
+    for (const auto& [name, tensor] : norm->own_tensors()) {
+      Tensor t = tensor;
+      if (name == "weight" || name == "running_var") fill_uniform(t, 0.5, 1.5, random);
+      if (name == "bias" || name == "running_mean") fill_uniform(t, -0.3, 0.3, random);
+    }
+  });
+  return network.state_dict();
+}
+
+// The same network as publishers fold it: weight * gamma / sqrt(var + eps), and a bias.
+StateDict folded(const StateDict& state) {
+  StateDict out;
+  const auto fold = [&](const std::string& conv, const std::string& norm) {
+    std::vector<double> w = state.at(conv + ".weight").to_doubles(), b;
+    const auto gamma = state.at(norm + ".weight").to_doubles(), beta = state.at(norm + ".bias").to_doubles(),
+               mean = state.at(norm + ".running_mean").to_doubles(), var = state.at(norm + ".running_var").to_doubles();
+    const size_t each = w.size() / gamma.size();
+    for (size_t k = 0; k < gamma.size(); ++k) {
+      const double scale = gamma[k] / std::sqrt(var[k] + 1e-5);
+      for (size_t i = 0; i < each; ++i) w[k * each + i] *= scale;
+      b.push_back(beta[k] - mean[k] * scale);
+    }
+    out.add(conv + ".weight", Tensor::of(state.at(conv + ".weight").shape(), std::vector<float>(w.begin(), w.end())));
+    out.add(conv + ".bias", Tensor::of({static_cast<int64_t>(b.size())}, std::vector<float>(b.begin(), b.end())));
+  };
+  for (const auto& [name, tensor] : state) {
+    if (name.starts_with("fc.")) out.add(name, tensor);
+    if (!name.ends_with(".weight") || tensor.rank() != 4) continue;
+    const std::string conv = name.substr(0, name.size() - 7);
+    const size_t dot = conv.rfind('.');
+    const std::string parent = dot == std::string::npos ? "" : conv.substr(0, dot + 1), last = conv.substr(parent.size());
+    fold(conv, last == "0" ? parent + "1" : parent + "bn" + last.substr(4));
+  }
+  return out;
+}
+
+Tensor images() {
+  Tensor x = Tensor::empty({3, 3, 40, 40}, {.format = MemoryFormat::channels_last});
+  CountedRandom random(2, RandomPurpose::synthetic);
+  fill_normal(x, 0, 1, random);
+  return x;
+}
+
+Tensor logits(StagedNetwork& network) {
+  const NoGradGuard no_grad;
+  network.train(false);
+  return network.forward(images());
+}
+
+double largest_difference(const Tensor& a, const Tensor& b) {
+  EXPECT_EQ(a.shape(), b.shape());
+  const auto x = a.to_doubles(), y = b.to_doubles();
+  double largest = 0, scale = 1e-30;
+  for (size_t i = 0; i < x.size(); ++i) {
+    largest = std::max(largest, std::abs(x[i] - y[i]));
+    scale = std::max(scale, std::abs(x[i]));
+  }
+  return largest / scale;
+}
+
+class Import : public testing::Test {
+ protected:
+  std::string write(const StateDict& state, const std::string& prefix = "") {
+    StateDict named;
+    for (const auto& [name, tensor] : state) named.add(prefix + name, tensor);
+    const std::string path = folder / "weights.safetensors";
+    io::write_safetensors(path, named);
+    return path;
+  }
+  std::string refusal(const std::string& path, const ImportOptions& options = {}) {
+    try {
+      import_weights(path, options);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::bad_input);
+      return error.what();
+    }
+    return "no error";
+  }
+  void expect_refused(const std::string& message, const std::vector<std::string>& words) {
+    for (const std::string& word : words) EXPECT_NE(message.find(word), std::string::npos) << "'" << word << "' in: " << message;
+  }
+  TemporaryFolder folder;
+};
+
+TEST_F(Import, PrefixesMakeNoDifference) {
+  const StateDict state = resnet18();
+  const Imported plain = import_weights(write(state));
+  for (const char* prefix : {"module.", "model.", "module.model.", "backbone."}) {
+    const Imported with = import_weights(write(state, prefix));
+    EXPECT_EQ(largest_difference(logits(*plain.model.network), logits(*with.model.network)), 0);
+    EXPECT_NE(with.certificate.naming.find(prefix), std::string::npos);
+  }
+  EXPECT_EQ(plain.certificate.matched, 122);
+  EXPECT_EQ(name_of(plain.model.card.architecture), "resnet18");
+  EXPECT_EQ(classes_of(plain.model.card.architecture), 5);
+}
+
+TEST_F(Import, HalfPrecisionIsWidened) {
+  StateDict half;
+  for (const auto& [name, tensor] : resnet18()) half.add(name, tensor.dtype() == DType::f32 ? tensor.to(DType::f16) : tensor);
+  const Imported imported = import_weights(write(half));
+  EXPECT_EQ(imported.model.network->parameters()[0].tensor.dtype(), DType::f32);
+  EXPECT_LT(largest_difference(logits(*import_weights(write(resnet18())).model.network), logits(*imported.model.network)), 1e-2);
+}
+
+TEST_F(Import, AutoCutsAfterTheLastWholeStage) {
+  const Imported imported = import_weights(write(resnet18(3, 0)));
+  const auto& config = std::get<ResNetConfig>(imported.model.card.architecture);
+  EXPECT_EQ(config.stages, 3);
+  EXPECT_EQ(config.classes, 0);
+  EXPECT_NE(imported.certificate.cut.find("layer3"), std::string::npos);
+  EXPECT_EQ(logits(*imported.model.network).shape(), Shape({3, 256}));
+}
+
+TEST_F(Import, AStageThatIsNotWholeIsRefused) {
+  StateDict state;
+  for (const auto& [name, tensor] : resnet18(3, 0))
+    if (!name.starts_with("layer3.1.bn2")) state.add(name, tensor);
+  expect_refused(refusal(write(state)), {"weights.safetensors", "missing", "layer3.1.bn2.weight", "layer3.1.bn2.running_var"});
+}
+
+TEST_F(Import, AskedForCutsLeaveTheRestOut) {
+  const std::string path = write(resnet18());
+  const Imported imported = import_weights(path, {.cut = "layer2"});
+  EXPECT_EQ(std::get<ResNetConfig>(imported.model.card.architecture).stages, 2);
+  EXPECT_EQ(imported.certificate.unused.size(), 62u);
+  EXPECT_EQ(logits(*imported.model.network).shape(), Shape({3, 128}));
+  expect_refused(refusal(path, {.cut = "layer7"}), {"layer7", "layer4"});
+  expect_refused(refusal(write(resnet18(3, 0)), {.cut = "layer4"}), {"layer4", "ends after layer3"});
+}
+
+TEST_F(Import, AnotherArchitectureIsRefused) {
+  const std::string path = write(resnet18());
+  expect_refused(refusal(path, {.arch = "resnet50"}), {"resnet18", "not resnet50"});
+  expect_refused(refusal(path, {.arch = "vgg16"}), {"vgg16", "resnet152"});
+  EXPECT_NO_THROW(import_weights(path, {.arch = "resnet18"}));
+}
+
+TEST_F(Import, FoldedBatchNormIsTheSameFunction) {
+  const StateDict state = resnet18();
+  const Imported kept = import_weights(write(state)), un = import_weights(write(folded(state)));
+  EXPECT_EQ(un.model.card.neutral_norms.size(), 20u);
+  EXPECT_EQ(un.certificate.neutral_norms, 20);
+  EXPECT_LT(largest_difference(logits(*kept.model.network), logits(*un.model.network)), 1e-5);
+
+  // Against the folded network itself, convolution with bias: 1e-6, on the stem's output.
+  const NoGradGuard no_grad;
+  const StateDict f = folded(state);
+  const Tensor direct = functional::conv(images(), f.at("conv1.weight"), f.at("conv1.bias"), {.window = ops::square_window(7, 2, 3)});
+  auto& network = *un.model.network;
+  auto* norm = dynamic_cast<BatchNorm2d*>(network.find("bn1"));
+  EXPECT_LT(largest_difference(direct, norm->normalise(network.find("conv1")->forward(images()), false)), 1e-6);
+}
+
+// Images by number, as the loader wants them.
+class Noise final : public io::Dataset {
+ public:
+  int64_t size() const override { return 40; }
+  int64_t label(int64_t index) const override { return index % 2; }
+  std::string name(int64_t index) const override { return std::to_string(index); }
+  std::string fingerprint() const override { return "noise"; }
+  io::Image image(int64_t index) const override {
+    io::Image image{40, 40, 3, Tensor::empty({40, 40, 3}, {.dtype = DType::u8})};
+    CountedRandom random(7, RandomPurpose::synthetic, 0, static_cast<uint64_t>(index));
+    for (int64_t i = 0; i < 4800; ++i) image.pixels.mutable_data<uint8_t>()[i] = static_cast<uint8_t>(random.below(256));
+    return image;
+  }
+};
+
+TEST_F(Import, StatisticsTakenFromImagesKeepTheFunctionAndFitTheImages) {
+  const Imported imported = import_weights(write(folded(resnet18())));
+  StagedNetwork& network = *imported.model.network;
+  const Tensor before = logits(network);
+  io::Preprocess p = imported.model.card.preprocess;
+  p.size = 40;
+  p.resize_to = 0;
+  train::LoaderOptions options;
+  options.batch = 16;  // the last batch is smaller: every image weighs the same all the same
+  train::BatchLoader loader(std::make_shared<Noise>(), p, options);
+  train::take_statistics(network, imported.model.card.neutral_norms, loader);
+  EXPECT_LT(largest_difference(before, logits(network)), 1e-5);
+  EXPECT_TRUE(still_neutral(network.state_dict(), imported.model.card.neutral_norms, 1e-5).empty());
+
+  // In training mode on the same images as one batch, the stem computes the same as in eval.
+  const NoGradGuard no_grad;
+  options.batch = 40;
+  train::BatchLoader all(std::make_shared<Noise>(), p, options);
+  all.start(0);
+  train::Batch batch;
+  ASSERT_TRUE(all.next(batch));
+  const Tensor x = network.find("conv1")->forward(batch.x);
+  auto* norm = dynamic_cast<BatchNorm2d*>(network.find("bn1"));
+  const Tensor eval = norm->normalise(x, false);
+  norm->train(true);
+  EXPECT_LT(largest_difference(eval, norm->normalise(x, false)), 1e-4);
+}
+
+TEST_F(Import, PolicyDecidesWhichNormsGetStatistics) {
+  const auto moving = [&](const std::string& freeze, const std::string& policy) {
+    const Imported imported = import_weights(write(folded(resnet18())));
+    train::Recipe recipe = train::default_recipe(freeze);
+    recipe.batch_norm = policy;
+    train::apply_freezing(*imported.model.network, recipe);
+    return train::norms_that_move(*imported.model.network, imported.model.card.neutral_norms, recipe).size();
+  };
+  EXPECT_EQ(moving("backbone", "auto"), 0u);
+  EXPECT_EQ(moving("backbone", "adapt"), 20u);
+  EXPECT_EQ(moving("none", "auto"), 20u);
+  EXPECT_EQ(moving("none", "source"), 0u);
+  EXPECT_EQ(moving("stem,layer1", "auto"), 15u);
+}
+
+TEST_F(Import, AConvolutionBiasBeforeANormGoesIntoItsMean) {
+  StateDict state = resnet18();
+  const Imported plain = import_weights(write(state));
+  Tensor bias = Tensor::empty({64});
+  CountedRandom random(3, RandomPurpose::synthetic);
+  fill_normal(bias, 0, 1, random);
+  std::vector<double> mean = state.at("bn1.running_mean").to_doubles(), b = bias.to_doubles();
+  for (size_t i = 0; i < mean.size(); ++i) mean[i] += b[i];
+  state.add("conv1.bias", bias);
+  state.set("bn1.running_mean", Tensor::of({64}, std::vector<float>(mean.begin(), mean.end())));
+  const Imported with = import_weights(write(state));
+  EXPECT_TRUE(with.model.card.neutral_norms.empty());
+  EXPECT_LT(largest_difference(logits(*plain.model.network), logits(*with.model.network)), 1e-5);
+}
+
+TEST_F(Import, SummedFirstConvolutionEqualsThreeEqualChannels) {
+  const std::string path = write(resnet18());
+  const Imported colour = import_weights(path), grey = import_weights(path, {.channels = ChannelRule::sum_conv1});
+  EXPECT_EQ(grey.model.card.preprocess.channels, 1);
+  const NoGradGuard no_grad;
+  Tensor one = Tensor::empty({1, 1, 40, 40}), three = Tensor::empty({1, 3, 40, 40});
+  CountedRandom random(4, RandomPurpose::synthetic);
+  fill_normal(one, 0, 1, random);
+  for (int c = 0; c < 3; ++c) std::copy_n(one.data<float>(), 1600, three.mutable_data<float>() + c * 1600);
+  const auto run = [](const Imported& i, const Tensor& x) { return i.model.network->forward(x.to(MemoryFormat::channels_last)); };
+  EXPECT_LT(largest_difference(run(colour, three), run(grey, one)), 1e-5);
+}
+
+TEST_F(Import, RawPixelsAreRecognisedByTheFirstNormsVariance) {
+  StateDict state = resnet18();
+  Tensor variance = state.at("bn1.running_var").clone();
+  variance.copy_from(Tensor::full({64}, 5000));
+  state.set("bn1.running_var", variance);
+  const Imported imported = import_weights(write(state));
+  EXPECT_TRUE(imported.model.card.preprocess.bgr);
+  EXPECT_EQ(imported.model.card.preprocess.scale, 1);
+  EXPECT_FALSE(imported.certificate.preprocess.known);
+  EXPECT_FALSE(import_weights(write(resnet18())).model.card.preprocess.bgr);
+}
+
+TEST_F(Import, TheCertificateIsTextAndJson) {
+  const Certificate certificate = import_weights(write(resnet18(3, 0))).certificate;
+  const auto j = nlohmann::json::parse(certificate.to_json());
+  EXPECT_EQ(j["matched"], 90);
+  EXPECT_EQ(j["eps"]["known"], false);
+  for (const char* part : {"resnet18, cut after layer3", "guessed", certificate.sha256.c_str(), "after layer3"})
+    EXPECT_NE(certificate.to_text().find(part), std::string::npos) << part;
+}
+
+TEST_F(Import, ModelFilesRoundTrip) {
+  const Imported imported = import_weights(write(folded(resnet18())));
+  ModelCard card = imported.model.card;
+  card.labels = {"a", "b", "c", "d", "é"};
+  const std::string one = folder / "one.safetensors", two = folder / "two.safetensors";
+  save_model(one, *imported.model.network, card);
+  const Model model = load_model(one);
+  EXPECT_EQ(model.card.to_json(), card.to_json());
+  EXPECT_EQ(largest_difference(logits(*imported.model.network), logits(*model.network)), 0);
+  save_model(two, *model.network, model.card);
+  EXPECT_EQ(read_text(one), read_text(two));
+  EXPECT_EQ(import_weights(one).model.card.neutral_norms.size(), 20u);
+  EXPECT_THROW(load_model(write(resnet18())), Error);
+}
+
+TEST_F(Import, DamagedCardsAreRefused) {
+  const Imported imported = import_weights(write(resnet18()));
+  const std::string good = imported.model.card.to_json();
+  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{{"\"card_version\":1", "\"card_version\":9"},
+                                                                                  {"\"classes\":5", "\"classes\":-5"},
+                                                                                  {"\"depths\":[2,2,2,2]", "\"depths\":[2,2,2,900000]"},
+                                                                                  {"\"family\":\"resnet\"", "\"family\":\"vgg\""},
+                                                                                  {"\"labels\":[]", "\"labels\":[\"a\"]"},
+                                                                                  {"\"in_channels\":3", "\"in_channels\":1"},
+                                                                                  {"{", "["}}) {
+    std::string bad = good;
+    ASSERT_NE(bad.find(from), std::string::npos) << from;
+    bad.replace(bad.find(from), from.size(), to);
+    EXPECT_THROW(ModelCard::from_json(bad), Error) << to;
+  }
+}
+
+TEST_F(Import, RealBackbones) {
+  const std::string models = GRAFT_SOURCE_DIR "/../shared/data/models/";
+  if (!std::filesystem::exists(models)) GTEST_SKIP() << "the real weights stand beside the repository, not in it";
+  const Imported r18 = import_weights(models + "resnet18_torchvision_L3_backbone.npz");
+  EXPECT_EQ(describe(r18.model.card.architecture), "resnet18, cut after layer3, 256 features, no head");
+  EXPECT_EQ(r18.model.card.neutral_norms.size(), 15u);
+  const Imported r50 = import_weights(models + "resnet50_kaiming_c4_backbone.onnx");
+  const auto& config = std::get<ResNetConfig>(r50.model.card.architecture);
+  EXPECT_FALSE(config.stride_in_3x3);
+  EXPECT_EQ(config.pool_pad_begin, 0);
+  EXPECT_EQ(config.pool_pad_end, 1);
+  EXPECT_EQ(config.eps, 1e-5);
+  EXPECT_TRUE(r50.model.card.preprocess.bgr);
+  EXPECT_TRUE(r50.certificate.stride.known);
+  EXPECT_EQ(r50.certificate.matched, 215);
+  expect_refused(refusal(models + "squeezenet1.1_imagenet.onnx"), {"squeezenet1.1_imagenet.onnx", "Conv"});
+}
+
+}  // namespace
+}  // namespace graft::models
