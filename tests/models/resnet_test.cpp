@@ -91,7 +91,7 @@ class ResNet50 : public ::testing::Test {
   }
 
   ResNet network_;
-  const Tensor x_ = test::formula_image("image", {2, 3, 64, 64});
+  const Tensor x_ = test::formula_image("image 0", {2, 3, 64, 64});
 };
 
 TEST_F(ResNet50, LogitsInBothLayouts) {
