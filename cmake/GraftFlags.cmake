@@ -4,6 +4,9 @@ target_compile_options(graft_flags INTERFACE -Wall -Wextra -Wno-missing-field-in
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 14)
   target_compile_options(graft_flags INTERFACE -Wno-restrict)  # false alarms on std::string: GCC bug 105651
 endif()
+if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(graft_flags INTERFACE -Wno-subobject-linkage)  # a unity file includes units, which GCC takes for headers
+endif()
 if(GRAFT_WERROR)
   target_compile_options(graft_flags INTERFACE -Werror)
 endif()

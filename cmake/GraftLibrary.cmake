@@ -37,21 +37,9 @@ else()
   list(FILTER graft_sources EXCLUDE REGEX "_(avx2|avx512|avx512_bf16)\\.cpp$")
 endif()
 
-# JSON and nothing hot: optimised little, because nlohmann/json compiles slowly.
-set(graft_json_sources models/architecture.cpp models/card.cpp models/certificate.cpp train/recipe.cpp train/metrics.cpp train/checkpoint.cpp)
-set_source_files_properties(${graft_json_sources} PROPERTIES COMPILE_OPTIONS -O1)
-
+# Presets other than dev and ci build in unity (some files at a time), which halves the time of a first build; so names in
+# anonymous namespaces differ within a folder. Units for one instruction set have flags of their own and stay alone.
 add_library(graft ${graft_sources})
-if(GRAFT_PRECOMPILED_HEADERS)
-  target_precompile_headers(graft PRIVATE <algorithm> <functional> <map> <memory> <string> <vector> <nlohmann/json.hpp>
-    "${PROJECT_SOURCE_DIR}/layers/functional/functional.h")
-  # A unit for one instruction set takes in no inline function that others share; C-like flags of their own besides.
-  foreach(source IN LISTS graft_sources)
-    if(source MATCHES "/kernels/cpu/")
-      set_source_files_properties(${source} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
-    endif()
-  endforeach()
-endif()
 add_library(graft::graft ALIAS graft)
 target_include_directories(graft PUBLIC
   $<BUILD_INTERFACE:${graft_include_root}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)

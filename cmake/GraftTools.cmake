@@ -6,8 +6,5 @@ if(graft_tool_sources)
   set_target_properties(graft_command PROPERTIES OUTPUT_NAME graft RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
   target_compile_definitions(graft_command PRIVATE GRAFT_VERSION="${PROJECT_VERSION}")
   target_compile_options(graft_command PRIVATE -O1)  # nothing hot; CLI11 and nlohmann/json compile slowly
-  if(GRAFT_PRECOMPILED_HEADERS)
-    target_precompile_headers(graft_command PRIVATE <algorithm> <functional> <memory> <string> <vector> <CLI/CLI.hpp> <nlohmann/json.hpp>)
-  endif()
   target_link_libraries(graft_command PRIVATE graft graft_flags CLI11::CLI11 nlohmann_json::nlohmann_json)
 endif()

@@ -9,7 +9,6 @@ namespace graft::models {
 namespace {
 
 using io::onnx::Attribute;
-using io::onnx::Model;
 using io::onnx::Node;
 
 std::string title(const Node& node) { return str(node.op_type, " node '", node.name.empty() ? node.outputs.at(0) : node.name, "'"); }
@@ -50,7 +49,7 @@ struct ConvNorm {
 
 class Reader {
  public:
-  Reader(const Model& model, const std::string& arch) : model_(model), arch_(arch) {
+  Reader(const io::onnx::Model& model, const std::string& arch) : model_(model), arch_(arch) {
     for (const auto& tensor : model.graph.initializers) constants_[tensor.name] = tensor.value;
     for (const Node& node : model.graph.nodes) {
       if (node.op_type == "Constant") {
@@ -346,7 +345,7 @@ class Reader {
     return result;
   }
 
-  const Model& model_;
+  const io::onnx::Model& model_;
   const std::string& arch_;
   std::map<std::string, Tensor> constants_;
   std::map<std::string, std::vector<const Node*>> consumers_;
@@ -360,6 +359,6 @@ class Reader {
 
 }  // namespace
 
-SourceNetwork source_from_graph(const Model& model, const std::string& arch) { return Reader(model, arch)(); }
+SourceNetwork source_from_graph(const io::onnx::Model& model, const std::string& arch) { return Reader(model, arch)(); }
 
 }  // namespace graft::models

@@ -13,8 +13,6 @@
 namespace graft::tools {
 namespace {
 
-constexpr double kToleratedBrokenShare = 0.1;
-
 // A data set whose labels count as the model's do.
 class Relabelled final : public io::Dataset {
  public:
@@ -98,7 +96,7 @@ int evaluate(const std::string& path, const std::string& data_path, bool json, i
   const int64_t classes = models::classes_of(model.card.architecture);
   GRAFT_CHECK(classes > 0, path, ": has no classifier; graft finetune gives it one");
   io::OpenedData data = io::open_data(data_path, {.need_train = false});
-  data.val = io::without_broken_images(data.val, kToleratedBrokenShare, data.notes);
+  data.val = io::without_broken_images(data.val, io::kToleratedBrokenShare, data.notes);
   for (const std::string& note : data.notes) say("note: ", note);
   const auto relabelled = std::make_shared<Relabelled>(data.val, match_labels(model.card, data.classes, data_path));
   ProgressBar bar;

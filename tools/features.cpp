@@ -12,7 +12,6 @@
 namespace graft::tools {
 namespace {
 
-constexpr double kToleratedBrokenShare = 0.1;
 
 struct FeatureFlags {
   std::string model, data, out, cut = "auto", channels = "repeat";
@@ -33,7 +32,7 @@ int features(const FeatureFlags& flags) {
     std::shared_ptr<const io::Dataset> part = val ? data.val : data.train;
     if (!part) continue;
     std::vector<std::string> notes;
-    part = io::without_broken_images(part, kToleratedBrokenShare, notes);
+    part = io::without_broken_images(part, io::kToleratedBrokenShare, notes);
     for (const std::string& note : notes) say("note: ", note);
     train::BatchLoader loader(part, model.card.preprocess, {});
     const train::FeatureSet set = train::extract_features(prefix, loader, [&](int64_t done, int64_t total) { bar.update(val ? "features, val" : "features", done, total); });

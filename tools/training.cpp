@@ -19,12 +19,10 @@
 namespace graft::tools {
 namespace {
 
-constexpr double kToleratedBrokenShare = 0.1;
-
 io::OpenedData open_training_data(const TrainingFlags& flags) {
   io::OpenedData data = io::open_data(flags.data, {.val_path = flags.val, .val_split = flags.val_split, .seed = flags.seed});
-  data.train = io::without_broken_images(data.train, kToleratedBrokenShare, data.notes);
-  data.val = io::without_broken_images(data.val, kToleratedBrokenShare, data.notes);
+  data.train = io::without_broken_images(data.train, io::kToleratedBrokenShare, data.notes);
+  data.val = io::without_broken_images(data.val, io::kToleratedBrokenShare, data.notes);
   say("data: ", flags.data, " (", data.format, "), ", data.classes.size(), " classes, ", thousands(data.train->size()),
       " training and ", thousands(data.val->size()), " validation images");
   for (const std::string& note : data.notes) say("note: ", note);

@@ -44,6 +44,9 @@ GRAFT_API OpenedData open_data(const std::string& path, const DataOptions& optio
 
 // Some samples of another data set, in the given order.
 GRAFT_API std::shared_ptr<const Dataset> subset(std::shared_ptr<const Dataset> dataset, std::vector<int64_t> indices);
+// The share of broken images that graft's verbs tolerate.
+inline constexpr double kToleratedBrokenShare = 0.1;
+
 // Decodes every image once; returns the data set without the broken ones, each reported in `notes` with its path and
 // reason. Error(bad_input) when more than `tolerated_share` of the images are broken.
 GRAFT_API std::shared_ptr<const Dataset> without_broken_images(std::shared_ptr<const Dataset> dataset, double tolerated_share,
