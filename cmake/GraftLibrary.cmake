@@ -37,7 +37,7 @@ else()
   list(FILTER graft_sources EXCLUDE REGEX "_(avx2|avx512|avx512_bf16)\\.cpp$")
 endif()
 
-# Presets other than dev and ci build in unity (some files at a time), which halves the time of a first build; so names in
+# Presets other than dev build in unity (some files at a time), which halves the time of a first build; so names in
 # anonymous namespaces differ within a folder. Units for one instruction set have flags of their own and stay alone.
 add_library(graft ${graft_sources})
 add_library(graft::graft ALIAS graft)
