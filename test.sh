@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need, builds graft and runs every test. Usage: ./test.sh [PRESET]   (ci, asan, tsan; see CMakePresets.json)
-# GRAFT_TEST_ONLY: a regular expression, only the tests whose names it matches.
+# GRAFT_TEST_ONLY: a regular expression, only the tests whose names it matches. GRAFT_TEST_TARGETS: what to build for them.
 set -euo pipefail
 cd "$(dirname "$0")"
 preset=${1:-ci}
@@ -12,7 +12,8 @@ if command -v ccache >/dev/null; then
   options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 fi
 cmake --preset "$preset" "${options[@]}"
-cmake --build "build/$preset" --parallel "$(nproc)"
+# shellcheck disable=SC2086
+cmake --build "build/$preset" --parallel "$(nproc)" --target ${GRAFT_TEST_TARGETS:-all}
 
 log=build/$preset/test_log.txt
 status=0
