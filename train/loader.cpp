@@ -69,7 +69,7 @@ struct BatchLoader::Impl {
   }
 
   void work() {
-    const int64_t total = batches(), ahead = 2 * std::ssize(threads) + 2;
+    const int64_t total = batches(), ahead = 2 * options.workers + 2;
     std::unique_lock lock(mutex);
     for (;;) {
       changed.wait(lock, [&] { return stop || next_job >= total || next_job < next_batch + ahead; });
@@ -134,7 +134,6 @@ void BatchLoader::start(int64_t epoch) {
     impl_->order.resize(static_cast<size_t>(samples()));
     std::iota(impl_->order.begin(), impl_->order.end(), int64_t{0});
   }
-  std::lock_guard lock(impl_->mutex);  // workers wait until all are there: `ahead` counts them
   for (int i = 0; i < impl_->options.workers; ++i) impl_->threads.emplace_back([impl = impl_.get()] { impl->work(); });
 }
 
