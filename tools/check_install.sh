@@ -16,7 +16,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 prefix=$work/prefix
 
-cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=$shared "${options[@]}" >/dev/null
+cmake --preset release -B "$build" -DBUILD_SHARED_LIBS=$shared "${options[@]}" >/dev/null
 cmake --build "$build" --parallel "$(nproc)"
 cmake --install "$build" --prefix "$prefix" >/dev/null
 "$prefix/bin/graft" --version
