@@ -10,7 +10,7 @@
 namespace graft::io {
 
 // Resize, centre crop, channel order, scale and normalisation: x = (pixel * scale - mean[c]) / deviation[c].
-struct Preprocess {
+struct GRAFT_API Preprocess {
   int64_t size = 224;           // side of the square input
   int64_t resize_to = 256;      // short side before the centre crop; 0: resize straight to size x size, no crop
   Interpolation interpolation = Interpolation::bilinear;

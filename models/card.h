@@ -19,7 +19,7 @@ struct Lineage {
   std::string graft_version;
 };
 
-struct ModelCard {
+struct GRAFT_API ModelCard {
   Architecture architecture;
   io::Preprocess preprocess;
   bool preprocess_known = false;    // false: guessed at import

@@ -13,9 +13,9 @@ namespace graft::models {
 //     eval y = (x - 0) / sqrt(1 - eps + eps) * 1 + bias, the folded function. Its path is returned.
 //   norm present (a convolution with bias and a norm): running_mean -= bias, the same function in eval and training.
 // Convolutions without either are left for the strict check to report.
-std::vector<std::string> unfold_norms(StateDict& tensors, double eps);
+GRAFT_API std::vector<std::string> unfold_norms(StateDict& tensors, double eps);
 
 // The norms among `paths` that are still neutral in `tensors`: those that no training has given statistics.
-std::vector<std::string> still_neutral(const StateDict& tensors, const std::vector<std::string>& paths, double eps);
+GRAFT_API std::vector<std::string> still_neutral(const StateDict& tensors, const std::vector<std::string>& paths, double eps);
 
 }  // namespace graft::models

@@ -7,7 +7,7 @@
 
 namespace graft::models {
 
-struct ResNetConfig {
+struct GRAFT_API ResNetConfig {
   std::string name = "resnet50";              // as in resnet_config()
   std::array<int64_t, 4> depths{3, 4, 6, 3};  // blocks a stage
   bool bottleneck = true;

@@ -40,7 +40,7 @@ GRAFT_API FeatureSet extract_features(PrefixRunner& prefix, BatchLoader& loader,
 GRAFT_API Batch gather(const FeatureSet& set, const std::vector<int64_t>& samples);
 
 // Per-feature mean and deviation of [N,F] features, in double and in sample order; constant features get deviation 1.
-struct Standardizer {
+struct GRAFT_API Standardizer {
   std::vector<double> mean, deviation;
 
   static Standardizer of(const Tensor& features);

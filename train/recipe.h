@@ -8,7 +8,7 @@
 
 namespace graft::train {
 
-struct Recipe {
+struct GRAFT_API Recipe {
   int64_t epochs = 60;
   int64_t batch = 32;
   OptimizerOptions optimizer;
