@@ -8,7 +8,7 @@ file(GLOB_RECURSE graft_fuzzed_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/c
 add_library(graft_fuzzed STATIC EXCLUDE_FROM_ALL ${graft_fuzzed_sources}
   ${PROJECT_SOURCE_DIR}/models/architecture_json.cpp ${PROJECT_SOURCE_DIR}/models/card.cpp
   ${PROJECT_SOURCE_DIR}/train/checkpoint.cpp ${PROJECT_SOURCE_DIR}/train/metrics.cpp)
-target_include_directories(graft_fuzzed PUBLIC ${PROJECT_BINARY_DIR}/include)
+target_include_directories(graft_fuzzed PUBLIC ${graft_include_root})
 target_link_libraries(graft_fuzzed PUBLIC Threads::Threads ZLIB::ZLIB JPEG::JPEG nlohmann_json::nlohmann_json)
 # -O1: the whole build has to fit into a smoke test. Unsigned wrap-around is defined and used on purpose.
 target_compile_options(graft_fuzzed PUBLIC -O1 -g1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined

@@ -18,7 +18,7 @@ options=()
 if command -v ccache >/dev/null; then options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
 cmake -S . -B build/fuzz -G Ninja -DGRAFT_BUILD_FUZZERS=ON -DGRAFT_BUILD_TOOLS=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo \
   "${options[@]}" >/dev/null
-cmake --build build/fuzz --target fuzzers --parallel "$(nproc)" | tail -1
+cmake --build build/fuzz --target fuzzers --parallel "$(nproc)" >build/fuzz/build.txt || { tail -n 30 build/fuzz/build.txt >&2; exit 1; }
 
 found=build/fuzz/found
 mkdir -p "$found" build/fuzz/corpus build/fuzz/log
