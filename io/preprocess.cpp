@@ -4,7 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "graft/io/json_depth.h"
+#include "graft/io/json.h"
 
 namespace graft::io {
 
@@ -75,15 +75,15 @@ Preprocess Preprocess::from_json(const std::string& text) {
     const auto j = nlohmann::json::parse(text);
     Preprocess p;
     p.bgr = j.at("bgr").get<bool>();
-    p.channels = j.at("channels").get<int64_t>();
+    p.channels = json_integer(j, "channels");
     p.deviation = j.at("deviation").get<std::vector<double>>();
     const auto name = j.at("interpolation").get<std::string>();
     GRAFT_CHECK(name == "bilinear" || name == "bicubic", "preprocessing: unknown interpolation '", name, "'");
     p.interpolation = name == "bilinear" ? Interpolation::bilinear : Interpolation::bicubic;
     p.mean = j.at("mean").get<std::vector<double>>();
-    p.resize_to = j.at("resize_to").get<int64_t>();
+    p.resize_to = json_integer(j, "resize_to");
     p.scale = j.at("scale").get<double>();
-    p.size = j.at("size").get<int64_t>();
+    p.size = json_integer(j, "size");
     p.validate();
     return p;
   } catch (const nlohmann::json::exception& error) {

@@ -1,7 +1,7 @@
 // An architecture as JSON and its plain fields: all that a card needs, without the networks.
 #include <nlohmann/json.hpp>
 
-#include "graft/io/json_depth.h"
+#include "graft/io/json.h"
 #include "graft/models/architecture.h"
 
 namespace graft::models {
@@ -23,7 +23,12 @@ nlohmann::json json_of(const CifarResNetConfig& c) {
 // Limits a hostile card: nothing here may ask for an absurd network.
 template <class T>
 T field(const nlohmann::json& j, const char* name, T low, T high) {
-  const T value = j.at(name).get<T>();
+  T value;
+  if constexpr (std::is_same_v<T, int64_t>) {
+    value = io::json_integer(j, name);
+  } else {
+    value = j.at(name).get<T>();
+  }
   GRAFT_CHECK(value >= low && value <= high, "the card's architecture has ", name, " ", value, ", expected ", low, " to ", high);
   return value;
 }
@@ -33,8 +38,13 @@ constexpr int64_t kMostClasses = 1000000;
 ResNetConfig resnet_from(const nlohmann::json& j) {
   ResNetConfig c;
   c.name = j.at("name").get<std::string>();
-  c.depths = j.at("depths").get<std::array<int64_t, 4>>();
-  for (const int64_t depth : c.depths) GRAFT_CHECK(depth >= 1 && depth <= 200, "the card's architecture has a stage of ", depth, " blocks");
+  const auto& depths = j.at("depths");
+  GRAFT_CHECK(depths.is_array() && depths.size() == c.depths.size(), "the card's architecture does not give the blocks of four stages");
+  for (size_t i = 0; i < c.depths.size(); ++i) {
+    GRAFT_CHECK(depths[i].is_number_integer(), "the card's architecture has a stage of ", depths[i].dump(), " blocks");
+    c.depths[i] = depths[i].get<int64_t>();
+    GRAFT_CHECK(c.depths[i] >= 1 && c.depths[i] <= 200, "the card's architecture has a stage of ", c.depths[i], " blocks");
+  }
   c.bottleneck = j.at("bottleneck").get<bool>();
   c.stride_in_3x3 = j.at("stride_in_3x3").get<bool>();
   c.eps = field(j, "eps", 0.0, 1.0);

@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "graft/io/json_depth.h"
+#include "graft/io/json.h"
 
 namespace graft::models {
 namespace {
@@ -45,7 +45,7 @@ ModelCard ModelCard::from_json(const std::string& text) {
   io::check_json_depth(text, "the model card");
   try {
     const auto j = nlohmann::json::parse(text);
-    const auto version = j.at("card_version").get<int64_t>();
+    const auto version = io::json_integer(j, "card_version");
     GRAFT_CHECK(version == kCardVersion, "the model card is of version ", version, "; this graft reads version ", kCardVersion);
     ModelCard card;
     card.architecture = architecture_from_json(j.at("architecture").dump());

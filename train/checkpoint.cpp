@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "graft/io/json_depth.h"
+#include "graft/io/json.h"
 #include "graft/io/weights/weights.h"
 
 namespace graft::train {
@@ -17,7 +17,7 @@ void add_all(StateDict& to, const std::string& prefix, const StateDict& from) {
 nlohmann::json metrics_json(const EpochMetrics& m) { return nlohmann::json::parse(m.to_json()); }
 
 EpochMetrics metrics_from(const nlohmann::json& j) {
-  return {j.at("epoch").get<int64_t>(), j.at("loss").get<double>(), j.at("train_accuracy").get<double>(), j.at("val_accuracy").get<double>(),
+  return {io::json_integer(j, "epoch"), j.at("loss").get<double>(), j.at("train_accuracy").get<double>(), j.at("val_accuracy").get<double>(),
           j.at("lr").get<double>(), j.at("images_per_s").get<double>(), j.at("seconds").get<double>()};
 }
 
@@ -42,7 +42,8 @@ Checkpoint load_checkpoint(const std::string& path) {
   io::check_json_depth(found->second, path + ": the checkpoint's description");
   try {
     const auto j = nlohmann::json::parse(found->second);
-    GRAFT_CHECK(j.at("version").get<int>() == 1, path, ": a checkpoint of version ", j.at("version").get<int>(), ", this graft reads 1");
+    const int64_t version = io::json_integer(j, "version");
+    GRAFT_CHECK(version == 1, path, ": a checkpoint of version ", version, ", this graft reads 1");
     Checkpoint c;
     c.model = file.tensors.with_prefix_removed("model/");
     c.best = file.tensors.with_prefix_removed("best/");
@@ -50,8 +51,8 @@ Checkpoint load_checkpoint(const std::string& path) {
     c.recipe = j.at("recipe").get<std::string>();
     c.identity = j.at("identity").get<std::string>();
     c.instruction_set = j.at("instruction_set").get<std::string>();
-    c.epoch = j.at("epoch").get<int64_t>();
-    c.best_epoch = j.at("best_epoch").get<int64_t>();
+    c.epoch = io::json_integer(j, "epoch");
+    c.best_epoch = io::json_integer(j, "best_epoch");
     c.best_accuracy = j.at("best_accuracy").get<double>();
     for (const auto& line : j.at("history")) c.history.push_back(metrics_from(line));
     return c;

@@ -108,6 +108,9 @@ TEST(PreprocessTest, DamagedJsonIsOneError) {
     EXPECT_NE(at, std::string::npos) << from;
     return at == std::string::npos ? "" : changed.replace(at, from.size(), to);
   };
+  for (const char* number : {"1e30", "-1e300", "224.5", "18446744073709551615", "99999999999999999999999999"}) {
+    EXPECT_TRUE(fails(with("\"size\":224", std::string("\"size\":") + number))) << number;
+  }
   EXPECT_TRUE(fails(with("\"bilinear\"", "\"nearest\"")));
   EXPECT_TRUE(fails(with("\"size\":224", "\"size\":0")));
   EXPECT_TRUE(fails(with("\"size\":224", "\"size\":1e30")));
