@@ -75,15 +75,15 @@ Preprocess Preprocess::from_json(const std::string& text) {
     const auto j = nlohmann::json::parse(text);
     Preprocess p;
     p.bgr = j.at("bgr").get<bool>();
-    p.channels = json_integer(j, "channels");
+    p.channels = json_integer(j, "channels", "the card\'s preprocessing");
     p.deviation = j.at("deviation").get<std::vector<double>>();
     const auto name = j.at("interpolation").get<std::string>();
     GRAFT_CHECK(name == "bilinear" || name == "bicubic", "preprocessing: unknown interpolation '", name, "'");
     p.interpolation = name == "bilinear" ? Interpolation::bilinear : Interpolation::bicubic;
     p.mean = j.at("mean").get<std::vector<double>>();
-    p.resize_to = json_integer(j, "resize_to");
+    p.resize_to = json_integer(j, "resize_to", "the card\'s preprocessing");
     p.scale = j.at("scale").get<double>();
-    p.size = json_integer(j, "size");
+    p.size = json_integer(j, "size", "the card\'s preprocessing");
     p.validate();
     return p;
   } catch (const nlohmann::json::exception& error) {

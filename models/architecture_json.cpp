@@ -25,7 +25,7 @@ template <class T>
 T field(const nlohmann::json& j, const char* name, T low, T high) {
   T value;
   if constexpr (std::is_same_v<T, int64_t>) {
-    value = io::json_integer(j, name);
+    value = io::json_integer(j, name, "the card\'s architecture");
   } else {
     value = j.at(name).get<T>();
   }

@@ -45,7 +45,7 @@ ModelCard ModelCard::from_json(const std::string& text) {
   io::check_json_depth(text, "the model card");
   try {
     const auto j = nlohmann::json::parse(text);
-    const auto version = io::json_integer(j, "card_version");
+    const auto version = io::json_integer(j, "card_version", "the model card");
     GRAFT_CHECK(version == kCardVersion, "the model card is of version ", version, "; this graft reads version ", kCardVersion);
     ModelCard card;
     card.architecture = architecture_from_json(j.at("architecture").dump());

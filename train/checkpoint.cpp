@@ -16,8 +16,8 @@ void add_all(StateDict& to, const std::string& prefix, const StateDict& from) {
 
 nlohmann::json metrics_json(const EpochMetrics& m) { return nlohmann::json::parse(m.to_json()); }
 
-EpochMetrics metrics_from(const nlohmann::json& j) {
-  return {io::json_integer(j, "epoch"), j.at("loss").get<double>(), j.at("train_accuracy").get<double>(), j.at("val_accuracy").get<double>(),
+EpochMetrics metrics_from(const nlohmann::json& j, const std::string& what) {
+  return {io::json_integer(j, "epoch", what), j.at("loss").get<double>(), j.at("train_accuracy").get<double>(), j.at("val_accuracy").get<double>(),
           j.at("lr").get<double>(), j.at("images_per_s").get<double>(), j.at("seconds").get<double>()};
 }
 
@@ -39,10 +39,11 @@ Checkpoint load_checkpoint(const std::string& path) {
   const io::WeightFile file = io::read_weights(path);
   const auto found = file.metadata.find(kKey);
   GRAFT_CHECK(found != file.metadata.end(), path, ": not a checkpoint of graft");
-  io::check_json_depth(found->second, path + ": the checkpoint's description");
+  const std::string what = path + ": the checkpoint's description";
+  io::check_json_depth(found->second, what);
   try {
     const auto j = nlohmann::json::parse(found->second);
-    const int64_t version = io::json_integer(j, "version");
+    const int64_t version = io::json_integer(j, "version", what);
     GRAFT_CHECK(version == 1, path, ": a checkpoint of version ", version, ", this graft reads 1");
     Checkpoint c;
     c.model = file.tensors.with_prefix_removed("model/");
@@ -51,10 +52,10 @@ Checkpoint load_checkpoint(const std::string& path) {
     c.recipe = j.at("recipe").get<std::string>();
     c.identity = j.at("identity").get<std::string>();
     c.instruction_set = j.at("instruction_set").get<std::string>();
-    c.epoch = io::json_integer(j, "epoch");
-    c.best_epoch = io::json_integer(j, "best_epoch");
+    c.epoch = io::json_integer(j, "epoch", what);
+    c.best_epoch = io::json_integer(j, "best_epoch", what);
     c.best_accuracy = j.at("best_accuracy").get<double>();
-    for (const auto& line : j.at("history")) c.history.push_back(metrics_from(line));
+    for (const auto& line : j.at("history")) c.history.push_back(metrics_from(line, what));
     return c;
   } catch (const nlohmann::json::exception& error) {
     bad_input(path, ": the checkpoint's description is damaged: ", error.what());
