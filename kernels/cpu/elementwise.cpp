@@ -50,6 +50,7 @@ void unary_backward(ExecContext& context, ops::UnaryBackwardArgs& args) {
 }
 
 const char* declines_binary(const ExecContext&, const ops::BinaryForwardArgs& args) {
+  if (args.attributes.function > ops::Binary::div) return "only the four rules of arithmetic";
   if (!is_engine_dtype(args.y.dtype()) || args.a.dtype() != args.y.dtype() || args.b.dtype() != args.y.dtype())
     return "only f32 and f64";
   for (const Tensor* input : {&args.a, &args.b}) {

@@ -5,12 +5,15 @@
 #include "graft/kernels/ops/conv.h"
 #include "graft/kernels/ops/dropout.h"
 #include "graft/kernels/ops/fused_conv.h"
+#include "graft/kernels/ops/indexing.h"
 #include "graft/kernels/ops/linear.h"
 #include "graft/kernels/ops/loss.h"
 #include "graft/kernels/ops/pool.h"
 #include "graft/kernels/ops/reduce.h"
+#include "graft/kernels/ops/select.h"
 #include "graft/kernels/ops/shape_change.h"
 #include "graft/kernels/ops/softmax.h"
+#include "graft/kernels/ops/take.h"
 #include "graft/kernels/ops/unary.h"
 
 namespace graft {
@@ -28,6 +31,9 @@ struct KernelSet {
   ops::LossKernels loss;
   ops::ReduceKernels reduce;
   ops::DropoutKernels dropout;
+  ops::SelectKernels select;
+  ops::TakeKernels take;
+  ops::IndexingKernels indexing;
 };
 
 }  // namespace graft

@@ -6,6 +6,7 @@
 #include "graft/kernels/ops/pool.h"
 #include "graft/kernels/ops/reduce.h"
 #include "graft/kernels/ops/shape_change.h"
+#include "graft/kernels/ops/take.h"
 #include "graft/kernels/ops/window.h"
 
 namespace graft::ops {
@@ -102,6 +103,28 @@ Shape pad_output_shape(const Shape& x, const PadAttributes& attributes) {
     y = y.with(at, extent);
   }
   return y;
+}
+
+Shape take_output_shape(const Shape& x, const TakeAttributes& attributes) {
+  GRAFT_CHECK(attributes.axes.size() <= static_cast<size_t>(Shape::max_rank), "take: more than ", Shape::max_rank, " axes");
+  bool walked[Shape::max_rank] = {};
+  int64_t extents[Shape::max_rank] = {};
+  size_t rank = 0;
+  for (const AxisTake& axis : attributes.axes) {
+    int64_t& extent = extents[rank++];
+    if (axis.from < 0) {
+      extent = axis.extent;
+      continue;
+    }
+    GRAFT_CHECK(axis.from < x.rank() && !walked[axis.from], "take: axis ", axis.from, " of ", x, " does not exist or is walked twice");
+    walked[axis.from] = true;
+    extent = axis.whole ? x[axis.from] : static_cast<int64_t>(axis.positions.size());
+    for (const int64_t position : axis.positions)
+      GRAFT_CHECK(axis.whole || (position >= -1 && position < x[axis.from]), "take: position ", position, " on axis ", axis.from, " of ", x);
+  }
+  for (int axis = 0; axis < x.rank(); ++axis)
+    GRAFT_CHECK(walked[axis] || x[axis] == 1, "take: axis ", axis, " of ", x, " is not walked");
+  return Shape(std::span<const int64_t>(extents, rank));
 }
 
 Shape reduce_output_shape(const Shape& x, const ReduceAttributes& attributes, bool keep_axes) {

@@ -1,81 +1,186 @@
-// Element-wise functions of two tensors with broadcasting, one element at a time.
+// Element-wise functions of two tensors with broadcasting: rows are widened in blocks, one loop a function.
 #include "graft/kernels/ops/binary.h"
 
-#include "graft/kernels/reference/access.h"
+#include <cmath>
+
 #include "graft/kernels/reference/register.h"
+#include "graft/kernels/reference/walk.h"
 
 namespace graft::reference {
 namespace {
 
 using ops::Binary;
 
-// Strides of an input seen through the output's shape: 0 on stretched axes.
-Index broadcast_strides(const Tensor& input, const Shape& out) {
-  const Index own = element_strides(input);
-  Index strides{};
-  const int shift = out.rank() - input.rank();
-  for (int axis = shift; axis < out.rank(); ++axis)
-    if (input.shape()[axis - shift] != 1) strides[static_cast<size_t>(axis)] = own[static_cast<size_t>(axis - shift)];
-  return strides;
+template <class A>
+A smaller(A a, A b) { return a != a || a < b ? a : b; }  // a NaN wins
+template <class A>
+A larger(A a, A b) { return a != a || a > b ? a : b; }
+
+// Two's complement arithmetic, where signed overflow would be undefined.
+int64_t wrap(uint64_t value) { return static_cast<int64_t>(value); }
+uint64_t bits(int64_t value) { return static_cast<uint64_t>(value); }
+
+int64_t integer_pow(int64_t base, int64_t exponent) {
+  if (exponent < 0) return base == 1 ? 1 : base == -1 ? (exponent % 2 ? -1 : 1) : 0;
+  uint64_t result = 1, power = bits(base);
+  for (; exponent; exponent >>= 1, power *= power)
+    if (exponent & 1) result *= power;
+  return wrap(result);
+}
+int64_t integer_div(int64_t a, int64_t b) { return b == 0 ? 0 : b == -1 ? wrap(-bits(a)) : a / b; }
+int64_t integer_fmod(int64_t a, int64_t b) { return b == 0 || b == -1 ? 0 : a % b; }
+int64_t integer_mod(int64_t a, int64_t b) {
+  const int64_t rest = integer_fmod(a, b);
+  return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
 }
 
 template <class A>
-A value(Binary function, A a, A b) {
-  switch (function) {
-    case Binary::add: return a + b;
-    case Binary::sub: return a - b;
-    case Binary::mul: return a * b;
-    case Binary::div: break;
-  }
-  if constexpr (std::is_integral_v<A>) return b == 0 ? 0 : a / b;
-  else return a / b;
+A floored_mod(A a, A b) {
+  const A rest = std::fmod(a, b);
+  return rest != A(0) && (rest < A(0)) != (b < A(0)) ? rest + b : rest;
 }
 
-void forward(ExecContext&, ops::BinaryForwardArgs& args) {
+void apply_block(Binary function, const int64_t* a, const int64_t* b, int64_t count, int64_t* y) {
+  const auto map = [&](auto&& f) { for (int64_t i = 0; i < count; ++i) y[i] = f(a[i], b[i]); };
+  switch (function) {
+    case Binary::add: return map([](int64_t u, int64_t v) { return wrap(bits(u) + bits(v)); });
+    case Binary::sub: return map([](int64_t u, int64_t v) { return wrap(bits(u) - bits(v)); });
+    case Binary::mul: return map([](int64_t u, int64_t v) { return wrap(bits(u) * bits(v)); });
+    case Binary::div: return map(integer_div);
+    case Binary::pow: return map(integer_pow);
+    case Binary::mod: return map(integer_mod);
+    case Binary::fmod: return map(integer_fmod);
+    case Binary::min: return map(smaller<int64_t>);
+    case Binary::max: return map(larger<int64_t>);
+    case Binary::prelu: return map([](int64_t u, int64_t v) { return u < 0 ? wrap(bits(u) * bits(v)) : u; });
+    case Binary::bit_and: return map([](int64_t u, int64_t v) { return u & v; });
+    case Binary::bit_or: return map([](int64_t u, int64_t v) { return u | v; });
+    case Binary::bit_xor: return map([](int64_t u, int64_t v) { return u ^ v; });
+    case Binary::shift_left: return map([](int64_t u, int64_t v) { return v < 0 || v > 63 ? 0 : wrap(bits(u) << v); });
+    case Binary::shift_right: return map([](int64_t u, int64_t v) { return v < 0 || v > 63 ? 0 : u >> v; });
+    default: bad_input("binary: this function has no number as its result");
+  }
+}
+
+template <class A>
+void apply_block(Binary function, const A* a, const A* b, int64_t count, A* y) {
+  const auto map = [&](auto&& f) { for (int64_t i = 0; i < count; ++i) y[i] = f(a[i], b[i]); };
+  switch (function) {
+    case Binary::add: return map([](A u, A v) { return u + v; });
+    case Binary::sub: return map([](A u, A v) { return u - v; });
+    case Binary::mul: return map([](A u, A v) { return u * v; });
+    case Binary::div: return map([](A u, A v) { return u / v; });
+    case Binary::pow: return map([](A u, A v) { return v == A(2) ? u * u : std::pow(u, v); });
+    case Binary::mod: return map([](A u, A v) { return floored_mod(u, v); });
+    case Binary::fmod: return map([](A u, A v) { return std::fmod(u, v); });
+    case Binary::min: return map([](A u, A v) { return smaller(u, v); });
+    case Binary::max: return map([](A u, A v) { return larger(u, v); });
+    case Binary::prelu: return map([](A u, A v) { return u < A(0) ? u * v : u; });
+    default: bad_input("binary: this function is not one of floating-point numbers");
+  }
+}
+
+template <class A>
+void compare_block(Binary function, const A* a, const A* b, int64_t count, bool* y, int64_t step) {
+  const auto map = [&](auto&& f) { for (int64_t i = 0; i < count; ++i) y[i * step] = f(a[i], b[i]); };
+  switch (function) {
+    case Binary::logical_and: return map([](A u, A v) { return u != A(0) && v != A(0); });
+    case Binary::logical_or: return map([](A u, A v) { return u != A(0) || v != A(0); });
+    case Binary::logical_xor: return map([](A u, A v) { return (u != A(0)) != (v != A(0)); });
+    case Binary::equal: return map([](A u, A v) { return u == v; });
+    case Binary::not_equal: return map([](A u, A v) { return u != v; });
+    case Binary::less: return map([](A u, A v) { return u < v; });
+    case Binary::less_or_equal: return map([](A u, A v) { return u <= v; });
+    case Binary::greater: return map([](A u, A v) { return u > v; });
+    case Binary::greater_or_equal: return map([](A u, A v) { return u >= v; });
+    default: bad_input("binary: this function is no comparison");
+  }
+}
+
+void forward(ExecContext& context, ops::BinaryForwardArgs& args) {
   const Shape& shape = args.y.shape();
-  const Index sa = broadcast_strides(args.a, shape), sb = broadcast_strides(args.b, shape), sy = element_strides(args.y);
-  visit_dtype(args.y.dtype(), [&](auto zero) {
+  const Walk<3> walk(shape, {element_strides(args.y), broadcast_strides(args.a, shape), broadcast_strides(args.b, shape)});
+  const Binary function = args.attributes.function;
+  const bool compares = ops::is_predicate(function);
+  visit_dtype(args.a.dtype(), [&](auto zero) {
     using T = decltype(zero);
     using A = Accumulator<T>;
     const T *a = args.a.data<T>(), *b = args.b.data<T>();
-    T* y = args.y.mutable_data<T>();
-    for_each_index(shape, [&](const Index& i) {
-      y[offset_of(i, sy, shape.rank())] =
-          convert<T>(value(args.attributes.function, convert<A>(a[offset_of(i, sa, shape.rank())]),
-                           convert<A>(b[offset_of(i, sb, shape.rank())])));
+    T* y = compares ? nullptr : args.y.mutable_data<T>();
+    bool* truth = compares ? args.y.mutable_data<bool>() : nullptr;
+    walk.for_each_row(context, [&](const std::array<int64_t, 3>& row, int64_t length) {
+      A u[kBlock] = {}, v[kBlock] = {};
+      for (int64_t at = 0; at < length; at += kBlock) {
+        const int64_t count = std::min(kBlock, length - at), to = row[0] + at * walk.step(0);
+        load_block(a + row[1] + at * walk.step(1), walk.step(1), count, u);
+        load_block(b + row[2] + at * walk.step(2), walk.step(2), count, v);
+        if (compares) {
+          compare_block(function, u, v, count, truth + to, walk.step(0));
+        } else {
+          apply_block(function, u, v, count, u);
+          store_block(u, walk.step(0), count, y + to);
+        }
+      }
     });
+  });
+}
+
+// The two gradients of one element, from the incoming one.
+template <class A>
+void gradients(Binary function, A a, A b, A g, A& ga, A& gb) {
+  ga = gb = g;
+  switch (function) {
+    case Binary::add: return;
+    case Binary::sub: gb = -g; return;
+    case Binary::mul: ga = g * b, gb = g * a; return;
+    case Binary::div: ga = g / b, gb = -g * a / (b * b); return;
+    case Binary::pow:
+      ga = b == A(0) ? A(0) : g * b * std::pow(a, b - A(1));
+      gb = a == A(0) && b >= A(0) ? A(0) : g * std::pow(a, b) * std::log(a);
+      return;
+    case Binary::mod: gb = -g * std::floor(a / b); return;
+    case Binary::fmod: gb = -g * std::trunc(a / b); return;
+    case Binary::min:
+    case Binary::max: {
+      const bool first = function == Binary::min ? a < b : a > b;
+      if (a == b) ga = gb = g / A(2);
+      else (first ? gb : ga) = A(0);
+      return;
+    }
+    case Binary::prelu: ga = a < A(0) ? g * b : g, gb = a < A(0) ? g * a : A(0); return;
+    default: bad_input("binary: this function has no gradient");
+  }
+}
+
+void store_sums(const std::vector<double>& sums, Tensor* to) {
+  if (!to) return;
+  visit_floating(to->dtype(), "binary", [&](auto zero) {
+    using T = decltype(zero);
+    T* out = to->mutable_data<T>();
+    for (size_t i = 0; i < sums.size(); ++i) out[i] = convert<T>(sums[i]);
   });
 }
 
 void backward(ExecContext&, ops::BinaryBackwardArgs& args) {
   const Shape& shape = args.dy.shape();
-  const Index sa = broadcast_strides(args.a, shape), sb = broadcast_strides(args.b, shape), sy = element_strides(args.dy);
+  const Walk<3> walk(shape, {element_strides(args.dy), broadcast_strides(args.a, shape), broadcast_strides(args.b, shape)});
+  std::vector<double> da(static_cast<size_t>(args.da ? args.a.numel() : 0)), db(static_cast<size_t>(args.db ? args.b.numel() : 0));
   visit_floating(args.dy.dtype(), "binary", [&](auto zero) {
     using T = decltype(zero);
     using A = Accumulator<T>;
     const T *a = args.a.data<T>(), *b = args.b.data<T>(), *dy = args.dy.data<T>();
-    std::vector<A> da(static_cast<size_t>(args.da ? args.a.numel() : 0)), db(static_cast<size_t>(args.db ? args.b.numel() : 0));
-    for_each_index(shape, [&](const Index& i) {
-      const int64_t ia = offset_of(i, sa, shape.rank()), ib = offset_of(i, sb, shape.rank());
-      const A g = convert<A>(dy[offset_of(i, sy, shape.rank())]), x = convert<A>(a[ia]), z = convert<A>(b[ib]);
-      A ga = g, gb = g;
-      switch (args.attributes.function) {
-        case Binary::add: break;
-        case Binary::sub: gb = -g; break;
-        case Binary::mul: ga = g * z, gb = g * x; break;
-        case Binary::div: ga = g / z, gb = -g * x / (z * z); break;
+    walk.for_each_row([&](const std::array<int64_t, 3>& row, int64_t length) {
+      for (int64_t i = 0; i < length; ++i) {
+        const int64_t ia = row[1] + i * walk.step(1), ib = row[2] + i * walk.step(2);
+        A ga, gb;
+        gradients(args.attributes.function, convert<A>(a[ia]), convert<A>(b[ib]), convert<A>(dy[row[0] + i * walk.step(0)]), ga, gb);
+        if (args.da) da[static_cast<size_t>(ia)] += static_cast<double>(ga);
+        if (args.db) db[static_cast<size_t>(ib)] += static_cast<double>(gb);
       }
-      if (args.da) da[static_cast<size_t>(ia)] += ga;
-      if (args.db) db[static_cast<size_t>(ib)] += gb;
     });
-    const auto store = [](const std::vector<A>& sums, Tensor* to) {
-      if (!to) return;
-      T* out = to->mutable_data<T>();
-      for (size_t i = 0; i < sums.size(); ++i) out[i] = convert<T>(sums[i]);
-    };
-    store(da, args.da);
-    store(db, args.db);
   });
+  store_sums(da, args.da);
+  store_sums(db, args.db);
 }
 
 }  // namespace

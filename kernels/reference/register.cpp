@@ -16,6 +16,9 @@ void register_reference_kernels(KernelSet& set) {
   reference::register_loss(set);
   reference::register_reduce(set);
   reference::register_dropout(set);
+  reference::register_select(set);
+  reference::register_take(set);
+  reference::register_indexing(set);
 }
 
 }  // namespace graft

@@ -20,6 +20,9 @@ void register_softmax(KernelSet& set);
 void register_loss(KernelSet& set);
 void register_reduce(KernelSet& set);
 void register_dropout(KernelSet& set);
+void register_select(KernelSet& set);
+void register_take(KernelSet& set);
+void register_indexing(KernelSet& set);
 
 void conv_forward(ExecContext& context, ops::ConvForwardArgs args);  // fused_conv begins with it
 }  // namespace reference

@@ -1,7 +1,8 @@
-// functional::binary (add, sub, mul, div) and its Node.
+// functional::binary (add, mul, less, ...), pow and their Node.
 #include "graft/core/autograd/record.h"
 #include "graft/kernels/registry.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/elementwise.h"
+#include "graft/layers/functional/trace_step.h"
 
 namespace graft::functional {
 namespace {
@@ -56,13 +57,22 @@ Tensor binary(const Tensor& a, const Tensor& b, ops::Binary function) {
   const ops::BinaryAttributes attributes{function};
   TensorOptions options = a.options();
   options.format = same_in_both_layouts(a.shape()) ? b.format() : a.format();
+  const bool predicate = ops::is_predicate(function);
+  if (predicate) options.dtype = DType::boolean;
   Tensor y = Tensor::empty(shape, options);
   kernels_for(a).binary.forward(current_context(), {a, b, attributes, y});
+  if (predicate) return trace_step(attributes, {a, b}, y);
   const bool plain_add = function == ops::Binary::add && a.shape() == b.shape();
   return record(attributes, {a, b}, y, [&]() -> std::shared_ptr<Node> {
     if (plain_add) return std::make_shared<AddNode>();
     return std::make_shared<BinaryNode>(a, b, attributes);
   });
+}
+
+Tensor pow(const Tensor& a, const Tensor& b) {
+  if (!is_floating(a.dtype()) && is_floating(b.dtype()))
+    return cast(binary(cast(a, DType::f64), cast(b, DType::f64), ops::Binary::pow), a.dtype());
+  return binary(a, cast(b, a.dtype()), ops::Binary::pow);
 }
 
 }  // namespace graft::functional

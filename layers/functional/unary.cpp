@@ -1,7 +1,8 @@
-// functional::unary (relu, sigmoid, ...) and its Node.
+// functional::unary (relu, sigmoid, gelu, ...) and its Node.
 #include "graft/core/autograd/record.h"
 #include "graft/kernels/registry.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/elementwise.h"
+#include "graft/layers/functional/trace_step.h"
 
 namespace graft::functional {
 namespace {
@@ -12,8 +13,10 @@ class UnaryNode final : public Node {
       : attributes_(attributes), x_(x), y_(y) {}
   const char* name() const override { return "unary"; }
   std::vector<Tensor> backward(std::span<const Tensor> grads) override {
-    Tensor dx = Tensor::empty_like(x_.get("unary"));
-    kernels_for(dx).unary.backward(current_context(), {x_.get("unary"), y_.get("unary"), grads[0], attributes_, dx});
+    const Tensor& x = x_.get("unary");
+    Tensor dx = Tensor::empty_like(x);
+    const Tensor dy = grads[0].to(x.format());
+    kernels_for(dx).unary.backward(current_context(), {x, y_.get("unary"), dy, attributes_, dx});
     return {dx};
   }
   void release() override {
@@ -28,11 +31,16 @@ class UnaryNode final : public Node {
 
 }  // namespace
 
-Tensor unary(const Tensor& x, ops::Unary function) {
-  const ops::UnaryAttributes attributes{function};
-  Tensor y = Tensor::empty_like(x);
+Tensor unary(const Tensor& x, const ops::UnaryAttributes& attributes) {
+  TensorOptions options = x.options();
+  const bool predicate = ops::is_predicate(attributes.function);
+  if (predicate) options.dtype = DType::boolean;
+  Tensor y = Tensor::empty(x.shape(), options);
   kernels_for(x).unary.forward(current_context(), {x, attributes, y});
+  if (predicate) return trace_step(attributes, {x}, y);
   return record(attributes, {x}, y, [&] { return std::make_shared<UnaryNode>(x, y, attributes); });
 }
+
+Tensor unary(const Tensor& x, ops::Unary function) { return unary(x, ops::UnaryAttributes{function}); }
 
 }  // namespace graft::functional

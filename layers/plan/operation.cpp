@@ -1,5 +1,5 @@
 // How a plan runs what it did not fuse: the functional of each traced operation.
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/elementwise.h"
 #include "graft/layers/plan/graph.h"
 
 namespace graft::plan {
@@ -48,7 +48,7 @@ Run operation(const Step& step, int64_t traced_samples) {
     return [a = as<ops::ConvAttributes>(step)](const Inputs& in) { return functional::conv(in[0], in[1], in[2], a); };
   if (step.op == ops::LinearAttributes::id) return [](const Inputs& in) { return functional::linear(in[0], in[1], in[2]); };
   if (step.op == ops::UnaryAttributes::id)
-    return [f = as<ops::UnaryAttributes>(step).function](const Inputs& in) { return functional::unary(in[0], f); };
+    return [a = as<ops::UnaryAttributes>(step)](const Inputs& in) { return functional::unary(in[0], a); };
   if (step.op == ops::BinaryAttributes::id)
     return [f = as<ops::BinaryAttributes>(step).function](const Inputs& in) { return functional::binary(in[0], in[1], f); };
   if (step.op == ops::MaxPoolAttributes::id)

@@ -1,0 +1,27 @@
+// Axes as callers name them (negative ones count from the end), checked.
+#pragma once
+#include <span>
+#include <vector>
+
+#include "graft/core/tensor/shape.h"
+
+namespace graft::functional {
+
+// In [0, rank); bad_input naming `op` when it is not an axis.
+inline int axis_of(const char* op, int axis, int rank) {
+  GRAFT_CHECK(axis >= -rank && axis < rank, op, ": axis ", axis, " of a tensor of rank ", rank);
+  return axis < 0 ? axis + rank : axis;
+}
+
+// flags[i]: axis i is among `axes`. bad_input when one is named twice.
+inline std::vector<bool> axis_flags(const char* op, std::span<const int> axes, int rank) {
+  std::vector<bool> flags(static_cast<size_t>(rank));
+  for (const int axis : axes) {
+    const auto at = static_cast<size_t>(axis_of(op, axis, rank));
+    GRAFT_CHECK(!flags[at], op, ": axis ", axis, " is named twice");
+    flags[at] = true;
+  }
+  return flags;
+}
+
+}  // namespace graft::functional
