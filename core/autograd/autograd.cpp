@@ -6,6 +6,7 @@
 
 #include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/record.h"
+#include "graft/core/runtime/exec_context.h"
 
 namespace graft {
 namespace {
@@ -28,10 +29,13 @@ Tensor sum_of(const Tensor& a, const Tensor& b) {
     using T = decltype(zero);
     const T *x = a.data<T>(), *y = other.data<T>();
     T* out = result.mutable_data<T>();
-    for (int64_t i = 0; i < a.numel(); ++i) {
-      if constexpr (sizeof(T) == 2) out[i] = T(static_cast<float>(x[i]) + static_cast<float>(y[i]));
-      else out[i] = x[i] + y[i];
-    }
+    constexpr int64_t chunk = 1 << 15;
+    current_context().parallel_for(ceil_div(a.numel(), chunk), [&](int64_t job) {
+      for (int64_t i = job * chunk; i < std::min(a.numel(), (job + 1) * chunk); ++i) {
+        if constexpr (sizeof(T) == 2) out[i] = T(static_cast<float>(x[i]) + static_cast<float>(y[i]));
+        else out[i] = x[i] + y[i];
+      }
+    });
   });
   return result;
 }

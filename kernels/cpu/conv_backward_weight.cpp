@@ -10,7 +10,7 @@ namespace graft::cpu {
 namespace {
 
 constexpr int64_t kPixels = 256;        // packed at a time: dy's block (256 KiB at kOutputs) stays in L2
-constexpr int64_t kOutputs = 252;       // output channels of a job
+constexpr int64_t kOutputs = 264;       // most output channels of a job: a multiple of every set's tile
 constexpr int64_t kColumns = 640;       // columns (r, s, c) of a job
 constexpr int64_t kLeastPixels = 1024;  // of a split
 constexpr int64_t kSplitBytes = int64_t{16} << 20;  // most memory for the splits' sums
@@ -19,6 +19,7 @@ constexpr int64_t kSplitBytes = int64_t{16} << 20;  // most memory for the split
 struct Cut {
   int64_t pixels, splits, split_pixels;
   int64_t columns;        // r * s * group_c
+  int64_t outputs;        // of a block
   int64_t output_blocks, column_blocks;
   int64_t jobs(int64_t groups) const { return splits * groups * output_blocks * column_blocks; }
 };
@@ -27,7 +28,8 @@ Cut cut(const ConvShape& shape, int64_t element_bytes) {
   Cut c{};
   c.pixels = shape.n * shape.p * shape.q;
   c.columns = shape.r * shape.s * shape.group_c();
-  c.output_blocks = ceil_div(shape.group_k(), kOutputs);
+  c.outputs = round_up(ceil_div(shape.group_k(), ceil_div(shape.group_k(), kOutputs)), 12);
+  c.output_blocks = ceil_div(shape.group_k(), c.outputs);
   c.column_blocks = ceil_div(c.columns, kColumns);
   const int64_t jobs = shape.groups * c.output_blocks * c.column_blocks;
   const int64_t by_memory = kSplitBytes / std::max<int64_t>(1, shape.k * c.columns * element_bytes);
@@ -97,16 +99,29 @@ class InputColumns {
 
   // Few channels: every pixel's whole window, row after row.
   void gather() {
-    const int64_t width = round_up(columns_, table_.nr), channels = shape_.group_c();
+    const int64_t width = round_up(columns_, table_.nr);
     for (int64_t i = 0; i < count_; ++i) {
       T* to = panel_.data() + i * width;
       for (int64_t r = 0; r < shape_.r; ++r)
-        for (int64_t s = 0; s < shape_.s; ++s, to += channels) {
-          const T* from = pixel(i, r, s);
-          for (int64_t c = 0; c < channels; ++c) to[c] = from[c];
-        }
+        to = gather_row(i, r, to);
       std::fill(to, panel_.data() + (i + 1) * width, T(0));
     }
+  }
+
+  // The taps of one filter row: one run of memory where the whole of it lies inside of the image.
+  T* gather_row(int64_t i, int64_t r, T* to) const {
+    const int64_t channels = shape_.group_c(), run = shape_.s * channels, w = origin_.data()[3 * i + 2];
+    if (shape_.dilation_w == 1 && shape_.groups == 1 && w >= 0 && w + shape_.s <= shape_.w) {
+      const T* from = pixel(i, r, 0);
+      if (from == zeros_) std::fill_n(to, run, T(0));
+      else std::copy_n(from, run, to);
+      return to + run;
+    }
+    for (int64_t s = 0; s < shape_.s; ++s, to += channels) {
+      const T* from = pixel(i, r, s);
+      for (int64_t c = 0; c < channels; ++c) to[c] = from[c];
+    }
+    return to;
   }
 
   const KernelTable<T>& table_;
@@ -137,17 +152,18 @@ void run_job(const Problem<T>& p, int64_t job) {
   const int64_t column_block = job % p.cut.column_blocks, output_block = job / p.cut.column_blocks % p.cut.output_blocks;
   const int64_t group = job / (p.cut.column_blocks * p.cut.output_blocks) % p.shape.groups;
   const int64_t split = job / (p.cut.column_blocks * p.cut.output_blocks * p.shape.groups);
-  const int64_t first_output = output_block * kOutputs, outputs = std::min(kOutputs, p.shape.group_k() - first_output);
+  const int64_t first_output = output_block * p.cut.outputs, outputs = std::min(p.cut.outputs, p.shape.group_k() - first_output);
   const int64_t k = group * p.shape.group_k() + first_output;
   const int64_t first_column = column_block * kColumns, last_column = std::min(p.cut.columns, first_column + kColumns);
   const int64_t begin = split * p.cut.split_pixels, end = std::min(p.cut.pixels, begin + p.cut.split_pixels);
   const int64_t mr = p.table.mr;
 
-  const Scratch<T> tiles(kPixels * round_up(outputs, mr) + max_tile_rows);
+  const int64_t tile_stride = kPixels * mr + tile_gap;
+  const Scratch<T> tiles(ceil_div(outputs, mr) * tile_stride);
   InputColumns<T> input(p.table, p.shape, p.x, p.zeros);
   for (int64_t at = begin; at < end; at += kPixels) {
     const int64_t count = std::min(kPixels, end - at);
-    p.table.pack_tiles(p.dy + at * p.shape.k + k, p.shape.k, count, outputs, tiles.data());
+    p.table.pack_tiles(p.dy + at * p.shape.k + k, p.shape.k, count, outputs, tiles.data(), tile_stride);
     input.set_pixels(at, count, group * p.shape.group_c());
     input.for_panels(first_column, last_column, [&](int64_t column, int64_t columns, const T* b, int64_t b_stride) {
       OuterArgs<T> outer{};
@@ -155,7 +171,7 @@ void run_job(const Problem<T>& p, int64_t job) {
       outer.out_stride = p.cut.columns, outer.columns = columns, outer.accumulate = at > begin;
       T* out = p.sums + (split * p.shape.k + k) * p.cut.columns + column;
       for (int64_t m = 0; m < outputs; m += mr) {
-        outer.a = tiles.data() + m * count;
+        outer.a = tiles.data() + m / mr * tile_stride;
         outer.out = out + m * p.cut.columns;
         p.table.outer[std::min(mr, outputs - m)](outer);
       }

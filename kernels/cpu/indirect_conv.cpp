@@ -6,8 +6,8 @@
 namespace graft::cpu {
 namespace {
 
-constexpr int64_t kReduction = 256;  // reduced per pass over a block: its panel of b (16 KiB in avx2) stays in L1
-constexpr int64_t kRows = 192;       // of a block: its input (192 KiB at kReduction) stays in L2
+constexpr int64_t kReduction = 1024;  // reduced per pass over a block: longer than L1 holds, but each pass re-reads the sums
+constexpr int64_t kRows = 192;        // of a block: its input (768 KiB at kReduction) stays in L2
 
 // A part of the reduction: whole taps, or a range of one tap's channels.
 struct ReductionBlock {
@@ -48,11 +48,11 @@ Schedule<T> schedule(const KernelTable<T>& table, const IndirectConv<T>& problem
   s.segment = problem.merged * problem.channels;
   s.reduction = reduction_blocks(static_cast<int64_t>(problem.taps.size()), s.segment);
   s.rows = problem.batch * problem.grid_h * problem.grid_w;
-  s.block_rows = std::min(round_up(s.rows, table.mr), kRows / table.mr * table.mr);
+  s.block_rows = round_up(ceil_div(s.rows, ceil_div(s.rows, kRows)), table.mr);
   s.row_blocks = ceil_div(s.rows, s.block_rows);
   s.panels = ceil_div(problem.out_channels, table.nr);
   // Few rows: the columns are shared out too.
-  const int64_t wanted = ceil_div(3 * threads, static_cast<int64_t>(problems));
+  const int64_t wanted = ceil_div(8 * threads, static_cast<int64_t>(problems));
   s.panel_blocks = std::min(s.panels, std::max<int64_t>(1, ceil_div(wanted, std::max<int64_t>(s.row_blocks, 1))));
   s.block_panels = ceil_div(s.panels, std::max<int64_t>(s.panel_blocks, 1));
   s.panel_blocks = s.block_panels ? ceil_div(s.panels, s.block_panels) : 0;

@@ -105,6 +105,7 @@ struct ChannelKernels {
 };
 
 constexpr int max_tile_rows = 16;
+constexpr int tile_gap = 16;  // elements between packed tiles: they start in different sets of the caches
 constexpr int dot_rows = 3;
 constexpr int dot_columns = 4;
 
@@ -117,8 +118,9 @@ struct KernelTable {
   void (*tile[max_tile_rows + 1])(const TileArgs<T>&);    // by number of rows, 1..mr
   void (*outer[max_tile_rows + 1])(const OuterArgs<T>&);  // by number of rows, 1..mr
   void (*dot[dot_rows + 1][dot_columns + 1])(const DotArgs<T>&);
-  // [pixels][channels] to tiles of mr channels, [tile][pixels][mr], zero-filled beyond the channels.
-  void (*pack_tiles)(const T* in, int64_t in_stride, int64_t pixels, int64_t channels, T* out);
+  // [pixels][channels] to tiles of mr channels, [tile][pixels][mr], zero-filled beyond the channels. tile_stride is at
+  // least pixels * mr + tile_gap.
+  void (*pack_tiles)(const T* in, int64_t in_stride, int64_t pixels, int64_t channels, T* out, int64_t tile_stride);
   // out[p][0..nr) = rows[p][0..columns), zero-filled; columns <= nr.
   void (*pack_rows)(const T* const* rows, int64_t pixels, int64_t columns, T* out);
   // sums[c] += in[p][c], pixel after pixel.

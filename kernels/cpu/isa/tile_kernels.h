@@ -165,20 +165,20 @@ void dot(const DotArgs<T>& args) {
     }
 }
 
-// One pixel's mr channels are stored as whole vectors: what goes beyond is overwritten by the next pixel's. The last
-// pixel is stored exactly, or it would spill into the next tile's first.
+// One pixel's mr channels are stored as whole vectors: what goes beyond is overwritten by the next pixel's, and after the
+// last pixel lies in the gap between tiles.
 template <class T>
-void pack_tiles(const T* in, int64_t in_stride, int64_t pixels, int64_t channels, T* out) {
+void pack_tiles(const T* in, int64_t in_stride, int64_t pixels, int64_t channels, T* out, int64_t tile_stride) {
   using V = Vector<T>;
   constexpr int vectors = (tile_rows + V::lanes - 1) / V::lanes;
+  static_assert(vectors * V::lanes - tile_rows <= tile_gap);
   for (int64_t p = 0; p < pixels; ++p) {
     const T* from = in + p * in_stride;
-    const bool last = p + 1 == pixels;
     int64_t c = 0;
     T* to = out + p * tile_rows;
-    for (; !last && c + vectors * V::lanes <= channels; c += tile_rows, to += pixels * tile_rows)
+    for (; c + vectors * V::lanes <= channels; c += tile_rows, to += tile_stride)
       for (int v = 0; v < vectors; ++v) V::store(to + v * V::lanes, V::load(from + c + v * V::lanes));
-    for (; c < channels; c += tile_rows, to += pixels * tile_rows)
+    for (; c < channels; c += tile_rows, to += tile_stride)
       for (int r = 0; r < tile_rows; ++r) to[r] = c + r < channels ? from[c + r] : T(0);
   }
 }
