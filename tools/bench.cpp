@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <chrono>
 #include <iostream>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <optional>
 
 #include "graft/core/autograd/backward.h"
@@ -28,7 +30,7 @@ namespace {
 struct BenchFlags {
   std::string model = "resnet50", optimizer = "sgd", precision = "fp32";
   int64_t batch = 32, image_size = 224, classes = 1000, iterations = 10;
-  bool train = false, probe = false, json = false, worker = false;
+  bool train = false, probe = false, json = false, worker = false, profile = false;
   int threads = 0;
 };
 
@@ -116,6 +118,36 @@ int serve(const BenchFlags& flags, Workload& workload, double startup, double fi
   return 0;
 }
 
+// Where the time of `steps` steps goes: per pass and shape, with GFLOP/s where the kernel is a product.
+void print_profile(ExecContext& context, Workload& workload, int64_t steps) {
+  struct Entry {
+    int64_t calls = 0;
+    double seconds = 0, multiply_adds = 0;
+  };
+  std::map<std::string, Entry> entries, passes;
+  context.set_kernel_observer([&](const ExecContext::KernelRun& run) {
+    for (Entry* e : {&entries[str(run.pass, " ", run.kernel, " ", run.arguments)], &passes[str(run.pass, " ", run.kernel)]}) {
+      ++e->calls;
+      e->seconds += run.seconds;
+      e->multiply_adds += run.multiply_adds;
+    }
+  });
+  const std::vector<double> seconds = time_steps(workload, steps);
+  context.set_kernel_observer({});
+  const double total = std::accumulate(seconds.begin(), seconds.end(), 0.0), each = 1e3 / static_cast<double>(steps);
+  double inside = 0;
+  for (const auto& [name, e] : passes) inside += e.seconds;
+  for (const auto* table : {&entries, &passes}) {
+    std::vector<std::pair<std::string, Entry>> rows(table->begin(), table->end());
+    std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
+    result(std::string(table == &entries ? "ms a step, share, calls, GFLOP/s, kernel\n" : "\nby pass\n"));
+    for (const auto& [name, e] : rows)
+      result(str(fixed(e.seconds * each, 3), "  ", fixed(100 * e.seconds / total, 1), "%  ", e.calls / steps, "  ",
+                 e.multiply_adds > 0 ? fixed(2e-9 * e.multiply_adds / e.seconds, 0) : std::string("-"), "  ", name, "\n"));
+  }
+  result(str("a step ", fixed(total * each, 3), " ms, outside of kernels ", fixed((total - inside) * each, 3), " ms\n"));
+}
+
 int bench(BenchFlags flags) {
   flags.train = flags.train || flags.probe;
   const auto start = Clock::now();
@@ -125,6 +157,10 @@ int bench(BenchFlags flags) {
   const double first = time_steps(workload, 1)[0];
   workload.step();
   if (flags.worker) return serve(flags, workload, seconds_since(start), first);
+  if (flags.profile) {
+    print_profile(context, workload, flags.iterations);
+    return 0;
+  }
   std::vector<double> seconds = time_steps(workload, flags.iterations);
   std::sort(seconds.begin(), seconds.end());
   const double median = seconds[seconds.size() / 2];
@@ -159,6 +195,7 @@ void add_bench(CLI::App& app, Action& action) {
   verb->add_flag("--train", f->train, "Training steps of the whole network instead of inference");
   verb->add_flag("--probe", f->probe, "Training steps of the head behind a frozen backbone, features not cached");
   verb->add_flag("--json", f->json, "One JSON document on stdout");
+  verb->add_flag("--profile", f->profile, "Where the time goes: a line for each kernel and shape");
   verb->add_flag("--worker", f->worker, "Obey 'run N' and 'quit' on standard input: for interleaved comparisons");
   verb->footer("Example:\n  graft bench --model resnet18 --batch 8 --json");
   verb->callback([&action, f] { action = [f] { return bench(*f); }; });

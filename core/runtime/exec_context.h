@@ -2,6 +2,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -29,10 +30,22 @@ class GRAFT_API ExecContext {
     return !kernel_filter_ || kernel_filter_(pass, kernel);
   }
 
+  // Told of every kernel that ran, for profiles. Empty, as at first: nobody listens and nothing is timed.
+  struct KernelRun {
+    std::string_view pass, kernel;
+    std::string arguments;    // shapes
+    double multiply_adds;     // 0: not counted for this op
+    double seconds;
+  };
+  using KernelObserver = std::function<void(const KernelRun&)>;
+  void set_kernel_observer(KernelObserver observer) { kernel_observer_ = std::move(observer); }
+  const KernelObserver& kernel_observer() const { return kernel_observer_; }
+
  private:
   std::unique_ptr<ThreadPool> pool_;
   InstructionSet instruction_set_;
   KernelFilter kernel_filter_;
+  KernelObserver kernel_observer_;
 };
 
 // This thread's context: the innermost ScopedExecContext, else the process's default.

@@ -65,6 +65,16 @@ std::vector<T> channel_values(const Tensor* t, int64_t channels, T otherwise) {
   return values;
 }
 
+// Forward and backward must agree on it to the bit: the mask depends on it.
+template <class T>
+T scale_of(T weight, T variance, double eps) {
+  return static_cast<T>(static_cast<double>(weight) / std::sqrt(static_cast<double>(variance) + eps));
+}
+
+// Results larger than this go past the caches: a consumer would not find them there. About half of a server's last level.
+constexpr int64_t kStreamedBytes = int64_t{16} << 20;
+bool streamed(const Tensor& t) { return t.bytes() > kStreamedBytes; }
+
 template <class T>
 void run_apply(ExecContext& context, ops::BatchNormApplyArgs& args) {
   const ChannelKernels<T>& kernels = kernel_table_for<T>(context).channels;
@@ -72,15 +82,14 @@ void run_apply(ExecContext& context, ops::BatchNormApplyArgs& args) {
   const auto mean = channel_values<T>(&args.mean, r.channels, T(0)), variance = channel_values<T>(&args.variance, r.channels, T(0));
   std::vector<T> scale = channel_values<T>(args.weight, r.channels, T(1));
   const std::vector<T> bias = channel_values<T>(args.bias, r.channels, T(0));
-  for (size_t c = 0; c < scale.size(); ++c)
-    scale[c] = static_cast<T>(static_cast<double>(scale[c]) / std::sqrt(static_cast<double>(variance[c]) + args.attributes.eps));
+  for (size_t c = 0; c < scale.size(); ++c) scale[c] = scale_of(scale[c], variance[c], args.attributes.eps);
   const T* x = args.x.data<T>();
   const T* residual = args.residual ? args.residual->data<T>() : nullptr;
   T* y = args.y.mutable_data<T>();
   context.parallel_for(r.blocks, [&](int64_t b) {
     const int64_t at = r.begin(b);
     kernels.norm_apply({x + at, residual ? residual + at : nullptr, y + at, r.count(b), r.channels, mean.data(), scale.data(),
-                        bias.data(), args.attributes.relu});
+                        bias.data(), args.attributes.relu, streamed(args.y)});
   });
 }
 
@@ -91,22 +100,27 @@ void run_backward(ExecContext& context, ops::BatchNormBackwardArgs& args) {
   const auto mean = channel_values<T>(&args.mean, r.channels, T(0)), variance = channel_values<T>(&args.variance, r.channels, T(0));
   const std::vector<T> weight = channel_values<T>(args.weight, r.channels, T(1));
   const T *x = args.x.data<T>(), *dy = args.dy.data<T>();
-  const T* y = args.attributes.relu ? args.y->data<T>() : nullptr;
+  // Without a residual the ReLU's mask follows from x, which is read anyway.
+  const bool mask_from_x = args.attributes.relu && !args.residual;
+  const T* y = args.attributes.relu && !mask_from_x ? args.y->data<T>() : nullptr;
+  const std::vector<T> bias = channel_values<T>(args.bias, r.channels, T(0));
   T* dx = args.dx ? args.dx->mutable_data<T>() : nullptr;
   T* dresidual = args.dresidual ? args.dresidual->mutable_data<T>() : nullptr;
   T* dweight = args.dweight ? args.dweight->mutable_data<T>() : nullptr;
   T* dbias = args.dbias ? args.dbias->mutable_data<T>() : nullptr;
 
+  const auto channels = static_cast<size_t>(r.channels);
+  std::vector<T> scale(channels), shift(channels), slope(channels);
+  for (size_t c = 0; c < channels; ++c) scale[c] = scale_of(weight[c], variance[c], args.attributes.eps);
   const auto block = [&](int64_t b) {
     const int64_t at = r.begin(b);
     NormBackwardArgs<T> part{};
     part.x = x + at, part.y = y ? y + at : nullptr, part.dy = dy + at;
     part.pixels = r.count(b), part.channels = r.channels, part.mean = mean.data();
+    part.scale = scale.data(), part.bias = mask_from_x ? bias.data() : nullptr, part.stream = streamed(args.x);
     part.dx = dx ? dx + at : nullptr, part.dresidual = dresidual ? dresidual + at : nullptr;
     return part;
   };
-  const auto channels = static_cast<size_t>(r.channels);
-  std::vector<T> scale(channels), shift(channels), slope(channels);
   const bool sums_wanted = dweight || dbias || (dx && args.attributes.training);
   const Scratch<T> sums(sums_wanted ? 2 * r.blocks * r.channels : 0);
   if (sums_wanted)
@@ -129,15 +143,16 @@ void run_backward(ExecContext& context, ops::BatchNormBackwardArgs& args) {
       if (dweight) dweight[c] = static_cast<T>(sum_x * inverse);
       if (dbias) dbias[c] = static_cast<T>(sum);
       const auto count = static_cast<double>(r.rows);
-      scale[i] = static_cast<T>(static_cast<double>(weight[i]) * inverse);
       shift[i] = args.attributes.training ? static_cast<T>(sum / count) : T(0);
       slope[i] = args.attributes.training ? static_cast<T>(sum_x * inverse * inverse / count) : T(0);
     }
   });
-  if (!dx && !dresidual) return;
+  const bool has_masked = sums_wanted && dresidual;  // the first pass has written the masked dy
+  if (!dx && (!dresidual || has_masked)) return;
   context.parallel_for(r.blocks, [&](int64_t b) {
     NormBackwardArgs<T> part = block(b);
-    part.scale = scale.data(), part.shift = shift.data(), part.slope = slope.data();
+    if (has_masked) part.dy = part.dresidual, part.dresidual = nullptr, part.y = nullptr, part.bias = nullptr;
+    part.shift = shift.data(), part.slope = slope.data();
     kernels.norm_backward(part);
   });
 }

@@ -33,6 +33,8 @@ struct BatchNormApplyArgs {
 struct BatchNormBackwardArgs {
   const Tensor& x;
   const Tensor* y;  // the forward result: needed for its ReLU's mask (y > 0); null without ReLU
+  const Tensor* bias;  // [C] or null. With it and without a residual a kernel may find the mask from x alone
+  bool residual;       // forward added one
   const Tensor& dy;
   const Tensor& mean;
   const Tensor& variance;

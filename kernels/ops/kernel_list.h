@@ -1,5 +1,6 @@
 // KernelList: the ordered implementations of one pass of one op, best first, reference last. Each says why it declines.
 #pragma once
+#include <chrono>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -7,6 +8,7 @@
 #include "graft/core/base/error.h"
 #include "graft/core/base/log.h"
 #include "graft/core/runtime/exec_context.h"
+#include "graft/core/tensor/tensor.h"
 
 namespace graft {
 
@@ -22,6 +24,25 @@ struct Kernel {
 template <class Args>
 const char* takes_all(const ExecContext&, const Args&) {
   return nullptr;
+}
+
+// What a profile says of a call: its shapes, and its multiply-adds where it is a product of its weight.
+template <class Args>
+ExecContext::KernelRun describe_call(const Args& args) {
+  ExecContext::KernelRun run{};
+  if constexpr (requires { args.x.shape(); }) run.arguments += str("x ", args.x.shape());
+  if constexpr (requires { args.dy.shape(); }) run.arguments += str(run.arguments.empty() ? "dy " : " dy ", args.dy.shape());
+  const Tensor* out = nullptr;
+  if constexpr (requires { args.dy.shape(); }) out = &args.dy;
+  else if constexpr (requires { args.y.shape(); }) out = &args.y;
+  const Tensor* weight = nullptr;
+  if constexpr (requires { args.weight.shape(); args.x.shape(); }) weight = &args.weight;
+  else if constexpr (requires { args.weight.shape(); args.dx.shape(); }) weight = &args.weight;
+  else if constexpr (requires { args.dweight->rank(); args.x.shape(); }) weight = args.dweight;
+  if (!weight || !out || weight->rank() < 2) return run;
+  run.arguments += str(" weight ", weight->shape());
+  run.multiply_adds = static_cast<double>(out->numel()) * static_cast<double>(weight->numel()) / static_cast<double>(weight->size(0));
+  return run;
 }
 
 template <class Args>
@@ -42,13 +63,23 @@ class KernelList {
         continue;
       }
       log("dispatch", pass_, ": ", kernel.name);
-      kernel.run(context, args);
+      if (context.kernel_observer()) run_observed(context, kernel, args);
+      else kernel.run(context, args);
       return;
     }
     bad_input(pass_, ": no kernel takes these arguments");
   }
 
  private:
+  void run_observed(ExecContext& context, const Kernel<Args>& kernel, Args& args) const {
+    ExecContext::KernelRun run = describe_call(args);
+    run.pass = pass_, run.kernel = kernel.name;
+    const auto start = std::chrono::steady_clock::now();
+    kernel.run(context, args);
+    run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    context.kernel_observer()(run);
+  }
+
   const char* pass_;
   std::vector<Kernel<Args>> kernels_;
 };

@@ -10,8 +10,8 @@ namespace {
 class BatchNormNode final : public Node {
  public:
   BatchNormNode(const Tensor& x, const Tensor& y, const Tensor& mean, const Tensor& variance, const Tensor& weight,
-                bool residual, const ops::BatchNormAttributes& attributes)
-      : attributes_(attributes), x_(x), mean_(mean), variance_(variance), weight_(weight), residual_(residual) {
+                const Tensor& bias, bool residual, const ops::BatchNormAttributes& attributes)
+      : attributes_(attributes), x_(x), mean_(mean), variance_(variance), weight_(weight), bias_(bias), residual_(residual) {
     if (attributes.relu) y_ = SavedTensor(y);
   }
 
@@ -21,6 +21,7 @@ class BatchNormNode final : public Node {
     const Tensor& x = x_.get("batch_norm");
     const Tensor mean = mean_.get("batch_norm"), variance = variance_.get("batch_norm");
     const Tensor y = y_.get("batch_norm"), weight = weight_.get("batch_norm");
+    const Tensor bias = bias_.get("batch_norm");
     Tensor dx, dweight, dbias, dresidual;
     if (needs(0)) dx = Tensor::empty_like(x);
     if (needs(1)) dweight = Tensor::empty_like(mean);
@@ -29,19 +30,19 @@ class BatchNormNode final : public Node {
     if (copies) dresidual = Tensor::empty_like(x);
     kernels_for(x).batch_norm.backward(
         current_context(),
-        {x, y.defined() ? &y : nullptr, grads[0], mean, variance, weight.defined() ? &weight : nullptr, attributes_,
+        {x, y.defined() ? &y : nullptr, bias.defined() ? &bias : nullptr, residual_, grads[0], mean, variance, weight.defined() ? &weight : nullptr, attributes_,
          needs(0) ? &dx : nullptr, copies ? &dresidual : nullptr, needs(1) ? &dweight : nullptr, needs(2) ? &dbias : nullptr});
     if (residual_ && needs(3) && !copies) dresidual = grads[0];  // without ReLU it passes through
     return {dx, dweight, dbias, dresidual};
   }
 
   void release() override {
-    for (SavedTensor* saved : {&x_, &y_, &mean_, &variance_, &weight_}) saved->release();
+    for (SavedTensor* saved : {&x_, &y_, &mean_, &variance_, &weight_, &bias_}) saved->release();
   }
 
  private:
   ops::BatchNormAttributes attributes_;
-  SavedTensor x_, y_, mean_, variance_, weight_;
+  SavedTensor x_, y_, mean_, variance_, weight_, bias_;
   bool residual_;
 };
 
@@ -96,7 +97,7 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Ten
     trace->steps.push_back({ops::BatchNormAttributes::id, attributes, {inputs, inputs + 6}, {y}});
   const auto differentiable = std::span(inputs).first(4);
   if (will_record(differentiable))
-    attach_node(std::make_shared<BatchNormNode>(x, y, mean, variance, weight, residual.defined(), attributes), differentiable, outputs);
+    attach_node(std::make_shared<BatchNormNode>(x, y, mean, variance, weight, bias, residual.defined(), attributes), differentiable, outputs);
   return y;
 }
 

@@ -60,8 +60,10 @@ TEST(CpuOps, LinearRowsDoNotDependOnTheBatch) {
 
 TEST(CpuOps, BatchNorm) {
   for (const DType dtype : {DType::f32, DType::f64})
-    for (const Shape& shape : {Shape{2, 1, 3, 3}, Shape{3, 5, 7, 4}, Shape{2, 64, 9, 9}, Shape{1, 130, 5, 1}, Shape{4, 3, 90, 97}})
+    for (const Shape& shape : {Shape{2, 1, 3, 3}, Shape{3, 5, 7, 4}, Shape{2, 64, 9, 9}, Shape{1, 130, 5, 1}, Shape{4, 3, 90, 97}, Shape{1, 64, 257, 257}})
       for (int mode = 0; mode < 8; ++mode) {
+        const bool large = shape.numel() > 1'000'000;  // its results are streamed
+        if (large && (dtype == DType::f64 || (mode != 3 && mode != 7))) continue;
         const ops::BatchNormAttributes attributes{.eps = 1e-5, .training = (mode & 1) != 0, .relu = (mode & 2) != 0};
         const bool with_residual = mode & 4;
         const int64_t channels = shape[1];
@@ -78,7 +80,7 @@ TEST(CpuOps, BatchNorm) {
                       Tensor::empty_like(x),    Tensor::empty_like(mean), Tensor::empty_like(mean)};
           kernels.statistics(context, {x, out[0], out[1]});
           kernels.apply(context, {x, mean, variance, &weight, &bias, with_residual ? &residual : nullptr, attributes, out[2]});
-          kernels.backward(context, {x, &y, dy, mean, variance, &weight, attributes, &out[3], &out[4], &out[5], &out[6]});
+          kernels.backward(context, {x, &y, &bias, with_residual, dy, mean, variance, &weight, attributes, &out[3], &out[4], &out[5], &out[6]});
           return out;
         });
       }

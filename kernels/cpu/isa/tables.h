@@ -66,22 +66,25 @@ struct NormApplyArgs {
   const T* scale;  // y = act((x - mean) * scale + bias + residual)
   const T* bias;
   bool relu;
+  bool stream;  // y goes past the caches: it is larger than they are
 };
 template <class T>
 struct NormBackwardArgs {
   const T* x;
-  const T* y;  // masks dy where y <= 0; null: no mask
+  const T* y;  // masks dy where y <= 0; null: no mask of this kind
   const T* dy;
   int64_t pixels, channels;
   const T* mean;
+  const T* scale;
+  const T* bias;  // masks dy where (x - mean) * scale + bias <= 0; null: no mask of this kind
   T* sum_dy;    // += over the block
   T* sum_dy_x;  // += dy * (x - mean)
   // dx = scale * (dy - shift - (x - mean) * slope); used by the second pass only
-  const T* scale;
   const T* shift;
   const T* slope;
   T* dx;         // or null
-  T* dresidual;  // or null
+  T* dresidual;  // the masked dy, or null; written by the first pass where that runs
+  bool stream;   // dx and dresidual go past the caches
 };
 
 // Vectorised loops along the channels of NHWC images, or along plain elements.

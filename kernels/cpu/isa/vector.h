@@ -26,12 +26,29 @@ typedef double UnalignedDoubleVector __attribute__((vector_size(vector_bytes), a
 template <class T>
 struct Vector;
 
+// After stream(): what was streamed comes before what this thread writes next.
+inline void fence() {
+#if defined(__AVX2__)
+  _mm_sfence();
+#endif
+}
+
 template <>
 struct Vector<float> {
   using Register = FloatVector;
   static constexpr int lanes = vector_bytes / 4;
   static Register load(const float* p) { return *reinterpret_cast<const UnalignedFloatVector*>(p); }
   static void store(float* p, Register v) { *reinterpret_cast<UnalignedFloatVector*>(p) = v; }
+  // Past the caches, to an address aligned to the register; fence() before others may read it.
+  static void stream(float* p, Register v) {
+#if defined(__AVX512F__)
+    _mm512_stream_ps(p, (__m512)v);
+#elif defined(__AVX2__)
+    _mm256_stream_ps(p, (__m256)v);
+#else
+    store(p, v);
+#endif
+  }
   static Register broadcast(float v) { return v - Register{}; }
   static Register multiply_add(Register a, Register b, Register c) {
 #if defined(__AVX512F__)
@@ -57,6 +74,16 @@ struct Vector<double> {
   static constexpr int lanes = vector_bytes / 8;
   static Register load(const double* p) { return *reinterpret_cast<const UnalignedDoubleVector*>(p); }
   static void store(double* p, Register v) { *reinterpret_cast<UnalignedDoubleVector*>(p) = v; }
+  // Past the caches, to an address aligned to the register; fence() before others may read it.
+  static void stream(double* p, Register v) {
+#if defined(__AVX512F__)
+    _mm512_stream_pd(p, (__m512d)v);
+#elif defined(__AVX2__)
+    _mm256_stream_pd(p, (__m256d)v);
+#else
+    store(p, v);
+#endif
+  }
   static Register broadcast(double v) { return v - Register{}; }
   static Register multiply_add(Register a, Register b, Register c) {
 #if defined(__AVX512F__)
