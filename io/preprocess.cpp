@@ -69,6 +69,12 @@ std::string Preprocess::to_json() const {
   return j.dump();
 }
 
+void Preprocess::set_size(int64_t new_size) {
+  if (resize_to > 0) resize_to = resize_to * new_size / size;
+  size = new_size;
+  validate();
+}
+
 Preprocess Preprocess::from_json(const std::string& text) {
   check_json_depth(text, "the card's preprocessing");
   try {

@@ -22,6 +22,8 @@ struct GRAFT_API Preprocess {
 
   // bad_input when a number makes no sense.
   void validate() const;
+  // Another side of the network's input; what images are resized to before the crop follows in proportion. bad_input as above.
+  void set_size(int64_t new_size);
   // The image resized and cropped (u8 [size,size,channels], still RGB).
   Image geometry(const Image& image) const;
   // Normalised pixels of a size x size image into out, [H,W,C] order, size*size*channels floats.

@@ -19,36 +19,62 @@ Overloaded(F...) -> Overloaded<F...>;
 }  // namespace
 
 std::vector<std::string> architecture_names() {
-  return {"resnet18",       "resnet34",       "resnet50",       "resnet101",     "resnet152",
-          "cifar_resnet20", "cifar_resnet32", "cifar_resnet44", "cifar_resnet56"};
+  std::vector<std::string> names = {"resnet18",       "resnet34",       "resnet50",       "resnet101",     "resnet152",
+                                    "cifar_resnet20", "cifar_resnet32", "cifar_resnet44", "cifar_resnet56"};
+  const auto more = feature_network_names();
+  names.insert(names.end(), more.begin(), more.end());
+  return names;
 }
 
 Architecture architecture_named(std::string_view name) {
   const auto names = architecture_names();
   GRAFT_CHECK(std::find(names.begin(), names.end(), name) != names.end(), "unknown architecture '", name, "': expected one of ", join(names));
   if (name.starts_with(kCifarPrefix)) return CifarResNetConfig{.depth = std::stoll(std::string(name.substr(kCifarPrefix.size())))};
-  return resnet_config(name);
+  if (name.starts_with("resnet")) return resnet_config(name);
+  return FeatureConfig{.name = std::string(name)};
 }
 
 std::string name_of(const Architecture& architecture) {
-  return std::visit(Overloaded{[](const ResNetConfig& c) { return c.name; },
-                               [](const CifarResNetConfig& c) { return str(kCifarPrefix, c.depth); }},
+  return std::visit(Overloaded{[](const CifarResNetConfig& c) { return str(kCifarPrefix, c.depth); },
+                               [](const auto& c) { return c.name; }},
                     architecture);
 }
 
 std::shared_ptr<StagedNetwork> make_network(const Architecture& architecture) {
   return std::visit(Overloaded{[](const ResNetConfig& c) -> std::shared_ptr<StagedNetwork> { return std::make_shared<ResNet>(c); },
-                               [](const CifarResNetConfig& c) -> std::shared_ptr<StagedNetwork> { return std::make_shared<CifarResNet>(c); }},
+                               [](const CifarResNetConfig& c) -> std::shared_ptr<StagedNetwork> { return std::make_shared<CifarResNet>(c); },
+                               [](const FeatureConfig& c) -> std::shared_ptr<StagedNetwork> { return std::make_shared<FeatureNetwork>(c); }},
                     architecture);
 }
 
-std::string head_path(const Architecture& architecture) { return std::holds_alternative<ResNetConfig>(architecture) ? "fc" : "linear"; }
+std::string head_path(const Architecture& architecture) {
+  return std::visit(Overloaded{[](const ResNetConfig&) { return std::string("fc"); }, [](const CifarResNetConfig&) { return std::string("linear"); },
+                               [](const FeatureConfig& c) { return feature_head_path(c); }},
+                    architecture);
+}
+
+std::string norm_behind(const Architecture& architecture, const std::string& conv) {
+  if (const auto* features = std::get_if<FeatureConfig>(&architecture)) return feature_norm_behind(*features, conv);
+  // "layer1.0.conv2" -> "layer1.0.bn2"; "layer1.0.downsample.0" -> "layer1.0.downsample.1".
+  const size_t dot = conv.rfind('.');
+  const std::string parent = dot == std::string::npos ? "" : conv.substr(0, dot + 1), last = conv.substr(parent.size());
+  if (last.starts_with("conv")) return parent + "bn" + last.substr(4);
+  return last == "0" && parent.ends_with("downsample.") ? parent + "1" : "";
+}
+
+bool biased_before_norms(const Architecture& architecture) {
+  const auto* features = std::get_if<FeatureConfig>(&architecture);
+  return features && features->name.starts_with("vgg");
+}
 
 std::string describe(const Architecture& architecture) {
   std::string text = name_of(architecture);
   if (const auto* c = std::get_if<ResNetConfig>(&architecture)) {
     if (c->stages < 4) text += str(", cut after layer", c->stages);
     text += str(", ", (int64_t{64} << (c->stages - 1)) * (c->bottleneck ? 4 : 1), " features");
+  } else if (const auto* f = std::get_if<FeatureConfig>(&architecture)) {
+    if (!f->cut.empty()) text += str(", cut after ", f->cut);
+    if (f->linear_head) text += ", linear head on pooled features";
   } else {
     text += ", 64 features";
   }
@@ -59,8 +85,10 @@ std::string describe(const Architecture& architecture) {
 void replace_head(StagedNetwork& network, Architecture& architecture, int64_t classes, uint64_t seed) {
   if (auto* resnet = dynamic_cast<ResNet*>(&network)) resnet->replace_head(classes);
   else if (auto* cifar = dynamic_cast<CifarResNet*>(&network)) cifar->replace_head(classes);
+  else if (auto* features = dynamic_cast<FeatureNetwork*>(&network)) features->replace_head(classes);
   else bad_input("this network's head cannot be replaced");
   std::visit([classes](auto& config) { config.classes = classes; }, architecture);
+  if (const auto* features = dynamic_cast<const FeatureNetwork*>(&network)) architecture = features->config();
   initialize_at(network, head_path(architecture), seed);
 }
 

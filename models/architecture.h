@@ -7,13 +7,14 @@
 #include <vector>
 
 #include "graft/models/cifar_resnet.h"
+#include "graft/models/feature_network.h"
 #include "graft/models/resnet.h"
 
 namespace graft::models {
 
-using Architecture = std::variant<ResNetConfig, CifarResNetConfig>;
+using Architecture = std::variant<ResNetConfig, CifarResNetConfig, FeatureConfig>;
 
-// The names that --arch takes: resnet18 .. resnet152, cifar_resnet20 .. cifar_resnet56.
+// The names that --arch takes: resnet18 .. resnet152, cifar_resnet20 .. cifar_resnet56, vgg16_bn, mobilenet_v2 ...
 GRAFT_API std::vector<std::string> architecture_names();
 // bad_input listing the names for any other.
 GRAFT_API Architecture architecture_named(std::string_view name);
@@ -26,10 +27,16 @@ GRAFT_API Architecture architecture_from_json(const std::string& json);
 // Parameters at their neutral values (initialization.h). bad_input for a configuration that cannot be built.
 GRAFT_API std::shared_ptr<StagedNetwork> make_network(const Architecture& architecture);
 
-// The path of the classifier ("fc", "linear").
+// The path of the head's layer ("fc", "linear", "classifier.6").
 GRAFT_API std::string head_path(const Architecture& architecture);
 GRAFT_API int64_t classes_of(const Architecture& architecture);  // 0: no head
 GRAFT_API int64_t in_channels_of(const Architecture& architecture);
+// Of every batch norm.
+GRAFT_API double eps_of(const Architecture& architecture);
+// The path of the batch norm behind the convolution at `conv`; "" when there is none.
+GRAFT_API std::string norm_behind(const Architecture& architecture, const std::string& conv);
+// True where convolutions have a bias beside the batch norm behind them (torchvision's VGG).
+GRAFT_API bool biased_before_norms(const Architecture& architecture);
 // "resnet18, cut after layer3, 256 features, 2 classes".
 GRAFT_API std::string describe(const Architecture& architecture);
 

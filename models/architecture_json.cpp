@@ -20,6 +20,11 @@ nlohmann::json json_of(const CifarResNetConfig& c) {
   return {{"family", "cifar_resnet"}, {"depth", c.depth}, {"in_channels", c.in_channels}, {"classes", c.classes}, {"eps", c.eps}};
 }
 
+nlohmann::json json_of(const FeatureConfig& c) {
+  return {{"family", "features"}, {"name", c.name}, {"in_channels", c.in_channels}, {"classes", c.classes},
+          {"cut", c.cut},         {"linear_head", c.linear_head}, {"eps", c.eps}};
+}
+
 // Limits a hostile card: nothing here may ask for an absurd network.
 template <class T>
 T field(const nlohmann::json& j, const char* name, T low, T high) {
@@ -61,6 +66,19 @@ CifarResNetConfig cifar_from(const nlohmann::json& j) {
           field(j, "eps", 0.0, 1.0)};
 }
 
+FeatureConfig features_from(const nlohmann::json& j) {
+  FeatureConfig c;
+  c.name = j.at("name").get<std::string>();
+  const auto names = feature_network_names();
+  GRAFT_CHECK(std::find(names.begin(), names.end(), c.name) != names.end(), "the card's architecture has an unknown name '", c.name, "'");
+  c.in_channels = field<int64_t>(j, "in_channels", 1, 4096);
+  c.classes = field<int64_t>(j, "classes", 0, kMostClasses);
+  c.cut = j.at("cut").get<std::string>();
+  c.linear_head = j.at("linear_head").get<bool>();
+  c.eps = field(j, "eps", 0.0, 1.0);
+  return c;
+}
+
 }  // namespace
 
 std::string to_json(const Architecture& architecture) {
@@ -74,6 +92,7 @@ Architecture architecture_from_json(const std::string& text) {
     const auto family = j.at("family").get<std::string>();
     if (family == "resnet") return resnet_from(j);
     if (family == "cifar_resnet") return cifar_from(j);
+    if (family == "features") return features_from(j);
     bad_input("the card's architecture is of an unknown family '", family, "'");
   } catch (const nlohmann::json::exception& error) {
     bad_input("the card's architecture cannot be read: ", error.what());
@@ -82,6 +101,10 @@ Architecture architecture_from_json(const std::string& text) {
 
 int64_t classes_of(const Architecture& architecture) {
   return std::visit([](const auto& config) { return config.classes; }, architecture);
+}
+
+double eps_of(const Architecture& architecture) {
+  return std::visit([](const auto& config) { return config.eps; }, architecture);
 }
 
 int64_t in_channels_of(const Architecture& architecture) {

@@ -5,27 +5,24 @@
 #include "graft/core/base/error.h"
 
 namespace graft::models {
-namespace {
-
-// "layer1.0.conv2" -> "layer1.0.bn2"; "layer1.0.downsample.0" -> "layer1.0.downsample.1"; "" for anything else.
-std::string norm_behind(const std::string& conv) {
-  const size_t dot = conv.rfind('.');
-  const std::string parent = dot == std::string::npos ? "" : conv.substr(0, dot + 1), last = conv.substr(parent.size());
-  if (last.starts_with("conv")) return parent + "bn" + last.substr(4);
-  return last == "0" && parent.ends_with("downsample.") ? parent + "1" : "";
-}
-
-}  // namespace
-
-std::vector<std::string> unfold_norms(StateDict& tensors, double eps) {
+std::vector<std::string> unfold_norms(StateDict& tensors, const Architecture& architecture) {
+  const bool biased = biased_before_norms(architecture);
+  // The norm behind the convolution that a bias belongs to; "" for any other bias.
+  const auto norm_of = [&](const std::string& bias) {
+    const std::string layer = bias.substr(0, bias.size() - 5);
+    const Tensor weight = tensors.find(layer + ".weight");
+    return weight.defined() && weight.rank() == 4 ? norm_behind(architecture, layer) : std::string();
+  };
   std::vector<std::string> conv_biases, neutral;
   for (const auto& [name, tensor] : tensors)
-    if (name.ends_with(".bias") && !norm_behind(name.substr(0, name.size() - 5)).empty()) conv_biases.push_back(name);
+    if (name.ends_with(".bias") && !norm_of(name).empty()) conv_biases.push_back(name);
   for (const std::string& name : conv_biases) {
-    const std::string norm = norm_behind(name.substr(0, name.size() - 5));
+    const std::string norm = norm_of(name);
     const Tensor bias = tensors.at(name).to(DType::f32);
     const Tensor mean = tensors.find(norm + ".running_mean");
-    tensors.erase(name);
+    if (mean.defined() && biased) continue;
+    if (biased) tensors.set(name, Tensor::zeros(bias.shape()));
+    else tensors.erase(name);
     if (mean.defined()) {
       GRAFT_CHECK(mean.shape() == bias.shape(), name, " ", bias.shape(), " and ", norm, ".running_mean ", mean.shape(), " do not fit");
       std::vector<double> shifted = mean.to_doubles();
@@ -37,7 +34,7 @@ std::vector<std::string> unfold_norms(StateDict& tensors, double eps) {
     tensors.add(norm + ".weight", Tensor::full(bias.shape(), 1));
     tensors.add(norm + ".bias", bias);
     tensors.add(norm + ".running_mean", Tensor::zeros(bias.shape()));
-    tensors.add(norm + ".running_var", Tensor::full(bias.shape(), 1 - eps));
+    tensors.add(norm + ".running_var", Tensor::full(bias.shape(), 1 - eps_of(architecture)));
     neutral.push_back(norm);
   }
   std::sort(neutral.begin(), neutral.end());

@@ -35,7 +35,28 @@ void cut_resnet(SourceNetwork& source, const std::string& cut, Certificate& cert
   else certificate.cut = "none: the whole network";
 }
 
+void cut_features(SourceNetwork& source, const std::string& cut, Certificate& certificate) {
+  auto& config = std::get<FeatureConfig>(source.architecture);
+  certificate.cut = "none: the whole network";
+  if (cut == "auto") return;
+  config.cut = cut;
+  config.classes = 0;
+  config.linear_head = true;
+  FeatureNetwork network(config);
+  StateDict kept;
+  for (const auto& [name, tensor] : source.tensors) {
+    bool inside = false;
+    for (size_t stage = 0; stage < network.stages().size(); ++stage)
+      for (const std::string& path : network.stage_paths(stage)) inside = inside || name.starts_with(path + ".");
+    if (inside) kept.add(name, tensor);
+    else certificate.unused.push_back(name);
+  }
+  source.tensors = std::move(kept);
+  certificate.cut = str("after ", cut, ", as asked for");
+}
+
 void cut_network(SourceNetwork& source, const std::string& cut, Certificate& certificate) {
+  if (std::holds_alternative<FeatureConfig>(source.architecture)) return cut_features(source, cut, certificate);
   if (std::holds_alternative<ResNetConfig>(source.architecture)) return cut_resnet(source, cut, certificate);
   GRAFT_CHECK(cut == "auto", "cannot cut at '", cut, "': a CIFAR ResNet is used whole");
   certificate.cut = "none: the whole network";
@@ -43,7 +64,8 @@ void cut_network(SourceNetwork& source, const std::string& cut, Certificate& cer
 
 // Grey networks by summing the first convolution over its input channels: the answer to three equal channels.
 void sum_first_convolution(SourceNetwork& source, Certificate& certificate) {
-  const Tensor weight = source.tensors.at("conv1.weight").to(DType::f32);
+  const std::string first = first_convolution(source.tensors);
+  const Tensor weight = source.tensors.at(first).to(DType::f32);
   const int64_t K = weight.size(0), C = weight.size(1), area = weight.size(2) * weight.size(3);
   GRAFT_CHECK(C == 3, "sum-conv1: the first convolution takes ", C, " channels, not 3");
   Tensor sum = Tensor::zeros({K, 1, weight.size(2), weight.size(3)});
@@ -55,9 +77,9 @@ void sum_first_convolution(SourceNetwork& source, Certificate& certificate) {
       for (int64_t c = 0; c < C; ++c) total += in[(k * C + c) * area + i];
       out[k * area + i] = static_cast<float>(total);
     }
-  source.tensors.set("conv1.weight", sum);
+  source.tensors.set(first, sum);
   std::visit([](auto& config) { config.in_channels = 1; }, source.architecture);
-  certificate.notes.push_back("conv1 is summed over its 3 input channels: the network takes grey images, normalised by the mean of the channels' numbers");
+  certificate.notes.push_back("the first convolution is summed over its 3 input channels: the network takes grey images, normalised by the mean of the channels' numbers");
 }
 
 io::Preprocess grey(io::Preprocess p) {
@@ -102,7 +124,7 @@ io::Preprocess guess_preprocess(const SourceNetwork& source, Finding& finding) {
   io::Preprocess p = io::imagenet_preprocess(224);
   const double variance = input_variance(source.tensors);
   if (variance < kRawPixels) {
-    finding = {"RGB / 255, ImageNet's mean and deviation, 224x224", false, "the usual one of ResNets; the file says nothing"};
+    finding = {"RGB / 255, ImageNet's mean and deviation, 224x224", false, "the usual one of ImageNet's networks; the file says nothing"};
     return p;
   }
   p.bgr = true;
@@ -118,7 +140,9 @@ void describe_findings(const SourceNetwork& source, Certificate& certificate) {
   const auto* config = std::get_if<ResNetConfig>(&source.architecture);
   const std::string nodes = "the graph's nodes", usual = "torchvision's; a state dict does not say";
   if (!config) {
-    certificate.eps = {str(std::get<CifarResNetConfig>(source.architecture).eps), false, "PyTorch's default; a state dict does not say"};
+    const std::string name = name_of(source.architecture);
+    if ((name.starts_with("vgg") && !name.ends_with("_bn")) || name.starts_with("squeezenet")) return;  // no batch norms
+    certificate.eps = {str(eps_of(source.architecture)), false, "PyTorch's default; a state dict does not say"};
     return;
   }
   certificate.eps = {str(config->eps), source.graph && certificate.neutral_norms == 0, source.graph && certificate.neutral_norms == 0 ? nodes : usual};
@@ -135,7 +159,7 @@ Imported import_model_file(const io::WeightFile& file, const ImportOptions& opti
   Certificate& c = imported.certificate;
   c.naming = kGraftNaming;
   c.preprocess = {card.preprocess.to_json(), card.preprocess_known, card.preprocess_known ? "the model's card" : "as when it was imported first"};
-  c.eps = {std::visit([](const auto& config) { return str(config.eps); }, card.architecture), true, "the model's card"};
+  c.eps = {str(eps_of(card.architecture)), true, "the model's card"};
   c.neutral_norms = std::ssize(card.neutral_norms);
   c.cut = "none: as the model is";
   GRAFT_CHECK(options.cut == "auto", "a model of graft is not cut again; use its source weights");
@@ -157,9 +181,8 @@ Imported import_foreign(const io::WeightFile& file, const ImportOptions& options
   GRAFT_CHECK(channels == 1 || channels == 3, "the network takes ", channels, " channels; images have 1 or 3");
   if (channels == 1) card.preprocess = grey(card.preprocess);
   card.architecture = source.architecture;
-  const double eps = std::visit([](const auto& config) { return config.eps; }, source.architecture);
   certificate.matched = static_cast<int64_t>(source.tensors.size());
-  card.neutral_norms = unfold_norms(source.tensors, eps);
+  card.neutral_norms = unfold_norms(source.tensors, source.architecture);
   certificate.neutral_norms = std::ssize(card.neutral_norms);
   describe_findings(source, certificate);
   imported.model.network = make_network(card.architecture);

@@ -1,4 +1,4 @@
-// A state dict read as a ResNet or CIFAR ResNet: the prefix its names stand under, then its blocks, by names and shapes.
+// A state dict read as one of our networks: the prefix its names stand under, then its blocks, by names and shapes.
 #include <charconv>
 
 #include "graft/models/source_network.h"
@@ -6,16 +6,14 @@
 namespace graft::models {
 namespace {
 
-bool has_stem(const io::WeightFile& file, const std::string& prefix) { return file.tensors.contains(prefix + "conv1.weight"); }
-
-// The prefix under which a network with a "conv1.weight" stands: one of the file's roots, with or without "module."
+// The prefix under which a network's first convolution stands: one of the file's roots, with or without "module."
 // (DataParallel), "model." or "backbone.".
 std::string find_prefix(const io::WeightFile& file) {
   std::vector<std::string> roots = file.roots;
   if (roots.empty()) roots = {""};
   for (const std::string& root : roots)
     for (const char* wrapper : {"", "module.", "model.", "module.model.", "backbone.", "encoder.", "network."})
-      if (has_stem(file, root + wrapper)) return root + wrapper;
+      if (!first_convolution(file.tensors, root + wrapper).empty()) return root + wrapper;
   return roots.front();
 }
 
@@ -64,7 +62,25 @@ Architecture resnet_architecture(const StateDict& tensors, const std::string& ar
   return config;
 }
 
+// "norm.1", "conv.2" in dense layers, as torchvision's oldest files have them, become "norm1", "conv2".
+StateDict without_dots(StateDict tensors) {
+  StateDict renamed;
+  for (const auto& [name, tensor] : tensors) {
+    std::string to = name;
+    for (const char* part : {".norm.1.", ".norm.2.", ".conv.1.", ".conv.2."})
+      if (const size_t at = to.find(part); at != std::string::npos && to.find("denselayer") < at) to.erase(at + 5, 1);
+    renamed.add(to, tensor);
+  }
+  return renamed;
+}
+
 }  // namespace
+
+std::string first_convolution(const StateDict& tensors, const std::string& prefix) {
+  for (const char* name : {"conv1.weight", "features.conv0.weight", "features.0.0.weight", "features.0.weight"})
+    if (tensors.contains(prefix + name)) return prefix + name;
+  return "";
+}
 
 std::string resnet_name(const std::vector<int64_t>& depths, bool bottleneck, const std::string& arch) {
   std::vector<std::string> fitting;
@@ -87,12 +103,21 @@ SourceNetwork source_from_names(const io::WeightFile& file, const std::string& a
     else source.ignored.push_back(name);
   }
   source.notes = file.notes;
-  const Tensor stem = source.tensors.find("conv1.weight");
-  GRAFT_CHECK(stem.defined() && stem.rank() == 4, "no tensor is named conv1.weight: graft knows the names of torchvision's and timm's ResNets and of the CIFAR ResNets; the file has ",
+  const std::string first = first_convolution(source.tensors);
+  const Tensor stem = source.tensors.find(first);
+  GRAFT_CHECK(stem.defined() && stem.rank() == 4, "no tensor has the name of a first convolution (conv1.weight, features.0.weight ...): graft knows the names of torchvision's ResNets, VGGs, SqueezeNets, DenseNets and MobileNetV2, of timm's ResNets and of the CIFAR ResNets; the file has ",
               file.tensors.size(), " tensors", file.tensors.empty() ? "" : ", the first is ", file.tensors.empty() ? "" : file.tensors.begin()->first);
-  const bool cifar = stem.size(2) == 3 && stem.size(0) == 16;
+  const bool cifar = first == "conv1.weight" && stem.size(2) == 3 && stem.size(0) == 16;
   source.naming = str(cifar ? "CIFAR ResNet" : "torchvision", " names", prefix.empty() ? "" : str(" under '", prefix, "'"));
-  source.architecture = cifar ? cifar_architecture(source.tensors, arch) : resnet_architecture(source.tensors, arch);
+  if (first == "conv1.weight") {
+    source.architecture = cifar ? cifar_architecture(source.tensors, arch) : resnet_architecture(source.tensors, arch);
+    return source;
+  }
+  source.tensors = without_dots(std::move(source.tensors));
+  const FeatureConfig config = feature_config_of(source.tensors);
+  GRAFT_CHECK(!config.name.empty(), "the file has a ", first, ", but is no VGG, SqueezeNet, DenseNet or MobileNetV2 of torchvision");
+  GRAFT_CHECK(arch.empty() || arch == config.name, "the file holds ", config.name, ", not ", arch);
+  source.architecture = config;
   return source;
 }
 

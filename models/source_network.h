@@ -25,6 +25,9 @@ SourceNetwork source_from_names(const io::WeightFile& file, const std::string& a
 // Nodes, followed from the input: every attribute is read and must be one that a ResNet has.
 SourceNetwork source_from_graph(const io::onnx::Model& model, const std::string& arch);
 
+// The name of the first convolution's weight, by which a network of ours is known; "" when there is none.
+std::string first_convolution(const StateDict& tensors, const std::string& prefix = "");
+
 // A ResNet's name by its blocks; those after the last stage present are free. `arch` must agree when given.
 std::string resnet_name(const std::vector<int64_t>& depths, bool bottleneck, const std::string& arch);
 

@@ -37,7 +37,7 @@ void add_convert(CLI::App& app, Action& action) {
   verb->add_option("OUT", f->out, ".safetensors or .npz")->required();
   verb->add_option("--arch", f->arch, "The network's name, checked against the file (default: guessed from it)")
       ->check(CLI::IsMember(models::architecture_names()))->type_name("NAME");
-  verb->add_option("--cut", f->cut, "auto: after the last whole stage in the file; or layer1 .. layer4")->type_name("STAGE");
+  verb->add_option("--cut", f->cut, "auto: after the last whole stage in the file; or a stage: layer3, features.4")->type_name("STAGE");
   verb->add_option("--channels", f->channels, "repeat, or sum-conv1: a network that takes grey images")
       ->check(CLI::IsMember({"repeat", "sum-conv1"}))->type_name("RULE");
   verb->add_flag("--json", f->json, "The certificate as JSON");

@@ -1,5 +1,6 @@
 // graft features: what stands before the classifier, for every image of a data set, as an .npz.
 #include <CLI/CLI.hpp>
+#include <optional>
 
 #include "graft/core/base/error.h"
 #include "graft/core/runtime/exec_context.h"
@@ -12,9 +13,9 @@
 namespace graft::tools {
 namespace {
 
-
 struct FeatureFlags {
   std::string model, data, out, cut = "auto", channels = "repeat";
+  std::optional<int64_t> image_size;
   int threads = 0;
 };
 
@@ -22,7 +23,8 @@ int features(const FeatureFlags& flags) {
   if (!flags.out.ends_with(".npz")) fail(ErrorCode::usage, flags.out, ": features are written as .npz");
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
-  const models::Model model = std::move(load_any(flags.model, {.cut = flags.cut, .channels = channel_rule(flags.channels)}).model);
+  models::Model model = std::move(load_any(flags.model, {.cut = flags.cut, .channels = channel_rule(flags.channels)}).model);
+  if (flags.image_size) model.card.preprocess.set_size(*flags.image_size);
   io::OpenedData data = io::open_data(flags.data, {.val_split = 0});
   const bool head = models::classes_of(model.card.architecture) > 0;
   train::PrefixRunner prefix(*model.network, model.network->stages().size() - (head ? 1 : 0));
@@ -55,8 +57,9 @@ void add_features(CLI::App& app, Action& action) {
   verb->add_option("MODEL", f->model, "A model of graft or any weight file")->required();
   verb->add_option("--data", f->data, "The images")->required()->type_name("PATH");
   verb->add_option("--out", f->out, "An .npz with x, y and, when the data has such a part, x_val, y_val")->required()->type_name("FILE");
-  verb->add_option("--cut", f->cut, "auto, or layer1 .. layer4: features after that stage, pooled")->type_name("STAGE");
+  verb->add_option("--cut", f->cut, "auto, or a stage (layer3, features.4): features after it, pooled")->type_name("STAGE");
   verb->add_option("--channels", f->channels, "repeat or sum-conv1")->check(CLI::IsMember({"repeat", "sum-conv1"}))->type_name("RULE");
+  verb->add_option("--image-size", f->image_size, "Side of the network's input (default: the model's)")->check(CLI::Range(8, 4096))->type_name("N");
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")->check(CLI::Range(0, 1024))->type_name("N");
   verb->footer("Example:\n  graft features resnet18.safetensors --data photos --out features.npz");
   verb->callback([&action, f] { action = [f] { return features(*f); }; });

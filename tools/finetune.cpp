@@ -58,7 +58,7 @@ void add_finetune(CLI::App& app, Action& action) {
   verb->add_option("--weights", f->weights, "Pretrained weights: .safetensors, .npz, .onnx, .pth/.th, or a model of graft")->required()->type_name("FILE");
   verb->add_option("--arch", f->arch, "The network's name, checked against the file (default: guessed from it)")
       ->check(CLI::IsMember(models::architecture_names()))->type_name("NAME");
-  verb->add_option("--cut", f->cut, "auto: after the last whole stage in the file; or layer1 .. layer4")->type_name("STAGE");
+  verb->add_option("--cut", f->cut, "auto: after the last whole stage in the file; or a stage: layer3, features.4")->type_name("STAGE");
   verb->add_option("--freeze", f->freeze, "backbone (all but the new head), none, or stages: stem,layer1,...")->type_name("WHAT");
   verb->add_option("--bn", f->bn, "Batch norm: source (its statistics stay), adapt (re-estimated on your data), train; auto: source where frozen, else train")
       ->check(CLI::IsMember({"auto", "source", "adapt", "train"}))->type_name("POLICY");

@@ -38,12 +38,6 @@ void say_channel_rule(const io::OpenedData& data, const io::Preprocess& preproce
   if (found == 3 && preprocess.channels == 1) say("note: colour images become grey (ITU-R 601 luma) for the 1-channel network");
 }
 
-void resize_input(io::Preprocess& preprocess, int64_t size) {
-  if (preprocess.resize_to > 0) preprocess.resize_to = preprocess.resize_to * size / preprocess.size;
-  preprocess.size = size;
-  preprocess.validate();
-}
-
 EpochRow row_of(const train::EpochMetrics& m) {
   return {m.epoch, m.loss, m.train_accuracy, m.val_accuracy, m.lr, m.images_per_s, m.seconds};
 }
@@ -162,7 +156,7 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe, co
   const RunFolder run = open_run_folder(flags.out, flags.resume, flags.overwrite);
   const io::OpenedData data = open_training_data(flags);
   Network made = make_network(data);
-  if (flags.image_size) resize_input(made.model.card.preprocess, *flags.image_size);
+  if (flags.image_size) made.model.card.preprocess.set_size(*flags.image_size);
   say_channel_rule(data, made.model.card.preprocess);
 
   ProgressBar bar;

@@ -8,6 +8,7 @@
 #include "graft/core/base/file_system.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/layers/functional/functional.h"
+#include "graft/layers/modules/dropout.h"
 #include "graft/train/batch_source.h"
 #include "graft/train/checkpoint.h"
 #include "graft/train/freezing.h"
@@ -210,6 +211,7 @@ class Run {
       check_stop();
       metrics.lr = learning_rate(schedule, step);
       network_.zero_grad();
+      set_dropout_streams(network_, recipe_.seed, static_cast<uint64_t>(epoch), static_cast<uint64_t>(step));
       const Tensor logits = network_.forward_stages(batch.x, first_, network_.stages().size());
       const Tensor loss = functional::cross_entropy(logits, batch.labels, {.label_smoothing = recipe_.label_smoothing});
       GRAFT_CHECK(std::isfinite(loss.item()), "the loss is ", loss.item(), " at step ", step + 1, " of epoch ", epoch,

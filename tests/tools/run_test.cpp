@@ -87,7 +87,7 @@ TEST_F(Run, SummedFirstConvolutionTakesGreyImages) {
   const CommandResult result =
       run_graft({"finetune", "--weights", carried_weights(), "--data", folder / "photos", "--out", folder / "run", "--epochs", "1", "--channels", "sum-conv1"});
   ASSERT_EQ(result.code, 0) << result.err;
-  EXPECT_NE(result.err.find("conv1 is summed"), std::string::npos);
+  EXPECT_NE(result.err.find("first convolution is summed"), std::string::npos);
   EXPECT_EQ(models::load_model((folder / "run") + "/model.safetensors").card.preprocess.channels, 1);
 }
 

@@ -1,0 +1,76 @@
+// MobileNetV2 (Sandler et al. 2018) of width 1, torchvision's layout.
+#include "graft/layers/functional/functional.h"
+#include "graft/layers/modules/batch_norm2d.h"
+#include "graft/layers/modules/conv2d.h"
+#include "graft/models/feature_builder.h"
+
+namespace graft::models {
+namespace {
+
+// Convolution "0", batch norm "1", ReLU6.
+class ConvNormRelu6 final : public Module {
+ public:
+  ConvNormRelu6(const Conv2dOptions& options, double eps) {
+    conv_ = register_module("0", std::make_shared<Conv2d>(options));
+    norm_ = register_module("1", std::make_shared<BatchNorm2d>(BatchNorm2dOptions{options.out_channels, eps}));
+  }
+  Tensor forward(const Tensor& x) override { return functional::relu6(norm_->forward(conv_->forward(x))); }
+
+ private:
+  std::shared_ptr<Conv2d> conv_;
+  std::shared_ptr<BatchNorm2d> norm_;
+};
+
+// 1x1 expansion (none for a factor of 1), 3x3 depthwise, 1x1 projection without a ReLU; the input added where it fits.
+class InvertedResidual final : public Module {
+ public:
+  InvertedResidual(int64_t in, int64_t out, int64_t stride, int64_t expansion, double eps) : adds_(stride == 1 && in == out) {
+    const int64_t hidden = in * expansion;
+    steps_ = register_module("conv", std::make_shared<Sequential>());
+    if (expansion != 1) steps_->append(std::make_shared<ConvNormRelu6>(Conv2dOptions{in, hidden, 1}, eps));
+    steps_->append(std::make_shared<ConvNormRelu6>(Conv2dOptions{hidden, hidden, 3, stride, 1, 1, hidden}, eps));
+    steps_->append(std::make_shared<Conv2d>(Conv2dOptions{hidden, out, 1}));
+    last_ = std::make_shared<BatchNorm2d>(BatchNorm2dOptions{out, eps});
+    steps_->append(last_);
+  }
+  Tensor forward(const Tensor& x) override {
+    Tensor y = x;
+    for (const auto& [name, step] : steps_->children())
+      y = step == last_ ? last_->normalise(y, false, adds_ ? x : Tensor()) : step->forward(y);
+    return y;
+  }
+
+ private:
+  bool adds_;
+  std::shared_ptr<Sequential> steps_;
+  std::shared_ptr<BatchNorm2d> last_;
+};
+
+struct InvertedGroup {
+  int64_t expansion, channels, blocks, stride;
+};
+constexpr InvertedGroup kInvertedGroups[] = {{1, 16, 1, 1}, {6, 24, 2, 2}, {6, 32, 3, 2}, {6, 64, 4, 2}, {6, 96, 3, 1}, {6, 160, 3, 2}, {6, 320, 1, 1}};
+
+}  // namespace
+
+void build_mobilenet(FeatureBuilder& build) {
+  const FeatureConfig& config = build.config();
+  int64_t index = 0, in = config.in_channels;
+  // One child of `features`, a stage of its own.
+  const auto add = [&](std::shared_ptr<Module> module, int64_t out) {
+    const std::string name = std::to_string(index++);
+    build.feature(name, module);
+    in = out;
+    return build.stage({name}, out, [module](const Tensor& x) { return module->forward(x); });
+  };
+  if (!add(std::make_shared<ConvNormRelu6>(Conv2dOptions{in, 32, 3, 2, 1}, config.eps), 32)) return;
+  for (const InvertedGroup& group : kInvertedGroups)
+    for (int64_t block = 0; block < group.blocks; ++block) {
+      const int64_t stride = block == 0 ? group.stride : 1;
+      if (!add(std::make_shared<InvertedResidual>(in, group.channels, stride, group.expansion, config.eps), group.channels)) return;
+    }
+  if (!add(std::make_shared<ConvNormRelu6>(Conv2dOptions{in, 1280, 1}, config.eps), 1280)) return;
+  build.finish_linear("classifier.1", 0.2);
+}
+
+}  // namespace graft::models
