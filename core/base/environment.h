@@ -1,4 +1,4 @@
-// The environment switches, read in one place: GRAFT_LOG, GRAFT_ISA, GRAFT_THREADS.
+// The environment switches, read in one place: GRAFT_LOG, GRAFT_ISA, GRAFT_WINOGRAD, GRAFT_THREADS.
 #pragma once
 #include <string>
 

@@ -1,6 +1,7 @@
 // Convolution's backward-data: for every output phase an implicit GEMM over dy with the weight transposed.
 #include "graft/kernels/cpu/conv_problem.h"
 #include "graft/kernels/cpu/register.h"
+#include "graft/kernels/cpu/winograd.h"
 
 namespace graft::cpu {
 namespace {
@@ -31,10 +32,30 @@ void backward_data(ExecContext& context, ops::ConvBackwardDataArgs& args) {
   visit_engine_dtype(args.dx.dtype(), [&](auto zero) { run_backward_data<decltype(zero)>(context, args); });
 }
 
+const char* declines_winograd(const ExecContext& context, const ops::ConvBackwardDataArgs& args) {
+  if (const char* reason = declines(context, args)) return reason;
+  return winograd_declines(ConvShape(args.dx.shape(), args.weight.shape(), args.dy.shape(), args.attributes), args.dx.dtype());
+}
+
+void winograd_backward_data(ExecContext& context, ops::ConvBackwardDataArgs& args) {
+  const KernelTable<float>& table = kernel_table_for<float>(context);
+  const ConvShape shape(args.dx.shape(), args.weight.shape(), args.dy.shape(), args.attributes);
+  PackSource<float> source = backward_data_sources<float>(shape, args.weight)[0];
+  IndirectConv<float> problem = backward_data_problems<float>(shape, args.dy.data<float>(), args.dx.mutable_data<float>())[0];
+  sort_taps(problem, source);
+  const Scratch<float> transformed(winograd_packed_size(table, source));
+  winograd_pack(context, table, source, transformed.data());
+  problem.packed = transformed.data();
+  winograd_run(context, table, problem);
+}
+
 }  // namespace
 
 void conv_backward_data(ExecContext& context, ops::ConvBackwardDataArgs args) { backward_data(context, args); }
 
-void register_conv_backward_data(KernelSet& set) { set.conv.backward_data.add({"cpu_nhwc", declines, backward_data}); }
+void register_conv_backward_data(KernelSet& set) {
+  set.conv.backward_data.add({"cpu_winograd", declines_winograd, winograd_backward_data});
+  set.conv.backward_data.add({"cpu_nhwc", declines, backward_data});
+}
 
 }  // namespace graft::cpu

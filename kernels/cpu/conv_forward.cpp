@@ -1,30 +1,52 @@
 // Convolution forward, plain and fused: packs the weight (unless a plan has done so), then one run of the engine.
 #include <algorithm>
+#include <mutex>
 #include <optional>
 
 #include "graft/kernels/cpu/conv_problem.h"
 #include "graft/kernels/cpu/register.h"
+#include "graft/kernels/cpu/winograd.h"
 
 namespace graft::cpu {
 namespace {
 
-// All groups' panels in one block, in the layout of one kernel table.
+// A weight in the layouts of one kernel table, each made when it is first asked for: which one is needed depends on the
+// images.
 template <class T>
 class EnginePackedWeight final : public ops::PackedWeight {
  public:
-  EnginePackedWeight(ExecContext& context, const KernelTable<T>& table, const std::vector<PackSource<T>>& sources)
-      : table_(&table), offsets_(packed_offsets(table, sources)), data_(offsets_.back()) {
-    std::vector<T*> to;
-    for (size_t i = 0; i < sources.size(); ++i) to.push_back(data_.data() + offsets_[i]);
-    cpu::pack<T>(context, table, sources, to);
-  }
+  explicit EnginePackedWeight(const KernelTable<T>& table) : table_(&table) {}
   bool is_for(const KernelTable<T>& table) const { return table_ == &table; }
-  const T* group(size_t g) const { return data_.data() + offsets_[g]; }
+
+  // Where each group's panels start.
+  std::vector<const T*> panels(ExecContext& context, const ConvShape& shape, const Tensor& weight) const {
+    const std::lock_guard lock(mutex_);
+    const std::vector<PackSource<T>> sources = forward_sources<T>(shape, weight);
+    const std::vector<int64_t> offsets = packed_offsets(*table_, sources);
+    const bool is_new = !panels_;
+    if (is_new) panels_.emplace(offsets.back());
+    std::vector<T*> to;
+    for (size_t i = 0; i < sources.size(); ++i) to.push_back(panels_->data() + offsets[i]);
+    if (is_new) cpu::pack<T>(context, *table_, sources, to);
+    return {to.begin(), to.end()};
+  }
+
+  const T* transformed(ExecContext& context, const ConvShape& shape, const Tensor& weight) const
+    requires std::is_same_v<T, float>
+  {
+    const std::lock_guard lock(mutex_);
+    if (!transformed_) {
+      const PackSource<T> source = forward_sources<T>(shape, weight)[0];
+      transformed_.emplace(winograd_packed_size(*table_, source));
+      winograd_pack(context, *table_, source, transformed_->data());
+    }
+    return transformed_->data();
+  }
 
  private:
   const KernelTable<T>* table_;
-  std::vector<int64_t> offsets_;
-  Scratch<T> data_;
+  mutable std::mutex mutex_;
+  mutable std::optional<Scratch<T>> panels_, transformed_;
 };
 
 Activation engine_activation(ops::FusedActivation activation) {
@@ -36,32 +58,62 @@ Activation engine_activation(ops::FusedActivation activation) {
   return Activation::none;
 }
 
+// Each group's bias, padded to whole panels; nothing without a bias.
+template <class T>
+class PaddedBias {
+ public:
+  PaddedBias(const KernelTable<T>& table, const ConvShape& shape, const Tensor* bias)
+      : padded_(round_up(shape.group_k(), table.nr)), values_(bias ? padded_ * shape.groups : 0), given_(bias != nullptr) {
+    if (!bias) return;
+    const Tensor converted = bias->to(dtype_of<T>::value);
+    std::fill(values_.data(), values_.data() + padded_ * shape.groups, T(0));
+    for (int64_t g = 0; g < shape.groups; ++g)
+      std::copy_n(converted.data<T>() + g * shape.group_k(), shape.group_k(), values_.data() + g * padded_);
+  }
+  const T* group(int64_t g) const { return given_ ? values_.data() + g * padded_ : nullptr; }
+
+ private:
+  int64_t padded_;
+  Scratch<T> values_;
+  bool given_;
+};
+
+// What a forward pass runs on; `packed` may be made for the one call.
+template <class T>
+struct ForwardCall {
+  const KernelTable<T>& table;
+  ConvShape shape;
+  EnginePackedWeight<T> own;
+  const EnginePackedWeight<T>* packed;
+  PaddedBias<T> bias;
+  std::vector<IndirectConv<T>> problems;  // by group
+
+  ForwardCall(ExecContext& context, const ops::FusedConvForwardArgs& args)
+      : table(kernel_table_for<T>(context)), shape(args.x.shape(), args.weight.shape(), args.y.shape(), args.attributes.conv), own(table),
+        packed(dynamic_cast<const EnginePackedWeight<T>*>(args.packed)), bias(table, shape, args.bias),
+        problems(forward_problems<T>(shape, args.x.data<T>(), args.y.mutable_data<T>())) {
+    if (!packed || !packed->is_for(table)) packed = &own;
+    for (size_t g = 0; g < problems.size(); ++g) {
+      const auto group = static_cast<int64_t>(g);
+      problems[g].bias = bias.group(group);
+      problems[g].residual = args.residual ? args.residual->data<T>() + group * shape.group_k() : nullptr;
+      problems[g].activation = engine_activation(args.attributes.activation);
+    }
+  }
+};
+
 template <class T>
 void run_forward(ExecContext& context, const ops::FusedConvForwardArgs& args) {
-  const KernelTable<T>& table = kernel_table_for<T>(context);
-  const ConvShape shape(args.x.shape(), args.weight.shape(), args.y.shape(), args.attributes.conv);
-  std::optional<EnginePackedWeight<T>> own;
-  const auto* packed = dynamic_cast<const EnginePackedWeight<T>*>(args.packed);
-  if (!packed || !packed->is_for(table)) packed = &own.emplace(context, table, forward_sources<T>(shape, args.weight));
+  ForwardCall<T> call(context, args);
+  const std::vector<const T*> panels = call.packed->panels(context, call.shape, args.weight);
+  for (size_t g = 0; g < call.problems.size(); ++g) call.problems[g].packed = panels[g];
+  run<T>(context, call.table, call.problems);
+}
 
-  // Each group's bias is padded to whole panels.
-  const int64_t padded = round_up(shape.group_k(), table.nr);
-  Scratch<T> bias(args.bias ? padded * shape.groups : 0);
-  if (args.bias) {
-    const Tensor values = args.bias->to(dtype_of<T>::value);
-    std::fill(bias.data(), bias.data() + padded * shape.groups, T(0));
-    for (int64_t g = 0; g < shape.groups; ++g)
-      std::copy_n(values.data<T>() + g * shape.group_k(), shape.group_k(), bias.data() + g * padded);
-  }
-  std::vector<IndirectConv<T>> problems = forward_problems<T>(shape, args.x.data<T>(), args.y.mutable_data<T>());
-  for (size_t g = 0; g < problems.size(); ++g) {
-    const auto group = static_cast<int64_t>(g);
-    problems[g].packed = packed->group(g);
-    problems[g].bias = args.bias ? bias.data() + group * padded : nullptr;
-    problems[g].residual = args.residual ? args.residual->data<T>() + group * shape.group_k() : nullptr;
-    problems[g].activation = engine_activation(args.attributes.activation);
-  }
-  run<T>(context, table, problems);
+void run_winograd(ExecContext& context, const ops::FusedConvForwardArgs& args) {
+  ForwardCall<float> call(context, args);
+  call.problems[0].packed = call.packed->transformed(context, call.shape, args.weight);
+  winograd_run(context, call.table, call.problems[0]);
 }
 
 const char* declines(const ExecContext&, const ops::ConvForwardArgs& args) {
@@ -93,21 +145,34 @@ const char* declines_pack(const ExecContext&, const ops::FusedConvPackArgs& args
 }
 
 void fused_pack(ExecContext& context, ops::FusedConvPackArgs& args) {
-  const Shape& w = args.weight.shape();
-  const Shape x{1, w[1] * args.attributes.conv.groups, w[2], w[3]}, y{1, w[0], 1, 1};  // packing reads channels only
-  const ConvShape shape(x, w, y, args.attributes.conv);
   visit_engine_dtype(args.weight.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    args.packed = std::make_shared<EnginePackedWeight<T>>(context, kernel_table_for<T>(context),
-                                                          forward_sources<T>(shape, args.weight));
+    args.packed = std::make_shared<EnginePackedWeight<T>>(kernel_table_for<T>(context));
   });
+}
+
+const char* declines_winograd(const ExecContext& context, const ops::FusedConvForwardArgs& args) {
+  if (const char* reason = declines_fused(context, args)) return reason;
+  return winograd_declines(ConvShape(args.x.shape(), args.weight.shape(), args.y.shape(), args.attributes.conv), args.x.dtype());
+}
+void winograd_fused(ExecContext& context, ops::FusedConvForwardArgs& args) { run_winograd(context, args); }
+
+const char* declines_winograd_plain(const ExecContext& context, const ops::ConvForwardArgs& args) {
+  if (const char* reason = declines(context, args)) return reason;
+  return winograd_declines(ConvShape(args.x.shape(), args.weight.shape(), args.y.shape(), args.attributes), args.x.dtype());
+}
+void winograd_plain(ExecContext& context, ops::ConvForwardArgs& args) {
+  const ops::FusedConvAttributes attributes{args.attributes, ops::FusedActivation::none};
+  run_winograd(context, {args.x, args.weight, nullptr, args.bias, nullptr, attributes, args.y});
 }
 
 }  // namespace
 
 void register_conv_forward(KernelSet& set) {
+  set.conv.forward.add({"cpu_winograd", declines_winograd_plain, winograd_plain});
   set.conv.forward.add({"cpu_nhwc", declines, forward});
   set.fused_conv.pack.add({"cpu_nhwc", declines_pack, fused_pack});
+  set.fused_conv.forward.add({"cpu_winograd", declines_winograd, winograd_fused});
   set.fused_conv.forward.add({"cpu_nhwc", declines_fused, fused_forward});
 }
 

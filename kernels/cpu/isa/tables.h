@@ -107,6 +107,28 @@ struct ChannelKernels {
   void (*binary)(const T* a, bool one_a, const T* b, bool one_b, int64_t count, int function, T* y);
 };
 
+// One 4x4 tile of outputs from its 36 frequencies: out = finish(transpose(A) m A).
+template <class T>
+struct WinogradOutputArgs {
+  const T* m;          // [36] frequencies of channels
+  int64_t m_stride;    // elements between frequencies
+  T* out;              // the tile's first pixel
+  int64_t out_row, out_pixel;
+  int rows, columns;   // stored, <= 4
+  int64_t channels;
+  const T* bias;       // [channels] or null
+  const T* residual;   // at the same offsets as out, or null
+  Activation activation;
+};
+template <class T>
+struct WinogradKernels {
+  // out[f * stride + c] of the 6x6 input pixels.
+  void (*input)(const T* const* pixels, int64_t channels, T* out, int64_t stride);
+  // out[f * stride + i] of nine taps, `count` elements each.
+  void (*weight)(const T* taps, int64_t tap_stride, int64_t count, T* out, int64_t stride);
+  void (*output)(const WinogradOutputArgs<T>&);
+};
+
 constexpr int max_tile_rows = 16;
 constexpr int tile_gap = 16;  // elements between packed tiles: they start in different sets of the caches
 constexpr int dot_rows = 3;
@@ -116,6 +138,7 @@ template <class T>
 struct KernelTable {
   const char* name;
   ChannelKernels<T> channels;
+  WinogradKernels<T> winograd;
   int mr;  // rows of a full tile
   int nr;  // columns of a tile
   void (*tile[max_tile_rows + 1])(const TileArgs<T>&);    // by number of rows, 1..mr

@@ -4,6 +4,7 @@
 #include "graft/kernels/cpu/isa/channel_kernels.h"
 #include "graft/kernels/cpu/isa/tables.h"
 #include "graft/kernels/cpu/isa/vector.h"
+#include "graft/kernels/cpu/isa/winograd_kernels.h"
 
 namespace graft::cpu {
 namespace {
@@ -232,6 +233,7 @@ constexpr KernelTable<T> kernel_table(const char* name) {
   KernelTable<T> table{};
   table.name = name;
   table.channels = channel_kernels<T>();
+  table.winograd = winograd_kernels<T>();
   table.mr = tile_rows;
   table.nr = tile_columns<T>;
   add_tiles<T, tile_rows>(table);
