@@ -146,8 +146,14 @@ TEST_F(BadInput, PredictAnswersTheGoodOnes) {
 }
 
 TEST_F(BadInput, AnOutputFolderThatCannotBeWritten) {
-  std::string out = "/sys/graft-run";  // nobody can write there, root neither
-  if (::geteuid() != 0) {
+  std::string out = "/sys/graft-run";  // nobody can write there, root neither, where it is mounted
+  if (::geteuid() == 0) {
+    std::error_code refused;
+    if (std::filesystem::create_directory(out, refused)) {
+      std::filesystem::remove(out);
+      GTEST_SKIP() << "root, and /sys is an ordinary folder: no place is closed";
+    }
+  } else {
     std::filesystem::create_directories(folder / "locked");
     std::filesystem::permissions(folder / "locked", std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec);
     out = (folder / "locked") + "/run";
