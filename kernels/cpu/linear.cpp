@@ -1,6 +1,6 @@
 // Linear: forward as dot products straight from both row-major matrices; the backward passes are those of a 1x1
 // convolution over images of one pixel.
-#include "graft/kernels/ops/linear.h"
+#include "graft/kernels/cpu/linear.h"
 
 #include <algorithm>
 
@@ -42,9 +42,7 @@ const char* declines_forward(const ExecContext&, const ops::LinearForwardArgs& a
   if (args.bias && args.bias->dtype() != args.x.dtype()) return "the bias has another dtype";
   return declines_matrices(args.x, args.weight);
 }
-void forward(ExecContext& context, ops::LinearForwardArgs& args) {
-  visit_engine_dtype(args.x.dtype(), [&](auto zero) { run_forward<decltype(zero)>(context, args); });
-}
+void forward(ExecContext& context, ops::LinearForwardArgs& args) { linear_forward(context, args); }
 
 const char* declines_backward_data(const ExecContext&, const ops::LinearBackwardDataArgs& args) {
   return declines_matrices(args.dy, args.weight);
@@ -66,6 +64,10 @@ void backward_weight(ExecContext& context, ops::LinearBackwardWeightArgs& args) 
 }
 
 }  // namespace
+
+void linear_forward(ExecContext& context, ops::LinearForwardArgs args) {
+  visit_engine_dtype(args.x.dtype(), [&](auto zero) { run_forward<decltype(zero)>(context, args); });
+}
 
 void register_linear(KernelSet& set) {
   set.linear.forward.add({"cpu", declines_forward, forward});

@@ -16,6 +16,15 @@ struct ConvAttributes {
 // x [N,C,spatial...], weight [K,C/groups,kernel...] -> [N,K,output...]; rank 3 to 5. bad_input when they do not fit.
 Shape conv_output_shape(const Shape& x, const Shape& weight, const ConvAttributes& attributes);
 
+// Transposed convolution: conv's backward-data pass as an operation of its own, so that its kernels are conv's. The window
+// is that of the convolution whose input y would be.
+struct ConvTransposeAttributes {
+  static constexpr std::string_view id = "conv_transpose";
+  ConvAttributes conv;
+};
+// x [N,K,output...], weight [K,C/groups,kernel...] -> [N,C,input...]: stride * (in - 1) + dilation * (kernel - 1) + 1 - pads.
+Shape conv_transpose_output_shape(const Shape& x, const Shape& weight, const ConvTransposeAttributes& attributes);
+
 // Contracts. Every tensor is allocated by the caller. x, y (and dx, dy) share dtype and format; the format of weight
 // and dweight is independent of it. Outputs are overwritten. Floating dtypes; the reference also takes integers.
 struct ConvForwardArgs {

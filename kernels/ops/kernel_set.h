@@ -8,8 +8,13 @@
 #include "graft/kernels/ops/indexing.h"
 #include "graft/kernels/ops/linear.h"
 #include "graft/kernels/ops/loss.h"
+#include "graft/kernels/ops/matmul.h"
+#include "graft/kernels/ops/normalize.h"
+#include "graft/kernels/ops/ordering.h"
 #include "graft/kernels/ops/pool.h"
 #include "graft/kernels/ops/reduce.h"
+#include "graft/kernels/ops/resample.h"
+#include "graft/kernels/ops/sample.h"
 #include "graft/kernels/ops/select.h"
 #include "graft/kernels/ops/shape_change.h"
 #include "graft/kernels/ops/softmax.h"
@@ -34,6 +39,11 @@ struct KernelSet {
   ops::SelectKernels select;
   ops::TakeKernels take;
   ops::IndexingKernels indexing;
+  ops::MatmulKernels matmul;
+  ops::OrderingKernels ordering;
+  ops::NormalizeKernels normalize;
+  ops::ResampleKernels resample;
+  ops::SampleKernels sample;
 };
 
 }  // namespace graft

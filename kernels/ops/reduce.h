@@ -1,4 +1,4 @@
-// Reductions over a set of axes: sum, mean, max, min.
+// Reductions over a set of axes: sums, extremes, products and norms.
 #pragma once
 #include <vector>
 
@@ -7,7 +7,14 @@
 
 namespace graft::ops {
 
-enum class Reduce : unsigned char { sum, mean, max, min };
+enum class Reduce : unsigned char {
+  sum, mean, max, min, prod,
+  l1,           // sum |x|
+  l2,           // sqrt(sum x^2)
+  log_sum,      // log(sum x)
+  log_sum_exp,  // log(sum exp(x)), shifted by the maximum so that nothing overflows
+  sum_square,   // sum x^2
+};
 
 struct ReduceAttributes {
   static constexpr std::string_view id = "reduce";
@@ -19,6 +26,7 @@ struct ReduceAttributes {
 // x's shape with the reduced axes as 1 (kept) or left out. bad_input for axes outside of x or named twice.
 Shape reduce_output_shape(const Shape& x, const ReduceAttributes& attributes, bool keep_axes);
 
+// Integers: the same, rounded towards zero. Sums are kept in double or int64.
 struct ReduceForwardArgs {
   const Tensor& x;
   const ReduceAttributes& attributes;

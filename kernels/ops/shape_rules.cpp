@@ -3,8 +3,10 @@
 
 #include "graft/kernels/ops/binary.h"
 #include "graft/kernels/ops/conv.h"
+#include "graft/kernels/ops/matmul.h"
 #include "graft/kernels/ops/pool.h"
 #include "graft/kernels/ops/reduce.h"
+#include "graft/kernels/ops/resample.h"
 #include "graft/kernels/ops/shape_change.h"
 #include "graft/kernels/ops/take.h"
 #include "graft/kernels/ops/window.h"
@@ -39,6 +41,48 @@ Shape conv_output_shape(const Shape& x, const Shape& weight, const ConvAttribute
     extents[axis + 2] = window_output_extent("conv", attributes.window, axis, x[axis + 2]);
   }
   return Shape(std::span<const int64_t>(extents, static_cast<size_t>(axes) + 2));
+}
+
+Shape conv_transpose_output_shape(const Shape& x, const Shape& weight, const ConvTransposeAttributes& attributes) {
+  const Window& window = attributes.conv.window;
+  const int64_t groups = attributes.conv.groups;
+  GRAFT_CHECK(window.axes >= 1 && window.axes <= 3 && x.rank() == window.axes + 2 && weight.rank() == x.rank(), "conv_transpose: input ", x,
+              " and weight ", weight, " do not have ", window.axes, " spatial axes");
+  GRAFT_CHECK(groups >= 1 && weight[0] == x[1] && x[1] % groups == 0, "conv_transpose: input ", x,
+              " has not the channels that weight ", weight, " with ", groups, " groups needs");
+  Shape y = x.with(1, checked_mul(weight[1], groups));
+  for (int axis = 0; axis < window.axes; ++axis) {
+    const auto i = static_cast<size_t>(axis);
+    GRAFT_CHECK(window.kernel[i] == weight[axis + 2] && window.kernel[i] >= 1 && window.stride[i] >= 1 && window.dilation[i] >= 1 &&
+                    window.pad_begin[i] >= 0 && window.pad_end[i] >= 0 && x[axis + 2] >= 1,
+                "conv_transpose: input ", x, ", kernel ", window.kernel[i], ", stride ", window.stride[i], ", dilation ", window.dilation[i]);
+    const int64_t span = checked_add(checked_mul(window.dilation[i], window.kernel[i] - 1), 1);
+    const int64_t full = checked_add(checked_mul(window.stride[i], x[axis + 2] - 1), span);
+    const int64_t extent = full - window.pad_begin[i] - window.pad_end[i];
+    GRAFT_CHECK(extent >= 1, "conv_transpose: padding leaves nothing of ", full, " elements");
+    y = y.with(axis + 2, extent);
+  }
+  return y;
+}
+
+Shape matmul_output_shape(const Shape& a, const Shape& b) {
+  GRAFT_CHECK(a.rank() >= 2 && b.rank() >= 2 && a.at(-1) == b.at(-2), "matmul: ", a, " times ", b);
+  const Shape leading = broadcast_shape(Shape(a.extents().first(static_cast<size_t>(a.rank()) - 2)),
+                                        Shape(b.extents().first(static_cast<size_t>(b.rank()) - 2)));
+  std::vector<int64_t> extents(leading.begin(), leading.end());
+  extents.insert(extents.end(), {a.at(-2), b.at(-1)});
+  return Shape(std::span<const int64_t>(extents));
+}
+
+Shape resample_output_shape(const Shape& x, const ResampleAttributes& attributes) {
+  const auto& [axis, first, positions, weights, fill] = attributes;
+  GRAFT_CHECK(axis >= 0 && axis < x.rank(), "resample: axis ", axis, " of ", x);
+  GRAFT_CHECK(!first.empty() && first.front() == 0 && std::is_sorted(first.begin(), first.end()) && weights.size() == positions.size() &&
+                  first.back() == static_cast<int64_t>(positions.size()),
+              "resample: lists of ", first.size(), ", ", positions.size(), " and ", weights.size(), " do not fit");
+  for (const int64_t position : positions)
+    GRAFT_CHECK(position >= 0 && position < x[axis], "resample: position ", position, " on axis ", axis, " of ", x);
+  return x.with(axis, static_cast<int64_t>(first.size()) - 1);
 }
 
 Shape pool_output_shape(const char* op, const Shape& x, const Window& window, bool ceil_mode) {

@@ -19,6 +19,12 @@ void register_reference_kernels(KernelSet& set) {
   reference::register_select(set);
   reference::register_take(set);
   reference::register_indexing(set);
+  reference::register_matmul(set);
+  reference::register_ordering(set);
+  reference::register_normalize(set);
+  reference::register_resample(set);
+  reference::register_grid_sample(set);
+  reference::register_roi_align(set);
 }
 
 }  // namespace graft

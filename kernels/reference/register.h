@@ -23,6 +23,12 @@ void register_dropout(KernelSet& set);
 void register_select(KernelSet& set);
 void register_take(KernelSet& set);
 void register_indexing(KernelSet& set);
+void register_matmul(KernelSet& set);
+void register_ordering(KernelSet& set);
+void register_normalize(KernelSet& set);
+void register_resample(KernelSet& set);
+void register_grid_sample(KernelSet& set);
+void register_roi_align(KernelSet& set);
 
 void conv_forward(ExecContext& context, ops::ConvForwardArgs args);  // fused_conv begins with it
 }  // namespace reference

@@ -1,17 +1,28 @@
 #!/usr/bin/env python3
-"""Writes PyTorch's values for the operations that imported graphs need, in the form of make_goldens.py (which see).
+"""Writes PyTorch's values for the operations that imported graphs need, in the form of make_goldens.py (which see);
+those of resize and roi_align are the onnx package's reference.
 
 Case names, inputs and their order are those of tests/layers/*_test.cpp. Each family has its own seed, so that a new case
-changes one file. Usage: make_graph_goldens.py [FAMILY ...]. Needs torch and safetensors; made with torch 2.15.
+changes one file. Usage: make_graph_goldens.py [FAMILY ...]. Needs torch, safetensors and onnx; made with torch 2.15 and
+onnx 1.23.
 """
 import os
 import sys
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from onnx import helper
+from onnx.reference import ReferenceEvaluator
+from onnx.reference.ops import op_resize
 from safetensors.torch import save_file
 
 from make_goldens import Family, Input, fixed, x
+
+
+# The reference computes cubic weights in float32, because the node's attribute is one.
+for name in ("_cubic_coeffs", "_cubic_coeffs_antialias"):
+    setattr(op_resize, name, lambda ratio, scale, A, original=getattr(op_resize, name): original(ratio, scale, float(A)))
 
 
 def indices(*shape, high):
@@ -140,9 +151,196 @@ def indexing():
     return f
 
 
+def matrices():
+    f = Family()
+
+    def case(name, a, b, function=torch.matmul):
+        f.case(name, [x(*a), x(*b)], function)
+
+    case("matmul", (3, 5), (5, 4))
+    case("matmul_vectors", (5,), (5,))
+    case("matmul_row", (5,), (2, 5, 3))
+    case("matmul_column", (2, 3, 5), (5,))
+    case("matmul_batch", (2, 3, 4, 5), (2, 3, 5, 2))
+    case("matmul_broadcast", (2, 1, 4, 5), (3, 5, 2))
+    case("matmul_tall", (2, 3, 5), (5, 4))
+    case("matmul_wide", (3, 5), (2, 5, 4))
+    case("matmul_one", (1, 1), (1, 7))
+    f.case("gemm", [x(3, 5), x(5, 4), x(4)], lambda a, b, c: 0.5 * a @ b + 2 * c)
+    f.case("gemm_transposed", [x(5, 3), x(4, 5), x(3, 1)], lambda a, b, c: a.T @ b.T + c)
+    for name, equation, shapes in EINSUMS:
+        f.case("einsum_" + name, [x(*s) for s in shapes], lambda *t, equation=equation: torch.einsum(equation, *t))
+    return f
+
+
+EINSUMS = [
+    ("product", "ij,jk->ik", [(3, 4), (4, 2)]),
+    ("implicit", "ij,jk", [(3, 4), (4, 2)]),
+    ("transpose", "ijk->kij", [(2, 3, 4)]),
+    ("trace", "ii", [(4, 4)]),
+    ("diagonal", "bii->bi", [(2, 3, 3)]),
+    ("sum", "ij->j", [(3, 4)]),
+    ("outer", "i,j->ij", [(3,), (4,)]),
+    ("batch", "bij,bjk->bik", [(2, 3, 4), (2, 4, 2)]),
+    ("ellipsis", "...ij,...jk->...ik", [(2, 1, 3, 4), (3, 4, 2)]),
+    ("inner", "i,i", [(5,), (5,)]),
+    ("bilinear", "bn,anm,bm->ba", [(2, 3), (4, 3, 5), (2, 5)]),
+    ("hadamard_sum", "ij,ij->i", [(3, 4), (3, 4)]),
+    ("private_letters", "ijp,jqk->ki", [(2, 3, 2), (3, 2, 4)]),
+]
+
+
+def reductions():
+    f = Family()
+
+    def case(name, function, low=-2.0, high=2.0, shape=(2, 3, 4, 3)):
+        f.case(name, [Input(shape, low, high)], function)
+
+    case("prod", lambda a: a.prod(1))
+    case("prod_all", lambda a: a.prod(), shape=(2, 3))
+    case("l1", lambda a: a.abs().sum((1, 3)))
+    case("l2", lambda a: a.square().sum((0, 2), keepdim=True).sqrt())
+    case("log_sum", lambda a: a.sum(-1).log(), 0.1)
+    case("log_sum_exp", lambda a: a.logsumexp((1, 2)), -9, 9)
+    case("log_sum_exp_far", lambda a: a.logsumexp(0), 800, 1500)
+    case("sum_square", lambda a: a.square().sum((2, 3)))
+    case("cumulative_sum", lambda a: a.cumsum(1))
+    case("cumulative_sum_back", lambda a: a.flip(2).cumsum(2).flip(2) - a)
+    case("topk", lambda a: tuple(a.topk(2, 1)))
+    case("bottomk", lambda a: tuple(a.topk(3, -1, largest=False)), shape=(4, 7))
+    return f
+
+
+def normalization():
+    f = Family()
+
+    def case(name, inputs, function, f32=None):
+        f.case(name, [Input(s, -2, 3) for s in inputs], function)
+
+    case("layer_norm", [(3, 7), (7,), (7,)], lambda a, w, b: F.layer_norm(a, (7,), w, b))
+    case("layer_norm_axes", [(2, 3, 4), (3, 4), (3, 4)], lambda a, w, b: F.layer_norm(a, (3, 4), w, b, 1e-2))
+    case("layer_norm_image", [(2, 3, 4, 3)], lambda a: F.layer_norm(a, (3, 4, 3)))
+    case("rms_norm", [(3, 7), (7,)], lambda a, w: F.rms_norm(a, (7,), w, 1e-4))
+    case("group_norm", [(2, 6, 3, 2), (6,), (6,)], lambda a, w, b: F.group_norm(a, 3, w, b))
+    case("group_norm_line", [(2, 4, 5)], lambda a: F.group_norm(a, 2))
+    case("instance_norm", [(2, 3, 4, 3), (3,), (3,)], lambda a, w, b: F.instance_norm(a, None, None, w, b))
+    case("local_response_norm", [(2, 7, 3, 2)], lambda a: F.local_response_norm(a, 3, 0.2, 0.6, 1.5))
+    case("local_response_norm_even", [(1, 5, 6)],
+         lambda a: a / (2 + 0.1 * sum(F.pad(a * a, (0, 0, 1, 2))[:, i:i + 5] for i in range(4)) / 4) ** 0.75)
+    case("lp_normalization", [(3, 4, 2)], lambda a: F.normalize(a, 2, 1))
+    case("lp_normalization_1", [(3, 4)], lambda a: F.normalize(a, 1, -1))
+    case("mean_variance", [(2, 3, 4, 3)],
+         lambda a: (a - a.mean((0, 2, 3), True)) / (a.var((0, 2, 3), False, keepdim=True).sqrt() + 1e-9))
+    return f
+
+
+def by_onnx(node, shape, extra=()):
+    """The affine function that an ONNX node is of its first input, as a PyTorch function: its matrix by columns."""
+    inputs = ["x"] + [name for name, _ in extra]
+    node.input[:] = inputs
+    named = [helper.make_tensor_value_info(n, 0, None) for n in inputs]
+    graph = helper.make_graph([node], "g", named, [helper.make_tensor_value_info("y", 0, None)])
+    run = ReferenceEvaluator(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)]))
+
+    def value(a):
+        return run.run(None, {"x": a, **dict(extra)})[0]
+
+    constant = value(np.zeros(shape))
+    columns = [value(e.reshape(shape)) - constant for e in np.eye(int(np.prod(shape)))]
+    matrix = torch.tensor(np.stack([c.ravel() for c in columns], 1))
+    return lambda a: (matrix @ a.reshape(-1)).reshape(constant.shape) + torch.tensor(constant)
+
+
+def image():
+    f = Family()
+
+    def transposed(name, xs, ws, bias=False, **options):
+        function = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[len(xs) - 3]
+        inputs = [x(*xs), x(*ws)] + ([x(ws[1] * options.get("groups", 1))] if bias else [])
+        f.case(name, inputs, lambda a, w, b=None: function(a, w, b, **options))
+
+    transposed("conv_transpose", (2, 3, 4, 3), (3, 2, 3, 3))
+    transposed("conv_transpose_up", (1, 4, 3, 4), (4, 3, 2, 2), True, stride=2)
+    transposed("conv_transpose_padded", (2, 3, 4, 3), (3, 4, 3, 3), True, stride=2, padding=1, output_padding=1)
+    transposed("conv_transpose_dilated", (1, 2, 3, 4), (2, 3, 2, 3), stride=(1, 2), dilation=2, padding=1)
+    transposed("conv_transpose_groups", (2, 4, 3, 3), (4, 3, 3, 3), True, stride=2, padding=1, groups=2)
+    transposed("conv_transpose_line", (2, 3, 5), (3, 2, 4), True, stride=3, padding=1, output_padding=2)
+    transposed("conv_transpose_volume", (1, 2, 2, 3, 2), (2, 2, 2, 2, 3), stride=(2, 1, 2))
+
+    def interpolated(name, shape, size, mode, align=None):
+        f.case(name, [x(*shape)], lambda a: F.interpolate(a, size, mode=mode, align_corners=align))
+
+    interpolated("interpolate_nearest", (1, 2, 3, 4), (7, 5), "nearest")
+    interpolated("interpolate_linear", (2, 3, 5, 4), (3, 7), "bilinear", False)
+    interpolated("interpolate_corners", (1, 2, 3, 4), (6, 1), "bilinear", True)
+    interpolated("interpolate_cubic", (1, 2, 4, 5), (7, 3), "bicubic", False)
+    interpolated("interpolate_volume", (1, 2, 2, 3, 2), (3, 2, 5), "trilinear", False)
+
+    def resized(name, shape, scales, **attributes):
+        node = helper.make_node("Resize", ["x", "", "scales"], ["y"], **attributes)
+        f.case(name, [x(*shape)], resize_by_onnx(node, shape, scales, attributes))
+
+    for name, scales, attributes in RESIZES:
+        resized("resize_" + name, (1, 1, 4, 5), [1, 1] + scales, **attributes)
+
+    def sampled(name, shape, out, span=1.3, **options):
+        f.case(name, [x(*shape), Input((shape[0], *out, len(out)), -span, span)], lambda a, g: F.grid_sample(a, g, **options))
+
+    sampled("grid_linear", (2, 3, 4, 5), (3, 2), align_corners=False)
+    sampled("grid_linear_corners", (1, 2, 4, 5), (3, 2), align_corners=True)
+    sampled("grid_border", (1, 2, 4, 5), (3, 2), padding_mode="border", align_corners=False)
+    sampled("grid_reflection", (1, 2, 4, 5), (4, 3), 2.6, padding_mode="reflection", align_corners=False)
+    sampled("grid_reflection_corners", (1, 2, 4, 5), (4, 3), 2.6, padding_mode="reflection", align_corners=True)
+    sampled("grid_nearest", (1, 2, 4, 5), (3, 2), mode="nearest", align_corners=False)
+    sampled("grid_cubic", (1, 2, 4, 5), (3, 2), mode="bicubic", align_corners=False)
+    sampled("grid_cubic_border", (1, 2, 4, 5), (3, 2), mode="bicubic", padding_mode="border", align_corners=True)
+    sampled("grid_volume", (1, 2, 2, 3, 4), (2, 1, 3), align_corners=False)
+    f.case("affine_grid", [x(2, 2, 3)], lambda t: F.affine_grid(t, (2, 1, 3, 4), align_corners=False))
+    f.case("affine_grid_volume", [x(1, 3, 4)], lambda t: F.affine_grid(t, (1, 1, 2, 3, 2), align_corners=True))
+
+    boxes = np.array([[0.3, 0.7, 3.9, 5.2], [1.0, 2.0, 2.5, 3.0], [-1.0, -0.6, 7.5, 3.3]])
+    images = np.array([1, 0, 1])
+    for name, half, ratio in (("roi_align", "half_pixel", 2), ("roi_align_output_half", "output_half_pixel", 0)):
+        node = helper.make_node("RoiAlign", ["x"], ["y"], output_height=3, output_width=2, sampling_ratio=ratio,
+                                spatial_scale=0.75, coordinate_transformation_mode=half)
+        f.case(name, [x(2, 2, 5, 6)], by_onnx(node, (2, 2, 5, 6), (("rois", boxes), ("batch", images))))
+
+    f.case("global_max_pool", [x(2, 3, 4, 3)], lambda a: a.amax((2, 3), True))
+    f.case("lp_pool", [Input((1, 2, 5, 4), 0.2, 2)], lambda a: F.lp_pool2d(a, 2, 2, 1))
+    f.case("lp_pool_3", [Input((1, 2, 5, 6), 0.2, 2)], lambda a: F.lp_pool2d(a, 3, 3, 2))
+    f.case("lp_pool_ceil", [Input((1, 2, 6), 0.2, 2)], lambda a: F.pad(a, (0, 1)).square().unfold(2, 3, 2).sum(-1).sqrt())
+    f.case("global_lp_pool", [Input((2, 3, 4, 2), 0.2, 2)], lambda a: a.square().sum((2, 3), True).sqrt())
+    f.case("max_unpool", [x(1, 2, 4, 6)],
+           lambda a: F.max_unpool2d(*F.max_pool2d(a, 2, 2, return_indices=True), 2, 2))
+    return f
+
+
+RESIZES = [
+    ("nearest", [1.7, 0.6], dict(mode="nearest")),
+    ("nearest_ceil", [0.6, 2.3], dict(mode="nearest", nearest_mode="ceil", coordinate_transformation_mode="align_corners")),
+    ("nearest_floor", [1.5, 0.8], dict(mode="nearest", nearest_mode="floor", coordinate_transformation_mode="asymmetric")),
+    ("nearest_prefer_ceil", [2.0, 0.5], dict(mode="nearest", nearest_mode="round_prefer_ceil")),
+    ("linear", [1.7, 0.6], dict(mode="linear")),
+    ("linear_symmetric", [1.6, 0.7], dict(mode="linear", coordinate_transformation_mode="half_pixel_symmetric")),
+    ("linear_pytorch", [0.25, 0.2], dict(mode="linear", coordinate_transformation_mode="pytorch_half_pixel")),
+    ("linear_antialias", [0.6, 0.4], dict(mode="linear", antialias=1)),
+    ("cubic", [1.7, 0.8], dict(mode="cubic")),
+    ("cubic_excluded", [1.7, 0.8], dict(mode="cubic", exclude_outside=1, cubic_coeff_a=-0.5)),
+    ("cubic_antialias", [0.6, 0.5], dict(mode="cubic", antialias=1)),
+    ("cubic_asymmetric", [1.3, 2.0], dict(mode="cubic", coordinate_transformation_mode="asymmetric")),
+    ("crop", [1.0, 1.0], dict(mode="linear", coordinate_transformation_mode="tf_crop_and_resize", extrapolation_value=3.5)),
+]
+CROP = [0, 0, 0.4, -0.3, 1, 1, 1.2, 0.9]
+
+
+def resize_by_onnx(node, shape, scales, attributes):
+    roi = np.array(CROP if attributes.get("coordinate_transformation_mode") == "tf_crop_and_resize" else [], np.float64)
+    return by_onnx(node, shape, (("roi", roi), ("scales", np.array(scales, np.float64))))
+
+
 def main():
     folder = os.path.dirname(os.path.abspath(__file__))
-    families = [elementwise, movement, indexing]
+    families = [elementwise, movement, indexing, matrices, reductions, normalization, image]
     chosen = [f for f in families if len(sys.argv) < 2 or f.__name__ in sys.argv[1:]]
     for family in chosen:
         torch.manual_seed(20251124)

@@ -1,0 +1,95 @@
+// Pools made of other functions: global maximum, p-norms, maxima with their places and back.
+#include "graft/core/autograd/record.h"
+#include "graft/kernels/registry.h"
+#include "graft/layers/functional/elementwise.h"
+#include "graft/layers/functional/image.h"
+#include "graft/layers/functional/indexing.h"
+#include "graft/layers/functional/trace_step.h"
+
+namespace graft::functional {
+namespace {
+
+std::vector<int> spatial_axes(const char* op, const Tensor& x) {
+  GRAFT_CHECK(x.rank() >= 3, op, ": ", x.shape(), " has no spatial axes");
+  std::vector<int> axes;
+  for (int axis = 2; axis < x.rank(); ++axis) axes.push_back(axis);
+  return axes;
+}
+
+Tensor to_power(const Tensor& x, double p) {
+  if (p == 1) return x;
+  return p == 2 ? mul(x, x) : binary(x, Tensor::scalar(p, x.dtype()), ops::Binary::pow);
+}
+
+Tensor root(const Tensor& x, double p) { return p == 1 ? x : p == 2 ? sqrt(x) : to_power(x, 1 / p); }
+
+// Reads where the maxima lie (as max_pool's gradient would learn it).
+struct PoolPlacesAttributes {
+  static constexpr std::string_view id = "max_pool_indices";
+  ops::MaxPoolAttributes pool;
+  bool column_major = false;
+};
+
+}  // namespace
+
+Tensor global_max_pool(const Tensor& x) {
+  return to_format(reduce(x, {ops::Reduce::max, spatial_axes("global_max_pool", x), true}), x.format());
+}
+
+Tensor global_lp_pool(const Tensor& x, double p) {
+  GRAFT_CHECK(p > 0, "global_lp_pool: p is ", p);
+  const Tensor sum = reduce(to_power(abs(x), p), {ops::Reduce::sum, spatial_axes("global_lp_pool", x), true});
+  return to_format(root(sum, p), x.format());
+}
+
+Tensor lp_pool(const Tensor& x, const ops::Window& window, double p, bool ceil_mode) {
+  GRAFT_CHECK(p > 0, "lp_pool: p is ", p);
+  const Shape shape = ops::pool_output_shape("lp_pool", x.shape(), window, ceil_mode);
+  // The sum over windows is a convolution of each channel with ones; ceil_mode is more padding at the end.
+  ops::ConvAttributes sum{window, x.size(1)};
+  std::vector<int64_t> ones{x.size(1), 1};
+  for (int axis = 0; axis < window.axes; ++axis) {
+    const auto i = static_cast<size_t>(axis);
+    const int64_t reach = (shape[axis + 2] - 1) * window.stride[i] + (window.kernel[i] - 1) * window.dilation[i] + 1;
+    sum.window.pad_end[i] = std::max(window.pad_end[i], reach - x.shape()[axis + 2] - window.pad_begin[i]);
+    ones.push_back(window.kernel[i]);
+  }
+  const Tensor weight = Tensor::full(Shape(std::span<const int64_t>(ones)), 1, {.dtype = x.dtype()});
+  return root(conv(to_power(abs(x), p), weight, {}, sum), p);
+}
+
+PoolWithIndices max_pool_with_indices(const Tensor& x, const ops::MaxPoolAttributes& attributes, bool column_major) {
+  PoolWithIndices result{max_pool(x, attributes), Tensor()};
+  TensorOptions options = result.y.options();
+  options.dtype = DType::i32;
+  Tensor again = Tensor::empty_like(result.y), in_plane = Tensor::empty(result.y.shape(), options);
+  kernels_for(x).pool.max_forward(current_context(), {x, attributes, again, &in_plane});
+  const Tensor places = in_plane.to(MemoryFormat::contiguous);
+  result.indices = Tensor::empty(result.y.shape(), {.dtype = DType::i64});
+  const int64_t plane = x.shape().product(2, x.rank()), cells = result.y.shape().product(2, x.rank());
+  int64_t* out = result.indices.mutable_data<int64_t>();
+  for (int64_t i = 0; i < places.numel(); ++i) {
+    int64_t at = places.data<int32_t>()[i];
+    if (column_major) {  // the first spatial axis counts fastest
+      int64_t rest = at, swapped = 0;
+      for (int axis = x.rank() - 1; axis >= 2; --axis) {
+        swapped += rest % x.shape()[axis] * x.shape().product(2, axis);
+        rest /= x.shape()[axis];
+      }
+      at = swapped;
+    }
+    out[i] = i / cells * plane + at;
+  }
+  result.indices = result.indices.to(x.format());
+  trace_step(PoolPlacesAttributes{attributes, column_major}, {x}, result.indices);
+  return result;
+}
+
+Tensor max_unpool(const Tensor& x, const Tensor& indices, const Shape& shape) {
+  GRAFT_CHECK(indices.shape() == x.shape(), "max_unpool: indices ", indices.shape(), " for ", x.shape());
+  const Tensor zeros = Tensor::zeros({shape.numel()}, {.dtype = x.dtype()});
+  const Tensor flat = scatter_elements(zeros, reshape(indices, {x.numel()}), reshape(x, {x.numel()}));
+  return to_format(reshape(flat, shape), x.format());
+}
+
+}  // namespace graft::functional
