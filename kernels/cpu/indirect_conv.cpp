@@ -7,6 +7,8 @@ namespace graft::cpu {
 namespace {
 
 constexpr int64_t kReduction = 1024;  // reduced per pass over a block: longer than L1 holds, but each pass re-reads the sums
+constexpr int64_t kShortReduction = 256;
+constexpr int64_t kGroupElements = 65536;  // of b's panels that short reductions go through row by row: 256 KiB in L2
 constexpr int64_t kRows = 192;        // of a block: its input (768 KiB at kReduction) stays in L2
 
 // A part of the reduction: whole taps, or a range of one tap's channels.
@@ -80,6 +82,7 @@ class RowTables {
   }
 
   const T* const* pointers(int64_t tap, int64_t row) const { return pointers_.data() + tap * count_ + row; }
+  int64_t count() const { return count_; }
   const int64_t* offsets(int64_t row) const { return offsets_.data() + row; }
 
  private:
@@ -162,6 +165,35 @@ class RowTables {
   int64_t slots_from_ = 0;
 };
 
+// Rows [begin, end) of a block times one panel of b over one part of the reduction.
+template <class T>
+void run_panel(const KernelTable<T>& table, const Schedule<T>& s, const RowTables<T>& tables, size_t r, int64_t panel, int64_t begin,
+               int64_t end) {
+  const IndirectConv<T>& p = *s.problem;
+  const ReductionBlock& block = s.reduction[r];
+  const int64_t depth = static_cast<int64_t>(p.taps.size()) * s.segment, column = panel * table.nr;
+  TileArgs<T> tile{};
+  tile.rows_stride = tables.count();
+  tile.row_offset = block.first_channel;
+  tile.segments = block.taps;
+  tile.length = block.channels;
+  tile.b = p.packed + (panel * depth + block.first_tap * s.segment + block.first_channel) * table.nr;
+  tile.b_stride = table.nr;
+  tile.b_segment = s.segment * table.nr;
+  tile.out = p.out + column;
+  tile.columns = std::min<int64_t>(table.nr, p.out_channels - column);
+  tile.accumulate = r > 0;
+  tile.finish = r + 1 == s.reduction.size();
+  tile.bias = p.bias ? p.bias + column : nullptr;
+  tile.residual = p.residual ? p.residual + column : nullptr;
+  tile.activation = p.activation;
+  for (int64_t m = begin; m < end; m += table.mr) {
+    tile.rows = tables.pointers(block.first_tap, m);
+    tile.out_offsets = tables.offsets(m);
+    table.tile[std::min<int64_t>(table.mr, end - m)](tile);
+  }
+}
+
 template <class T>
 void run_block(const KernelTable<T>& table, const Schedule<T>& s, int64_t row_block, int64_t panel_block, const T* zeros) {
   const IndirectConv<T>& p = *s.problem;
@@ -169,32 +201,15 @@ void run_block(const KernelTable<T>& table, const Schedule<T>& s, int64_t row_bl
   const int64_t first_panel = panel_block * s.block_panels, last_panel = std::min(s.panels, first_panel + s.block_panels);
   const int64_t depth = static_cast<int64_t>(p.taps.size()) * s.segment;
   const RowTables<T> tables(p, first_row, rows, zeros);
-  for (size_t r = 0; r < s.reduction.size(); ++r) {
-    const ReductionBlock& block = s.reduction[r];
-    for (int64_t panel = first_panel; panel < last_panel; ++panel) {
-      const int64_t column = panel * table.nr;
-      TileArgs<T> tile{};
-      tile.rows_stride = rows;
-      tile.row_offset = block.first_channel;
-      tile.segments = block.taps;
-      tile.length = block.channels;
-      tile.b = p.packed + (panel * depth + block.first_tap * s.segment + block.first_channel) * table.nr;
-      tile.b_stride = table.nr;
-      tile.b_segment = s.segment * table.nr;
-      tile.out = p.out + column;
-      tile.columns = std::min<int64_t>(table.nr, p.out_channels - column);
-      tile.accumulate = r > 0;
-      tile.finish = r + 1 == s.reduction.size();
-      tile.bias = p.bias ? p.bias + column : nullptr;
-      tile.residual = p.residual ? p.residual + column : nullptr;
-      tile.activation = p.activation;
-      for (int64_t m = 0; m < rows; m += table.mr) {
-        tile.rows = tables.pointers(block.first_tap, m);
-        tile.out_offsets = tables.offsets(m);
-        table.tile[std::min<int64_t>(table.mr, rows - m)](tile);
-      }
-    }
-  }
+  // Short sums: rows of output are completed one after another while all of b stays in the second-level cache. Long
+  // ones: a panel of b stays in the first-level cache while the rows go by.
+  const bool by_rows = s.reduction.size() == 1 && depth <= kShortReduction;
+  const int64_t group = by_rows ? std::max<int64_t>(1, kGroupElements / (depth * table.nr)) : 1, step = by_rows ? table.mr : rows;
+  for (size_t r = 0; r < s.reduction.size(); ++r)
+    for (int64_t first = first_panel; first < last_panel; first += group)
+      for (int64_t row = 0; row < rows; row += step)
+        for (int64_t panel = first; panel < std::min(last_panel, first + group); ++panel)
+          run_panel(table, s, tables, r, panel, row, std::min(rows, row + step));
 }
 
 }  // namespace
