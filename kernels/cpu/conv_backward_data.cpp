@@ -1,4 +1,6 @@
 // Convolution's backward-data: for every output phase an implicit GEMM over dy with the weight transposed.
+#include <algorithm>
+
 #include "graft/kernels/cpu/conv_problem.h"
 #include "graft/kernels/cpu/register.h"
 #include "graft/kernels/cpu/winograd.h"
@@ -9,11 +11,16 @@ namespace {
 template <class T>
 void run_backward_data(ExecContext& context, const ops::ConvBackwardDataArgs& args) {
   const KernelTable<T>& table = kernel_table_for<T>(context);
-  const ConvShape shape(args.dx.shape(), args.weight.shape(), args.dy.shape(), args.attributes);
+  const ConvShape shape = ConvShape(args.dx.shape(), args.weight.shape(), args.dy.shape(), args.attributes).without_idle_taps();
   const std::vector<PackSource<T>> sources = backward_data_sources<T>(shape, args.weight);
+  std::vector<IndirectConv<T>> problems = backward_data_problems<T>(shape, args.dy.data<T>(), args.dx.mutable_data<T>());
+  if (std::all_of(problems.begin(), problems.end(), packs_while_running<T>)) {
+    for (size_t i = 0; i < problems.size(); ++i) problems[i].source = &sources[i];
+    run<T>(context, table, problems);
+    return;
+  }
   const std::vector<int64_t> offsets = packed_offsets(table, sources);
   const Scratch<T> packed(offsets.back());
-  std::vector<IndirectConv<T>> problems = backward_data_problems<T>(shape, args.dy.data<T>(), args.dx.mutable_data<T>());
   std::vector<T*> to;
   for (size_t i = 0; i < problems.size(); ++i) {
     to.push_back(packed.data() + offsets[i]);

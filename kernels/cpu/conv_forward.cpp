@@ -105,6 +105,17 @@ struct ForwardCall {
 template <class T>
 void run_forward(ExecContext& context, const ops::FusedConvForwardArgs& args) {
   ForwardCall<T> call(context, args);
+  if (call.packed == &call.own && packs_while_running(call.problems[0])) {
+    const ConvShape met = call.shape.without_idle_taps();
+    const std::vector<PackSource<T>> sources = forward_sources<T>(met, args.weight);
+    const std::vector<IndirectConv<T>> cropped = forward_problems<T>(met, args.x.data<T>(), call.problems[0].out);
+    for (size_t g = 0; g < sources.size(); ++g) {
+      call.problems[g].taps = cropped[g].taps, call.problems[g].merged = cropped[g].merged;
+      call.problems[g].source = &sources[g];
+    }
+    run<T>(context, call.table, call.problems);
+    return;
+  }
   const std::vector<const T*> panels = call.packed->panels(context, call.shape, args.weight);
   for (size_t g = 0; g < call.problems.size(); ++g) call.problems[g].packed = panels[g];
   run<T>(context, call.table, call.problems);

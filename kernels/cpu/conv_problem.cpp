@@ -7,6 +7,36 @@ ConvShape::ConvShape(const Shape& x, const Shape& weight, const Shape& y, const 
       stride_h(a.window.stride[0]), stride_w(a.window.stride[1]), dilation_h(a.window.dilation[0]),
       dilation_w(a.window.dilation[1]), pad_h(a.window.pad_begin[0]), pad_w(a.window.pad_begin[1]), groups(a.groups) {}
 
+namespace {
+
+// The taps [first, end) of one axis that meet the image somewhere.
+struct TapRange {
+  int64_t first, end;
+};
+TapRange met_taps(int64_t taps, int64_t stride, int64_t dilation, int64_t pad, int64_t in, int64_t out) {
+  const auto meets = [&](int64_t t) {
+    for (int64_t i = 0; i < out; ++i) {
+      const int64_t at = i * stride + t * dilation - pad;
+      if (at >= 0 && at < in) return true;
+    }
+    return false;
+  };
+  TapRange range{0, taps};
+  while (range.first + 1 < range.end && !meets(range.first)) ++range.first;
+  while (range.first + 1 < range.end && !meets(range.end - 1)) --range.end;
+  return range;
+}
+
+}  // namespace
+
+ConvShape ConvShape::without_idle_taps() const {
+  const TapRange rows = met_taps(r, stride_h, dilation_h, pad_h, h, p), columns = met_taps(s, stride_w, dilation_w, pad_w, w, q);
+  ConvShape cropped = *this;
+  cropped.first_r += rows.first, cropped.r = rows.end - rows.first, cropped.pad_h -= rows.first * dilation_h;
+  cropped.first_s += columns.first, cropped.s = columns.end - columns.first, cropped.pad_w -= columns.first * dilation_w;
+  return cropped;
+}
+
 WeightStrides::WeightStrides(const Tensor& weight) {
   const Shape& e = weight.shape();  // [K,C/groups,R,S]
   if (weight.format() == MemoryFormat::channels_last) {
@@ -32,7 +62,7 @@ std::vector<PackSource<T>> forward_sources(const ConvShape& shape, const Tensor&
   std::vector<PackSource<T>> sources;
   for (int64_t g = 0; g < shape.groups; ++g) {
     PackSource<T> source;
-    source.source = weight.data<T>() + g * shape.group_k() * strides.k;
+    source.source = weight.data<T>() + g * shape.group_k() * strides.k + shape.first_r * strides.r + shape.first_s * strides.s;
     source.column_stride = strides.k;
     source.channel_stride = strides.c;
     for (int64_t r = 0; r < shape.r; ++r)
@@ -104,7 +134,7 @@ std::vector<PackSource<T>> backward_data_sources(const ConvShape& shape, const T
   std::vector<PackSource<T>> sources;
   for_each_phase(shape, [&](int64_t g, int64_t, int64_t, const auto& taps_h, const auto& taps_w) {
     PackSource<T> source;
-    source.source = weight.data<T>() + g * shape.group_k() * strides.k;
+    source.source = weight.data<T>() + g * shape.group_k() * strides.k + shape.first_r * strides.r + shape.first_s * strides.s;
     source.column_stride = strides.c;
     source.channel_stride = strides.k;
     for (const PhaseTap& r : taps_h)

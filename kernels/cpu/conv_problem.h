@@ -13,10 +13,14 @@ struct ConvShape {
   int64_t r, s;        // filter
   int64_t stride_h, stride_w, dilation_h, dilation_w, pad_h, pad_w;
   int64_t groups;
+  int64_t first_r = 0, first_s = 0;  // of the weight's taps, see without_idle_taps
   int64_t group_c() const { return c / groups; }
   int64_t group_k() const { return k / groups; }
 
   ConvShape(const Shape& x, const Shape& weight, const Shape& y, const ops::ConvAttributes& attributes);
+  // The same convolution without the outer rows and columns of the filter that lie in the padding wherever the filter
+  // stands: a 3x3 filter on an image of one pixel is one tap.
+  ConvShape without_idle_taps() const;
 };
 
 // Element strides of a weight [K,C/groups,R,S] in either format.

@@ -165,19 +165,19 @@ class RowTables {
   int64_t slots_from_ = 0;
 };
 
-// Rows [begin, end) of a block times one panel of b over one part of the reduction.
+// Rows [begin, end) of a block times one panel, whose packed weights are b, over one part of the reduction.
 template <class T>
-void run_panel(const KernelTable<T>& table, const Schedule<T>& s, const RowTables<T>& tables, size_t r, int64_t panel, int64_t begin,
-               int64_t end) {
+void run_panel(const KernelTable<T>& table, const Schedule<T>& s, const RowTables<T>& tables, size_t r, int64_t panel, const T* b,
+               int64_t begin, int64_t end) {
   const IndirectConv<T>& p = *s.problem;
   const ReductionBlock& block = s.reduction[r];
-  const int64_t depth = static_cast<int64_t>(p.taps.size()) * s.segment, column = panel * table.nr;
+  const int64_t column = panel * table.nr;
   TileArgs<T> tile{};
   tile.rows_stride = tables.count();
   tile.row_offset = block.first_channel;
   tile.segments = block.taps;
   tile.length = block.channels;
-  tile.b = p.packed + (panel * depth + block.first_tap * s.segment + block.first_channel) * table.nr;
+  tile.b = b + (block.first_tap * s.segment + block.first_channel) * table.nr;
   tile.b_stride = table.nr;
   tile.b_segment = s.segment * table.nr;
   tile.out = p.out + column;
@@ -201,18 +201,33 @@ void run_block(const KernelTable<T>& table, const Schedule<T>& s, int64_t row_bl
   const int64_t first_panel = panel_block * s.block_panels, last_panel = std::min(s.panels, first_panel + s.block_panels);
   const int64_t depth = static_cast<int64_t>(p.taps.size()) * s.segment;
   const RowTables<T> tables(p, first_row, rows, zeros);
+  if (!p.packed) {
+    const Scratch<T> packed(depth * table.nr);
+    for (int64_t panel = first_panel; panel < last_panel; ++panel) {
+      pack_panel(table, *p.source, panel, packed.data());
+      for (size_t r = 0; r < s.reduction.size(); ++r) run_panel(table, s, tables, r, panel, packed.data(), 0, rows);
+    }
+    return;
+  }
   // Short sums: rows of output are completed one after another while all of b stays in the second-level cache. Long
   // ones: a panel of b stays in the first-level cache while the rows go by.
   const bool by_rows = s.reduction.size() == 1 && depth <= kShortReduction;
-  const int64_t group = by_rows ? std::max<int64_t>(1, kGroupElements / (depth * table.nr)) : 1, step = by_rows ? table.mr : rows;
+  const int64_t group = by_rows ? std::max<int64_t>(1, kGroupElements / std::max<int64_t>(1, depth * table.nr)) : 1, step = by_rows ? table.mr : rows;
   for (size_t r = 0; r < s.reduction.size(); ++r)
     for (int64_t first = first_panel; first < last_panel; first += group)
       for (int64_t row = 0; row < rows; row += step)
         for (int64_t panel = first; panel < std::min(last_panel, first + group); ++panel)
-          run_panel(table, s, tables, r, panel, row, std::min(rows, row + step));
+          run_panel(table, s, tables, r, panel, p.packed + panel * depth * table.nr, row, std::min(rows, row + step));
 }
 
 }  // namespace
+
+template <class T>
+bool packs_while_running(const IndirectConv<T>& p) {
+  return p.batch * p.grid_h * p.grid_w <= kRows;
+}
+template bool packs_while_running(const IndirectConv<float>&);
+template bool packs_while_running(const IndirectConv<double>&);
 
 template <class T>
 void run(ExecContext& context, const KernelTable<T>& table, std::span<const IndirectConv<T>> problems) {

@@ -9,6 +9,16 @@
 
 namespace graft::cpu {
 
+// Where the packing finds weights: element (n, c, tap) of the matrix [taps][channels][columns] is
+// source[n * column_stride + c * channel_stride + tap_offsets[tap]].
+template <class T>
+struct PackSource {
+  const T* source = nullptr;
+  int64_t column_stride = 0, channel_stride = 0;
+  std::vector<int64_t> tap_offsets;
+  int64_t columns = 0, channels = 0;
+};
+
 // Offset of a filter tap from the input pixel under a row's origin.
 struct Tap {
   int64_t h, w;
@@ -31,21 +41,12 @@ struct IndirectConv {
   int64_t grid_h = 0, grid_w = 0;
   int64_t out_sample = 0, out_row = 0, out_pixel = 0;  // element strides of the grid
   int64_t out_channels = 0;
-  const T* packed = nullptr;  // [panels][taps * merged * channels][nr], see PackLayout
+  const T* packed = nullptr;  // [panels][taps * merged * channels][nr], or null: packed from `source` panel by panel
+  const PackSource<T>* source = nullptr;
 
   const T* bias = nullptr;  // padded to whole panels, or null
   const T* residual = nullptr;  // at out's offsets, or null
   Activation activation = Activation::none;
-};
-
-// Where the packing finds weights: element (n, c, tap) of the matrix [taps][channels][columns] is
-// source[n * column_stride + c * channel_stride + tap_offsets[tap]].
-template <class T>
-struct PackSource {
-  const T* source = nullptr;
-  int64_t column_stride = 0, channel_stride = 0;
-  std::vector<int64_t> tap_offsets;
-  int64_t columns = 0, channels = 0;
 };
 
 // Elements of a packed matrix: whole panels of nr columns, zero-filled.
@@ -54,10 +55,18 @@ int64_t packed_size(const KernelTable<T>& table, const PackSource<T>& source) {
   return round_up(source.columns, table.nr) * source.channels * static_cast<int64_t>(source.tap_offsets.size());
 }
 
+// One panel of nr columns: [tap][channel][nr].
+template <class T>
+void pack_panel(const KernelTable<T>& table, const PackSource<T>& from, int64_t panel, T* to);
+
 // Packs one panel of every source: jobs run in parallel over all of them. packed[i] belongs to sources[i].
 template <class T>
 void pack(ExecContext& context, const KernelTable<T>& table, std::span<const PackSource<T>> sources,
           std::span<T* const> packed);
+
+// Whether so few rows share the weights that each panel had better be packed by the job that uses it. Changes no bits.
+template <class T>
+bool packs_while_running(const IndirectConv<T>& problem);
 
 // Runs the problems. Each output element is one chain of multiply-adds in the order of taps and channels, whatever the
 // split into jobs: bits depend neither on the threads nor on the batch.

@@ -6,6 +6,37 @@
 namespace graft::cpu {
 namespace {
 
+// Rows of the source are runs of memory (a column's channels and taps), columns of the panel: a transposition whose output
+// rows lie where the panel wants them.
+template <class T>
+void pack_runs(const KernelTable<T>& table, const PackSource<T>& from, const T* source, int64_t columns, T* to) {
+  constexpr int64_t most = 64;  // elements of a run at a time
+  const auto taps = static_cast<int64_t>(from.tap_offsets.size());
+  T* rows[most];
+  const bool interleaved = taps > 1 && from.channel_stride != 1;  // [channel][tap] in memory, else [tap][channel]
+  const int64_t runs = interleaved ? 1 : taps, length = interleaved ? from.channels * taps : from.channels;
+  for (int64_t run = 0; run < runs; ++run)
+    for (int64_t first = 0; first < length; first += most) {
+      const int64_t count = std::min(most, length - first);
+      for (int64_t i = 0; i < count; ++i) {
+        const int64_t c = interleaved ? (first + i) / taps : first + i, t = interleaved ? (first + i) % taps : run;
+        rows[i] = to + (t * from.channels + c) * table.nr;
+      }
+      table.transpose_to(source + from.tap_offsets[static_cast<size_t>(run)] + first, from.column_stride, columns, count, rows);
+    }
+}
+
+template <class T>
+bool taps_fill_runs(const PackSource<T>& from) {
+  const auto taps = static_cast<int64_t>(from.tap_offsets.size());
+  if (from.channel_stride != taps || taps == 0) return false;
+  for (int64_t t = 0; t < taps; ++t)
+    if (from.tap_offsets[static_cast<size_t>(t)] != t) return false;
+  return true;
+}
+
+}  // namespace
+
 template <class T>
 void pack_panel(const KernelTable<T>& table, const PackSource<T>& from, int64_t panel, T* to) {
   const int64_t nr = table.nr, first = panel * nr, columns = std::min(nr, from.columns - first);
@@ -20,10 +51,8 @@ void pack_panel(const KernelTable<T>& table, const PackSource<T>& from, int64_t 
       }
     return;
   }
-  if (from.channel_stride == 1) {
-    for (int64_t t = 0; t < taps; ++t)
-      table.transpose(source + from.tap_offsets[static_cast<size_t>(t)], from.column_stride, columns, from.channels,
-                      to + t * from.channels * nr, nr);
+  if (from.channel_stride == 1 || taps_fill_runs(from)) {
+    pack_runs(table, from, source, columns, to);
     return;
   }
   const auto place = [&](int64_t j, int64_t c) {
@@ -43,7 +72,8 @@ void pack_panel(const KernelTable<T>& table, const PackSource<T>& from, int64_t 
       for (int64_t c = c0; c < std::min(c0 + block, from.channels); ++c) place(j, c);
 }
 
-}  // namespace
+template void pack_panel(const KernelTable<float>&, const PackSource<float>&, int64_t, float*);
+template void pack_panel(const KernelTable<double>&, const PackSource<double>&, int64_t, double*);
 
 template <class T>
 void pack(ExecContext& context, const KernelTable<T>& table, std::span<const PackSource<T>> sources,

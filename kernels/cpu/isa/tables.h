@@ -151,6 +151,8 @@ struct KernelTable {
   void (*pack_rows)(const T* const* rows, int64_t pixels, int64_t columns, T* out);
   // sums[c] += in[p][c], pixel after pixel.
   void (*add_rows)(const T* in, int64_t in_stride, int64_t pixels, int64_t channels, T* sums);
+  // out[c][r] = in[r][c], rows of `out` lying anywhere.
+  void (*transpose_to)(const T* in, int64_t in_stride, int64_t rows, int64_t columns, T* const* out);
   // out[c][r] = in[r][c]; strides in elements.
   void (*transpose)(const T* in, int64_t in_stride, int64_t rows, int64_t columns, T* out, int64_t out_stride);
 };
