@@ -1,4 +1,4 @@
-// functional::gather*, scatter*, their Nodes, one_hot, nonzero and compress.
+// functional::gather*, scatter*, their Nodes, one_hot, hardmax, nonzero and compress.
 #include "graft/layers/functional/indexing.h"
 
 #include "graft/core/autograd/record.h"
@@ -6,6 +6,7 @@
 #include "graft/layers/functional/axes.h"
 #include "graft/layers/functional/elementwise.h"
 #include "graft/layers/functional/movement.h"
+#include "graft/layers/functional/reduction.h"
 #include "graft/layers/functional/trace_step.h"
 
 namespace graft::functional {
@@ -119,6 +120,15 @@ Tensor one_hot(const Tensor& indices, int64_t depth, const Tensor& off, const Te
   const Tensor places = range(int64_t{0}, depth, int64_t{1}, DType::i64).reshape(Shape(std::span<const int64_t>(extents)));
   const int added[] = {at};
   return where(binary(unsqueeze(wrapped, added), places, ops::Binary::equal), on, off);
+}
+
+Tensor hardmax(const Tensor& x, int axis) {
+  const int at = axis_of("hardmax", axis, x.rank());
+  std::vector<int64_t> extents(static_cast<size_t>(x.rank()), 1);
+  extents[static_cast<size_t>(at)] = x.shape()[at];
+  const Tensor places = range(int64_t{0}, x.shape()[at], int64_t{1}, DType::i64).reshape(Shape(std::span<const int64_t>(extents)));
+  const Tensor best = argmax(x, at);
+  return cast(binary(best, places.to(best.format()), ops::Binary::equal), x.dtype());
 }
 
 Tensor nonzero(const Tensor& x) {

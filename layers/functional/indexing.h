@@ -24,6 +24,9 @@ GRAFT_API Tensor scatter_nd(const Tensor& x, const Tensor& indices, const Tensor
 // an index outside of [-depth, depth). on and off are of rank 0 and one dtype.
 GRAFT_API Tensor one_hot(const Tensor& indices, int64_t depth, const Tensor& off, const Tensor& on, int axis = -1);
 
+// 1 at the first largest element of each line along `axis`, 0 elsewhere, in x's dtype. No gradient.
+GRAFT_API Tensor hardmax(const Tensor& x, int axis = -1);
+
 // The places of x's elements that are not 0, in order: i64 [rank of x, count]. Rank 0 counts as rank 1.
 GRAFT_API Tensor nonzero(const Tensor& x);
 // The slices of x along `axis` for which the condition (bool [K], shorter is filled with false) holds.

@@ -75,6 +75,7 @@ ops::Window line_window(int64_t kernel, int64_t stride) {
 std::vector<OpCase> convolutions() {
   return {
       transposed("conv_transpose", {2, 3, 4, 3}, {3, 2, 3, 3}, {}),
+      test::kernels_only(transposed("large_conv_transpose", {1, 36, 12, 13}, {36, 32, 3, 3}, {.padding = {1, 1, 0}})),
       transposed("conv_transpose_up", {1, 4, 3, 4}, {4, 3, 2, 2}, {.stride = {2, 2, 1}, .bias = true}),
       transposed("conv_transpose_padded", {2, 3, 4, 3}, {3, 4, 3, 3}, {.stride = {2, 2, 1}, .padding = {1, 1, 0}, .output_padding = {1, 1, 0}, .bias = true}),
       transposed("conv_transpose_dilated", {1, 2, 3, 4}, {2, 3, 2, 3}, {.stride = {1, 2, 1}, .padding = {1, 1, 0}, .dilation = {2, 2, 1}}),

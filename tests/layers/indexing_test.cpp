@@ -82,6 +82,7 @@ TEST(Indexing, OneHotAndNonZero) {
   EXPECT_EQ(hot.shape(), (Shape{3, 3}));
   EXPECT_EQ(hot.to_doubles(), (std::vector<double>{2, 5, 2, 2, 2, 5, 2, 2, 2}));
   EXPECT_EQ(functional::one_hot(Tensor::of<float>({2}, {0, 1}), 2, off, on, 0).to_doubles(), (std::vector<double>{5, 2, 2, 5}));
+  EXPECT_EQ(functional::hardmax(Tensor::of<float>({2, 3}, {1, 3, 3, 2, 0, 1})).to_doubles(), (std::vector<double>{0, 1, 0, 1, 0, 0}));
   const Tensor places = functional::nonzero(Tensor::of<float>({2, 3}, {0, 1, 0, 2, 0, 3}));
   EXPECT_EQ(places.shape(), (Shape{2, 3}));
   EXPECT_EQ(places.to_doubles(), (std::vector<double>{0, 1, 1, 1, 0, 2}));

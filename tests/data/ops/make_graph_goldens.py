@@ -338,9 +338,59 @@ def resize_by_onnx(node, shape, scales, attributes):
     return by_onnx(node, shape, (("roi", roi), ("scales", np.array(scales, np.float64))))
 
 
+def attention():
+    f = Family()
+
+    def case(name, shapes, function):
+        f.case(name, [x(*s) for s in shapes], function)
+
+    qkv = [(2, 3, 4, 5), (2, 3, 6, 5), (2, 3, 6, 2)]
+    sdpa = F.scaled_dot_product_attention
+    case("attention", qkv, sdpa)
+    case("attention_scaled_mask", qkv + [(3, 4, 6)], lambda q, k, v, m: sdpa(q, k, v, m, scale=0.3))
+    case("attention_causal", [(1, 2, 4, 3), (1, 2, 4, 3), (1, 2, 4, 3)], lambda q, k, v: sdpa(q, k, v, is_causal=True))
+    case("attention_grouped", [(1, 4, 3, 2), (1, 2, 5, 2), (1, 2, 5, 3)], lambda q, k, v: sdpa(q, k, v, enable_gqa=True))
+    case("attention_capped", qkv, lambda q, k, v: (0.7 * torch.tanh(q @ k.mT / 5 ** 0.5 / 0.7)).softmax(-1) @ v)
+    heads = lambda t: t.reshape(2, -1, 2, 3).transpose(1, 2)
+    case("attention_flat", [(2, 4, 6), (2, 5, 6), (2, 5, 6)],
+         lambda q, k, v: sdpa(heads(q), heads(k), heads(v)).transpose(1, 2).reshape(2, 4, 6))
+    case("attention_past", [(1, 2, 3, 2), (1, 2, 3, 2), (1, 2, 3, 2), (1, 2, 2, 2), (1, 2, 2, 2)],
+         lambda q, k, v, pk, pv: sdpa(q, torch.cat((pk, k), 2), torch.cat((pv, v), 2), torch.ones(3, 5, dtype=torch.bool).tril(2)))
+    # The first query may attend no key: zeros, and no gradient through it.
+    rows = torch.tensor([[0, 0, 0], [1, 0, 1], [0, 1, 0]], dtype=torch.bool)
+    case("attention_masked_row", [(1, 2, 3, 2)] * 3,
+         lambda q, k, v: torch.cat((0 * q[:, :, :1], sdpa(q[:, :, 1:], k, v, rows[1:])), 2))
+    case("attention_valid_keys", [(2, 1, 2, 3), (2, 1, 4, 3), (2, 1, 4, 3)],
+         lambda q, k, v: sdpa(q, k, v, (torch.arange(4) < torch.tensor([3, 2])[:, None])[:, None, None]))
+
+    def rotary(t, c, s, interleaved):
+        a, b = (t[..., ::2], t[..., 1::2]) if interleaved else t.chunk(2, -1)
+        pair = (c[:, None] * a - s[:, None] * b, s[:, None] * a + c[:, None] * b)
+        return torch.stack(pair, -1).flatten(-2) if interleaved else torch.cat(pair, -1)
+
+    case("rotary", [(2, 3, 4, 6), (2, 4, 3), (2, 4, 3)], lambda t, c, s: rotary(t, c, s, False))
+    case("rotary_interleaved", [(1, 2, 3, 4), (1, 3, 2), (1, 3, 2)], lambda t, c, s: rotary(t, c, s, True))
+    case("rotary_partial", [(1, 2, 3, 6), (1, 3, 2), (1, 3, 2)],
+         lambda t, c, s: torch.cat((rotary(t[..., :4], c, s, False), t[..., 4:]), -1))
+    case("rotary_flat", [(1, 3, 8), (5, 2), (5, 2)],
+         lambda t, c, s: rotary(t.reshape(1, 3, 2, 4).transpose(1, 2), c[[4, 0, 2]][None], s[[4, 0, 2]][None],
+                                False).transpose(1, 2).reshape(1, 3, 8))
+
+    def nll(name, shape, labels, weighted=False, **options):
+        inputs = [x(*shape), indices(*labels, high=shape[1])] + ([fixed(shape[1], low=0.2, high=2)] if weighted else [])
+        f.case("nll_" + name, inputs, lambda a, t, w=None: F.nll_loss(a.log_softmax(1), t, w, **options))
+
+    nll("mean", (3, 4), (3,))
+    nll("weighted", (2, 3, 4), (2, 4), True)
+    nll("ignored", (2, 3, 2, 3), (2, 2, 3), True, ignore_index=1)
+    nll("ignored_sum", (4, 3), (4,), ignore_index=2, reduction="sum")
+    nll("none", (2, 3, 4), (2, 4), True, ignore_index=0, reduction="none")
+    return f
+
+
 def main():
     folder = os.path.dirname(os.path.abspath(__file__))
-    families = [elementwise, movement, indexing, matrices, reductions, normalization, image]
+    families = [elementwise, movement, indexing, matrices, reductions, normalization, image, attention]
     chosen = [f for f in families if len(sys.argv) < 2 or f.__name__ in sys.argv[1:]]
     for family in chosen:
         torch.manual_seed(20251124)
