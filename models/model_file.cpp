@@ -1,17 +1,27 @@
 #include "graft/models/model_file.h"
 
 #include "graft/core/base/error.h"
+#include "graft/models/onnx_export.h"
 
 namespace graft::models {
 namespace {
-constexpr const char* kCardKey = "graft.card";
+
+// An .onnx file also holds what its nodes take as inputs beside the parameters.
+StateDict parameters_of(const io::WeightFile& file) {
+  if (file.format != "onnx") return file.tensors;
+  StateDict kept;
+  for (const auto& [name, tensor] : file.tensors)
+    if (!name.starts_with(kOnnxConstantPrefix)) kept.add(name, tensor);
+  return kept;
 }
+
+}  // namespace
 
 void save_model(const std::string& path, const StagedNetwork& network, const ModelCard& card) {
   io::write_safetensors(path, network.state_dict(), {{"format", "pt"}, {kCardKey, card.to_json()}});
 }
 
-bool has_card(const io::WeightFile& file) { return file.format == "safetensors" && file.metadata.contains(kCardKey); }
+bool has_card(const io::WeightFile& file) { return (file.format == "safetensors" || file.format == "onnx") && file.metadata.contains(kCardKey); }
 
 Model model_from(const io::WeightFile& file) {
   const auto card = file.metadata.find(kCardKey);
@@ -19,7 +29,7 @@ Model model_from(const io::WeightFile& file) {
   try {
     Model model{nullptr, ModelCard::from_json(card->second)};
     model.network = make_network(model.card.architecture);
-    model.network->load_state_dict(file.tensors);
+    model.network->load_state_dict(parameters_of(file));
     model.network->train(false);
     return model;
   } catch (const Error& error) {

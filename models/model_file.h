@@ -8,6 +8,9 @@
 
 namespace graft::models {
 
+// The metadata entry that holds a model's card.
+inline constexpr const char* kCardKey = "graft.card";
+
 struct Model {
   std::shared_ptr<StagedNetwork> network;  // in eval mode
   ModelCard card;
@@ -16,7 +19,7 @@ struct Model {
 // Writes network and card, old file or new, never half. The bytes depend on them alone.
 GRAFT_API void save_model(const std::string& path, const StagedNetwork& network, const ModelCard& card);
 
-// True when a weight file carries a card of graft.
+// True when a weight file carries a card of graft: a .safetensors, or an .onnx that graft wrote.
 GRAFT_API bool has_card(const io::WeightFile& file);
 // bad_input naming the path when the file has no card, or when card and tensors do not fit each other.
 GRAFT_API Model load_model(const std::string& path);

@@ -4,6 +4,7 @@
 
 #include "graft/core/base/error.h"
 #include "graft/core/base/sha256.h"
+#include "graft/models/onnx_export.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
 #include "graft/tools/verbs.h"
@@ -17,11 +18,12 @@ struct ConvertFlags {
 };
 
 int convert(const ConvertFlags& flags) {
-  const bool safetensors = flags.out.ends_with(".safetensors");
-  if (!safetensors && !flags.out.ends_with(".npz")) fail(ErrorCode::usage, flags.out, ": graft writes .safetensors and .npz");
+  const bool safetensors = flags.out.ends_with(".safetensors"), onnx = flags.out.ends_with(".onnx");
+  if (!safetensors && !onnx && !flags.out.ends_with(".npz")) fail(ErrorCode::usage, flags.out, ": graft writes .safetensors, .npz and .onnx");
   const models::Imported imported =
       models::import_weights(flags.in, {.arch = flags.arch, .cut = flags.cut, .channels = channel_rule(flags.channels)});
   if (safetensors) models::save_model(flags.out, *imported.model.network, imported.model.card);
+  else if (onnx) io::onnx::write_model(flags.out, models::to_onnx(*imported.model.network, imported.model.card));
   else io::write_npz(flags.out, imported.model.network->state_dict());
   if (flags.json) result(imported.certificate.to_json() + "\n");
   else result(imported.certificate.to_text());
@@ -31,10 +33,10 @@ int convert(const ConvertFlags& flags) {
 }  // namespace
 
 void add_convert(CLI::App& app, Action& action) {
-  auto* verb = app.add_subcommand("convert", "A weight file of any format into .safetensors (with a model card) or .npz");
+  auto* verb = app.add_subcommand("convert", "A weight file of any format into .safetensors (with a model card), .npz or .onnx");
   auto f = std::make_shared<ConvertFlags>();
   verb->add_option("IN", f->in, ".safetensors, .npz, .onnx, .pth/.th")->required();
-  verb->add_option("OUT", f->out, ".safetensors or .npz")->required();
+  verb->add_option("OUT", f->out, ".safetensors, .npz or .onnx")->required();
   verb->add_option("--arch", f->arch, "The network's name, checked against the file (default: guessed from it)")
       ->check(CLI::IsMember(models::architecture_names()))->type_name("NAME");
   verb->add_option("--cut", f->cut, "auto: after the last whole stage in the file; or a stage: layer3, features.4")->type_name("STAGE");

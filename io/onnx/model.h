@@ -113,6 +113,9 @@ struct Model {
 GRAFT_API Model read_model(const std::string& path, const ReadLimits& limits = {});
 // The same from bytes; external data is refused. `name` stands for the path in messages.
 GRAFT_API Model parse_model(std::span<const std::byte> bytes, const std::string& name, const ReadLimits& limits = {});
+// Writes a model, old file or new, never half; tensors inside the file, in the types that graft holds them in. bad_input
+// for 2 GiB or more (protobuf's limit), for local functions, and for attributes that are types.
+GRAFT_API void write_model(const std::string& path, const Model& model);
 // One TensorProto from a .pb file, as stored with ONNX's tests.
 GRAFT_API NamedTensor read_tensor(const std::string& path, const ReadLimits& limits = {});
 GRAFT_API NamedTensor parse_tensor(std::span<const std::byte> bytes, const std::string& name,
