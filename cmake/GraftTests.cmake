@@ -21,4 +21,8 @@ foreach(area core kernels layers io models train tools)
   endif()
 endforeach()
 
+# Runs ONNX's own test cases from a folder: tests/conformance/run_node_cases.py. Not part of the tests.
+add_executable(onnx_cases EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/tests/conformance/onnx_cases.cpp)
+target_link_libraries(onnx_cases PRIVATE graft_test_support)
+
 add_test(NAME tools.check_layers COMMAND ${PROJECT_SOURCE_DIR}/tools/check_layers.sh)

@@ -1,6 +1,8 @@
 // BatchNorm2d: weight, bias, running_mean, running_var [C] and num_batches_tracked, as in PyTorch.
 #pragma once
+#include <array>
 #include <memory>
+#include <string>
 
 #include "graft/layers/modules/module.h"
 
@@ -10,6 +12,8 @@ struct BatchNorm2dOptions {
   int64_t channels = 0;
   double eps = 1e-5;
   double momentum = 0.1;
+  // Names of its tensors; an empty name for the count leaves it out.
+  std::array<std::string, 5> names{"weight", "bias", "running_mean", "running_var", "num_batches_tracked"};
 };
 
 class GRAFT_API BatchNorm2d final : public Module {
@@ -49,7 +53,7 @@ class GRAFT_API BatchNorm2d final : public Module {
   Tensor* bias_;
   Tensor* running_mean_;
   Tensor* running_var_;
-  Tensor* batches_;
+  Tensor* batches_ = nullptr;  // null: not counted
   bool fixed_statistics_ = false;
   std::unique_ptr<Watched> watched_;
 };

@@ -40,7 +40,7 @@ void Module::replace_child(std::string_view name, std::shared_ptr<Module> child)
 
 void Module::collect(const std::string& prefix, bool buffers, std::vector<NamedTensor>& out) const {
   for (const auto& [name, tensor] : buffers ? buffers_ : parameters_) out.push_back({child_path(prefix, name), *tensor});
-  for (const auto& [name, child] : children_) child->collect(child_path(prefix, name), buffers, out);
+  for (const auto& [name, child] : children_) child->collect(child->nameless_ ? prefix : child_path(prefix, name), buffers, out);
 }
 
 std::vector<NamedTensor> Module::parameters() const {
@@ -64,23 +64,21 @@ std::vector<NamedTensor> Module::own_tensors() const {
 
 void Module::visit(const std::string& path, const std::function<void(const std::string&, Module&)>& f) {
   f(path, *this);
-  for (const auto& [name, child] : children_) child->visit(child_path(path, name), f);
+  for (const auto& [name, child] : children_) child->visit(child->nameless_ ? path : child_path(path, name), f);
 }
 
 void Module::for_each_module(const std::function<void(const std::string& path, Module& module)>& f) { visit("", f); }
 
 Module* Module::find(std::string_view path) {
-  Module* module = this;
-  while (!path.empty()) {
-    const size_t dot = path.find('.');
-    const std::string_view name = path.substr(0, dot);
-    const auto found = std::find_if(module->children_.begin(), module->children_.end(),
-                                    [&](const auto& child) { return child.first == name; });
-    if (found == module->children_.end()) return nullptr;
-    module = found->second.get();
-    path = dot == std::string_view::npos ? std::string_view() : path.substr(dot + 1);
+  if (path.empty()) return this;
+  for (const auto& [name, child] : children_)
+    if (name == path) return child.get();
+  for (const auto& [name, child] : children_) {
+    const bool below = path.size() > name.size() && path.starts_with(name) && path[name.size()] == '.';
+    Module* found = child->nameless_ ? child->find(path) : below ? child->find(path.substr(name.size() + 1)) : nullptr;
+    if (found) return found;
   }
-  return module;
+  return nullptr;
 }
 
 StateDict Module::state_dict() const {

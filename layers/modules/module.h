@@ -36,7 +36,7 @@ class GRAFT_API Module {
   // Direct children; and every module below, itself first with name "".
   const std::vector<std::pair<std::string, std::shared_ptr<Module>>>& children() const { return children_; }
   void for_each_module(const std::function<void(const std::string& path, Module& module)>& visit);
-  // The module at a path ("layer1.0"); null when there is none.
+  // The module at a path ("layer1.0"); null when there is none. Nameless children are looked through.
   Module* find(std::string_view path);
 
   // Parameters and buffers by path; the tensors are shared, not copied.
@@ -68,6 +68,12 @@ class GRAFT_API Module {
     add_child(std::move(name), child);
     return child;
   }
+  // A child whose tensors keep the names they have: `name` finds it, but is no part of its tensors' paths.
+  template <class M>
+  std::shared_ptr<M> register_nameless_module(std::string name, std::shared_ptr<M> child) {
+    child->nameless_ = true;
+    return register_module(std::move(name), std::move(child));
+  }
   // Replaces a direct child (a new head). bad_input when there is none of this name.
   void replace_child(std::string_view name, std::shared_ptr<Module> child);
 
@@ -80,6 +86,7 @@ class GRAFT_API Module {
   std::vector<std::pair<std::string, std::shared_ptr<Module>>> children_;
   bool training_ = true;
   bool frozen_ = false;
+  bool nameless_ = false;  // its name is no part of its tensors' paths
 };
 
 }  // namespace graft

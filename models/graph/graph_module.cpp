@@ -1,0 +1,306 @@
+#include "graft/models/graph/graph_module.h"
+
+#include <algorithm>
+#include <map>
+#include <unordered_map>
+
+#include "graft/layers/functional/functional.h"
+#include "graft/layers/modules/dropout.h"
+#include "graft/models/graph/operators.h"
+
+namespace graft::models {
+namespace {
+
+using graph::Layout;
+using graph::OpCall;
+using graph::OpOutputs;
+
+constexpr const char* kPoolStage = "pool";
+constexpr const char* kHeadStage = "head";
+constexpr int kNoValue = -1;
+
+// Holds a stage's tensors and norms; it computes nothing itself.
+class GraphStage final : public Module {
+ public:
+  Tensor forward(const Tensor&) override { bad_input("a stage of a graph runs as part of its graph"); }
+  const Tensor& hold(const GraphTensor& tensor) {
+    const Tensor value = tensor.value.defined() ? tensor.value.to(MemoryFormat::contiguous) : Tensor::zeros(tensor.shape, {.dtype = tensor.dtype});
+    return tensor.role == TensorRole::parameter ? register_parameter(tensor.name, value) : register_buffer(tensor.name, value);
+  }
+  Module* hold_dropout(const std::string& name, double ratio) { return register_nameless_module(name, std::make_shared<Dropout>(ratio)).get(); }
+  BatchNorm2d* hold_norm(const std::string& name, const BatchNorm2dOptions& options) {
+    return register_nameless_module(name, std::make_shared<BatchNorm2d>(options)).get();
+  }
+};
+
+}  // namespace
+
+struct GraphModule::Program {
+  struct Step {
+    io::onnx::Node node;
+    const graph::Operator* op = nullptr;
+    int64_t opset = 1;
+    std::vector<int> inputs, outputs;
+    std::vector<int> last_uses;    // values that no later step reads
+    bool for_first_output = false;
+    BatchNorm2d* norm = nullptr;   // set: it runs instead of the operator
+    Module* dropout = nullptr;     // the same
+  };
+  struct Stage {
+    size_t begin = 0, end = 0;  // steps
+    int value = kNoValue;       // the value it ends in
+  };
+
+  std::vector<GraphInput> inputs;
+  std::vector<std::string> outputs;
+  std::vector<int> input_values, output_values;
+  std::vector<Step> steps;
+  std::vector<Stage> stages;
+  std::vector<const Tensor*> constants;  // by value; null for values that are computed
+  int64_t declared_batch = 0;
+
+  int values() const { return static_cast<int>(constants.size()); }
+};
+
+GraphModule::GraphModule(const GraphSource& source) : program_(std::make_unique<Program>()) {
+  Program& p = *program_;
+  p.inputs = source.inputs;
+  p.outputs = source.outputs;
+  std::unordered_map<std::string, int> numbers;
+  const auto number = [&](const std::string& name) {
+    const auto [found, is_first] = numbers.emplace(name, p.values());
+    if (is_first) p.constants.push_back(nullptr);
+    return found->second;
+  };
+  for (const GraphInput& input : source.inputs) p.input_values.push_back(number(input.name));
+  for (const GraphTensor& tensor : source.tensors) number(tensor.name);
+  for (const io::onnx::Node& node : source.nodes) {
+    Program::Step step{.node = node, .op = graph::find_operator(node.domain, node.op_type)};
+    GRAFT_CHECK(step.op != nullptr, graph::title_of(node), ": an operator that graft does not know");
+    const auto opset = source.opsets.find(node.domain);
+    if (opset != source.opsets.end()) step.opset = opset->second;
+    for (const std::string& name : node.inputs) {
+      GRAFT_CHECK(name.empty() || numbers.contains(name), graph::title_of(node), ": nothing gives its input '", name, "'");
+      step.inputs.push_back(name.empty() ? kNoValue : number(name));
+    }
+    for (const std::string& name : node.outputs) {
+      GRAFT_CHECK(name.empty() || !numbers.contains(name), graph::title_of(node), ": its output '", name, "' is given twice");
+      step.outputs.push_back(name.empty() ? kNoValue : number(name));
+    }
+    p.steps.push_back(std::move(step));
+  }
+  for (const std::string& name : source.outputs) {
+    GRAFT_CHECK(numbers.contains(name), "nothing gives the graph's output '", name, "'");
+    p.output_values.push_back(number(name));
+  }
+  if (p.inputs.size() == 1 && !p.inputs[0].dims.empty() && p.inputs[0].dims[0] > 0) p.declared_batch = p.inputs[0].dims[0];
+  build_stages(source);
+  register_tensors(source);
+}
+
+GraphModule::~GraphModule() = default;
+
+// Stage ends: behind a step, exactly one computed value is still to be read.
+void GraphModule::build_stages(const GraphSource& source) {
+  Program& p = *program_;
+  std::vector<bool> constant(p.constants.size()), needed(p.constants.size()), read_later(p.constants.size());
+  size_t at = p.inputs.size();  // constants are numbered behind the inputs
+  for (size_t i = 0; i < source.tensors.size(); ++i) constant[at++] = true;
+  needed[static_cast<size_t>(p.output_values[0])] = true;
+  for (size_t i = p.steps.size(); i-- > 0;) {
+    Program::Step& step = p.steps[i];
+    for (const int v : step.outputs) step.for_first_output = step.for_first_output || (v != kNoValue && needed[static_cast<size_t>(v)]);
+    for (const int v : step.inputs)
+      if (v != kNoValue && step.for_first_output) needed[static_cast<size_t>(v)] = true;
+  }
+  for (const int v : p.output_values) read_later[static_cast<size_t>(v)] = true;
+  std::vector<size_t> last_reader(p.constants.size(), 0);  // among the steps for the first output, counted from 1
+  for (size_t i = p.steps.size(); i-- > 0;)
+    for (const int v : p.steps[i].inputs) {
+      if (v == kNoValue) continue;
+      const auto value = static_cast<size_t>(v);
+      if (p.steps[i].for_first_output) last_reader[value] = std::max(last_reader[value], i + 1);
+      if (!read_later[value] && !constant[value]) p.steps[i].last_uses.push_back(v);
+      read_later[value] = true;
+    }
+  last_reader[static_cast<size_t>(p.output_values[0])] = p.steps.size() + 1;
+  std::vector<int> live = p.input_values;
+  size_t begin = 0;
+  const auto close = [&](size_t end, int value, std::string name) {
+    if (std::find(stages_.begin(), stages_.end(), name) != stages_.end() || name.empty()) name = str("stage", stages_.size());
+    stages_.push_back(std::move(name));
+    p.stages.push_back({begin, end, value});
+    begin = end;
+  };
+  const auto wanted = [&](const std::string& value) { return source.stage_ends.empty() || std::find(source.stage_ends.begin(), source.stage_ends.end(), value) != source.stage_ends.end(); };
+  for (size_t i = 0; i < p.steps.size(); ++i) {
+    const Program::Step& step = p.steps[i];
+    if (!step.for_first_output) continue;
+    for (const int v : step.outputs)
+      if (v != kNoValue) live.push_back(v);
+    std::erase_if(live, [&](int v) { return last_reader[static_cast<size_t>(v)] <= i + 1; });
+    const bool is_last = live.size() == 1 && live[0] == p.output_values[0];
+    if (live.size() != 1 || std::find(step.outputs.begin(), step.outputs.end(), live[0]) == step.outputs.end()) continue;
+    const auto output = static_cast<size_t>(std::find(step.outputs.begin(), step.outputs.end(), live[0]) - step.outputs.begin());
+    if (is_last || wanted(step.node.outputs[output])) close(is_last ? p.steps.size() : i + 1, live[0], step.node.name.empty() ? step.node.outputs[output] : step.node.name);
+    if (is_last) break;
+  }
+  if (p.stages.empty() || p.stages.back().value != p.output_values[0]) close(p.steps.size(), p.output_values[0], "graph");
+}
+
+void GraphModule::register_tensors(const GraphSource& source) {
+  Program& p = *program_;
+  std::unordered_map<int, int> readers;
+  for (const Program::Step& step : p.steps)
+    for (const int v : step.inputs) ++readers[v];
+  const size_t first_constant = p.inputs.size();
+  const auto tensor_of_value = [&](int value) -> const GraphTensor* {
+    const size_t index = static_cast<size_t>(value) - first_constant;
+    return value != kNoValue && static_cast<size_t>(value) >= first_constant && index < source.tensors.size() ? &source.tensors[index] : nullptr;
+  };
+  std::vector<std::shared_ptr<GraphStage>> holders;
+  for (const std::string& name : stages_) holders.push_back(register_nameless_module(name, std::make_shared<GraphStage>()));
+  size_t stage = 0;
+  std::map<std::string, int> used;
+  const auto layer_name = [&](const io::onnx::Node& node) {
+    const std::string name = node.name.empty() ? node.outputs[0] : node.name;
+    const int count = used[name]++;
+    return count == 0 ? name : str(name, "_", count);
+  };
+  const graph::RunMode mode;
+  for (size_t i = 0; i < p.steps.size(); ++i) {
+    while (stage + 1 < p.stages.size() && i >= p.stages[stage].end) ++stage;
+    Program::Step& step = p.steps[i];
+    if (step.node.op_type == "Dropout" && step.outputs.size() == 1) {
+      const GraphTensor* ratio = step.inputs.size() > 1 ? tensor_of_value(step.inputs[1]) : nullptr;
+      const OpCall call(step.node, step.opset, {}, mode);
+      if (step.inputs.size() == 1 || (step.inputs.size() < 4 && ratio && ratio->value.defined() && ratio->value.numel() == 1))
+        step.dropout = holders[stage]->hold_dropout(layer_name(step.node), ratio ? ratio->value.item() : call.real("ratio", 0.5));
+    }
+    // A batch norm with four tensors of its own becomes a module, which freezing and statistics know.
+    bool own = step.node.op_type == "BatchNormalization" && step.inputs.size() == 5 && step.node.outputs.size() == 1;
+    for (size_t input = 1; own && input < 5; ++input) {
+      const GraphTensor* tensor = tensor_of_value(step.inputs[input]);
+      own = tensor && tensor->dtype == DType::f32 && tensor->shape.rank() == 1 && tensor->shape == tensor_of_value(step.inputs[1])->shape && tensor->shape.numel() > 0;
+    }
+    const auto* training_mode = step.node.find("training_mode");
+    const auto* spatial = step.node.find("spatial");
+    if (own && !(training_mode && training_mode->i != 0) && !(spatial && spatial->i == 0)) {
+      const OpCall call(step.node, step.opset, {}, mode);
+      BatchNorm2dOptions options{.channels = tensor_of_value(step.inputs[1])->shape[0], .eps = call.real("epsilon", 1e-5), .momentum = 1 - call.real("momentum", 0.9)};
+      const std::string name = layer_name(step.node);
+      for (size_t input = 1; input < 5; ++input) {
+        const GraphTensor& tensor = *tensor_of_value(step.inputs[input]);
+        options.names[input - 1] = readers[step.inputs[input]] == 1 ? tensor.name : str(name, "/", tensor.name, "/", input);  // a norm shares its tensors with nothing
+      }
+      options.names[4].clear();
+      step.norm = holders[stage]->hold_norm(name, options);
+      const Tensor targets[] = {step.norm->weight(), step.norm->bias(), step.norm->running_mean(), step.norm->running_var()};
+      for (size_t input = 1; input < 5; ++input)
+        if (const Tensor& value = tensor_of_value(step.inputs[input])->value; value.defined()) Tensor(targets[input - 1]).copy_from(value);
+      continue;
+    }
+    for (const int v : step.inputs)
+      if (const GraphTensor* tensor = tensor_of_value(v); tensor && !p.constants[static_cast<size_t>(v)]) p.constants[static_cast<size_t>(v)] = &holders[stage]->hold(*tensor);
+  }
+  for (const int v : p.output_values)
+    if (const GraphTensor* tensor = tensor_of_value(v); tensor && !p.constants[static_cast<size_t>(v)]) p.constants[static_cast<size_t>(v)] = &holders.back()->hold(*tensor);
+}
+
+const std::vector<GraphInput>& GraphModule::inputs() const { return program_->inputs; }
+const std::vector<std::string>& GraphModule::outputs() const { return program_->outputs; }
+
+void GraphModule::run_steps(size_t begin, size_t end, std::vector<Tensor>& values, bool only_first_output) {
+  Program& p = *program_;
+  graph::RunMode mode;
+  mode.declared_batch = p.declared_batch;
+  MemoryFormat images = MemoryFormat::contiguous;
+  for (const Tensor& value : values)
+    if (value.defined() && value.rank() == 4) images = value.format();
+  std::vector<Tensor> inputs;
+  for (size_t i = begin; i < end; ++i) {
+    const Program::Step& step = p.steps[i];
+    if (only_first_output && !step.for_first_output) continue;
+    try {
+      inputs.clear();
+      MemoryFormat uniform = MemoryFormat::contiguous;
+      bool found = false;
+      for (const int v : step.inputs) {
+        const Tensor* constant = v == kNoValue ? nullptr : p.constants[static_cast<size_t>(v)];
+        inputs.push_back(v == kNoValue ? Tensor() : constant ? *constant : values[static_cast<size_t>(v)]);
+        if (!found && v != kNoValue && !constant && inputs.back().defined() && inputs.back().rank() == 4) {
+          uniform = inputs.back().format();
+          found = true;
+        }
+      }
+      for (size_t k = 0; k < inputs.size(); ++k) {
+        if (!inputs[k].defined() || inputs[k].rank() != 4 || step.op->layout == Layout::any) continue;
+        const bool is_weight = step.op->layout == Layout::images && k > 0;
+        if (!is_weight) inputs[k] = functional::as_format(inputs[k], step.op->layout == Layout::images ? images : step.op->layout == Layout::uniform ? uniform : MemoryFormat::contiguous);
+      }
+      const OpOutputs outputs = step.norm      ? OpOutputs{step.norm->normalise(inputs.at(0), false)}
+                                : step.dropout ? OpOutputs{step.dropout->forward(inputs.at(0))}
+                                               : step.op->run(OpCall(step.node, step.opset, inputs, mode));
+      for (size_t k = 0; k < step.outputs.size(); ++k) {
+        if (step.outputs[k] == kNoValue) continue;
+        GRAFT_CHECK(k < outputs.size() && outputs[k].defined(), "its output ", k, " is not supported");
+        values[static_cast<size_t>(step.outputs[k])] = outputs[k];
+      }
+    } catch (const Error& error) {
+      throw error.with_context(graph::title_of(step.node));
+    }
+    for (const int v : step.last_uses) values[static_cast<size_t>(v)] = Tensor();
+  }
+}
+
+std::vector<Tensor> GraphModule::run(std::span<const Tensor> inputs) {
+  Program& p = *program_;
+  GRAFT_CHECK(inputs.size() == p.inputs.size(), "the graph has ", p.inputs.size(), " inputs, ", inputs.size(), " were given");
+  std::vector<Tensor> values(p.constants.size());
+  for (size_t i = 0; i < inputs.size(); ++i) values[static_cast<size_t>(p.input_values[i])] = inputs[i];
+  run_steps(0, p.steps.size(), values, false);
+  std::vector<Tensor> outputs;
+  for (const int v : p.output_values) outputs.push_back(p.constants[static_cast<size_t>(v)] ? *p.constants[static_cast<size_t>(v)] : values[static_cast<size_t>(v)]);
+  return outputs;
+}
+
+Tensor GraphModule::forward_stages(const Tensor& x, size_t begin, size_t end) {
+  Program& p = *program_;
+  GRAFT_CHECK(begin <= end && end <= stages_.size(), "stages [", begin, ", ", end, ") of ", stages_.size());
+  GRAFT_CHECK(p.inputs.size() == 1, "the graph has ", p.inputs.size(), " inputs, expected one image");
+  Tensor y = x;
+  const size_t graph_end = std::min(end, p.stages.size());
+  if (begin < graph_end) {
+    std::vector<Tensor> values(p.constants.size());
+    values[static_cast<size_t>(begin == 0 ? p.input_values[0] : p.stages[begin - 1].value)] = x;
+    run_steps(p.stages[begin].begin, p.stages[graph_end - 1].end, values, true);
+    y = values[static_cast<size_t>(p.stages[graph_end - 1].value)];
+  }
+  if (end == p.stages.size() && !head_ && y.rank() == 4 && y.size(2) * y.size(3) == 1) return functional::flatten(y);
+  for (size_t stage = std::max(begin, p.stages.size()); stage < end; ++stage) {
+    if (stages_[stage] != kPoolStage) y = head_->forward(y);
+    else if (y.rank() > 2) y = functional::flatten(functional::global_average_pool(y));
+  }
+  return y;
+}
+
+std::vector<std::string> GraphModule::stage_paths(size_t stage) const {
+  if (stages_.at(stage) == kPoolStage && stage >= program_->stages.size()) return {};
+  return {stages_[stage]};
+}
+
+void GraphModule::put_head(int64_t features, int64_t classes) {
+  GRAFT_CHECK(features >= 1 && classes >= 1, "a head from ", features, " features to ", classes, " classes");
+  const auto made = std::make_shared<Linear>(features, classes);
+  if (head_) {
+    replace_child(kHeadStage, made);
+  } else {
+    for (const char* name : {kPoolStage, kHeadStage}) GRAFT_CHECK(!find(name), "the graph has a node named '", name, "', which graft's own head would need");
+    register_module(kHeadStage, made);
+    stages_.push_back(kPoolStage);
+    stages_.push_back(kHeadStage);
+  }
+  head_ = made;
+}
+
+}  // namespace graft::models

@@ -1,0 +1,50 @@
+// GraphModule: an imported ONNX graph as a network that trains: its forward runs the nodes through layers/functional,
+// its parameters and buffers keep the names of the graph's tensors.
+#pragma once
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "graft/layers/modules/batch_norm2d.h"
+#include "graft/layers/modules/linear.h"
+#include "graft/layers/modules/staged_network.h"
+#include "graft/models/graph/graph_source.h"
+
+namespace graft::models {
+
+// Stages: the graph cut at every value through which all data flows, named by the node that computes it; behind them,
+// with a head of ours, pool (where the graph ends in a spatial map) and head. A BatchNormalization with stored tensors is
+// a BatchNorm2d named as its node, a Dropout node a Dropout.
+class GRAFT_API GraphModule final : public StagedNetwork {
+ public:
+  // Tensors are shared with the source. Those without a value start at zero.
+  explicit GraphModule(const GraphSource& source);
+  ~GraphModule() override;
+
+  const std::vector<std::string>& stages() const override { return stages_; }
+  // For graphs of one input. [N,C,1,1] at the graph's end becomes [N,C]; a map in front of a head of ours is pooled.
+  Tensor forward_stages(const Tensor& x, size_t begin, size_t end) override;
+  std::vector<std::string> stage_paths(size_t stage) const override;
+
+  const std::vector<GraphInput>& inputs() const;
+  const std::vector<std::string>& outputs() const;
+  // All outputs for all inputs, in the graph's order and without our head. bad_input naming the node for what does not fit.
+  std::vector<Tensor> run(std::span<const Tensor> inputs);
+
+  // A head behind the graph's output: [N,features] or [N,features,...], which is pooled, to [N,classes]. Zero weights.
+  void put_head(int64_t features, int64_t classes);
+  Linear* head() const { return head_.get(); }  // null: the graph's own end
+
+ private:
+  struct Program;
+  void build_stages(const GraphSource& source);
+  void register_tensors(const GraphSource& source);
+  void run_steps(size_t begin, size_t end, std::vector<Tensor>& values, bool only_first_output);
+
+  std::unique_ptr<Program> program_;
+  std::vector<std::string> stages_;
+  std::shared_ptr<Linear> head_;
+};
+
+}  // namespace graft::models

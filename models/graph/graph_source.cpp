@@ -1,0 +1,245 @@
+#include "graft/models/graph/graph_source.h"
+
+#include <algorithm>
+#include <set>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "graft/core/autograd/record.h"
+#include "graft/models/graph/inline_functions.h"
+#include "graft/models/graph/operators.h"
+
+namespace graft::models {
+namespace {
+
+using graph::find_operator;
+using graph::title_of;
+using io::onnx::Node;
+
+DType dtype_of_input(const io::onnx::ValueInfo& input) {
+  using enum io::onnx::ElementType;
+  switch (input.type) {
+    case float32: return DType::f32;
+    case float64: return DType::f64;
+    case float16: return DType::f16;
+    case bfloat16: return DType::bf16;
+    case int64: case uint64: case uint32: return DType::i64;
+    case int32: case int16: case uint16: return DType::i32;
+    case int8: return DType::i8;
+    case uint8: return DType::u8;
+    case boolean: return DType::boolean;
+    default: bad_input("its input '", input.name, "' is a ", input.kind == "tensor" ? "tensor of " + io::onnx::name_of(input.type) : input.kind, ", which is not supported");
+  }
+}
+
+class GraphReader {
+ public:
+  GraphReader(const io::onnx::Model& model, const GraphReadOptions& options) : model_(model), options_(options), nodes_(graph::inline_functions(model)) {}
+
+  GraphSource operator()() {
+    source_.name = model_.graph.name;
+    source_.notes = model_.notes;
+    for (const auto& set : model_.opsets) source_.opsets[set.domain] = std::max(source_.opsets[set.domain], set.version);
+    for (const auto& function : model_.functions)
+      for (const auto& set : function.opsets) source_.opsets.emplace(set.domain, set.version);
+    read_initializers();
+    read_inputs();
+    for (const auto& output : model_.graph.outputs) source_.outputs.push_back(output.name);
+    GRAFT_CHECK(!source_.outputs.empty(), "the graph has no outputs");
+    check_names();
+    drop_unused_nodes();
+    check_operators();
+    read_quantized_pairs();
+    fold();
+    keep_used_tensors();
+    return std::move(source_);
+  }
+
+ private:
+  void read_initializers() {
+    for (const auto& tensor : model_.graph.initializers) {
+      GRAFT_CHECK(!constants_.contains(tensor.name), "the initializer '", tensor.name, "' stands there twice");
+      GRAFT_CHECK(tensor.value.defined(), "the initializer '", tensor.name, "' is no tensor of numbers");
+      constants_[tensor.name] = tensor.value;
+    }
+  }
+
+  void read_inputs() {
+    for (const auto& input : model_.graph.inputs) {
+      if (constants_.contains(input.name)) continue;  // before IR 4 every initializer is an input too
+      GraphInput read{.name = input.name, .dtype = dtype_of_input(input), .has_shape = input.has_shape, .dims = {}};
+      for (const auto& dim : input.dims) read.dims.push_back(dim.value);
+      source_.inputs.push_back(std::move(read));
+    }
+  }
+
+  void check_names() {
+    std::unordered_set<std::string> known, later;
+    for (const auto& [name, tensor] : constants_) known.insert(name);
+    for (const GraphInput& input : source_.inputs) GRAFT_CHECK(known.insert(input.name).second, "the input '", input.name, "' stands there twice");
+    for (const Node& node : nodes_)
+      for (const std::string& output : node.outputs)
+        if (!output.empty()) later.insert(output);
+    for (const Node& node : nodes_) {
+      for (const std::string& input : node.inputs) {
+        if (input.empty() || known.contains(input)) continue;
+        GRAFT_CHECK(!later.contains(input), title_of(node), ": its input '", input, "' is computed by a later node; ONNX wants nodes in the order in which they run");
+        bad_input(title_of(node), ": nothing gives its input '", input, "'");
+      }
+      for (const std::string& output : node.outputs)
+        GRAFT_CHECK(output.empty() || known.insert(output).second, title_of(node), ": its output '", output, "' is given twice");
+    }
+    for (const std::string& output : source_.outputs) GRAFT_CHECK(known.contains(output), "nothing gives the graph's output '", output, "'");
+  }
+
+  void drop_unused_nodes() {
+    std::unordered_set<std::string> used(source_.outputs.begin(), source_.outputs.end());
+    std::vector<bool> kept(nodes_.size());
+    for (size_t i = nodes_.size(); i-- > 0;) {
+      for (const std::string& output : nodes_[i].outputs) kept[i] = kept[i] || used.contains(output);
+      if (kept[i]) used.insert(nodes_[i].inputs.begin(), nodes_[i].inputs.end());
+    }
+    size_t next = 0;
+    std::erase_if(nodes_, [&](const Node&) { return !kept[next++]; });
+  }
+
+  int64_t opset_of(const Node& node) const {
+    const auto found = source_.opsets.find(node.domain);
+    return found == source_.opsets.end() ? 1 : found->second;
+  }
+
+  // Every operator and attribute that graft does not know, in one sentence.
+  void check_operators() const {
+    std::vector<std::string> unknown;
+    std::set<std::string> seen;
+    for (const Node& node : nodes_) {
+      const graph::Operator* op = find_operator(node.domain, node.op_type);
+      if (!op) {
+        if (seen.insert(node.domain + "." + node.op_type).second)
+          unknown.push_back(str(title_of(node), " (", node.domain.empty() ? "ai.onnx" : node.domain, " opset ", opset_of(node), ")"));
+        continue;
+      }
+      for (const auto& attribute : node.attributes)
+        if (!graph::knows_attribute(*op, attribute.name) && seen.insert(node.op_type + " " + attribute.name).second)
+          unknown.push_back(str(title_of(node), "'s attribute ", attribute.name, " (opset ", opset_of(node), ")"));
+    }
+    GRAFT_CHECK(unknown.empty(), "the graph uses what graft does not know: ", join(unknown));
+  }
+
+  // QuantizeLinear and DequantizeLinear behind each other with the same numbers only mark where a quantised program
+  // would round: the value passes as float.
+  void read_quantized_pairs() {
+    std::unordered_map<std::string, const Node*> quantized;
+    int64_t pairs = 0;
+    for (Node& node : nodes_) {
+      if (node.inputs.empty() || node.outputs.empty()) continue;
+      if (node.op_type == "QuantizeLinear" && !constants_.contains(node.inputs[0])) quantized[node.outputs[0]] = &node;
+      if (node.op_type != "DequantizeLinear") continue;
+      const auto found = quantized.find(node.inputs[0]);
+      if (found == quantized.end()) continue;
+      const auto rest = [](const Node& n) { return std::vector<std::string>(n.inputs.begin() + 1, n.inputs.end()); };
+      if (rest(*found->second) != rest(node)) continue;
+      node.op_type = "Identity";
+      node.attributes.clear();
+      node.inputs = {found->second->inputs[0]};
+      ++pairs;
+    }
+    if (pairs == 0) return;
+    drop_unused_nodes();
+    source_.notes.push_back(str(pairs, " pairs of QuantizeLinear and DequantizeLinear are read as float"));
+  }
+
+  // Evaluates every node whose inputs are all constant.
+  void fold() {
+    const NoGradGuard no_grad;
+    graph::RunMode mode;
+    mode.most_elements = options_.folded_bytes / 8;
+    int64_t bytes = 0;
+    for (Node& node : nodes_) {
+      const bool constant = std::all_of(node.inputs.begin(), node.inputs.end(), [&](const std::string& name) { return name.empty() || constants_.contains(name); });
+      if (!constant || node.op_type == "Dropout") {
+        source_.nodes.push_back(std::move(node));
+        continue;
+      }
+      std::vector<Tensor> inputs;
+      for (const std::string& name : node.inputs) inputs.push_back(name.empty() ? Tensor() : constants_.at(name));
+      try {
+        const graph::OpOutputs results = find_operator(node.domain, node.op_type)->run(graph::OpCall(node, opset_of(node), inputs, mode));
+        for (size_t i = 0; i < std::min(results.size(), node.outputs.size()); ++i) {
+          if (node.outputs[i].empty()) continue;
+          const bool same = std::any_of(inputs.begin(), inputs.end(), [&](const Tensor& input) { return input.is_same(results[i]); });
+          constants_[node.outputs[i]] = same ? results[i].clone() : results[i];  // two names are two tensors
+          bytes = checked_add(bytes, results[i].bytes());
+        }
+      } catch (const Error& error) {
+        throw error.with_context(title_of(node));
+      }
+      GRAFT_CHECK(bytes <= options_.folded_bytes, title_of(node), ": the graph's constants would take more than ", options_.folded_bytes, " bytes");
+    }
+  }
+
+  // Constants by the names of the values they became, each with the role that its users give it.
+  void keep_used_tensors() {
+    std::unordered_map<std::string, TensorRole> roles;
+    std::vector<std::string> order;
+    std::unordered_set<std::string> trained;  // values behind an operator with weights
+    const auto use = [&](const std::string& name, TensorRole role) {
+      const auto [found, is_first] = roles.emplace(name, role);
+      if (is_first) order.push_back(name);
+      else if (role == TensorRole::parameter || (role == TensorRole::buffer && found->second == TensorRole::constant)) found->second = role;
+    };
+    for (const Node& node : source_.nodes) {
+      bool behind_weights = std::any_of(node.inputs.begin(), node.inputs.end(), [&](const std::string& name) { return trained.contains(name); });
+      for (size_t i = 0; i < node.inputs.size(); ++i) {
+        const auto found = constants_.find(node.inputs[i]);
+        if (node.inputs[i].empty() || found == constants_.end()) continue;
+        TensorRole role = role_of_input(node, i);
+        // A vector added or multiplied behind a layer is a bias or a scale; before any layer it is preprocessing.
+        if ((node.op_type == "Add" || node.op_type == "Mul" || node.op_type == "Sub") && behind_weights && found->second.numel() > 1) role = TensorRole::parameter;
+        if (!is_floating(found->second.dtype())) role = TensorRole::constant;
+        use(node.inputs[i], role);
+        behind_weights = behind_weights || role == TensorRole::parameter;
+      }
+      if (behind_weights) trained.insert(node.outputs.begin(), node.outputs.end());
+    }
+    for (const std::string& output : source_.outputs)
+      if (constants_.contains(output)) use(output, TensorRole::constant);
+    for (const std::string& name : order) {
+      const Tensor& value = constants_.at(name);
+      source_.tensors.push_back({name, roles.at(name), value.dtype(), value.shape(), value});
+    }
+  }
+
+  const io::onnx::Model& model_;
+  const GraphReadOptions& options_;
+  std::vector<Node> nodes_;
+  std::unordered_map<std::string, Tensor> constants_;
+  GraphSource source_;
+};
+
+}  // namespace
+
+TensorRole role_of_input(const Node& node, size_t input) {
+  const std::string& op = node.op_type;
+  if (op == "Conv" || op == "ConvTranspose" || op == "Gemm") return input >= 1 ? TensorRole::parameter : TensorRole::constant;
+  if (op == "MatMul") return TensorRole::parameter;
+  if (op == "BatchNormalization") return input == 1 || input == 2 ? TensorRole::parameter : input >= 3 ? TensorRole::buffer : TensorRole::constant;
+  if (op == "InstanceNormalization" || op == "LayerNormalization" || op == "GroupNormalization" || op == "RMSNormalization" || op == "PRelu")
+    return input >= 1 ? TensorRole::parameter : TensorRole::constant;
+  if (op == "Gather") return input == 0 ? TensorRole::parameter : TensorRole::constant;
+  return TensorRole::constant;
+}
+
+bool is_linear_operator(const Node& node) {
+  return node.op_type == "Conv" || node.op_type == "ConvTranspose" || node.op_type == "Gemm" || node.op_type == "MatMul";
+}
+
+GraphSource read_graph(const io::onnx::Model& model, const GraphReadOptions& options) {
+  try {
+    return GraphReader(model, options)();
+  } catch (const Error& error) {
+    throw error.with_context(model.path);
+  }
+}
+
+}  // namespace graft::models

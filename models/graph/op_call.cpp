@@ -1,0 +1,79 @@
+#include "graft/models/graph/op_call.h"
+
+#include <charconv>
+
+namespace graft::models::graph {
+
+using io::onnx::Attribute;
+
+const Tensor& OpCall::in(size_t input) const {
+  GRAFT_CHECK(has(input), "its input ", input, " is missing");
+  return inputs_[input];
+}
+
+Tensor OpCall::optional(size_t input) const { return has(input) ? inputs_[input] : Tensor(); }
+
+std::vector<int64_t> OpCall::numbers(size_t input) const { return integers_of(in(input)); }
+
+int64_t OpCall::integer(const char* name) const {
+  const Attribute* attribute = node_.find(name);
+  GRAFT_CHECK(attribute != nullptr, "its attribute ", name, " is missing");
+  return attribute->i;
+}
+
+int64_t OpCall::integer(const char* name, int64_t otherwise) const {
+  const Attribute* attribute = node_.find(name);
+  return attribute ? attribute->i : otherwise;
+}
+
+double OpCall::real(const char* name, double otherwise) const {
+  const Attribute* attribute = node_.find(name);
+  return attribute ? shortest_decimal(attribute->f) : otherwise;
+}
+
+std::vector<int64_t> OpCall::integers(const char* name, std::vector<int64_t> otherwise) const {
+  const Attribute* attribute = node_.find(name);
+  return attribute ? attribute->ints : std::move(otherwise);
+}
+
+std::string OpCall::text(const char* name, const std::string& otherwise) const {
+  const Attribute* attribute = node_.find(name);
+  return attribute ? attribute->s : otherwise;
+}
+
+std::vector<int64_t> OpCall::numbers_or_attribute(size_t input, const char* attribute, bool* found) const {
+  if (found) *found = has(input) || given(attribute);
+  return has(input) ? numbers(input) : integers(attribute);
+}
+
+void OpCall::check_size(int64_t elements) const {
+  GRAFT_CHECK(elements <= mode_.most_elements, "its result of ", elements, " elements is more than ", mode_.most_elements);
+}
+
+int at_axis(int64_t axis, int rank) {
+  GRAFT_CHECK(axis >= -rank && axis < rank, "axis ", axis, " of a tensor of rank ", rank);
+  return static_cast<int>(axis < 0 ? axis + rank : axis);
+}
+
+std::vector<int64_t> integers_of(const Tensor& tensor) {
+  GRAFT_CHECK(!is_floating(tensor.dtype()), "whole numbers are needed, got ", name_of(tensor.dtype()));
+  const Tensor wide = tensor.to(MemoryFormat::contiguous).to(DType::i64);
+  return {wide.data<int64_t>(), wide.data<int64_t>() + wide.numel()};
+}
+
+Tensor tensor_of(const std::vector<int64_t>& numbers) { return Tensor::of<int64_t>({std::ssize(numbers)}, numbers); }
+
+double shortest_decimal(float value) {
+  char text[32];
+  const auto written = std::to_chars(text, text + sizeof text, value);
+  double result = value;
+  std::from_chars(text, written.ptr, result);
+  return result;
+}
+
+std::string title_of(const io::onnx::Node& node) {
+  const std::string& name = !node.name.empty() ? node.name : !node.outputs.empty() ? node.outputs[0] : node.op_type;
+  return str(node.op_type, " node '", name.substr(0, 200), "'");
+}
+
+}  // namespace graft::models::graph

@@ -1,0 +1,43 @@
+// The operators that graphs may use: one table per family maps an ONNX operator to a function over tensors. Differences
+// between opsets are handled in the functions. Reference: https://github.com/onnx/onnx/blob/main/docs/Operators.md
+#pragma once
+#include <span>
+#include <string_view>
+
+#include "graft/models/graph/op_call.h"
+
+namespace graft::models::graph {
+
+// The memory layout in which an operator gets its rank-4 floating inputs.
+enum class Layout : unsigned char {
+  contiguous,  // NCHW order
+  images,      // that of the graph's images
+  uniform,     // one for all: that of the first which a node computed
+  any,         // as they come
+};
+
+struct Operator {
+  const char* name;
+  OpOutputs (*run)(const OpCall& call);
+  const char* attributes = "";  // those it knows, separated by blanks; others are refused
+  Layout layout = Layout::contiguous;
+  const char* domain = "";
+};
+
+using OperatorTable = std::span<const Operator>;
+
+OperatorTable convolution_operators();
+OperatorTable pooling_operators();
+OperatorTable normalization_operators();
+OperatorTable elementwise_operators();
+OperatorTable activation_operators();
+OperatorTable shape_operators();
+OperatorTable constant_operators();
+OperatorTable linear_operators();
+OperatorTable reduction_operators();
+
+// Null when graft does not know it.
+const Operator* find_operator(std::string_view domain, std::string_view op_type);
+bool knows_attribute(const Operator& op, std::string_view attribute);
+
+}  // namespace graft::models::graph
