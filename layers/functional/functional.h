@@ -10,7 +10,6 @@
 #include "graft/kernels/ops/binary.h"
 #include "graft/kernels/ops/conv.h"
 #include "graft/kernels/ops/dropout.h"
-#include "graft/kernels/ops/layout.h"
 #include "graft/kernels/ops/linear.h"
 #include "graft/kernels/ops/loss.h"
 #include "graft/kernels/ops/pool.h"
@@ -56,9 +55,6 @@ inline Tensor add(const Tensor& a, const Tensor& b) { return binary(a, b, ops::B
 inline Tensor sub(const Tensor& a, const Tensor& b) { return binary(a, b, ops::Binary::sub); }
 inline Tensor mul(const Tensor& a, const Tensor& b) { return binary(a, b, ops::Binary::mul); }
 inline Tensor div(const Tensor& a, const Tensor& b) { return binary(a, b, ops::Binary::div); }
-
-// x in another layout, recorded; rank other than 4 or the same layout: x itself. For graphs whose branches differ in it.
-GRAFT_API Tensor as_format(const Tensor& x, MemoryFormat format);
 
 // Elements in NCHW order into another shape. A channels_last input with more than one pixel is put in that order first.
 GRAFT_API Tensor reshape(const Tensor& x, const Shape& shape);

@@ -4,7 +4,7 @@
 #include <map>
 #include <unordered_map>
 
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/elementwise.h"
 #include "graft/layers/modules/dropout.h"
 #include "graft/models/graph/operators.h"
 
@@ -236,7 +236,7 @@ void GraphModule::run_steps(size_t begin, size_t end, std::vector<Tensor>& value
       for (size_t k = 0; k < inputs.size(); ++k) {
         if (!inputs[k].defined() || inputs[k].rank() != 4 || step.op->layout == Layout::any) continue;
         const bool is_weight = step.op->layout == Layout::images && k > 0;
-        if (!is_weight) inputs[k] = functional::as_format(inputs[k], step.op->layout == Layout::images ? images : step.op->layout == Layout::uniform ? uniform : MemoryFormat::contiguous);
+        if (!is_weight) inputs[k] = functional::to_format(inputs[k], step.op->layout == Layout::images ? images : step.op->layout == Layout::uniform ? uniform : MemoryFormat::contiguous);
       }
       const OpOutputs outputs = step.norm      ? OpOutputs{step.norm->normalise(inputs.at(0), false)}
                                 : step.dropout ? OpOutputs{step.dropout->forward(inputs.at(0))}

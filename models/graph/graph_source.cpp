@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "graft/core/autograd/record.h"
+#include "graft/models/graph/element_type.h"
 #include "graft/models/graph/inline_functions.h"
 #include "graft/models/graph/operators.h"
 
@@ -17,19 +18,8 @@ using graph::title_of;
 using io::onnx::Node;
 
 DType dtype_of_input(const io::onnx::ValueInfo& input) {
-  using enum io::onnx::ElementType;
-  switch (input.type) {
-    case float32: return DType::f32;
-    case float64: return DType::f64;
-    case float16: return DType::f16;
-    case bfloat16: return DType::bf16;
-    case int64: case uint64: case uint32: return DType::i64;
-    case int32: case int16: case uint16: return DType::i32;
-    case int8: return DType::i8;
-    case uint8: return DType::u8;
-    case boolean: return DType::boolean;
-    default: bad_input("its input '", input.name, "' is a ", input.kind == "tensor" ? "tensor of " + io::onnx::name_of(input.type) : input.kind, ", which is not supported");
-  }
+  GRAFT_CHECK(input.kind == "tensor", "its input '", input.name, "' is a ", input.kind.empty() ? "value without a type" : input.kind, ", which is not supported");
+  return graph::dtype_of_element(input.type);
 }
 
 class GraphReader {

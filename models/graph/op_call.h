@@ -1,5 +1,6 @@
 // OpCall: one node about to run: its attributes, read with ONNX's defaults, and its input tensors.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>

@@ -11,7 +11,8 @@ using OperatorMap = std::map<std::pair<std::string_view, std::string_view>, cons
 OperatorMap make_operator_map() {
   OperatorMap map;
   for (const OperatorTable table : {convolution_operators(), pooling_operators(), normalization_operators(), elementwise_operators(),
-                                    activation_operators(), shape_operators(), constant_operators(), linear_operators(), reduction_operators()})
+                                    activation_operators(), shape_operators(), movement_operators(),
+                                    indexing_operators(), constant_operators(), linear_operators(), reduction_operators()})
     for (const Operator& op : table) {
       const bool is_first = map.emplace(std::pair<std::string_view, std::string_view>(op.domain, op.name), &op).second;
       GRAFT_ASSERT(is_first);

@@ -32,6 +32,8 @@ OperatorTable normalization_operators();
 OperatorTable elementwise_operators();
 OperatorTable activation_operators();
 OperatorTable shape_operators();
+OperatorTable movement_operators();
+OperatorTable indexing_operators();
 OperatorTable constant_operators();
 OperatorTable linear_operators();
 OperatorTable reduction_operators();

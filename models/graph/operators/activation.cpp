@@ -1,13 +1,56 @@
 // Activation functions, softmax and dropout.
-#include "graft/layers/functional/functional.h"
+#include <limits>
+
+#include "graft/layers/functional/elementwise.h"
 #include "graft/models/graph/operators.h"
 
 namespace graft::models::graph {
 namespace {
 
 template <ops::Unary function>
-OpOutputs unary_activation(const OpCall& call) {
+OpOutputs activation_op(const OpCall& call) {
   return {functional::unary(call.in(0), function)};
+}
+
+OpOutputs leaky_relu_op(const OpCall& call) { return {functional::leaky_relu(call.in(0), call.real("alpha", 0.01))}; }
+OpOutputs elu_op(const OpCall& call) { return {functional::elu(call.in(0), call.real("alpha", 1))}; }
+OpOutputs celu_op(const OpCall& call) { return {functional::celu(call.in(0), call.real("alpha", 1))}; }
+OpOutputs selu_op(const OpCall& call) {
+  const bool first = call.opset() < 6;  // its defaults had fewer digits
+  return {functional::selu(call.in(0), call.real("alpha", first ? 1.6732 : 1.67326319217681884765625), call.real("gamma", first ? 1.0507 : 1.05070102214813232421875))};
+}
+OpOutputs hard_sigmoid_op(const OpCall& call) { return {functional::hard_sigmoid(call.in(0), call.real("alpha", 0.2), call.real("beta", 0.5))}; }
+OpOutputs thresholded_relu_op(const OpCall& call) { return {functional::thresholded_relu(call.in(0), call.real("alpha", 1))}; }
+OpOutputs shrink_op(const OpCall& call) { return {functional::shrink(call.in(0), call.real("lambd", 0.5), call.real("bias", 0))}; }
+OpOutputs swish_op(const OpCall& call) { return {functional::silu(call.in(0), call.real("alpha", 1))}; }
+
+OpOutputs gelu_op(const OpCall& call) {
+  const std::string approximate = call.text("approximate", "none");
+  GRAFT_CHECK(approximate == "none" || approximate == "tanh", "approximate ", approximate);
+  return {functional::gelu(call.in(0), approximate == "tanh")};
+}
+
+// Before opset 7 a slope of one number a channel stands for [C,1,...].
+OpOutputs prelu_op(const OpCall& call) {
+  const Tensor &x = call.in(0), &slope = call.in(1);
+  if (call.opset() >= 7 || slope.rank() != 1 || slope.numel() == 1) return {functional::prelu(x, slope)};
+  std::vector<int64_t> extents(static_cast<size_t>(x.rank() - 1), 1);
+  extents[0] = slope.numel();
+  return {functional::prelu(x, functional::reshape(slope, Shape(extents)))};
+}
+
+// The limits are attributes before opset 11, inputs since. Integers are compared as integers.
+OpOutputs clip_op(const OpCall& call) {
+  const Tensor& x = call.in(0);
+  if (is_floating(x.dtype())) {
+    const double low = call.has(1) ? call.in(1).item() : call.real("min", -std::numeric_limits<double>::infinity());
+    const double high = call.has(2) ? call.in(2).item() : call.real("max", std::numeric_limits<double>::infinity());
+    return {functional::clip(x, low, high)};
+  }
+  Tensor y = x;
+  if (call.has(1)) y = functional::maximum(y, call.in(1));
+  if (call.has(2)) y = functional::minimum(y, call.in(2));
+  return {y};
 }
 
 // Before opset 13 everything from `axis` (default 1) on is one axis; since then `axis` (default -1) is the axis.
@@ -32,9 +75,24 @@ OpOutputs dropout_op(const OpCall& call) {
 }
 
 constexpr Operator kActivations[] = {
-    {"Relu", unary_activation<ops::Unary::relu>, "consumed_inputs", Layout::any},
-    {"Sigmoid", unary_activation<ops::Unary::sigmoid>, "consumed_inputs", Layout::any},
-    {"Tanh", unary_activation<ops::Unary::tanh>, "consumed_inputs", Layout::any},
+    {"Relu", activation_op<ops::Unary::relu>, "consumed_inputs", Layout::any},
+    {"Sigmoid", activation_op<ops::Unary::sigmoid>, "consumed_inputs", Layout::any},
+    {"Tanh", activation_op<ops::Unary::tanh>, "consumed_inputs", Layout::any},
+    {"Softplus", activation_op<ops::Unary::softplus>, "", Layout::any},
+    {"Softsign", activation_op<ops::Unary::softsign>, "", Layout::any},
+    {"HardSwish", activation_op<ops::Unary::hard_swish>, "", Layout::any},
+    {"Mish", activation_op<ops::Unary::mish>, "", Layout::any},
+    {"LeakyRelu", leaky_relu_op, "alpha consumed_inputs", Layout::any},
+    {"Elu", elu_op, "alpha consumed_inputs", Layout::any},
+    {"Celu", celu_op, "alpha", Layout::any},
+    {"Selu", selu_op, "alpha gamma consumed_inputs", Layout::any},
+    {"HardSigmoid", hard_sigmoid_op, "alpha beta consumed_inputs", Layout::any},
+    {"ThresholdedRelu", thresholded_relu_op, "alpha", Layout::any},
+    {"Shrink", shrink_op, "lambd bias", Layout::any},
+    {"Swish", swish_op, "alpha", Layout::any},
+    {"Gelu", gelu_op, "approximate", Layout::any},
+    {"PRelu", prelu_op, "consumed_inputs", Layout::uniform},
+    {"Clip", clip_op, "min max consumed_inputs", Layout::any},
     {"Softmax", softmax_op<false>, "axis"},
     {"LogSoftmax", softmax_op<true>, "axis"},
     {"Dropout", dropout_op, "ratio seed is_test consumed_inputs", Layout::any},

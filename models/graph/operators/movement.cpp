@@ -1,0 +1,132 @@
+// Operators that move elements: transposition, slices, padding, repetition.
+#include "graft/layers/functional/movement.h"
+
+#include "graft/models/graph/operators.h"
+
+namespace graft::models::graph {
+namespace {
+
+std::vector<int> axes_list(const std::vector<int64_t>& axes) { return {axes.begin(), axes.end()}; }
+
+OpOutputs transpose_op(const OpCall& call) {
+  for (const int64_t axis : call.integers("perm")) at_axis(axis, call.in(0).rank());
+  return {functional::transpose(call.in(0), axes_list(call.integers("perm")))};
+}
+
+// Attributes before opset 10, inputs since.
+OpOutputs slice_op(const OpCall& call) {
+  functional::SliceRange range{call.numbers_or_attribute(1, "starts"), call.numbers_or_attribute(2, "ends"), {}, {}};
+  for (const int64_t axis : call.numbers_or_attribute(3, "axes")) range.axes.push_back(at_axis(axis, call.in(0).rank()));
+  if (call.has(4)) range.steps = call.numbers(4);
+  return {functional::slice(call.in(0), range)};
+}
+
+// Sizes from the input (opset 13), the attribute before, or equal parts, of which the last may be smaller.
+OpOutputs split_op(const OpCall& call) {
+  const Tensor& x = call.in(0);
+  const int axis = at_axis(call.integer("axis", 0), x.rank());
+  bool found = false;
+  std::vector<int64_t> sizes = call.numbers_or_attribute(1, "split", &found);
+  if (!found) {
+    const int64_t parts = call.integer("num_outputs", std::ssize(call.node().outputs)), each = ceil_div(x.shape()[axis], std::max<int64_t>(parts, 1));
+    for (int64_t left = x.shape()[axis], i = 0; i < parts; left -= each, ++i) sizes.push_back(std::clamp<int64_t>(left, 0, each));
+  }
+  return functional::split(x, sizes, axis);
+}
+
+OpOutputs expand_op(const OpCall& call) {
+  const Shape shape(call.numbers(1));
+  call.check_size(ops::broadcast_shape(call.in(0).shape(), shape).numel());
+  return {functional::expand(call.in(0), shape)};
+}
+
+OpOutputs tile_op(const OpCall& call) {
+  const Tensor& x = call.in(0);
+  std::vector<int64_t> repeats;
+  if (call.opset() < 6) {  // tiles and axis: one axis at a time
+    repeats.assign(static_cast<size_t>(x.rank()), 1);
+    repeats[static_cast<size_t>(at_axis(call.numbers(2).at(0), x.rank()))] = call.numbers(1).at(0);
+  } else {
+    repeats = call.numbers(1);
+  }
+  int64_t elements = x.numel();
+  for (const int64_t r : repeats) elements = checked_mul(elements, std::max<int64_t>(r, 0));
+  call.check_size(elements);
+  return {functional::tile(x, repeats)};
+}
+
+functional::PadMode pad_mode(const std::string& name) {
+  if (name == "constant") return functional::PadMode::constant;
+  if (name == "reflect") return functional::PadMode::reflect;
+  if (name == "edge") return functional::PadMode::edge;
+  if (name == "wrap") return functional::PadMode::wrap;
+  bad_input("mode ", name);
+}
+
+// Attributes before opset 11 (called paddings before 2); inputs pads, value and, since 18, axes.
+OpOutputs pad_op(const OpCall& call) {
+  const Tensor& x = call.in(0);
+  const auto rank = static_cast<size_t>(x.rank());
+  const std::vector<int64_t> amounts = call.numbers_or_attribute(1, call.given("paddings") ? "paddings" : "pads");
+  std::vector<int64_t> axes;
+  if (call.has(3)) axes = call.numbers(3);
+  else for (size_t i = 0; i < rank; ++i) axes.push_back(static_cast<int64_t>(i));
+  GRAFT_CHECK(amounts.size() == 2 * axes.size(), "pads [", join(amounts), "] for ", axes.size(), " axes");
+  std::vector<int64_t> begin(rank), end(rank);
+  for (size_t i = 0; i < axes.size(); ++i) {
+    const auto at = static_cast<size_t>(at_axis(axes[i], x.rank()));
+    begin[at] = amounts[i];
+    end[at] = amounts[axes.size() + i];
+    call.check_size(checked_add(checked_add(begin[at], end[at]), x.shape()[static_cast<int>(at)]));
+  }
+  const double value = call.has(2) ? call.in(2).item() : call.real("value", 0);
+  return {functional::pad(x, begin, end, pad_mode(call.text("mode", "constant")), value)};
+}
+
+// The axes' extents cut or padded with zeros, evenly at both sides.
+OpOutputs center_crop_pad(const OpCall& call) {
+  const Tensor& x = call.in(0);
+  const std::vector<int64_t> wanted = call.numbers(1);
+  std::vector<int64_t> axes = call.integers("axes"), begin(static_cast<size_t>(x.rank())), end(static_cast<size_t>(x.rank()));
+  if (axes.empty())
+    for (int axis = 0; axis < x.rank(); ++axis) axes.push_back(axis);
+  GRAFT_CHECK(axes.size() == wanted.size(), wanted.size(), " extents for ", axes.size(), " axes");
+  for (size_t i = 0; i < axes.size(); ++i) {
+    const auto at = static_cast<size_t>(at_axis(axes[i], x.rank()));
+    const int64_t more = wanted[i] - x.shape()[static_cast<int>(at)];
+    begin[at] = more >= 0 ? more / 2 : -(-more / 2);
+    end[at] = more - begin[at];
+  }
+  return {functional::pad(x, begin, end, functional::PadMode::constant)};
+}
+
+OpOutputs depth_to_space_op(const OpCall& call) {
+  const std::string mode = call.text("mode", "DCR");
+  GRAFT_CHECK(mode == "DCR" || mode == "CRD", "mode ", mode);
+  return {functional::depth_to_space(call.in(0), call.integer("blocksize"), mode == "CRD")};
+}
+
+OpOutputs space_to_depth_op(const OpCall& call) { return {functional::space_to_depth(call.in(0), call.integer("blocksize"))}; }
+
+OpOutputs trilu_op(const OpCall& call) {
+  return {functional::trilu(call.in(0), call.integer("upper", 1) != 0, call.has(1) ? call.numbers(1).at(0) : 0)};
+}
+
+constexpr Operator kMovement[] = {
+    {"Transpose", transpose_op, "perm"},
+    {"Slice", slice_op, "starts ends axes", Layout::any},
+    {"Split", split_op, "axis split num_outputs", Layout::any},
+    {"Expand", expand_op, ""},
+    {"Tile", tile_op, ""},
+    {"Pad", pad_op, "mode pads paddings value", Layout::any},
+    {"CenterCropPad", center_crop_pad, "axes"},
+    {"DepthToSpace", depth_to_space_op, "blocksize mode"},
+    {"SpaceToDepth", space_to_depth_op, "blocksize mode"},
+    {"Trilu", trilu_op, "upper"},
+};
+
+}  // namespace
+
+OperatorTable movement_operators() { return kMovement; }
+
+}  // namespace graft::models::graph
