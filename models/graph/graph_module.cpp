@@ -19,6 +19,9 @@ constexpr const char* kPoolStage = "pool";
 constexpr const char* kHeadStage = "head";
 constexpr int kNoValue = -1;
 
+// The module that holds a stage's tensors; a layer may have the stage's own name.
+std::string holder_of(const std::string& stage) { return "stage " + stage; }
+
 // Holds a stage's tensors and norms; it computes nothing itself.
 class GraphStage final : public Module {
  public:
@@ -159,7 +162,7 @@ void GraphModule::register_tensors(const GraphSource& source) {
     return value != kNoValue && static_cast<size_t>(value) >= first_constant && index < source.tensors.size() ? &source.tensors[index] : nullptr;
   };
   std::vector<std::shared_ptr<GraphStage>> holders;
-  for (const std::string& name : stages_) holders.push_back(register_nameless_module(name, std::make_shared<GraphStage>()));
+  for (const std::string& name : stages_) holders.push_back(register_nameless_module(holder_of(name), std::make_shared<GraphStage>()));
   size_t stage = 0;
   std::map<std::string, int> used;
   const auto layer_name = [&](const io::onnx::Node& node) {
@@ -286,7 +289,7 @@ Tensor GraphModule::forward_stages(const Tensor& x, size_t begin, size_t end) {
 
 std::vector<std::string> GraphModule::stage_paths(size_t stage) const {
   if (stages_.at(stage) == kPoolStage && stage >= program_->stages.size()) return {};
-  return {stages_[stage]};
+  return {stage < program_->stages.size() ? holder_of(stages_[stage]) : stages_[stage]};
 }
 
 void GraphModule::put_head(int64_t features, int64_t classes) {

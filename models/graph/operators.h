@@ -37,6 +37,9 @@ OperatorTable indexing_operators();
 OperatorTable constant_operators();
 OperatorTable linear_operators();
 OperatorTable reduction_operators();
+OperatorTable image_operators();
+OperatorTable quantization_operators();
+OperatorTable loss_operators();
 
 // Null when graft does not know it.
 const Operator* find_operator(std::string_view domain, std::string_view op_type);

@@ -1,9 +1,6 @@
 #include "graft/tests/support/onnx_case.h"
 
-#include <charconv>
 #include <cmath>
-#include <cstring>
-#include <map>
 
 #include "graft/core/autograd/record.h"
 #include "graft/core/base/file_system.h"
@@ -56,9 +53,24 @@ std::vector<OnnxCase::Bytes> numbered(const std::string& folder, const char* kin
   }
 }
 
-// Puts "input_3.pb" at place 3.
-void place(std::vector<OnnxCase::Bytes>& files, const std::string& number, OnnxCase::Bytes bytes) {
-  const auto index = static_cast<size_t>(std::stoi(number));
+// "1e-3 1e-7".
+void read_tolerance(OnnxCase& test, const OnnxCase::Bytes& bytes) {
+  const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  test.rtol = std::stod(text.substr(0, text.find(' ')));
+  test.atol = std::stod(text.substr(text.find(' ') + 1));
+}
+
+// Puts a file by its path within a case: "test_data_set_0/input_3.pb".
+void put_file(OnnxCase& test, const std::string& file, OnnxCase::Bytes bytes) {
+  if (file == "tolerance") return read_tolerance(test, bytes);
+  if (file == "model.onnx") {
+    test.model = std::move(bytes);
+    return;
+  }
+  const auto set = static_cast<size_t>(std::stoi(file.substr(14)));
+  const auto index = static_cast<size_t>(std::stoi(file.substr(file.rfind('_') + 1)));
+  if (test.sets.size() <= set) test.sets.resize(set + 1);
+  auto& files = file.find("/input_") != std::string::npos ? test.sets[set].inputs : test.sets[set].outputs;
   if (files.size() <= index) files.resize(index + 1);
   files[index] = std::move(bytes);
 }
@@ -68,48 +80,37 @@ void place(std::vector<OnnxCase::Bytes>& files, const std::string& number, OnnxC
 OnnxCase read_case(const std::string& folder) {
   OnnxCase test;
   test.name = folder.substr(folder.rfind('/') + 1);
-  test.model = read_file(folder + "/model.onnx", int64_t{1} << 30);
+  const auto read = [](const std::string& path) { return read_file(path, int64_t{1} << 30); };
+  test.model = read(folder + "/model.onnx");
   for (int i = 0; file_system().exists(str(folder, "/test_data_set_", i)); ++i) {
     const std::string set = str(folder, "/test_data_set_", i);
     test.sets.push_back({numbered(set, "input"), numbered(set, "output")});
   }
-  if (file_system().exists(folder + "/tolerance")) {
-    const auto bytes = read_file(folder + "/tolerance", 4096);
-    const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    test.rtol = std::stod(text.substr(0, text.find(' ')));
-    test.atol = std::stod(text.substr(text.find(' ') + 1));
-  }
+  if (file_system().exists(folder + "/tolerance")) read_tolerance(test, read(folder + "/tolerance"));
   return test;
 }
 
 std::vector<OnnxCase> read_packed_cases(const std::string& path) {
-  std::map<std::string, OnnxCase> cases;
+  std::vector<OnnxCase> cases;
   for (const auto& [name, tensor] : io::read_weights(path).tensors) {
-    const size_t slash = name.find('/');
-    GRAFT_CHECK(slash != std::string::npos, path, ": an array named ", name);
-    OnnxCase& test = cases[name.substr(0, slash)];
-    test.name = name.substr(0, slash);
-    const std::string file = name.substr(slash + 1);
-    if (file == "tolerance") {
-      test.rtol = tensor.to_doubles().at(0);
-      test.atol = tensor.to_doubles().at(1);
-      continue;
+    const auto* data = static_cast<const std::byte*>(tensor.raw());
+    const std::string text(reinterpret_cast<const char*>(data), static_cast<size_t>(tensor.bytes()));
+    const size_t table_end = text.find("\n\n");
+    GRAFT_CHECK(table_end != std::string::npos, path, ": ", name, " has no table");
+    OnnxCase& test = cases.emplace_back();
+    test.name = name;
+    size_t at = table_end + 2;
+    for (size_t line = 0; line <= table_end;) {
+      const size_t end = text.find('\n', line), blank = text.rfind(' ', end);
+      const std::string file = text.substr(line, blank - line);
+      const auto size = static_cast<size_t>(std::stoll(text.substr(blank + 1, end - blank - 1)));
+      GRAFT_CHECK(at + size <= text.size(), path, ": ", name, " is cut off");
+      put_file(test, file, OnnxCase::Bytes(data + at, data + at + size));
+      at += size;
+      line = end + 1;
     }
-    OnnxCase::Bytes bytes(static_cast<size_t>(tensor.bytes()));
-    std::memcpy(bytes.data(), tensor.raw(), bytes.size());
-    if (file == "model.onnx") {
-      test.model = std::move(bytes);
-      continue;
-    }
-    const std::string set_number = file.substr(14, file.find('/') - 14), kind_and_number = file.substr(file.find('/') + 1);
-    const auto set = static_cast<size_t>(std::stoi(set_number));
-    if (test.sets.size() <= set) test.sets.resize(set + 1);
-    const size_t line = kind_and_number.rfind('_');
-    place(kind_and_number.starts_with("input") ? test.sets[set].inputs : test.sets[set].outputs, kind_and_number.substr(line + 1), std::move(bytes));
   }
-  std::vector<OnnxCase> result;
-  for (auto& [name, test] : cases) result.push_back(std::move(test));
-  return result;
+  return cases;
 }
 
 CaseResult run_case(const OnnxCase& test) {

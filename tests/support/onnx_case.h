@@ -21,7 +21,8 @@ struct OnnxCase {
 
 // FOLDER/model.onnx, test_data_set_K/{input,output}_J.pb and, when it is there, "tolerance": rtol and atol.
 OnnxCase read_case(const std::string& folder);
-// The cases of a packed .npz: the same files as arrays of bytes named CASE/FILE, and CASE/tolerance (two float64).
+// The cases of a packed .npz: an array of bytes a case, a line "PATH SIZE" for each of these files, an empty line, and
+// the files behind each other.
 std::vector<OnnxCase> read_packed_cases(const std::string& path);
 
 enum class Verdict { passed, failed, unsupported };

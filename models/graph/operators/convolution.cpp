@@ -1,26 +1,44 @@
-// Conv. Opsets 1 to 22: auto_pad and the kernel's shape have not changed.
-#include "graft/layers/functional/functional.h"
+// Convolutions. Opsets 1 to 22: their attributes have not changed.
+#include "graft/layers/functional/image.h"
 #include "graft/models/graph/operators.h"
 #include "graft/models/graph/operators/window.h"
 
 namespace graft::models::graph {
 namespace {
 
-OpOutputs convolution(const OpCall& call) {
-  const Tensor &x = call.in(0), &weight = call.in(1);
-  GRAFT_CHECK(x.rank() >= 3 && weight.rank() == x.rank(), "input ", x.shape(), " and weight ", weight.shape());
-  ops::ConvAttributes attributes;
-  std::vector<int64_t> kernel(weight.shape().begin() + 2, weight.shape().end());
-  GRAFT_CHECK(call.integers("kernel_shape", kernel) == kernel, "kernel_shape is not that of the weight ", weight.shape());
-  attributes.window = read_window(call, x.shape(), kernel);
-  attributes.groups = call.integer("group", 1);
-  return {functional::conv(x, weight, call.optional(2), attributes)};
+OpOutputs conv_op(const OpCall& call) { return {functional::conv(call.in(0), call.in(1), call.optional(2), read_convolution(call, call.in(0), call.in(1)))}; }
+
+// Pads from output_shape or auto_pad: what the output would have too much of. SAME_UPPER takes the odd one at the end.
+void pad_to_output(const OpCall& call, const Shape& x, const ops::Spatial& output_padding, ops::Window& window) {
+  const std::string automatic = call.text("auto_pad", "NOTSET");
+  const std::vector<int64_t> wanted = call.integers("output_shape");
+  const bool same = automatic == "SAME_UPPER" || automatic == "SAME_LOWER";
+  if (wanted.empty() && !same) return;
+  const auto axes = static_cast<size_t>(window.axes);
+  GRAFT_CHECK(wanted.empty() || wanted.size() == axes || wanted.size() == axes + 2, "output_shape [", join(wanted), "]");
+  for (size_t i = 0; i < axes; ++i) {
+    const int64_t in = x[static_cast<int>(i) + 2], stride = window.stride[i];
+    const int64_t out = wanted.empty() ? in * stride : wanted[wanted.size() - axes + i];
+    const int64_t total = stride * (in - 1) + output_padding[i] + (window.kernel[i] - 1) * window.dilation[i] + 1 - out, less = total >= 0 ? total / 2 : -((1 - total) / 2);
+    window.pad_begin[i] = automatic == "SAME_UPPER" ? less : total - less;
+    window.pad_end[i] = total - window.pad_begin[i];
+  }
 }
 
-constexpr const char* kConvAttributes = "auto_pad dilations group kernel_shape pads strides";
+OpOutputs conv_transpose_op(const OpCall& call) {
+  const Tensor &x = call.in(0), &weight = call.in(1);
+  ops::ConvAttributes attributes = read_convolution(call, x, weight);
+  ops::Spatial output_padding{0, 0, 0};
+  const std::vector<int64_t> more = call.integers("output_padding");
+  GRAFT_CHECK(more.size() <= static_cast<size_t>(attributes.window.axes), "output_padding [", join(more), "]");
+  std::copy(more.begin(), more.end(), output_padding.begin());
+  pad_to_output(call, x.shape(), output_padding, attributes.window);
+  return {functional::conv_transpose(x, weight, call.optional(2), attributes, output_padding)};
+}
 
 constexpr Operator kConvolutions[] = {
-    {"Conv", convolution, kConvAttributes, Layout::images},
+    {"Conv", conv_op, kConvolutionAttributes, Layout::images},
+    {"ConvTranspose", conv_transpose_op, "auto_pad dilations group kernel_shape output_padding output_shape pads strides", Layout::images},
 };
 
 }  // namespace

@@ -106,7 +106,17 @@ OpOutputs depth_to_space_op(const OpCall& call) {
   return {functional::depth_to_space(call.in(0), call.integer("blocksize"), mode == "CRD")};
 }
 
-OpOutputs space_to_depth_op(const OpCall& call) { return {functional::space_to_depth(call.in(0), call.integer("blocksize"))}; }
+OpOutputs space_to_depth_op(const OpCall& call) {
+  const Tensor& x = call.in(0);
+  const int64_t b = call.integer("blocksize");
+  const std::string mode = call.text("mode", "DCR");
+  GRAFT_CHECK(mode == "DCR" || mode == "CRD", "mode ", mode);
+  if (mode == "DCR") return {functional::space_to_depth(x, b)};
+  GRAFT_CHECK(x.rank() == 4 && b >= 1 && x.shape()[2] % b == 0 && x.shape()[3] % b == 0, "blocks of ", b, " in ", x.shape());
+  const int64_t N = x.shape()[0], C = x.shape()[1], H = x.shape()[2] / b, W = x.shape()[3] / b;
+  const int order[] = {0, 1, 3, 5, 2, 4};
+  return {functional::reshape(functional::transpose(functional::reshape(x, {N, C, H, b, W, b}), order), {N, C * b * b, H, W})};
+}
 
 OpOutputs trilu_op(const OpCall& call) {
   return {functional::trilu(call.in(0), call.integer("upper", 1) != 0, call.has(1) ? call.numbers(1).at(0) : 0)};

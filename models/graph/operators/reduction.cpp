@@ -1,18 +1,92 @@
-// Reductions over axes. Axes are an attribute before opset 18 (ReduceSum: 13), an input since.
-#include "graft/layers/functional/functional.h"
+// Reductions over axes, places of extremes, the k largest, running sums. The axes of a reduction are an attribute before
+// opset 18 (ReduceSum: 13), an input since.
+#include "graft/layers/functional/reduction.h"
+
+#include <cmath>
+#include <limits>
+
+#include "graft/layers/functional/elementwise.h"
+#include "graft/layers/functional/indexing.h"
 #include "graft/models/graph/operators.h"
 
 namespace graft::models::graph {
 namespace {
 
+// The result of reducing nothing.
+double of_nothing(ops::Reduce function, DType dtype) {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  const auto extreme = [&](bool largest) {
+    if (is_floating(dtype)) return largest ? infinity : -infinity;
+    return visit_dtype(dtype, [&](auto zero) {
+      using T = decltype(zero);
+      if constexpr (std::is_integral_v<T>) return static_cast<double>(largest ? std::numeric_limits<T>::max() : std::numeric_limits<T>::min());
+      else return 0.0;
+    });
+  };
+  switch (function) {
+    case ops::Reduce::max: return extreme(false);
+    case ops::Reduce::min: return extreme(true);
+    case ops::Reduce::prod: return 1;
+    case ops::Reduce::log_sum:
+    case ops::Reduce::log_sum_exp: return -infinity;
+    case ops::Reduce::mean: return std::nan("");
+    default: return 0;
+  }
+}
+
+// What a reduction over no axes does to each element.
+Tensor of_each(const Tensor& x, ops::Reduce function) {
+  switch (function) {
+    case ops::Reduce::l1:
+    case ops::Reduce::l2: return functional::abs(x);
+    case ops::Reduce::log_sum: return functional::log(x);
+    case ops::Reduce::sum_square: return functional::mul(x, x);
+    default: return x;
+  }
+}
+
 template <ops::Reduce function>
 OpOutputs reduce_op(const OpCall& call) {
   const Tensor& x = call.in(0);
   const std::vector<int64_t> axes = call.numbers_or_attribute(1, "axes");
-  if (axes.empty() && call.integer("noop_with_empty_axes", 0) != 0) return {x};
+  if (axes.empty() && call.integer("noop_with_empty_axes", 0) != 0) return {of_each(x, function)};
   ops::ReduceAttributes attributes{.function = function, .axes = {}, .keep_axes = call.integer("keepdims", 1) != 0};
   for (const int64_t axis : axes) attributes.axes.push_back(at_axis(axis, x.rank()));
+  if (x.numel() == 0) return {Tensor::full(ops::reduce_output_shape(x.shape(), attributes, attributes.keep_axes), of_nothing(function, x.dtype()), {.dtype = x.dtype()})};
+  if (x.dtype() == DType::boolean) return {functional::cast(functional::reduce(functional::cast(x, DType::u8), attributes), DType::boolean)};
   return {functional::reduce(x, attributes)};
+}
+
+template <bool largest>
+OpOutputs arg_extreme_op(const OpCall& call) {
+  const Tensor& x = call.in(0);
+  const int axis = at_axis(call.integer("axis", 0), x.rank());
+  const bool keep = call.integer("keepdims", 1) != 0, last = call.integer("select_last_index", 0) != 0;
+  return {largest ? functional::argmax(x, axis, keep, last) : functional::argmin(x, axis, keep, last)};
+}
+
+// k is an attribute before opset 10.
+OpOutputs topk_op(const OpCall& call) {
+  const Tensor& x = call.in(0);
+  const int64_t k = call.opset() < 10 ? call.integer("k") : call.numbers(1).at(0);
+  const auto [values, indices] = functional::topk(x, k, at_axis(call.integer("axis", -1), x.rank()), call.integer("largest", 1) != 0);
+  return {values, indices};
+}
+
+OpOutputs cumulative_sum_op(const OpCall& call) {
+  const Tensor& x = call.in(0);
+  return {functional::cumulative_sum(x, at_axis(call.numbers(1).at(0), x.rank()), call.integer("exclusive", 0) != 0, call.integer("reverse", 0) != 0)};
+}
+
+// 1 at the first largest element along the axis. Before opset 13 everything from `axis` (default 1) on is one axis.
+OpOutputs hardmax_op(const OpCall& call) {
+  const Tensor& x = call.in(0);
+  const bool joined = call.opset() < 13;
+  const int axis = at_axis(call.integer("axis", joined ? 1 : -1), x.rank());
+  const Tensor rows = joined ? functional::reshape(x, {x.shape().product(0, axis), x.shape().product(axis, x.rank())}) : x;
+  const int along = joined ? 1 : axis;
+  const Tensor places = functional::argmax(rows, along, false);
+  return {functional::reshape(functional::one_hot(places, rows.shape()[along], Tensor::scalar(0, x.dtype()), Tensor::scalar(1, x.dtype()), along), x.shape())};
 }
 
 constexpr const char* kReduceAttributes = "axes keepdims noop_with_empty_axes";
@@ -22,6 +96,17 @@ constexpr Operator kReductions[] = {
     {"ReduceMean", reduce_op<ops::Reduce::mean>, kReduceAttributes},
     {"ReduceMax", reduce_op<ops::Reduce::max>, kReduceAttributes},
     {"ReduceMin", reduce_op<ops::Reduce::min>, kReduceAttributes},
+    {"ReduceProd", reduce_op<ops::Reduce::prod>, kReduceAttributes},
+    {"ReduceL1", reduce_op<ops::Reduce::l1>, kReduceAttributes},
+    {"ReduceL2", reduce_op<ops::Reduce::l2>, kReduceAttributes},
+    {"ReduceLogSum", reduce_op<ops::Reduce::log_sum>, kReduceAttributes},
+    {"ReduceLogSumExp", reduce_op<ops::Reduce::log_sum_exp>, kReduceAttributes},
+    {"ReduceSumSquare", reduce_op<ops::Reduce::sum_square>, kReduceAttributes},
+    {"ArgMax", arg_extreme_op<true>, "axis keepdims select_last_index"},
+    {"ArgMin", arg_extreme_op<false>, "axis keepdims select_last_index"},
+    {"TopK", topk_op, "axis k largest sorted"},
+    {"CumSum", cumulative_sum_op, "exclusive reverse"},
+    {"Hardmax", hardmax_op, "axis"},
 };
 
 }  // namespace

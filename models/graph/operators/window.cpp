@@ -43,4 +43,14 @@ ops::Window read_window(const OpCall& call, const Shape& x, const std::vector<in
   return window;
 }
 
+ops::ConvAttributes read_convolution(const OpCall& call, const Tensor& x, const Tensor& weight) {
+  GRAFT_CHECK(x.rank() >= 3 && weight.rank() == x.rank(), "input ", x.shape(), " and weight ", weight.shape());
+  const std::vector<int64_t> kernel(weight.shape().begin() + 2, weight.shape().end());
+  GRAFT_CHECK(call.integers("kernel_shape", kernel) == kernel, "kernel_shape is not that of the weight ", weight.shape());
+  ops::ConvAttributes attributes;
+  attributes.window = read_window(call, x.shape(), kernel);
+  attributes.groups = call.integer("group", 1);
+  return attributes;
+}
+
 }  // namespace graft::models::graph
