@@ -1,13 +1,6 @@
 #include "graft/models/onnx_nodes.h"
 
-#include "graft/kernels/ops/batch_norm.h"
-#include "graft/kernels/ops/binary.h"
-#include "graft/kernels/ops/conv.h"
-#include "graft/kernels/ops/linear.h"
-#include "graft/kernels/ops/pool.h"
-#include "graft/kernels/ops/shape_change.h"
-#include "graft/kernels/ops/softmax.h"
-#include "graft/kernels/ops/unary.h"
+#include "graft/layers/functional/functional.h"
 #include "graft/models/onnx_export.h"
 
 namespace graft::models {
