@@ -33,9 +33,10 @@ void multiply(ExecContext& context, const ops::MatmulArgs& args, const ops::Matr
   }
 }
 
-void matmul(ExecContext& context, ops::MatmulArgs& args) {
+// The products of one result, which stand one after another.
+void multiply_all(ExecContext& context, const ops::MatmulArgs& args, std::span<const ops::MatrixProduct> products) {
   int64_t before = -1;
-  for (const ops::MatrixProduct& product : args.products) {
+  for (const ops::MatrixProduct& product : products) {
     Tensor y = matrix(args.y, product.y);
     if (product.y != before) {
       multiply(context, args, product, y);
@@ -50,6 +51,24 @@ void matmul(ExecContext& context, ops::MatmulArgs& args) {
       });
     }
     before = product.y;
+  }
+}
+
+// Many results: one a job, each product inline. Few: one after another, each in parallel. The bits are the same.
+void matmul(ExecContext& context, ops::MatmulArgs& args) {
+  std::vector<size_t> starts;
+  for (size_t i = 0; i < args.products.size(); ++i)
+    if (i == 0 || args.products[i].y != args.products[i - 1].y) starts.push_back(i);
+  starts.push_back(args.products.size());
+  const auto results = static_cast<int64_t>(starts.size()) - 1;
+  const auto run = [&](int64_t r) {
+    const size_t begin = starts[static_cast<size_t>(r)];
+    multiply_all(context, args, args.products.subspan(begin, starts[static_cast<size_t>(r) + 1] - begin));
+  };
+  if (results < 16) {
+    for (int64_t r = 0; r < results; ++r) run(r);
+  } else {
+    context.parallel_for(results, run);
   }
 }
 

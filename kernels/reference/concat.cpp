@@ -1,32 +1,34 @@
 // Concatenation along one axis, and its inverse.
 #include "graft/kernels/ops/shape_change.h"
-#include "graft/kernels/reference/access.h"
 #include "graft/kernels/reference/register.h"
+#include "graft/kernels/reference/walk.h"
 
 namespace graft::reference {
 namespace {
 
+// Calls f(offset in the whole, offset in the part, elements) for the runs of a part that starts at `base` on the axis.
+template <class F>
+void for_each_run(const Tensor& whole, int axis, int64_t base, int64_t extent, F&& f) {
+  const AxisBlocks blocks(whole, axis);
+  const int64_t run = extent * blocks.inner;
+  for (int64_t o = 0; o < blocks.outer; ++o) f((o * whole.shape()[axis] + base) * blocks.inner, o * run, run);
+}
+
 void forward(ExecContext&, ops::ConcatForwardArgs& args) {
-  const Index sy = element_strides(args.y);
-  const int rank = args.y.rank();
-  const auto axis = static_cast<size_t>(args.axis);
   visit_dtype(args.y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     T* y = args.y.mutable_data<T>();
     int64_t base = 0;
     for (const Tensor& input : args.inputs) {
       const T* x = input.data<T>();
-      const Index sx = element_strides(input);
-      for_each_index(input.shape(), [&](const Index& i) { y[offset_of(i, sy, rank) + base * sy[axis]] = x[offset_of(i, sx, rank)]; });
-      base += input.shape()[args.axis];
+      const int64_t extent = input.shape()[args.axis];
+      for_each_run(args.y, args.axis, base, extent, [&](int64_t to, int64_t from, int64_t count) { std::copy(x + from, x + from + count, y + to); });
+      base += extent;
     }
   });
 }
 
 void backward(ExecContext&, ops::ConcatBackwardArgs& args) {
-  const Index sy = element_strides(args.dy);
-  const int rank = args.dy.rank();
-  const auto axis = static_cast<size_t>(args.axis);
   visit_dtype(args.dy.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T* dy = args.dy.data<T>();
@@ -35,8 +37,7 @@ void backward(ExecContext&, ops::ConcatBackwardArgs& args) {
       Tensor& dinput = args.dinputs[k];
       if (!dinput.defined()) continue;
       T* dx = dinput.mutable_data<T>();
-      const Index sx = element_strides(dinput);
-      for_each_index(dinput.shape(), [&](const Index& i) { dx[offset_of(i, sx, rank)] = dy[offset_of(i, sy, rank) + base * sy[axis]]; });
+      for_each_run(args.dy, args.axis, base, args.extents[k], [&](int64_t from, int64_t to, int64_t count) { std::copy(dy + from, dy + from + count, dx + to); });
     }
   });
 }

@@ -9,6 +9,17 @@
 namespace graft::reference {
 namespace {
 
+// The sum of f(i) for i in [0, size), in four partial sums.
+template <class F>
+double sum_of_terms(int64_t size, F&& f) {
+  double sums[4] = {};
+  int64_t i = 0;
+  for (; i + 4 <= size; i += 4)
+    for (int64_t lane = 0; lane < 4; ++lane) sums[lane] += f(i + lane);
+  for (; i < size; ++i) sums[i % 4] += f(i);
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
 void forward(ExecContext& context, ops::NormalizeForwardArgs& args) {
   const Shape& shape = args.x.shape();
   const int64_t rows = shape.product(0, args.attributes.axis), size = shape.product(args.attributes.axis, shape.rank());
@@ -19,14 +30,13 @@ void forward(ExecContext& context, ops::NormalizeForwardArgs& args) {
     T* y = args.y.mutable_data<T>();
     context.parallel_for(rows, [&](int64_t row) {
       const T* in = x + row * size;
-      double sum = 0, squares = 0;
-      for (int64_t i = 0; args.attributes.center && i < size; ++i) sum += convert<double>(in[i]);
-      const double mean = sum / static_cast<double>(size);
-      for (int64_t i = 0; i < size; ++i) {
+      const double count = static_cast<double>(size);
+      const double mean = args.attributes.center ? sum_of_terms(size, [&](int64_t i) { return convert<double>(in[i]); }) / count : 0;
+      const double squares = sum_of_terms(size, [&](int64_t i) {
         const double centred = convert<double>(in[i]) - mean;
-        squares += centred * centred;
-      }
-      const double scale = 1 / std::sqrt(squares / static_cast<double>(size) + args.attributes.eps);
+        return centred * centred;
+      });
+      const double scale = 1 / std::sqrt(squares / count + args.attributes.eps);
       for (int64_t i = 0; i < size; ++i) y[row * size + i] = convert<T>((convert<double>(in[i]) - mean) * scale);
       if (scales) scales[row] = scale;
     });
@@ -43,11 +53,8 @@ void backward(ExecContext& context, ops::NormalizeBackwardArgs& args) {
     const T *y = args.y.data<T>(), *dy = args.dy.data<T>();
     T* dx = args.dx.mutable_data<T>();
     context.parallel_for(rows, [&](int64_t row) {
-      double sum = 0, product = 0;
-      for (int64_t i = row * size; i < (row + 1) * size; ++i) {
-        sum += convert<double>(dy[i]);
-        product += convert<double>(dy[i]) * convert<double>(y[i]);
-      }
+      const double sum = sum_of_terms(size, [&](int64_t i) { return convert<double>(dy[row * size + i]); });
+      const double product = sum_of_terms(size, [&](int64_t i) { return convert<double>(dy[row * size + i]) * convert<double>(y[row * size + i]); });
       const double mean = args.attributes.center ? sum / static_cast<double>(size) : 0, along = product / static_cast<double>(size);
       for (int64_t i = row * size; i < (row + 1) * size; ++i)
         dx[i] = convert<T>(scales[row] * (convert<double>(dy[i]) - mean - convert<double>(y[i]) * along));

@@ -24,17 +24,6 @@ Index result_strides(const Shape& x, const ops::ReduceAttributes& attributes) {
   return strides;
 }
 
-// Calls f(element of x, its result) in the memory order of x.
-template <class F>
-void for_each_reduced(const Tensor& x, const ops::ReduceAttributes& attributes, F&& f) {
-  const Walk<2> walk(x.shape(), {element_strides(x), result_strides(x.shape(), attributes)});
-  walk.for_each_row([&](const std::array<int64_t, 2>& row, int64_t length) {
-    for (int64_t i = 0; i < length; ++i) f(row[0] + i * walk.step(0), static_cast<size_t>(row[1] + i * walk.step(1)));
-  });
-}
-
-bool better(Reduce function, double a, double b) { return function == Reduce::max ? a > b : a < b; }
-
 template <class A>
 A plus(A a, A b) {
   if constexpr (std::is_integral_v<A>) return static_cast<A>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
@@ -45,6 +34,37 @@ A times(A a, A b) {
   if constexpr (std::is_integral_v<A>) return static_cast<A>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
   else return a * b;
 }
+
+// result[r] = the combination of all f(element) that meet in r; within a row that gives one result, four at a time.
+template <class T, class A, class Term, class Combine>
+void combine_terms(const ops::ReduceForwardArgs& args, std::vector<A>& result, A identity, Term&& term, Combine&& combine) {
+  const T* x = args.x.data<T>();
+  const Walk<2> walk(args.x.shape(), {element_strides(args.x), result_strides(args.x.shape(), args.attributes)});
+  walk.for_each_row([&](const std::array<int64_t, 2>& row, int64_t length) {
+    const T* from = x + row[0];
+    A* to = result.data() + row[1];
+    const int64_t step = walk.step(0), out_step = walk.step(1);
+    int64_t i = 0;
+    if (out_step == 0) {
+      A lanes[4] = {identity, identity, identity, identity};
+      for (; i + 4 <= length; i += 4)
+        for (int64_t lane = 0; lane < 4; ++lane) lanes[lane] = combine(lanes[lane], term(convert<A>(from[(i + lane) * step])));
+      *to = combine(*to, combine(combine(lanes[0], lanes[1]), combine(lanes[2], lanes[3])));
+    }
+    for (; i < length; ++i) to[i * out_step] = combine(to[i * out_step], term(convert<A>(from[i * step])));
+  });
+}
+
+// Calls f(element of x, its result) in the memory order of x.
+template <class F>
+void for_each_reduced(const Tensor& x, const ops::ReduceAttributes& attributes, F&& f) {
+  const Walk<2> walk(x.shape(), {element_strides(x), result_strides(x.shape(), attributes)});
+  walk.for_each_row([&](const std::array<int64_t, 2>& row, int64_t length) {
+    for (int64_t i = 0; i < length; ++i) f(row[0] + i * walk.step(0), static_cast<size_t>(row[1] + i * walk.step(1)));
+  });
+}
+
+bool better(Reduce function, double a, double b) { return function == Reduce::max ? a > b : a < b; }
 
 template <class T>
 std::vector<double> extremes(const Tensor& x, const ops::ReduceAttributes& attributes, size_t results) {
@@ -63,17 +83,15 @@ std::vector<A> reduced(const ops::ReduceForwardArgs& args, double share) {
   const T* x = args.x.data<T>();
   const auto results = static_cast<size_t>(args.y.numel());
   std::vector<A> result(results, function == Reduce::prod ? A(1) : A(0));
-  const auto each = [&](auto&& add) {
-    for_each_reduced(args.x, args.attributes, [&](int64_t at, size_t to) { add(result[to], convert<A>(x[at])); });
-  };
+  const auto sums = [&](auto&& term) { combine_terms<T, A>(args, result, A(0), term, plus<A>); };
   switch (function) {
     case Reduce::sum:
     case Reduce::mean:
-    case Reduce::log_sum: each([](A& sum, A v) { sum = plus(sum, v); }); break;
-    case Reduce::prod: each([](A& product, A v) { product = times(product, v); }); break;
-    case Reduce::l1: each([](A& sum, A v) { sum = plus(sum, v < A(0) ? plus(A(0), times(A(-1), v)) : v); }); break;
+    case Reduce::log_sum: sums([](A v) { return v; }); break;
+    case Reduce::prod: combine_terms<T, A>(args, result, A(1), [](A v) { return v; }, times<A>); break;
+    case Reduce::l1: sums([](A v) { return v < A(0) ? times(A(-1), v) : v; }); break;
     case Reduce::l2:
-    case Reduce::sum_square: each([](A& sum, A v) { sum = plus(sum, times(v, v)); }); break;
+    case Reduce::sum_square: sums([](A v) { return times(v, v); }); break;
     case Reduce::log_sum_exp: {
       const std::vector<double> top = extremes<T>(args.x, args.attributes, results);
       for_each_reduced(args.x, args.attributes, [&](int64_t at, size_t to) {

@@ -3,25 +3,22 @@
 
 #include <algorithm>
 
-#include "graft/kernels/reference/access.h"
 #include "graft/kernels/reference/register.h"
+#include "graft/kernels/reference/walk.h"
 
 namespace graft::reference {
 namespace {
 
-// A tensor's memory as [outer, axis, inner].
-struct AxisBlocks {
-  int64_t outer = 1, inner = 1;
-  AxisBlocks(const Tensor& t, int axis) {
-    static constexpr int kChannelsLast[] = {0, 2, 3, 1};
-    bool before = true;
-    for (int i = 0; i < t.rank(); ++i) {
-      const int at = t.format() == MemoryFormat::channels_last ? kChannelsLast[i] : i;
-      if (at == axis) before = false;
-      else (before ? outer : inner) *= t.shape()[at];
-    }
+template <class T>
+void resample_line(const ops::ResampleAttributes& a, const T* x, T* y, int64_t out) {
+  const int64_t *first = a.first.data(), *positions = a.positions.data();
+  const double* weights = a.weights.data();
+  for (int64_t p = 0; p < out; ++p) {
+    double sum = first[p] == first[p + 1] ? a.fill : 0.0;
+    for (int64_t j = first[p]; j < first[p + 1]; ++j) sum += weights[j] * convert<double>(x[positions[j]]);
+    y[p] = convert<T>(sum);
   }
-};
+}
 
 void forward(ExecContext& context, ops::ResampleForwardArgs& args) {
   const ops::ResampleAttributes& a = args.attributes;
@@ -31,6 +28,13 @@ void forward(ExecContext& context, ops::ResampleForwardArgs& args) {
     using T = decltype(zero);
     const T* x = args.x.data<T>();
     T* y = args.y.mutable_data<T>();
+    if (inner == 1) {  // lines of single elements
+      constexpr int64_t lines = 64;
+      context.parallel_for(ceil_div(blocks.outer, lines), [&](int64_t job) {
+        for (int64_t o = job * lines; o < std::min(blocks.outer, (job + 1) * lines); ++o) resample_line(a, x + o * in, y + o * out, out);
+      });
+      return;
+    }
     context.parallel_for(blocks.outer, [&](int64_t o) {
       std::vector<double> sums(static_cast<size_t>(inner));
       for (int64_t p = 0; p < out; ++p) {

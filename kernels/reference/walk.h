@@ -90,6 +90,20 @@ class Walk {
   std::array<Index, K> strides_{};
 };
 
+// A tensor's memory as [outer, axis, inner].
+struct AxisBlocks {
+  int64_t outer = 1, inner = 1;
+  AxisBlocks(const Tensor& t, int axis) {
+    static constexpr int kChannelsLast[] = {0, 2, 3, 1};
+    bool before = true;
+    for (int i = 0; i < t.rank(); ++i) {
+      const int at = t.format() == MemoryFormat::channels_last ? kChannelsLast[i] : i;
+      if (at == axis) before = false;
+      else (before ? outer : inner) *= t.shape()[at];
+    }
+  }
+};
+
 // A run of elements, widened for arithmetic.
 inline constexpr int64_t kBlock = 256;
 template <class A, class T>
