@@ -40,8 +40,9 @@ A floored_mod(A a, A b) {
   return rest != A(0) && (rest < A(0)) != (b < A(0)) ? rest + b : rest;
 }
 
-void apply_block(Binary function, const int64_t* a, const int64_t* b, int64_t count, int64_t* y) {
-  const auto map = [&](auto&& f) { for (int64_t i = 0; i < count; ++i) y[i] = f(a[i], b[i]); };
+// a[i] = function(a[i], b[i]).
+void apply_block(Binary function, int64_t* a, int64_t* b, int64_t count) {
+  const auto map = [&](auto&& f) { for (int64_t i = 0; i < count; ++i) a[i] = f(a[i], b[i]); };
   switch (function) {
     case Binary::add: return map([](int64_t u, int64_t v) { return wrap(bits(u) + bits(v)); });
     case Binary::sub: return map([](int64_t u, int64_t v) { return wrap(bits(u) - bits(v)); });
@@ -63,8 +64,8 @@ void apply_block(Binary function, const int64_t* a, const int64_t* b, int64_t co
 }
 
 template <class A>
-void apply_block(Binary function, const A* a, const A* b, int64_t count, A* y) {
-  const auto map = [&](auto&& f) { for (int64_t i = 0; i < count; ++i) y[i] = f(a[i], b[i]); };
+void apply_block(Binary function, A* a, A* b, int64_t count) {
+  const auto map = [&](auto&& f) { for (int64_t i = 0; i < count; ++i) a[i] = f(a[i], b[i]); };
   switch (function) {
     case Binary::add: return map([](A u, A v) { return u + v; });
     case Binary::sub: return map([](A u, A v) { return u - v; });
@@ -81,7 +82,7 @@ void apply_block(Binary function, const A* a, const A* b, int64_t count, A* y) {
 }
 
 template <class A>
-void compare_block(Binary function, const A* a, const A* b, int64_t count, bool* y, int64_t step) {
+void compare_block(Binary function, A* a, A* b, int64_t count, bool* y, int64_t step) {
   const auto map = [&](auto&& f) { for (int64_t i = 0; i < count; ++i) y[i * step] = f(a[i], b[i]); };
   switch (function) {
     case Binary::logical_and: return map([](A u, A v) { return u != A(0) && v != A(0); });
@@ -109,7 +110,7 @@ void forward(ExecContext& context, ops::BinaryForwardArgs& args) {
     T* y = compares ? nullptr : args.y.mutable_data<T>();
     bool* truth = compares ? args.y.mutable_data<bool>() : nullptr;
     walk.for_each_row(context, [&](const std::array<int64_t, 3>& row, int64_t length) {
-      A u[kBlock] = {}, v[kBlock] = {};
+      A u[kBlock], v[kBlock];
       for (int64_t at = 0; at < length; at += kBlock) {
         const int64_t count = std::min(kBlock, length - at), to = row[0] + at * walk.step(0);
         load_block(a + row[1] + at * walk.step(1), walk.step(1), count, u);
@@ -117,7 +118,7 @@ void forward(ExecContext& context, ops::BinaryForwardArgs& args) {
         if (compares) {
           compare_block(function, u, v, count, truth + to, walk.step(0));
         } else {
-          apply_block(function, u, v, count, u);
+          apply_block(function, u, v, count);
           store_block(u, walk.step(0), count, y + to);
         }
       }
