@@ -13,6 +13,9 @@ namespace graft::functional {
 GRAFT_API Tensor conv_transpose(const Tensor& x, const Tensor& weight, const Tensor& bias, ops::ConvAttributes attributes = {},
                                 const ops::Spatial& output_padding = {0, 0, 0});
 
+// Weighted sums along one axis; resize is one an axis. Floating dtypes.
+GRAFT_API Tensor resample(const Tensor& x, const ops::ResampleAttributes& attributes);
+
 enum class ResizeMode : unsigned char { nearest, linear, cubic };
 // How an output place maps to an input place; names as in ONNX's Resize.
 enum class ResizeCoordinates : unsigned char {

@@ -29,12 +29,6 @@ class ResampleNode final : public Node {
   ops::ResampleAttributes attributes_;
 };
 
-Tensor resample(const Tensor& x, const ops::ResampleAttributes& attributes) {
-  Tensor y = Tensor::empty(ops::resample_output_shape(x.shape(), attributes), x.options());
-  kernels_for(x).resample.forward(current_context(), {x, attributes, y});
-  return record(attributes, {x}, y, [&] { return std::make_shared<ResampleNode>(x, attributes); });
-}
-
 // The input place of output element i.
 double source_place(double i, double in, const ResizeAxis& axis, ResizeCoordinates coordinates) {
   const double out = axis.scale * in;  // not rounded
@@ -138,6 +132,12 @@ ops::ResampleAttributes taps_of(const ResizeAxis& axis, int64_t in, const Resize
 }
 
 }  // namespace
+
+Tensor resample(const Tensor& x, const ops::ResampleAttributes& attributes) {
+  Tensor y = Tensor::empty(ops::resample_output_shape(x.shape(), attributes), x.options());
+  kernels_for(x).resample.forward(current_context(), {x, attributes, y});
+  return record(attributes, {x}, y, [&] { return std::make_shared<ResampleNode>(x, attributes); });
+}
 
 Tensor resize(const Tensor& x, std::span<const ResizeAxis> axes, const ResizeOptions& options) {
   if (!is_floating(x.dtype()))

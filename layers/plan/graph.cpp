@@ -28,11 +28,23 @@ Graph graph_of(const Trace& trace, const Tensor& input, const Tensor& output) {
     return value;
   };
   for (const TraceStep& traced : trace.steps) {
-    Step step{traced.op, traced.attributes, {}, kNoValue, nullptr};
-    for (const Tensor& tensor : traced.inputs) step.inputs.push_back(value_of(tensor));
+    Step step{traced.op, traced.attributes, {}, {}, kNoValue, nullptr};
+    bool constant = true;
+    for (const Tensor& tensor : traced.inputs) {
+      step.inputs.push_back(value_of(tensor));
+      step.ranks.push_back(tensor.defined() ? tensor.rank() : 0);
+      constant = constant && (step.inputs.back() == kNoValue || graph.constants.contains(step.inputs.back()));
+    }
     GRAFT_CHECK(traced.outputs.size() == 1, "plan: ", traced.op, " has ", traced.outputs.size(), " results");
+    const Tensor& result = traced.outputs[0];
+    const bool by_sample = result.rank() > 0 && result.size(0) == input.size(0);
     step.output = graph.values++;
-    known[key_of(traced.outputs[0])] = step.output;
+    known[key_of(result)] = step.output;
+    if (constant && !by_sample) {  // one that looks like samples may have been made for their number
+      graph.constants[step.output] = result;
+      continue;
+    }
+    GRAFT_CHECK(by_sample, "plan: ", traced.op, " gives ", result.shape(), ", which is not one entry a sample");
     graph.steps.push_back(std::move(step));
   }
   const auto end = known.find(key_of(output));

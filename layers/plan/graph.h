@@ -26,18 +26,20 @@ struct Step {
   std::string_view op;
   std::any attributes;
   std::vector<Value> inputs;  // of a fused_conv: x, residual
+  std::vector<int> ranks;     // of the traced inputs; 0 for an absent one
   Value output = kNoValue;
   std::shared_ptr<FusedConv> conv;  // set: a fused_conv
 };
 
 struct Graph {
   std::vector<Step> steps;
-  std::map<Value, Tensor> constants;  // parameters and buffers
+  std::map<Value, Tensor> constants;  // parameters and buffers, and what was computed from them alone
   Value input = 0, output = kNoValue;
   int values = 0;
 };
 
-// bad_input when the trace's output was not computed from its input by recorded operations.
+// bad_input when the trace's output was not computed from its input by recorded operations, or a result on the way has not
+// one entry a sample on its first axis.
 Graph graph_of(const Trace& trace, const Tensor& input, const Tensor& output);
 
 // Folds eval batch norms into the convolutions before them and fuses residual sums and ReLUs. Convolutions that are 2-D
@@ -47,6 +49,6 @@ void fuse_convolutions(Graph& graph);
 // Runs one traced operation by its functional; `samples`: what the batch axis is now, `traced_samples` what it was. Empty
 // when plans do not know the operation.
 using Run = std::function<Tensor(const std::vector<Tensor>& inputs)>;
-Run operation(const Step& step, int64_t traced_samples);
+Run operation(const Step& step, const Graph& graph, int64_t traced_samples);
 
 }  // namespace graft::plan

@@ -88,7 +88,7 @@ std::unique_ptr<Plan> Plan::compile(const std::function<Tensor(const Tensor&)>& 
     return refuse(error.what());
   }
   for (const auto& [value, tensor] : impl->graph.constants) {
-    if (tensor.dtype() != DType::f32) return refuse(str("a parameter is ", name_of(tensor.dtype())));
+    if (is_floating(tensor.dtype()) && tensor.dtype() != DType::f32) return refuse(str("a parameter is ", name_of(tensor.dtype())));
     impl->seen.push_back({tensor, tensor.version()});
   }
   plan::fuse_convolutions(impl->graph);
@@ -98,7 +98,7 @@ std::unique_ptr<Plan> Plan::compile(const std::function<Tensor(const Tensor&)>& 
       impl->runs.push_back([conv = step.conv](const std::vector<Tensor>& inputs) { return run_conv(*conv, inputs); });
       continue;
     }
-    plan::Run run = plan::operation(step, kTracedSamples);
+    plan::Run run = plan::operation(step, impl->graph, kTracedSamples);
     if (!run) return refuse(str("plans do not know the operation ", step.op, ", or it mixes samples"));
     impl->runs.push_back(std::move(run));
   }

@@ -9,7 +9,12 @@
 #include "graft/core/autograd/record.h"
 #include "graft/core/base/error.h"
 #include "graft/core/runtime/random.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/elementwise.h"
+#include "graft/layers/functional/image.h"
+#include "graft/layers/functional/indexing.h"
+#include "graft/layers/functional/matrices.h"
+#include "graft/layers/functional/movement.h"
+#include "graft/layers/functional/normalization.h"
 #include "graft/layers/modules/batch_norm2d.h"
 #include "graft/models/architecture.h"
 #include "graft/models/initialization.h"
@@ -130,6 +135,36 @@ TEST(Plan, NoticesThatAParameterWasWritten) {
   EXPECT_TRUE(plan->stale());
 }
 
+// A block as of a small transformer over an upsampled image, with a weight that is transposed on the way.
+TEST(Plan, RunsWhatImportedGraphsAreMadeOf) {
+  const NoGradGuard no_grad;
+  CountedRandom random(7, RandomPurpose::synthetic);
+  Tensor w = Tensor::empty({6, 5}), up = Tensor::empty({4, 5, 2, 2});
+  fill_normal(w, 0, 0.4, random);
+  fill_normal(up, 0, 0.4, random);
+  ops::ConvAttributes twice;
+  twice.window.stride = {2, 2, 1};
+  const auto forward = [&](const Tensor& x) {
+    using namespace functional;
+    static constexpr int kTokens[] = {0, 2, 1}, kSwap[] = {1, 0};
+    const Tensor grown = conv_transpose(interpolate(x, std::vector<int64_t>{5, 3}, ResizeMode::linear), up, {}, twice);
+    const Tensor tokens = layer_norm(transpose(reshape(grown, {x.size(0), 5, 60}), kTokens), Tensor::full({5}, 1.5), Tensor::full({5}, 0.1));
+    const Tensor values = matmul(tokens, transpose(w, kSwap));  // [N,60,6]
+    const Tensor mixed = matmul(softmax(matmul(values, transpose(values, kTokens)), 2), gelu(values));
+    const Tensor some = gather(mixed, Tensor::of<int64_t>({3}, {0, 7, 59}), 1);
+    return reduce(where(binary(some, Tensor::scalar(0), ops::Binary::greater), some, neg(some)), {ops::Reduce::l2, {1}});
+  };
+  std::string reason;
+  const auto plan = Plan::compile(forward, {4, 4, 3}, &reason);
+  ASSERT_TRUE(plan) << reason;
+  Tensor y = Tensor::empty({5, 4, 4, 3}, {.format = MemoryFormat::channels_last});
+  fill_normal(y, 0, 1, random);
+  EXPECT_LT(largest_difference(forward(y), plan->run(y)), 1e-5);
+  EXPECT_FALSE(plan->stale());
+  w.mutable_data<float>()[0] = 3;  // it was folded into a transposed copy
+  EXPECT_TRUE(plan->stale());
+}
+
 TEST(Plan, RefusesWhatMixesSamplesOrIsNotKnown) {
   const NoGradGuard no_grad;
   std::string reason;
@@ -137,6 +172,15 @@ TEST(Plan, RefusesWhatMixesSamplesOrIsNotKnown) {
   EXPECT_NE(reason.find("reshape"), std::string::npos) << reason;
   EXPECT_FALSE(Plan::compile([](const Tensor& x) { return functional::reduce(x, {}); }, {3, 4, 4}, &reason));
   EXPECT_NE(reason.find("reduce"), std::string::npos) << reason;
+  const auto refused = [](const std::function<Tensor(const Tensor&)>& forward) { return !Plan::compile(forward, {3, 4, 4}); };
+  EXPECT_TRUE(refused([](const Tensor& x) { return functional::transpose(x); }));
+  EXPECT_TRUE(refused([](const Tensor& x) { return functional::slice(x, {{0}, {1}}); }));
+  EXPECT_TRUE(refused([](const Tensor& x) { return functional::reduce(x, {ops::Reduce::sum, {-4}, true}); }));
+  EXPECT_TRUE(refused([](const Tensor& x) { return functional::add(x, functional::expand(Tensor::zeros({1, 3, 1, 1}), {x.size(0), 3, 1, 1})); }));
+  EXPECT_TRUE(refused([](const Tensor& x) {
+    const Tensor rows = functional::slice(functional::reshape(x, {x.size(0), 48}), {{0}, {2}, {1}});
+    return functional::matmul(rows, rows);  // two samples of two: as a product it fits by chance
+  }));
   EXPECT_FALSE(Plan::compile([](const Tensor&) { return Tensor::zeros({1}); }, {3, 4, 4}, &reason));
   const auto plan = Plan::compile([](const Tensor& x) { return functional::relu(x); }, {3, 4, 4});
   ASSERT_TRUE(plan);
