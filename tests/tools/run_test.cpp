@@ -168,6 +168,19 @@ TEST_F(Run, FeaturesStandBeforeTheClassifier) {
   EXPECT_EQ(file.tensors.at("y").shape(), Shape({48}));
 }
 
+TEST_F(Run, ConvertedEverywhereItVerifies) {
+  for (const char* extension : {".safetensors", ".npz", ".onnx"}) {
+    const std::string out = (folder / "copy") + extension;
+    ASSERT_EQ(run_graft({"convert", carried_weights(), out}).code, 0) << extension;
+    const CommandResult result = run_graft({"verify", carried_weights(), out});
+    EXPECT_EQ(result.code, 0) << extension << result.out << result.err;
+    EXPECT_NE(result.out.find("the same weights, the same answers"), std::string::npos) << result.out;
+  }
+  const CommandResult other = run_graft({"verify", carried_weights(), GRAFT_TEST_DATA "/networks/cut18.pth", "--json"});
+  EXPECT_EQ(other.code, 3);
+  EXPECT_NE(other.out.find("\"same_answers\": false"), std::string::npos) << other.out;
+}
+
 TEST_F(Run, BenchSpeaksTheWorkersProtocol) {
   const CommandResult result = run_graft({"bench", "--model", "cifar_resnet20", "--image-size", "32", "--batch", "2", "--worker"}, {.input = "run 2\nquit\n"});
   ASSERT_EQ(result.code, 0) << result.err;
