@@ -13,7 +13,7 @@ enum class Binary : unsigned char {
   fmod,  // the sign of a, as C's fmod; integers by zero: 0
   min, max,  // a NaN in either input wins; equal inputs share the gradient
   prelu,     // a < 0 ? a*b : a
-  bit_and, bit_or, bit_xor, shift_left, shift_right,            // integers only; shifts of >= the width give 0
+  bit_and, bit_or, bit_xor, shift_left, shift_right,            // integers only; shifts by 64 and more, or below 0, leave 0 or -1
   logical_and, logical_or, logical_xor,                         // the result is bool from here on
   equal, not_equal, less, less_or_equal, greater, greater_or_equal,
 };

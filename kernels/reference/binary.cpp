@@ -27,6 +27,8 @@ int64_t integer_pow(int64_t base, int64_t exponent) {
     if (exponent & 1) result *= power;
   return wrap(result);
 }
+// Counts below 0 are as too large ones.
+int64_t shifted_right(int64_t value, int64_t count) { return value >> (count < 0 || count > 63 ? 63 : count); }
 int64_t integer_div(int64_t a, int64_t b) { return b == 0 ? 0 : b == -1 ? wrap(-bits(a)) : a / b; }
 int64_t integer_fmod(int64_t a, int64_t b) { return b == 0 || b == -1 ? 0 : a % b; }
 int64_t integer_mod(int64_t a, int64_t b) {
@@ -58,7 +60,7 @@ void apply_block(Binary function, int64_t* a, int64_t* b, int64_t count) {
     case Binary::bit_or: return map([](int64_t u, int64_t v) { return u | v; });
     case Binary::bit_xor: return map([](int64_t u, int64_t v) { return u ^ v; });
     case Binary::shift_left: return map([](int64_t u, int64_t v) { return v < 0 || v > 63 ? 0 : wrap(bits(u) << v); });
-    case Binary::shift_right: return map([](int64_t u, int64_t v) { return v < 0 || v > 63 ? 0 : u >> v; });
+    case Binary::shift_right: return map(shifted_right);
     default: bad_input("binary: this function has no number as its result");
   }
 }

@@ -13,7 +13,7 @@ OperatorMap make_operator_map() {
   for (const OperatorTable table : {convolution_operators(), pooling_operators(), normalization_operators(), elementwise_operators(),
                                     activation_operators(), shape_operators(), movement_operators(),
                                     indexing_operators(), constant_operators(), linear_operators(), reduction_operators(),
-                                    image_operators(), quantization_operators(), loss_operators()})
+                                    image_operators(), quantization_operators(), loss_operators(), attention_operators()})
     for (const Operator& op : table) {
       const bool is_first = map.emplace(std::pair<std::string_view, std::string_view>(op.domain, op.name), &op).second;
       GRAFT_ASSERT(is_first);

@@ -40,6 +40,7 @@ OperatorTable reduction_operators();
 OperatorTable image_operators();
 OperatorTable quantization_operators();
 OperatorTable loss_operators();
+OperatorTable attention_operators();
 
 // Null when graft does not know it.
 const Operator* find_operator(std::string_view domain, std::string_view op_type);

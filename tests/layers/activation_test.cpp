@@ -133,6 +133,9 @@ TEST(Elementwise, Integers) {
   EXPECT_EQ(functional::binary(u, v, Binary::shift_right).to_doubles(), (std::vector<double>{0x40, 3, 0}));
   EXPECT_EQ(functional::binary(u, v, Binary::bit_xor).to_doubles(), (std::vector<double>{0x80, 0x0d, 8}));
   EXPECT_EQ(functional::unary(u, Unary::bitwise_not).to_doubles(), (std::vector<double>{0x7e, 0xf0, 0xfe}));
+  const Tensor signs = Tensor::of<int8_t>({4}, {-100, 100, -100, -100}), counts = Tensor::of<int8_t>({4}, {2, 9, 9, -1});
+  EXPECT_EQ(functional::binary(signs, counts, Binary::shift_right).to_doubles(), (std::vector<double>{-25, 0, -1, -1}));
+  EXPECT_EQ(functional::binary(signs, counts, Binary::shift_left).to_doubles(), (std::vector<double>{112, 0, 0, 0}));
   const int64_t least = std::numeric_limits<int64_t>::min();
   const Tensor extreme = Tensor::of<int64_t>({1}, {least}), minus_one = Tensor::of<int64_t>({1}, {-1});
   EXPECT_EQ(functional::div(extreme, minus_one).data<int64_t>()[0], least);

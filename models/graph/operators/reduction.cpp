@@ -85,8 +85,7 @@ OpOutputs hardmax_op(const OpCall& call) {
   const int axis = at_axis(call.integer("axis", joined ? 1 : -1), x.rank());
   const Tensor rows = joined ? functional::reshape(x, {x.shape().product(0, axis), x.shape().product(axis, x.rank())}) : x;
   const int along = joined ? 1 : axis;
-  const Tensor places = functional::argmax(rows, along, false);
-  return {functional::reshape(functional::one_hot(places, rows.shape()[along], Tensor::scalar(0, x.dtype()), Tensor::scalar(1, x.dtype()), along), x.shape())};
+  return {functional::reshape(functional::hardmax(rows, along), x.shape())};
 }
 
 constexpr const char* kReduceAttributes = "axes keepdims noop_with_empty_axes";
