@@ -155,35 +155,61 @@ void gradients(Binary function, A a, A b, A g, A& ga, A& gb) {
   }
 }
 
-void store_sums(const std::vector<double>& sums, Tensor* to) {
-  if (!to) return;
-  visit_floating(to->dtype(), "binary", [&](auto zero) {
-    using T = decltype(zero);
-    T* out = to->mutable_data<T>();
-    for (size_t i = 0; i < sums.size(); ++i) out[i] = convert<T>(sums[i]);
-  });
-}
+// Which of the two gradients is wanted.
+struct FirstGradient { template <class A> static A of(A ga, A) { return ga; } };
+struct SecondGradient { template <class A> static A of(A, A gb) { return gb; } };
 
-void backward(ExecContext&, ops::BinaryBackwardArgs& args) {
+// The gradient of an input that was not stretched: element by element.
+template <class Which>
+void plain_gradient(ExecContext& context, const ops::BinaryBackwardArgs& args, Tensor& to) {
   const Shape& shape = args.dy.shape();
-  const Walk<3> walk(shape, {element_strides(args.dy), broadcast_strides(args.a, shape), broadcast_strides(args.b, shape)});
-  std::vector<double> da(static_cast<size_t>(args.da ? args.a.numel() : 0)), db(static_cast<size_t>(args.db ? args.b.numel() : 0));
+  const Walk<4> walk(shape, {element_strides(args.dy), broadcast_strides(args.a, shape), broadcast_strides(args.b, shape), element_strides(to)});
   visit_floating(args.dy.dtype(), "binary", [&](auto zero) {
     using T = decltype(zero);
     using A = Accumulator<T>;
     const T *a = args.a.data<T>(), *b = args.b.data<T>(), *dy = args.dy.data<T>();
-    walk.for_each_row([&](const std::array<int64_t, 3>& row, int64_t length) {
+    T* out = to.mutable_data<T>();
+    walk.for_each_row(context, [&](const std::array<int64_t, 4>& row, int64_t length) {
       for (int64_t i = 0; i < length; ++i) {
-        const int64_t ia = row[1] + i * walk.step(1), ib = row[2] + i * walk.step(2);
         A ga, gb;
-        gradients(args.attributes.function, convert<A>(a[ia]), convert<A>(b[ib]), convert<A>(dy[row[0] + i * walk.step(0)]), ga, gb);
-        if (args.da) da[static_cast<size_t>(ia)] += static_cast<double>(ga);
-        if (args.db) db[static_cast<size_t>(ib)] += static_cast<double>(gb);
+        gradients(args.attributes.function, convert<A>(a[row[1] + i * walk.step(1)]), convert<A>(b[row[2] + i * walk.step(2)]),
+                  convert<A>(dy[row[0] + i * walk.step(0)]), ga, gb);
+        out[row[3] + i * walk.step(3)] = convert<T>(Which::of(ga, gb));
       }
     });
   });
-  store_sums(da, args.da);
-  store_sums(db, args.db);
+}
+
+// The gradient of a stretched input: summed in double, in the memory order of dy.
+template <class Which>
+void summed_gradient(const ops::BinaryBackwardArgs& args, Tensor& to) {
+  const Shape& shape = args.dy.shape();
+  const Walk<4> walk(shape, {element_strides(args.dy), broadcast_strides(args.a, shape), broadcast_strides(args.b, shape), broadcast_strides(to, shape)});
+  std::vector<double> sums(static_cast<size_t>(to.numel()));
+  visit_floating(args.dy.dtype(), "binary", [&](auto zero) {
+    using T = decltype(zero);
+    using A = Accumulator<T>;
+    const T *a = args.a.data<T>(), *b = args.b.data<T>(), *dy = args.dy.data<T>();
+    walk.for_each_row([&](const std::array<int64_t, 4>& row, int64_t length) {
+      double* out = sums.data() + row[3];
+      double sum = 0;  // of a row that meets in one element
+      for (int64_t i = 0; i < length; ++i) {
+        A ga, gb;
+        gradients(args.attributes.function, convert<A>(a[row[1] + i * walk.step(1)]), convert<A>(b[row[2] + i * walk.step(2)]),
+                  convert<A>(dy[row[0] + i * walk.step(0)]), ga, gb);
+        (walk.step(3) == 0 ? sum : out[i * walk.step(3)]) += static_cast<double>(Which::of(ga, gb));
+      }
+      *out += sum;
+    });
+    T* elements = to.mutable_data<T>();
+    for (size_t i = 0; i < sums.size(); ++i) elements[i] = convert<T>(sums[i]);
+  });
+}
+
+void backward(ExecContext& context, ops::BinaryBackwardArgs& args) {
+  const auto plain = [&](const Tensor& to) { return to.shape() == args.dy.shape(); };
+  if (args.da) plain(*args.da) ? plain_gradient<FirstGradient>(context, args, *args.da) : summed_gradient<FirstGradient>(args, *args.da);
+  if (args.db) plain(*args.db) ? plain_gradient<SecondGradient>(context, args, *args.db) : summed_gradient<SecondGradient>(args, *args.db);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@ namespace {
 // Calls f(offset in the whole, offset in the part, elements) for the runs of a part that starts at `base` on the axis.
 template <class F>
 void for_each_run(const Tensor& whole, int axis, int64_t base, int64_t extent, F&& f) {
+  if (whole.numel() == 0) return;
   const AxisBlocks blocks(whole, axis);
   const int64_t run = extent * blocks.inner;
   for (int64_t o = 0; o < blocks.outer; ++o) f((o * whole.shape()[axis] + base) * blocks.inner, o * run, run);

@@ -20,6 +20,7 @@ void for_each_indexed(const ops::IndexedBlocks& blocks, F&& f) {
 }
 
 void gather_forward(ExecContext& context, ops::GatherForwardArgs& args) {
+  if (args.y.numel() == 0) return;
   const ops::IndexedBlocks blocks = ops::indexed_blocks(args.x.shape(), args.indices, args.attributes);
   const auto count = static_cast<int64_t>(blocks.starts.size());
   const int64_t of_job = std::max<int64_t>(1, 16384 / std::max<int64_t>(1, blocks.block));
@@ -37,7 +38,7 @@ void gather_forward(ExecContext& context, ops::GatherForwardArgs& args) {
 }
 
 void gather_backward(ExecContext&, ops::GatherBackwardArgs& args) {
-  const ops::IndexedBlocks blocks = ops::indexed_blocks(args.dx.shape(), args.indices, args.attributes);
+  const ops::IndexedBlocks blocks = args.dy.numel() == 0 ? ops::IndexedBlocks{} : ops::indexed_blocks(args.dx.shape(), args.indices, args.attributes);
   visit_floating(args.dx.dtype(), "gather", [&](auto zero) {
     using T = decltype(zero);
     using A = Accumulator<T>;

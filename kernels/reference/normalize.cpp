@@ -21,6 +21,7 @@ double sum_of_terms(int64_t size, F&& f) {
 }
 
 void forward(ExecContext& context, ops::NormalizeForwardArgs& args) {
+  if (args.x.numel() == 0) return;
   const Shape& shape = args.x.shape();
   const int64_t rows = shape.product(0, args.attributes.axis), size = shape.product(args.attributes.axis, shape.rank());
   double* scales = args.scales ? args.scales->mutable_data<double>() : nullptr;
@@ -45,6 +46,7 @@ void forward(ExecContext& context, ops::NormalizeForwardArgs& args) {
 
 // dx = scale * (dy - mean(dy) - y * mean(dy * y)); without centring mean(dy) is left out.
 void backward(ExecContext& context, ops::NormalizeBackwardArgs& args) {
+  if (args.y.numel() == 0) return;
   const Shape& shape = args.y.shape();
   const int64_t rows = shape.product(0, args.attributes.axis), size = shape.product(args.attributes.axis, shape.rank());
   const double* scales = args.scales.data<double>();

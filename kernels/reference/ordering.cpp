@@ -46,6 +46,7 @@ void arg_extreme(ExecContext&, ops::ArgExtremeArgs& args) {
 }
 
 void topk(ExecContext&, ops::TopKArgs& args) {
+  if (args.values.numel() == 0) return;
   const auto& [axis, k, largest] = args.attributes;
   const auto at = static_cast<size_t>(axis);
   const int64_t count = args.x.shape()[axis], step = element_strides(args.x)[at], out_step = element_strides(args.values)[at];

@@ -21,6 +21,7 @@ void resample_line(const ops::ResampleAttributes& a, const T* x, T* y, int64_t o
 }
 
 void forward(ExecContext& context, ops::ResampleForwardArgs& args) {
+  if (args.y.numel() == 0) return;
   const ops::ResampleAttributes& a = args.attributes;
   const AxisBlocks blocks(args.x, a.axis);
   const int64_t in = args.x.shape()[a.axis], out = args.y.shape()[a.axis], inner = blocks.inner;
@@ -53,6 +54,7 @@ void forward(ExecContext& context, ops::ResampleForwardArgs& args) {
 }
 
 void backward(ExecContext& context, ops::ResampleBackwardArgs& args) {
+  if (args.dx.numel() == 0) return;
   const ops::ResampleAttributes& a = args.attributes;
   const AxisBlocks blocks(args.dx, a.axis);
   const int64_t in = args.dx.shape()[a.axis], out = args.dy.shape()[a.axis], inner = blocks.inner;

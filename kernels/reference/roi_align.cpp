@@ -1,4 +1,5 @@
 // roi_align: bilinear samples on a regular grid in each cell of a box.
+#include <algorithm>
 #include <cmath>
 
 #include "graft/kernels/ops/sample.h"
@@ -49,6 +50,8 @@ struct BoxSamples {
     const int64_t rows = a.sampling_ratio > 0 ? a.sampling_ratio : std::max<int64_t>(0, static_cast<int64_t>(std::ceil(cell_h)));
     const int64_t columns = a.sampling_ratio > 0 ? a.sampling_ratio : std::max<int64_t>(0, static_cast<int64_t>(std::ceil(cell_w)));
     of_cell = rows * columns * 4;
+    GRAFT_CHECK(checked_mul(checked_mul(a.height, a.width), of_cell) <= int64_t{1} << 28, "roi_align: ", a.height, " by ", a.width, " cells of ",
+                rows, " by ", columns, " samples are too many");
     samples = static_cast<double>(std::max<int64_t>(1, rows * columns));
     for (int64_t p = 0; p < a.height; ++p)
       for (int64_t q = 0; q < a.width; ++q)
@@ -77,6 +80,7 @@ const Corner* largest_corner(const BoxSamples& samples, int64_t cell, const T* p
 }
 
 void roi_forward(ExecContext& context, ops::RoiAlignForwardArgs& args) {
+  if (args.y.numel() == 0) return;
   const Shape& image = args.x.shape();
   const std::vector<double> boxes = args.boxes.to_doubles();
   const int64_t* batch = args.batch.data<int64_t>();
@@ -111,6 +115,7 @@ void roi_backward(ExecContext&, ops::RoiAlignBackwardArgs& args) {
   const int64_t channels = image[1], plane = image[2] * image[3], cells = args.attributes.height * args.attributes.width;
   visit_floating(args.x.dtype(), "roi_align", [&](auto zero) {
     using T = decltype(zero);
+    if (args.dy.numel() == 0) return std::fill(args.dx.mutable_data<T>(), args.dx.mutable_data<T>() + args.dx.numel(), zero);
     const T *x = args.x.data<T>(), *dy = args.dy.data<T>();
     std::vector<double> sums(static_cast<size_t>(args.x.numel()));
     for (int64_t r = 0; r < args.boxes.shape()[0]; ++r) {

@@ -1,6 +1,9 @@
 // take: the element's place in x is a sum of one offset an axis, read from tables.
 #include "graft/kernels/ops/take.h"
 
+#include <algorithm>
+#include <functional>
+
 #include "graft/core/runtime/exec_context.h"
 #include "graft/kernels/reference/access.h"
 #include "graft/kernels/reference/register.h"
@@ -84,15 +87,48 @@ void forward(ExecContext& context, ops::TakeForwardArgs& args) {
   });
 }
 
-void backward(ExecContext&, ops::TakeBackwardArgs& args) {
-  const OffsetTables tables(args.dx, args.dy, args.attributes);
+// No element of x is taken twice: positions rise or fall all along, and no axis repeats the others.
+bool takes_once(const ops::TakeAttributes& attributes) {
+  for (const ops::AxisTake& axis : attributes.axes) {
+    if (axis.from < 0 && axis.extent != 1) return false;
+    if (axis.from < 0 || axis.whole) continue;
+    const std::vector<int64_t>& p = axis.positions;
+    const bool outside = std::find(p.begin(), p.end(), kOutside) != p.end();
+    const bool rises = std::adjacent_find(p.begin(), p.end(), std::greater_equal<>()) == p.end();
+    const bool falls = std::adjacent_find(p.begin(), p.end(), std::less_equal<>()) == p.end();
+    if (outside || !(rises || falls)) return false;
+  }
+  return true;
+}
+
+// The gradient when no element was taken twice: dy's elements go back to their places.
+template <class T>
+void put_back(ExecContext& context, const OffsetTables& tables, const T* dy, T* dx) {
+  const std::vector<int64_t>& inner = tables.table[tables.rank - 1];
+  const int64_t rows_of_job = std::max<int64_t>(1, 16384 / tables.length);
+  context.parallel_for(ceil_div(tables.rows, rows_of_job), [&](int64_t job) {
+    for (int64_t row = job * rows_of_job; row < std::min(tables.rows, (job + 1) * rows_of_job); ++row) {
+      T* to = dx + tables.row_offset(row);
+      for (int64_t i = 0; i < tables.length; ++i) to[inner[static_cast<size_t>(i)]] = dy[row * tables.length + i];
+    }
+  });
+}
+
+void backward(ExecContext& context, ops::TakeBackwardArgs& args) {
   visit_floating(args.dx.dtype(), "take", [&](auto zero) {
     using T = decltype(zero);
+    if (args.dy.numel() == 0) return std::fill(args.dx.mutable_data<T>(), args.dx.mutable_data<T>() + args.dx.numel(), zero);
+    const OffsetTables tables(args.dx, args.dy, args.attributes);
+    if (takes_once(args.attributes)) {
+      T* dx = args.dx.mutable_data<T>();
+      if (args.dx.numel() != args.dy.numel()) std::fill(dx, dx + args.dx.numel(), zero);
+      return put_back(context, tables, args.dy.data<T>(), dx);
+    }
     using A = Accumulator<T>;
     std::vector<A> sums(static_cast<size_t>(args.dx.numel()));
     const T* dy = args.dy.data<T>();
     const std::vector<int64_t>& inner = tables.table[tables.rank - 1];
-    for (int64_t row = 0; args.dy.numel() > 0 && row < tables.rows; ++row) {
+    for (int64_t row = 0; row < tables.rows; ++row) {
       const int64_t base = tables.row_offset(row);
       if (base == kOutside) continue;
       for (int64_t i = 0; i < tables.length; ++i) {

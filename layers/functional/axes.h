@@ -1,5 +1,6 @@
-// Axes as callers name them (negative ones count from the end), checked.
+// Axes as callers name them (negative ones count from the end), checked, and lists of positions along one.
 #pragma once
+#include <exception>
 #include <span>
 #include <vector>
 
@@ -11,6 +12,16 @@ namespace graft::functional {
 inline int axis_of(const char* op, int axis, int rank) {
   GRAFT_CHECK(axis >= -rank && axis < rank, op, ": axis ", axis, " of a tensor of rank ", rank);
   return axis < 0 ? axis + rank : axis;
+}
+
+// Room for `count` entries; Error(resource) when there is none, before anything is filled.
+template <class T>
+void reserve_positions(const char* op, std::vector<T>& list, int64_t count) {
+  try {
+    list.reserve(static_cast<size_t>(count));
+  } catch (const std::exception&) {
+    fail(ErrorCode::resource, op, ": no memory for ", count, " positions");
+  }
 }
 
 // flags[i]: axis i is among `axes`. bad_input when one is named twice.

@@ -20,6 +20,7 @@ Tensor stack_of(const Tensor& x) {
 std::vector<ops::MatrixProduct> products_of(const Shape& a, const Shape& b, const Shape& y) {
   const int leading = y.rank() - 2;
   std::vector<ops::MatrixProduct> products;
+  if (y.numel() == 0) return products;
   const int64_t count = y.product(0, leading);
   for (int64_t i = 0; i < count; ++i) {
     ops::MatrixProduct product{0, 0, i};
@@ -66,7 +67,7 @@ class MatmulNode final : public Node {
       std::vector<ops::MatrixProduct> jobs;
       for (const ops::MatrixProduct& p : products) jobs.push_back({p.y, p.b, p.a});
       sort_by_result(jobs);
-      run(current_context(), {sy, sb, false, true, jobs, da});
+      if (da.numel() > 0) run(current_context(), {sy, sb, false, true, jobs, da});
       da = da.reshape(a.shape()).to(a.format());
     }
     if (needs(1)) {  // db = transpose(a) * dy
@@ -74,7 +75,7 @@ class MatmulNode final : public Node {
       std::vector<ops::MatrixProduct> jobs;
       for (const ops::MatrixProduct& p : products) jobs.push_back({p.a, p.y, p.b});
       sort_by_result(jobs);
-      run(current_context(), {sa, sy, true, false, jobs, db});
+      if (db.numel() > 0) run(current_context(), {sa, sy, true, false, jobs, db});
       db = db.reshape(b.shape()).to(b.format());
     }
     return {da, db};
@@ -96,7 +97,7 @@ Tensor matmul_of_matrices(const Tensor& a, const Tensor& b) {
   Tensor sy = merged ? y.reshape(tall(shape)) : stack_of(y);
   const std::vector<ops::MatrixProduct> products =
       merged ? std::vector<ops::MatrixProduct>{{0, 0, 0}} : products_of(a.shape(), b.shape(), shape);
-  kernels_for(a).matmul.run(current_context(), {sa, sb, false, false, products, sy});
+  if (y.numel() > 0) kernels_for(a).matmul.run(current_context(), {sa, sb, false, false, products, sy});
   return record(ops::MatmulAttributes{}, {a, b}, y.to(a.format()), [&] { return std::make_shared<MatmulNode>(a, b); });
 }
 

@@ -91,6 +91,7 @@ Tensor slice(const Tensor& x, const SliceRange& range) {
     const int64_t low = step > 0 ? 0 : -1, high = step > 0 ? extent : extent - 1;
     const auto clamped = [&](int64_t position) { return std::clamp(position < 0 ? position + extent : position, low, high); };
     std::vector<int64_t>& positions = listed(attributes, axis).positions;
+    reserve_positions("slice", positions, extent);
     const int64_t start = clamped(range.starts[i]), end = clamped(range.ends[i]);
     if (step >= extent || step <= -extent) {  // one element at most, and no overflow of start + step
       if (step > 0 ? start < end : start > end) positions.push_back(start);
@@ -140,6 +141,7 @@ Tensor tile(const Tensor& x, std::span<const int64_t> repeats) {
     if (count == 1) continue;
     const int64_t total = Shape{count, extent}.numel();
     std::vector<int64_t>& positions = listed(attributes, axis).positions;
+    reserve_positions("tile", positions, total);
     for (int64_t i = 0; i < total; ++i) positions.push_back(i % extent);
   }
   return take(x, attributes);
@@ -151,6 +153,7 @@ Tensor reverse(const Tensor& x, std::span<const int> axes) {
     const int at = axis_of("reverse", axis, x.rank());
     std::vector<int64_t>& positions = listed(attributes, at).positions;
     positions.clear();
+    reserve_positions("reverse", positions, x.shape()[at]);
     for (int64_t i = x.shape()[at]; i-- > 0;) positions.push_back(i);
   }
   return take(x, attributes);
@@ -170,6 +173,7 @@ Tensor pad(const Tensor& x, std::span<const int64_t> begin, std::span<const int6
     const int64_t first = std::max<int64_t>(0, -before), kept = x.shape()[axis] - first - std::max<int64_t>(0, -after);
     GRAFT_CHECK(kept > 0 || shape[axis] == 0, "pad: no element is left on axis ", axis, " of ", x.shape());
     std::vector<int64_t>& positions = listed(attributes, axis).positions;
+    reserve_positions("pad", positions, shape[axis]);
     for (int64_t i = 0; i < shape[axis]; ++i) positions.push_back(first + padded_position(i - std::max<int64_t>(0, before), kept, mode));
   }
   return take(x, attributes);

@@ -70,9 +70,10 @@ Tensor range(double start, double limit, double delta, DType dtype) {
   GRAFT_CHECK(delta != 0 && std::isfinite(start) && std::isfinite(limit) && std::isfinite(delta), "range: from ", start, " to ", limit, " by ", delta);
   const double count = std::max(0.0, std::ceil((limit - start) / delta));
   GRAFT_CHECK(count < 0x1p40, "range: ", count, " elements");
-  std::vector<double> values(static_cast<size_t>(count));
-  for (size_t i = 0; i < values.size(); ++i) values[i] = start + static_cast<double>(i) * delta;
-  return Tensor::of({static_cast<int64_t>(values.size())}, values).to(dtype);
+  Tensor values = Tensor::empty({static_cast<int64_t>(count)}, {.dtype = DType::f64});
+  double* out = values.mutable_data<double>();
+  for (int64_t i = 0; i < values.numel(); ++i) out[i] = start + static_cast<double>(i) * delta;
+  return values.to(dtype);
 }
 
 Tensor range(int64_t start, int64_t limit, int64_t delta, DType dtype) {

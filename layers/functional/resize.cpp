@@ -121,6 +121,7 @@ void add_taps(double place, int64_t in, double scale, const ResizeOptions& optio
 ops::ResampleAttributes taps_of(const ResizeAxis& axis, int64_t in, const ResizeOptions& options) {
   ops::ResampleAttributes attributes{.axis = axis.axis, .fill = options.extrapolation};
   const auto extent = static_cast<double>(in);
+  reserve_positions("resize", attributes.first, checked_add(axis.extent, 1));
   for (int64_t i = 0; i < axis.extent; ++i) {
     const double place = source_place(static_cast<double>(i), extent, axis, options.coordinates);
     GRAFT_CHECK(std::abs(place) < 0x1p52, "resize: element ", i, " of axis ", axis.axis, " comes from place ", place);
