@@ -179,32 +179,53 @@ void run_job(const Problem<T>& p, int64_t job) {
   }
 }
 
-// Adds the splits of one output channel, then stores its [r, s, c] in the weight's order.
+// Stores one output channel's [r, s, c] in the weight's order; taps that were left out are zero.
 template <class T>
-void combine(const Problem<T>& p, int64_t k, Tensor& dweight, T* out) {
+void store_channel(const Problem<T>& p, const T* sum, const Tensor& dweight, T* out) {
+  const int64_t channels = p.shape.group_c(), taps = p.shape.r * p.shape.s, width = dweight.size(3), all = dweight.size(2) * width;
+  const bool taps_first = dweight.format() == MemoryFormat::channels_last || all == 1;
+  if (taps == all) {
+    if (taps_first) std::copy_n(sum, taps * channels, out);
+    else p.table.transpose(sum, channels, taps, channels, out, taps);
+    return;
+  }
+  std::fill_n(out, all * channels, T(0));
+  for (int64_t r = 0; r < p.shape.r; ++r)
+    for (int64_t s = 0; s < p.shape.s; ++s, sum += channels) {
+      const int64_t tap = (p.shape.first_r + r) * width + p.shape.first_s + s;
+      if (taps_first) std::copy_n(sum, channels, out + tap * channels);
+      else
+        for (int64_t c = 0; c < channels; ++c) out[c * all + tap] = sum[c];
+    }
+}
+
+// Adds the splits of one output channel, then stores it.
+template <class T>
+void combine(const Problem<T>& p, int64_t k, const Tensor& dweight, T* out) {
   const int64_t columns = p.cut.columns;
   T* sum = p.sums + k * columns;
   for (int64_t split = 1; split < p.cut.splits; ++split)
     p.table.add_rows(p.sums + (split * p.shape.k + k) * columns, columns, 1, columns, sum);
-  const bool same_order = dweight.format() == MemoryFormat::channels_last || p.shape.r * p.shape.s == 1;
-  if (same_order) std::copy_n(sum, columns, out + k * columns);
-  else p.table.transpose(sum, p.shape.group_c(), p.shape.r * p.shape.s, p.shape.group_c(), out + k * columns, p.shape.r * p.shape.s);
+  store_channel(p, sum, dweight, out + k * (dweight.numel() / p.shape.k));
 }
 
 template <class T>
 void dweight_of(ExecContext& context, ops::ConvBackwardWeightArgs& args) {
   Tensor& dweight = *args.dweight;
-  const ConvShape shape(args.x.shape(), dweight.shape(), args.dy.shape(), args.attributes);
-  const Cut c = cut(shape, sizeof(T));
   if (dweight.numel() == 0) return;
+  const ConvShape shape = ConvShape(args.x.shape(), dweight.shape(), args.dy.shape(), args.attributes).without_idle_taps();
+  const Cut c = cut(shape, sizeof(T));
   const Scratch<T> zeros(shape.group_c() + max_tile_rows);
   std::fill_n(zeros.data(), shape.group_c(), T(0));
-  const Scratch<T> sums(c.splits * shape.k * c.columns);
-  if (c.pixels == 0) std::fill_n(sums.data(), shape.k * c.columns, T(0));
-  const Problem<T> problem{kernel_table_for<T>(context), shape, c, args.x.data<T>(), args.dy.data<T>(), zeros.data(), sums.data()};
-  context.parallel_for(c.jobs(shape.groups), [&](int64_t job) { run_job(problem, job); });
   T* out = dweight.mutable_data<T>();
-  context.parallel_for(shape.k, [&](int64_t k) { combine(problem, k, dweight, out); });
+  // One split of a weight whose order is the sums' own: nothing is left to combine.
+  const bool direct = c.splits == 1 && c.pixels > 0 && shape.r * shape.s == dweight.size(2) * dweight.size(3) &&
+                      (dweight.format() == MemoryFormat::channels_last || shape.r * shape.s == 1);
+  const Scratch<T> sums(direct ? 0 : c.splits * shape.k * c.columns);
+  if (c.pixels == 0) std::fill_n(sums.data(), shape.k * c.columns, T(0));
+  const Problem<T> problem{kernel_table_for<T>(context), shape, c, args.x.data<T>(), args.dy.data<T>(), zeros.data(), direct ? out : sums.data()};
+  context.parallel_for(c.jobs(shape.groups), [&](int64_t job) { run_job(problem, job); });
+  if (!direct) context.parallel_for(shape.k, [&](int64_t k) { combine(problem, k, dweight, out); });
 }
 
 template <class T>
