@@ -58,7 +58,7 @@ class Workload {
     for (int64_t i = 0; i < flags.batch; ++i) labels_.mutable_data<int64_t>()[i] = i % flags.classes;
     if (!train_) {
       network_->train(false);
-      run_.emplace(*network_, network_->stages().size());
+      run_.emplace(*network_, network_->stages().size(), flags.precision == "bf16" ? DType::bf16 : DType::f32);
       return;
     }
     if (flags.probe)
@@ -150,6 +150,7 @@ void print_profile(ExecContext& context, Workload& workload, int64_t steps) {
 
 int bench(BenchFlags flags) {
   flags.train = flags.train || flags.probe;
+  GRAFT_CHECK(!flags.train || flags.precision == "fp32", "bench: training is in fp32 only so far; --precision ", flags.precision, " is for inference");
   const auto start = Clock::now();
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
@@ -191,7 +192,7 @@ void add_bench(CLI::App& app, Action& action) {
   verb->add_option("--iterations", f->iterations, "Steps to time, after two that are not")->check(CLI::Range(1, 1000000))->type_name("N");
   verb->add_option("--optimizer", f->optimizer, "For --train")->check(CLI::IsMember({"sgd", "adam", "adamw"}))->type_name("NAME");
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")->check(CLI::Range(0, 1024))->type_name("N");
-  verb->add_option("--precision", f->precision, "fp32")->check(CLI::IsMember({"fp32"}))->type_name("P");
+  verb->add_option("--precision", f->precision, "fp32 or, for inference, bf16")->check(CLI::IsMember({"fp32", "bf16"}))->type_name("P");
   verb->add_flag("--train", f->train, "Training steps of the whole network instead of inference");
   verb->add_flag("--probe", f->probe, "Training steps of the head behind a frozen backbone, features not cached");
   verb->add_flag("--json", f->json, "One JSON document on stdout");

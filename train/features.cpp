@@ -14,7 +14,8 @@ struct PrefixRunner::Compiled {
   std::unique_ptr<Plan> plan;  // null: this network cannot be compiled
 };
 
-PrefixRunner::PrefixRunner(StagedNetwork& network, size_t stages) : network_(network), stages_(stages) {}
+PrefixRunner::PrefixRunner(StagedNetwork& network, size_t stages, DType precision)
+    : network_(network), stages_(stages), precision_(precision) {}
 PrefixRunner::~PrefixRunner() = default;
 
 Tensor PrefixRunner::operator()(const Tensor& x) {
@@ -23,7 +24,7 @@ Tensor PrefixRunner::operator()(const Tensor& x) {
   if (x.rank() != 4 || x.dtype() != DType::f32 || x.format() != MemoryFormat::channels_last || stages_ == 0) return run(x);
   const Shape image{x.size(1), x.size(2), x.size(3)};
   if (!compiled_ || compiled_->image != image || (compiled_->plan && compiled_->plan->stale()))
-    compiled_ = std::make_unique<Compiled>(Compiled{image, Plan::compile(run, image)});
+    compiled_ = std::make_unique<Compiled>(Compiled{image, Plan::compile(run, image, nullptr, precision_)});
   return compiled_->plan ? compiled_->plan->run(x) : run(x);
 }
 

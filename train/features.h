@@ -15,7 +15,8 @@ namespace graft::train {
 // A sample's features never depend on the other samples of its batch.
 class GRAFT_API PrefixRunner {
  public:
-  PrefixRunner(StagedNetwork& network, size_t stages);
+  // precision f32 or bf16: of the values inside of the plan; features are f32 either way.
+  PrefixRunner(StagedNetwork& network, size_t stages, DType precision = DType::f32);
   ~PrefixRunner();
   Tensor operator()(const Tensor& x);
   size_t stages() const { return stages_; }
@@ -24,6 +25,7 @@ class GRAFT_API PrefixRunner {
   struct Compiled;
   StagedNetwork& network_;
   size_t stages_;
+  DType precision_;
   std::unique_ptr<Compiled> compiled_;
 };
 

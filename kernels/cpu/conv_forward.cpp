@@ -43,9 +43,19 @@ class EnginePackedWeight final : public ops::PackedWeight {
     return transformed_->data();
   }
 
+  // The same weight for images in bfloat16.
+  const EnginePackedWeight<Bf16>* in_pairs(const KernelTable<Bf16>& table) const
+    requires std::is_same_v<T, float>
+  {
+    const std::lock_guard lock(mutex_);
+    if (!pairs_) pairs_ = std::make_unique<EnginePackedWeight<Bf16>>(table);
+    return pairs_.get();
+  }
+
  private:
   const KernelTable<T>* table_;
   mutable std::mutex mutex_;
+  mutable std::unique_ptr<EnginePackedWeight<Bf16>> pairs_;
   mutable std::optional<Scratch<T>> panels_, transformed_;
 };
 
@@ -62,19 +72,20 @@ Activation engine_activation(ops::FusedActivation activation) {
 template <class T>
 class PaddedBias {
  public:
+  using Value = typename ParameterOf<T>::type;
   PaddedBias(const KernelTable<T>& table, const ConvShape& shape, const Tensor* bias)
       : padded_(round_up(shape.group_k(), table.nr)), values_(bias ? padded_ * shape.groups : 0), given_(bias != nullptr) {
     if (!bias) return;
-    const Tensor converted = bias->to(dtype_of<T>::value);
-    std::fill(values_.data(), values_.data() + padded_ * shape.groups, T(0));
+    const Tensor converted = bias->to(dtype_of<Value>::value);
+    std::fill(values_.data(), values_.data() + padded_ * shape.groups, Value(0));
     for (int64_t g = 0; g < shape.groups; ++g)
-      std::copy_n(converted.data<T>() + g * shape.group_k(), shape.group_k(), values_.data() + g * padded_);
+      std::copy_n(converted.data<Value>() + g * shape.group_k(), shape.group_k(), values_.data() + g * padded_);
   }
-  const T* group(int64_t g) const { return given_ ? values_.data() + g * padded_ : nullptr; }
+  const Value* group(int64_t g) const { return given_ ? values_.data() + g * padded_ : nullptr; }
 
  private:
   int64_t padded_;
-  Scratch<T> values_;
+  Scratch<Value> values_;
   bool given_;
 };
 
@@ -90,14 +101,24 @@ struct ForwardCall {
 
   ForwardCall(ExecContext& context, const ops::FusedConvForwardArgs& args)
       : table(kernel_table_for<T>(context)), shape(args.x.shape(), args.weight.shape(), args.y.shape(), args.attributes.conv), own(table),
-        packed(dynamic_cast<const EnginePackedWeight<T>*>(args.packed)), bias(table, shape, args.bias),
-        problems(forward_problems<T>(shape, args.x.data<T>(), args.y.mutable_data<T>())) {
+        packed(packed_for(args.packed)), bias(table, shape, args.bias),
+        problems(forward_problems<T>(shape, image_data<T>(args.x), mutable_image_data<T>(args.y))) {
     if (!packed || !packed->is_for(table)) packed = &own;
     for (size_t g = 0; g < problems.size(); ++g) {
       const auto group = static_cast<int64_t>(g);
       problems[g].bias = bias.group(group);
-      problems[g].residual = args.residual ? args.residual->data<T>() + group * shape.group_k() : nullptr;
+      problems[g].residual = args.residual ? image_data<T>(*args.residual) + group * shape.group_k() : nullptr;
       problems[g].activation = engine_activation(args.attributes.activation);
+    }
+  }
+
+ private:
+  const EnginePackedWeight<T>* packed_for(const ops::PackedWeight* given) const {
+    if constexpr (std::is_same_v<T, Bf16>) {
+      const auto* floats = dynamic_cast<const EnginePackedWeight<float>*>(given);
+      return floats ? floats->in_pairs(table) : nullptr;
+    } else {
+      return dynamic_cast<const EnginePackedWeight<T>*>(given);
     }
   }
 };
@@ -108,7 +129,7 @@ void run_forward(ExecContext& context, const ops::FusedConvForwardArgs& args) {
   if (call.packed == &call.own && packs_while_running(call.problems[0])) {
     const ConvShape met = call.shape.without_idle_taps();
     const std::vector<PackSource<T>> sources = forward_sources<T>(met, args.weight);
-    const std::vector<IndirectConv<T>> cropped = forward_problems<T>(met, args.x.data<T>(), call.problems[0].out);
+    const std::vector<IndirectConv<T>> cropped = forward_problems<T>(met, image_data<T>(args.x), call.problems[0].out);
     for (size_t g = 0; g < sources.size(); ++g) {
       call.problems[g].taps = cropped[g].taps, call.problems[g].merged = cropped[g].merged;
       call.problems[g].source = &sources[g];
@@ -177,9 +198,32 @@ void winograd_plain(ExecContext& context, ops::ConvForwardArgs& args) {
   run_winograd(context, {args.x, args.weight, nullptr, args.bias, nullptr, attributes, args.y});
 }
 
+// bfloat16 images with float weights. Channels are multiplied in pairs; where a filter row is one run, it ends in a zero.
+const char* declines_bf16(const ExecContext& context, const ops::FusedConvForwardArgs& args) {
+  if (!has_bf16(context)) return "the instruction set has no bfloat16";
+  if (args.x.dtype() != DType::bf16 || args.y.dtype() != DType::bf16 || args.weight.dtype() != DType::f32) return "only bf16 images with f32 weights";
+  if (args.x.rank() != 4 || !is_nhwc(args.x) || !is_nhwc(args.y)) return "memory order is not channels_last";
+  if (args.residual && (!is_nhwc(*args.residual) || args.residual->dtype() != DType::bf16)) return "the residual has another dtype or memory order";
+  const ConvShape shape(args.x.shape(), args.weight.shape(), args.y.shape(), args.attributes.conv);
+  const bool runs = shape.group_c() <= 8 && shape.s > 1 && shape.dilation_w == 1;
+  return shape.group_c() % 2 != 0 && !runs ? "an odd number of channels" : nullptr;
+}
+void bf16_fused(ExecContext& context, ops::FusedConvForwardArgs& args) { run_forward<Bf16>(context, args); }
+
+const char* declines_bf16_plain(const ExecContext& context, const ops::ConvForwardArgs& args) {
+  const ops::FusedConvAttributes attributes{args.attributes, ops::FusedActivation::none};
+  return declines_bf16(context, {args.x, args.weight, nullptr, args.bias, nullptr, attributes, args.y});
+}
+void bf16_plain(ExecContext& context, ops::ConvForwardArgs& args) {
+  const ops::FusedConvAttributes attributes{args.attributes, ops::FusedActivation::none};
+  run_forward<Bf16>(context, {args.x, args.weight, nullptr, args.bias, nullptr, attributes, args.y});
+}
+
 }  // namespace
 
 void register_conv_forward(KernelSet& set) {
+  set.conv.forward.add({"cpu_avx512_bf16", declines_bf16_plain, bf16_plain});
+  set.fused_conv.forward.add({"cpu_avx512_bf16", declines_bf16, bf16_fused});
   set.conv.forward.add({"cpu_winograd", declines_winograd_plain, winograd_plain});
   set.conv.forward.add({"cpu_nhwc", declines, forward});
   set.fused_conv.pack.add({"cpu_nhwc", declines_pack, fused_pack});

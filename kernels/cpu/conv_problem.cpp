@@ -56,19 +56,27 @@ const char* engine_declines_conv(const Tensor& in, const Tensor& out, const Tens
   return nullptr;
 }
 
+namespace {
+
+// With few channels a tap is too short a run; in memory the taps of a filter row are one.
+bool merges_taps(const ConvShape& shape) { return shape.group_c() <= 8 && shape.s > 1 && shape.dilation_w == 1; }
+
+}  // namespace
+
 template <class T>
 std::vector<PackSource<T>> forward_sources(const ConvShape& shape, const Tensor& weight) {
   const WeightStrides strides(weight);
   std::vector<PackSource<T>> sources;
   for (int64_t g = 0; g < shape.groups; ++g) {
     PackSource<T> source;
-    source.source = weight.data<T>() + g * shape.group_k() * strides.k + shape.first_r * strides.r + shape.first_s * strides.s;
+    source.source = weight.data<typename ParameterOf<T>::type>() + g * shape.group_k() * strides.k + shape.first_r * strides.r + shape.first_s * strides.s;
     source.column_stride = strides.k;
     source.channel_stride = strides.c;
     for (int64_t r = 0; r < shape.r; ++r)
       for (int64_t s = 0; s < shape.s; ++s) source.tap_offsets.push_back(r * strides.r + s * strides.s);
     source.columns = shape.group_k();
     source.channels = shape.group_c();
+    source.merged = merges_taps(shape) ? shape.s : 1;
     sources.push_back(std::move(source));
   }
   return sources;
@@ -76,8 +84,7 @@ std::vector<PackSource<T>> forward_sources(const ConvShape& shape, const Tensor&
 
 template <class T>
 std::vector<IndirectConv<T>> forward_problems(const ConvShape& shape, const T* x, T* y) {
-  // With few channels a tap is too short a run; in memory the taps of a filter row are one.
-  const bool merge = shape.group_c() <= 8 && shape.s > 1 && shape.dilation_w == 1;
+  const bool merge = merges_taps(shape);
   std::vector<IndirectConv<T>> problems;
   for (int64_t g = 0; g < shape.groups; ++g) {
     IndirectConv<T> p;
@@ -134,7 +141,7 @@ std::vector<PackSource<T>> backward_data_sources(const ConvShape& shape, const T
   std::vector<PackSource<T>> sources;
   for_each_phase(shape, [&](int64_t g, int64_t, int64_t, const auto& taps_h, const auto& taps_w) {
     PackSource<T> source;
-    source.source = weight.data<T>() + g * shape.group_k() * strides.k + shape.first_r * strides.r + shape.first_s * strides.s;
+    source.source = weight.data<typename ParameterOf<T>::type>() + g * shape.group_k() * strides.k + shape.first_r * strides.r + shape.first_s * strides.s;
     source.column_stride = strides.c;
     source.channel_stride = strides.k;
     for (const PhaseTap& r : taps_h)
@@ -175,6 +182,10 @@ template std::vector<IndirectConv<float>> backward_data_problems(const ConvShape
 template std::vector<IndirectConv<double>> backward_data_problems(const ConvShape&, const double*, double*);
 template std::vector<PackSource<float>> forward_sources(const ConvShape&, const Tensor&);
 template std::vector<PackSource<double>> forward_sources(const ConvShape&, const Tensor&);
+template std::vector<PackSource<Bf16>> forward_sources(const ConvShape&, const Tensor&);
+template std::vector<PackSource<Bf16>> backward_data_sources(const ConvShape&, const Tensor&);
+template std::vector<IndirectConv<Bf16>> backward_data_problems(const ConvShape&, const Bf16*, Bf16*);
+template std::vector<IndirectConv<Bf16>> forward_problems(const ConvShape&, const Bf16*, Bf16*);
 template std::vector<IndirectConv<float>> forward_problems(const ConvShape&, const float*, float*);
 template std::vector<IndirectConv<double>> forward_problems(const ConvShape&, const double*, double*);
 

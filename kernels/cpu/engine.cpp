@@ -22,4 +22,23 @@ const KernelTable<double>& kernel_table_for<double>(const ExecContext& context) 
   return portable_f64;
 }
 
+bool has_bf16(const ExecContext& context) {
+#if defined(__x86_64__)
+  return context.instruction_set() >= InstructionSet::avx512_bf16;
+#else
+  static_cast<void>(context);
+  return false;
+#endif
+}
+
+template <>
+const KernelTable<Bf16>& kernel_table_for<Bf16>(const ExecContext& context) {
+  GRAFT_ASSERT(has_bf16(context));
+#if defined(__x86_64__)
+  return avx512_bf16;
+#else
+  fail(ErrorCode::internal, "no bfloat16 kernels in this build");
+#endif
+}
+
 }  // namespace graft::cpu

@@ -9,6 +9,14 @@ namespace graft::cpu {
 // The best table that the context's instruction set allows (avx512_bf16 uses avx512's).
 template <class T>
 const KernelTable<T>& kernel_table_for(const ExecContext& context);
+template <>
+const KernelTable<float>& kernel_table_for<float>(const ExecContext& context);
+template <>
+const KernelTable<double>& kernel_table_for<double>(const ExecContext& context);
+// Of avx512_bf16 only: has_bf16 says whether there is one.
+template <>
+const KernelTable<Bf16>& kernel_table_for<Bf16>(const ExecContext& context);
+bool has_bf16(const ExecContext& context);
 
 // Uninitialised elements from the caching allocator for the scope: warm pages after the first use. Aligned to 64 bytes.
 template <class T>
@@ -34,6 +42,22 @@ inline bool is_nhwc(const Tensor& t) {
 }
 
 inline bool is_engine_dtype(DType dtype) { return dtype == DType::f32 || dtype == DType::f64; }
+
+// A bf16 tensor's elements as the kernels take them.
+inline const Bf16* bf16_data(const Tensor& t) { return reinterpret_cast<const Bf16*>(t.data<bfloat16>()); }
+inline Bf16* mutable_bf16_data(Tensor& t) { return reinterpret_cast<Bf16*>(t.mutable_data<bfloat16>()); }
+
+// The images' elements of an engine type.
+template <class T>
+const T* image_data(const Tensor& t) {
+  if constexpr (std::is_same_v<T, Bf16>) return bf16_data(t);
+  else return t.data<T>();
+}
+template <class T>
+T* mutable_image_data(Tensor& t) {
+  if constexpr (std::is_same_v<T, Bf16>) return mutable_bf16_data(t);
+  else return t.mutable_data<T>();
+}
 
 // Calls f(T{}) with the C++ type of an engine dtype.
 template <class F>

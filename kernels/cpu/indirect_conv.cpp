@@ -22,15 +22,17 @@ struct Schedule {
   const IndirectConv<T>* problem;
   std::vector<ReductionBlock> reduction;
   int64_t segment;  // elements of a tap's run: merged * channels
+  int64_t packed_segment;  // the same in b
   int64_t rows, block_rows, row_blocks;
   int64_t panels, block_panels, panel_blocks;
   int64_t first_job;
   int64_t jobs() const { return row_blocks * panel_blocks; }
 };
 
-std::vector<ReductionBlock> reduction_blocks(int64_t taps, int64_t segment) {
+std::vector<ReductionBlock> reduction_blocks(int64_t taps, int64_t segment, bool whole) {
   std::vector<ReductionBlock> blocks;
   if (taps * segment == 0) return {{0, 0, 0, 0}};  // nothing to add up: zeros are still to be written
+  if (whole) return {{0, taps, 0, segment}};
   if (segment > kReduction) {
     const int64_t parts = ceil_div(segment, kReduction), step = round_up(ceil_div(segment, parts), 8);
     for (int64_t t = 0; t < taps; ++t)
@@ -48,7 +50,8 @@ Schedule<T> schedule(const KernelTable<T>& table, const IndirectConv<T>& problem
   Schedule<T> s{};
   s.problem = &problem;
   s.segment = problem.merged * problem.channels;
-  s.reduction = reduction_blocks(static_cast<int64_t>(problem.taps.size()), s.segment);
+  s.packed_segment = round_up(s.segment, table.k_step);
+  s.reduction = reduction_blocks(static_cast<int64_t>(problem.taps.size()), s.segment, table.k_step > 1);
   s.rows = problem.batch * problem.grid_h * problem.grid_w;
   s.block_rows = round_up(ceil_div(s.rows, ceil_div(s.rows, kRows)), table.mr);
   s.row_blocks = ceil_div(s.rows, s.block_rows);
@@ -67,7 +70,7 @@ class RowTables {
  public:
   RowTables(const IndirectConv<T>& problem, int64_t first_row, int64_t count, const T* zeros)
       : problem_(problem), count_(count), pointers_(std::max<int64_t>(1, count * taps())), offsets_(count),
-        copied_(problem.merged > 1 ? merged_copy_size(first_row, count) : 0) {
+        copied_(problem.merged > 1 ? merged_copy_size(first_row, count) + kSlack : 0) {
     const int64_t plane = problem.grid_h * problem.grid_w;
     int64_t n = first_row / plane, i = first_row % plane / problem.grid_w, j = first_row % problem.grid_w;
     for (int64_t m = 0; m < count; ++m) {
@@ -137,6 +140,7 @@ class RowTables {
       slots_.back() = used_;
       copy_row(n, h, copied_.data() + used_);
       used_ += padded_width();
+      std::fill_n(copied_.data() + used_, kSlack, T(0));
     }
   }
 
@@ -160,6 +164,7 @@ class RowTables {
   Scratch<int64_t> offsets_;
   Scratch<T> copied_;
   int64_t used_ = 0;
+  static constexpr int64_t kSlack = 8;  // behind the last copy, zero: kernels that work in pairs read one element more
   int64_t sample_ = -1, line_ = -1;
   std::vector<int64_t> slots_;  // of input rows from slots_from_ on: where their copies start
   int64_t slots_from_ = 0;
@@ -177,9 +182,9 @@ void run_panel(const KernelTable<T>& table, const Schedule<T>& s, const RowTable
   tile.row_offset = block.first_channel;
   tile.segments = block.taps;
   tile.length = block.channels;
-  tile.b = b + (block.first_tap * s.segment + block.first_channel) * table.nr;
+  tile.b = b + (block.first_tap * s.packed_segment + block.first_channel) * table.nr;
   tile.b_stride = table.nr;
-  tile.b_segment = s.segment * table.nr;
+  tile.b_segment = s.packed_segment * table.nr;
   tile.out = p.out + column;
   tile.columns = std::min<int64_t>(table.nr, p.out_channels - column);
   tile.accumulate = r > 0;
@@ -199,7 +204,7 @@ void run_block(const KernelTable<T>& table, const Schedule<T>& s, int64_t row_bl
   const IndirectConv<T>& p = *s.problem;
   const int64_t first_row = row_block * s.block_rows, rows = std::min(s.block_rows, s.rows - first_row);
   const int64_t first_panel = panel_block * s.block_panels, last_panel = std::min(s.panels, first_panel + s.block_panels);
-  const int64_t depth = static_cast<int64_t>(p.taps.size()) * s.segment;
+  const int64_t depth = static_cast<int64_t>(p.taps.size()) * s.packed_segment;
   const RowTables<T> tables(p, first_row, rows, zeros);
   if (!p.packed) {
     const Scratch<T> packed(depth * table.nr);
@@ -228,6 +233,7 @@ bool packs_while_running(const IndirectConv<T>& p) {
 }
 template bool packs_while_running(const IndirectConv<float>&);
 template bool packs_while_running(const IndirectConv<double>&);
+template bool packs_while_running(const IndirectConv<Bf16>&);
 
 template <class T>
 void run(ExecContext& context, const KernelTable<T>& table, std::span<const IndirectConv<T>> problems) {
@@ -240,8 +246,8 @@ void run(ExecContext& context, const KernelTable<T>& table, std::span<const Indi
     jobs += schedules.back().jobs();
     longest = std::max(longest, schedules.back().segment);
   }
-  Scratch<T> zeros(longest);
-  std::fill(zeros.data(), zeros.data() + longest, T(0));
+  Scratch<T> zeros(longest + 1);
+  std::fill_n(zeros.data(), longest + 1, T(0));
   context.parallel_for(jobs, [&](int64_t job) {
     const auto after = std::upper_bound(schedules.begin(), schedules.end(), job,
                                         [](int64_t wanted, const Schedule<T>& s) { return wanted < s.first_job; });
@@ -253,5 +259,6 @@ void run(ExecContext& context, const KernelTable<T>& table, std::span<const Indi
 
 template void run(ExecContext&, const KernelTable<float>&, std::span<const IndirectConv<float>>);
 template void run(ExecContext&, const KernelTable<double>&, std::span<const IndirectConv<double>>);
+template void run(ExecContext&, const KernelTable<Bf16>&, std::span<const IndirectConv<Bf16>>);
 
 }  // namespace graft::cpu

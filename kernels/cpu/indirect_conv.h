@@ -13,10 +13,13 @@ namespace graft::cpu {
 // source[n * column_stride + c * channel_stride + tap_offsets[tap]].
 template <class T>
 struct PackSource {
-  const T* source = nullptr;
+  const typename ParameterOf<T>::type* source = nullptr;
   int64_t column_stride = 0, channel_stride = 0;
   std::vector<int64_t> tap_offsets;
   int64_t columns = 0, channels = 0;
+  int64_t merged = 1;  // as in the problem
+  int64_t segments() const { return static_cast<int64_t>(tap_offsets.size()) / merged; }
+  int64_t segment() const { return merged * channels; }
 };
 
 // Offset of a filter tap from the input pixel under a row's origin.
@@ -44,7 +47,7 @@ struct IndirectConv {
   const T* packed = nullptr;  // [panels][taps * merged * channels][nr], or null: packed from `source` panel by panel
   const PackSource<T>* source = nullptr;
 
-  const T* bias = nullptr;  // padded to whole panels, or null
+  const typename ParameterOf<T>::type* bias = nullptr;  // padded to whole panels, or null
   const T* residual = nullptr;  // at out's offsets, or null
   Activation activation = Activation::none;
 };
@@ -52,10 +55,10 @@ struct IndirectConv {
 // Elements of a packed matrix: whole panels of nr columns, zero-filled.
 template <class T>
 int64_t packed_size(const KernelTable<T>& table, const PackSource<T>& source) {
-  return round_up(source.columns, table.nr) * source.channels * static_cast<int64_t>(source.tap_offsets.size());
+  return round_up(source.columns, table.nr) * source.segments() * round_up(source.segment(), table.k_step);
 }
 
-// One panel of nr columns: [tap][channel][nr].
+// One panel of nr columns: [tap][channel][nr], in pairs of channels for bfloat16.
 template <class T>
 void pack_panel(const KernelTable<T>& table, const PackSource<T>& from, int64_t panel, T* to);
 

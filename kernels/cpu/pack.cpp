@@ -72,6 +72,18 @@ void pack_panel(const KernelTable<T>& table, const PackSource<T>& from, int64_t 
       for (int64_t c = c0; c < std::min(c0 + block, from.channels); ++c) place(j, c);
 }
 
+template <>
+void pack_panel(const KernelTable<Bf16>& table, const PackSource<Bf16>& from, int64_t panel, Bf16* to) {
+  PackSource<float> wide;
+  wide.source = from.source, wide.column_stride = from.column_stride, wide.channel_stride = from.channel_stride;
+  wide.tap_offsets = from.tap_offsets, wide.columns = from.columns, wide.channels = from.channels;
+  const int64_t length = from.segment();
+  const Scratch<float> floats(from.segments() * length * table.nr);
+  pack_panel(*table.floats, wide, panel, floats.data());
+  for (int64_t s = 0; s < from.segments(); ++s)
+    table.pack_pairs(floats.data() + s * length * table.nr, length, to + s * round_up(length, table.k_step) * table.nr);
+}
+
 template void pack_panel(const KernelTable<float>&, const PackSource<float>&, int64_t, float*);
 template void pack_panel(const KernelTable<double>&, const PackSource<double>&, int64_t, double*);
 
@@ -85,11 +97,12 @@ void pack(ExecContext& context, const KernelTable<T>& table, std::span<const Pac
     const PackSource<T>& source = sources[i];
     const int64_t panel = job - first_job[i];
     pack_panel(table, source, panel,
-               packed[i] + panel * table.nr * source.channels * static_cast<int64_t>(source.tap_offsets.size()));
+               packed[i] + panel * table.nr * source.segments() * round_up(source.segment(), table.k_step));
   });
 }
 
 template void pack(ExecContext&, const KernelTable<float>&, std::span<const PackSource<float>>, std::span<float* const>);
 template void pack(ExecContext&, const KernelTable<double>&, std::span<const PackSource<double>>, std::span<double* const>);
+template void pack(ExecContext&, const KernelTable<Bf16>&, std::span<const PackSource<Bf16>>, std::span<Bf16* const>);
 
 }  // namespace graft::cpu

@@ -177,6 +177,29 @@ void max_forward(ExecContext& context, ops::MaxPoolForwardArgs& args) {
   });
 }
 
+// bfloat16 without positions: inference.
+const char* declines_max_bf16(const ExecContext& context, const ops::MaxPoolForwardArgs& args) {
+  if (!has_bf16(context)) return "the instruction set has no bfloat16";
+  if (args.indices) return "positions are wanted";
+  if (args.x.rank() != 4 || args.x.dtype() != DType::bf16 || !is_nhwc(args.x) || !is_nhwc(args.y)) return "only bf16 channels_last";
+  return nullptr;
+}
+void max_bf16(ExecContext& context, ops::MaxPoolForwardArgs& args) {
+  const Plane plane = window_plane(args.x.shape(), args.y.shape(), args.attributes.window, true);
+  const KernelTable<Bf16>& table = kernel_table_for<Bf16>(context);
+  const Bf16* x = bf16_data(args.x);
+  Bf16* y = mutable_bf16_data(args.y);
+  for_outputs(context, plane, [&](int64_t n, int64_t begin, int64_t end, int64_t channel, int64_t channels) {
+    std::vector<const Bf16*> rows;
+    for (int64_t o = begin; o < end; ++o) {
+      point_at(plane.cells[static_cast<size_t>(o)], x + n * plane.in_plane() + channel, plane.c, rows);
+      Bf16* to = y + n * plane.out_plane() + o * plane.c + channel;
+      if (rows.empty()) std::fill_n(to, channels, Bf16(0));
+      else table.max_rows(rows.data(), static_cast<int64_t>(rows.size()), channels, to);
+    }
+  });
+}
+
 const char* declines_max_backward(const ExecContext&, const ops::MaxPoolBackwardArgs& args) {
   if (!is_nhwc(args.indices)) return "memory order of the indices is not channels_last";
   return declines_image(args.dx, args.dy);
@@ -247,6 +270,7 @@ void adaptive_backward(ExecContext& context, ops::AdaptiveAveragePoolBackwardArg
 }  // namespace
 
 void register_pool(KernelSet& set) {
+  set.pool.max_forward.add({"cpu_avx512_bf16", declines_max_bf16, max_bf16});
   set.pool.max_forward.add({"cpu_nhwc", declines_max_forward, max_forward});
   set.pool.max_backward.add({"cpu_nhwc", declines_max_backward, max_backward});
   set.pool.average_forward.add({"cpu_nhwc", declines_average_forward, average_forward});

@@ -1,6 +1,7 @@
 // functional::linear and its Node.
 #include "graft/core/autograd/record.h"
 #include "graft/kernels/registry.h"
+#include "graft/layers/functional/elementwise.h"
 #include "graft/layers/functional/functional.h"
 
 namespace graft::functional {
@@ -48,6 +49,8 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
               " and weight ", weight.shape());
   GRAFT_CHECK(!bias.defined() || bias.shape() == Shape{weight.shape()[0]}, "linear: bias ",
               bias.defined() ? bias.shape() : Shape(), " for weight ", weight.shape());
+  const bool half = x.dtype() == DType::bf16 || x.dtype() == DType::f16;
+  if (half && weight.dtype() == DType::f32) return linear(cast(x, DType::f32), weight, bias);  // the classifier's sums stay exact
   GRAFT_CHECK(x.dtype() == weight.dtype(), "linear: input of ", name_of(x.dtype()), ", weight of ", name_of(weight.dtype()));
   Tensor y = Tensor::empty({x.shape()[0], weight.shape()[0]}, x.options());
   kernels_for(x).linear.forward(current_context(), {x, weight, bias.defined() ? &bias : nullptr, y});

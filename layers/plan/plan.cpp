@@ -23,6 +23,7 @@ struct Plan::Impl {
   };
 
   Shape image;
+  DType precision = DType::f32;
   Graph graph;
   std::vector<plan::Run> runs;                 // by step
   std::vector<std::vector<Value>> last_uses;   // by step: the values no later step reads
@@ -65,7 +66,9 @@ std::vector<std::vector<Value>> find_last_uses(const Graph& graph) {
 Plan::Plan(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Plan::~Plan() = default;
 
-std::unique_ptr<Plan> Plan::compile(const std::function<Tensor(const Tensor&)>& forward, const Shape& image, std::string* reason) {
+std::unique_ptr<Plan> Plan::compile(const std::function<Tensor(const Tensor&)>& forward, const Shape& image, std::string* reason,
+                                    DType precision) {
+  GRAFT_CHECK(precision == DType::f32 || precision == DType::bf16, "plan: precision ", name_of(precision), ", expected float32 or bfloat16");
   GRAFT_CHECK(image.rank() == 3, "plan: image shape ", image, ", expected [C,H,W]");
   const NoGradGuard no_grad;
   Trace trace;
@@ -82,6 +85,7 @@ std::unique_ptr<Plan> Plan::compile(const std::function<Tensor(const Tensor&)>& 
   };
   auto impl = std::make_unique<Impl>();
   impl->image = image;
+  impl->precision = precision;
   try {
     impl->graph = plan::graph_of(trace, x, y);
   } catch (const Error& error) {
@@ -113,7 +117,7 @@ Tensor Plan::run(const Tensor& x) const {
               "plan: input ", x.shape(), ", compiled for float32 channels_last images ", impl_->image);
   const NoGradGuard no_grad;
   std::vector<Tensor> values(static_cast<size_t>(graph.values));
-  values[static_cast<size_t>(graph.input)] = x;
+  values[static_cast<size_t>(graph.input)] = x.to(impl_->precision);
   std::vector<Tensor> inputs;
   for (size_t i = 0; i < graph.steps.size(); ++i) {
     const Step& step = graph.steps[i];
@@ -126,7 +130,7 @@ Tensor Plan::run(const Tensor& x) const {
     values[static_cast<size_t>(step.output)] = impl_->runs[i](inputs);
     for (const Value v : impl_->last_uses[i]) values[static_cast<size_t>(v)] = Tensor();
   }
-  return values[static_cast<size_t>(graph.output)];
+  return values[static_cast<size_t>(graph.output)].to(DType::f32);
 }
 
 bool Plan::stale() const {

@@ -15,10 +15,13 @@ class GRAFT_API Plan {
   // Traces `forward` on a batch of zeros of the given image shape [C,H,W] (f32, channels_last) and compiles what it did.
   // It must be in eval mode, treat every sample alike and take its decisions without looking at values. Null when it does
   // something that plans do not know; `reason` (may be null) then says what.
-  static std::unique_ptr<Plan> compile(const std::function<Tensor(const Tensor&)>& forward, const Shape& image, std::string* reason = nullptr);
+  // `precision` is that of the values between the steps: f32, or bf16 (weights stay f32 for those who keep them; a kernel
+  // rounds them as it packs).
+  static std::unique_ptr<Plan> compile(const std::function<Tensor(const Tensor&)>& forward, const Shape& image, std::string* reason = nullptr,
+                                       DType precision = DType::f32);
   ~Plan();
 
-  // x f32 [N,C,H,W], channels_last, of the compiled image shape, any N. A sample's result does not depend on the others
+  // x f32 [N,C,H,W], channels_last, of the compiled image shape, any N; the result is f32. A sample's result does not depend on the others
   // or on N. bad_input for another shape.
   Tensor run(const Tensor& x) const;
 

@@ -4,6 +4,19 @@
 
 namespace graft::cpu {
 
+// bfloat16 as the kernels see it: bits only (core's bfloat16 has inline functions, which these units may not share).
+enum class Bf16 : uint16_t {};
+
+// What weights and biases are given in beside images of T.
+template <class T>
+struct ParameterOf {
+  using type = T;
+};
+template <>
+struct ParameterOf<Bf16> {
+  using type = float;
+};
+
 enum class Activation : unsigned char { none, relu, relu6 };
 
 // One register tile: out[m][0..columns) = finish(init + sum over segments s, k < length of rows[s][m][k] * b[...]).
@@ -23,7 +36,7 @@ struct TileArgs {
   int64_t columns;        // written, <= nr
   bool accumulate;        // init = what out holds, else 0
   bool finish;            // then: + bias + residual, activation
-  const T* bias;          // [nr] or null
+  const typename ParameterOf<T>::type* bias;  // [nr] or null
   const T* residual;      // at the same offsets as out, or null
   Activation activation;
 };
@@ -141,6 +154,7 @@ struct KernelTable {
   WinogradKernels<T> winograd;
   int mr;  // rows of a full tile
   int nr;  // columns of a tile
+  int k_step;  // a segment of b is padded to a multiple of it
   void (*tile[max_tile_rows + 1])(const TileArgs<T>&);    // by number of rows, 1..mr
   void (*outer[max_tile_rows + 1])(const OuterArgs<T>&);  // by number of rows, 1..mr
   void (*dot[dot_rows + 1][dot_columns + 1])(const DotArgs<T>&);
@@ -157,11 +171,25 @@ struct KernelTable {
   void (*transpose)(const T* in, int64_t in_stride, int64_t rows, int64_t columns, T* out, int64_t out_stride);
 };
 
+// Images in bfloat16, sums in float. A tile reads its rows in pairs of elements and does not accumulate.
+template <>
+struct KernelTable<Bf16> {
+  const char* name;
+  int mr, nr, k_step;
+  const KernelTable<float>* floats;  // of the same instruction set, with the same nr
+  void (*tile[max_tile_rows + 1])(const TileArgs<Bf16>&);  // by number of rows, 1..mr
+  // [length][nr] floats to pairs of rows, [ceil(length / 2)][nr][2].
+  void (*pack_pairs)(const float* in, int64_t length, Bf16* out);
+  // y[c] = the largest of rows[i][c]; NaN wins. count >= 1.
+  void (*max_rows)(const Bf16* const* rows, int64_t count, int64_t channels, Bf16* y);
+};
+
 extern const KernelTable<float> portable_f32;
 extern const KernelTable<double> portable_f64;
 extern const KernelTable<float> avx2_f32;
 extern const KernelTable<double> avx2_f64;
 extern const KernelTable<float> avx512_f32;
 extern const KernelTable<double> avx512_f64;
+extern const KernelTable<Bf16> avx512_bf16;
 
 }  // namespace graft::cpu

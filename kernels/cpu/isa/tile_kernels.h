@@ -265,6 +265,7 @@ constexpr KernelTable<T> kernel_table(const char* name) {
   table.winograd = winograd_kernels<T>();
   table.mr = tile_rows;
   table.nr = tile_columns<T>;
+  table.k_step = 1;
   add_tiles<T, tile_rows>(table);
   add_dots<T, dot_rows, dot_columns>(table);
   table.pack_tiles = pack_tiles<T>;
