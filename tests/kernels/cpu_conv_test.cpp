@@ -117,6 +117,33 @@ TEST(CpuConv, FusedMatchesReference) {
       }
 }
 
+// bfloat16 images: the pairs' kernels where the machine has them and the channels are even, else by way of float.
+TEST(CpuConv, FusedInBfloat16MatchesReference) {
+  ExecContext reference = only("reference", 2);
+  for (const Case& c : cases) {
+    const auto image = [](const Shape& shape, uint64_t seed) { return random(shape, seed, MemoryFormat::channels_last).to(DType::bf16); };
+    const Tensor x = image(c.x(), 1), residual = image(c.y(), 4), weight = random(c.weight(), 2), bias = random({c.k}, 3);
+    const ops::FusedConvAttributes attributes{c.attributes(), ops::FusedActivation::relu};
+    const ops::FusedConvKernels& kernels = kernels_for(x).fused_conv;
+    const auto run = [&](ExecContext& context, bool pack) {
+      std::shared_ptr<const ops::PackedWeight> packed;
+      if (pack) kernels.pack(context, {weight, attributes, packed});
+      Tensor y = Tensor::empty(c.y(), x.options());
+      kernels.forward(context, {x, weight, packed.get(), &bias, &residual, attributes, y});
+      return y;
+    };
+    const Tensor expected = run(reference, false);
+    for (const std::string kernel : {"cpu_avx512_bf16", "cpu_widened"}) {
+      ExecContext engine(2, machine_instruction_set()), one(1, machine_instruction_set());
+      for (ExecContext* context : {&engine, &one})
+        context->set_kernel_filter([&](std::string_view pass, std::string_view name) { return name == kernel || pass == "fused_conv pack" || name == "reference"; });
+      const Tensor actual = run(engine, true);
+      EXPECT_LT(relative_error(actual, expected), 1e-2) << c.name << " " << kernel;
+      EXPECT_EQ(actual.to_doubles(), run(one, false).to_doubles()) << c.name << " " << kernel;
+    }
+  }
+}
+
 struct Gradients {
   Tensor dx, dweight, dbias;
 };

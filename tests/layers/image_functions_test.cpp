@@ -143,7 +143,7 @@ std::vector<OpCase> cases() {
   for (const auto& more : {resizes(), samples()}) all.insert(all.end(), more.begin(), more.end());
   return all;
 }
-GRAFT_OP_CASES(ImageFunction, cases(), "image.safetensors");
+GRAFT_OP_CASES(ImageFunction, cases(), "image.safetensors", "conv", "max_pool", "average_pool");
 
 TEST(ImageFunction, ConvTransposePadsBelowZero) {
   ops::ConvAttributes attributes;

@@ -44,7 +44,7 @@ std::vector<OpCase> cases() {
       norm("mean_variance", {2, 3, 4, 3}, {}, [](const Tensor& x, const Tensor&, const Tensor&) { return mean_variance_normalization(x); }),
   };
 }
-GRAFT_OP_CASES(Normalization, cases(), "normalization.safetensors");
+GRAFT_OP_CASES(Normalization, cases(), "normalization.safetensors", "average_pool");
 
 TEST(Normalization, ZerosStayZero) {
   EXPECT_EQ(functional::lp_normalization(Tensor::zeros({2, 3})).to_doubles(), std::vector<double>(6, 0.0));

@@ -81,6 +81,23 @@ TEST_P(PlanOf, ComputesWhatTheNetworkDoes) {
   EXPECT_EQ(std::memcmp(alone.raw(), static_cast<const std::byte*>(y.raw()) + row, row), 0);
 }
 
+TEST_P(PlanOf, ComputesInBfloat16) {
+  const NoGradGuard no_grad;
+  const auto network = network_named(GetParam());
+  std::string reason;
+  const auto plan = Plan::compile([&](const Tensor& x) { return network->forward(x); }, {3, 33, 33}, &reason, DType::bf16);
+  ASSERT_TRUE(plan) << reason;
+  const Tensor x = images(3, 3, 33);
+  const Tensor y = plan->run(x);
+  EXPECT_EQ(y.dtype(), DType::f32);
+  const double difference = largest_difference(network->forward(x), y);
+  EXPECT_LT(difference, 0.05);
+  EXPECT_GT(difference, 1e-5);  // it did round
+  const Tensor alone = plan->run(x.narrow_batch(1, 1));
+  const size_t row = static_cast<size_t>(alone.bytes());
+  EXPECT_EQ(std::memcmp(alone.raw(), static_cast<const std::byte*>(y.raw()) + row, row), 0);
+}
+
 INSTANTIATE_TEST_SUITE_P(Networks, PlanOf, testing::Values("resnet18", "resnet50", "cifar_resnet20"));
 
 TEST(Plan, FusesEverythingInAResNet) {

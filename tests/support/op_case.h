@@ -104,18 +104,20 @@ void expect_golden(const OpCase& op, const std::string& file);  // a file of tes
 
 // Every kernel registered for a pass that the cases reach took at least one of them: none goes untested because it
 // always declines. Kernels for instructions this machine lacks are left out.
-void expect_all_kernels_reached(std::span<const OpCase> cases);
+// `borrowed`: operations whose kernels the cases use too, but which have a list of their own ("conv").
+void expect_all_kernels_reached(std::span<const OpCase> cases, std::initializer_list<std::string_view> borrowed = {});
 // `file` holds no case that the list lacks.
 void expect_no_stale_goldens(std::span<const OpCase> cases, const std::string& file);
 
 }  // namespace graft::test
 
-// Instantiates the checks for a list of cases: GRAFT_OP_CASES(Conv, conv_cases(), "conv.safetensors").
-#define GRAFT_OP_CASES(Op, cases, golden_file)                                                               \
+// Instantiates the checks for a list of cases: GRAFT_OP_CASES(Conv, conv_cases(), "conv.safetensors"), and after the file
+// the operations that are borrowed, if any.
+#define GRAFT_OP_CASES(Op, cases, golden_file, ...)                                                          \
   class Op##Cases : public ::testing::TestWithParam<::graft::test::OpCase> {};                               \
   TEST_P(Op##Cases, KernelsAgreeWithReference) { ::graft::test::expect_kernels_agree(GetParam()); }          \
   TEST_P(Op##Cases, GradientMatchesFiniteDifferences) { ::graft::test::expect_gradient(GetParam()); }        \
   TEST_P(Op##Cases, AgreesWithPyTorch) { ::graft::test::expect_golden(GetParam(), golden_file); }            \
-  TEST(Op##List, EveryKernelTakesACase) { ::graft::test::expect_all_kernels_reached(cases); }                \
+  TEST(Op##List, EveryKernelTakesACase) { ::graft::test::expect_all_kernels_reached(cases, {__VA_ARGS__}); } \
   TEST(Op##List, EveryGoldenHasACase) { ::graft::test::expect_no_stale_goldens(cases, golden_file); }        \
   INSTANTIATE_TEST_SUITE_P(Op, Op##Cases, ::testing::ValuesIn(cases), ::graft::test::op_case_name)
