@@ -6,7 +6,7 @@ endif()
 
 file(GLOB_RECURSE graft_fuzzed_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/core/*.cpp ${PROJECT_SOURCE_DIR}/io/*.cpp)
 add_library(graft_fuzzed STATIC EXCLUDE_FROM_ALL ${graft_fuzzed_sources}
-  ${PROJECT_SOURCE_DIR}/models/architecture_json.cpp ${PROJECT_SOURCE_DIR}/models/card.cpp
+  ${PROJECT_SOURCE_DIR}/models/architecture_json.cpp ${PROJECT_SOURCE_DIR}/models/card.cpp ${PROJECT_SOURCE_DIR}/models/graph/graph_json.cpp
   ${PROJECT_SOURCE_DIR}/train/checkpoint.cpp ${PROJECT_SOURCE_DIR}/train/metrics.cpp)
 target_include_directories(graft_fuzzed PUBLIC ${graft_include_root})
 target_link_libraries(graft_fuzzed PUBLIC Threads::Threads ZLIB::ZLIB JPEG::JPEG nlohmann_json::nlohmann_json)

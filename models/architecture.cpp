@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "graft/models/graph/graph_module.h"
 #include "graft/models/initialization.h"
 
 namespace graft::models {
@@ -43,17 +44,19 @@ std::string name_of(const Architecture& architecture) {
 std::shared_ptr<StagedNetwork> make_network(const Architecture& architecture) {
   return std::visit(Overloaded{[](const ResNetConfig& c) -> std::shared_ptr<StagedNetwork> { return std::make_shared<ResNet>(c); },
                                [](const CifarResNetConfig& c) -> std::shared_ptr<StagedNetwork> { return std::make_shared<CifarResNet>(c); },
-                               [](const FeatureConfig& c) -> std::shared_ptr<StagedNetwork> { return std::make_shared<FeatureNetwork>(c); }},
+                               [](const FeatureConfig& c) -> std::shared_ptr<StagedNetwork> { return std::make_shared<FeatureNetwork>(c); },
+                               [](const GraphConfig& c) -> std::shared_ptr<StagedNetwork> { return std::make_shared<GraphModule>(c); }},
                     architecture);
 }
 
 std::string head_path(const Architecture& architecture) {
   return std::visit(Overloaded{[](const ResNetConfig&) { return std::string("fc"); }, [](const CifarResNetConfig&) { return std::string("linear"); },
-                               [](const FeatureConfig& c) { return feature_head_path(c); }},
+                               [](const FeatureConfig& c) { return feature_head_path(c); }, [](const GraphConfig&) { return std::string(kGraphHead); }},
                     architecture);
 }
 
 std::string norm_behind(const Architecture& architecture, const std::string& conv) {
+  if (std::holds_alternative<GraphConfig>(architecture)) return "";  // the graph's own nodes tell
   if (const auto* features = std::get_if<FeatureConfig>(&architecture)) return feature_norm_behind(*features, conv);
   // "layer1.0.conv2" -> "layer1.0.bn2"; "layer1.0.downsample.0" -> "layer1.0.downsample.1".
   const size_t dot = conv.rfind('.');
@@ -75,6 +78,8 @@ std::string describe(const Architecture& architecture) {
   } else if (const auto* f = std::get_if<FeatureConfig>(&architecture)) {
     if (!f->cut.empty()) text += str(", cut after ", f->cut);
     if (f->linear_head) text += ", linear head on pooled features";
+  } else if (const auto* g = std::get_if<GraphConfig>(&architecture)) {
+    text += str(", ", g->source->nodes.size(), " nodes, ", g->features, " features");
   } else {
     text += ", 64 features";
   }

@@ -8,11 +8,12 @@
 
 #include "graft/models/cifar_resnet.h"
 #include "graft/models/feature_network.h"
+#include "graft/models/graph/graph_config.h"
 #include "graft/models/resnet.h"
 
 namespace graft::models {
 
-using Architecture = std::variant<ResNetConfig, CifarResNetConfig, FeatureConfig>;
+using Architecture = std::variant<ResNetConfig, CifarResNetConfig, FeatureConfig, GraphConfig>;
 
 // The names that --arch takes: resnet18 .. resnet152, cifar_resnet20 .. cifar_resnet56, vgg16_bn, mobilenet_v2 ...
 GRAFT_API std::vector<std::string> architecture_names();

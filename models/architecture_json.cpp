@@ -25,6 +25,11 @@ nlohmann::json json_of(const FeatureConfig& c) {
           {"cut", c.cut},         {"linear_head", c.linear_head}, {"eps", c.eps}};
 }
 
+nlohmann::json json_of(const GraphConfig& c) {
+  return {{"family", "graph"},       {"name", c.name},         {"in_channels", c.in_channels}, {"classes", c.classes}, {"classifier_input", c.classifier_input},
+          {"features", c.features}, {"own_head", c.own_head}, {"pooled", c.pooled},           {"eps", c.eps},         {"graph", nlohmann::json::parse(graph_to_json(*c.source))}};
+}
+
 // Limits a hostile card: nothing here may ask for an absurd network.
 template <class T>
 T field(const nlohmann::json& j, const char* name, T low, T high) {
@@ -79,6 +84,21 @@ FeatureConfig features_from(const nlohmann::json& j) {
   return c;
 }
 
+GraphConfig graph_config_from(const nlohmann::json& j) {
+  GraphConfig c;
+  c.name = j.at("name").get<std::string>();
+  c.in_channels = field<int64_t>(j, "in_channels", 1, 4096);
+  c.classes = field<int64_t>(j, "classes", 0, kMostClasses);
+  c.features = field<int64_t>(j, "features", 1, int64_t{1} << 32);
+  c.classifier_input = j.at("classifier_input").get<std::string>();
+  c.own_head = j.at("own_head").get<bool>();
+  c.pooled = j.at("pooled").get<bool>();
+  c.eps = field(j, "eps", 0.0, 1.0);
+  GRAFT_CHECK(!c.own_head || c.classes > 0, "the card's architecture has a head for no classes");
+  c.source = std::make_shared<GraphSource>(graph_from_json(j.at("graph").dump()));
+  return c;
+}
+
 }  // namespace
 
 std::string to_json(const Architecture& architecture) {
@@ -93,6 +113,7 @@ Architecture architecture_from_json(const std::string& text) {
     if (family == "resnet") return resnet_from(j);
     if (family == "cifar_resnet") return cifar_from(j);
     if (family == "features") return features_from(j);
+    if (family == "graph") return graph_config_from(j);
     bad_input("the card's architecture is of an unknown family '", family, "'");
   } catch (const nlohmann::json::exception& error) {
     bad_input("the card's architecture cannot be read: ", error.what());

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "graft/core/base/error.h"
+#include "graft/layers/modules/batch_norm2d.h"
 
 namespace graft::models {
 std::vector<std::string> unfold_norms(StateDict& tensors, const Architecture& architecture) {
@@ -41,15 +42,18 @@ std::vector<std::string> unfold_norms(StateDict& tensors, const Architecture& ar
   return neutral;
 }
 
-std::vector<std::string> still_neutral(const StateDict& tensors, const std::vector<std::string>& paths, double eps) {
-  const auto all_are = [&](const std::string& name, double value) {
-    const auto values = tensors.at(name).to_doubles();
+std::vector<std::string> still_neutral(StagedNetwork& network, const std::vector<std::string>& paths) {
+  const auto all_are = [](const Tensor& tensor, double value) {
+    const auto values = tensor.to_doubles();
     return std::all_of(values.begin(), values.end(), [value](double v) { return v == value; });
   };
-  const double variance = Tensor::full({1}, 1 - eps).item();
   std::vector<std::string> neutral;
-  for (const std::string& path : paths)
-    if (all_are(path + ".weight", 1) && all_are(path + ".running_mean", 0) && all_are(path + ".running_var", variance)) neutral.push_back(path);
+  for (const std::string& path : paths) {
+    const auto* norm = dynamic_cast<const BatchNorm2d*>(network.find(path));
+    GRAFT_CHECK(norm != nullptr, "there is no batch norm '", path, "'");
+    const double variance = Tensor::full({1}, 1 - norm->options().eps).item();
+    if (all_are(norm->weight(), 1) && all_are(norm->running_mean(), 0) && all_are(norm->running_var(), variance)) neutral.push_back(path);
+  }
   return neutral;
 }
 

@@ -18,7 +18,7 @@ namespace graft::models {
 // Convolutions without either are left for the strict check to report.
 GRAFT_API std::vector<std::string> unfold_norms(StateDict& tensors, const Architecture& architecture);
 
-// The norms among `paths` that are still neutral in `tensors`: those that no training has given statistics.
-GRAFT_API std::vector<std::string> still_neutral(const StateDict& tensors, const std::vector<std::string>& paths, double eps);
+// The batch norms among `paths` that are still neutral: those that no training has given statistics.
+GRAFT_API std::vector<std::string> still_neutral(StagedNetwork& network, const std::vector<std::string>& paths);
 
 }  // namespace graft::models

@@ -1,10 +1,10 @@
 #include "graft/models/import.h"
 
-#include <cmath>
-
 #include "graft/core/base/sha256.h"
 #include "graft/layers/modules/batch_norm2d.h"
 #include "graft/models/folded_norms.h"
+#include "graft/models/graph/graph_import.h"
+#include "graft/models/preprocess_guess.h"
 #include "graft/models/source_network.h"
 
 namespace graft::models {
@@ -82,58 +82,14 @@ void sum_first_convolution(SourceNetwork& source, Certificate& certificate) {
   certificate.notes.push_back("the first convolution is summed over its 3 input channels: the network takes grey images, normalised by the mean of the channels' numbers");
 }
 
-io::Preprocess grey(io::Preprocess p) {
-  const auto mean_of = [](const std::vector<double>& v) {
-    double sum = 0;
-    for (const double x : v) sum += x;
-    return std::vector<double>{sum / static_cast<double>(v.size())};
-  };
-  p.channels = 1;
-  p.bgr = false;
-  p.mean = mean_of(p.mean);
-  p.deviation = mean_of(p.deviation);
-  return p;
-}
-
-// How much larger the first norm's variance is than independent inputs of deviation 1 would make it; 0 when unknown.
-// About 1 to 10 for normalised pixels, some thousands (about 58 squared) for pixels of 0 .. 255.
-double input_variance(const StateDict& tensors) {
-  const Tensor weight = tensors.find("conv1.weight"), variance = tensors.find("bn1.running_var");
-  if (!weight.defined() || !variance.defined() || weight.rank() != 4 || variance.shape() != Shape{weight.size(0)}) return 0;
-  const std::vector<double> w = weight.to_doubles(), v = variance.to_doubles();
-  const size_t each = w.size() / v.size();
-  std::vector<double> ratios;
-  for (size_t k = 0; k < v.size(); ++k) {
-    double squares = 0;
-    for (size_t i = 0; i < each; ++i) squares += w[k * each + i] * w[k * each + i];
-    if (squares > 0) ratios.push_back(v[k] / squares);
-  }
-  if (ratios.empty()) return 0;
-  std::nth_element(ratios.begin(), ratios.begin() + std::ssize(ratios) / 2, ratios.end());
-  return ratios[ratios.size() / 2];
-}
-
 io::Preprocess guess_preprocess(const SourceNetwork& source, Finding& finding) {
-  constexpr double kRawPixels = 300;
   if (std::holds_alternative<CifarResNetConfig>(source.architecture)) {
     io::Preprocess p = io::imagenet_preprocess(32);
     p.resize_to = 0;
     finding = {"RGB / 255, ImageNet's mean and deviation, 32x32", false, "as the published CIFAR ResNets were trained"};
     return p;
   }
-  io::Preprocess p = io::imagenet_preprocess(224);
-  const double variance = input_variance(source.tensors);
-  if (variance < kRawPixels) {
-    finding = {"RGB / 255, ImageNet's mean and deviation, 224x224", false, "the usual one of ImageNet's networks; the file says nothing"};
-    return p;
-  }
-  p.bgr = true;
-  p.scale = 1;
-  p.mean = {103.06, 115.90, 123.15};
-  p.deviation = {1, 1, 1};
-  finding = {"BGR, 0 to 255, minus (103.06, 115.90, 123.15), 224x224", false,
-             str("bn1's running variance is ", std::llround(variance), " times that of inputs of deviation 1: the network learned on raw pixels, as MSRA's and Caffe's did")};
-  return p;
+  return guess_imagenet_preprocess(input_variance(source.tensors.find("conv1.weight"), source.tensors.find("bn1.running_var")), finding);
 }
 
 void describe_findings(const SourceNetwork& source, Certificate& certificate) {
@@ -167,6 +123,7 @@ Imported import_model_file(const io::WeightFile& file, const ImportOptions& opti
 }
 
 Imported import_foreign(const io::WeightFile& file, const ImportOptions& options) {
+  if (file.format == "onnx" && options.arch.empty()) return import_graph(io::onnx::read_model(file.path), options);
   SourceNetwork source = file.format == "onnx" ? source_from_graph(io::onnx::read_model(file.path), options.arch) : source_from_names(file, options.arch);
   Imported imported;
   Certificate& certificate = imported.certificate;
@@ -179,7 +136,7 @@ Imported import_foreign(const io::WeightFile& file, const ImportOptions& options
   if (options.channels == ChannelRule::sum_conv1) sum_first_convolution(source, certificate);
   const int64_t channels = in_channels_of(source.architecture);
   GRAFT_CHECK(channels == 1 || channels == 3, "the network takes ", channels, " channels; images have 1 or 3");
-  if (channels == 1) card.preprocess = grey(card.preprocess);
+  if (channels == 1) card.preprocess = grey_preprocess(card.preprocess);
   card.architecture = source.architecture;
   certificate.matched = static_cast<int64_t>(source.tensors.size());
   card.neutral_norms = unfold_norms(source.tensors, source.architecture);
@@ -206,7 +163,9 @@ Imported import_weights(const std::string& path, const ImportOptions& options) {
     if (has_card(file)) certificate.matched = static_cast<int64_t>(file.tensors.size());
     for (const NamedTensor& p : imported.model.network->parameters()) certificate.parameters += p.tensor.numel();
     const int64_t classes = classes_of(imported.model.card.architecture);
-    certificate.head = classes > 0 ? str(head_path(imported.model.card.architecture), ", ", classes, " classes, from the file") : "none in the file";
+    const auto* graph = std::get_if<GraphConfig>(&imported.model.card.architecture);
+    if (graph && classes > 0 && !graph->own_head) certificate.head = str("the graph's own, ", classes, " classes");
+    else certificate.head = classes > 0 ? str(head_path(imported.model.card.architecture), ", ", classes, " classes, from the file") : "none in the file";
     imported.model.card.lineage = {.source_sha256 = certificate.sha256, .source_format = file.format, .source_naming = certificate.naming,
                                    .data_sha256 = "", .recipe = "", .graft_version = GRAFT_VERSION};
     return imported;

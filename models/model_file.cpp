@@ -28,8 +28,15 @@ Model model_from(const io::WeightFile& file) {
   GRAFT_CHECK(card != file.metadata.end(), file.path, ": is no model of graft (there is no card in it); graft finetune or graft convert make one");
   try {
     Model model{nullptr, ModelCard::from_json(card->second)};
-    model.network = make_network(model.card.architecture);
-    model.network->load_state_dict(parameters_of(file));
+    const StateDict tensors = parameters_of(file);
+    if (auto* graph = std::get_if<GraphConfig>(&model.card.architecture)) {
+      GraphConfig filled = *graph;  // the values before the module: nothing is allocated for a card's word alone
+      filled.source = std::make_shared<GraphSource>(with_values(*graph->source, tensors));
+      model.network = make_network(filled);
+    } else {
+      model.network = make_network(model.card.architecture);
+    }
+    model.network->load_state_dict(tensors);
     model.network->train(false);
     return model;
   } catch (const Error& error) {

@@ -4,6 +4,7 @@
 
 #include "graft/core/base/error.h"
 #include "graft/core/runtime/exec_context.h"
+#include "graft/models/graph/graph_import.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
 #include "graft/tools/progress.h"
@@ -26,6 +27,7 @@ int features(const FeatureFlags& flags) {
   models::Model model = std::move(load_any(flags.model, {.cut = flags.cut, .channels = channel_rule(flags.channels)}).model);
   if (flags.image_size) model.card.preprocess.set_size(*flags.image_size);
   io::OpenedData data = io::open_data(flags.data, {.val_split = 0});
+  models::remove_classifier(model);
   const bool head = models::classes_of(model.card.architecture) > 0;
   train::PrefixRunner prefix(*model.network, model.network->stages().size() - (head ? 1 : 0));
   StateDict arrays;

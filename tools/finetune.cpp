@@ -56,10 +56,10 @@ void add_finetune(CLI::App& app, Action& action) {
   auto* verb = app.add_subcommand("finetune", "Train a pretrained network on your own images");
   auto f = std::make_shared<FinetuneFlags>();
   verb->add_option("--weights", f->weights, "Pretrained weights: .safetensors, .npz, .onnx, .pth/.th, or a model of graft")->required()->type_name("FILE");
-  verb->add_option("--arch", f->arch, "The network's name, checked against the file (default: guessed from it)")
+  verb->add_option("--arch", f->arch, "The network's name, checked against the file (default: guessed from it; an .onnx then is run as the graph that it is)")
       ->check(CLI::IsMember(models::architecture_names()))->type_name("NAME");
-  verb->add_option("--cut", f->cut, "auto: after the last whole stage in the file; or a stage: layer3, features.4")->type_name("STAGE");
-  verb->add_option("--freeze", f->freeze, "backbone (all but the new head), none, or stages: stem,layer1,...")->type_name("WHAT");
+  verb->add_option("--cut", f->cut, "auto: after the last whole stage in the file (a graph: in front of its classifier); or a stage: layer3, features.4; or a graph's node")->type_name("STAGE");
+  verb->add_option("--freeze", f->freeze, "backbone (all but the new head), none, or stages: stem,layer1,...; ..NAME: all up to that stage or node")->type_name("WHAT");
   verb->add_option("--bn", f->bn, "Batch norm: source (its statistics stay), adapt (re-estimated on your data), train; auto: source where frozen, else train")
       ->check(CLI::IsMember({"auto", "source", "adapt", "train"}))->type_name("POLICY");
   verb->add_option("--channels", f->channels, "Grey images: repeat their channel, or sum-conv1: a network that takes grey ones")

@@ -2,17 +2,18 @@
 
 #include "graft/core/base/error.h"
 #include "graft/models/folded_norms.h"
+#include "graft/models/graph/graph_import.h"
 #include "graft/tools/output.h"
 
 namespace graft::tools {
 void give_head(Network& made, const io::OpenedData& data, uint64_t seed) {
-  models::replace_head(*made.model.network, made.model.card.architecture, std::ssize(data.classes), seed);
+  models::replace_head(made.model, std::ssize(data.classes), seed);
   made.model.card.labels = data.classes;
 }
 
 void save_network(const std::string& path, const Network& made, const io::OpenedData& data, const train::Recipe& recipe) {
   models::ModelCard card = made.model.card;
-  card.neutral_norms = models::still_neutral(made.model.network->state_dict(), card.neutral_norms, models::eps_of(card.architecture));
+  card.neutral_norms = models::still_neutral(*made.model.network, card.neutral_norms);
   card.preprocess_known = true;  // whatever the source used: this model was trained with it
   card.lineage.data_sha256 = data.manifest_sha256;
   card.lineage.recipe = recipe.to_json();

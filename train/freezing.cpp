@@ -21,6 +21,11 @@ std::vector<std::string> split_list(const std::string& text) {
 
 void freeze_named(StagedNetwork& network, const std::string& name) {
   const auto& stages = network.stages();
+  if (name.starts_with("..")) {
+    const size_t last = network.stage_index(name.substr(2));
+    for (size_t s = 0; s <= last; ++s) network.freeze_stage(s);
+    return;
+  }
   const auto stage = std::find(stages.begin(), stages.end(), name);
   if (stage != stages.end()) {
     network.freeze_stage(static_cast<size_t>(stage - stages.begin()));

@@ -9,7 +9,7 @@
 namespace graft::train {
 
 // Freezes what recipe.freeze names: none; backbone (every stage but the last); or a comma-separated list of stages and
-// module paths ("stem,layer1,layer2.0"). bad_input naming what is unknown, or when nothing is left to train.
+// module paths ("stem,layer1,layer2.0"); "..layer2" is every stage up to layer2. bad_input naming what is unknown, or when nothing is left to train.
 //
 // Batch norms then follow recipe.batch_norm:
 //   source: statistics, weight and bias stay the source's, everywhere.

@@ -59,4 +59,11 @@ void write_npz(const std::string& path, const StateDict& tensors) {
   write_zip(path, parts);
 }
 
+void write_npy(const std::string& path, const Tensor& tensor) {
+  const Tensor kept = tensor.to(MemoryFormat::contiguous);
+  const std::string header = in_context(path, [&] { return npy_header(kept); });
+  const std::span<const std::byte> parts[] = {std::as_bytes(std::span(header)), bytes_of(kept)};
+  write_file_atomically(path, parts);
+}
+
 }  // namespace graft::io

@@ -38,5 +38,7 @@ GRAFT_API void write_safetensors(const std::string& path, const StateDict& tenso
 // Writes an uncompressed NPZ file that numpy.load opens, with fixed time stamps; the rest as above. bfloat16, which NPY
 // has no name for, is refused.
 GRAFT_API void write_npz(const std::string& path, const StateDict& tensors);
+// One array as .npy; the rest as above.
+GRAFT_API void write_npy(const std::string& path, const Tensor& tensor);
 
 }  // namespace graft::io

@@ -110,7 +110,7 @@ void Module::load_state_dict(const StateDict& state) {
     bad_input(message);
   }
   for (const auto& [name, tensor] : mine)
-    if (const Tensor given = state.find(name); given.defined()) Tensor(tensor).copy_from(given);
+    if (const Tensor given = state.find(name); given.defined() && !given.is_same(tensor)) Tensor(tensor).copy_from(given);
 }
 
 void Module::train(bool on) {

@@ -16,7 +16,6 @@ using graph::OpCall;
 using graph::OpOutputs;
 
 constexpr const char* kPoolStage = "pool";
-constexpr const char* kHeadStage = "head";
 constexpr int kNoValue = -1;
 
 // The module that holds a stage's tensors; a layer may have the stage's own name.
@@ -59,6 +58,7 @@ struct GraphModule::Program {
   std::vector<int> input_values, output_values;
   std::vector<Step> steps;
   std::vector<Stage> stages;
+  std::vector<std::string> names;        // by value
   std::vector<const Tensor*> constants;  // by value; null for values that are computed
   int64_t declared_batch = 0;
 
@@ -72,11 +72,19 @@ GraphModule::GraphModule(const GraphSource& source) : program_(std::make_unique<
   std::unordered_map<std::string, int> numbers;
   const auto number = [&](const std::string& name) {
     const auto [found, is_first] = numbers.emplace(name, p.values());
-    if (is_first) p.constants.push_back(nullptr);
+    if (is_first) {
+      p.constants.push_back(nullptr);
+      p.names.push_back(name);
+    }
     return found->second;
   };
-  for (const GraphInput& input : source.inputs) p.input_values.push_back(number(input.name));
-  for (const GraphTensor& tensor : source.tensors) number(tensor.name);
+  const auto number_once = [&](const std::string& name) {
+    GRAFT_CHECK(!numbers.contains(name), "the graph has '", name, "' twice");
+    return number(name);
+  };
+  GRAFT_CHECK(!source.outputs.empty(), "the graph has no outputs");
+  for (const GraphInput& input : source.inputs) p.input_values.push_back(number_once(input.name));
+  for (const GraphTensor& tensor : source.tensors) number_once(tensor.name);
   for (const io::onnx::Node& node : source.nodes) {
     Program::Step step{.node = node, .op = graph::find_operator(node.domain, node.op_type)};
     GRAFT_CHECK(step.op != nullptr, graph::title_of(node), ": an operator that graft does not know");
@@ -184,7 +192,7 @@ void GraphModule::register_tensors(const GraphSource& source) {
     bool own = step.node.op_type == "BatchNormalization" && step.inputs.size() == 5 && step.node.outputs.size() == 1;
     for (size_t input = 1; own && input < 5; ++input) {
       const GraphTensor* tensor = tensor_of_value(step.inputs[input]);
-      own = tensor && tensor->dtype == DType::f32 && tensor->shape.rank() == 1 && tensor->shape == tensor_of_value(step.inputs[1])->shape && tensor->shape.numel() > 0;
+      own = tensor && readers[step.inputs[input]] == 1 && tensor->dtype == DType::f32 && tensor->shape.rank() == 1 && tensor->shape == tensor_of_value(step.inputs[1])->shape && tensor->shape.numel() > 0;
     }
     const auto* training_mode = step.node.find("training_mode");
     const auto* spatial = step.node.find("spatial");
@@ -194,7 +202,7 @@ void GraphModule::register_tensors(const GraphSource& source) {
       const std::string name = layer_name(step.node);
       for (size_t input = 1; input < 5; ++input) {
         const GraphTensor& tensor = *tensor_of_value(step.inputs[input]);
-        options.names[input - 1] = readers[step.inputs[input]] == 1 ? tensor.name : str(name, "/", tensor.name, "/", input);  // a norm shares its tensors with nothing
+        options.names[input - 1] = tensor.name;
       }
       options.names[4].clear();
       step.norm = holders[stage]->hold_norm(name, options);
@@ -279,7 +287,7 @@ Tensor GraphModule::forward_stages(const Tensor& x, size_t begin, size_t end) {
     run_steps(p.stages[begin].begin, p.stages[graph_end - 1].end, values, true);
     y = values[static_cast<size_t>(p.stages[graph_end - 1].value)];
   }
-  if (end == p.stages.size() && !head_ && y.rank() == 4 && y.size(2) * y.size(3) == 1) return functional::flatten(y);
+  if (end == stages_.size() && end == p.stages.size() && y.rank() == 4 && y.size(2) * y.size(3) == 1) return functional::flatten(y);
   for (size_t stage = std::max(begin, p.stages.size()); stage < end; ++stage) {
     if (stages_[stage] != kPoolStage) y = head_->forward(y);
     else if (y.rank() > 2) y = functional::flatten(functional::global_average_pool(y));
@@ -292,18 +300,29 @@ std::vector<std::string> GraphModule::stage_paths(size_t stage) const {
   return {stage < program_->stages.size() ? holder_of(stages_[stage]) : stages_[stage]};
 }
 
+const std::string& GraphModule::stage_value(size_t stage) const {
+  GRAFT_CHECK(stage < program_->stages.size(), "stage ", stage, " is none of the graph's");
+  return program_->names[static_cast<size_t>(program_->stages[stage].value)];
+}
+
+void GraphModule::put_pool() {
+  GRAFT_CHECK(std::find(stages_.begin(), stages_.end(), kPoolStage) == stages_.end(), "the graph has a stage named '", kPoolStage, "', which graft's own would need");
+  stages_.push_back(kPoolStage);
+}
+
 void GraphModule::put_head(int64_t features, int64_t classes) {
   GRAFT_CHECK(features >= 1 && classes >= 1, "a head from ", features, " features to ", classes, " classes");
-  const auto made = std::make_shared<Linear>(features, classes);
-  if (head_) {
-    replace_child(kHeadStage, made);
-  } else {
-    for (const char* name : {kPoolStage, kHeadStage}) GRAFT_CHECK(!find(name), "the graph has a node named '", name, "', which graft's own head would need");
-    register_module(kHeadStage, made);
-    stages_.push_back(kPoolStage);
-    stages_.push_back(kHeadStage);
-  }
-  head_ = made;
+  GRAFT_CHECK(!find(kGraphHead), "the graph has a layer named '", kGraphHead, "', which graft's own head would need");
+  const StateDict tensors = state_dict();
+  for (const char* name : {"head.weight", "head.bias"}) GRAFT_CHECK(!tensors.contains(name), "the graph has a tensor named '", name, "', which graft's own head would need");
+  put_pool();
+  head_ = register_module(kGraphHead, std::make_shared<Linear>(features, classes));
+  stages_.push_back(kGraphHead);
+}
+
+GraphModule::GraphModule(const GraphConfig& config) : GraphModule(*config.source) {
+  if (config.own_head) put_head(config.features, config.classes);
+  else if (config.pooled) put_pool();
 }
 
 }  // namespace graft::models

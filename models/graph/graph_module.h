@@ -9,9 +9,11 @@
 #include "graft/layers/modules/batch_norm2d.h"
 #include "graft/layers/modules/linear.h"
 #include "graft/layers/modules/staged_network.h"
-#include "graft/models/graph/graph_source.h"
+#include "graft/models/graph/graph_config.h"
 
 namespace graft::models {
+
+inline constexpr const char* kGraphHead = "head";
 
 // Stages: the graph cut at every value through which all data flows, named by the node that computes it; behind them,
 // with a head of ours, pool (where the graph ends in a spatial map) and head. A BatchNormalization with stored tensors is
@@ -20,6 +22,8 @@ class GRAFT_API GraphModule final : public StagedNetwork {
  public:
   // Tensors are shared with the source. Those without a value start at zero.
   explicit GraphModule(const GraphSource& source);
+  // With the configuration's head, or pooling.
+  explicit GraphModule(const GraphConfig& config);
   ~GraphModule() override;
 
   const std::vector<std::string>& stages() const override { return stages_; }
@@ -32,12 +36,14 @@ class GRAFT_API GraphModule final : public StagedNetwork {
   // All outputs for all inputs, in the graph's order and without our head. bad_input naming the node for what does not fit.
   std::vector<Tensor> run(std::span<const Tensor> inputs);
 
-  // A head behind the graph's output: [N,features] or [N,features,...], which is pooled, to [N,classes]. Zero weights.
-  void put_head(int64_t features, int64_t classes);
+  // The value that a stage of the graph ends in.
+  const std::string& stage_value(size_t stage) const;
   Linear* head() const { return head_.get(); }  // null: the graph's own end
 
  private:
   struct Program;
+  void put_pool();
+  void put_head(int64_t features, int64_t classes);
   void build_stages(const GraphSource& source);
   void register_tensors(const GraphSource& source);
   void run_steps(size_t begin, size_t end, std::vector<Tensor>& values, bool only_first_output);

@@ -41,6 +41,7 @@ class GraphReader {
     check_operators();
     read_quantized_pairs();
     fold();
+    unshare_norms();
     keep_used_tensors();
     return std::move(source_);
   }
@@ -166,6 +167,23 @@ class GraphReader {
       }
       GRAFT_CHECK(bytes <= options_.folded_bytes, title_of(node), ": the graph's constants would take more than ", options_.folded_bytes, " bytes");
     }
+  }
+
+  // Exporters store equal tensors once. A batch norm's statistics and affine parameters are its own all the same: they get
+  // copies, named after the norm.
+  void unshare_norms() {
+    std::unordered_map<std::string, int> readers;
+    for (const Node& node : source_.nodes)
+      for (const std::string& input : node.inputs) ++readers[input];
+    for (Node& node : source_.nodes)
+      for (size_t i = 1; node.op_type == "BatchNormalization" && i < node.inputs.size(); ++i) {
+        std::string& input = node.inputs[i];
+        if (input.empty() || !constants_.contains(input) || readers[input] == 1) continue;
+        const std::string own = str(node.name.empty() ? node.outputs.at(0) : node.name, "/", input, "/", i);
+        if (!constants_.emplace(own, constants_.at(input).clone()).second) continue;
+        --readers[input];
+        input = own;
+      }
   }
 
   // Constants by the names of the values they became, each with the role that its users give it.

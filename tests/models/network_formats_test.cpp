@@ -22,7 +22,7 @@ TEST(NetworkFormats, FourFilesOneModel) {
   StateDict first;
   std::vector<double> features;
   for (const std::string& file : {pth, onnx, folder / "same.safetensors", folder / "same.npz"}) {
-    const Imported imported = import_weights(file);
+    const Imported imported = import_weights(file, {.arch = "resnet18"});
     EXPECT_EQ(name_of(imported.model.card.architecture), "resnet18") << file;
     StagedNetwork& network = *imported.model.network;
     EXPECT_EQ(network.stages(), (std::vector<std::string>{"stem", "layer1", "pool"})) << file;

@@ -1,0 +1,238 @@
+#include "graft/models/graph/graph_import.h"
+
+#include <algorithm>
+
+#include "graft/core/autograd/record.h"
+#include "graft/models/graph/classifier_search.h"
+#include "graft/models/graph/graph_module.h"
+#include "graft/models/graph/op_call.h"
+#include "graft/models/initialization.h"
+#include "graft/models/preprocess_guess.h"
+
+namespace graft::models {
+namespace {
+
+using io::onnx::Node;
+
+constexpr int64_t kProbedImages = 2;
+
+const GraphTensor* tensor_named(const GraphSource& source, const std::string& name) {
+  for (const GraphTensor& tensor : source.tensors)
+    if (tensor.name == name) return &tensor;
+  return nullptr;
+}
+
+// The one image input of a graph: its channels, and its side where the graph fixes it.
+struct ImageInput {
+  int64_t channels = 0, side = 224;
+};
+
+ImageInput image_input(const GraphSource& source) {
+  GRAFT_CHECK(source.inputs.size() == 1, "the graph has ", source.inputs.size(), " inputs, expected one image (graft run runs any graph)");
+  const GraphInput& input = source.inputs[0];
+  GRAFT_CHECK(input.dtype == DType::f32, "the graph's input '", input.name, "' is ", name_of(input.dtype), ", expected float32 images");
+  GRAFT_CHECK(!input.has_shape || input.dims.size() == 4, "the graph's input '", input.name, "' has ", input.dims.size(), " axes, expected images [N,C,H,W]");
+  ImageInput image;
+  if (input.has_shape) {
+    image.channels = std::max<int64_t>(input.dims[1], 0);
+    const int64_t height = input.dims[2], width = input.dims[3];
+    GRAFT_CHECK(height <= 0 || width <= 0 || height == width, "the graph takes images of ", height, "x", width, "; graft prepares square ones");
+    if (std::max(height, width) > 0) image.side = std::max(height, width);
+  }
+  for (const Node& node : source.nodes) {
+    const GraphTensor* weight = node.op_type == "Conv" && node.inputs.size() > 1 && node.inputs[0] == input.name ? tensor_named(source, node.inputs[1]) : nullptr;
+    if (weight && image.channels == 0) image.channels = weight->shape.at(1);
+  }
+  GRAFT_CHECK(image.channels == 1 || image.channels == 3, "the graph takes ", image.channels, " channels; images have 1 or 3");
+  return image;
+}
+
+// A final Softmax goes: graft's losses and predictions apply their own.
+void drop_final_softmax(GraphSource& source) {
+  for (const Node& node : source.nodes) {
+    if (node.op_type != "Softmax" || node.outputs.empty() || node.outputs[0] != source.outputs[0] || node.inputs.empty()) continue;
+    source.notes.push_back("the graph's final Softmax is left out: graft applies its own");
+    source = cut_graph(source, std::string(node.inputs[0]));
+    return;
+  }
+}
+
+// Runs the graph once and keeps those stage ends where a sample stays a row: [2,...] for two images. Their shapes come back.
+std::vector<Shape> probe_stages(GraphSource& source, const ImageInput& image) {
+  const NoGradGuard no_grad;
+  GraphModule module(source);
+  module.train(false);
+  Tensor value = Tensor::zeros({kProbedImages, image.channels, image.side, image.side}, {.format = MemoryFormat::channels_last});
+  std::vector<std::string> ends;
+  std::vector<Shape> shapes;
+  for (size_t stage = 0; stage < module.stages().size(); ++stage) {
+    value = module.forward_stages(value, stage, stage + 1);
+    if (value.rank() < 2 || value.size(0) != kProbedImages || !is_floating(value.dtype())) continue;
+    ends.push_back(module.stage_value(stage));
+    shapes.push_back(value.shape());
+  }
+  GRAFT_CHECK(value.rank() >= 2 && value.size(0) == kProbedImages, "the graph gives ", value.shape(), " for ", kProbedImages, " images: its output does not belong to single images");
+  source.stage_ends = std::move(ends);
+  return shapes;
+}
+
+double raw_pixel_variance(const GraphSource& source) {
+  for (const Node& conv : source.nodes) {
+    if (conv.op_type != "Conv" || conv.inputs.size() < 2 || conv.inputs[0] != source.inputs[0].name) continue;
+    for (const Node& norm : source.nodes)
+      if (norm.op_type == "BatchNormalization" && norm.inputs.size() == 5 && norm.inputs[0] == conv.outputs.at(0)) {
+        const GraphTensor *weight = tensor_named(source, conv.inputs[1]), *variance = tensor_named(source, norm.inputs[4]);
+        return weight && variance ? input_variance(weight->value, variance->value) : 0;
+      }
+  }
+  return 0;
+}
+
+std::vector<std::string> titles(const std::vector<const Node*>& nodes) {
+  std::vector<std::string> names;
+  for (const Node* node : nodes) names.push_back(graph::title_of(*node));
+  return names;
+}
+
+// The value that --cut names: that of a node, or the value itself.
+std::string cut_value(const GraphSource& source, const std::string& cut) {
+  for (const Node& node : source.nodes) {
+    if (node.name != cut && std::find(node.outputs.begin(), node.outputs.end(), cut) == node.outputs.end()) continue;
+    for (const std::string& output : node.outputs)
+      if (std::find(source.stage_ends.begin(), source.stage_ends.end(), output) != source.stage_ends.end()) return output;
+    bad_input("cannot cut after ", graph::title_of(node), ": other data passes beside it; the nodes through which all flows end in ", join(source.stage_ends));
+  }
+  bad_input("cannot cut at '", cut, "': the graph has no such node or value; it can be cut after the values ", join(source.stage_ends));
+}
+
+// Decides where the network ends. Shapes are those of source.stage_ends.
+void cut_source(GraphSource& source, const std::vector<Shape>& shapes, const std::string& cut, GraphConfig& config, Certificate& certificate) {
+  const auto shape_at = [&](const std::string& value) {
+    return shapes[static_cast<size_t>(std::find(source.stage_ends.begin(), source.stage_ends.end(), value) - source.stage_ends.begin())];
+  };
+  const Shape end = shapes.back();
+  config.features = end[1];
+  if (cut != "auto") {
+    const std::string value = cut_value(source, cut);
+    config.features = shape_at(value)[1];
+    source = cut_graph(source, value);
+    config.pooled = true;
+    certificate.cut = str("behind '", value, "', as asked for");
+    return;
+  }
+  const bool spatial = end.rank() > 2 && end.product(2, end.rank()) > 1;
+  const ClassifierSearch search = find_classifier(source);
+  if (spatial || (!search.classifier && search.behind_norm)) {
+    config.pooled = true;
+    certificate.cut = spatial ? str("none: the graph ends in a map ", end, " for ", kProbedImages, " images, a backbone") : str("none: the graph ends in ", end[1], " features behind a norm, a backbone");
+    return;
+  }
+  GRAFT_CHECK(!search.candidates.empty(), "the graph has no layer with weights to cut at; --cut NODE decides");
+  GRAFT_CHECK(search.classifier, "it cannot be told where the graph's classifier begins: candidates are ", join(titles(search.candidates)), "; --cut NODE decides");
+  const std::string& value = search.classifier->inputs.at(0);
+  GRAFT_CHECK(std::find(source.stage_ends.begin(), source.stage_ends.end(), value) != source.stage_ends.end(), "the graph's classifier ", graph::title_of(*search.classifier),
+              " reads the value '", value, "', beside which other data passes; --cut NODE decides");
+  config.classifier_input = value;
+  config.classes = end[1];
+  config.features = shape_at(value)[1];
+  std::erase_if(source.stage_ends, [&, behind = false](const std::string& name) mutable {
+    const bool drop = behind && name != source.outputs[0];
+    behind = behind || name == value;
+    return drop;
+  });
+  certificate.cut = str("none; the classifier is ", graph::title_of(*search.classifier));
+}
+
+void note_batch(const GraphSource& source, Certificate& certificate) {
+  const GraphInput& input = source.inputs[0];
+  if (input.has_shape && input.dims[0] > 0) certificate.notes.push_back(str("the graph declares batches of ", input.dims[0], "; graft runs any size"));
+}
+
+Finding eps_of_norms(const GraphSource& source) {
+  std::vector<std::string> seen;
+  const graph::RunMode mode;
+  for (const Node& node : source.nodes) {
+    if (node.op_type != "BatchNormalization") continue;
+    const std::string eps = str(graph::OpCall(node, 1, {}, mode).real("epsilon", 1e-5));
+    if (std::find(seen.begin(), seen.end(), eps) == seen.end()) seen.push_back(eps);
+  }
+  return seen.empty() ? Finding{} : Finding{join(seen), true, "the graph's nodes"};
+}
+
+}  // namespace
+
+Imported import_graph(const io::onnx::Model& model, const ImportOptions& options) {
+  GRAFT_CHECK(options.channels == ChannelRule::repeat, "--channels sum-conv1 needs a native network: name it with --arch");
+  GraphSource source = read_graph(model);
+  const ImageInput image = image_input(source);
+  Imported imported;
+  Certificate& certificate = imported.certificate;
+  certificate.naming = str("graph of ", model.graph.nodes.size(), " nodes, run as it is");
+  if (source.outputs.size() > 1) source.notes.push_back(str("of ", source.outputs.size(), " outputs the first, '", source.outputs[0], "', is used"));
+  source = cut_graph(source, std::string(source.outputs[0]));
+  drop_final_softmax(source);
+  GraphConfig config;
+  config.in_channels = image.channels;
+  const std::vector<Shape> shapes = probe_stages(source, image);
+  cut_source(source, shapes, options.cut, config, certificate);
+  for (const GraphTensor& tensor : source.tensors) certificate.matched += tensor.role != TensorRole::constant;
+  certificate.notes = source.notes;
+  note_batch(source, certificate);
+  certificate.eps = eps_of_norms(source);
+  ModelCard& card = imported.model.card;
+  card.preprocess = guess_imagenet_preprocess(raw_pixel_variance(source), certificate.preprocess);
+  if (image.side != 224) card.preprocess.set_size(image.side);
+  if (image.channels == 1) card.preprocess = grey_preprocess(card.preprocess);
+  config.source = std::make_shared<GraphSource>(source);
+  imported.model.network = std::make_shared<GraphModule>(config);
+  imported.model.network->train(false);
+  config.source = std::make_shared<GraphSource>(without_values(source));
+  card.architecture = config;
+  return imported;
+}
+
+namespace {
+
+// The graph up to its classifier, with the network's present values.
+void cut_classifier(Model& model, GraphConfig& config) {
+  GraphSource source = with_values(*config.source, model.network->state_dict());
+  if (!config.classifier_input.empty()) source = cut_graph(source, config.classifier_input);
+  config.classifier_input.clear();
+  config.classes = 0;
+  config.own_head = false;
+  config.pooled = true;
+  config.source = std::make_shared<GraphSource>(std::move(source));
+}
+
+void rebuild(Model& model, GraphConfig config) {
+  model.network = std::make_shared<GraphModule>(config);
+  model.network->train(false);
+  config.source = std::make_shared<GraphSource>(without_values(*config.source));
+  model.card.architecture = std::move(config);
+}
+
+}  // namespace
+
+void replace_head(Model& model, int64_t classes, uint64_t seed) {
+  const auto* graph = std::get_if<GraphConfig>(&model.card.architecture);
+  if (!graph) return replace_head(*model.network, model.card.architecture, classes, seed);
+  GRAFT_CHECK(classes >= 1, "a head needs at least one class, got ", classes);
+  GraphConfig config = *graph;
+  cut_classifier(model, config);
+  config.own_head = true;
+  config.pooled = false;
+  config.classes = classes;
+  rebuild(model, std::move(config));
+  initialize_at(*model.network, kGraphHead, seed);
+  std::erase_if(model.card.neutral_norms, [&](const std::string& path) { return model.network->find(path) == nullptr; });
+}
+
+void remove_classifier(Model& model) {
+  const auto* graph = std::get_if<GraphConfig>(&model.card.architecture);
+  if (!graph || graph->classes == 0) return;
+  GraphConfig config = *graph;
+  cut_classifier(model, config);
+  rebuild(model, std::move(config));
+}
+
+}  // namespace graft::models

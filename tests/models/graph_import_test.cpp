@@ -1,0 +1,185 @@
+// An .onnx without --arch: the graph as a network, cut, given a head, stored in a card and loaded again.
+#include "graft/models/graph/graph_import.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "graft/core/autograd/record.h"
+#include "graft/io/onnx/model.h"
+#include "graft/models/graph/graph_module.h"
+#include "graft/tests/support/network_formula.h"
+#include "graft/tests/support/temporary_folder.h"
+#include "graft/train/freezing.h"
+
+namespace graft::models {
+namespace {
+
+using io::onnx::Attribute;
+using io::onnx::AttributeType;
+using io::onnx::Node;
+
+Node node_of(const std::string& op, std::vector<std::string> inputs, std::string output, std::vector<Attribute> attributes = {}) {
+  Node n;
+  n.name = output + "_node";
+  n.op_type = op;
+  n.inputs = std::move(inputs);
+  n.outputs = {std::move(output)};
+  n.attributes = std::move(attributes);
+  return n;
+}
+
+void add_tensor(io::onnx::Model& model, const std::string& name, const Tensor& value, io::onnx::ElementType type = io::onnx::ElementType::float32) {
+  io::onnx::NamedTensor tensor;
+  tensor.name = name;
+  tensor.type = type;
+  tensor.value = value;
+  model.graph.initializers.push_back(std::move(tensor));
+}
+
+// data [1,3,16,16] -> conv -> norm -> relu -> dropout -> Reshape to [1,-1] of the pooled -> Gemm -> Softmax: a fixed batch of 1.
+io::onnx::Model classifier() {
+  io::onnx::Model model;
+  model.path = "classifier.onnx";
+  model.ir_version = 8;
+  model.opsets = {{"", 11}};
+  add_tensor(model, "w1", test::formula_image("w1", {4, 3, 3, 3}));
+  for (const char* name : {"gamma", "beta", "mean"}) add_tensor(model, name, test::formula_image(name, {4}));
+  add_tensor(model, "var", Tensor::full({4}, 2));
+  add_tensor(model, "flat", Tensor::of<int64_t>({2}, {1, -1}), io::onnx::ElementType::int64);
+  add_tensor(model, "fc.weight", test::formula_image("fc", {5, 4}));
+  add_tensor(model, "fc.bias", test::formula_image("b", {5}));
+  model.graph.nodes = {node_of("Conv", {"data", "w1"}, "c"), node_of("BatchNormalization", {"c", "gamma", "beta", "mean", "var"}, "n"),
+                       node_of("Relu", {"n"}, "r"), node_of("Dropout", {"r"}, "o", {{.name = "ratio", .type = AttributeType::float_, .f = 0.25f}}),
+                       node_of("GlobalAveragePool", {"o"}, "p"), node_of("Reshape", {"p", "flat"}, "f"),
+                       node_of("Gemm", {"f", "fc.weight", "fc.bias"}, "y", {{.name = "transB", .type = AttributeType::int_, .i = 1}}), node_of("Softmax", {"y"}, "prob")};
+  io::onnx::ValueInfo x;
+  x.name = "data";
+  x.type = io::onnx::ElementType::float32;
+  x.has_shape = true;
+  x.dims = {{1, ""}, {3, ""}, {16, ""}, {16, ""}};
+  model.graph.inputs = {x};
+  x.name = "prob";
+  model.graph.outputs = {x};
+  return model;
+}
+
+Tensor images() { return test::formula_image("image", {3, 3, 16, 16}).to(MemoryFormat::channels_last); }
+
+std::string refused(const io::onnx::Model& model, const ImportOptions& options = {}) {
+  try {
+    import_graph(model, options);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::bad_input);
+    return error.what();
+  }
+  return "";
+}
+
+TEST(GraphImport, AClassifierIsFoundAndItsSoftmaxLeftOut) {
+  const Imported imported = import_graph(classifier(), {});
+  const auto& config = std::get<GraphConfig>(imported.model.card.architecture);
+  EXPECT_EQ(config.classes, 5);
+  EXPECT_EQ(config.classifier_input, "f");
+  EXPECT_EQ(config.features, 4);
+  EXPECT_EQ(imported.model.card.preprocess.size, 16);
+  EXPECT_EQ(imported.model.network->stages().back(), "y_node");
+  EXPECT_NE(imported.certificate.cut.find("Gemm node 'y_node'"), std::string::npos);
+  const NoGradGuard no_grad;
+  const Tensor y = imported.model.network->forward(images());
+  EXPECT_EQ(y.shape(), (Shape{3, 5}));  // any batch, though the file says 1
+  double sum = 0;
+  for (const double v : imported.model.network->forward(images().narrow_batch(0, 1)).to_doubles()) sum += v;
+  EXPECT_GT(std::abs(sum - 1), 1e-3);  // logits, not probabilities
+}
+
+TEST(GraphImport, ANewHeadStandsInFrontOfTheClassifierAndTheModelFileRoundTrips) {
+  Imported imported = import_graph(classifier(), {});
+  Model& model = imported.model;
+  replace_head(model, 2, 7);
+  model.card.labels = {"a", "b"};
+  EXPECT_EQ(model.network->stages().back(), "head");
+  EXPECT_FALSE(model.network->state_dict().contains("fc.weight"));
+  EXPECT_EQ(model.network->state_dict().at("head.weight").shape(), (Shape{2, 4}));
+  const TemporaryFolder folder;
+  save_model(folder / "m.safetensors", *model.network, model.card);
+  const Model again = load_model(folder / "m.safetensors");
+  EXPECT_EQ(again.card.to_json(), model.card.to_json());
+  EXPECT_EQ(again.network->stages(), model.network->stages());
+  const NoGradGuard no_grad;
+  EXPECT_EQ(again.network->forward(images()).to_doubles(), model.network->forward(images()).to_doubles());
+  // Dropout is there after loading too: two training passes with the norm fixed differ.
+  again.network->train(true);
+  again.network->for_each_module([](const std::string&, Module& m) {
+    if (auto* norm = dynamic_cast<BatchNorm2d*>(&m)) norm->fix_statistics(true);
+  });
+  EXPECT_NE(again.network->forward(images()).to_doubles(), model.network->forward(images()).to_doubles());
+}
+
+TEST(GraphImport, CutsAfterANode) {
+  const Imported imported = import_graph(classifier(), {.cut = "r_node"});
+  EXPECT_EQ(imported.model.network->stages().back(), "pool");
+  EXPECT_EQ(std::get<GraphConfig>(imported.model.card.architecture).classes, 0);
+  const NoGradGuard no_grad;
+  EXPECT_EQ(imported.model.network->forward(images()).shape(), (Shape{3, 4}));
+  EXPECT_NE(refused(classifier(), {.cut = "nowhere"}).find("no such node"), std::string::npos);
+}
+
+TEST(GraphImport, FeaturesAreWhatTheClassifierTakes) {
+  Imported imported = import_graph(classifier(), {});
+  remove_classifier(imported.model);
+  const NoGradGuard no_grad;
+  EXPECT_EQ(imported.model.network->forward(images()).shape(), (Shape{3, 4}));
+}
+
+TEST(GraphImport, FreezesUpToANode) {
+  Imported imported = import_graph(classifier(), {});
+  train::Recipe recipe;
+  recipe.freeze = "..r_node";
+  train::apply_freezing(*imported.model.network, recipe);
+  EXPECT_EQ(imported.model.network->stages().at(2), "r_node");
+  EXPECT_GE(imported.model.network->frozen_stages(), 3u);
+  EXPECT_LT(imported.model.network->frozen_stages(), imported.model.network->stages().size());
+}
+
+TEST(GraphImport, AmbiguousEndsListTheirCandidates) {
+  io::onnx::Model model = classifier();
+  add_tensor(model, "fc2", test::formula_image("fc2", {5, 4}));
+  model.graph.nodes.pop_back();
+  model.graph.nodes.push_back(node_of("Gemm", {"f", "fc2"}, "z", {{.name = "transB", .type = AttributeType::int_, .i = 1}}));
+  model.graph.nodes.push_back(node_of("Add", {"y", "z"}, "prob"));
+  const std::string text = refused(model);
+  for (const char* part : {"y_node", "z_node", "--cut"}) EXPECT_NE(text.find(part), std::string::npos) << text;
+}
+
+TEST(GraphImport, InputsThatAreNoImagesAreRefused) {
+  io::onnx::Model model = classifier();
+  model.graph.inputs[0].dims[1].value = 7;
+  EXPECT_NE(refused(model).find("7 channels"), std::string::npos);
+  model = classifier();
+  model.graph.inputs[0].dims.pop_back();
+  EXPECT_NE(refused(model).find("3 axes"), std::string::npos);
+}
+
+TEST(GraphImport, DamagedCardsAreRefused) {
+  Imported imported = import_graph(classifier(), {});
+  const TemporaryFolder folder;
+  const StateDict state = imported.model.network->state_dict();
+  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{{"\"op\":\"Relu\"", "\"op\":\"Wobble\""}, {"\"in\":[\"n\"]", "\"in\":[\"q\"]"}, {"\"shape\":[5,4]", "\"shape\":[5,4000000000]"},
+                                                                                  {"\"role\":\"buffer\"", "\"role\":\"bugger\""}, {"\"outputs\":[\"y\"]", "\"outputs\":[]"}, {"\"dtype\":\"float32\"", "\"dtype\":\"float99\""}}) {
+    std::string card = imported.model.card.to_json();
+    ASSERT_NE(card.find(from), std::string::npos) << from;
+    card.replace(card.find(from), from.size(), to);
+    io::write_safetensors(folder / "m.safetensors", state, {{"format", "pt"}, {"graft.card", card}});
+    try {
+      load_model(folder / "m.safetensors");
+      FAIL() << to;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::bad_input) << error.what();
+    }
+  }
+}
+
+}  // namespace
+}  // namespace graft::models

@@ -1,0 +1,79 @@
+// graft run and graphs through the command.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "graft/io/onnx/model.h"
+#include "graft/io/weights/formats.h"
+#include "graft/tests/support/command.h"
+#include "graft/tests/support/temporary_folder.h"
+
+namespace graft {
+namespace {
+
+// y = relu(x) + w, x [2].
+void write_graph(const std::string& path, const std::string& op) {
+  io::onnx::Model model;
+  model.ir_version = 8;
+  model.opsets = {{"", 17}};
+  io::onnx::NamedTensor w;
+  w.name = "w";
+  w.type = io::onnx::ElementType::float32;
+  w.dims = {2};
+  w.value = Tensor::of<float>({2}, {1, 2});
+  model.graph.name = "g";
+  model.graph.initializers = {w};
+  io::onnx::Node first, second;
+  first.name = "first";
+  first.op_type = op;
+  first.inputs = {"x"};
+  first.outputs = {"r"};
+  second.name = "second";
+  second.op_type = "Add";
+  second.inputs = {"r", "w"};
+  second.outputs = {"out/y"};
+  model.graph.nodes = {first, second};
+  io::onnx::ValueInfo x;
+  x.name = "x";
+  x.type = io::onnx::ElementType::float32;
+  x.has_shape = true;
+  x.dims = {{2, ""}};
+  model.graph.inputs = {x};
+  x.name = "out/y";
+  model.graph.outputs = {x};
+  io::onnx::write_model(path, model);
+}
+
+TEST(GraphCommand, RunsAGraph) {
+  const TemporaryFolder folder;
+  write_graph(folder / "g.onnx", "Relu");
+  io::write_npy(folder / "x.npy", Tensor::of<float>({2}, {-1, 4}));
+  for (const std::string& input : {folder / "x.npy", "x=" + (folder / "x.npy")}) {
+    const CommandResult result = run_graft({"run", folder / "g.onnx", "--input", input, "--output", folder / "out"});
+    EXPECT_EQ(result.code, 0) << result.err;
+    EXPECT_EQ(io::read_npy(folder / "out/out_y.npy").to_doubles(), (std::vector<double>{1, 6}));
+  }
+}
+
+TEST(GraphCommand, RefusalsHaveCodesAndNames) {
+  const TemporaryFolder folder;
+  write_graph(folder / "g.onnx", "Relu");
+  write_graph(folder / "odd.onnx", "Wobble");
+  io::write_npy(folder / "x.npy", Tensor::of<float>({2}, {-1, 4}));
+  io::write_npy(folder / "wide.npy", Tensor::of<double>({2}, {-1, 4}));
+  const auto refused = [&](const std::string& model, const std::string& input, const std::string& part) {
+    std::vector<std::string> arguments{"run", folder / model, "--output", folder / "out"};
+    if (!input.empty()) arguments.insert(arguments.end(), {"--input", input});
+    const CommandResult result = run_graft(arguments);
+    EXPECT_EQ(result.code, 3) << result.err;
+    EXPECT_NE(result.err.find(part), std::string::npos) << result.err;
+  };
+  refused("odd.onnx", folder / "x.npy", "Wobble node 'first' (ai.onnx opset 17)");
+  refused("g.onnx", "", "input 'x' is not given");
+  refused("g.onnx", "z=" + (folder / "x.npy"), "no input 'z'");
+  refused("g.onnx", folder / "wide.npy", "float64");
+  refused("g.onnx", folder / "missing.npy", "missing.npy");
+}
+
+}  // namespace
+}  // namespace graft

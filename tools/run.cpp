@@ -1,0 +1,81 @@
+// graft run: any ONNX graph on given inputs; every output as an .npy.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "graft/core/autograd/record.h"
+#include "graft/core/base/error.h"
+#include "graft/core/base/file_system.h"
+#include "graft/core/runtime/exec_context.h"
+#include "graft/io/weights/formats.h"
+#include "graft/models/graph/graph_module.h"
+#include "graft/tools/output.h"
+#include "graft/tools/verbs.h"
+
+namespace graft::tools {
+namespace {
+
+struct RunFlags {
+  std::string model, output;
+  std::vector<std::string> inputs;
+  int threads = 0;
+};
+
+Tensor read_tensor(const std::string& path) { return path.ends_with(".pb") ? io::onnx::read_tensor(path).value : io::read_npy(path); }
+
+// "NAME=FILE", in the graph's order. With one input the name may be left out.
+std::vector<Tensor> read_inputs(const RunFlags& flags, const std::vector<models::GraphInput>& wanted) {
+  std::vector<Tensor> tensors(wanted.size());
+  for (const std::string& given : flags.inputs) {
+    const size_t equals = given.rfind('=');
+    const std::string name = equals == std::string::npos ? "" : given.substr(0, equals), path = equals == std::string::npos ? given : given.substr(equals + 1);
+    if (name.empty() && wanted.size() != 1) fail(ErrorCode::usage, "--input ", given, ": the graph has ", wanted.size(), " inputs; write NAME=FILE");
+    bool known = false;
+    for (size_t i = 0; i < wanted.size(); ++i) {
+      if (!name.empty() && wanted[i].name != name) continue;
+      known = true;
+      tensors[i] = read_tensor(path);
+      GRAFT_CHECK(tensors[i].defined() && tensors[i].dtype() == wanted[i].dtype, path, ": holds ", tensors[i].defined() ? std::string(name_of(tensors[i].dtype())) : "no numbers", ", the input '",
+                  wanted[i].name, "' is ", name_of(wanted[i].dtype));
+    }
+    std::vector<std::string> names;
+    for (const auto& input : wanted) names.push_back(input.name);
+    GRAFT_CHECK(known, flags.model, ": has no input '", name, "'; its inputs are ", join(names));
+  }
+  for (size_t i = 0; i < wanted.size(); ++i) GRAFT_CHECK(tensors[i].defined(), flags.model, ": its input '", wanted[i].name, "' is not given");
+  return tensors;
+}
+
+int run_graph(const RunFlags& flags) {
+  ExecContext context(flags.threads);
+  const ScopedExecContext scope(context);
+  const NoGradGuard no_grad;
+  models::GraphModule module(models::read_graph(io::onnx::read_model(flags.model)));
+  module.train(false);
+  const std::vector<Tensor> outputs = module.run(read_inputs(flags, module.inputs()));
+  file_system().create_directories(flags.output);
+  std::string text;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    std::string name = module.outputs()[i];
+    std::replace(name.begin(), name.end(), '/', '_');
+    const std::string path = join_path(flags.output, name + ".npy");
+    io::write_npy(path, outputs[i].dtype() == DType::bf16 ? outputs[i].to(DType::f32) : outputs[i]);  // NPY has no bfloat16
+    text += str(path, "  ", std::string(name_of(outputs[i].dtype())), " ", outputs[i].shape(), "\n");
+  }
+  result(text);
+  return 0;
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, Action& action) {
+  auto* verb = app.add_subcommand("run", "Run any ONNX graph on given tensors");
+  auto f = std::make_shared<RunFlags>();
+  verb->add_option("MODEL", f->model, "An .onnx file")->required();
+  verb->add_option("--input", f->inputs, "An input's tensor, .npy or ONNX's .pb; of a graph with one input FILE alone")->type_name("NAME=FILE");
+  verb->add_option("--output", f->output, "Folder for one NAME.npy per output ('/' in a name becomes '_')")->required()->type_name("DIR");
+  verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")->check(CLI::Range(0, 1024))->type_name("N");
+  verb->footer("Example:\n  graft run model.onnx --input data=x.npy --output out");
+  verb->callback([&action, f] { action = [f] { return run_graph(*f); }; });
+}
+
+}  // namespace graft::tools
