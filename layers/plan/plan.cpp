@@ -1,5 +1,8 @@
 #include "graft/layers/plan/plan.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "graft/core/autograd/record.h"
 #include "graft/core/base/error.h"
 #include "graft/core/base/log.h"
@@ -28,11 +31,25 @@ struct Plan::Impl {
   std::vector<plan::Run> runs;                 // by step
   std::vector<std::vector<Value>> last_uses;   // by step: the values no later step reads
   std::vector<Seen> seen;
+  int64_t group = 1;  // samples that run together, see kGroupBytes
+
+  Tensor run(const Tensor& x) const;
 };
 
 namespace {
 
 constexpr int64_t kTracedSamples = 2;
+// A batch runs in groups of samples whose largest value is about this large: it is then still in the last-level cache
+// when it is read, and the plan's memory does not grow with the batch.
+constexpr int64_t kGroupBytes = int64_t{8} << 20;
+
+// Samples a group, by the largest value that the trace made.
+int64_t samples_of_group(const Trace& trace, DType precision) {
+  int64_t largest = 1;
+  for (const auto& step : trace.steps)
+    for (const Tensor& value : step.outputs) largest = std::max(largest, value.numel() * size_of(precision) / kTracedSamples);
+  return std::max<int64_t>(1, kGroupBytes / largest);
+}
 
 void pack(FusedConv& conv) {
   ops::FusedConvPackArgs args{conv.weight, conv.attributes, conv.packed};
@@ -63,6 +80,26 @@ std::vector<std::vector<Value>> find_last_uses(const Graph& graph) {
 
 }  // namespace
 
+// All samples of x at once.
+Tensor Plan::Impl::run(const Tensor& x) const {
+  std::vector<Tensor> values(static_cast<size_t>(graph.values));
+  values[static_cast<size_t>(graph.input)] = x.to(precision);
+  std::vector<Tensor> inputs;
+  for (size_t i = 0; i < graph.steps.size(); ++i) {
+    const Step& step = graph.steps[i];
+    inputs.clear();
+    for (const Value v : step.inputs) {
+      if (v == kNoValue) inputs.emplace_back();
+      else if (const auto constant = graph.constants.find(v); constant != graph.constants.end()) inputs.push_back(constant->second);
+      else inputs.push_back(values[static_cast<size_t>(v)]);
+    }
+    values[static_cast<size_t>(step.output)] = runs[i](inputs);
+    for (const Value v : last_uses[i]) values[static_cast<size_t>(v)] = Tensor();
+  }
+  const Tensor& y = values[static_cast<size_t>(graph.output)];
+  return y.dtype() == precision ? y.to(DType::f32) : y;
+}
+
 Plan::Plan(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Plan::~Plan() = default;
 
@@ -86,6 +123,7 @@ std::unique_ptr<Plan> Plan::compile(const std::function<Tensor(const Tensor&)>& 
   auto impl = std::make_unique<Impl>();
   impl->image = image;
   impl->precision = precision;
+  impl->group = samples_of_group(trace, precision);
   try {
     impl->graph = plan::graph_of(trace, x, y);
   } catch (const Error& error) {
@@ -107,30 +145,32 @@ std::unique_ptr<Plan> Plan::compile(const std::function<Tensor(const Tensor&)>& 
     impl->runs.push_back(std::move(run));
   }
   impl->last_uses = find_last_uses(impl->graph);
+  if (precision != DType::f32) {
+    try {
+      static_cast<void>(impl->run(x));
+    } catch (const Error& error) {  // an operation that does not mix types with its float32 parameters
+      return refuse(error.what());
+    }
+  }
   return std::unique_ptr<Plan>(new Plan(std::move(impl)));
 }
 
 Tensor Plan::run(const Tensor& x) const {
-  const Graph& graph = impl_->graph;
   GRAFT_CHECK(x.dtype() == DType::f32 && x.rank() == 4 && x.format() == MemoryFormat::channels_last && x.size(1) == impl_->image[0] &&
                   x.size(2) == impl_->image[1] && x.size(3) == impl_->image[2],
               "plan: input ", x.shape(), ", compiled for float32 channels_last images ", impl_->image);
   const NoGradGuard no_grad;
-  std::vector<Tensor> values(static_cast<size_t>(graph.values));
-  values[static_cast<size_t>(graph.input)] = x.to(impl_->precision);
-  std::vector<Tensor> inputs;
-  for (size_t i = 0; i < graph.steps.size(); ++i) {
-    const Step& step = graph.steps[i];
-    inputs.clear();
-    for (const Value v : step.inputs) {
-      if (v == kNoValue) inputs.emplace_back();
-      else if (const auto constant = graph.constants.find(v); constant != graph.constants.end()) inputs.push_back(constant->second);
-      else inputs.push_back(values[static_cast<size_t>(v)]);
-    }
-    values[static_cast<size_t>(step.output)] = impl_->runs[i](inputs);
-    for (const Value v : impl_->last_uses[i]) values[static_cast<size_t>(v)] = Tensor();
+  const int64_t samples = x.size(0), groups = ceil_div(samples, impl_->group);
+  if (groups <= 1) return impl_->run(x);
+  const int64_t each = ceil_div(samples, groups);
+  Tensor all;
+  for (int64_t first = 0; first < samples; first += each) {
+    const int64_t count = std::min(each, samples - first);
+    const Tensor y = impl_->run(x.narrow_batch(first, count));
+    if (!all.defined()) all = Tensor::empty(y.shape().with(0, samples), y.options());
+    std::memcpy(static_cast<std::byte*>(all.mutable_raw()) + first * (y.bytes() / count), y.raw(), static_cast<size_t>(y.bytes()));
   }
-  return values[static_cast<size_t>(graph.output)].to(DType::f32);
+  return all;
 }
 
 bool Plan::stale() const {
