@@ -5,6 +5,7 @@
 #include "graft/core/autograd/record.h"
 #include "graft/models/graph/classifier_search.h"
 #include "graft/models/graph/graph_module.h"
+#include "graft/models/graph/graph_unfold.h"
 #include "graft/models/graph/op_call.h"
 #include "graft/models/initialization.h"
 #include "graft/models/preprocess_guess.h"
@@ -173,18 +174,23 @@ Imported import_graph(const io::onnx::Model& model, const ImportOptions& options
   drop_final_softmax(source);
   GraphConfig config;
   config.in_channels = image.channels;
+  certificate.eps = eps_of_norms(source);
+  std::vector<std::string> unfolded = unfold_graph_norms(source, config.eps);
   const std::vector<Shape> shapes = probe_stages(source, image);
   cut_source(source, shapes, options.cut, config, certificate);
   for (const GraphTensor& tensor : source.tensors) certificate.matched += tensor.role != TensorRole::constant;
   certificate.notes = source.notes;
   note_batch(source, certificate);
-  certificate.eps = eps_of_norms(source);
   ModelCard& card = imported.model.card;
   card.preprocess = guess_imagenet_preprocess(raw_pixel_variance(source), certificate.preprocess);
   if (image.side != 224) card.preprocess.set_size(image.side);
   if (image.channels == 1) card.preprocess = grey_preprocess(card.preprocess);
   config.source = std::make_shared<GraphSource>(source);
   imported.model.network = std::make_shared<GraphModule>(config);
+  std::erase_if(unfolded, [&](const std::string& norm) { return imported.model.network->find(norm) == nullptr; });  // behind the cut
+  certificate.neutral_norms = std::ssize(unfolded);
+  certificate.matched -= 3 * certificate.neutral_norms;
+  card.neutral_norms = std::move(unfolded);
   imported.model.network->train(false);
   config.source = std::make_shared<GraphSource>(without_values(source));
   card.architecture = config;

@@ -8,6 +8,7 @@
 
 #include "graft/core/autograd/record.h"
 #include "graft/io/onnx/model.h"
+#include "graft/models/folded_norms.h"
 #include "graft/models/graph/graph_module.h"
 #include "graft/tests/support/network_formula.h"
 #include "graft/tests/support/temporary_folder.h"
@@ -160,6 +161,48 @@ TEST(GraphImport, InputsThatAreNoImagesAreRefused) {
   model = classifier();
   model.graph.inputs[0].dims.pop_back();
   EXPECT_NE(refused(model).find("3 axes"), std::string::npos);
+}
+
+// data -> conv with bias -> relu -> conv with bias, added to the first: what is left of a residual network after folding.
+io::onnx::Model folded_residual() {
+  io::onnx::Model model = classifier();
+  model.graph.initializers.clear();
+  add_tensor(model, "w1", test::formula_image("w1", {4, 3, 3, 3}));
+  add_tensor(model, "b1", test::formula_image("b1", {4}));
+  add_tensor(model, "w2", test::formula_image("w2", {4, 4, 1, 1}));
+  add_tensor(model, "b2", test::formula_image("b2", {4}));
+  add_tensor(model, "fc.weight", test::formula_image("fc", {5, 4}));
+  model.graph.nodes = {node_of("Conv", {"data", "w1", "b1"}, "c"), node_of("Relu", {"c"}, "r"), node_of("Conv", {"r", "w2", "b2"}, "d"), node_of("Add", {"d", "r"}, "s"),
+                       node_of("GlobalAveragePool", {"s"}, "p"), node_of("Flatten", {"p"}, "f"),
+                       node_of("Gemm", {"f", "fc.weight"}, "prob", {{.name = "transB", .type = AttributeType::int_, .i = 1}})};
+  return model;
+}
+
+TEST(GraphImport, FoldedNormsStandAgain) {
+  const io::onnx::Model model = folded_residual();
+  Imported imported = import_graph(model, {});
+  EXPECT_EQ(imported.model.card.neutral_norms, (std::vector<std::string>{"c_node/norm", "d_node/norm"}));
+  EXPECT_EQ(imported.certificate.neutral_norms, 2);
+  EXPECT_EQ(imported.certificate.matched, 5);
+  EXPECT_EQ(still_neutral(*imported.model.network, imported.model.card.neutral_norms).size(), 2u);
+  GraphModule plain(read_graph(model));
+  plain.train(false);
+  const NoGradGuard no_grad;
+  const auto with = imported.model.network->forward(images()).to_doubles(), without = plain.forward(images()).to_doubles();
+  for (size_t i = 0; i < with.size(); ++i) EXPECT_NEAR(with[i], without[i], 1e-4 * std::abs(without[i]) + 1e-5);
+  replace_head(imported.model, 2, 1);
+  EXPECT_EQ(imported.model.card.neutral_norms.size(), 2u);
+  const TemporaryFolder folder;
+  save_model(folder / "m.safetensors", *imported.model.network, imported.model.card);
+  EXPECT_EQ(load_model(folder / "m.safetensors").card.neutral_norms.size(), 2u);
+}
+
+TEST(GraphImport, ChainsWithoutNormsStayAsTheyAre) {
+  io::onnx::Model model = folded_residual();
+  model.graph.nodes[3].inputs = {"d", "b2"};
+  model.graph.nodes[3].op_type = "Relu";
+  model.graph.nodes[3].inputs.resize(1);
+  EXPECT_TRUE(import_graph(model, {}).model.card.neutral_norms.empty());
 }
 
 TEST(GraphImport, DamagedCardsAreRefused) {
