@@ -125,6 +125,11 @@ std::vector<OpCase> samples() {
       of_image("affine_grid_volume", {1, 3, 4}, [](const Tensor& t) { return affine_grid(t, std::vector<int64_t>{2, 3, 2}, true); }),
       boxes("roi_align", {3, 2, 2, 0.75, true}),
       boxes("roi_align_output_half", {3, 2, 0, 0.75, false}),
+      of_image("average_pool_dilated", {1, 2, 5, 6}, [](const Tensor& t) {
+        ops::AveragePoolAttributes attributes{ops::square_window(2)};
+        attributes.window.dilation = {2, 3, 1};
+        return average_pool(t, attributes);
+      }),
       of_image("global_max_pool", {2, 3, 4, 3}, [](const Tensor& t) { return global_max_pool(t); }),
       of_image("lp_pool", {1, 2, 5, 4}, [](const Tensor& t) { return lp_pool(t, ops::square_window(2), 2); }, 0.2, 2),
       of_image("lp_pool_3", {1, 2, 5, 6}, [](const Tensor& t) { return lp_pool(t, ops::square_window(3, 2), 3); }, 0.2, 2),

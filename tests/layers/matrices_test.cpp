@@ -41,6 +41,8 @@ std::vector<OpCase> cases() {
       product("matmul_wide", {3, 5}, {2, 5, 4}),
       product("matmul_one", {1, 1}, {1, 7}),
       test::kernels_only(product("large_matmul", {3, 70, 90}, {3, 90, 65})),
+      test::kernels_only(product("many_products", {5, 4, 7, 33}, {4, 33, 18})),
+      test::kernels_only(product("many_shared_products", {1, 20, 7, 9}, {3, 1, 9, 5})),
       test::engine_elementwise(),
       general("gemm", {{3, 5}, {5, 4}, {4}}, {.alpha = 0.5, .beta = 2}),
       general("gemm_transposed", {{5, 3}, {4, 5}, {3, 1}}, {.transpose_a = true, .transpose_b = true}),

@@ -305,6 +305,8 @@ def image():
                                 spatial_scale=0.75, coordinate_transformation_mode=half)
         f.case(name, [x(2, 2, 5, 6)], by_onnx(node, (2, 2, 5, 6), (("rois", boxes), ("batch", images))))
 
+    f.case("average_pool_dilated", [x(1, 2, 5, 6)],
+           lambda a: F.unfold(a, 2, dilation=(2, 3)).reshape(1, 2, 4, 9).mean(2).reshape(1, 2, 3, 3))
     f.case("global_max_pool", [x(2, 3, 4, 3)], lambda a: a.amax((2, 3), True))
     f.case("lp_pool", [Input((1, 2, 5, 4), 0.2, 2)], lambda a: F.lp_pool2d(a, 2, 2, 1))
     f.case("lp_pool_3", [Input((1, 2, 5, 6), 0.2, 2)], lambda a: F.lp_pool2d(a, 3, 3, 2))
