@@ -1,6 +1,7 @@
 // Axes as callers name them (negative ones count from the end), checked, and lists of positions along one.
 #pragma once
 #include <exception>
+#include <stdexcept>
 #include <span>
 #include <vector>
 
@@ -18,6 +19,7 @@ inline int axis_of(const char* op, int axis, int rank) {
 template <class T>
 void reserve_positions(const char* op, std::vector<T>& list, int64_t count) {
   try {
+    if (count > int64_t{1} << 36) throw std::length_error("");
     list.reserve(static_cast<size_t>(count));
   } catch (const std::exception&) {
     fail(ErrorCode::resource, op, ": no memory for ", count, " positions");
