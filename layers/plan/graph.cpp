@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "graft/core/base/error.h"
+#include "graft/kernels/ops/conv.h"
+#include "graft/kernels/ops/linear.h"
 
 namespace graft::plan {
 namespace {
@@ -10,6 +12,13 @@ namespace {
 // A reshape's result shares its input's storage: value and shape together tell values apart.
 using Key = std::pair<uint64_t, std::string>;
 Key key_of(const Tensor& tensor) { return {tensor.storage_id(), tensor.shape().to_string()}; }
+
+// A tensor that nobody recorded may have been made for the traced number of samples (a graph's ConstantOfShape). Filters
+// are parameters whatever their extents.
+bool looks_like_samples(std::string_view op, const Tensor& constant, int64_t samples) {
+  const bool filter = op == ops::ConvAttributes::id || op == ops::ConvTransposeAttributes::id || op == ops::LinearAttributes::id;
+  return !filter && constant.rank() >= 2 && constant.size(0) == samples;
+}
 
 }  // namespace
 
@@ -33,7 +42,10 @@ Graph graph_of(const Trace& trace, const Tensor& input, const Tensor& output) {
     for (const Tensor& tensor : traced.inputs) {
       step.inputs.push_back(value_of(tensor));
       step.ranks.push_back(tensor.defined() ? tensor.rank() : 0);
-      constant = constant && (step.inputs.back() == kNoValue || graph.constants.contains(step.inputs.back()));
+      const bool fixed = graph.constants.contains(step.inputs.back());
+      constant = constant && (step.inputs.back() == kNoValue || fixed);
+      GRAFT_CHECK(!fixed || !looks_like_samples(traced.op, tensor, input.size(0)), "plan: ", traced.op, " reads a constant ", tensor.shape(),
+                  ", which may hold one entry a sample");
     }
     GRAFT_CHECK(traced.outputs.size() == 1, "plan: ", traced.op, " has ", traced.outputs.size(), " results");
     const Tensor& result = traced.outputs[0];

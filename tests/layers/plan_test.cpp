@@ -194,6 +194,7 @@ TEST(Plan, RefusesWhatMixesSamplesOrIsNotKnown) {
   EXPECT_TRUE(refused([](const Tensor& x) { return functional::slice(x, {{0}, {1}}); }));
   EXPECT_TRUE(refused([](const Tensor& x) { return functional::reduce(x, {ops::Reduce::sum, {-4}, true}); }));
   EXPECT_TRUE(refused([](const Tensor& x) { return functional::add(x, functional::expand(Tensor::zeros({1, 3, 1, 1}), {x.size(0), 3, 1, 1})); }));
+  EXPECT_TRUE(refused([](const Tensor& x) { return functional::add(x, Tensor::full({x.size(0), 1, 1, 1}, 1)); }));
   EXPECT_TRUE(refused([](const Tensor& x) {
     const Tensor rows = functional::slice(functional::reshape(x, {x.size(0), 48}), {{0}, {2}, {1}});
     return functional::matmul(rows, rows);  // two samples of two: as a product it fits by chance
