@@ -44,6 +44,11 @@ std::string Certificate::to_text() const {
   if (!preprocess.what.empty()) line("preprocessing", text_of(preprocess));
   line("cut", cut);
   line("head", head);
+  line("source graph", comparison);
+  line("statistics", statistics);
+  constexpr size_t shown_doubts = 8;
+  for (size_t i = 0; i < std::min(doubts.size(), shown_doubts); ++i) line("DOUBTFUL", doubts[i]);
+  if (doubts.size() > shown_doubts) line("DOUBTFUL", str("and ", doubts.size() - shown_doubts, " doubts more"));
   for (const std::string& note : notes) line("note", note);
   return out;
 }
@@ -68,6 +73,9 @@ std::string Certificate::to_json() const {
                                     {"preprocess", json_of(preprocess)},
                                     {"cut", cut},
                                     {"head", head},
+                                    {"comparison", comparison},
+                                    {"statistics", statistics},
+                                    {"doubts", doubts},
                                     {"notes", notes}};
   return j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }

@@ -24,6 +24,9 @@ struct Certificate {
   int64_t neutral_norms = 0;           // un-folded batch norms
   Finding eps, stride, stem_pool, preprocess;  // stride, stem_pool: empty where the family has no choice
   std::string cut, head;
+  std::string comparison;              // of the network with the source graph, where both could run
+  std::string statistics;              // do the batch norms' statistics follow from the layers before (doubts.h)
+  std::vector<std::string> doubts;     // what speaks against the tensors; empty: nothing
   std::vector<std::string> notes;
 
   GRAFT_API std::string to_text() const;  // lines "  name  value"

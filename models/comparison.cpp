@@ -128,6 +128,8 @@ Comparison compare(Model& a, Model& b) {
   return c;
 }
 
+std::string Comparison::answer_text() const { return str(answer_shapes, ", largest difference ", scientific(answer), " relative"); }
+
 std::string Comparison::to_text() const {
   std::string out;
   const auto line = [&](std::string name, const std::string& value) {
@@ -141,7 +143,7 @@ std::string Comparison::to_text() const {
   for (size_t i = 0; i < std::min<size_t>(tensors.size(), 5); ++i)
     line(i == 0 ? "largest" : "", str(tensors[i].name, "  ", scientific(tensors[i].relative), " relative, ", scientific(tensors[i].largest), " absolute"));
   if (!comparable) line("answers", str("not comparable: ", answer_shapes));
-  else line("answers", str(answer_shapes, ", largest difference ", scientific(answer), " relative", same_answers() ? "" : str(", more than ", scientific(kTolerance))));
+  else line("answers", str(answer_text(), same_answers() ? "" : str(", more than ", scientific(kTolerance))));
   if (!first_layer.empty()) line("first layer", str(first_layer, " is the first whose result differs by more than ", scientific(kTolerance)));
   if (!largest_layer.empty()) line("worst layer", str(largest_layer, "  ", scientific(largest_layer_difference)));
   if (!same_preprocess) line("images", "A and B prepare their images differently; the same prepared ones went through both");

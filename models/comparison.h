@@ -33,6 +33,7 @@ struct GRAFT_API Comparison {
   static constexpr double kTolerance = 1e-4;
   bool same_weights() const { return tensors.empty() && only_in_a.empty() && only_in_b.empty() && other_shape.empty(); }
   bool same_answers() const { return comparable && answer <= kTolerance; }
+  std::string answer_text() const;  // "[2,1000], largest difference 3.1e-07 relative"
   std::string to_text() const;
   std::string to_json() const;
 };

@@ -2,6 +2,8 @@
 
 #include "graft/core/base/sha256.h"
 #include "graft/layers/modules/batch_norm2d.h"
+#include "graft/models/comparison.h"
+#include "graft/models/doubts.h"
 #include "graft/models/folded_norms.h"
 #include "graft/models/graph/graph_import.h"
 #include "graft/models/preprocess_guess.h"
@@ -148,6 +150,39 @@ Imported import_foreign(const io::WeightFile& file, const ImportOptions& options
   return imported;
 }
 
+// The same random images through the source graph and through the network that was made of it.
+void compare_with_source(const io::WeightFile& file, Imported& imported) {
+  Certificate& c = imported.certificate;
+  if (file.format != "onnx" || has_card(file) || std::holds_alternative<GraphConfig>(imported.model.card.architecture)) return;
+  const bool same_end = c.unused.empty() && std::none_of(c.notes.begin(), c.notes.end(), [](const std::string& note) { return note.find("left out") != std::string::npos; });
+  if (!same_end || in_channels_of(imported.model.card.architecture) != 3) return;
+  try {
+    Imported source = import_graph(io::onnx::read_model(file.path), {});
+    source.model.card.preprocess = imported.model.card.preprocess;
+    const Comparison comparison = compare(source.model, imported.model);
+    if (!comparison.comparable) return;
+    c.comparison = comparison.answer_text();
+    if (!comparison.same_answers()) c.doubts.push_back(str("the network does not compute what the source graph does: ", c.comparison));
+  } catch (const Error& error) {
+    c.notes.push_back(str("the source graph was not run for comparison: ", error.what()));
+  }
+}
+
+void look_for_doubts(Imported& imported) {
+  const ModelCard& card = imported.model.card;
+  StagedNetwork& network = *imported.model.network;
+  const bool graph = std::holds_alternative<GraphConfig>(card.architecture);
+  refuse_impossible_values(network.state_dict(), graph);
+  StatisticsCheck statistics;
+  try {
+    statistics = check_statistics(network, card.preprocess.channels, card.preprocess.size);
+  } catch (const Error&) {
+    if (!graph) throw;  // a graph may want another input than the card guesses; then there is nothing to compare
+  }
+  if (statistics.pairs > 0) imported.certificate.statistics = statistics.to_text();
+  for (std::string& doubt : doubts_of(network, card.neutral_norms, statistics)) imported.certificate.doubts.push_back(std::move(doubt));
+}
+
 }  // namespace
 
 Imported import_weights(const std::string& path, const ImportOptions& options) {
@@ -156,6 +191,8 @@ Imported import_weights(const std::string& path, const ImportOptions& options) {
   try {
     Imported imported = has_card(file) ? import_model_file(file, options) : import_foreign(file, options);
     Certificate& certificate = imported.certificate;
+    look_for_doubts(imported);
+    compare_with_source(file, imported);
     certificate.path = path;
     certificate.format = file.format;
     certificate.sha256 = sha256_of_file(path);
