@@ -86,13 +86,12 @@ std::vector<OpCase> cases() {
       binary_case("min", Binary::min, activation({2, 3, 4, 3}, -2, 2), activation({1, 3, 1, 1}, -2, 2)),
       binary_case("max", Binary::max, activation({2, 3, 4, 3}, -2, 2), activation({2, 3, 4, 3}, -2.1, 2)),
       binary_case("prelu", Binary::prelu, activation({2, 3, 4, 3}, -2, 2), activation({3, 1, 1}, -2, 2)),
-      test::engine_elementwise(),
       where_case("where", {3, 4}, {3, 4}, {3, 4}),
       where_case("where_broadcast", {3, 1}, {2, 1, 4}, Shape{}),
       where_case("where_image", {2, 1, 3, 4}, {2, 3, 3, 4}, {2, 3, 3, 4}),
   };
 }
-GRAFT_OP_CASES(Elementwise, cases(), "elementwise.safetensors");
+GRAFT_OP_CASES(Elementwise, cases(), "elementwise.safetensors", "unary", "binary");
 
 std::vector<double> truths(const Tensor& t) {
   EXPECT_EQ(t.dtype(), DType::boolean);

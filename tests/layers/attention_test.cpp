@@ -64,11 +64,10 @@ std::vector<OpCase> cases() {
       likelihood("ignored", {2, 3, 2, 3}, {2, 2, 3}, true, 1),
       likelihood("ignored_sum", {4, 3}, {4}, false, 2, LossReduction::sum),
       likelihood("none", {2, 3, 4}, {2, 4}, true, 0, LossReduction::none),
-      test::engine_elementwise(),
   };
   return all;
 }
-GRAFT_OP_CASES(Attention, cases(), "attention.safetensors");
+GRAFT_OP_CASES(Attention, cases(), "attention.safetensors", "unary", "binary");
 
 TEST(Attention, WindowsMaskFarKeys) {
   const Tensor q = Tensor::zeros({1, 1, 3, 2}), k = Tensor::zeros({1, 1, 3, 2}), v = Tensor::of<float>({1, 1, 3, 1}, {1, 2, 4});

@@ -144,11 +144,10 @@ std::vector<OpCase> samples() {
 
 std::vector<OpCase> cases() {
   std::vector<OpCase> all = convolutions();
-  all.push_back(test::engine_elementwise());
   for (const auto& more : {resizes(), samples()}) all.insert(all.end(), more.begin(), more.end());
   return all;
 }
-GRAFT_OP_CASES(ImageFunction, cases(), "image.safetensors", "conv", "max_pool", "average_pool");
+GRAFT_OP_CASES(ImageFunction, cases(), "image.safetensors", "unary", "binary", "conv", "max_pool", "average_pool");
 
 TEST(ImageFunction, ConvTransposePadsBelowZero) {
   ops::ConvAttributes attributes;

@@ -43,7 +43,6 @@ std::vector<OpCase> cases() {
       test::kernels_only(product("large_matmul", {3, 70, 90}, {3, 90, 65})),
       test::kernels_only(product("many_products", {5, 4, 7, 33}, {4, 33, 18})),
       test::kernels_only(product("many_shared_products", {1, 20, 7, 9}, {3, 1, 9, 5})),
-      test::engine_elementwise(),
       general("gemm", {{3, 5}, {5, 4}, {4}}, {.alpha = 0.5, .beta = 2}),
       general("gemm_transposed", {{5, 3}, {4, 5}, {3, 1}}, {.transpose_a = true, .transpose_b = true}),
       summation("product", "ij,jk->ik", {{3, 4}, {4, 2}}),
@@ -61,7 +60,7 @@ std::vector<OpCase> cases() {
       summation("private_letters", "ijp,jqk->ki", {{2, 3, 2}, {3, 2, 4}}),
   };
 }
-GRAFT_OP_CASES(Matrices, cases(), "matrices.safetensors");
+GRAFT_OP_CASES(Matrices, cases(), "matrices.safetensors", "unary", "binary");
 
 TEST(Matrices, EmptyInnerAxisGivesZeros) {
   EXPECT_EQ(functional::matmul(Tensor::zeros({2, 0}), Tensor::zeros({0, 3})).to_doubles(), std::vector<double>(6, 0.0));

@@ -40,11 +40,10 @@ std::vector<OpCase> cases() {
       norm("local_response_norm_even", {1, 5, 6}, {}, lrn({4, 0.1, 0.75, 2})),
       norm("lp_normalization", {3, 4, 2}, {}, lp(1, 2)),
       norm("lp_normalization_1", {3, 4}, {}, lp(-1, 1)),
-      test::engine_elementwise(),
       norm("mean_variance", {2, 3, 4, 3}, {}, [](const Tensor& x, const Tensor&, const Tensor&) { return mean_variance_normalization(x); }),
   };
 }
-GRAFT_OP_CASES(Normalization, cases(), "normalization.safetensors", "average_pool");
+GRAFT_OP_CASES(Normalization, cases(), "normalization.safetensors", "unary", "binary", "average_pool");
 
 TEST(Normalization, ZerosStayZero) {
   EXPECT_EQ(functional::lp_normalization(Tensor::zeros({2, 3})).to_doubles(), std::vector<double>(6, 0.0));

@@ -7,18 +7,11 @@
 #include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/grad_meta.h"
 #include "graft/core/runtime/random.h"
-#include "graft/layers/functional/functional.h"
 
 namespace graft::test {
 
 void PrintTo(const OpCase& op, std::ostream* out) { *out << op.name; }
 std::string op_case_name(const ::testing::TestParamInfo<OpCase>& info) { return info.param.name; }
-
-OpCase engine_elementwise() {
-  return kernels_only({.name = "engine_elementwise", .inputs = {activation({2, 33})}, .call = [](std::span<const Tensor> in) {
-                         return std::vector<Tensor>{functional::relu(functional::add(in[0], in[0]))};
-                       }});
-}
 
 Tensor distinct_values(const Shape& shape, double low, double high, uint64_t stream) {
   CountedRandom random(11, RandomPurpose::synthetic, 0, stream);

@@ -72,9 +72,6 @@ inline OpCase kernels_only(OpCase op) {
   return op;
 }
 
-// relu(x + x): for lists whose functions reach element-wise passes only with arguments that the engine leaves alone.
-OpCase engine_elementwise();
-
 // Names the case in test names and messages.
 void PrintTo(const OpCase& op, std::ostream* out);
 std::string op_case_name(const ::testing::TestParamInfo<OpCase>& info);
