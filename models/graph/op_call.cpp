@@ -15,6 +15,11 @@ Tensor OpCall::optional(size_t input) const { return has(input) ? inputs_[input]
 
 std::vector<int64_t> OpCall::numbers(size_t input) const { return integers_of(in(input)); }
 
+int64_t OpCall::number(size_t input) const {
+  GRAFT_CHECK(in(input).numel() == 1, "its input ", input, " ", in(input).shape(), " is not one number");
+  return numbers(input)[0];
+}
+
 int64_t OpCall::integer(const char* name) const {
   const Attribute* attribute = node_.find(name);
   GRAFT_CHECK(attribute != nullptr, "its attribute ", name, " is missing");

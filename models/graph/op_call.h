@@ -33,6 +33,7 @@ class OpCall {
   Tensor optional(size_t input) const;       // undefined when it is absent
   std::span<const Tensor> all() const { return inputs_; }
   std::vector<int64_t> numbers(size_t input) const;  // the elements of an integer input
+  int64_t number(size_t input) const;                // the one element of an integer input
   bool wants(size_t output) const { return output < node_.outputs.size() && !node_.outputs[output].empty(); }
 
   bool given(const char* attribute) const { return node_.find(attribute) != nullptr; }

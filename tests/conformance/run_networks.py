@@ -113,12 +113,12 @@ def export(name, kind, out):
         torch.onnx.export(model, (x,), out, dynamo=True, input_names=["x"], output_names=["y"], dynamic_shapes=({0: torch.export.Dim("N")},), verbose=False)
 
 
-def train_step(options, path):
+def train_step(options, path, side):
     """'' or why an epoch of fine-tuning everything failed."""
     rng = np.random.default_rng(1)
     np.savez(options.work / "photos.npz", x=rng.integers(0, 256, (12, 64, 64, 3), np.uint8), y=np.arange(12) % 2)
     done = subprocess.run([options.graft, "finetune", "--weights", path, "--data", options.work / "photos.npz", "--out", options.work / "run", "--overwrite", "--freeze",
-                           "none", "--epochs", "1", "--batch", "4", "--image-size", "64", "--lr", "0.0001"], capture_output=True, text=True)
+                           "none", "--epochs", "1", "--batch", "4", "--image-size", str(side), "--lr", "0.0001"], capture_output=True, text=True)
     return done.stderr.strip().splitlines()[-1] if done.returncode else ""
 
 
@@ -153,7 +153,7 @@ def main():
             except Exception as error:
                 tell(f"{name} {kind}", "the export failed: " + str(error)[:100])
                 continue
-            tell(f"{name} {kind}", compare(options, out, "y", x), train_step(options, out))
+            tell(f"{name} {kind}", compare(options, out, "y", x), train_step(options, out, 224 if name.startswith("vgg") else 64))
     sys.exit(1 if failed else 0)
 
 

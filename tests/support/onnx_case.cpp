@@ -31,9 +31,9 @@ std::vector<Tensor> tensors_of(const std::vector<OnnxCase::Bytes>& files) {
   return tensors;
 }
 
-CaseResult run_checked(const OnnxCase& test) {
+CaseResult run_checked(const OnnxCase& test, const io::onnx::Model& model) {
   const NoGradGuard no_grad;
-  models::GraphModule module(models::read_graph(io::onnx::parse_model(test.model, test.name)));
+  models::GraphModule module(models::read_graph(model));
   module.train(false);
   for (const auto& set : test.sets) {
     const auto outputs = module.run(tensors_of(set.inputs));
@@ -113,14 +113,27 @@ std::vector<OnnxCase> read_packed_cases(const std::string& path) {
   return cases;
 }
 
-CaseResult run_case(const OnnxCase& test) {
+namespace {
+
+template <class F>
+CaseResult verdict_of(F&& run) {
   try {
-    return run_checked(test);
+    return run();
   } catch (const Error& error) {
     return {Verdict::unsupported, error.what()};
   } catch (const std::exception& error) {
     return {Verdict::failed, str("exception: ", error.what())};
   }
+}
+
+}  // namespace
+
+CaseResult run_case(const OnnxCase& test) {
+  return verdict_of([&] { return run_checked(test, io::onnx::parse_model(test.model, test.name)); });
+}
+
+CaseResult run_case(const OnnxCase& test, const io::onnx::Model& model) {
+  return verdict_of([&] { return run_checked(test, model); });
 }
 
 }  // namespace graft::test

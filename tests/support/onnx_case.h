@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "graft/core/tensor/tensor.h"
+#include "graft/io/onnx/model.h"
 #include "graft/io/weights/weights.h"
 
 namespace graft::test {
@@ -32,5 +33,7 @@ struct CaseResult {
 };
 // unsupported: graft refuses the model or its inputs; failed: it gives other numbers.
 CaseResult run_case(const OnnxCase& test);
+// The same with another model in place of the case's own.
+CaseResult run_case(const OnnxCase& test, const io::onnx::Model& model);
 
 }  // namespace graft::test

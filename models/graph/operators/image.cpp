@@ -148,6 +148,7 @@ OpOutputs roi_align_op(const OpCall& call) {
   attributes.width = call.integer("output_width", 1);
   attributes.sampling_ratio = call.integer("sampling_ratio", 0);
   attributes.spatial_scale = call.real("spatial_scale", 1);
+  GRAFT_CHECK(attributes.sampling_ratio >= 0 && attributes.sampling_ratio <= 128, "sampling_ratio ", attributes.sampling_ratio, " is not in 0 to 128");
   attributes.max = named<bool>("mode", call.text("mode", "avg"), {{"avg", false}, {"max", true}});
   attributes.half_pixel = named<bool>("coordinate_transformation_mode", call.text("coordinate_transformation_mode", call.opset() < 16 ? "output_half_pixel" : "half_pixel"),
                                       {{"half_pixel", true}, {"output_half_pixel", false}});

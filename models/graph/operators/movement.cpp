@@ -28,7 +28,9 @@ OpOutputs split_op(const OpCall& call) {
   bool found = false;
   std::vector<int64_t> sizes = call.numbers_or_attribute(1, "split", &found);
   if (!found) {
-    const int64_t parts = call.integer("num_outputs", std::ssize(call.node().outputs)), each = ceil_div(x.shape()[axis], std::max<int64_t>(parts, 1));
+    const int64_t parts = std::ssize(call.node().outputs);
+    GRAFT_CHECK(call.integer("num_outputs", parts) == parts, "num_outputs is ", call.integer("num_outputs", parts), ", the node has ", parts);
+    const int64_t each = ceil_div(x.shape()[axis], std::max<int64_t>(parts, 1));
     for (int64_t left = x.shape()[axis], i = 0; i < parts; left -= each, ++i) sizes.push_back(std::clamp<int64_t>(left, 0, each));
   }
   return functional::split(x, sizes, axis);
@@ -45,7 +47,7 @@ OpOutputs tile_op(const OpCall& call) {
   std::vector<int64_t> repeats;
   if (call.opset() < 6) {  // tiles and axis: one axis at a time
     repeats.assign(static_cast<size_t>(x.rank()), 1);
-    repeats[static_cast<size_t>(at_axis(call.numbers(2).at(0), x.rank()))] = call.numbers(1).at(0);
+    repeats[static_cast<size_t>(at_axis(call.number(2), x.rank()))] = call.number(1);
   } else {
     repeats = call.numbers(1);
   }
@@ -119,7 +121,7 @@ OpOutputs space_to_depth_op(const OpCall& call) {
 }
 
 OpOutputs trilu_op(const OpCall& call) {
-  return {functional::trilu(call.in(0), call.integer("upper", 1) != 0, call.has(1) ? call.numbers(1).at(0) : 0)};
+  return {functional::trilu(call.in(0), call.integer("upper", 1) != 0, call.has(1) ? call.number(1) : 0)};
 }
 
 constexpr Operator kMovement[] = {

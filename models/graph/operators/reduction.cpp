@@ -68,14 +68,14 @@ OpOutputs arg_extreme_op(const OpCall& call) {
 // k is an attribute before opset 10.
 OpOutputs topk_op(const OpCall& call) {
   const Tensor& x = call.in(0);
-  const int64_t k = call.opset() < 10 ? call.integer("k") : call.numbers(1).at(0);
+  const int64_t k = call.opset() < 10 ? call.integer("k") : call.number(1);
   const auto [values, indices] = functional::topk(x, k, at_axis(call.integer("axis", -1), x.rank()), call.integer("largest", 1) != 0);
   return {values, indices};
 }
 
 OpOutputs cumulative_sum_op(const OpCall& call) {
   const Tensor& x = call.in(0);
-  return {functional::cumulative_sum(x, at_axis(call.numbers(1).at(0), x.rank()), call.integer("exclusive", 0) != 0, call.integer("reverse", 0) != 0)};
+  return {functional::cumulative_sum(x, at_axis(call.number(1), x.rank()), call.integer("exclusive", 0) != 0, call.integer("reverse", 0) != 0)};
 }
 
 // 1 at the first largest element along the axis. Before opset 13 everything from `axis` (default 1) on is one axis.

@@ -34,7 +34,10 @@ ops::Window read_window(const OpCall& call, const Shape& x, const std::vector<in
     window.dilation[i] = dilations[i];
     window.pad_begin[i] = pads[i];
     window.pad_end[i] = pads[axes + i];
-    GRAFT_CHECK(kernel[i] >= 1 && strides[i] >= 1 && dilations[i] >= 1, "kernel, strides and dilations must be at least 1");
+    constexpr int64_t most = 65'536;  // a hostile file could ask for hours in one window
+    for (const int64_t extent : {kernel[i], strides[i], dilations[i]}) GRAFT_CHECK(extent >= 1 && extent <= most, "kernel, strides and dilations must be 1 to ", most);
+    for (const int64_t pad : {pads[i], pads[axes + i]}) GRAFT_CHECK(pad >= -most && pad <= most, "pads [", join(pads), "] are out of range");
+    GRAFT_CHECK(checked_mul(kernel[i], i > 0 ? kernel[i - 1] : 1) <= int64_t{1} << 24, "a window of [", join(kernel), "]");
   }
   const std::string automatic = call.text("auto_pad", "NOTSET");
   if (automatic == "SAME_UPPER" || automatic == "SAME_LOWER") pad_same(window, x, automatic == "SAME_UPPER");
