@@ -19,6 +19,7 @@
 #include "graft/layers/functional/functional.h"
 #include "graft/models/architecture.h"
 #include "graft/models/initialization.h"
+#include "graft/tools/network.h"
 #include "graft/tools/output.h"
 #include "graft/tools/verbs.h"
 #include "graft/train/features.h"
@@ -58,7 +59,7 @@ class Workload {
     for (int64_t i = 0; i < flags.batch; ++i) labels_.mutable_data<int64_t>()[i] = i % flags.classes;
     if (!train_) {
       network_->train(false);
-      run_.emplace(*network_, network_->stages().size(), flags.precision == "bf16" ? DType::bf16 : DType::f32);
+      run_.emplace(*network_, network_->stages().size(), precision_named(flags.precision));
       return;
     }
     if (flags.probe)

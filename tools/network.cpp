@@ -31,4 +31,6 @@ models::ChannelRule channel_rule(const std::string& name) {
   return name == "sum-conv1" ? models::ChannelRule::sum_conv1 : models::ChannelRule::repeat;
 }
 
+DType precision_named(const std::string& name) { return name == "bf16" ? DType::bf16 : DType::f32; }
+
 }  // namespace graft::tools

@@ -25,5 +25,6 @@ models::Imported load_any(const std::string& path, const models::ImportOptions& 
 
 // "repeat", "sum-conv1" as --channels has them.
 models::ChannelRule channel_rule(const std::string& name);
+DType precision_named(const std::string& name);  // fp32, bf16
 
 }  // namespace graft::tools

@@ -21,6 +21,7 @@ namespace {
 struct PredictFlags {
   std::string model;
   std::vector<std::string> images;
+  std::string precision = "fp32";
   int64_t top = 1;
   bool json = false;
 };
@@ -76,7 +77,7 @@ std::vector<Answer> best(const float* probabilities, int64_t classes, int64_t to
 
 class Predictor {
  public:
-  Predictor(models::Model model, const PredictFlags& flags) : model_(std::move(model)), flags_(flags), run_(*model_.network, model_.network->stages().size()) {}
+  Predictor(models::Model model, const PredictFlags& flags) : model_(std::move(model)), flags_(flags), run_(*model_.network, model_.network->stages().size(), precision_named(flags.precision)) {}
 
   // One batch of readable images.
   void answer(const std::vector<std::string>& names, const std::vector<io::Image>& images) {
@@ -159,6 +160,7 @@ void add_predict(CLI::App& app, Action& action) {
   verb->add_option("MODEL", f->model, "A model of graft, or any weight file with a classifier")->required();
   verb->add_option("IMAGE", f->images, "Images, folders of images, or - for standard input")->required();
   verb->add_option("--top", f->top, "How many labels per image")->check(CLI::Range(1, 1000000))->type_name("K");
+  verb->add_option("--precision", f->precision, "fp32, or bf16: faster where the processor multiplies bfloat16, three digits exact")->check(CLI::IsMember({"fp32", "bf16"}))->type_name("P");
   verb->add_flag("--json", f->json, "One JSON document on stdout");
   verb->footer("Example:\n  graft predict run/model.safetensors photo.jpg --top 3\n"
                "An image that cannot be read is named on stderr; the others are answered, and the exit code is 3.");
