@@ -11,6 +11,21 @@ std::string RunFolder::checkpoint() const { return join_path(path, "last.ckpt.sa
 std::string RunFolder::metrics() const { return join_path(path, "metrics.jsonl"); }
 std::string RunFolder::report() const { return join_path(path, "report.html"); }
 
+namespace {
+
+// What a killed run was writing when it died: "last.ckpt.safetensors.tmp-4711" and the like, of our own files only.
+void remove_unfinished(const RunFolder& run) {
+  for (const auto& [name, is_folder, is_regular] : file_system().list(run.path)) {
+    const size_t at = name.rfind(".tmp-");
+    if (!is_regular || at == std::string::npos || name.find_first_not_of("0123456789", at + 5) != std::string::npos) continue;
+    const std::string owner = join_path(run.path, name.substr(0, at));
+    for (const std::string& file : {run.checkpoint(), run.model(), run.metrics(), run.report(), join_path(run.path, ".writable")})
+      if (owner == file) file_system().remove(join_path(run.path, name));
+  }
+}
+
+}  // namespace
+
 RunFolder open_run_folder(const std::string& path, bool resume, bool overwrite) {
   if (resume && overwrite) fail(ErrorCode::usage, "--resume and --overwrite exclude each other");
   FileSystem& files = file_system();
@@ -23,6 +38,7 @@ RunFolder open_run_folder(const std::string& path, bool resume, bool overwrite) 
       for (const std::string& file : {run.checkpoint(), run.model(), run.metrics(), run.report()}) files.remove(file);
   }
   files.create_directories(path);
+  if (resume || overwrite) remove_unfinished(run);
   const std::string probe = join_path(path, ".writable");
   write_file_atomically(probe, std::string());
   files.remove(probe);

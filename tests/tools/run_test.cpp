@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -129,11 +130,14 @@ TEST_F(Run, KilledTwentyTimesAndResumedItWritesTheSameModel) {
     if (result.code == 0 && kills < wanted_kills) std::filesystem::remove_all(killed);  // done too early: again from the beginning
   }
   EXPECT_EQ(kills, wanted_kills);
+  // As a kill in the midst of a write leaves it; a file of the user's own stays.
+  for (const char* name : {"/last.ckpt.safetensors.tmp-4711", "/thesis.tmp-1"}) std::ofstream(killed + name) << "half";
   const CommandResult last = run_graft(training(killed, {"--resume"}));
   ASSERT_EQ(last.code, 0) << last.err;
   EXPECT_EQ(sha256_of_file(killed + "/model.safetensors"), sha256_of_file(whole + "/model.safetensors"));
   const std::string metrics = read_text(killed + "/metrics.jsonl");
   EXPECT_EQ(std::count(metrics.begin(), metrics.end(), '\n'), 6);
+  EXPECT_TRUE(std::filesystem::remove(killed + "/thesis.tmp-1"));
   for (const auto& entry : std::filesystem::directory_iterator(killed)) {
     const std::string name = entry.path().filename();
     EXPECT_TRUE(name == "model.safetensors" || name == "last.ckpt.safetensors" || name == "metrics.jsonl" || name == "report.html") << "left behind: " << name;
