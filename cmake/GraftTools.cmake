@@ -1,10 +1,26 @@
 # The graft command.
 find_package(CLI11 REQUIRED)
 file(GLOB_RECURSE graft_tool_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tools/*.cpp)
+list(FILTER graft_tool_sources EXCLUDE REGEX "/tools/hdf5/")
 if(graft_tool_sources)
   add_executable(graft_command ${graft_tool_sources})
   set_target_properties(graft_command PROPERTIES OUTPUT_NAME graft RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
   target_compile_definitions(graft_command PRIVATE GRAFT_VERSION="${PROJECT_VERSION}")
   target_compile_options(graft_command PRIVATE -O1)  # nothing hot; CLI11 and nlohmann/json compile slowly
   target_link_libraries(graft_command PRIVATE graft graft_flags CLI11::CLI11 nlohmann_json::nlohmann_json)
+endif()
+
+# Keras files: libhdf5 in a program of its own, which the command runs under limits. Without libhdf5 they are refused.
+option(GRAFT_HDF5 "Read Keras' .h5 and .keras files when libhdf5 is found" ON)
+find_path(GRAFT_HDF5_INCLUDE hdf5.h PATH_SUFFIXES hdf5/serial)
+find_library(GRAFT_HDF5_LIBRARY NAMES hdf5_serial hdf5 PATH_SUFFIXES hdf5/serial)
+if(GRAFT_HDF5 AND GRAFT_HDF5_INCLUDE AND GRAFT_HDF5_LIBRARY AND TARGET graft_command)
+  add_executable(graft_read_hdf5 ${PROJECT_SOURCE_DIR}/tools/hdf5/main.cpp ${PROJECT_SOURCE_DIR}/tools/hdf5/dump.cpp)
+  set_target_properties(graft_read_hdf5 PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+  target_include_directories(graft_read_hdf5 SYSTEM PRIVATE ${GRAFT_HDF5_INCLUDE})
+  target_link_libraries(graft_read_hdf5 PRIVATE graft graft_flags nlohmann_json::nlohmann_json ${GRAFT_HDF5_LIBRARY})
+  file(STRINGS ${GRAFT_HDF5_INCLUDE}/H5public.h graft_hdf5_version REGEX "define H5_VERS_INFO")
+  string(REGEX MATCH "[0-9]+\\.[0-9]+\\.[0-9]+" graft_hdf5_version "${graft_hdf5_version}")
+  target_compile_definitions(graft_command PRIVATE GRAFT_HDF5_VERSION="${graft_hdf5_version}")
+  add_dependencies(graft_command graft_read_hdf5)
 endif()

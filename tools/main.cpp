@@ -3,6 +3,7 @@
 #include <new>
 
 #include "graft/core/base/error.h"
+#include "graft/tools/hdf5_reader.h"
 #include "graft/tools/output.h"
 #include "graft/tools/verbs.h"
 
@@ -41,6 +42,7 @@ int parse_and_run(int argc, char** argv) {
     const auto chosen = app.get_subcommands();
     return report(2, graft::str(error.what(), " (see graft ", chosen.empty() ? "" : chosen[0]->get_name() + " ", "--help)"));
   }
+  lend_hdf5_reader();
   return action();
 }
 

@@ -31,6 +31,7 @@ GRAFT_API WeightFile read_safetensors(File& file, const ReadLimits& limits = {})
 GRAFT_API WeightFile read_npz(File& file, const ReadLimits& limits = {});
 GRAFT_API WeightFile read_pytorch_zip(File& file, const ReadLimits& limits = {});
 GRAFT_API WeightFile read_pytorch_legacy(File& file, const ReadLimits& limits = {});
+GRAFT_API WeightFile read_mxnet(File& file, const ReadLimits& limits = {});
 
 // One array of an .npy file (format versions 1 to 3, C or Fortran order, little-endian); the result is in C order.
 GRAFT_API Tensor read_npy(File& file, const ReadLimits& limits = {});

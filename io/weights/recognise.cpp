@@ -5,6 +5,7 @@
 #include <new>
 
 #include "graft/io/weights/formats.h"
+#include "graft/io/weights/hdf5.h"
 #include "graft/io/weights/onnx_weights.h"
 #include "graft/io/weights/stored_type.h"
 #include "graft/io/weights/zip.h"
@@ -23,7 +24,9 @@ WeightFile read_zip(File& file, const ReadLimits& limits) {
   const bool is_pytorch = std::any_of(members.begin(), members.end(), [](const ZipMember& member) {
     return member.name == "data.pkl" || member.name.ends_with("/data.pkl");
   });
-  return is_pytorch ? read_pytorch_zip(file, limits) : read_npz(file, limits);
+  if (is_pytorch) return read_pytorch_zip(file, limits);
+  const bool is_keras = std::any_of(members.begin(), members.end(), [](const ZipMember& member) { return member.name == "model.weights.h5"; });
+  return is_keras ? read_keras_archive(file, limits) : read_npz(file, limits);
 }
 
 // ModelProto has no magic number. Python and others write ir_version (field 1) first; a model whose fields stand in
@@ -45,7 +48,6 @@ WeightFile read_onnx(File& file, const ReadLimits& limits) {
 [[noreturn]] void reject_unknown(const std::string& path, std::string_view start) {
   const auto starts = [&](std::string_view magic) { return start.starts_with(magic); };
   if (starts("\x93NUMPY")) bad_input(path, ": is a single NumPy array without a name, not a file of weights");
-  if (starts("\x89HDF\r\n")) bad_input(path, ": is an HDF5 file (Keras), which is not read directly; convert it first");
   if (starts("GGUF")) bad_input(path, ": is a GGUF file, which is not supported");
   if (starts("\x1f\x8b")) bad_input(path, ": is compressed with gzip; unpack it first");
   if (starts("version https://git-lfs"))
@@ -55,7 +57,7 @@ WeightFile read_onnx(File& file, const ReadLimits& limits) {
   if (start.size() >= 262 && start.substr(257, 5) == "ustar")
     bad_input(path, ": is a tar archive (PyTorch's format before 2018), which is not read; load it with PyTorch once and "
                     "save its state_dict again");
-  bad_input(path, ": is not a weight file of a known format (safetensors, npz, PyTorch or ONNX), or is damaged at its start");
+  bad_input(path, ": is not a weight file of a known format (safetensors, NPZ, PyTorch, ONNX, Keras or MXNet), or is damaged at its start");
 }
 
 }  // namespace
@@ -80,6 +82,8 @@ WeightFile read_recognised(File& file, const ReadLimits& limits, const ReadOnnx&
   if (start.starts_with("PK\x03\x04") || start.starts_with("PK\x05\x06")) return read_zip(file, limits);
   if (start.size() > 1 && start[0] == '\x80' && start[1] >= 2 && start[1] <= 5) return read_pytorch_legacy(file, limits);
   if (start.size() > 8 && start[8] == '{') return read_safetensors(file, limits);
+  if (start.starts_with("\x89HDF\r\n")) return read_hdf5(file, limits);
+  if (start.starts_with(std::string_view("\x12\x01\0\0\0\0\0\0", 8))) return read_mxnet(file, limits);
   if (starts_as_onnx(start)) return read_as_onnx();
   if (may_be_onnx(start)) {
     try {

@@ -1,4 +1,4 @@
-// Weight files as named tensors: safetensors, NPZ, PyTorch (zip and legacy pickle) and ONNX initializers.
+// Weight files as named tensors: safetensors, NPZ, PyTorch (zip and legacy pickle), ONNX initializers, MXNet.
 #pragma once
 #include <map>
 #include <string>
@@ -12,7 +12,7 @@ namespace graft::io {
 
 struct WeightFile {
   std::string path;
-  std::string format;  // "safetensors" "npz" "pytorch-zip" "pytorch-legacy" "onnx"
+  std::string format;  // "safetensors" "npz" "pytorch-zip" "pytorch-legacy" "onnx" "mxnet"
   StateDict tensors;   // contiguous, in the file's order; tied tensors of one PyTorch file share storage
   std::map<std::string, std::string> metadata;  // safetensors' __metadata__, ONNX's metadata_props and producer
   // Prefixes under which a state dict stands, the likely one first: {""} for a plain file, {"state_dict."} or

@@ -35,6 +35,7 @@ copies("npz", "io/*.npy")
 copies("onnx", "io/onnx/*.onnx")
 copies("onnx", "io/same.onnx")
 copies("pytorch", "io/*_legacy.pth")
+copies("mxnet", "io/*.params")
 for pattern in ["*.jpg", "*.bmp", "p*.png", "bits.png", "grey_alpha.png", "grey.pgm"]:
     copies("image", "images/" + pattern, 1900)
 small = np.arange(6, dtype=np.float32).reshape(2, 3)
