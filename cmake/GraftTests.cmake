@@ -4,6 +4,7 @@ include(GoogleTest)
 file(GLOB_RECURSE graft_test_support CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*.cpp)
 add_library(graft_test_support STATIC ${graft_test_support})
 target_link_libraries(graft_test_support PUBLIC graft graft_flags GTest::gtest nlohmann_json::nlohmann_json)
+target_compile_options(graft_test_support PUBLIC -O1)  # tests are compiled more often than they run; the library stays optimised
 target_compile_definitions(graft_test_support PUBLIC
   GRAFT_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data" GRAFT_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
   GRAFT_COMMAND="${PROJECT_BINARY_DIR}/bin/graft")
