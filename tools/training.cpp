@@ -117,6 +117,8 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
       ->check(CLI::IsMember({"auto", "off"}))->type_name("NAME");
   verb.add_option("--workers", f.workers, "Threads that prepare batches ahead (0: the compute threads do it)")->check(CLI::Range(0, 256))->type_name("N");
   verb.add_option("--threads", f.threads, "Compute threads (0: one per core); the result does not depend on it")->check(CLI::Range(0, 1024))->type_name("N");
+  verb.add_option("--precision", f.precision, "fp32, or bf16: activations and their gradients in bfloat16, faster where the processor multiplies it; weights, statistics and loss stay fp32")
+      ->check(CLI::IsMember({"fp32", "bf16"}))->type_name("P");
   verb.add_option("--device", f.device, "auto or cpu")->check(CLI::IsMember({"auto", "cpu"}))->type_name("NAME");
   verb.add_option("--seed", f.seed, "Of everything random")->type_name("N");
   verb.add_option("--checkpoint-seconds", f.checkpoint_seconds, "A checkpoint after an epoch when this long passed since the last one")
@@ -130,6 +132,7 @@ train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
   recipe.freeze = freeze;
   recipe.batch_norm = batch_norm;
   recipe.seed = flags.seed;
+  recipe.precision = flags.precision;
   if (flags.epochs) recipe.epochs = *flags.epochs;
   if (flags.batch) recipe.batch = *flags.batch;
   if (flags.optimizer && *flags.optimizer != recipe.optimizer.name) {

@@ -26,6 +26,7 @@ struct TrainingFlags {
   std::string augment = "auto";
   std::string cache_features = "auto";
   std::string device = "auto";
+  std::string precision = "fp32";
   int workers = 0;
   int threads = 0;
   double checkpoint_seconds = 2;

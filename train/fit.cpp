@@ -7,6 +7,7 @@
 #include "graft/core/autograd/record.h"
 #include "graft/core/base/file_system.h"
 #include "graft/core/runtime/exec_context.h"
+#include "graft/layers/functional/elementwise.h"
 #include "graft/layers/functional/functional.h"
 #include "graft/layers/modules/dropout.h"
 #include "graft/train/batch_source.h"
@@ -125,7 +126,7 @@ class Run {
     const size_t frozen = network_.frozen_stages();
     GRAFT_CHECK(frozen < network_.stages().size(), "every stage is frozen: nothing is left to train");
     first_ = frozen;
-    if (frozen > 0) prefix_ = std::make_unique<PrefixRunner>(network_, frozen);
+    if (frozen > 0) prefix_ = std::make_unique<PrefixRunner>(network_, frozen, recipe_.activations());
     if (recipe_.standardize) head_ = lone_linear_head();
     const bool cache = frozen > 0 && recipe_.cache_features && !augment_.any() && features_fit();
     if (cache) result_.cached_stages = static_cast<int64_t>(frozen);
@@ -141,6 +142,12 @@ class Run {
       val_ = streaming_source(loader(data_.val, recipe_.batch, false), prefix_.get(), nullptr);
     }
     GRAFT_CHECK(train_->batches() > 0, "one training sample is too few");
+  }
+
+  // What the trained stages take, in the recipe's precision. A head on standardised features computes in fp32 anyway.
+  Tensor forward(const Tensor& x) {
+    const Tensor entering = head_ ? x : functional::cast(x, recipe_.activations());
+    return functional::cast(network_.forward_stages(entering, first_, network_.stages().size()), DType::f32);
   }
 
   // The tensors that training can change.
@@ -212,7 +219,7 @@ class Run {
       metrics.lr = learning_rate(schedule, step);
       network_.zero_grad();
       set_dropout_streams(network_, recipe_.seed, static_cast<uint64_t>(epoch), static_cast<uint64_t>(step));
-      const Tensor logits = network_.forward_stages(batch.x, first_, network_.stages().size());
+      const Tensor logits = forward(batch.x);
       const Tensor loss = functional::cross_entropy(logits, batch.labels, {.label_smoothing = recipe_.label_smoothing});
       GRAFT_CHECK(std::isfinite(loss.item()), "the loss is ", loss.item(), " at step ", step + 1, " of epoch ", epoch,
                   ": lower the learning rate (", recipe_.lr, ")");
@@ -240,7 +247,7 @@ class Run {
     val_->start(0);
     for (Batch batch; val_->next(batch);) {
       check_stop();
-      evaluation.add(predictions(network_.forward_stages(batch.x, first_, network_.stages().size())), batch.labels);
+      evaluation.add(predictions(forward(batch.x)), batch.labels);
       if (options_.on_progress)
         options_.on_progress({"validate", epoch, recipe_.epochs, evaluation.samples(), val_->samples(), 0, evaluation.accuracy()});
     }

@@ -19,6 +19,7 @@ void Recipe::validate() const {
   constexpr std::array<std::string_view, 4> policies = {"auto", "source", "adapt", "train"};
   GRAFT_CHECK(std::find(policies.begin(), policies.end(), batch_norm) != policies.end(), "bn: '", batch_norm,
               "' is none of auto, source, adapt, train");
+  GRAFT_CHECK(precision == "fp32" || precision == "bf16", "precision: '", precision, "' is none of fp32, bf16");
   GRAFT_CHECK(!freeze.empty(), "freeze: expected none, backbone or stages");
   io::augment_named(augment);
   make_optimizer({}, optimizer);
@@ -26,7 +27,7 @@ void Recipe::validate() const {
 }
 
 std::string Recipe::to_json() const {
-  const nlohmann::json j = {{"augment", augment},
+  nlohmann::json j = {{"augment", augment},
                             {"batch", batch},
                             {"batch_norm", batch_norm},
                             {"beta1", optimizer.beta1},
@@ -45,6 +46,7 @@ std::string Recipe::to_json() const {
                             {"standardize", standardize},
                             {"warmup_epochs", warmup_epochs},
                             {"weight_decay", optimizer.weight_decay}};
+  if (precision != "fp32") j["precision"] = precision;
   return j.dump();
 }
 

@@ -21,10 +21,12 @@ struct GRAFT_API Recipe {
   double label_smoothing = 0;
   bool standardize = false;         // a linear head on frozen features learns on standardised ones (folded when saved)
   bool cache_features = true;       // features of a frozen prefix are computed once
+  std::string precision = "fp32";   // fp32, bf16: of activations and their gradients; everything else is fp32
   uint64_t seed = 0;
 
+  DType activations() const { return precision == "bf16" ? DType::bf16 : DType::f32; }
   void validate() const;          // bad_input naming the field
-  std::string to_json() const;    // keys sorted
+  std::string to_json() const;    // keys sorted; fp32 goes without saying, as before there was a choice
   bool operator==(const Recipe&) const;
 };
 

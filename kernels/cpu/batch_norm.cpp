@@ -30,14 +30,15 @@ struct Rows {
 
 template <class T>
 void run_statistics(ExecContext& context, ops::BatchNormStatisticsArgs& args) {
-  const ChannelKernels<T>& kernels = kernel_table_for<T>(context).channels;
+  using P = typename ParameterOf<T>::type;
+  const ChannelKernels<T>& kernels = channel_kernels_for<T>(context);
   const Rows r(args.x);
-  const T* x = args.x.data<T>();
-  const Scratch<T> means(r.blocks * r.channels), squares(r.blocks * r.channels);
+  const T* x = image_data<T>(args.x);
+  const Scratch<P> means(r.blocks * r.channels), squares(r.blocks * r.channels);
   context.parallel_for(r.blocks, [&](int64_t b) {
     kernels.moments(x + r.begin(b), r.count(b), r.channels, means.data() + b * r.channels, squares.data() + b * r.channels);
   });
-  T *mean = args.mean.mutable_data<T>(), *variance = args.variance.mutable_data<T>();
+  P *mean = args.mean.mutable_data<P>(), *variance = args.variance.mutable_data<P>();
   // Chan, Golub & LeVeque 1979: joining two sets of moments.
   r.for_channels(context, [&](int64_t begin, int64_t end) {
     for (int64_t c = begin; c < end; ++c) {
@@ -49,26 +50,26 @@ void run_statistics(ExecContext& context, ops::BatchNormStatisticsArgs& args) {
         m += delta * n / count;
         s += static_cast<double>(squares.data()[b * r.channels + c]) + delta * delta * (count - n) * n / count;
       }
-      mean[c] = static_cast<T>(m);
-      variance[c] = static_cast<T>(s / count);
+      mean[c] = static_cast<P>(m);
+      variance[c] = static_cast<P>(s / count);
     }
   });
 }
 
 // [channels] values of a parameter, or a constant where it is absent.
-template <class T>
-std::vector<T> channel_values(const Tensor* t, int64_t channels, T otherwise) {
-  std::vector<T> values(static_cast<size_t>(channels), otherwise);
+template <class P>
+std::vector<P> channel_values(const Tensor* t, int64_t channels, P otherwise) {
+  std::vector<P> values(static_cast<size_t>(channels), otherwise);
   if (!t) return values;
-  const Tensor converted = t->to(dtype_of<T>::value);
-  std::copy_n(converted.data<T>(), channels, values.begin());
+  const Tensor converted = t->to(dtype_of<P>::value);
+  std::copy_n(converted.data<P>(), channels, values.begin());
   return values;
 }
 
 // Forward and backward must agree on it to the bit: the mask depends on it.
-template <class T>
-T scale_of(T weight, T variance, double eps) {
-  return static_cast<T>(static_cast<double>(weight) / std::sqrt(static_cast<double>(variance) + eps));
+template <class P>
+P scale_of(P weight, P variance, double eps) {
+  return static_cast<P>(static_cast<double>(weight) / std::sqrt(static_cast<double>(variance) + eps));
 }
 
 // Results larger than this go past the caches: a consumer would not find them there. About half of a server's last level.
@@ -77,15 +78,16 @@ bool streamed(const Tensor& t) { return t.bytes() > kStreamedBytes; }
 
 template <class T>
 void run_apply(ExecContext& context, ops::BatchNormApplyArgs& args) {
-  const ChannelKernels<T>& kernels = kernel_table_for<T>(context).channels;
+  using P = typename ParameterOf<T>::type;
+  const ChannelKernels<T>& kernels = channel_kernels_for<T>(context);
   const Rows r(args.x);
-  const auto mean = channel_values<T>(&args.mean, r.channels, T(0)), variance = channel_values<T>(&args.variance, r.channels, T(0));
-  std::vector<T> scale = channel_values<T>(args.weight, r.channels, T(1));
-  const std::vector<T> bias = channel_values<T>(args.bias, r.channels, T(0));
+  const auto mean = channel_values<P>(&args.mean, r.channels, P(0)), variance = channel_values<P>(&args.variance, r.channels, P(0));
+  std::vector<P> scale = channel_values<P>(args.weight, r.channels, P(1));
+  const std::vector<P> bias = channel_values<P>(args.bias, r.channels, P(0));
   for (size_t c = 0; c < scale.size(); ++c) scale[c] = scale_of(scale[c], variance[c], args.attributes.eps);
-  const T* x = args.x.data<T>();
-  const T* residual = args.residual ? args.residual->data<T>() : nullptr;
-  T* y = args.y.mutable_data<T>();
+  const T* x = image_data<T>(args.x);
+  const T* residual = args.residual ? image_data<T>(*args.residual) : nullptr;
+  T* y = mutable_image_data<T>(args.y);
   context.parallel_for(r.blocks, [&](int64_t b) {
     const int64_t at = r.begin(b);
     kernels.norm_apply({x + at, residual ? residual + at : nullptr, y + at, r.count(b), r.channels, mean.data(), scale.data(),
@@ -95,22 +97,23 @@ void run_apply(ExecContext& context, ops::BatchNormApplyArgs& args) {
 
 template <class T>
 void run_backward(ExecContext& context, ops::BatchNormBackwardArgs& args) {
-  const ChannelKernels<T>& kernels = kernel_table_for<T>(context).channels;
+  using P = typename ParameterOf<T>::type;
+  const ChannelKernels<T>& kernels = channel_kernels_for<T>(context);
   const Rows r(args.x);
-  const auto mean = channel_values<T>(&args.mean, r.channels, T(0)), variance = channel_values<T>(&args.variance, r.channels, T(0));
-  const std::vector<T> weight = channel_values<T>(args.weight, r.channels, T(1));
-  const T *x = args.x.data<T>(), *dy = args.dy.data<T>();
+  const auto mean = channel_values<P>(&args.mean, r.channels, P(0)), variance = channel_values<P>(&args.variance, r.channels, P(0));
+  const std::vector<P> weight = channel_values<P>(args.weight, r.channels, P(1));
+  const T *x = image_data<T>(args.x), *dy = image_data<T>(args.dy);
   // Without a residual the ReLU's mask follows from x, which is read anyway.
   const bool mask_from_x = args.attributes.relu && !args.residual;
-  const T* y = args.attributes.relu && !mask_from_x ? args.y->data<T>() : nullptr;
-  const std::vector<T> bias = channel_values<T>(args.bias, r.channels, T(0));
-  T* dx = args.dx ? args.dx->mutable_data<T>() : nullptr;
-  T* dresidual = args.dresidual ? args.dresidual->mutable_data<T>() : nullptr;
-  T* dweight = args.dweight ? args.dweight->mutable_data<T>() : nullptr;
-  T* dbias = args.dbias ? args.dbias->mutable_data<T>() : nullptr;
+  const T* y = args.attributes.relu && !mask_from_x ? image_data<T>(*args.y) : nullptr;
+  const std::vector<P> bias = channel_values<P>(args.bias, r.channels, P(0));
+  T* dx = args.dx ? mutable_image_data<T>(*args.dx) : nullptr;
+  T* dresidual = args.dresidual ? mutable_image_data<T>(*args.dresidual) : nullptr;
+  P* dweight = args.dweight ? args.dweight->mutable_data<P>() : nullptr;
+  P* dbias = args.dbias ? args.dbias->mutable_data<P>() : nullptr;
 
   const auto channels = static_cast<size_t>(r.channels);
-  std::vector<T> scale(channels), shift(channels), slope(channels);
+  std::vector<P> scale(channels), shift(channels), slope(channels);
   for (size_t c = 0; c < channels; ++c) scale[c] = scale_of(weight[c], variance[c], args.attributes.eps);
   const auto block = [&](int64_t b) {
     const int64_t at = r.begin(b);
@@ -122,13 +125,13 @@ void run_backward(ExecContext& context, ops::BatchNormBackwardArgs& args) {
     return part;
   };
   const bool sums_wanted = dweight || dbias || (dx && args.attributes.training);
-  const Scratch<T> sums(sums_wanted ? 2 * r.blocks * r.channels : 0);
+  const Scratch<P> sums(sums_wanted ? 2 * r.blocks * r.channels : 0);
   if (sums_wanted)
     context.parallel_for(r.blocks, [&](int64_t b) {
       NormBackwardArgs<T> part = block(b);
       part.sum_dy = sums.data() + 2 * b * r.channels;
       part.sum_dy_x = part.sum_dy + r.channels;
-      std::fill_n(part.sum_dy, 2 * r.channels, T(0));
+      std::fill_n(part.sum_dy, 2 * r.channels, P(0));
       kernels.norm_sums(part);
     });
   r.for_channels(context, [&](int64_t begin, int64_t end) {
@@ -140,11 +143,11 @@ void run_backward(ExecContext& context, ops::BatchNormBackwardArgs& args) {
         sum_x += static_cast<double>(sums.data()[(2 * b + 1) * r.channels + c]);
       }
       const double inverse = 1 / std::sqrt(static_cast<double>(variance[i]) + args.attributes.eps);
-      if (dweight) dweight[c] = static_cast<T>(sum_x * inverse);
-      if (dbias) dbias[c] = static_cast<T>(sum);
+      if (dweight) dweight[c] = static_cast<P>(sum_x * inverse);
+      if (dbias) dbias[c] = static_cast<P>(sum);
       const auto count = static_cast<double>(r.rows);
-      shift[i] = args.attributes.training ? static_cast<T>(sum / count) : T(0);
-      slope[i] = args.attributes.training ? static_cast<T>(sum_x * inverse * inverse / count) : T(0);
+      shift[i] = args.attributes.training ? static_cast<P>(sum / count) : P(0);
+      slope[i] = args.attributes.training ? static_cast<P>(sum_x * inverse * inverse / count) : P(0);
     }
   });
   const bool has_masked = sums_wanted && dresidual;  // the first pass has written the masked dy
@@ -157,15 +160,15 @@ void run_backward(ExecContext& context, ops::BatchNormBackwardArgs& args) {
   });
 }
 
-// The images of one call share dtype and order; parameters that are written must have x's dtype.
+// The images of one call share dtype and order; parameters that are written are f32, or f64 beside f64.
 const char* declines_image(const Tensor& x) {
   if (x.rank() != 4) return "only two spatial axes";
-  if (!is_engine_dtype(x.dtype())) return "only f32 and f64";
+  if (!is_image_dtype(x.dtype())) return "only f32, f64 and bf16";
   if (!is_nhwc(x)) return "memory order is not channels_last";
   return x.numel() == 0 ? "no elements" : nullptr;
 }
 const char* declines_parameter(const Tensor& x, const Tensor* parameter) {
-  return parameter && parameter->dtype() != x.dtype() ? "a parameter's dtype differs" : nullptr;
+  return parameter && parameter->dtype() != parameter_dtype(x.dtype()) ? "a parameter's dtype differs" : nullptr;
 }
 
 template <class Args>
@@ -185,13 +188,13 @@ const char* declines_backward(const ExecContext&, const ops::BatchNormBackwardAr
 }
 
 void statistics(ExecContext& context, ops::BatchNormStatisticsArgs& args) {
-  visit_engine_dtype(args.x.dtype(), [&](auto zero) { run_statistics<decltype(zero)>(context, args); });
+  visit_image_dtype(args.x.dtype(), [&](auto zero) { run_statistics<decltype(zero)>(context, args); });
 }
 void apply(ExecContext& context, ops::BatchNormApplyArgs& args) {
-  visit_engine_dtype(args.x.dtype(), [&](auto zero) { run_apply<decltype(zero)>(context, args); });
+  visit_image_dtype(args.x.dtype(), [&](auto zero) { run_apply<decltype(zero)>(context, args); });
 }
 void backward(ExecContext& context, ops::BatchNormBackwardArgs& args) {
-  visit_engine_dtype(args.x.dtype(), [&](auto zero) { run_backward<decltype(zero)>(context, args); });
+  visit_image_dtype(args.x.dtype(), [&](auto zero) { run_backward<decltype(zero)>(context, args); });
 }
 
 }  // namespace

@@ -9,11 +9,11 @@ namespace graft::cpu {
 namespace {
 
 template <class T>
-void run_backward_data(ExecContext& context, const ops::ConvBackwardDataArgs& args) {
+void run_backward_data(ExecContext& context, ops::ConvBackwardDataArgs& args) {
   const KernelTable<T>& table = kernel_table_for<T>(context);
   const ConvShape shape = ConvShape(args.dx.shape(), args.weight.shape(), args.dy.shape(), args.attributes).without_idle_taps();
   const std::vector<PackSource<T>> sources = backward_data_sources<T>(shape, args.weight);
-  std::vector<IndirectConv<T>> problems = backward_data_problems<T>(shape, args.dy.data<T>(), args.dx.mutable_data<T>());
+  std::vector<IndirectConv<T>> problems = backward_data_problems<T>(shape, image_data<T>(args.dy), mutable_image_data<T>(args.dx));
   if (std::all_of(problems.begin(), problems.end(), packs_while_running<T>)) {
     for (size_t i = 0; i < problems.size(); ++i) problems[i].source = &sources[i];
     run<T>(context, table, problems);
@@ -56,11 +56,20 @@ void winograd_backward_data(ExecContext& context, ops::ConvBackwardDataArgs& arg
   winograd_run(context, table, problem);
 }
 
+// bfloat16 images with float weights, in pairs of dy's channels.
+const char* declines_bf16(const ExecContext& context, const ops::ConvBackwardDataArgs& args) {
+  if (!has_bf16(context)) return "the instruction set has no bfloat16";
+  if (args.dx.dtype() != DType::bf16 || args.dy.dtype() != DType::bf16 || args.weight.dtype() != DType::f32) return "only bf16 images with f32 weights";
+  if (args.dx.rank() != 4 || !is_nhwc(args.dx) || !is_nhwc(args.dy)) return "memory order is not channels_last";
+  return args.dy.size(1) / args.attributes.groups % 2 != 0 ? "an odd number of channels" : nullptr;
+}
+
 }  // namespace
 
 void conv_backward_data(ExecContext& context, ops::ConvBackwardDataArgs args) { backward_data(context, args); }
 
 void register_conv_backward_data(KernelSet& set) {
+  set.conv.backward_data.add({"cpu_avx512_bf16", declines_bf16, run_backward_data<Bf16>});
   set.conv.backward_data.add({"cpu_winograd", declines_winograd, winograd_backward_data});
   set.conv.backward_data.add({"cpu_nhwc", declines, backward_data});
 }

@@ -9,7 +9,8 @@
 namespace graft::cpu {
 namespace {
 
-constexpr int64_t kPixels = 256;        // packed at a time: dy's block (256 KiB at kOutputs) stays in L2
+template <class T>
+constexpr int64_t kPixels = sizeof(T) == 2 ? 512 : 256;  // packed at a time: dy's block (256 KiB at kOutputs) stays in L2
 constexpr int64_t kOutputs = 264;       // most output channels of a job: a multiple of every set's tile
 constexpr int64_t kColumns = 640;       // columns (r, s, c) of a job
 constexpr int64_t kLeastPixels = 1024;  // of a split
@@ -45,8 +46,8 @@ class InputColumns {
  public:
   InputColumns(const KernelTable<T>& table, const ConvShape& shape, const T* x, const T* zeros)
       : table_(table), shape_(shape), x_(x), zeros_(zeros), gathers_(shape.group_c() < table.nr && shape.r * shape.s > 1),
-        columns_(shape.r * shape.s * shape.group_c()), rows_(kPixels), origin_(3 * kPixels),
-        panel_(gathers_ ? kPixels * round_up(columns_, table.nr) : kPixels * table.nr) {}
+        columns_(shape.r * shape.s * shape.group_c()), rows_(kPixels<T>), origin_(3 * kPixels<T>),
+        windows_(gathers_ ? kPixels<T> * round_up(columns_, table.nr) : 0), panel_(kPixels<T> * table.nr) {}
 
   // The pixels that the next calls are about, and the first channel of the group.
   void set_pixels(int64_t first, int64_t count, int64_t channel) {
@@ -68,7 +69,15 @@ class InputColumns {
     const int64_t nr = table_.nr;
     if (gathers_) {
       const int64_t width = round_up(columns_, nr);
-      for (int64_t j = round_up(begin, nr); j < end; j += nr) f(j, std::min(nr, columns_ - j), panel_.data() + j, width);
+      for (int64_t j = round_up(begin, nr); j < end; j += nr) {
+        if (table_.k_step == 1) {
+          f(j, std::min(nr, columns_ - j), windows_.data() + j, width);
+          continue;
+        }
+        for (int64_t i = 0; i < count_; ++i) rows_.data()[i] = windows_.data() + i * width + j;
+        table_.pack_rows(rows_.data(), count_, nr, panel_.data());
+        f(j, std::min(nr, columns_ - j), panel_.data(), table_.k_step * nr);
+      }
       return;
     }
     const int64_t channels = shape_.group_c();
@@ -78,7 +87,7 @@ class InputColumns {
         if (column < begin || column >= end) continue;
         point_at(tap, c);
         table_.pack_rows(rows_.data(), count_, std::min(nr, channels - c), panel_.data());
-        f(column, std::min(nr, channels - c), panel_.data(), nr);
+        f(column, std::min(nr, channels - c), panel_.data(), table_.k_step * nr);
       }
   }
 
@@ -101,10 +110,10 @@ class InputColumns {
   void gather() {
     const int64_t width = round_up(columns_, table_.nr);
     for (int64_t i = 0; i < count_; ++i) {
-      T* to = panel_.data() + i * width;
+      T* to = windows_.data() + i * width;
       for (int64_t r = 0; r < shape_.r; ++r)
         to = gather_row(i, r, to);
-      std::fill(to, panel_.data() + (i + 1) * width, T(0));
+      std::fill(to, windows_.data() + (i + 1) * width, T(0));
     }
   }
 
@@ -132,6 +141,7 @@ class InputColumns {
   int64_t columns_;
   Scratch<const T*> rows_;
   Scratch<int64_t> origin_;  // [pixel]: first row of its sample in x, row and column of its window
+  Scratch<T> windows_;  // [pixel][columns], of few channels
   Scratch<T> panel_;
   int64_t count_ = 0, channel_ = 0, tap_ = -1, tap_channel_ = 0;
 };
@@ -144,7 +154,7 @@ struct Problem {
   const T* x;
   const T* dy;
   const T* zeros;
-  T* sums;  // [splits][K][columns]
+  typename ParameterOf<T>::type* sums;  // [splits][K][columns]
 };
 
 template <class T>
@@ -158,18 +168,18 @@ void run_job(const Problem<T>& p, int64_t job) {
   const int64_t begin = split * p.cut.split_pixels, end = std::min(p.cut.pixels, begin + p.cut.split_pixels);
   const int64_t mr = p.table.mr;
 
-  const int64_t tile_stride = kPixels * mr + tile_gap;
+  const int64_t tile_stride = kPixels<T> * mr + tile_gap;
   const Scratch<T> tiles(ceil_div(outputs, mr) * tile_stride);
   InputColumns<T> input(p.table, p.shape, p.x, p.zeros);
-  for (int64_t at = begin; at < end; at += kPixels) {
-    const int64_t count = std::min(kPixels, end - at);
+  for (int64_t at = begin; at < end; at += kPixels<T>) {
+    const int64_t count = std::min(kPixels<T>, end - at);
     p.table.pack_tiles(p.dy + at * p.shape.k + k, p.shape.k, count, outputs, tiles.data(), tile_stride);
     input.set_pixels(at, count, group * p.shape.group_c());
     input.for_panels(first_column, last_column, [&](int64_t column, int64_t columns, const T* b, int64_t b_stride) {
       OuterArgs<T> outer{};
-      outer.a_stride = mr, outer.b = b, outer.b_stride = b_stride, outer.length = count;
+      outer.a_stride = p.table.k_step * mr, outer.b = b, outer.b_stride = b_stride, outer.length = ceil_div(count, p.table.k_step);
       outer.out_stride = p.cut.columns, outer.columns = columns, outer.accumulate = at > begin;
-      T* out = p.sums + (split * p.shape.k + k) * p.cut.columns + column;
+      auto* out = p.sums + (split * p.shape.k + k) * p.cut.columns + column;
       for (int64_t m = 0; m < outputs; m += mr) {
         outer.a = tiles.data() + m / mr * tile_stride;
         outer.out = out + m * p.cut.columns;
@@ -181,15 +191,15 @@ void run_job(const Problem<T>& p, int64_t job) {
 
 // Stores one output channel's [r, s, c] in the weight's order; taps that were left out are zero.
 template <class T>
-void store_channel(const Problem<T>& p, const T* sum, const Tensor& dweight, T* out) {
+void store_channel(const Problem<T>& p, const typename ParameterOf<T>::type* sum, const Tensor& dweight, typename ParameterOf<T>::type* out) {
   const int64_t channels = p.shape.group_c(), taps = p.shape.r * p.shape.s, width = dweight.size(3), all = dweight.size(2) * width;
   const bool taps_first = dweight.format() == MemoryFormat::channels_last || all == 1;
   if (taps == all) {
     if (taps_first) std::copy_n(sum, taps * channels, out);
-    else p.table.transpose(sum, channels, taps, channels, out, taps);
+    else sum_table(p.table).transpose(sum, channels, taps, channels, out, taps);
     return;
   }
-  std::fill_n(out, all * channels, T(0));
+  std::fill_n(out, all * channels, typename ParameterOf<T>::type(0));
   for (int64_t r = 0; r < p.shape.r; ++r)
     for (int64_t s = 0; s < p.shape.s; ++s, sum += channels) {
       const int64_t tap = (p.shape.first_r + r) * width + p.shape.first_s + s;
@@ -201,29 +211,30 @@ void store_channel(const Problem<T>& p, const T* sum, const Tensor& dweight, T* 
 
 // Adds the splits of one output channel, then stores it.
 template <class T>
-void combine(const Problem<T>& p, int64_t k, const Tensor& dweight, T* out) {
+void combine(const Problem<T>& p, int64_t k, const Tensor& dweight, typename ParameterOf<T>::type* out) {
   const int64_t columns = p.cut.columns;
-  T* sum = p.sums + k * columns;
+  auto* sum = p.sums + k * columns;
   for (int64_t split = 1; split < p.cut.splits; ++split)
-    p.table.add_rows(p.sums + (split * p.shape.k + k) * columns, columns, 1, columns, sum);
+    sum_table(p.table).add_rows(p.sums + (split * p.shape.k + k) * columns, columns, 1, columns, sum);
   store_channel(p, sum, dweight, out + k * (dweight.numel() / p.shape.k));
 }
 
 template <class T>
 void dweight_of(ExecContext& context, ops::ConvBackwardWeightArgs& args) {
+  using P = typename ParameterOf<T>::type;
   Tensor& dweight = *args.dweight;
   if (dweight.numel() == 0) return;
   const ConvShape shape = ConvShape(args.x.shape(), dweight.shape(), args.dy.shape(), args.attributes).without_idle_taps();
-  const Cut c = cut(shape, sizeof(T));
+  const Cut c = cut(shape, sizeof(P));
   const Scratch<T> zeros(shape.group_c() + max_tile_rows);
   std::fill_n(zeros.data(), shape.group_c(), T(0));
-  T* out = dweight.mutable_data<T>();
+  P* out = dweight.mutable_data<P>();
   // One split of a weight whose order is the sums' own: nothing is left to combine.
   const bool direct = c.splits == 1 && c.pixels > 0 && shape.r * shape.s == dweight.size(2) * dweight.size(3) &&
                       (dweight.format() == MemoryFormat::channels_last || shape.r * shape.s == 1);
-  const Scratch<T> sums(direct ? 0 : c.splits * shape.k * c.columns);
-  if (c.pixels == 0) std::fill_n(sums.data(), shape.k * c.columns, T(0));
-  const Problem<T> problem{kernel_table_for<T>(context), shape, c, args.x.data<T>(), args.dy.data<T>(), zeros.data(), direct ? out : sums.data()};
+  const Scratch<P> sums(direct ? 0 : c.splits * shape.k * c.columns);
+  if (c.pixels == 0) std::fill_n(sums.data(), shape.k * c.columns, P(0));
+  const Problem<T> problem{kernel_table_for<T>(context), shape, c, image_data<T>(args.x), image_data<T>(args.dy), zeros.data(), direct ? out : sums.data()};
   context.parallel_for(c.jobs(shape.groups), [&](int64_t job) { run_job(problem, job); });
   if (!direct) context.parallel_for(shape.k, [&](int64_t k) { combine(problem, k, dweight, out); });
 }
@@ -232,7 +243,7 @@ template <class T>
 void dbias_of(ExecContext& context, ops::ConvBackwardWeightArgs& args) {
   const KernelTable<T>& table = kernel_table_for<T>(context);
   const int64_t channels = args.dy.shape()[1], pixels = args.dy.shape()[0] * args.dy.shape()[2] * args.dy.shape()[3];
-  column_sums<T>(context, table, args.dy.data<T>(), pixels, channels, args.dbias->mutable_data<T>());
+  column_sums<T>(context, table, image_data<T>(args.dy), pixels, channels, args.dbias->mutable_data<typename ParameterOf<T>::type>());
 }
 
 const char* declines(const ExecContext&, const ops::ConvBackwardWeightArgs& args) {
@@ -241,12 +252,20 @@ const char* declines(const ExecContext&, const ops::ConvBackwardWeightArgs& args
   return engine_declines_conv(args.dweight ? args.x : args.dy, args.dy, nullptr);
 }
 
+template <class T>
+void run_backward_weight(ExecContext& context, ops::ConvBackwardWeightArgs& args) {
+  if (args.dbias) dbias_of<T>(context, args);
+  if (args.dweight) dweight_of<T>(context, args);
+}
 void backward_weight(ExecContext& context, ops::ConvBackwardWeightArgs& args) {
-  visit_engine_dtype(args.dy.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    if (args.dbias) dbias_of<T>(context, args);
-    if (args.dweight) dweight_of<T>(context, args);
-  });
+  visit_engine_dtype(args.dy.dtype(), [&](auto zero) { run_backward_weight<decltype(zero)>(context, args); });
+}
+
+const char* declines_bf16(const ExecContext& context, const ops::ConvBackwardWeightArgs& args) {
+  if (!has_bf16(context)) return "the instruction set has no bfloat16";
+  if (args.dy.dtype() != DType::bf16 || (args.dweight && args.x.dtype() != DType::bf16)) return "only bf16 images";
+  if ((args.dweight && args.dweight->dtype() != DType::f32) || (args.dbias && args.dbias->dtype() != DType::f32)) return "only f32 gradients";
+  return args.dy.rank() != 4 || !is_nhwc(args.x) || !is_nhwc(args.dy) ? "memory order is not channels_last" : nullptr;
 }
 
 }  // namespace
@@ -254,6 +273,7 @@ void backward_weight(ExecContext& context, ops::ConvBackwardWeightArgs& args) {
 void conv_backward_weight(ExecContext& context, ops::ConvBackwardWeightArgs args) { backward_weight(context, args); }
 
 void register_conv_backward_weight(KernelSet& set) {
+  set.conv.backward_weight.add({"cpu_avx512_bf16", declines_bf16, run_backward_weight<Bf16>});
   set.conv.backward_weight.add({"cpu_nhwc", declines, backward_weight});
 }
 

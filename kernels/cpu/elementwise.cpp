@@ -15,7 +15,7 @@ void in_chunks(ExecContext& context, int64_t count, F&& f) {
 }
 
 const char* declines_function(const Tensor& x, ops::Unary function) {
-  if (!is_engine_dtype(x.dtype())) return "only f32 and f64";
+  if (!is_image_dtype(x.dtype())) return "only f32, f64 and bf16";
   if (function != ops::Unary::relu && function != ops::Unary::relu6) return "only relu and relu6";
   return nullptr;
 }
@@ -28,22 +28,22 @@ const char* declines_unary_backward(const ExecContext&, const ops::UnaryBackward
 }
 
 void unary_forward(ExecContext& context, ops::UnaryForwardArgs& args) {
-  visit_engine_dtype(args.x.dtype(), [&](auto zero) {
+  visit_image_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const auto run = kernel_table_for<T>(context).channels.activate;
-    const T* x = args.x.data<T>();
-    T* y = args.y.mutable_data<T>();
+    const auto run = channel_kernels_for<T>(context).activate;
+    const T* x = image_data<T>(args.x);
+    T* y = mutable_image_data<T>(args.y);
     const bool six = args.attributes.function == ops::Unary::relu6;
     in_chunks(context, args.x.numel(), [&](int64_t at, int64_t count) { run(x + at, count, six, y + at); });
   });
 }
 
 void unary_backward(ExecContext& context, ops::UnaryBackwardArgs& args) {
-  visit_engine_dtype(args.x.dtype(), [&](auto zero) {
+  visit_image_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const auto run = kernel_table_for<T>(context).channels.activate_backward;
-    const T *x = args.x.data<T>(), *dy = args.dy.data<T>();
-    T* dx = args.dx.mutable_data<T>();
+    const auto run = channel_kernels_for<T>(context).activate_backward;
+    const T *x = image_data<T>(args.x), *dy = image_data<T>(args.dy);
+    T* dx = mutable_image_data<T>(args.dx);
     const bool six = args.attributes.function == ops::Unary::relu6;
     in_chunks(context, args.x.numel(), [&](int64_t at, int64_t count) { run(x + at, dy + at, count, six, dx + at); });
   });
@@ -51,8 +51,8 @@ void unary_backward(ExecContext& context, ops::UnaryBackwardArgs& args) {
 
 const char* declines_binary(const ExecContext&, const ops::BinaryForwardArgs& args) {
   if (args.attributes.function > ops::Binary::div) return "only the four rules of arithmetic";
-  if (!is_engine_dtype(args.y.dtype()) || args.a.dtype() != args.y.dtype() || args.b.dtype() != args.y.dtype())
-    return "only f32 and f64";
+  if (!is_image_dtype(args.y.dtype()) || args.a.dtype() != args.y.dtype() || args.b.dtype() != args.y.dtype())
+    return "only f32, f64 and bf16";
   for (const Tensor* input : {&args.a, &args.b}) {
     if (input->numel() == 1) continue;
     if (input->shape() != args.y.shape()) return "an input of several elements is stretched";
@@ -62,11 +62,11 @@ const char* declines_binary(const ExecContext&, const ops::BinaryForwardArgs& ar
 }
 
 void binary_forward(ExecContext& context, ops::BinaryForwardArgs& args) {
-  visit_engine_dtype(args.y.dtype(), [&](auto zero) {
+  visit_image_dtype(args.y.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const auto run = kernel_table_for<T>(context).channels.binary;
-    const T *a = args.a.data<T>(), *b = args.b.data<T>();
-    T* y = args.y.mutable_data<T>();
+    const auto run = channel_kernels_for<T>(context).binary;
+    const T *a = image_data<T>(args.a), *b = image_data<T>(args.b);
+    T* y = mutable_image_data<T>(args.y);
     const int function = static_cast<int>(args.attributes.function);
     const bool one_a = args.a.numel() == 1 && args.y.numel() > 1, one_b = args.b.numel() == 1 && args.y.numel() > 1;
     in_chunks(context, args.y.numel(), [&](int64_t at, int64_t count) {

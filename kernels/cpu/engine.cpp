@@ -41,4 +41,15 @@ const KernelTable<Bf16>& kernel_table_for<Bf16>(const ExecContext& context) {
 #endif
 }
 
+template <>
+const ChannelKernels<Bf16>& channel_kernels_for<Bf16>(const ExecContext& context) {
+#if defined(__x86_64__)
+  if (has_bf16(context)) return avx512_bf16.channels;
+  if (context.instruction_set() == InstructionSet::avx512) return avx512_bf16_channels;
+  if (context.instruction_set() == InstructionSet::avx2) return avx2_bf16_channels;
+#endif
+  static_cast<void>(context);
+  return portable_bf16_channels;
+}
+
 }  // namespace graft::cpu

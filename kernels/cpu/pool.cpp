@@ -95,15 +95,23 @@ void for_outputs(ExecContext& context, const Plane& plane, F&& f) {
   });
 }
 
-// The same for gradients, which are scattered: a job has a whole plane of some channels, so that no two jobs meet.
+// Calls f(sample, first input pixel, end, first channel, channels) in parallel, over all inputs: a gradient is written once,
+// from the windows that cover it.
 template <class F>
-void for_planes(ExecContext& context, const Plane& plane, F&& f) {
-  constexpr int64_t step = 64;
-  const int64_t channel_blocks = ceil_div(plane.c, step);
-  context.parallel_for(plane.n * channel_blocks, [&](int64_t job) {
-    const int64_t block = job % channel_blocks;
-    f(job / channel_blocks, block * step, std::min(step, plane.c - block * step));
+void for_inputs(ExecContext& context, const Plane& plane, F&& f) {
+  const int64_t channel_blocks = ceil_div(plane.c, kChannels), rows = plane.h;
+  context.parallel_for(plane.n * rows * channel_blocks, [&](int64_t job) {
+    const int64_t block = job % channel_blocks, row = job / channel_blocks % rows, n = job / channel_blocks / rows;
+    f(n, row * plane.w, (row + 1) * plane.w, block * kChannels, std::min(kChannels, plane.c - block * kChannels));
   });
+}
+
+// [h][w]: the output pixels whose windows cover an input pixel, in order.
+std::vector<std::vector<int32_t>> covering_windows(const Plane& plane) {
+  std::vector<std::vector<int32_t>> outputs(static_cast<size_t>(plane.h * plane.w));
+  for (int64_t o = 0; o < plane.p * plane.q; ++o)
+    for (const int32_t position : plane.cells[static_cast<size_t>(o)].positions) outputs[static_cast<size_t>(position)].push_back(static_cast<int32_t>(o));
+  return outputs;
 }
 
 template <class T>
@@ -113,19 +121,14 @@ void point_at(const Cells& cells, const T* first, int64_t c, std::vector<const T
 }
 
 template <class T>
-void clear(const Plane& plane, int64_t channels, T* first) {
-  for (int64_t i = 0; i < plane.h * plane.w; ++i) std::fill_n(first + i * plane.c, channels, T(0));
-}
-
-template <class T>
 void average(ExecContext& context, const Plane& plane, const T* x, T* y) {
-  const ChannelKernels<T>& kernels = kernel_table_for<T>(context).channels;
+  const ChannelKernels<T>& kernels = channel_kernels_for<T>(context);
   for_outputs(context, plane, [&](int64_t n, int64_t begin, int64_t end, int64_t channel, int64_t channels) {
     std::vector<const T*> rows;
     for (int64_t o = begin; o < end; ++o) {
       const Cells& cells = plane.cells[static_cast<size_t>(o)];
       point_at(cells, x + n * plane.in_plane() + channel, plane.c, rows);
-      kernels.mean_rows(rows.data(), static_cast<int64_t>(rows.size()), channels, static_cast<T>(cells.divisor),
+      kernels.mean_rows(rows.data(), static_cast<int64_t>(rows.size()), channels, static_cast<typename ParameterOf<T>::type>(cells.divisor),
                         y + n * plane.out_plane() + o * plane.c + channel);
     }
   });
@@ -133,22 +136,26 @@ void average(ExecContext& context, const Plane& plane, const T* x, T* y) {
 
 template <class T>
 void average_gradient(ExecContext& context, const Plane& plane, const T* dy, T* dx) {
-  const ChannelKernels<T>& kernels = kernel_table_for<T>(context).channels;
-  for_planes(context, plane, [&](int64_t n, int64_t channel, int64_t channels) {
-    T* to = dx + n * plane.in_plane() + channel;
-    clear(plane, channels, to);
-    for (int64_t o = 0; o < plane.p * plane.q; ++o) {
-      const Cells& cells = plane.cells[static_cast<size_t>(o)];
-      const T* from = dy + n * plane.out_plane() + o * plane.c + channel;
-      for (const int32_t position : cells.positions)
-        kernels.add_share(from, channels, static_cast<T>(cells.divisor), to + position * plane.c);
+  using P = typename ParameterOf<T>::type;
+  const ChannelKernels<T>& kernels = channel_kernels_for<T>(context);
+  const auto windows = covering_windows(plane);
+  for_inputs(context, plane, [&](int64_t n, int64_t begin, int64_t end, int64_t channel, int64_t channels) {
+    std::vector<const T*> rows;
+    std::vector<P> divisors;
+    for (int64_t i = begin; i < end; ++i) {
+      rows.clear(), divisors.clear();
+      for (const int32_t o : windows[static_cast<size_t>(i)]) {
+        rows.push_back(dy + n * plane.out_plane() + o * plane.c + channel);
+        divisors.push_back(static_cast<P>(plane.cells[static_cast<size_t>(o)].divisor));
+      }
+      kernels.mean_gradient(rows.data(), divisors.data(), std::ssize(rows), channels, dx + n * plane.in_plane() + i * plane.c + channel);
     }
   });
 }
 
 const char* declines_image(const Tensor& x, const Tensor& y) {
   if (x.rank() != 4) return "only two spatial axes";
-  if (!is_engine_dtype(x.dtype()) || y.dtype() != x.dtype()) return "only f32 and f64";
+  if (!is_image_dtype(x.dtype()) || y.dtype() != x.dtype()) return "only f32, f64 and bf16";
   if (!is_nhwc(x) || !is_nhwc(y)) return "memory order is not channels_last";
   return nullptr;
 }
@@ -159,11 +166,11 @@ const char* declines_max_forward(const ExecContext&, const ops::MaxPoolForwardAr
 void max_forward(ExecContext& context, ops::MaxPoolForwardArgs& args) {
   const Plane plane = window_plane(args.x.shape(), args.y.shape(), args.attributes.window, true);
   int32_t* indices = args.indices ? args.indices->mutable_data<int32_t>() : nullptr;
-  visit_engine_dtype(args.x.dtype(), [&](auto zero) {
+  visit_image_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const ChannelKernels<T>& kernels = kernel_table_for<T>(context).channels;
-    const T* x = args.x.data<T>();
-    T* y = args.y.mutable_data<T>();
+    const ChannelKernels<T>& kernels = channel_kernels_for<T>(context);
+    const T* x = image_data<T>(args.x);
+    T* y = mutable_image_data<T>(args.y);
     for_outputs(context, plane, [&](int64_t n, int64_t begin, int64_t end, int64_t channel, int64_t channels) {
       std::vector<const T*> rows;
       for (int64_t o = begin; o < end; ++o) {
@@ -177,47 +184,30 @@ void max_forward(ExecContext& context, ops::MaxPoolForwardArgs& args) {
   });
 }
 
-// bfloat16 without positions: inference.
-const char* declines_max_bf16(const ExecContext& context, const ops::MaxPoolForwardArgs& args) {
-  if (!has_bf16(context)) return "the instruction set has no bfloat16";
-  if (args.indices) return "positions are wanted";
-  if (args.x.rank() != 4 || args.x.dtype() != DType::bf16 || !is_nhwc(args.x) || !is_nhwc(args.y)) return "only bf16 channels_last";
-  return nullptr;
-}
-void max_bf16(ExecContext& context, ops::MaxPoolForwardArgs& args) {
-  const Plane plane = window_plane(args.x.shape(), args.y.shape(), args.attributes.window, true);
-  const KernelTable<Bf16>& table = kernel_table_for<Bf16>(context);
-  const Bf16* x = bf16_data(args.x);
-  Bf16* y = mutable_bf16_data(args.y);
-  for_outputs(context, plane, [&](int64_t n, int64_t begin, int64_t end, int64_t channel, int64_t channels) {
-    std::vector<const Bf16*> rows;
-    for (int64_t o = begin; o < end; ++o) {
-      point_at(plane.cells[static_cast<size_t>(o)], x + n * plane.in_plane() + channel, plane.c, rows);
-      Bf16* to = y + n * plane.out_plane() + o * plane.c + channel;
-      if (rows.empty()) std::fill_n(to, channels, Bf16(0));
-      else table.max_rows(rows.data(), static_cast<int64_t>(rows.size()), channels, to);
-    }
-  });
-}
-
 const char* declines_max_backward(const ExecContext&, const ops::MaxPoolBackwardArgs& args) {
   if (!is_nhwc(args.indices)) return "memory order of the indices is not channels_last";
   return declines_image(args.dx, args.dy);
 }
 void max_backward(ExecContext& context, ops::MaxPoolBackwardArgs& args) {
-  const Plane plane = plane_of(args.dx.shape(), args.dy.shape());
+  const Plane plane = window_plane(args.dx.shape(), args.dy.shape(), args.attributes.window, true);
+  const auto windows = covering_windows(plane);
   const auto* indices = args.indices.data<int32_t>();
-  visit_engine_dtype(args.dx.dtype(), [&](auto zero) {
+  visit_image_dtype(args.dx.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const T* dy = args.dy.data<T>();
-    T* dx = args.dx.mutable_data<T>();
-    for_planes(context, plane, [&](int64_t n, int64_t channel, int64_t channels) {
-      T* to = dx + n * plane.in_plane() + channel;
-      clear(plane, channels, to);
-      for (int64_t o = 0; o < plane.p * plane.q; ++o) {
-        const int64_t at = n * plane.out_plane() + o * plane.c + channel;
-        for (int64_t c = 0; c < channels; ++c)
-          if (indices[at + c] >= 0) to[indices[at + c] * plane.c + c] += dy[at + c];
+    const ChannelKernels<T>& kernels = channel_kernels_for<T>(context);
+    const T* dy = image_data<T>(args.dy);
+    T* dx = mutable_image_data<T>(args.dx);
+    for_inputs(context, plane, [&](int64_t n, int64_t begin, int64_t end, int64_t channel, int64_t channels) {
+      std::vector<const T*> rows;
+      std::vector<const int32_t*> where;
+      for (int64_t i = begin; i < end; ++i) {
+        rows.clear(), where.clear();
+        for (const int32_t o : windows[static_cast<size_t>(i)]) {
+          const int64_t at = n * plane.out_plane() + o * plane.c + channel;
+          rows.push_back(dy + at), where.push_back(indices + at);
+        }
+        kernels.max_gradient(rows.data(), where.data(), std::ssize(rows), static_cast<int32_t>(i), channels,
+                             dx + n * plane.in_plane() + i * plane.c + channel);
       }
     });
   });
@@ -228,9 +218,9 @@ const char* declines_average_forward(const ExecContext&, const ops::AveragePoolF
 }
 void average_forward(ExecContext& context, ops::AveragePoolForwardArgs& args) {
   const Plane plane = window_plane(args.x.shape(), args.y.shape(), args.attributes.window, args.attributes.count_include_pad);
-  visit_engine_dtype(args.x.dtype(), [&](auto zero) {
+  visit_image_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    average<T>(context, plane, args.x.data<T>(), args.y.mutable_data<T>());
+    average<T>(context, plane, image_data<T>(args.x), mutable_image_data<T>(args.y));
   });
 }
 
@@ -239,9 +229,9 @@ const char* declines_average_backward(const ExecContext&, const ops::AveragePool
 }
 void average_backward(ExecContext& context, ops::AveragePoolBackwardArgs& args) {
   const Plane plane = window_plane(args.dx.shape(), args.dy.shape(), args.attributes.window, args.attributes.count_include_pad);
-  visit_engine_dtype(args.dx.dtype(), [&](auto zero) {
+  visit_image_dtype(args.dx.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    average_gradient<T>(context, plane, args.dy.data<T>(), args.dx.mutable_data<T>());
+    average_gradient<T>(context, plane, image_data<T>(args.dy), mutable_image_data<T>(args.dx));
   });
 }
 
@@ -250,9 +240,9 @@ const char* declines_adaptive_forward(const ExecContext&, const ops::AdaptiveAve
 }
 void adaptive_forward(ExecContext& context, ops::AdaptiveAveragePoolForwardArgs& args) {
   const Plane plane = adaptive_plane(args.x.shape(), args.y.shape());
-  visit_engine_dtype(args.x.dtype(), [&](auto zero) {
+  visit_image_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    average<T>(context, plane, args.x.data<T>(), args.y.mutable_data<T>());
+    average<T>(context, plane, image_data<T>(args.x), mutable_image_data<T>(args.y));
   });
 }
 
@@ -261,16 +251,15 @@ const char* declines_adaptive_backward(const ExecContext&, const ops::AdaptiveAv
 }
 void adaptive_backward(ExecContext& context, ops::AdaptiveAveragePoolBackwardArgs& args) {
   const Plane plane = adaptive_plane(args.dx.shape(), args.dy.shape());
-  visit_engine_dtype(args.dx.dtype(), [&](auto zero) {
+  visit_image_dtype(args.dx.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    average_gradient<T>(context, plane, args.dy.data<T>(), args.dx.mutable_data<T>());
+    average_gradient<T>(context, plane, image_data<T>(args.dy), mutable_image_data<T>(args.dx));
   });
 }
 
 }  // namespace
 
 void register_pool(KernelSet& set) {
-  set.pool.max_forward.add({"cpu_avx512_bf16", declines_max_bf16, max_bf16});
   set.pool.max_forward.add({"cpu_nhwc", declines_max_forward, max_forward});
   set.pool.max_backward.add({"cpu_nhwc", declines_max_backward, max_backward});
   set.pool.average_forward.add({"cpu_nhwc", declines_average_forward, average_forward});

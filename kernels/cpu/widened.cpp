@@ -1,4 +1,4 @@
-// Conversions, and the kernels named "cpu_widened": pooling and convolution of bfloat16 images by the float kernels.
+// Conversions, and the kernels named "cpu_widened": convolution of bfloat16 images by the float kernels.
 #include "graft/kernels/cpu/widened.h"
 
 #include <algorithm>
@@ -32,29 +32,6 @@ const char* declines_dtypes(const Tensor& x, const Tensor& y) {
   return x.format() == MemoryFormat::channels_last || x.rank() != 4 ? nullptr : "memory order is not channels_last";
 }
 
-template <class Args>
-const char* declines_pool(const ExecContext&, const Args& args) {
-  return declines_dtypes(args.x, args.y);
-}
-
-void average_pool(ExecContext& context, ops::AveragePoolForwardArgs& args) {
-  Tensor y = wide_like(args.y);
-  run_floats(context, kernels_for(y).pool.average_forward, {widened(context, args.x), args.attributes, y});
-  round_into(context, y, args.y);
-}
-
-void adaptive_pool(ExecContext& context, ops::AdaptiveAveragePoolForwardArgs& args) {
-  Tensor y = wide_like(args.y);
-  run_floats(context, kernels_for(y).pool.adaptive_forward, {widened(context, args.x), args.attributes, y});
-  round_into(context, y, args.y);
-}
-
-void max_pool(ExecContext& context, ops::MaxPoolForwardArgs& args) {
-  Tensor y = wide_like(args.y);
-  run_floats(context, kernels_for(y).pool.max_forward, {widened(context, args.x), args.attributes, y, args.indices});
-  round_into(context, y, args.y);
-}
-
 const char* declines_conv(const ExecContext&, const ops::ConvForwardArgs& args) {
   if (args.weight.dtype() != DType::f32 || (args.bias && args.bias->dtype() != DType::f32)) return "only f32 weights";
   return declines_dtypes(args.x, args.y);
@@ -63,6 +40,25 @@ void conv(ExecContext& context, ops::ConvForwardArgs& args) {
   Tensor y = wide_like(args.y);
   run_floats(context, kernels_for(y).conv.forward, {widened(context, args.x), args.weight, args.bias, args.attributes, y});
   round_into(context, y, args.y);
+}
+
+// Gradients of weights are f32 beside bfloat16 images too.
+const char* declines_conv_data(const ExecContext&, const ops::ConvBackwardDataArgs& args) {
+  return args.weight.dtype() != DType::f32 ? "only f32 weights" : declines_dtypes(args.dx, args.dy);
+}
+void conv_data(ExecContext& context, ops::ConvBackwardDataArgs& args) {
+  Tensor dx = wide_like(args.dx);
+  run_floats(context, kernels_for(dx).conv.backward_data, {widened(context, args.dy), args.weight, args.attributes, dx});
+  round_into(context, dx, args.dx);
+}
+
+const char* declines_conv_weight(const ExecContext&, const ops::ConvBackwardWeightArgs& args) {
+  if ((args.dweight && args.dweight->dtype() != DType::f32) || (args.dbias && args.dbias->dtype() != DType::f32)) return "only f32 gradients";
+  return declines_dtypes(args.dweight ? args.x : args.dy, args.dy);
+}
+void conv_weight(ExecContext& context, ops::ConvBackwardWeightArgs& args) {
+  const Tensor dy = widened(context, args.dy);
+  run_floats(context, kernels_for(dy).conv.backward_weight, {args.dweight ? widened(context, args.x) : dy, dy, args.attributes, args.dweight, args.dbias});
 }
 
 const char* declines_fused_conv(const ExecContext&, const ops::FusedConvForwardArgs& args) {
@@ -109,10 +105,9 @@ void round_into(ExecContext& context, const Tensor& wide, Tensor& t) {
 }
 
 void register_widened(KernelSet& set) {
-  set.pool.max_forward.add({"cpu_widened", declines_pool<ops::MaxPoolForwardArgs>, max_pool});
-  set.pool.average_forward.add({"cpu_widened", declines_pool<ops::AveragePoolForwardArgs>, average_pool});
-  set.pool.adaptive_forward.add({"cpu_widened", declines_pool<ops::AdaptiveAveragePoolForwardArgs>, adaptive_pool});
   set.conv.forward.add({"cpu_widened", declines_conv, conv});
+  set.conv.backward_data.add({"cpu_widened", declines_conv_data, conv_data});
+  set.conv.backward_weight.add({"cpu_widened", declines_conv_weight, conv_weight});
   set.fused_conv.forward.add({"cpu_widened", declines_fused_conv, fused_conv});
 }
 

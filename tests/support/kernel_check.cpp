@@ -211,7 +211,7 @@ void for_each_variant(const OpCase& op, F&& f) {
       for (const auto parameters : {MemoryFormat::contiguous, MemoryFormat::channels_last}) {
         if (activations == MemoryFormat::channels_last && !images) continue;
         if (parameters == MemoryFormat::channels_last && !filters) continue;
-        f(Variant{dtype, activations, parameters}, dtype == DType::f64 || dtype == DType::f32);
+        f(Variant{dtype, activations, parameters}, dtype == DType::f64 || dtype == DType::f32 || dtype == DType::bf16);
       }
 }
 

@@ -117,7 +117,9 @@ std::vector<Recipe> recipes() {
   adapted.schedule = "onecycle";
   Recipe uncached = head;
   uncached.cache_features = false;
-  return {plain, head, adapted, uncached};
+  Recipe half = adapted;
+  half.precision = "bf16";
+  return {plain, head, adapted, uncached, half};
 }
 
 TEST(Resume, AfterEveryEpochGivesTheUndisturbedRun) {

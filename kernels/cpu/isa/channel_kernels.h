@@ -8,26 +8,9 @@ namespace graft::cpu {
 namespace {
 
 template <class T>
-void moments(const T* x, int64_t pixels, int64_t channels, T* __restrict mean, T* __restrict squares) {
-  for (int64_t c = 0; c < channels; ++c) mean[c] = squares[c] = T(0);
-  for (int64_t p = 0; p < pixels; ++p) {
-    const T* __restrict row = x + p * channels;
-    for (int64_t c = 0; c < channels; ++c) mean[c] += row[c];
-  }
-  for (int64_t c = 0; c < channels; ++c) mean[c] /= static_cast<T>(pixels);
-  for (int64_t p = 0; p < pixels; ++p) {
-    const T* __restrict row = x + p * channels;
-    for (int64_t c = 0; c < channels; ++c) squares[c] += (row[c] - mean[c]) * (row[c] - mean[c]);
-  }
-}
+using Parameter = typename ParameterOf<T>::type;
 
 // Calls f(first channel, lanes as a type with load and store) for whole registers of a row, then for single elements.
-template <class T>
-struct OneElement {
-  using Register = T;
-  static T load(const T* p) { return *p; }
-  static void store(T* p, T v) { *p = v; }
-};
 template <class T, class F>
 inline void for_lanes(int64_t channels, F&& f) {
   int64_t c = 0;
@@ -35,15 +18,32 @@ inline void for_lanes(int64_t channels, F&& f) {
   for (; c < channels; ++c) f(c, OneElement<T>{});
 }
 
+template <class T>
+void moments(const T* x, int64_t pixels, int64_t channels, Parameter<T>* __restrict mean, Parameter<T>* __restrict squares) {
+  for (int64_t c = 0; c < channels; ++c) mean[c] = squares[c] = 0;
+  for (int64_t p = 0; p < pixels; ++p)
+    for_lanes<T>(channels, [&](int64_t c, auto lanes) {
+      using L = decltype(lanes);
+      L::store(mean + c, L::load(mean + c) + L::load(x + p * channels + c));
+    });
+  for (int64_t c = 0; c < channels; ++c) mean[c] /= static_cast<Parameter<T>>(pixels);
+  for (int64_t p = 0; p < pixels; ++p)
+    for_lanes<T>(channels, [&](int64_t c, auto lanes) {
+      using L = decltype(lanes);
+      const auto centred = L::load(x + p * channels + c) - L::load(mean + c);
+      L::store(squares + c, L::load(squares + c) + centred * centred);
+    });
+}
+
 // Streaming is for whole registers at aligned addresses only.
 template <bool Stream, class T, class Lanes>
 inline void put(T* p, typename Lanes::Register v, Lanes) {
-  if constexpr (Stream && sizeof(typename Lanes::Register) > sizeof(T)) Lanes::stream(p, v);
+  if constexpr (Stream && Lanes::lanes > 1) Lanes::stream(p, v);
   else Lanes::store(p, v);
 }
 template <class T>
 inline bool can_stream(const T* p, int64_t channels) {
-  return channels % Vector<T>::lanes == 0 && reinterpret_cast<uintptr_t>(p) % vector_bytes == 0;
+  return channels % Vector<T>::lanes == 0 && reinterpret_cast<uintptr_t>(p) % (Vector<T>::lanes * sizeof(T)) == 0;
 }
 
 template <class T, bool Residual, bool Relu, bool Stream>
@@ -56,7 +56,7 @@ void norm_apply_rows(const NormApplyArgs<T>& args) {
       using L = decltype(lanes);
       auto value = (L::load(x + c) - L::load(args.mean + c)) * L::load(args.scale + c) + L::load(args.bias + c);
       if constexpr (Residual) value += L::load(residual + c);
-      if constexpr (Relu) value = value <= T(0) ? decltype(value){} : value;  // NaN stays
+      if constexpr (Relu) value = value <= Parameter<T>(0) ? decltype(value){} : value;  // NaN stays
       put<Stream>(y + c, value, lanes);
     });
   }
@@ -81,8 +81,8 @@ template <NormMask Mask, class L, class T>
 inline typename L::Register masked(const NormBackwardArgs<T>& args, int64_t at, int64_t c, typename L::Register x_centred) {
   const typename L::Register g = L::load(args.dy + at);
   const typename L::Register zero{};
-  if constexpr (Mask == NormMask::output) return L::load(args.y + at) > T(0) ? g : zero;
-  else if constexpr (Mask == NormMask::input) return x_centred * L::load(args.scale + c) + L::load(args.bias + c) > T(0) ? g : zero;
+  if constexpr (Mask == NormMask::output) return L::load(args.y + at) > zero ? g : zero;
+  else if constexpr (Mask == NormMask::input) return x_centred * L::load(args.scale + c) + L::load(args.bias + c) > zero ? g : zero;
   else return g;
 }
 
@@ -149,108 +149,100 @@ void norm_backward(const NormBackwardArgs<T>& args) {
   else norm_backward_all<T, false>(args);
 }
 
-// One register of channels: the maximum stays in it while the rows go by. Positions need lanes of the same width.
-template <class T, bool Where>
-inline void max_of_register(const T* const* rows, const int32_t* positions, int64_t count, int64_t c, T* y, int32_t* where) {
-  using V = Vector<T>;
-  typename V::Register largest = V::load(rows[0] + c);
-  decltype(largest > largest) at{};
-  if constexpr (Where) at += positions[0];
-  for (int64_t i = 1; i < count; ++i) {
-    const typename V::Register row = V::load(rows[i] + c);
-    const auto larger = (row > largest) | (row != row);
-    largest = larger ? row : largest;
-    if constexpr (Where) at = larger ? at * 0 + positions[i] : at;
-  }
-  V::store(y + c, largest);
-  if constexpr (Where) __builtin_memcpy(where + c, &at, sizeof at);
-}
-
 template <class T>
-void max_rows(const T* const* rows, const int32_t* positions, int64_t count, int64_t channels, T* __restrict y,
-              int32_t* __restrict where) {
-  int64_t whole = 0;
-  if (count > 0) {
-    if (!where) {
-      for (; whole + Vector<T>::lanes <= channels; whole += Vector<T>::lanes) max_of_register<T, false>(rows, positions, count, whole, y, where);
-    } else if constexpr (sizeof(T) == sizeof(int32_t)) {
-      for (; whole + Vector<T>::lanes <= channels; whole += Vector<T>::lanes) max_of_register<T, true>(rows, positions, count, whole, y, where);
-    }
-  }
-  for (int64_t c = whole; c < channels; ++c) {
-    T largest = count ? rows[0][c] : T(0);
-    int32_t at = count ? positions[0] : -1;
+void max_rows(const T* const* rows, const int32_t* positions, int64_t count, int64_t channels, T* y, int32_t* where) {
+  for_lanes<T>(channels, [&](int64_t c, auto lanes) {
+    using L = decltype(lanes);
+    typename L::Register largest{};
+    decltype(L::load_positions(where)) at{};
+    at += count ? positions[0] : -1;
+    if (count) largest = L::load(rows[0] + c);
     for (int64_t i = 1; i < count; ++i) {
-      const bool larger = (rows[i][c] > largest) | (rows[i][c] != rows[i][c]);
-      largest = larger ? rows[i][c] : largest;
-      at = larger ? positions[i] : at;
+      const typename L::Register row = L::load(rows[i] + c);
+      const auto larger = (row > largest) | (row != row);
+      largest = larger ? row : largest;
+      if (where) at = larger ? at * 0 + positions[i] : at;
     }
-    y[c] = largest;
-    if (where) where[c] = at;
-  }
+    L::store(y + c, largest);
+    if (where) L::store_positions(where + c, at);
+  });
 }
 
 template <class T>
-void mean_rows(const T* const* rows, int64_t count, int64_t channels, T divisor, T* __restrict y) {
-  for (int64_t c = 0; c < channels; ++c) y[c] = T(0);
-  for (int64_t i = 0; i < count; ++i) {
-    const T* __restrict row = rows[i];
-    for (int64_t c = 0; c < channels; ++c) y[c] += row[c];
-  }
-  for (int64_t c = 0; c < channels; ++c) y[c] /= divisor;
+void mean_rows(const T* const* rows, int64_t count, int64_t channels, Parameter<T> divisor, T* y) {
+  for_lanes<T>(channels, [&](int64_t c, auto lanes) {
+    using L = decltype(lanes);
+    typename L::Register sum{};
+    for (int64_t i = 0; i < count; ++i) sum += L::load(rows[i] + c);
+    L::store(y + c, sum / divisor);
+  });
 }
 
 template <class T>
-void add_share(const T* __restrict x, int64_t channels, T divisor, T* __restrict y) {
-  for (int64_t c = 0; c < channels; ++c) y[c] += x[c] / divisor;
+void max_gradient(const T* const* dy, const int32_t* const* where, int64_t count, int32_t position, int64_t channels, T* dx) {
+  for_lanes<T>(channels, [&](int64_t c, auto lanes) {
+    using L = decltype(lanes);
+    typename L::Register sum{};
+    const typename L::Register zero{};
+    for (int64_t i = 0; i < count; ++i) sum += L::load_positions(where[i] + c) == position ? L::load(dy[i] + c) : zero;
+    L::store(dx + c, sum);
+  });
 }
 
 template <class T>
-void activate(const T* __restrict x, int64_t count, bool six, T* __restrict y) {
-  const T top = six ? T(6) : static_cast<T>(__builtin_inff());
-  for (int64_t i = 0; i < count; ++i) {
-    const T low = x[i] <= T(0) ? T(0) : x[i];  // NaN stays
-    y[i] = low > top ? top : low;
-  }
+void mean_gradient(const T* const* dy, const Parameter<T>* divisors, int64_t count, int64_t channels, T* dx) {
+  for_lanes<T>(channels, [&](int64_t c, auto lanes) {
+    using L = decltype(lanes);
+    typename L::Register sum{};
+    for (int64_t i = 0; i < count; ++i) sum += L::load(dy[i] + c) / divisors[i];
+    L::store(dx + c, sum);
+  });
 }
 
 template <class T>
-void activate_backward(const T* __restrict x, const T* __restrict dy, int64_t count, bool six, T* __restrict dx) {
-  if (six) {
-    for (int64_t i = 0; i < count; ++i) dx[i] = (x[i] > T(0)) & (x[i] < T(6)) ? dy[i] : T(0);
-  } else {
-    for (int64_t i = 0; i < count; ++i) dx[i] = x[i] > T(0) ? dy[i] : T(0);
-  }
+void activate(const T* x, int64_t count, bool six, T* y) {
+  const Parameter<T> top = six ? Parameter<T>(6) : static_cast<Parameter<T>>(__builtin_inff());
+  for_lanes<T>(count, [&](int64_t i, auto lanes) {
+    using L = decltype(lanes);
+    const typename L::Register zero{}, ceiling = zero + top, v = L::load(x + i), low = v <= zero ? zero : v;  // NaN stays
+    L::store(y + i, low > ceiling ? ceiling : low);
+  });
 }
 
-template <class T, bool OneA, bool OneB>
-void binary_elements(const T* __restrict a, const T* __restrict b, int64_t count, int function, T* __restrict y) {
-  switch (function) {
-    case 0:
-      for (int64_t i = 0; i < count; ++i) y[i] = a[OneA ? 0 : i] + b[OneB ? 0 : i];
-      break;
-    case 1:
-      for (int64_t i = 0; i < count; ++i) y[i] = a[OneA ? 0 : i] - b[OneB ? 0 : i];
-      break;
-    case 2:
-      for (int64_t i = 0; i < count; ++i) y[i] = a[OneA ? 0 : i] * b[OneB ? 0 : i];
-      break;
-    default:
-      for (int64_t i = 0; i < count; ++i) y[i] = a[OneA ? 0 : i] / b[OneB ? 0 : i];
-  }
+template <class T>
+void activate_backward(const T* x, const T* dy, int64_t count, bool six, T* dx) {
+  const Parameter<T> top = six ? Parameter<T>(6) : static_cast<Parameter<T>>(__builtin_inff());
+  for_lanes<T>(count, [&](int64_t i, auto lanes) {
+    using L = decltype(lanes);
+    const typename L::Register zero{}, ceiling = zero + top, v = L::load(x + i);
+    L::store(dx + i, (v > zero) & ((v < ceiling) | (ceiling > Parameter<T>(6))) ? L::load(dy + i) : zero);
+  });
+}
+
+template <class T, class F>
+inline void binary_elements(const T* a, bool one_a, const T* b, bool one_b, int64_t count, T* y, F&& function) {
+  const Parameter<T> first_a = OneElement<T>::load(a), first_b = OneElement<T>::load(b);
+  for_lanes<T>(count, [&](int64_t i, auto lanes) {
+    using L = decltype(lanes);
+    const typename L::Register zero{};
+    L::store(y + i, function(one_a ? zero + first_a : L::load(a + i), one_b ? zero + first_b : L::load(b + i)));
+  });
 }
 
 template <class T>
 void binary(const T* a, bool one_a, const T* b, bool one_b, int64_t count, int function, T* y) {
-  if (one_a) binary_elements<T, true, false>(a, b, count, function, y);
-  else if (one_b) binary_elements<T, false, true>(a, b, count, function, y);
-  else binary_elements<T, false, false>(a, b, count, function, y);
+  switch (function) {
+    case 0: return binary_elements(a, one_a, b, one_b, count, y, [](auto p, auto q) { return p + q; });
+    case 1: return binary_elements(a, one_a, b, one_b, count, y, [](auto p, auto q) { return p - q; });
+    case 2: return binary_elements(a, one_a, b, one_b, count, y, [](auto p, auto q) { return p * q; });
+    default: return binary_elements(a, one_a, b, one_b, count, y, [](auto p, auto q) { return p / q; });
+  }
 }
 
 template <class T>
 constexpr ChannelKernels<T> channel_kernels() {
-  return {moments<T>,   norm_apply<T>, norm_sums<T>, norm_backward<T>,     max_rows<T>,
-          mean_rows<T>, add_share<T>,  activate<T>,  activate_backward<T>, binary<T>};
+  return {moments<T>,      norm_apply<T>,    norm_sums<T>, norm_backward<T>,     max_rows<T>, mean_rows<T>,
+          max_gradient<T>, mean_gradient<T>, activate<T>,  activate_backward<T>, binary<T>};
 }
 
 }  // namespace

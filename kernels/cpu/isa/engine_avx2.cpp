@@ -5,5 +5,6 @@ namespace graft::cpu {
 
 constinit const KernelTable<float> avx2_f32 = kernel_table<float>("avx2");
 constinit const KernelTable<double> avx2_f64 = kernel_table<double>("avx2");
+constinit const ChannelKernels<Bf16> avx2_bf16_channels = channel_kernels<Bf16>();
 
 }  // namespace graft::cpu

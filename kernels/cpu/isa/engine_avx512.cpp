@@ -5,5 +5,6 @@ namespace graft::cpu {
 
 constinit const KernelTable<float> avx512_f32 = kernel_table<float>("avx512");
 constinit const KernelTable<double> avx512_f64 = kernel_table<double>("avx512");
+constinit const ChannelKernels<Bf16> avx512_bf16_channels = channel_kernels<Bf16>();
 
 }  // namespace graft::cpu

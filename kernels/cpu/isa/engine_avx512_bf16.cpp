@@ -2,6 +2,7 @@
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12 on its own _mm512_undefined
 #include <immintrin.h>
 
+#include "graft/kernels/cpu/isa/channel_kernels.h"
 #include "graft/kernels/cpu/isa/tables.h"
 
 namespace graft::cpu {
@@ -69,6 +70,82 @@ void tile(const TileArgs<Bf16>& args) {
   else store_rows<Rows, false>(args, sums);
 }
 
+template <int Rows, bool Whole>
+inline void outer_rows(const OuterArgs<Bf16>& args) {
+  __m512 sums[Rows][vectors_of_tile];
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r)
+    for (int v = 0; v < vectors_of_tile; ++v) {
+      const float* from = args.out + r * args.out_stride + v * 16;
+      if (!args.accumulate) sums[r][v] = _mm512_setzero_ps();
+      else sums[r][v] = Whole ? _mm512_loadu_ps(from) : _mm512_maskz_loadu_ps(lanes(args.columns - v * 16), from);
+    }
+  const Bf16 *a = args.a, *b = args.b;
+  for (int64_t k = 0; k < args.length; ++k, a += args.a_stride, b += args.b_stride) {
+    const __m512bh w0 = (__m512bh)_mm512_loadu_si512(b), w1 = (__m512bh)_mm512_loadu_si512(b + columns_of_tile);
+#pragma GCC unroll 16
+    for (int r = 0; r < Rows; ++r) {
+      int pair;
+      __builtin_memcpy(&pair, a + 2 * r, 4);
+      const __m512bh x = (__m512bh)_mm512_set1_epi32(pair);
+      sums[r][0] = _mm512_dpbf16_ps(sums[r][0], x, w0);
+      sums[r][1] = _mm512_dpbf16_ps(sums[r][1], x, w1);
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r)
+    for (int v = 0; v < vectors_of_tile; ++v) {
+      float* to = args.out + r * args.out_stride + v * 16;
+      if (Whole) _mm512_storeu_ps(to, sums[r][v]);
+      else _mm512_mask_storeu_ps(to, lanes(args.columns - v * 16), sums[r][v]);
+    }
+}
+
+template <int Rows>
+void outer(const OuterArgs<Bf16>& args) {
+  if (args.columns == columns_of_tile) outer_rows<Rows, true>(args);
+  else outer_rows<Rows, false>(args);
+}
+
+// Sixteen channels of two pixels as pairs.
+inline __m512i pairs_of(__m256i first, __m256i second) {
+  return _mm512_or_si512(_mm512_cvtepu16_epi32(first), _mm512_slli_epi32(_mm512_cvtepu16_epi32(second), 16));
+}
+inline __m256i load_some(const Bf16* p, int64_t count) {
+  return count >= 16 ? load16(p) : _mm256_maskz_loadu_epi16(lanes(count), p);
+}
+
+// Of a tile's sixteen pairs, those beyond its rows are overwritten by the next pixels' or lie in the gap between tiles.
+void pack_tiles(const Bf16* in, int64_t in_stride, int64_t pixels, int64_t channels, Bf16* out, int64_t tile_stride) {
+  static_assert(2 * (16 - rows_of_tile) <= tile_gap);
+  for (int64_t p = 0; p < pixels; p += 2) {
+    const Bf16* from = in + p * in_stride;
+    Bf16* to = out + p * rows_of_tile;
+    for (int64_t c = 0; c < channels; c += rows_of_tile, to += tile_stride) {
+      const int64_t count = channels - c;
+      const __m256i second = p + 1 < pixels ? load_some(from + in_stride + c, count) : _mm256_setzero_si256();
+      _mm512_storeu_si512(to, pairs_of(load_some(from + c, count), second));
+    }
+  }
+}
+
+void pack_rows(const Bf16* const* rows, int64_t pixels, int64_t columns, Bf16* out) {
+  for (int64_t p = 0; p < pixels; p += 2, out += 2 * columns_of_tile)
+    for (int v = 0; v < vectors_of_tile; ++v) {
+      const int64_t count = columns - v * 16;
+      const __m256i second = p + 1 < pixels ? load_some(rows[p + 1] + v * 16, count) : _mm256_setzero_si256();
+      _mm512_storeu_si512(out + v * 32, pairs_of(load_some(rows[p] + v * 16, count), second));
+    }
+}
+
+void add_rows(const Bf16* in, int64_t in_stride, int64_t pixels, int64_t channels, float* sums) {
+  for (int64_t p = 0; p < pixels; ++p)
+    for_lanes<Bf16>(channels, [&](int64_t c, auto lane) {
+      using L = decltype(lane);
+      L::store(sums + c, L::load(sums + c) + L::load(in + p * in_stride + c));
+    });
+}
+
 // [length][32] floats to [length / 2, rounded up][32][2].
 void pack_pairs(const float* in, int64_t length, Bf16* out) {
   for (int64_t k = 0; k < length; k += 2, out += 2 * columns_of_tile)
@@ -81,25 +158,10 @@ void pack_pairs(const float* in, int64_t length, Bf16* out) {
     }
 }
 
-// The widest value of each channel; a NaN wins.
-void max_rows(const Bf16* const* rows, int64_t count, int64_t channels, Bf16* y) {
-  for (int64_t c = 0; c < channels; c += 16) {
-    const bool whole = c + 16 <= channels;
-    const __mmask16 mask = lanes(channels - c);
-    __m512 largest = widen(_mm256_maskz_loadu_epi16(mask, rows[0] + c));
-    for (int64_t i = 1; i < count; ++i) {
-      const __m512 row = widen(_mm256_maskz_loadu_epi16(mask, rows[i] + c));
-      const __mmask16 larger = _mm512_cmp_ps_mask(row, largest, _CMP_GT_OQ) | _mm512_cmp_ps_mask(row, row, _CMP_UNORD_Q);
-      largest = _mm512_mask_mov_ps(largest, larger, row);
-    }
-    if (whole) store16(y + c, largest);
-    else _mm256_mask_storeu_epi16(y + c, mask, (__m256i)_mm512_cvtneps_pbh(largest));
-  }
-}
-
 template <int Rows>
 constexpr void add_bf16_tiles(KernelTable<Bf16>& table) {
   table.tile[Rows] = tile<Rows>;
+  table.outer[Rows] = outer<Rows>;
   if constexpr (Rows > 1) add_bf16_tiles<Rows - 1>(table);
 }
 
@@ -110,9 +172,12 @@ constexpr KernelTable<Bf16> bf16_table() {
   table.nr = columns_of_tile;
   table.k_step = 2;
   table.floats = &avx512_f32;
+  table.channels = channel_kernels<Bf16>();
   add_bf16_tiles<rows_of_tile>(table);
+  table.pack_tiles = pack_tiles;
+  table.pack_rows = pack_rows;
+  table.add_rows = add_rows;
   table.pack_pairs = pack_pairs;
-  table.max_rows = max_rows;
   return table;
 }
 

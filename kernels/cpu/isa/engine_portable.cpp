@@ -5,5 +5,6 @@ namespace graft::cpu {
 
 constinit const KernelTable<float> portable_f32 = kernel_table<float>("portable");
 constinit const KernelTable<double> portable_f64 = kernel_table<double>("portable");
+constinit const ChannelKernels<Bf16> portable_bf16_channels = channel_kernels<Bf16>();
 
 }  // namespace graft::cpu

@@ -41,15 +41,16 @@ struct TileArgs {
   Activation activation;
 };
 
-// The tile of an outer product: out[m][0..columns) = init + sum over k of a[k][m] * b[k][...].
+// The tile of an outer product: out[m][0..columns) = init + sum over k of a[k][m] * b[k][...]. Of bfloat16 each step is a
+// pair: a[k][m][2] and b[k][...][2].
 template <class T>
 struct OuterArgs {
   const T* a;
   int64_t a_stride;
   const T* b;
   int64_t b_stride;
-  int64_t length;
-  T* out;
+  int64_t length;  // steps
+  typename ParameterOf<T>::type* out;
   int64_t out_stride;
   int64_t columns;
   bool accumulate;
@@ -68,52 +69,57 @@ struct DotArgs {
   int64_t out_stride;
 };
 
-// Batch norm over a block of pixels [pixels][channels]; the vectors are [channels].
+// Batch norm over a block of pixels [pixels][channels]; the vectors are [channels], in float beside bfloat16 images.
 template <class T>
 struct NormApplyArgs {
+  using Parameter = typename ParameterOf<T>::type;
   const T* x;
   const T* residual;  // or null
   T* y;
   int64_t pixels, channels;
-  const T* mean;
-  const T* scale;  // y = act((x - mean) * scale + bias + residual)
-  const T* bias;
+  const Parameter* mean;
+  const Parameter* scale;  // y = act((x - mean) * scale + bias + residual)
+  const Parameter* bias;
   bool relu;
   bool stream;  // y goes past the caches: it is larger than they are
 };
 template <class T>
 struct NormBackwardArgs {
+  using Parameter = typename ParameterOf<T>::type;
   const T* x;
   const T* y;  // masks dy where y <= 0; null: no mask of this kind
   const T* dy;
   int64_t pixels, channels;
-  const T* mean;
-  const T* scale;
-  const T* bias;  // masks dy where (x - mean) * scale + bias <= 0; null: no mask of this kind
-  T* sum_dy;    // += over the block
-  T* sum_dy_x;  // += dy * (x - mean)
+  const Parameter* mean;
+  const Parameter* scale;
+  const Parameter* bias;  // masks dy where (x - mean) * scale + bias <= 0; null: no mask of this kind
+  Parameter* sum_dy;    // += over the block
+  Parameter* sum_dy_x;  // += dy * (x - mean)
   // dx = scale * (dy - shift - (x - mean) * slope); used by the second pass only
-  const T* shift;
-  const T* slope;
+  const Parameter* shift;
+  const Parameter* slope;
   T* dx;         // or null
   T* dresidual;  // the masked dy, or null; written by the first pass where that runs
   bool stream;   // dx and dresidual go past the caches
 };
 
-// Vectorised loops along the channels of NHWC images, or along plain elements.
+// Vectorised loops along the channels of NHWC images, or along plain elements. Sums of bfloat16 are kept in float.
 template <class T>
 struct ChannelKernels {
+  using Parameter = typename ParameterOf<T>::type;
   // mean[c] and squares[c] = sum of (x - mean)^2, of one block.
-  void (*moments)(const T* x, int64_t pixels, int64_t channels, T* mean, T* squares);
+  void (*moments)(const T* x, int64_t pixels, int64_t channels, Parameter* mean, Parameter* squares);
   void (*norm_apply)(const NormApplyArgs<T>&);
   void (*norm_sums)(const NormBackwardArgs<T>&);
   void (*norm_backward)(const NormBackwardArgs<T>&);
   // y[c] = the first largest of rows[i][c], where[c] = positions[i] of it (where may be null). NaN wins.
   void (*max_rows)(const T* const* rows, const int32_t* positions, int64_t count, int64_t channels, T* y, int32_t* where);
   // y[c] = sum over rows[i][c], divided by divisor.
-  void (*mean_rows)(const T* const* rows, int64_t count, int64_t channels, T divisor, T* y);
-  // y[c] += x[c] / divisor
-  void (*add_share)(const T* x, int64_t channels, T divisor, T* y);
+  void (*mean_rows)(const T* const* rows, int64_t count, int64_t channels, Parameter divisor, T* y);
+  // dx[c] = sum over dy[i][c] where where[i][c] == position.
+  void (*max_gradient)(const T* const* dy, const int32_t* const* where, int64_t count, int32_t position, int64_t channels, T* dx);
+  // dx[c] = sum over dy[i][c] / divisors[i].
+  void (*mean_gradient)(const T* const* dy, const Parameter* divisors, int64_t count, int64_t channels, T* dx);
   void (*activate)(const T* x, int64_t count, bool six, T* y);
   void (*activate_backward)(const T* x, const T* dy, int64_t count, bool six, T* dx);
   // function: 0 add, 1 sub, 2 mul, 3 div. one_a, one_b (not both): a single element stands for all.
@@ -177,11 +183,15 @@ struct KernelTable<Bf16> {
   const char* name;
   int mr, nr, k_step;
   const KernelTable<float>* floats;  // of the same instruction set, with the same nr
-  void (*tile[max_tile_rows + 1])(const TileArgs<Bf16>&);  // by number of rows, 1..mr
+  ChannelKernels<Bf16> channels;
+  void (*tile[max_tile_rows + 1])(const TileArgs<Bf16>&);    // by number of rows, 1..mr
+  void (*outer[max_tile_rows + 1])(const OuterArgs<Bf16>&);  // the same
+  // As the float table's, with pairs of pixels: [tile][ceil(pixels / 2)][mr][2] and [ceil(pixels / 2)][nr][2].
+  void (*pack_tiles)(const Bf16* in, int64_t in_stride, int64_t pixels, int64_t channels, Bf16* out, int64_t tile_stride);
+  void (*pack_rows)(const Bf16* const* rows, int64_t pixels, int64_t columns, Bf16* out);
+  void (*add_rows)(const Bf16* in, int64_t in_stride, int64_t pixels, int64_t channels, float* sums);
   // [length][nr] floats to pairs of rows, [ceil(length / 2)][nr][2].
   void (*pack_pairs)(const float* in, int64_t length, Bf16* out);
-  // y[c] = the largest of rows[i][c]; NaN wins. count >= 1.
-  void (*max_rows)(const Bf16* const* rows, int64_t count, int64_t channels, Bf16* y);
 };
 
 extern const KernelTable<float> portable_f32;
@@ -191,5 +201,9 @@ extern const KernelTable<double> avx2_f64;
 extern const KernelTable<float> avx512_f32;
 extern const KernelTable<double> avx512_f64;
 extern const KernelTable<Bf16> avx512_bf16;
+// Loops along channels need no product of bfloat16: every set has them.
+extern const ChannelKernels<Bf16> portable_bf16_channels;
+extern const ChannelKernels<Bf16> avx2_bf16_channels;
+extern const ChannelKernels<Bf16> avx512_bf16_channels;  // without the set's conversions, for processors that lack them
 
 }  // namespace graft::cpu
