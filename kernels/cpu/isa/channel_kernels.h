@@ -10,6 +10,11 @@ namespace {
 template <class T>
 using Parameter = typename ParameterOf<T>::type;
 
+template <int N>
+struct Constant {
+  static constexpr int value = N;
+};
+
 // Calls f(first channel, lanes as a type with load and store) for whole registers of a row, then for single elements.
 template <class T, class F>
 inline void for_lanes(int64_t channels, F&& f) {
@@ -18,21 +23,35 @@ inline void for_lanes(int64_t channels, F&& f) {
   for (; c < channels; ++c) f(c, OneElement<T>{});
 }
 
+// Calls f(first channel, lanes, registers as a constant) for parts of a row that a loop over the rows keeps sums of in
+// registers: summing in memory would wait for each store, and for every one that lies a multiple of 4 KiB from a load.
+template <class T, class F>
+inline void for_register_groups(int64_t channels, F&& f) {
+  constexpr int group = 4, lanes = Vector<T>::lanes;
+  int64_t c = 0;
+  for (; c + group * lanes <= channels; c += group * lanes) f(c, Vector<T>{}, Constant<group>{});
+  for (; c + lanes <= channels; c += lanes) f(c, Vector<T>{}, Constant<1>{});
+  for (; c < channels; ++c) f(c, OneElement<T>{}, Constant<1>{});
+}
+
 template <class T>
-void moments(const T* x, int64_t pixels, int64_t channels, Parameter<T>* __restrict mean, Parameter<T>* __restrict squares) {
-  for (int64_t c = 0; c < channels; ++c) mean[c] = squares[c] = 0;
-  for (int64_t p = 0; p < pixels; ++p)
-    for_lanes<T>(channels, [&](int64_t c, auto lanes) {
-      using L = decltype(lanes);
-      L::store(mean + c, L::load(mean + c) + L::load(x + p * channels + c));
-    });
-  for (int64_t c = 0; c < channels; ++c) mean[c] /= static_cast<Parameter<T>>(pixels);
-  for (int64_t p = 0; p < pixels; ++p)
-    for_lanes<T>(channels, [&](int64_t c, auto lanes) {
-      using L = decltype(lanes);
-      const auto centred = L::load(x + p * channels + c) - L::load(mean + c);
-      L::store(squares + c, L::load(squares + c) + centred * centred);
-    });
+void moments(const T* x, int64_t pixels, int64_t channels, Parameter<T>* mean, Parameter<T>* squares) {
+  for_register_groups<T>(channels, [&](int64_t c, auto lanes, auto group) {
+    using L = decltype(lanes);
+    typename L::Register centre[group.value]{}, sums[group.value]{};
+    for (int64_t p = 0; p < pixels; ++p)
+      for (int g = 0; g < group.value; ++g) centre[g] += L::load(x + p * channels + c + g * L::lanes);
+    for (int g = 0; g < group.value; ++g) centre[g] /= static_cast<Parameter<T>>(pixels);
+    for (int64_t p = 0; p < pixels; ++p)
+      for (int g = 0; g < group.value; ++g) {
+        const auto centred = L::load(x + p * channels + c + g * L::lanes) - centre[g];
+        sums[g] += centred * centred;
+      }
+    for (int g = 0; g < group.value; ++g) {
+      L::store(mean + c + g * L::lanes, centre[g]);
+      L::store(squares + c + g * L::lanes, sums[g]);
+    }
+  });
 }
 
 // Streaming is for whole registers at aligned addresses only.
@@ -88,16 +107,24 @@ inline typename L::Register masked(const NormBackwardArgs<T>& args, int64_t at, 
 
 template <class T, NormMask Mask, bool Residual, bool Stream>
 void norm_sum_rows(const NormBackwardArgs<T>& args) {
-  for (int64_t p = 0; p < args.pixels; ++p)
-    for_lanes<T>(args.channels, [&](int64_t c, auto lanes) {
-      using L = decltype(lanes);
-      const int64_t at = p * args.channels + c;
-      const auto centred = L::load(args.x + at) - L::load(args.mean + c);
-      const auto g = masked<Mask, L>(args, at, c, centred);
-      if constexpr (Residual) put<Stream>(args.dresidual + at, g, lanes);
-      L::store(args.sum_dy + c, L::load(args.sum_dy + c) + g);
-      L::store(args.sum_dy_x + c, L::load(args.sum_dy_x + c) + g * centred);
-    });
+  for_register_groups<T>(args.channels, [&](int64_t first, auto lanes, auto group) {
+    using L = decltype(lanes);
+    typename L::Register sum[group.value]{}, sum_x[group.value]{};
+    for (int64_t p = 0; p < args.pixels; ++p)
+      for (int g = 0; g < group.value; ++g) {
+        const int64_t c = first + g * L::lanes, at = p * args.channels + c;
+        const auto centred = L::load(args.x + at) - L::load(args.mean + c);
+        const auto gradient = masked<Mask, L>(args, at, c, centred);
+        if constexpr (Residual) put<Stream>(args.dresidual + at, gradient, lanes);
+        sum[g] += gradient;
+        sum_x[g] += gradient * centred;
+      }
+    for (int g = 0; g < group.value; ++g) {
+      const int64_t c = first + g * L::lanes;
+      L::store(args.sum_dy + c, L::load(args.sum_dy + c) + sum[g]);
+      L::store(args.sum_dy_x + c, L::load(args.sum_dy_x + c) + sum_x[g]);
+    }
+  });
   if constexpr (Stream) fence();
 }
 
