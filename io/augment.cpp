@@ -6,24 +6,6 @@
 namespace graft::io {
 namespace {
 
-// torchvision's RandomResizedCrop: ten tries at a box of the drawn area and ratio, else the largest central box.
-ResizeBox random_box(const Image& image, const Augment& augment, CountedRandom& random) {
-  const auto w = static_cast<double>(image.width), h = static_cast<double>(image.height);
-  for (int attempt = 0; attempt < 10; ++attempt) {
-    const double area = w * h * random.uniform(augment.scale_low, augment.scale_high);
-    const double ratio = std::exp(random.uniform(std::log(augment.ratio_low), std::log(augment.ratio_high)));
-    const double bw = std::round(std::sqrt(area * ratio)), bh = std::round(std::sqrt(area / ratio));
-    if (bw < 1 || bh < 1 || bw > w || bh > h) continue;
-    const auto left = static_cast<double>(random.below(static_cast<uint64_t>(w - bw) + 1));
-    const auto top = static_cast<double>(random.below(static_cast<uint64_t>(h - bh) + 1));
-    return {left, top, left + bw, top + bh};
-  }
-  const double ratio = std::clamp(w / h, augment.ratio_low, augment.ratio_high);
-  const double bw = std::min(w, std::round(h * ratio)), bh = std::min(h, std::round(w / ratio));
-  const double left = std::floor((w - bw) / 2), top = std::floor((h - bh) / 2);
-  return {left, top, left + bw, top + bh};
-}
-
 void flip(Image& image) {
   uint8_t* p = image.pixels.mutable_data<uint8_t>();
   const int64_t c = image.channels;
@@ -49,6 +31,25 @@ void blend(Image& image, double factor, Towards towards) {
   }
 }
 
+}  // namespace
+
+ResizeBox random_box(int64_t width, int64_t height, const Augment& augment, CountedRandom& random) {
+  const auto w = static_cast<double>(width), h = static_cast<double>(height);
+  for (int attempt = 0; attempt < 10; ++attempt) {
+    const double area = w * h * random.uniform(augment.scale_low, augment.scale_high);
+    const double ratio = std::exp(random.uniform(std::log(augment.ratio_low), std::log(augment.ratio_high)));
+    const double bw = std::round(std::sqrt(area * ratio)), bh = std::round(std::sqrt(area / ratio));
+    if (bw < 1 || bh < 1 || bw > w || bh > h) continue;
+    const auto left = static_cast<double>(random.below(static_cast<uint64_t>(w - bw) + 1));
+    const auto top = static_cast<double>(random.below(static_cast<uint64_t>(h - bh) + 1));
+    return {left, top, left + bw, top + bh};
+  }
+  const double ratio = std::clamp(w / h, augment.ratio_low, augment.ratio_high);
+  const double bw = std::min(w, std::round(h * ratio)), bh = std::min(h, std::round(w / ratio));
+  const double left = std::floor((w - bw) / 2), top = std::floor((h - bh) / 2);
+  return {left, top, left + bw, top + bh};
+}
+
 void jitter(Image& image, const Augment& a, CountedRandom& random) {
   const double brightness = random.uniform(1 - a.brightness, 1 + a.brightness);
   const double contrast = random.uniform(1 - a.contrast, 1 + a.contrast);
@@ -64,8 +65,6 @@ void jitter(Image& image, const Augment& a, CountedRandom& random) {
   if (a.saturation > 0 && image.channels == 3) blend(image, saturation, [](const uint8_t* q) { return luma(q, 3); });
 }
 
-}  // namespace
-
 Augment augment_named(const std::string& name) {
   if (name == "none") return {};
   if (name == "light") return {.flip = true, .scale_low = 0.8};
@@ -77,7 +76,7 @@ Image augmented(const Image& image, const Preprocess& preprocess, const Augment&
   Image result;
   if (augment.crops()) {
     const Image source = with_channels(image, preprocess.channels);
-    result = resize(source, preprocess.size, preprocess.size, random_box(source, augment, random), preprocess.interpolation);
+    result = resize(source, preprocess.size, preprocess.size, random_box(source.width, source.height, augment, random), preprocess.interpolation);
   } else {
     result = preprocess.geometry(image);
     if (result.pixels.is_same(image.pixels)) result.pixels = result.pixels.clone();  // the caller's pixels stay as they are

@@ -1,10 +1,10 @@
 #include "graft/io/preprocess.h"
 
-#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "graft/io/json.h"
+#include "graft/io/normaliser.h"
 
 namespace graft::io {
 
@@ -20,34 +20,45 @@ void Preprocess::validate() const {
 }
 
 // As torchvision's Resize(short side) and CenterCrop: the long side is truncated, the crop's offset rounded half to even.
+ResizedWindow kept_window(const Preprocess& p, int64_t width, int64_t height) {
+  const int64_t size = p.size, resize_to = p.resize_to;
+  if (resize_to == 0) return {size, size, 0, 0, size, size};
+  const int64_t shorter = std::min(width, height);
+  const int64_t full_width = width <= height ? resize_to : resize_to * width / shorter;
+  const int64_t full_height = width <= height ? resize_to * height / shorter : resize_to;
+  const auto offset = [&](int64_t extent) { return static_cast<int64_t>(std::nearbyint(static_cast<double>(extent - size) / 2.0)); };
+  return {full_width, full_height, offset(full_width), offset(full_height), size, size};
+}
+
 Image Preprocess::geometry(const Image& image) const {
   const Image source = with_channels(image, channels);
   if (resize_to == 0) return resize(source, size, size, interpolation);
-  const int64_t shorter = std::min(source.width, source.height);
-  const int64_t width = source.width <= source.height ? resize_to : resize_to * source.width / shorter;
-  const int64_t height = source.width <= source.height ? resize_to * source.height / shorter : resize_to;
-  const auto offset = [&](int64_t extent) { return static_cast<int64_t>(std::nearbyint(static_cast<double>(extent - size) / 2.0)); };
-  return resize_window(source, {width, height, offset(width), offset(height), size, size}, interpolation);
+  return resize_window(source, kept_window(*this, source.width, source.height), interpolation);
+}
+
+Normaliser::Normaliser(const Preprocess& p) : size_(p.size), channels_(p.channels), from_{0, 1, 2} {
+  if (p.bgr && p.channels == 3) from_ = {2, 1, 0};
+  for (size_t c = 0; c < static_cast<size_t>(channels_); ++c)  // in double
+    for (size_t v = 0; v < 256; ++v) table_[c][v] = static_cast<float>((static_cast<double>(v) * p.scale - p.mean[c]) / p.deviation[c]);
+}
+
+void Normaliser::operator()(const uint8_t* pixels, bool mirrored, float* out) const {
+  const int64_t step = mirrored ? -channels_ : channels_;
+  for (int64_t y = 0; y < size_; ++y) {
+    const uint8_t* in = pixels + (y * size_ + (mirrored ? size_ - 1 : 0)) * channels_;
+    for (int64_t x = 0; x < size_; ++x, in += step, out += channels_) {
+      out[0] = table_[0][in[from_[0]]];
+      if (channels_ == 1) continue;
+      out[1] = table_[1][in[1]];
+      out[2] = table_[2][in[from_[2]]];
+    }
+  }
 }
 
 void Preprocess::normalise_into(const Image& image, float* out) const {
   GRAFT_CHECK(image.width == size && image.height == size && image.channels == channels, "preprocessing: image of ", image.width,
               "x", image.height, "x", image.channels, ", expected ", size, "x", size, "x", channels);
-  std::array<std::array<float, 256>, 3> table;  // every value a pixel can become, in double
-  for (size_t c = 0; c < static_cast<size_t>(channels); ++c)
-    for (size_t v = 0; v < 256; ++v) table[c][v] = static_cast<float>((static_cast<double>(v) * scale - mean[c]) / deviation[c]);
-  const uint8_t* in = image.pixels.data<uint8_t>();
-  const int64_t pixels = size * size;
-  if (channels == 1) {
-    for (int64_t i = 0; i < pixels; ++i) out[i] = table[0][in[i]];
-    return;
-  }
-  const int first = bgr ? 2 : 0, last = bgr ? 0 : 2;
-  for (int64_t i = 0; i < pixels; ++i, in += 3, out += 3) {
-    out[0] = table[0][in[first]];
-    out[1] = table[1][in[1]];
-    out[2] = table[2][in[last]];
-  }
+  Normaliser{*this}(image.pixels.data<uint8_t>(), false, out);
 }
 
 Tensor Preprocess::apply(const Image& image) const {

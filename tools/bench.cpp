@@ -32,6 +32,9 @@ namespace {
 struct BenchFlags {
   std::string model = "resnet50", optimizer = "sgd", precision = "fp32";
   int64_t batch = 32, image_size = 224, classes = 1000, iterations = 10;
+  std::string loader, augment = "light";
+  int workers = 0;
+  bool cached = false;
   bool train = false, probe = false, json = false, worker = false, profile = false;
   int threads = 0;
 };
@@ -48,7 +51,11 @@ double peak_rss_mib() {
 // One workload, one step of it at a time.
 class Workload {
  public:
-  explicit Workload(const BenchFlags& flags) : train_(flags.train), activations_(precision_named(flags.precision)) {
+  explicit Workload(const BenchFlags& flags) : batch_(flags.batch), train_(flags.train), activations_(precision_named(flags.precision)) {
+    if (!flags.loader.empty()) {
+      open_loader(flags);
+      return;
+    }
     models::Architecture architecture = models::architecture_named(flags.model);
     network_ = models::make_network(architecture);
     models::initialize(*network_, 0);
@@ -68,6 +75,8 @@ class Workload {
     network_->train(true);
     first_ = network_->frozen_stages();
     if (first_ > 0) run_.emplace(*network_, first_, activations_);
+    GRAFT_CHECK(!flags.cached || first_ > 0, "bench: --cached needs --probe");
+    if (flags.cached) features_ = (*run_)(x_);
     std::vector<NamedTensor> trainable;
     for (const NamedTensor& p : network_->parameters())
       if (requires_grad(p.tensor)) trainable.push_back(p);
@@ -75,12 +84,13 @@ class Workload {
   }
 
   void step() {
+    if (loader_) return next_batch();
     if (!train_) {
       (*run_)(x_);
       return;
     }
     network_->zero_grad();
-    const Tensor features = first_ > 0 ? (*run_)(x_) : x_;
+    const Tensor features = features_.defined() ? features_.clone() : first_ > 0 ? (*run_)(x_) : x_;
     const Tensor logits = network_->forward_stages(functional::cast(features, activations_), first_, network_->stages().size());
     const Tensor loss = functional::cross_entropy(functional::cast(logits, DType::f32), labels_);
     backward(loss);
@@ -88,6 +98,23 @@ class Workload {
   }
 
  private:
+  // Every epoch reads and decodes all images again.
+  void open_loader(const BenchFlags& flags) {
+    io::Preprocess preprocess = io::imagenet_preprocess(flags.image_size);
+    std::shared_ptr<const io::Dataset> images = io::open_data(flags.loader, {.val_split = 0}).train;
+    loader_ = std::make_unique<train::BatchLoader>(images, preprocess, train::LoaderOptions{.batch = flags.batch, .shuffle = true,
+        .augment = io::augment_named(flags.augment), .workers = flags.workers, .cache_bytes = 0});
+    loader_->start(0);
+  }
+  // Only whole batches count.
+  void next_batch() {
+    train::Batch batch;
+    while (!loader_->next(batch) || batch.labels.size(0) < std::min(batch_, loader_->samples())) loader_->start(++epoch_);
+  }
+
+  std::unique_ptr<train::BatchLoader> loader_;
+  int64_t epoch_ = 0, batch_;
+  Tensor features_;  // of the frozen backbone, when they are computed once
   bool train_;
   DType activations_;
   std::shared_ptr<StagedNetwork> network_;
@@ -169,7 +196,7 @@ int bench(BenchFlags flags) {
   std::sort(seconds.begin(), seconds.end());
   const double median = seconds[seconds.size() / 2];
   const nlohmann::ordered_json document = {
-      {"model", flags.model}, {"task", flags.probe ? "probe" : flags.train ? "train" : "infer"}, {"batch", flags.batch}, {"image_size", flags.image_size},
+      {"model", flags.loader.empty() ? flags.model : "none"}, {"task", !flags.loader.empty() ? "load " + flags.augment : flags.probe ? "probe" : flags.train ? "train" : "infer"}, {"batch", flags.batch}, {"image_size", flags.image_size},
       {"precision", flags.precision}, {"threads", context.threads()}, {"instruction_set", std::string(name_of(context.instruction_set()))},
       {"iterations", flags.iterations}, {"images_per_s", static_cast<double>(flags.batch) / median}, {"ms_median", median * 1e3},
       {"ms_min", seconds.front() * 1e3}, {"ms_max", seconds.back() * 1e3}, {"first_ms", first * 1e3}, {"peak_rss_mib", peak_rss_mib()}};
@@ -198,6 +225,10 @@ void add_bench(CLI::App& app, Action& action) {
   verb->add_option("--precision", f->precision, "fp32, or bf16: activations and their gradients in bfloat16")->check(CLI::IsMember({"fp32", "bf16"}))->type_name("P");
   verb->add_flag("--train", f->train, "Training steps of the whole network instead of inference");
   verb->add_flag("--probe", f->probe, "Training steps of the head behind a frozen backbone, features not cached");
+  verb->add_flag("--cached", f->cached, "With --probe: the frozen backbone's features are computed once, before the first step");
+  verb->add_option("--loader", f->loader, "Instead of a network: batches of training input from these images, read and decoded every time")->type_name("PATH");
+  verb->add_option("--augment", f->augment, "With --loader: none, light or strong")->check(CLI::IsMember({"none", "light", "strong"}))->type_name("NAME");
+  verb->add_option("--workers", f->workers, "With --loader: threads that prepare batches (0: the compute threads)")->check(CLI::Range(0, 256))->type_name("N");
   verb->add_flag("--json", f->json, "One JSON document on stdout");
   verb->add_flag("--profile", f->profile, "Where the time goes: a line for each kernel and shape");
   verb->add_flag("--worker", f->worker, "Obey 'run N' and 'quit' on standard input: for interleaved comparisons");

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "graft/core/runtime/exec_context.h"
+#include "graft/io/input.h"
 
 namespace graft::train {
 
@@ -17,9 +18,11 @@ struct BatchLoader::Impl {
   io::Preprocess preprocess;
   LoaderOptions options;
   std::vector<int64_t> order;
-  int64_t epoch = 0;
+  int64_t epoch = 0, first = 0;
   int64_t next_batch = 0;       // the next one to hand out
-  std::vector<io::Image> kept;  // resized images by sample; empty when nothing is kept
+  std::vector<Tensor> kept;     // resized images by sample, u8; empty when nothing is kept
+  std::mutex makers_mutex;
+  std::vector<std::unique_ptr<io::InputMaker>> makers;  // those that no thread uses now
 
   // Prefetching: workers take batch numbers in turn and stay at most `ahead` in front of next_batch.
   std::mutex mutex;
@@ -31,24 +34,46 @@ struct BatchLoader::Impl {
   bool stop = false;
 
   int64_t batches() const {
-    const int64_t n = dataset->size(), full = n / options.batch, rest = n % options.batch;
+    const int64_t n = dataset->size() - first, full = n / options.batch, rest = n % options.batch;
     return full + (rest == 0 || (rest == 1 && options.drop_single) ? 0 : 1);
   }
 
-  io::Image input(int64_t sample) {
-    if (options.augment.any()) {
-      CountedRandom random(options.seed, RandomPurpose::augmentation, static_cast<uint64_t>(epoch), static_cast<uint64_t>(sample));
-      return io::augmented(dataset->image(sample), preprocess, options.augment, random);
+  // One sample's input, by an InputMaker that is this thread's for the time.
+  void input(int64_t sample, float* out) {
+    std::unique_ptr<io::InputMaker> maker;
+    {
+      const std::lock_guard lock(makers_mutex);
+      if (!makers.empty()) {
+        maker = std::move(makers.back());
+        makers.pop_back();
+      }
     }
-    if (kept.empty()) return preprocess.geometry(dataset->image(sample));
-    io::Image& slot = kept[static_cast<size_t>(sample)];  // one thread a sample within an epoch
-    if (slot.width == 0) slot = preprocess.geometry(dataset->image(sample));
-    return slot;
+    if (!maker) maker = std::make_unique<io::InputMaker>(preprocess, options.augment);
+    make_input(*maker, sample, out);
+    const std::lock_guard lock(makers_mutex);
+    makers.push_back(std::move(maker));
+  }
+
+  void make_input(io::InputMaker& maker, int64_t sample, float* out) {
+    if (options.augment.any()) {
+      const int64_t view = options.views > 0 ? epoch % options.views : epoch;
+      if (options.views > 0 && view == 0) return maker.input(*dataset, sample, nullptr, out);
+      CountedRandom random(options.seed, RandomPurpose::augmentation, static_cast<uint64_t>(view), static_cast<uint64_t>(sample));
+      return maker.input(*dataset, sample, &random, out);
+    }
+    if (kept.empty()) return maker.input(*dataset, sample, nullptr, out);
+    Tensor& slot = kept[static_cast<size_t>(sample)];  // one thread a sample within an epoch
+    if (!slot.defined()) {
+      Tensor pixels = Tensor::empty({preprocess.size, preprocess.size, preprocess.channels}, {.dtype = DType::u8});
+      std::memcpy(pixels.mutable_raw(), maker.pixels(*dataset, sample, nullptr).data, static_cast<size_t>(pixels.bytes()));
+      slot = pixels;
+    }
+    maker.normalise({slot.data<uint8_t>(), false}, out);
   }
 
   Batch make(int64_t number, bool parallel) {
     Batch batch;
-    const int64_t begin = number * options.batch, count = std::min(options.batch, dataset->size() - begin);
+    const int64_t begin = number * options.batch, count = std::min(options.batch, std::ssize(order) - begin);
     batch.samples.assign(order.begin() + begin, order.begin() + begin + count);
     const int64_t side = preprocess.size, floats = side * side * preprocess.channels;
     batch.x = Tensor::empty({count, preprocess.channels, side, side}, {.format = MemoryFormat::channels_last});
@@ -58,7 +83,7 @@ struct BatchLoader::Impl {
     const auto fill = [&](int64_t i) {
       const int64_t sample = batch.samples[static_cast<size_t>(i)];
       labels[i] = dataset->label(sample);
-      preprocess.normalise_into(input(sample), x + i * floats);
+      input(sample, x + i * floats);
     };
     if (parallel) {
       current_context().parallel_for(count, fill);
@@ -123,9 +148,11 @@ BatchLoader::~BatchLoader() { impl_->join(); }
 int64_t BatchLoader::samples() const { return impl_->dataset->size(); }
 int64_t BatchLoader::batches() const { return impl_->batches(); }
 
-void BatchLoader::start(int64_t epoch) {
+void BatchLoader::start(int64_t epoch, int64_t first) {
   impl_->join();
+  GRAFT_CHECK(first >= 0 && first <= samples(), "loader: sample ", first, " of ", samples());
   impl_->epoch = epoch;
+  impl_->first = first;
   impl_->next_batch = 0;
   if (impl_->options.shuffle) {
     CountedRandom random(impl_->options.seed, RandomPurpose::shuffle, static_cast<uint64_t>(epoch));
@@ -134,6 +161,7 @@ void BatchLoader::start(int64_t epoch) {
     impl_->order.resize(static_cast<size_t>(samples()));
     std::iota(impl_->order.begin(), impl_->order.end(), int64_t{0});
   }
+  impl_->order.erase(impl_->order.begin(), impl_->order.begin() + first);
   for (int i = 0; i < impl_->options.workers; ++i) impl_->threads.emplace_back([impl = impl_.get()] { impl->work(); });
 }
 

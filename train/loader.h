@@ -21,6 +21,7 @@ struct LoaderOptions {
   bool drop_single = false;  // leave out a last batch of one sample (batch norm cannot train on it)
   uint64_t seed = 0;
   io::Augment augment;       // none by default
+  int64_t views = 0;         // with augmentation, 0: drawn anew every epoch; K: epoch e shows view e % K, of which view 0 is the image as it is
   int workers = 0;           // threads that prepare batches ahead; 0: prepared on the compute threads, between steps
   int64_t cache_bytes = int64_t{1} << 30;  // without augmentation, resized u8 images are kept up to this for later epochs
 };
@@ -34,8 +35,8 @@ class GRAFT_API BatchLoader {
 
   int64_t samples() const;
   int64_t batches() const;  // an epoch's
-  // Starts epoch `epoch` (counted from 0); batches then come from next().
-  void start(int64_t epoch);
+  // Starts epoch `epoch` (counted from 0), at its sample number `first` in order; batches then come from next().
+  void start(int64_t epoch, int64_t first = 0);
   // False after the epoch's last batch. An image that cannot be read: its Error.
   bool next(Batch& batch);
 

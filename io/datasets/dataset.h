@@ -16,6 +16,8 @@ class GRAFT_API Dataset {
   virtual int64_t label(int64_t index) const = 0;      // 0 .. classes-1
   virtual Image image(int64_t index) const = 0;        // decodes; Error(bad_input) naming the file
   virtual std::string name(int64_t index) const = 0;   // path, or "file[index]"
+  // The sample's image file as it is, into `bytes`, whose memory is used again. False, as at first: it has none of its own.
+  virtual bool encoded(int64_t index, std::vector<std::byte>& bytes) const;
   // Adds what identifies the samples (names, labels, sizes) to a hash.
   virtual std::string fingerprint() const = 0;
 };

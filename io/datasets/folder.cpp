@@ -18,6 +18,15 @@ class FileDataset final : public Dataset {
   Image image(int64_t index) const override { return read_image(files_[static_cast<size_t>(index)].path); }
   std::string name(int64_t index) const override { return files_[static_cast<size_t>(index)].path; }
 
+  bool encoded(int64_t index, std::vector<std::byte>& bytes) const override {
+    const auto file = file_system().open_read(files_[static_cast<size_t>(index)].path);
+    const int64_t size = file->size();
+    GRAFT_CHECK(size <= kMaxImageFileBytes, file->path(), ": ", size, " bytes are too many for an image");
+    bytes.resize(static_cast<size_t>(size));
+    file->read_at(0, bytes);
+    return true;
+  }
+
   // Names below the data set's folder, labels and sizes: moving the folder changes nothing.
   std::string fingerprint() const override {
     Sha256 hash;

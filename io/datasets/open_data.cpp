@@ -19,6 +19,7 @@ class Subset final : public Dataset {
   int64_t size() const override { return std::ssize(indices_); }
   int64_t label(int64_t i) const override { return whole_->label(indices_[static_cast<size_t>(i)]); }
   Image image(int64_t i) const override { return whole_->image(indices_[static_cast<size_t>(i)]); }
+  bool encoded(int64_t i, std::vector<std::byte>& bytes) const override { return whole_->encoded(indices_[static_cast<size_t>(i)], bytes); }
   std::string name(int64_t i) const override { return whole_->name(indices_[static_cast<size_t>(i)]); }
   std::string fingerprint() const override {
     Sha256 hash;
@@ -106,6 +107,8 @@ void limit(OpenedData& data, const DataOptions& options) {
 }
 
 }  // namespace
+
+bool Dataset::encoded(int64_t, std::vector<std::byte>&) const { return false; }
 
 std::shared_ptr<const Dataset> subset(std::shared_ptr<const Dataset> dataset, std::vector<int64_t> indices) {
   for (const int64_t i : indices) GRAFT_CHECK(i >= 0 && i < dataset->size(), "sample ", i, " of ", dataset->size());

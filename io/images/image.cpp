@@ -6,6 +6,7 @@
 
 #include "graft/core/base/file_system.h"
 #include "graft/io/images/jpeg.h"
+#include "graft/io/images/luma.h"
 #include "graft/io/images/pnm.h"
 #include "graft/io/images/stb.h"
 #include "graft/io/images/structure.h"
@@ -57,8 +58,7 @@ Image with_channels(const Image& image, int64_t channels) {
   if (channels == 3) {
     for (int64_t i = 0; i < pixels; ++i) out[3 * i] = out[3 * i + 1] = out[3 * i + 2] = in[i];
   } else {
-    for (int64_t i = 0; i < pixels; ++i)  // PIL's fixed-point luma
-      out[i] = static_cast<uint8_t>((in[3 * i] * 19595 + in[3 * i + 1] * 38470 + in[3 * i + 2] * 7471 + 0x8000) >> 16);
+    luma_row(in, pixels, out);
   }
   return result;
 }

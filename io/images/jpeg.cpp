@@ -41,39 +41,6 @@ void limit_scans(j_common_ptr info) {
   std::longjmp(manager->jump, 1);
 }
 
-// What decoding needs. Plain data: longjmp passes over it.
-struct Decoder {
-  jpeg_decompress_struct info;
-  ErrorManager errors;
-  jpeg_progress_mgr progress;
-};
-
-// Reads the header. False: decoder.errors.message says why.
-bool open(Decoder& decoder, std::span<const std::byte> bytes) {
-  if (setjmp(decoder.errors.jump)) return false;
-  jpeg_create_decompress(&decoder.info);
-  decoder.info.progress = &decoder.progress;
-  jpeg_mem_src(&decoder.info, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
-  jpeg_save_markers(&decoder.info, JPEG_APP0 + 1, 0xffff);
-  jpeg_read_header(&decoder.info, TRUE);
-  const bool four = decoder.info.jpeg_color_space == JCS_CMYK || decoder.info.jpeg_color_space == JCS_YCCK;
-  const bool grey = decoder.info.jpeg_color_space == JCS_GRAYSCALE;
-  decoder.info.out_color_space = four ? JCS_CMYK : (grey ? JCS_GRAYSCALE : JCS_RGB);
-  decoder.info.dct_method = JDCT_ISLOW;
-  return true;
-}
-
-bool decode(Decoder& decoder, uint8_t* out, size_t stride) {
-  if (setjmp(decoder.errors.jump)) return false;
-  jpeg_start_decompress(&decoder.info);
-  while (decoder.info.output_scanline < decoder.info.output_height) {
-    JSAMPROW row = out + stride * decoder.info.output_scanline;
-    jpeg_read_scanlines(&decoder.info, &row, 1);
-  }
-  jpeg_finish_decompress(&decoder.info);
-  return true;
-}
-
 // Adobe writes CMYK inverted: RGB = C*K/255 with the stored values.
 Image cmyk_to_rgb(const Image& cmyk) {
   Image rgb{cmyk.width, cmyk.height, 3, Tensor::empty({cmyk.height, cmyk.width, 3}, {.dtype = DType::u8})};
@@ -83,17 +50,6 @@ Image cmyk_to_rgb(const Image& cmyk) {
     for (int64_t c = 0; c < 3; ++c) out[3 * i + c] = static_cast<uint8_t>((in[4 * i + c] * in[4 * i + 3] + 127) / 255);
   return rgb;
 }
-
-class DecoderGuard {
- public:
-  explicit DecoderGuard(Decoder& decoder) : decoder_(decoder) {}
-  ~DecoderGuard() { jpeg_destroy_decompress(&decoder_.info); }
-  DecoderGuard(const DecoderGuard&) = delete;
-  DecoderGuard& operator=(const DecoderGuard&) = delete;
-
- private:
-  Decoder& decoder_;
-};
 
 int orientation_of(const jpeg_decompress_struct& info) {
   for (const jpeg_marker_struct* marker = info.marker_list; marker; marker = marker->next) {
@@ -105,24 +61,120 @@ int orientation_of(const jpeg_decompress_struct& info) {
 
 }  // namespace
 
-Image decode_jpeg(std::span<const std::byte> bytes, const std::string& name) {
-  Decoder decoder{};
-  decoder.info.err = jpeg_std_error(&decoder.errors.base);
-  decoder.errors.base.error_exit = leave;
-  decoder.errors.base.emit_message = on_message;
-  decoder.errors.base.output_message = ignore;
-  decoder.progress.progress_monitor = limit_scans;
-  const DecoderGuard guard(decoder);
-  if (!open(decoder, bytes)) bad_input(name, ": broken JPEG: ", static_cast<const char*>(decoder.errors.message));
-  const int orientation = orientation_of(decoder.info);  // before decoding, whose end frees the markers
-  const int64_t width = decoder.info.image_width, height = decoder.info.image_height;
+// libjpeg's objects. The functions that set a jump hold nothing that would have to be destroyed.
+struct JpegReader::Decoder {
+  jpeg_decompress_struct info{};
+  ErrorManager errors;
+  jpeg_progress_mgr progress{};
+  std::vector<uint8_t> row;
+  const std::string* name = nullptr;
+
+  Decoder() {
+    info.err = jpeg_std_error(&errors.base);
+    errors.base.error_exit = leave;
+    errors.base.emit_message = on_message;
+    errors.base.output_message = ignore;
+    progress.progress_monitor = limit_scans;
+  }
+  ~Decoder() { jpeg_destroy_decompress(&info); }
+
+  [[noreturn]] void complain() { bad_input(*name, ": broken JPEG: ", static_cast<const char*>(errors.message)); }
+
+  // False: errors.message says why.
+  bool create() {
+    if (setjmp(errors.jump)) return false;
+    jpeg_create_decompress(&info);
+    info.progress = &progress;
+    jpeg_save_markers(&info, JPEG_APP0 + 1, 0xffff);
+    return true;
+  }
+
+  bool read_header(std::span<const std::byte> bytes) {
+    if (setjmp(errors.jump)) return false;
+    jpeg_abort_decompress(&info);  // what the last image left
+    jpeg_mem_src(&info, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
+    jpeg_read_header(&info, TRUE);
+    const bool four = info.jpeg_color_space == JCS_CMYK || info.jpeg_color_space == JCS_YCCK;
+    const bool grey = info.jpeg_color_space == JCS_GRAYSCALE;
+    info.out_color_space = four ? JCS_CMYK : (grey ? JCS_GRAYSCALE : JCS_RGB);
+    info.dct_method = JDCT_ISLOW;
+    return true;
+  }
+
+  // Decodes the window's columns and two more on either side, whose colours depend on the cut; false: errors.message
+  // says why. `left` becomes the first column that is decoded.
+  bool start(int shrink, const PixelWindow& window, int64_t& left) {
+    if (setjmp(errors.jump)) return false;
+    info.scale_num = 1;
+    info.scale_denom = static_cast<unsigned>(shrink);
+    jpeg_start_decompress(&info);
+    left = 0;
+    JDIMENSION first = static_cast<JDIMENSION>(window.left > 2 ? window.left - 2 : 0);
+    JDIMENSION width = (window.right + 2 < info.output_width ? static_cast<JDIMENSION>(window.right + 2) : info.output_width) - first;
+    if (width < info.output_width) {
+      jpeg_crop_scanline(&info, &first, &width);
+      left = first;
+    }
+    if (window.top > 0) jpeg_skip_scanlines(&info, static_cast<JDIMENSION>(window.top));
+    return true;
+  }
+
+  bool next_row() {
+    if (setjmp(errors.jump)) return false;
+    JSAMPROW to = row.data();
+    jpeg_read_scanlines(&info, &to, 1);
+    return true;
+  }
+
+  bool finish() {
+    if (setjmp(errors.jump)) return false;
+    jpeg_finish_decompress(&info);
+    return true;
+  }
+};
+
+JpegReader::JpegReader() : decoder_(std::make_unique<Decoder>()) {
+  if (!decoder_->create()) fail(ErrorCode::internal, "libjpeg: ", static_cast<const char*>(decoder_->errors.message));
+}
+JpegReader::~JpegReader() = default;
+
+JpegHeader JpegReader::open(std::span<const std::byte> bytes, const std::string& name) {
+  Decoder& d = *decoder_;
+  d.name = &name;
+  if (!d.read_header(bytes)) d.complain();
+  const int64_t width = d.info.image_width, height = d.info.image_height;
   GRAFT_CHECK(width * height <= kMaxImagePixels, name, ": ", width, "x", height, " pixels, more than the limit of ", kMaxImagePixels);
-  const int64_t channels = decoder.info.out_color_space == JCS_CMYK ? 4 : (decoder.info.out_color_space == JCS_GRAYSCALE ? 1 : 3);
-  Image image{width, height, channels, Tensor::empty({height, width, channels}, {.dtype = DType::u8})};
-  if (!decode(decoder, image.pixels.mutable_data<uint8_t>(), static_cast<size_t>(width * channels)))
-    bad_input(name, ": broken JPEG: ", static_cast<const char*>(decoder.errors.message));
-  if (channels == 4) image = cmyk_to_rgb(image);
-  return upright(image, orientation);
+  const int64_t channels = d.info.out_color_space == JCS_CMYK ? 4 : (d.info.out_color_space == JCS_GRAYSCALE ? 1 : 3);
+  return {width, height, channels, orientation_of(d.info)};
+}
+
+void JpegReader::read(int shrink, const PixelWindow& window, FunctionRef<void(const uint8_t* pixels)> row) {
+  Decoder& d = *decoder_;
+  int64_t left = 0;
+  if (!d.start(shrink, window, left)) d.complain();
+  GRAFT_ASSERT(window.bottom <= d.info.output_height);
+  const int64_t channels = d.info.output_components;
+  d.row.resize(static_cast<size_t>(d.info.output_width) * static_cast<size_t>(channels));
+  for (int64_t y = window.top; y < window.bottom; ++y) {
+    if (!d.next_row()) d.complain();
+    row(d.row.data() + (window.left - left) * channels);
+  }
+  if (window.bottom == d.info.output_height && !d.finish()) d.complain();
+}
+
+Image decode_jpeg(std::span<const std::byte> bytes, const std::string& name, int shrink) {
+  JpegReader reader;
+  const JpegHeader header = reader.open(bytes, name);
+  const int64_t width = (header.width + shrink - 1) / shrink, height = (header.height + shrink - 1) / shrink;
+  Image image{width, height, header.channels, Tensor::empty({height, width, header.channels}, {.dtype = DType::u8})};
+  uint8_t* out = image.pixels.mutable_data<uint8_t>();
+  const int64_t bytes_a_row = width * header.channels;
+  reader.read(shrink, {0, 0, width, height}, [&](const uint8_t* pixels) {
+    std::memcpy(out, pixels, static_cast<size_t>(bytes_a_row));
+    out += bytes_a_row;
+  });
+  if (header.channels == 4) image = cmyk_to_rgb(image);
+  return upright(image, header.orientation);
 }
 
 }  // namespace graft::io
