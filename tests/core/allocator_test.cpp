@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #include "graft/core/base/error.h"
+#include "graft/core/runtime/random.h"
 #include "graft/core/tensor/tensor.h"
 
 namespace graft {
@@ -38,6 +41,50 @@ TEST(Allocator, BlocksAreAlignedAndDistinctAndHoldWhatWasAsked) {
     allocator.deallocate(a, bytes);
     allocator.deallocate(b, bytes);
   }
+}
+
+// Large blocks in any order: no two overlap, what is freed serves other sizes, and in the end all of it is one piece again.
+TEST(Allocator, LargeBlocksShareMemory) {
+  struct Block {
+    unsigned char* at;
+    int64_t bytes;
+  };
+  CachingCpuAllocator allocator;
+  CountedRandom random(7, RandomPurpose::synthetic);
+  std::vector<Block> blocks;
+  int64_t most = 0, live = 0;
+  for (int i = 0; i < 2000; ++i) {
+    if (live < (96 << 20) && random.next() % 2 == 0) {
+      const int64_t bytes = (1 << 20) + random.next() % (12 << 20);
+      Block b{static_cast<unsigned char*>(allocator.allocate(bytes)), bytes};
+      EXPECT_EQ(reinterpret_cast<uintptr_t>(b.at) % 64, 0u);
+      for (const Block& other : blocks) EXPECT_TRUE(b.at + b.bytes <= other.at || other.at + other.bytes <= b.at);
+      b.at[0] = b.at[bytes - 1] = static_cast<unsigned char>(bytes);
+      blocks.push_back(b);
+      live += bytes;
+      most = std::max(most, live);
+    } else if (!blocks.empty()) {
+      const size_t which = random.next() % blocks.size();
+      const Block b = blocks[which];
+      EXPECT_EQ(b.at[0], static_cast<unsigned char>(b.bytes));
+      EXPECT_EQ(b.at[b.bytes - 1], static_cast<unsigned char>(b.bytes));
+      allocator.deallocate(b.at, b.bytes);
+      blocks.erase(blocks.begin() + static_cast<std::ptrdiff_t>(which));
+      live -= b.bytes;
+    }
+  }
+  EXPECT_LT(allocator.stats().reserved_bytes, most * 3 / 2);
+  for (const Block& b : blocks) allocator.deallocate(b.at, b.bytes);
+  EXPECT_EQ(allocator.stats().live_bytes, 0);
+  const int64_t calls = allocator.stats().system_calls;
+  const int64_t whole = allocator.stats().reserved_bytes;
+  allocator.deallocate(allocator.allocate(whole), whole);
+  EXPECT_EQ(allocator.stats().system_calls, calls);
+  allocator.release_cached();
+  EXPECT_EQ(allocator.stats().reserved_bytes, 0);
+  auto* again = static_cast<unsigned char*>(allocator.allocate(whole));
+  EXPECT_EQ(again[0], 0);  // given back: the system's pages are zeros
+  allocator.deallocate(again, whole);
 }
 
 // Fails the n-th allocation, for every n, once and for good: the error is reported, nothing leaks, a retry succeeds.
