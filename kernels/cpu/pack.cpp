@@ -6,6 +6,15 @@
 namespace graft::cpu {
 namespace {
 
+constexpr int64_t kAhead = 2;  // channels
+
+// Asks for memory that is read soon: weights lie in strides that the processor does not foresee. Beyond the end it is harmless.
+template <class T>
+inline void prefetch(const T* from, int64_t count) {
+  constexpr int64_t line = 64 / static_cast<int64_t>(sizeof(T));
+  for (int64_t i = 0; i < count; i += line) __builtin_prefetch(from + i);
+}
+
 // Rows of the source are runs of memory (a column's channels and taps), columns of the panel: a transposition whose output
 // rows lie where the panel wants them.
 template <class T>
@@ -22,8 +31,32 @@ void pack_runs(const KernelTable<T>& table, const PackSource<T>& from, const T* 
         const int64_t c = interleaved ? (first + i) / taps : first + i, t = interleaved ? (first + i) % taps : run;
         rows[i] = to + (t * from.channels + c) * table.nr;
       }
+      for (int64_t j = 0; first + most < length && j < columns; ++j)
+        prefetch(source + j * from.column_stride + from.tap_offsets[static_cast<size_t>(run)] + first + most, most);
       table.transpose_to(source + from.tap_offsets[static_cast<size_t>(run)] + first, from.column_stride, columns, count, rows);
     }
+}
+
+// Columns and taps fill a run of memory together ([column][tap], a channel after another: backward-data of a filter in
+// OIHW): a transposition a channel.
+template <class T>
+void pack_interleaved(const KernelTable<T>& table, const PackSource<T>& from, const T* source, int64_t columns, T* to) {
+  constexpr int64_t most = 64;
+  const auto taps = static_cast<int64_t>(from.tap_offsets.size());
+  T* rows[most];
+  for (int64_t c = 0; c < from.channels; ++c) {
+    prefetch(source + std::min(c + kAhead, from.channels - 1) * from.channel_stride, columns * taps);
+    for (int64_t t = 0; t < taps; ++t) rows[t] = to + (t * from.channels + c) * table.nr;
+    table.transpose_to(source + c * from.channel_stride, taps, columns, taps, rows);
+  }
+}
+template <class T>
+bool columns_interleave_taps(const PackSource<T>& from) {
+  const auto taps = static_cast<int64_t>(from.tap_offsets.size());
+  if (from.column_stride != taps || taps > 64) return false;
+  for (int64_t t = 0; t < taps; ++t)
+    if (from.tap_offsets[static_cast<size_t>(t)] != t) return false;
+  return true;
 }
 
 template <class T>
@@ -47,12 +80,17 @@ void pack_panel(const KernelTable<T>& table, const PackSource<T>& from, int64_t 
     for (int64_t t = 0; t < taps; ++t)
       for (int64_t c = 0; c < from.channels; ++c) {
         const T* in = source + c * from.channel_stride + from.tap_offsets[static_cast<size_t>(t)];
+        prefetch(in + std::min(8 * kAhead, from.channels - 1 - c) * from.channel_stride, columns);
         std::copy(in, in + columns, to + (t * from.channels + c) * nr);
       }
     return;
   }
   if (from.channel_stride == 1 || taps_fill_runs(from)) {
     pack_runs(table, from, source, columns, to);
+    return;
+  }
+  if (columns_interleave_taps(from)) {
+    pack_interleaved(table, from, source, columns, to);
     return;
   }
   const auto place = [&](int64_t j, int64_t c) {
@@ -62,8 +100,10 @@ void pack_panel(const KernelTable<T>& table, const PackSource<T>& from, int64_t 
   };
   // Taps are adjacent in memory: read along them, in blocks whose part of the panel stays in the cache.
   if (from.column_stride < from.channel_stride) {
-    for (int64_t c = 0; c < from.channels; ++c)
+    for (int64_t c = 0; c < from.channels; ++c) {
+      prefetch(source + std::min(c + kAhead, from.channels - 1) * from.channel_stride, columns * from.column_stride);
       for (int64_t j = 0; j < columns; ++j) place(j, c);
+    }
     return;
   }
   const int64_t block = std::max<int64_t>(1, 256 / std::max<int64_t>(taps, 1));
