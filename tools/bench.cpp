@@ -11,7 +11,6 @@
 #include <numeric>
 #include <optional>
 
-#include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/record.h"
 #include "graft/core/base/error.h"
 #include "graft/core/runtime/exec_context.h"
@@ -89,12 +88,10 @@ class Workload {
       (*run_)(x_);
       return;
     }
-    network_->zero_grad();
     const Tensor features = features_.defined() ? features_.clone() : first_ > 0 ? (*run_)(x_) : x_;
     const Tensor logits = network_->forward_stages(functional::cast(features, activations_), first_, network_->stages().size());
     const Tensor loss = functional::cross_entropy(functional::cast(logits, DType::f32), labels_);
-    backward(loss);
-    optimizer_->step(1e-3);
+    optimizer_->backward_and_step(loss, 1e-3);
   }
 
  private:
@@ -192,14 +189,18 @@ int bench(BenchFlags flags) {
     print_profile(context, workload, flags.iterations);
     return 0;
   }
+  const int64_t asked_before = cpu_allocator().stats().system_calls;
   std::vector<double> seconds = time_steps(workload, flags.iterations);
+  const AllocatorStats memory = cpu_allocator().stats();
   std::sort(seconds.begin(), seconds.end());
   const double median = seconds[seconds.size() / 2];
   const nlohmann::ordered_json document = {
       {"model", flags.loader.empty() ? flags.model : "none"}, {"task", !flags.loader.empty() ? "load " + flags.augment : flags.probe ? "probe" : flags.train ? "train" : "infer"}, {"batch", flags.batch}, {"image_size", flags.image_size},
       {"precision", flags.precision}, {"threads", context.threads()}, {"instruction_set", std::string(name_of(context.instruction_set()))},
       {"iterations", flags.iterations}, {"images_per_s", static_cast<double>(flags.batch) / median}, {"ms_median", median * 1e3},
-      {"ms_min", seconds.front() * 1e3}, {"ms_max", seconds.back() * 1e3}, {"first_ms", first * 1e3}, {"peak_rss_mib", peak_rss_mib()}};
+      {"ms_min", seconds.front() * 1e3}, {"ms_max", seconds.back() * 1e3}, {"first_ms", first * 1e3}, {"peak_rss_mib", peak_rss_mib()},
+      {"peak_tensors_mib", static_cast<double>(memory.peak_bytes) / (1 << 20)}, {"allocator_mib", static_cast<double>(memory.reserved_bytes) / (1 << 20)},
+      {"system_allocations", memory.system_calls - asked_before}};
   if (flags.json) {
     result(document);
     return 0;

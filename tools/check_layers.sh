@@ -23,7 +23,7 @@ kernels/        core/base/ core/tensor/ core/runtime/ kernels/
 layers/         core/ kernels/ops/ kernels/registry.h layers/
 io/             core/ io/
 models/         core/ layers/ io/ models/
-train/          core/ layers/ io/ train/
+train/          core/ kernels/ops/ kernels/registry.h layers/ io/ train/
 '
 mapfile -t files < <(sources $library)
 if [ ${#files[@]} -gt 0 ]; then

@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cmath>
 
-#include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/record.h"
 #include "graft/core/base/file_system.h"
 #include "graft/core/runtime/exec_context.h"
@@ -217,14 +216,12 @@ class Run {
     for (Batch batch; train_->next(batch); ++step) {
       check_stop();
       metrics.lr = learning_rate(schedule, step);
-      network_.zero_grad();
       set_dropout_streams(network_, recipe_.seed, static_cast<uint64_t>(epoch), static_cast<uint64_t>(step));
       const Tensor logits = forward(batch.x);
       const Tensor loss = functional::cross_entropy(logits, batch.labels, {.label_smoothing = recipe_.label_smoothing});
       GRAFT_CHECK(std::isfinite(loss.item()), "the loss is ", loss.item(), " at step ", step + 1, " of epoch ", epoch,
                   ": lower the learning rate (", recipe_.lr, ")");
-      backward(loss);
-      optimizer_->step(metrics.lr);
+      optimizer_->backward_and_step(loss, metrics.lr);
       const auto count = std::ssize(batch.samples);
       const auto answers = predictions(logits);
       for (size_t i = 0; i < answers.size(); ++i) correct += answers[i] == batch.labels.data<int64_t>()[i];
@@ -235,7 +232,6 @@ class Run {
       if (options_.on_progress)
         options_.on_progress({"train", epoch, recipe_.epochs, seen, train_->samples(), metrics.loss, metrics.train_accuracy});
     }
-    network_.zero_grad();
     metrics.images_per_s = static_cast<double>(seen) / std::max(seconds_since(start), 1e-9);
     return metrics;
   }

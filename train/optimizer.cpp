@@ -1,26 +1,18 @@
 #include "graft/train/optimizer.h"
 
-#include <cmath>
+#include <unordered_map>
 
+#include "graft/core/autograd/backward.h"
 #include "graft/core/runtime/exec_context.h"
+#include "graft/kernels/registry.h"
 
 namespace graft::train {
 namespace {
 
-constexpr int64_t kChunk = 1 << 16;  // elements a job: fixed, so that the split never depends on the threads
-
-// Runs f(begin, end) over [0, count) in fixed chunks.
-template <class F>
-void in_chunks(int64_t count, F&& f) {
-  current_context().parallel_for(ceil_div(count, kChunk), [&](int64_t chunk) {
-    f(chunk * kChunk, std::min(count, (chunk + 1) * kChunk));
-  });
-}
-
 class SlotOptimizer : public Optimizer {
  public:
   SlotOptimizer(std::vector<NamedTensor> parameters, OptimizerOptions options, std::vector<std::string> slots)
-      : parameters_(std::move(parameters)), options_(std::move(options)), slot_names_(std::move(slots)) {
+      : options_(std::move(options)), parameters_(std::move(parameters)), slot_names_(std::move(slots)) {
     for (const NamedTensor& parameter : parameters_) {
       GRAFT_CHECK(parameter.tensor.dtype() == DType::f32 || parameter.tensor.dtype() == DType::f64, "optimizer: ", parameter.name,
                   " is ", name_of(parameter.tensor.dtype()), "; float32 or float64 is needed");
@@ -31,16 +23,23 @@ class SlotOptimizer : public Optimizer {
 
   void step(double lr) override {
     ++steps_;
+    for (size_t i = 0; i < parameters_.size(); ++i) update(i, grad_of(parameters_[i].tensor), lr);
+  }
+
+  void backward_and_step(const Tensor& loss, double lr) override {
+    std::unordered_map<const GradMeta*, size_t> owners;
     for (size_t i = 0; i < parameters_.size(); ++i) {
-      Tensor weight = parameters_[i].tensor;
-      const Tensor grad = grad_of(weight);
-      if (!grad.defined()) continue;
-      GRAFT_CHECK(grad.shape() == weight.shape() && grad.dtype() == weight.dtype(), "optimizer: gradient ", grad.shape(), " for ",
-                  parameters_[i].name, " ", weight.shape());
-      const Tensor ordered = grad.to(weight.format());
-      if (weight.dtype() == DType::f32) update(weight.mutable_data<float>(), ordered.data<float>(), slots_[i], weight.numel(), lr);
-      else update(weight.mutable_data<double>(), ordered.data<double>(), slots_[i], weight.numel(), lr);
+      const GradMeta* meta = grad_meta(parameters_[i].tensor);
+      if (meta && !owners.emplace(meta, i).second) owners[meta] = parameters_.size();  // listed twice: two steps, at the end
     }
+    ++steps_;
+    backward(loss, [&](GradMeta& leaf) {
+      const auto owner = owners.find(&leaf);
+      if (owner == owners.end() || owner->second == parameters_.size()) return;
+      update(owner->second, std::exchange(leaf.grad, Tensor()), lr);
+    });
+    for (size_t i = 0; i < parameters_.size(); ++i) update(i, grad_of(parameters_[i].tensor), lr);  // what this backward did not complete
+    for (const NamedTensor& p : parameters_) set_grad(p.tensor, Tensor());
   }
 
   StateDict state() const override {
@@ -60,19 +59,26 @@ class SlotOptimizer : public Optimizer {
   }
 
  protected:
-  virtual void update(float* weight, const float* grad, std::vector<Tensor>& slots, int64_t count, double lr) = 0;
-  virtual void update(double* weight, const double* grad, std::vector<Tensor>& slots, int64_t count, double lr) = 0;
+  virtual void run(Tensor& weight, const Tensor& grad, std::vector<Tensor>& slots, double lr) = 0;
 
-  std::vector<NamedTensor> parameters_;
   OptimizerOptions options_;
   int64_t steps_ = 0;
 
  private:
+  void update(size_t i, const Tensor& grad, double lr) {
+    if (!grad.defined()) return;
+    Tensor weight = parameters_[i].tensor;
+    GRAFT_CHECK(grad.shape() == weight.shape() && grad.dtype() == weight.dtype(), "optimizer: gradient ", grad.shape(), " for ",
+                parameters_[i].name, " ", weight.shape());
+    run(weight, grad.to(weight.format()), slots_[i], lr);
+  }
+
+  std::vector<NamedTensor> parameters_;
   std::vector<std::string> slot_names_;
   std::vector<std::vector<Tensor>> slots_;  // [parameter][slot]
 };
 
-// v = momentum * v + g; w -= lr * v (Nesterov: g + momentum * v). The first v is g, as zeros give it.
+// The first velocity is the gradient, as zeros give it.
 class Sgd final : public SlotOptimizer {
  public:
   Sgd(std::vector<NamedTensor> parameters, const OptimizerOptions& options)
@@ -80,58 +86,22 @@ class Sgd final : public SlotOptimizer {
                       options.momentum != 0 ? std::vector<std::string>{"momentum"} : std::vector<std::string>{}) {}
 
  private:
-  template <class T>
-  void run(T* weight, const T* grad, std::vector<Tensor>& slots, int64_t count, double lr_) {
-    const T lr = static_cast<T>(lr_), decay = static_cast<T>(options_.weight_decay), momentum = static_cast<T>(options_.momentum);
-    const bool nesterov = options_.nesterov;
-    T* velocity = slots.empty() ? nullptr : slots[0].mutable_data<T>();
-    in_chunks(count, [=](int64_t begin, int64_t end) {
-      if (!velocity) {
-        for (int64_t i = begin; i < end; ++i) weight[i] -= lr * (grad[i] + decay * weight[i]);
-      } else {
-        for (int64_t i = begin; i < end; ++i) {
-          const T g = grad[i] + decay * weight[i];
-          const T v = momentum * velocity[i] + g;
-          velocity[i] = v;
-          weight[i] -= lr * (nesterov ? g + momentum * v : v);
-        }
-      }
-    });
+  void run(Tensor& weight, const Tensor& grad, std::vector<Tensor>& slots, double lr) override {
+    const ops::SgdAttributes attributes{lr, options_.momentum, options_.weight_decay, options_.nesterov};
+    kernels_for(weight).optimizer.sgd(current_context(), {grad, attributes, weight, slots.empty() ? nullptr : &slots[0]});
   }
-  void update(float* w, const float* g, std::vector<Tensor>& s, int64_t n, double lr) override { run(w, g, s, n, lr); }
-  void update(double* w, const double* g, std::vector<Tensor>& s, int64_t n, double lr) override { run(w, g, s, n, lr); }
 };
 
-// Kingma & Ba 2015; AdamW: Loshchilov & Hutter 2019. w -= lr / (1-b1^t) * m / (sqrt(v) / sqrt(1-b2^t) + eps).
 class Adam final : public SlotOptimizer {
  public:
   Adam(std::vector<NamedTensor> parameters, const OptimizerOptions& options, bool decoupled)
       : SlotOptimizer(std::move(parameters), options, {"mean", "square"}), decoupled_(decoupled) {}
 
  private:
-  template <class T>
-  void run(T* weight, const T* grad, std::vector<Tensor>& slots, int64_t count, double lr) {
-    const double t = static_cast<double>(steps_);
-    const T step = static_cast<T>(lr / (1 - std::pow(options_.beta1, t)));
-    const T root = static_cast<T>(std::sqrt(1 - std::pow(options_.beta2, t)));
-    const T b2 = static_cast<T>(options_.beta2), eps = static_cast<T>(options_.eps);
-    const T rest1 = static_cast<T>(1 - options_.beta1), rest2 = static_cast<T>(1 - options_.beta2);  // 1 - 0.999f is 1.3e-5 off
-    const T added = static_cast<T>(decoupled_ ? 0 : options_.weight_decay);
-    const T kept = static_cast<T>(decoupled_ ? 1 - lr * options_.weight_decay : 1);
-    T *mean = slots[0].mutable_data<T>(), *square = slots[1].mutable_data<T>();
-    in_chunks(count, [=](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const T w = weight[i] * kept, g = grad[i] + added * weight[i];
-        const T m = mean[i] + (g - mean[i]) * rest1;
-        const T v = b2 * square[i] + rest2 * g * g;
-        mean[i] = m;
-        square[i] = v;
-        weight[i] = w - step * (m / (std::sqrt(v) / root + eps));
-      }
-    });
+  void run(Tensor& weight, const Tensor& grad, std::vector<Tensor>& slots, double lr) override {
+    const ops::AdamAttributes attributes{lr, options_.beta1, options_.beta2, options_.eps, options_.weight_decay, decoupled_, steps_};
+    kernels_for(weight).optimizer.adam(current_context(), {grad, attributes, weight, slots[0], slots[1]});
   }
-  void update(float* w, const float* g, std::vector<Tensor>& s, int64_t n, double lr) override { run(w, g, s, n, lr); }
-  void update(double* w, const double* g, std::vector<Tensor>& s, int64_t n, double lr) override { run(w, g, s, n, lr); }
 
   bool decoupled_;
 };

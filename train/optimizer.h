@@ -21,6 +21,10 @@ class GRAFT_API Optimizer {
  public:
   virtual ~Optimizer() = default;
   virtual void step(double lr) = 0;
+  // backward(loss), step(lr) and clearing the gradients in one: each parameter takes its step as soon as its gradient is
+  // complete, while that is in the cache, so that the gradients of a whole network never exist at once. The same bits.
+  // Who needs all gradients together (to clip or inspect them, or for several batches a step) calls the three instead.
+  virtual void backward_and_step(const Tensor& loss, double lr) = 0;
   // Slots as "<parameter>/<slot>", and "step" (i64 scalar): what a checkpoint keeps.
   virtual StateDict state() const = 0;
   // bad_input when the slots do not fit the parameters.

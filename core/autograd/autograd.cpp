@@ -40,7 +40,7 @@ Tensor sum_of(const Tensor& a, const Tensor& b) {
   return result;
 }
 
-void accumulate(Tensor& into, const Tensor& grad) { into = into.defined() ? sum_of(into, grad) : grad; }
+void accumulate(Tensor& into, Tensor grad) { into = into.defined() ? sum_of(into, grad) : std::move(grad); }
 
 // Nodes reachable from `root`, every node before those it feeds its gradient to.
 std::vector<Node*> topological_order(Node* root) {
@@ -77,16 +77,20 @@ Node::~Node() {
   }
 }
 
+Remake::~Remake() = default;
+
 SavedTensor::SavedTensor(const Tensor& tensor) {
   if (!tensor.defined()) return;
-  tensor_ = tensor.detach();
+  if (const GradMeta* meta = grad_meta(tensor); meta && meta->node) remake_ = meta->node->remake(meta->output);
+  if (!remake_) tensor_ = tensor.detach();
   version_ = tensor.version();
   saved_ = true;
 }
 
 const Tensor& SavedTensor::get(const char* op) const {
-  GRAFT_CHECK(!saved_ || tensor_.defined(), op, ": backward went through this graph already");
-  GRAFT_CHECK(!tensor_.defined() || tensor_.version() == version_, op,
+  GRAFT_CHECK(!saved_ || defined(), op, ": backward went through this graph already");
+  if (remake_ && !tensor_.defined()) tensor_ = (*remake_)();
+  GRAFT_CHECK(!tensor_.defined() || remake_ || tensor_.version() == version_, op,
               ": a tensor needed for backward was overwritten after the forward pass");
   return tensor_;
 }
@@ -144,45 +148,82 @@ void attach_node(const std::shared_ptr<Node>& node, std::span<const Tensor> inpu
   }
 }
 
-void backward(const Tensor& loss, const Tensor& grad) {
-  const GradMeta* meta = grad_meta(loss);
+// One backward(): hands gradients from node to node, and tells of leaves that are complete.
+class BackwardWalk {
+ public:
+  explicit BackwardWalk(const LeafHook* on_complete) : on_complete_(on_complete) {}
+
+  void operator()(const std::shared_ptr<Node>& root, int output, const Tensor& seed) {
+    const std::vector<Node*> order = topological_order(root.get());
+    if (on_complete_)
+      for (const Node* node : order)
+        for (const Edge& edge : node->edges())
+          if (edge.leaf) ++uses_[edge.leaf.get()];
+    collect(*root, output, seed);
+    for (Node* node : order) {
+      const auto found = pending_.find(node);
+      if (found != pending_.end()) {
+        std::vector<Tensor> grads = std::move(found->second);
+        pending_.erase(found);
+        run(*node, grads);
+      }
+      if (on_complete_) tell_of_leaves(*node);
+    }
+  }
+
+ private:
+  void collect(Node& node, int output, Tensor grad) {
+    auto& slots = pending_[&node];
+    slots.resize(static_cast<size_t>(node.outputs()));
+    accumulate(slots[static_cast<size_t>(output)], std::move(grad));
+  }
+
+  void run(Node& node, const std::vector<Tensor>& grads) {
+    GRAFT_CHECK(!node.consumed_, node.name(), ": backward went through this graph already");
+    node.consumed_ = true;
+    std::vector<Tensor> results = node.backward(grads);
+    GRAFT_ASSERT(results.size() == node.edges().size());
+    for (size_t i = 0; i < results.size(); ++i) {
+      const Edge& edge = node.edges()[i];
+      if (!edge.needed || !results[i].defined()) continue;
+      if (edge.leaf) accumulate(edge.leaf->grad, std::move(results[i]));
+      else collect(*edge.node, edge.output, std::move(results[i]));
+    }
+    node.release();
+  }
+
+  void tell_of_leaves(const Node& node) {
+    for (const Edge& edge : node.edges())
+      if (edge.leaf && --uses_[edge.leaf.get()] == 0 && edge.leaf->grad.defined()) (*on_complete_)(*edge.leaf);
+  }
+
+  const LeafHook* on_complete_;
+  std::unordered_map<Node*, std::vector<Tensor>> pending_;  // gradients of outputs, until their node is reached
+  std::unordered_map<const GradMeta*, int64_t> uses_;       // operations still to come that have the leaf as an input
+};
+
+namespace {
+
+void run_backward(const Tensor& loss, const Tensor& grad, const LeafHook* on_complete) {
+  GradMeta* meta = grad_meta(loss);
   GRAFT_CHECK(meta && (meta->node || meta->requires_grad), "backward: no input of this result needs a gradient");
   GRAFT_CHECK(grad.defined() || loss.numel() == 1, "backward: a loss of shape ", loss.shape(), " needs a gradient to start from");
   GRAFT_CHECK(!grad.defined() || grad.shape() == loss.shape(), "backward: gradient ", grad.shape(), " for a result of shape ", loss.shape());
   GRAFT_CHECK(!grad.defined() || grad.dtype() == loss.dtype(), "backward: gradient of ", name_of(grad.dtype()), " for a result of ",
               name_of(loss.dtype()));
   const Tensor seed = grad.defined() ? grad.to(loss.format()) : Tensor::full(loss.shape(), 1.0, loss.options());
-  if (!meta->node) {
-    accumulate(const_cast<GradMeta*>(meta)->grad, seed);
+  NoGradGuard no_grad;
+  if (meta->node) {
+    BackwardWalk{on_complete}(meta->node, meta->output, seed);
     return;
   }
-  NoGradGuard no_grad;
-  const std::shared_ptr<Node> root = meta->node;
-  std::unordered_map<Node*, std::vector<Tensor>> pending;
-  pending[root.get()].resize(static_cast<size_t>(root->outputs()));
-  pending[root.get()][static_cast<size_t>(meta->output)] = seed;
-  for (Node* node : topological_order(root.get())) {
-    const auto found = pending.find(node);
-    if (found == pending.end()) continue;
-    const std::vector<Tensor> grads = std::move(found->second);
-    pending.erase(found);
-    GRAFT_CHECK(!node->consumed_, node->name(), ": backward went through this graph already");
-    node->consumed_ = true;
-    std::vector<Tensor> results = node->backward(grads);
-    GRAFT_ASSERT(results.size() == node->edges().size());
-    for (size_t i = 0; i < results.size(); ++i) {
-      const Edge& edge = node->edges()[i];
-      if (!edge.needed || !results[i].defined()) continue;
-      if (edge.leaf) {
-        accumulate(edge.leaf->grad, results[i]);
-      } else {
-        auto& slots = pending[edge.node.get()];
-        slots.resize(static_cast<size_t>(edge.node->outputs()));
-        accumulate(slots[static_cast<size_t>(edge.output)], results[i]);
-      }
-    }
-    node->release();
-  }
+  accumulate(meta->grad, seed);
+  if (on_complete) (*on_complete)(*meta);
 }
+
+}  // namespace
+
+void backward(const Tensor& loss, const Tensor& grad) { run_backward(loss, grad, nullptr); }
+void backward(const Tensor& loss, LeafHook on_complete) { run_backward(loss, {}, &on_complete); }
 
 }  // namespace graft

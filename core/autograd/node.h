@@ -9,18 +9,26 @@
 
 namespace graft {
 
-// A tensor kept for backward. get() throws Error(bad_input) when it was overwritten since it was
+// How to make a result again, in one cheap pass over what its node keeps anyway.
+class GRAFT_API Remake {
+ public:
+  virtual ~Remake();
+  virtual Tensor operator()() const = 0;
+};
+
+// A tensor kept for backward; or, where the node that made it has one, its Remake, which the first get() runs. get() throws Error(bad_input) when it was overwritten since it was
 // saved, or when the graph was consumed by an earlier backward.
 class GRAFT_API SavedTensor {
  public:
   SavedTensor() = default;
   explicit SavedTensor(const Tensor& tensor);  // keeps the elements, not the graph
   const Tensor& get(const char* op) const;
-  bool defined() const { return tensor_.defined(); }
-  void release() { tensor_ = Tensor(); }
+  bool defined() const { return tensor_.defined() || remake_; }
+  void release() { tensor_ = Tensor(), remake_ = nullptr; }
 
  private:
-  Tensor tensor_;
+  mutable Tensor tensor_;
+  std::shared_ptr<const Remake> remake_;
   uint64_t version_ = 0;
   bool saved_ = false;  // true from construction with a tensor on, also after release()
 };
@@ -43,6 +51,8 @@ class GRAFT_API Node {
   virtual std::vector<Tensor> backward(std::span<const Tensor> grads) = 0;
   // Drops what was saved for backward; called once the node is done.
   virtual void release() = 0;
+  // The way to make `output` again, for those who would save it for backward. Null: its elements are to be kept.
+  virtual std::shared_ptr<const Remake> remake(int /*output*/) const { return nullptr; }
 
   bool needs(int input) const { return edges_[static_cast<size_t>(input)].needed; }
   const std::vector<Edge>& edges() const { return edges_; }
@@ -50,7 +60,7 @@ class GRAFT_API Node {
 
  private:
   friend GRAFT_API void attach_node(const std::shared_ptr<Node>&, std::span<const Tensor>, std::span<const Tensor>);
-  friend GRAFT_API void backward(const Tensor&, const Tensor&);
+  friend class BackwardWalk;
   std::vector<Edge> edges_;  // one per input
   int outputs_ = 1;
   bool consumed_ = false;  // a backward went through it

@@ -9,6 +9,7 @@ void register_cpu_kernels(KernelSet& set);
 namespace cpu {
 void register_conv_forward(KernelSet& set);
 void register_conv_backward_data(KernelSet& set);
+void register_winograd_backward_weight(KernelSet& set);
 void register_conv_backward_weight(KernelSet& set);
 void register_linear(KernelSet& set);
 void register_batch_norm(KernelSet& set);
@@ -16,6 +17,7 @@ void register_pool(KernelSet& set);
 void register_elementwise(KernelSet& set);
 void register_widened(KernelSet& set);
 void register_matmul(KernelSet& set);
+void register_optimizer(KernelSet& set);
 }  // namespace cpu
 
 }  // namespace graft

@@ -32,8 +32,8 @@ struct BatchNormApplyArgs {
 };
 struct BatchNormBackwardArgs {
   const Tensor& x;
-  const Tensor* y;  // the forward result: needed for its ReLU's mask (y > 0); null without ReLU
-  const Tensor* bias;  // [C] or null. With it and without a residual a kernel may find the mask from x alone
+  const Tensor* y;  // the forward result, for its ReLU's mask (y > 0) where forward added a residual; else null: the mask follows from x
+  const Tensor* bias;  // [C] or null
   bool residual;       // forward added one
   const Tensor& dy;
   const Tensor& mean;

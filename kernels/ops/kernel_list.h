@@ -31,6 +31,7 @@ template <class Args>
 ExecContext::KernelRun describe_call(const Args& args) {
   ExecContext::KernelRun run{};
   if constexpr (requires { args.x.shape(); }) run.arguments += str("x ", args.x.shape());
+  if constexpr (requires { args.grad.shape(); }) run.arguments += str("grad ", args.grad.shape());
   if constexpr (requires { args.dy.shape(); }) run.arguments += str(run.arguments.empty() ? "dy " : " dy ", args.dy.shape());
   const Tensor* out = nullptr;
   if constexpr (requires { args.dy.shape(); }) out = &args.dy;

@@ -10,6 +10,7 @@
 #include "graft/kernels/ops/loss.h"
 #include "graft/kernels/ops/matmul.h"
 #include "graft/kernels/ops/normalize.h"
+#include "graft/kernels/ops/optimizer.h"
 #include "graft/kernels/ops/ordering.h"
 #include "graft/kernels/ops/pool.h"
 #include "graft/kernels/ops/reduce.h"
@@ -40,6 +41,7 @@ struct KernelSet {
   ops::TakeKernels take;
   ops::IndexingKernels indexing;
   ops::MatmulKernels matmul;
+  ops::OptimizerKernels optimizer;
   ops::OrderingKernels ordering;
   ops::NormalizeKernels normalize;
   ops::ResampleKernels resample;

@@ -73,18 +73,22 @@ void backward(ExecContext&, ops::BatchNormBackwardArgs& args) {
   const Extents5 e = extents5(args.x.shape());
   const Strides5 s = strides5(args.x);
   const auto mean = args.mean.to_doubles(), variance = args.variance.to_doubles();
-  const auto weight = values_or(args.weight, e.c, 1);
+  const auto weight = values_or(args.weight, e.c, 1), bias = values_or(args.bias, e.c, 0);
   const auto count = static_cast<double>(e.n * e.d * e.h * e.w);
   visit_floating(args.x.dtype(), "batch_norm", [&](auto zero) {
     using T = decltype(zero);
     const T *x = args.x.data<T>(), *dy = args.dy.data<T>();
-    const T* y = args.attributes.relu ? args.y->data<T>() : nullptr;
+    const T* y = args.y ? args.y->data<T>() : nullptr;
     T* dx = args.dx ? args.dx->mutable_data<T>() : nullptr;
     T* dresidual = args.dresidual ? args.dresidual->mutable_data<T>() : nullptr;
-    const auto gradient = [&](int64_t at) { return y && !(convert<double>(y[at]) > 0) ? 0.0 : convert<double>(dy[at]); };
     for (int64_t c = 0; c < e.c; ++c) {
       const auto i = static_cast<size_t>(c);
-      const double inverse = 1 / std::sqrt(variance[i] + args.attributes.eps);
+      const double inverse = 1 / std::sqrt(variance[i] + args.attributes.eps), scale = weight[i] / std::sqrt(variance[i] + args.attributes.eps);
+      const auto gradient = [&](int64_t at) {
+        if (!args.attributes.relu) return convert<double>(dy[at]);
+        const double result = y ? convert<double>(y[at]) : (convert<double>(x[at]) - mean[i]) * scale + bias[i];
+        return result > 0 ? convert<double>(dy[at]) : 0.0;
+      };
       double sum = 0, sum_normalised = 0;
       for_channel(e, s, c, [&](int64_t at) {
         const double g = gradient(at);

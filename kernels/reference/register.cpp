@@ -20,6 +20,7 @@ void register_reference_kernels(KernelSet& set) {
   reference::register_take(set);
   reference::register_indexing(set);
   reference::register_matmul(set);
+  reference::register_optimizer(set);
   reference::register_ordering(set);
   reference::register_normalize(set);
   reference::register_resample(set);

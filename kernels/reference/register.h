@@ -24,6 +24,7 @@ void register_select(KernelSet& set);
 void register_take(KernelSet& set);
 void register_indexing(KernelSet& set);
 void register_matmul(KernelSet& set);
+void register_optimizer(KernelSet& set);
 void register_ordering(KernelSet& set);
 void register_normalize(KernelSet& set);
 void register_resample(KernelSet& set);

@@ -6,13 +6,32 @@
 namespace graft::functional {
 namespace {
 
+// The result again, without a residual.
+class NormRemake final : public Remake {
+ public:
+  NormRemake(const SavedTensor& x, const SavedTensor& mean, const SavedTensor& variance, const SavedTensor& weight, const SavedTensor& bias,
+             const ops::BatchNormAttributes& attributes)
+      : attributes_(attributes), x_(x), mean_(mean), variance_(variance), weight_(weight), bias_(bias) {}
+  Tensor operator()() const override {
+    const Tensor &x = x_.get("batch_norm"), &weight = weight_.get("batch_norm"), &bias = bias_.get("batch_norm");
+    Tensor y = Tensor::empty_like(x);
+    kernels_for(x).batch_norm.apply(current_context(), {x, mean_.get("batch_norm"), variance_.get("batch_norm"), weight.defined() ? &weight : nullptr,
+                                                        bias.defined() ? &bias : nullptr, nullptr, attributes_, y});
+    return y;
+  }
+
+ private:
+  ops::BatchNormAttributes attributes_;
+  SavedTensor x_, mean_, variance_, weight_, bias_;
+};
+
 // Inputs in the tape's order: x, weight, bias, residual.
 class BatchNormNode final : public Node {
  public:
   BatchNormNode(const Tensor& x, const Tensor& y, const Tensor& mean, const Tensor& variance, const Tensor& weight,
                 const Tensor& bias, bool residual, const ops::BatchNormAttributes& attributes)
       : attributes_(attributes), x_(x), mean_(mean), variance_(variance), weight_(weight), bias_(bias), residual_(residual) {
-    if (attributes.relu) y_ = SavedTensor(y);
+    if (attributes.relu && residual) y_ = SavedTensor(y);  // else its mask follows from x
   }
 
   const char* name() const override { return "batch_norm"; }
@@ -34,6 +53,10 @@ class BatchNormNode final : public Node {
          needs(0) ? &dx : nullptr, copies ? &dresidual : nullptr, needs(1) ? &dweight : nullptr, needs(2) ? &dbias : nullptr});
     if (residual_ && needs(3) && !copies) dresidual = grads[0];  // without ReLU it passes through
     return {dx, dweight, dbias, dresidual};
+  }
+
+  std::shared_ptr<const Remake> remake(int) const override {
+    return residual_ ? nullptr : std::make_shared<NormRemake>(x_, mean_, variance_, weight_, bias_, attributes_);
   }
 
   void release() override {

@@ -22,16 +22,17 @@ class ConvNode final : public Node {
     const Tensor& dy = grads[0];
     const ops::ConvKernels& kernels = kernels_for(dy).conv;
     Tensor dx, dweight, dbias;
-    if (needs(0)) {
-      dx = Tensor::empty(x_shape_, x_options_);
-      kernels.backward_data(current_context(), {dy, weight_.get("conv"), attributes_, dx});
-    }
     if (needs(1)) dweight = Tensor::empty(weight_shape_, weight_options_);
     if (needs(2)) dbias = Tensor::empty({dy.size(1)}, {.dtype = bias_dtype_});
     if (needs(1) || needs(2)) {
       const Tensor& x = needs(1) ? x_.get("conv") : dy;  // without dweight x is not read
       kernels.backward_weight(current_context(),
                               {x, dy, attributes_, needs(1) ? &dweight : nullptr, needs(2) ? &dbias : nullptr});
+    }
+    x_.release();  // dx may take its memory
+    if (needs(0)) {
+      dx = Tensor::empty(x_shape_, x_options_);
+      kernels.backward_data(current_context(), {dy, weight_.get("conv"), attributes_, dx});
     }
     return {dx, dweight, dbias};
   }

@@ -66,6 +66,46 @@ TEST(Winograd, MatchesReferenceWithinItsBound) {
   }
 }
 
+Tensor weight_gradient(ExecContext& context, const WinogradCase& c, DType dtype, MemoryFormat format, Tensor* dbias = nullptr) {
+  const Tensor x = random(c.x(), 1, MemoryFormat::channels_last).to(dtype), dy = random(c.y(), 2, MemoryFormat::channels_last).to(dtype);
+  Tensor dweight = Tensor::full(c.weight(), 7, {.dtype = dtype, .format = format});
+  kernels_for(x).conv.backward_weight(context, {x, dy, c.attributes(), &dweight, dbias});
+  return dweight.to(MemoryFormat::contiguous);
+}
+
+const WinogradCase winograd_gradient_cases[] = {
+    {"whole tiles", 8, 32, 12, 12, 32},
+    {"parts of tiles", 5, 33, 13, 15, 41},
+    {"no padding", 4, 48, 15, 17, 70, 0, 0, 0, 0},
+    {"uneven padding", 3, 40, 18, 13, 35, 2, 0, 0, 3},
+    {"several blocks of tiles", 3, 64, 41, 43, 64},
+    {"and several passes over the output channels", 60, 1000, 3, 3, 64},
+};
+
+TEST(Winograd, WeightGradientsMatchReferenceWithinTheirBound) {
+  ExecContext reference = only("reference", 2);
+  for (const WinogradCase& c : winograd_gradient_cases) {
+    Tensor expected_bias = Tensor::zeros({c.k}, {.dtype = DType::f64});
+    const Tensor expected = weight_gradient(reference, c, DType::f64, MemoryFormat::contiguous, &expected_bias);
+    for (const InstructionSet set : instruction_sets())
+      for (const MemoryFormat format : {MemoryFormat::contiguous, MemoryFormat::channels_last}) {
+        ExecContext engine = only("cpu_winograd", 2, set);
+        Tensor bias = Tensor::zeros({c.k});
+        EXPECT_LT(relative_error(weight_gradient(engine, c, DType::f32, format, &bias), expected), kBound) << c.name << " " << name_of(set);
+        EXPECT_LT(relative_error(bias, expected_bias), tolerance(DType::f32)) << c.name;
+      }
+  }
+}
+
+TEST(Winograd, WeightGradientsDependNotOnThreads) {
+  for (const WinogradCase& c : winograd_gradient_cases)
+    for (const InstructionSet set : instruction_sets()) {
+      ExecContext one = only("cpu_winograd", 1, set), three = only("cpu_winograd", 3, set);
+      EXPECT_EQ(weight_gradient(three, c, DType::f32, MemoryFormat::contiguous).to_doubles(),
+                weight_gradient(one, c, DType::f32, MemoryFormat::contiguous).to_doubles()) << c.name << " " << name_of(set);
+    }
+}
+
 TEST(Winograd, BitsDependOnNeitherThreadsNorBatch) {
   for (const WinogradCase& c : winograd_cases)
     for (const InstructionSet set : instruction_sets()) {

@@ -79,6 +79,40 @@ TEST(BatchNorm, RefusesWhatDoesNotFit) {
   EXPECT_THROW(functional::batch_norm(Tensor::zeros({3}), c, c, c, c, {}), Error);
 }
 
+// Between two convolutions the result is not kept for backward but made again: the same gradients, its memory is free.
+TEST(BatchNorm, ResultsAreMadeAgainForBackward) {
+  namespace F = functional;
+  const auto leaf = [](const Shape& shape, uint64_t stream) {
+    const Tensor t = test::distinct_values(shape, -1, 1, stream).to(DType::f32);
+    set_requires_grad(t, true);
+    return t;
+  };
+  const Tensor image = test::distinct_values({2, 3, 32, 32}, -1, 1, 0).to(DType::f32).to(MemoryFormat::channels_last);
+  const Tensor ones = Tensor::full({2, 8, 32, 32}, 1, {.format = MemoryFormat::channels_last});
+  const ops::ConvAttributes same{ops::square_window(3, 1, 1)};
+  struct Result {
+    std::vector<std::vector<double>> gradients;
+    int64_t kept;
+  };
+  const auto result = [&](bool training, bool remade) {
+    const std::vector<Tensor> leaves{leaf({8, 3, 3, 3}, 1), leaf({8}, 2), leaf({8}, 3), leaf({4, 8, 3, 3}, 4)};
+    const Tensor mean = Tensor::full({8}, 0.1), variance = Tensor::full({8}, 0.7);
+    const int64_t before = cpu_allocator().stats().live_bytes;
+    Tensor y = F::batch_norm(F::conv(image, leaves[0], {}, same), leaves[1], leaves[2], mean, variance, {.training = training, .relu = true});
+    if (!remade) y = F::mul(y, ones);  // whoever saves this saves its elements
+    y = F::conv(y, leaves[3], {}, same);
+    Result r{{}, cpu_allocator().stats().live_bytes - before};
+    backward(F::cross_entropy(F::flatten(F::global_average_pool(y)), Tensor::of<int64_t>({2}, {1, 3})));
+    for (const Tensor& t : leaves) r.gradients.push_back(grad_of(t).to_doubles());
+    return r;
+  };
+  for (const bool training : {true, false}) {
+    const Result kept = result(training, false), remade = result(training, true);
+    EXPECT_EQ(remade.gradients, kept.gradients);
+    EXPECT_LT(remade.kept, kept.kept - ones.bytes() / 2);
+  }
+}
+
 // A channel that is constant has variance 0: the result is the bias, and nothing is infinite.
 TEST(BatchNorm, ConstantChannel) {
   const Tensor x = Tensor::full({2, 1, 3, 3}, 7), weight = Tensor::full({1}, 2), bias = Tensor::full({1}, -3);

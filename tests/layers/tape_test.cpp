@@ -48,6 +48,27 @@ TEST(Tape, AnIntermediateUsedTwiceIsWalkedOnce) {
   EXPECT_EQ(grad_of(x).item(), std::pow(2.0, 40));
 }
 
+TEST(Tape, ALeafIsToldOfOnceWhenItsGradientIsComplete) {
+  const Tensor x = Tensor::of<double>({2}, {3, -2}), a = Tensor::of<double>({2}, {1, 2}), b = Tensor::of<double>({2}, {5, 7});
+  const Tensor frozen = Tensor::of<double>({2}, {1, 1}), apart = Tensor::of<double>({2}, {1, 1});
+  for (const Tensor& t : {x, a, b, apart}) set_requires_grad(t, true);
+  const Tensor y = F::mul(F::mul(F::mul(F::mul(x, a), b), x), frozen);  // x is used first and last
+  std::vector<const GradMeta*> told;
+  Values complete;
+  backward(F::reduce(y, {}), [&](GradMeta& leaf) {
+    told.push_back(&leaf);
+    if (&leaf == grad_meta(x)) complete = leaf.grad.to_doubles();
+    if (&leaf == grad_meta(b)) const_cast<Tensor&>(b).copy_from(a);  // nobody reads it any more
+    leaf.grad = Tensor();
+  });
+  EXPECT_EQ(told, (std::vector<const GradMeta*>{grad_meta(b), grad_meta(x), grad_meta(a)}));
+  EXPECT_EQ(complete, (Values{30, -56}));  // 2 x a b
+  for (const Tensor& t : {x, a, b, apart}) EXPECT_FALSE(grad_of(t).defined());
+  bool told_of_leaf = false;
+  backward(F::reduce(a, {}), [&](GradMeta& leaf) { told_of_leaf = &leaf == grad_meta(a); });
+  EXPECT_TRUE(told_of_leaf);
+}
+
 TEST(Tape, ASharedWeightCollectsFromBothCalls) {
   const Tensor x = leaf({1, 2, 5, 5}, 0, false), weight = leaf({2, 2, 3, 3}, 1);
   const ops::ConvAttributes same{ops::square_window(3, 1, 1)};

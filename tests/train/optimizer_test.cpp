@@ -7,9 +7,14 @@
 #include <cstring>
 #include <limits>
 
+#include "graft/core/autograd/backward.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/core/runtime/random.h"
 #include "graft/io/weights/weights.h"
+#include "graft/layers/functional/elementwise.h"
+#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/reduction.h"
+#include "graft/tests/kernels/cpu_support.h"
 #include "graft/train/metrics.h"
 #include "graft/train/recipe.h"
 #include "graft/train/schedule.h"
@@ -141,6 +146,95 @@ TEST(Optimizers, ThreadsAndLayoutsChangeNoBit) {
     for (const Tensor& result : results)
       EXPECT_EQ(std::memcmp(result.raw(), results[0].raw(), static_cast<size_t>(result.bytes())), 0) << c.name;
   }
+}
+
+// Every implementation on every instruction set, tails included: the same bits, as the formulas are the same operations.
+TEST(Optimizers, KernelsAgreeToTheBit) {
+  const auto results = [&](ExecContext& context, const OptimizerCase& c, DType dtype) {
+    const ScopedExecContext scope(context);
+    const Tensor weight = cpu_tests::random({7, 5, 3, 701}, 1, {}, dtype);
+    set_requires_grad(weight, true);
+    const auto optimizer = make_optimizer({{"w", weight}}, c.options);
+    for (uint64_t step = 2; step < 5; ++step) {
+      set_grad(weight, cpu_tests::random(weight.shape(), step, {}, dtype));
+      optimizer->step(0.01);
+    }
+    return weight;
+  };
+  for (const OptimizerCase& c : kOptimizers)
+    for (const DType dtype : {DType::f32, DType::f64}) {
+      ExecContext reference = cpu_tests::only("reference");
+      const Tensor expected = results(reference, c, dtype);
+      for (const InstructionSet set : cpu_tests::instruction_sets()) {
+        ExecContext engine = cpu_tests::only("cpu", 3, set);
+        const Tensor actual = results(engine, c, dtype);
+        EXPECT_EQ(std::memcmp(actual.raw(), expected.raw(), static_cast<size_t>(actual.bytes())), 0) << c.name << " " << name_of(set);
+      }
+    }
+}
+
+// A network of a shared weight, a weight with a gradient from before, one that the loss does not reach, one listed twice
+// and plain ones: backward_and_step() does what the three calls do.
+TEST(Optimizers, BackwardAndStepIsTheThreeCalls) {
+  namespace F = functional;
+  const auto trained = [&](const OptimizerCase& c, bool at_once) {
+    std::vector<NamedTensor> parameters;
+    for (const char* name : {"first", "shared", "earlier", "unreached", "twice"}) {
+      const Tensor t = cpu_tests::random({6, 6}, parameters.size());
+      set_requires_grad(t, true);
+      parameters.push_back({name, t});
+    }
+    parameters.push_back({"again", parameters[4].tensor});
+    const auto optimizer = make_optimizer(parameters, c.options);
+    const Tensor x = cpu_tests::random({3, 6}, 9);
+    for (int step = 0; step < 3; ++step) {
+      set_grad(parameters[2].tensor, cpu_tests::random({6, 6}, 20));
+      set_grad(parameters[3].tensor, cpu_tests::random({6, 6}, 21));
+      Tensor y = F::linear(x, parameters[0].tensor, {});
+      y = F::linear(F::relu(F::linear(F::linear(y, parameters[1].tensor, {}), parameters[2].tensor, {})), parameters[1].tensor, {});
+      y = F::linear(y, parameters[4].tensor, {});
+      const Tensor loss = F::cross_entropy(y, Tensor::of<int64_t>({3}, {1, 3, 5}));
+      if (at_once) {
+        optimizer->backward_and_step(loss, 0.01);
+      } else {
+        backward(loss);
+        optimizer->step(0.01);
+        for (const NamedTensor& p : parameters) set_grad(p.tensor, Tensor());
+      }
+    }
+    std::vector<double> all;
+    for (const NamedTensor& p : parameters) {
+      EXPECT_FALSE(grad_of(p.tensor).defined()) << p.name;
+      for (const double v : p.tensor.to_doubles()) all.push_back(v);
+    }
+    for (const auto& [name, tensor] : optimizer->state())
+      for (const double v : tensor.to_doubles()) all.push_back(v);
+    return all;
+  };
+  for (const OptimizerCase& c : kOptimizers) EXPECT_EQ(trained(c, true), trained(c, false)) << c.name;
+}
+
+TEST(Optimizers, BackwardAndStepHoldsOneGradientAtATime) {
+  std::vector<NamedTensor> parameters;
+  for (int i = 0; i < 12; ++i) {
+    const Tensor t = cpu_tests::random({512, 512}, static_cast<uint64_t>(i));
+    set_requires_grad(t, true);
+    parameters.push_back({str("w", i), t});
+  }
+  const auto optimizer = make_optimizer(parameters, {});
+  const auto peak = [&](bool at_once) {
+    Tensor y = cpu_tests::random({2, 512}, 99);
+    for (const NamedTensor& p : parameters) y = functional::linear(y, p.tensor, {});
+    const Tensor loss = functional::reduce(y, {});
+    cpu_allocator().reset_peak();
+    const int64_t before = cpu_allocator().stats().peak_bytes;
+    if (at_once) optimizer->backward_and_step(loss, 1e-9);
+    else backward(loss);
+    for (const NamedTensor& p : parameters) set_grad(p.tensor, Tensor());
+    return cpu_allocator().stats().peak_bytes - before;
+  };
+  EXPECT_GT(peak(false), 12 * 512 * 512 * 4);
+  EXPECT_LT(peak(true), 3 * 512 * 512 * 4);  // of one layer, and the kernels' scratch
 }
 
 TEST(Optimizers, ParametersWithoutGradientStay) {

@@ -148,6 +148,39 @@ struct WinogradKernels {
   void (*output)(const WinogradOutputArgs<T>&);
 };
 
+template <class T>
+struct WinogradGradientKernels {
+  // out[f * stride + c] of the gradients of a tile's 4x4 outputs.
+  void (*gradient)(const T* const* pixels, int64_t channels, T* out, int64_t stride);
+  // taps[t * tap_stride + c] of 36 summed products.
+  void (*taps)(const T* m, int64_t stride, int64_t channels, T* taps, int64_t tap_stride);
+};
+
+// A step of an optimizer over `count` elements, its numbers in their type (kernels/ops/optimizer.h says which they are).
+template <class T>
+struct SgdStepArgs {
+  const T* grad;
+  T* weight;
+  T* velocity;  // or null
+  int64_t count;
+  T lr, momentum, decay;
+  bool nesterov;
+};
+template <class T>
+struct AdamStepArgs {
+  const T* grad;
+  T* weight;
+  T* mean;
+  T* square;
+  int64_t count;
+  T step, root, beta2, eps, rest1, rest2, added, kept;
+};
+template <class T>
+struct OptimizerStepKernels {
+  void (*sgd)(const SgdStepArgs<T>&);
+  void (*adam)(const AdamStepArgs<T>&);
+};
+
 constexpr int max_tile_rows = 16;
 constexpr int tile_gap = 16;  // elements between packed tiles: they start in different sets of the caches
 constexpr int dot_rows = 3;
@@ -158,6 +191,8 @@ struct KernelTable {
   const char* name;
   ChannelKernels<T> channels;
   WinogradKernels<T> winograd;
+  WinogradGradientKernels<T> winograd_gradient;
+  OptimizerStepKernels<T> optimizers;
   int mr;  // rows of a full tile
   int nr;  // columns of a tile
   int k_step;  // a segment of b is padded to a multiple of it

@@ -2,8 +2,10 @@
 // has internal linkage.
 #pragma once
 #include "graft/kernels/cpu/isa/channel_kernels.h"
+#include "graft/kernels/cpu/isa/optimizer_kernels.h"
 #include "graft/kernels/cpu/isa/tables.h"
 #include "graft/kernels/cpu/isa/vector.h"
+#include "graft/kernels/cpu/isa/winograd_gradient_kernels.h"
 #include "graft/kernels/cpu/isa/winograd_kernels.h"
 
 namespace graft::cpu {
@@ -263,6 +265,8 @@ constexpr KernelTable<T> kernel_table(const char* name) {
   table.name = name;
   table.channels = channel_kernels<T>();
   table.winograd = winograd_kernels<T>();
+  table.winograd_gradient = winograd_gradient_kernels<T>();
+  table.optimizers = optimizer_kernels<T>();
   table.mr = tile_rows;
   table.nr = tile_columns<T>;
   table.k_step = 1;
