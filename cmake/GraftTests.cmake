@@ -3,7 +3,10 @@ find_package(GTest REQUIRED)
 include(GoogleTest)
 file(GLOB_RECURSE graft_test_support CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*.cpp)
 add_library(graft_test_support STATIC ${graft_test_support})
-target_link_libraries(graft_test_support PUBLIC graft graft_flags GTest::gtest nlohmann_json::nlohmann_json)
+set_source_files_properties(${PROJECT_SOURCE_DIR}/tests/support/hostile_archives.cpp ${PROJECT_SOURCE_DIR}/tests/support/hostile_weights.cpp
+  ${PROJECT_SOURCE_DIR}/tests/support/hostile_graphs.cpp ${PROJECT_SOURCE_DIR}/tests/support/hostile_samples.cpp
+  PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)  # tables of the same short names
+target_link_libraries(graft_test_support PUBLIC graft graft_flags GTest::gtest nlohmann_json::nlohmann_json ZLIB::ZLIB)
 target_compile_options(graft_test_support PUBLIC -O1)  # tests are compiled more often than they run; the library stays optimised
 target_compile_definitions(graft_test_support PUBLIC
   GRAFT_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data" GRAFT_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
@@ -21,6 +24,14 @@ foreach(area core kernels layers io models train tools)
     endif()
   endif()
 endforeach()
+
+# The seeds of the fuzz targets (tests/fuzz), run once each: all targets in one program.
+file(GLOB fuzz_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/fuzz/*.cpp)
+add_executable(test_fuzz ${fuzz_sources})
+set_target_properties(test_fuzz PROPERTIES UNITY_BUILD OFF)
+target_compile_definitions(test_fuzz PRIVATE GRAFT_FUZZ_REPLAY)
+target_link_libraries(test_fuzz PRIVATE graft_test_support GTest::gtest_main)
+gtest_discover_tests(test_fuzz TEST_PREFIX fuzz. DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600)
 
 # Runs ONNX's own test cases from a folder: tests/conformance/run_node_cases.py. Not part of the tests.
 add_executable(onnx_cases EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/tests/conformance/onnx_cases.cpp)

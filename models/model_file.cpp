@@ -1,6 +1,8 @@
 #include "graft/models/model_file.h"
 
+#include "graft/core/base/checked_math.h"
 #include "graft/core/base/error.h"
+#include "graft/core/tensor/allocation_limit.h"
 #include "graft/models/onnx_export.h"
 
 namespace graft::models {
@@ -13,6 +15,15 @@ StateDict parameters_of(const io::WeightFile& file) {
   for (const auto& [name, tensor] : file.tensors)
     if (!name.starts_with(kOnnxConstantPrefix)) kept.add(name, tensor);
   return kept;
+}
+
+// A card's word alone allocates nothing large: the network that it describes must be about as large as the tensors beside it.
+std::shared_ptr<StagedNetwork> described_network(const Architecture& architecture, const StateDict& tensors) {
+  constexpr int64_t times = 8, plus = int64_t{16} << 20;  // tensors in the file may be of half precision, a network holds temporaries
+  int64_t bytes = 0;
+  for (const auto& [name, tensor] : tensors) bytes = checked_add(bytes, tensor.bytes());
+  const ScopedAllocationLimit limit(checked_add(checked_mul(times, bytes), plus));
+  return make_network(architecture);
 }
 
 }  // namespace
@@ -34,7 +45,7 @@ Model model_from(const io::WeightFile& file) {
       filled.source = std::make_shared<GraphSource>(with_values(*graph->source, tensors));
       model.network = make_network(filled);
     } else {
-      model.network = make_network(model.card.architecture);
+      model.network = described_network(model.card.architecture, tensors);
     }
     model.network->load_state_dict(tensors);
     model.network->train(false);

@@ -43,13 +43,13 @@ int inspect(const std::string& path, bool json) {
   }
   std::string out = str(path, ": ", file.format, ", ", file.tensors.size(), " tensors, ", thousands(numbers), " numbers, ", size_text(bytes), "\n");
   for (const auto& [name, tensor] : file.tensors) {
-    std::string padded = name;
+    std::string padded = printable(name);
     padded.resize(width, ' ');
     out += str("  ", padded, "  ", std::string(name_of(tensor.dtype())), " ", tensor.shape(), "\n");
   }
-  for (const auto& [key, value] : file.metadata) out += str("metadata ", key, ": ", value.size() > 400 ? value.substr(0, 400) + "..." : value, "\n");
-  for (const std::string& note : file.notes) out += str("note: ", note, "\n");
-  result(out + (refusal.empty() ? certificate : str("as a network: ", refusal, "\n")));
+  for (const auto& [key, value] : file.metadata) out += str("metadata ", printable(key), ": ", printable(value.size() > 400 ? value.substr(0, 400) + "..." : value), "\n");
+  for (const std::string& note : file.notes) out += str("note: ", printable(note), "\n");
+  result(out + (refusal.empty() ? certificate : str("as a network: ", printable(refusal), "\n")));
   return 0;
 }
 

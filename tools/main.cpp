@@ -10,7 +10,7 @@
 namespace {
 
 int report(int code, const std::string& message) {
-  graft::tools::say("graft: ", message);
+  graft::tools::say("graft: ", graft::tools::printable(message));
   return code;
 }
 

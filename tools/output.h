@@ -8,12 +8,15 @@
 
 namespace graft::tools {
 
-// One line to stderr.
+// One line to stderr; its control characters become '?'.
 void say_line(const std::string& line);
 template <class... Parts>
 void say(const Parts&... parts) {
   say_line(str(parts...));
 }
+
+// Names out of files may hold line ends and commands to the terminal: control characters, of ASCII and Unicode's C1, become '?'.
+std::string printable(std::string text, bool keep_lines = false);
 
 // To stdout. Error(resource) when it cannot be written (a closed pipe, a full disk).
 void result(const std::string& text);

@@ -96,7 +96,7 @@ class Predictor {
 
   void refuse(const std::string& name, const std::string& reason) {
     if (flags_.json) document_.push_back({{"path", name}, {"error", reason}});
-    say("graft: ", reason);
+    say("graft: ", printable(reason));
   }
 
   void finish() const {

@@ -12,24 +12,34 @@
 #include <vector>
 
 #include "graft/core/base/checked_math.h"
+#include "graft/core/tensor/allocation_limit.h"
 
 namespace graft {
 namespace {
+
+thread_local int64_t* t_allowance = nullptr;  // of the innermost ScopedAllocationLimit
 
 constexpr int64_t kAlignment = 64;
 constexpr int64_t kPage = 4096;
 constexpr int64_t kHugePage = int64_t{2} << 20;
 constexpr int64_t kSegment = int64_t{1} << 30;  // of address space: memory is taken as it is first written
 // From here on blocks are cut to measure. An address sanitizer sees the ends of blocks of their own only.
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION)
 constexpr int64_t kLarge = int64_t{1} << 60;
 #else
 constexpr int64_t kLarge = int64_t{1} << 20;
 #endif
 
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+constexpr bool kKeepsBlocks = false;  // exact sizes, freed at once: the sanitizer sees every step outside of a block
+#else
+constexpr bool kKeepsBlocks = true;
+#endif
+
 // What a request takes: large ones whole pages, the others their size class, the next multiple of a quarter of their
 // leading power of two.
 int64_t block_bytes(int64_t bytes) {
+  if (!kKeepsBlocks) return bytes;
   if (bytes <= kAlignment) return kAlignment;
   if (bytes >= kLarge) return round_up(bytes, kPage);
   return round_up(bytes, std::max(static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(bytes - 1))) / 4, kAlignment));
@@ -148,6 +158,9 @@ class SplitBlocks {
 
 }  // namespace
 
+ScopedAllocationLimit::ScopedAllocationLimit(int64_t bytes) : left_(bytes), outer_(std::exchange(t_allowance, &left_)) {}
+ScopedAllocationLimit::~ScopedAllocationLimit() { t_allowance = outer_; }
+
 struct CachingCpuAllocator::Impl {
   mutable std::mutex mutex;
   std::map<int64_t, std::vector<void*>> cached;  // size class -> blocks
@@ -177,7 +190,8 @@ struct CachingCpuAllocator::Impl {
       return pointer;
     }
     ++stats.system_calls;
-    void* pointer = std::aligned_alloc(static_cast<size_t>(kAlignment), static_cast<size_t>(bytes));
+    void* pointer = nullptr;
+    if (::posix_memalign(&pointer, static_cast<size_t>(kAlignment), static_cast<size_t>(bytes)) != 0) return nullptr;
     if (pointer) stats.reserved_bytes += bytes;
     return pointer;
   }
@@ -192,6 +206,10 @@ CachingCpuAllocator::~CachingCpuAllocator() {
 void* CachingCpuAllocator::allocate(int64_t bytes) {
   GRAFT_CHECK(bytes >= 0 && bytes <= (int64_t{1} << 46), "cannot allocate ", bytes, " bytes");
   const int64_t rounded = block_bytes(bytes);
+  if (t_allowance) {
+    GRAFT_CHECK(bytes <= *t_allowance, "asks for ", bytes, " bytes of memory where ", *t_allowance, " are left to it");
+    *t_allowance -= bytes;
+  }
   std::lock_guard lock(impl_->mutex);
   AllocatorStats& stats = impl_->stats;
   ++stats.requests;
@@ -212,6 +230,11 @@ void CachingCpuAllocator::deallocate(void* pointer, int64_t bytes) noexcept {
   const int64_t rounded = block_bytes(bytes);
   std::lock_guard lock(impl_->mutex);
   impl_->stats.live_bytes -= rounded;
+  if (!kKeepsBlocks) {
+    std::free(pointer);
+    impl_->stats.reserved_bytes -= rounded;
+    return;
+  }
   try {
     if (rounded >= kLarge) impl_->large.deallocate(static_cast<std::byte*>(pointer), rounded);
     else impl_->cached[rounded].push_back(pointer);

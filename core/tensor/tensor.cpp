@@ -1,6 +1,8 @@
 #include "graft/core/tensor/tensor.h"
 
 #include <cstring>
+#include <limits>
+#include <type_traits>
 
 namespace graft {
 
@@ -25,12 +27,29 @@ Tensor Tensor::zeros(const Shape& shape, TensorOptions options) {
   return result;
 }
 
+namespace {
+
+// As convert(), but for a number that an integer cannot hold: the nearest that it can, 0 for NaN.
+template <class To, class From>
+To convert_saturated(From value) {
+  constexpr bool narrows = !std::is_integral_v<From> && std::is_integral_v<To> && !std::is_same_v<To, bool>;
+  if constexpr (narrows) {
+    const auto wide = convert<double>(value);
+    if (wide != wide) return 0;
+    if (wide <= static_cast<double>(std::numeric_limits<To>::min())) return std::numeric_limits<To>::min();
+    if (wide >= static_cast<double>(std::numeric_limits<To>::max())) return std::numeric_limits<To>::max();
+  }
+  return convert<To>(value);
+}
+
+}  // namespace
+
 Tensor Tensor::full(const Shape& shape, double value, TensorOptions options) {
   Tensor result = empty(shape, options);
   visit_dtype(options.dtype, [&](auto zero) {
     using T = decltype(zero);
     T* out = result.mutable_data<T>();
-    const T element = convert<T>(value);
+    const T element = convert_saturated<T>(value);
     for (int64_t i = 0; i < result.numel(); ++i) out[i] = element;
   });
   return result;
@@ -95,7 +114,7 @@ Tensor Tensor::to(DType dtype) const {
     visit_dtype(dtype, [&](auto to) {
       using To = decltype(to);
       To* out = result.mutable_data<To>();
-      for (int64_t i = 0; i < numel(); ++i) out[i] = convert<To>(in[i]);
+      for (int64_t i = 0; i < numel(); ++i) out[i] = convert_saturated<To>(in[i]);
     });
   });
   return result;

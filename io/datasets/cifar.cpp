@@ -41,6 +41,7 @@ DataPart read_part(const std::string& folder, const CifarKind& kind, const std::
   Tensor block = Tensor::empty({count, 32, 32, 3}, {.dtype = DType::u8});
   uint8_t* out = block.mutable_data<uint8_t>();
   std::vector<int64_t> labels;
+  labels.reserve(static_cast<size_t>(count));
   for (int64_t n = 0; n < count; ++n) {
     const std::byte* in = bytes.data() + n * record;
     labels.push_back(std::to_integer<int64_t>(in[kind.labels - 1]));

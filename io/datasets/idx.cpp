@@ -55,6 +55,7 @@ DataPart read_part(const std::string& folder, const std::string& prefix, int64_t
   Tensor block = Tensor::empty({pixels.extents[0], pixels.extents[1], pixels.extents[2], 1}, {.dtype = DType::u8});
   std::memcpy(block.mutable_raw(), pixels.bytes.data() + pixels.header, static_cast<size_t>(block.numel()));
   std::vector<int64_t> values;
+  values.reserve(marks.bytes.size());
   for (size_t i = marks.header; i < marks.bytes.size(); ++i) values.push_back(std::to_integer<int64_t>(marks.bytes[i]));
   for (const int64_t value : values) classes = std::max(classes, value + 1);
   part.dataset = pixel_dataset(images, std::move(block), std::move(values));

@@ -211,7 +211,8 @@ class Machine {
   }
   static constexpr uint32_t unset = ~uint32_t{0};
   void put(size_t index) {
-    GRAFT_CHECK(static_cast<int64_t>(index) < limits_.pickle_memo, "its pickle remembers more than the limit");
+    // Writers count up, and every value takes a byte at least: an index beyond the bytes read only asks for memory.
+    GRAFT_CHECK(static_cast<int64_t>(index) < limits_.pickle_memo && index <= position_, "its pickle remembers more than the limit");
     if (index >= memo_.size()) {
       budget_.charge(static_cast<int64_t>((index + 1 - memo_.size()) * 2 * sizeof(uint32_t)));
       memo_.resize(index + 1, unset);

@@ -10,6 +10,7 @@ namespace {
 constexpr int64_t most_tensor_bytes = 4;   // times the file's size
 constexpr int64_t most_read_bytes = 64;    // times the file's size, so that overlapping views cannot take forever
 constexpr int64_t most_visits = 4'000'000;
+constexpr size_t most_roots = 64;
 
 int64_t integer_at(const Pickle& pickle, uint32_t index) {
   const PickleValue& value = pickle.at(index);
@@ -202,6 +203,7 @@ class Collector {
       const auto found = std::find(keys.begin(), keys.end(), usual);
       if (found != keys.end()) std::rotate(keys.begin() + static_cast<std::ptrdiff_t>(ordered_++), found, found + 1);
     }
+    keys.resize(std::min(keys.size(), most_roots));  // each is compared with every name
     for (const std::string& key : keys) result_.roots.push_back(key + ".");
     if (result_.roots.empty()) result_.roots = {""};
     if (!keys.empty()) result_.notes.push_back(str("the file is a checkpoint; its weights stand under ", join(keys)));

@@ -25,7 +25,8 @@ bool comes_first(A a, A b, bool largest) {
 }
 
 void arg_extreme(ExecContext&, ops::ArgExtremeArgs& args) {
-  const auto& [axis, largest, last] = args.attributes;
+  const int axis = args.attributes.axis;  // no structured bindings: Clang 14 captures none
+  const bool largest = args.attributes.largest, last = args.attributes.last;
   const int64_t count = args.x.shape()[axis], step = element_strides(args.x)[static_cast<size_t>(axis)];
   int64_t* y = args.y.mutable_data<int64_t>();
   visit_dtype(args.x.dtype(), [&](auto zero) {
@@ -47,7 +48,9 @@ void arg_extreme(ExecContext&, ops::ArgExtremeArgs& args) {
 
 void topk(ExecContext&, ops::TopKArgs& args) {
   if (args.values.numel() == 0) return;
-  const auto& [axis, k, largest] = args.attributes;
+  const int axis = args.attributes.axis;
+  const int64_t k = args.attributes.k;
+  const bool largest = args.attributes.largest;
   const auto at = static_cast<size_t>(axis);
   const int64_t count = args.x.shape()[axis], step = element_strides(args.x)[at], out_step = element_strides(args.values)[at];
   int64_t* indices = args.indices.mutable_data<int64_t>();
@@ -72,7 +75,8 @@ void topk(ExecContext&, ops::TopKArgs& args) {
 }
 
 void cumulative_sum(ExecContext&, ops::CumulativeSumArgs& args) {
-  const auto& [axis, exclusive, reverse] = args.attributes;
+  const int axis = args.attributes.axis;
+  const bool exclusive = args.attributes.exclusive, reverse = args.attributes.reverse;
   const int64_t count = args.x.shape()[axis], step = element_strides(args.x)[static_cast<size_t>(axis)];
   visit_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);

@@ -1,4 +1,7 @@
 // A graph as JSON in a model's card, and edits of its plain data.
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <unordered_set>
 
@@ -25,25 +28,61 @@ DType dtype_named(const std::string& name) {
 
 std::vector<int64_t> extents_of(const Shape& shape) { return {shape.begin(), shape.end()}; }
 
+// JSON has no infinities: they are texts.
+json json_of_real(double value) {
+  if (std::isfinite(value)) return value;
+  return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
+}
+
+template <class T>
+json json_of_reals(const std::vector<T>& values) {
+  json list = json::array();
+  for (const T value : values) list.push_back(json_of_real(value));
+  return list;
+}
+
+double real_from(const json& j) {
+  if (j.is_number()) return j.get<double>();
+  for (const double value : {HUGE_VAL, -HUGE_VAL, std::nan("")})
+    if (j == json_of_real(value)) return value;
+  bad_input("the card's graph has ", j.dump().substr(0, 40), " where a number belongs");
+}
+
+int64_t integer_from(const json& j) {
+  const bool fits = j.is_number_integer() && (!j.is_number_unsigned() || j.get<uint64_t>() <= static_cast<uint64_t>(INT64_MAX));
+  GRAFT_CHECK(fits, "the card's graph has ", j.dump().substr(0, 40), " where a whole number belongs");
+  return j.get<int64_t>();
+}
+
+template <class T>
+std::vector<T> list_from(const json& j, T (*one)(const json&)) {
+  GRAFT_CHECK(j.is_array(), "the card's graph has ", j.dump().substr(0, 40), " where a list of numbers belongs");
+  std::vector<T> list;
+  for (const json& value : j) list.push_back(one(value));
+  return list;
+}
+
+float float_from(const json& j) { return static_cast<float>(real_from(j)); }
+
 json json_of_attribute(const Attribute& a) {
   switch (a.type) {
-    case AttributeType::float_: return {{"f", a.f}};
+    case AttributeType::float_: return {{"f", json_of_real(a.f)}};
     case AttributeType::int_: return {{"i", a.i}};
     case AttributeType::string: return {{"s", a.s}};
-    case AttributeType::floats: return {{"floats", a.floats}};
+    case AttributeType::floats: return {{"floats", json_of_reals(a.floats)}};
     case AttributeType::ints: return {{"ints", a.ints}};
     case AttributeType::strings: return {{"strings", a.strings}};
     case AttributeType::tensor: {
       const Tensor& t = a.tensors.at(0).value;
       GRAFT_CHECK(t.defined() && t.numel() <= kMostElements, "the attribute ", a.name, " holds a tensor that a card cannot store");
       if (t.dtype() == DType::i64) return {{"tensor", {{"dtype", "int64"}, {"shape", extents_of(t.shape())}, {"values", std::vector<int64_t>(t.data<int64_t>(), t.data<int64_t>() + t.numel())}}}};
-      return {{"tensor", {{"dtype", std::string(name_of(t.dtype()))}, {"shape", extents_of(t.shape())}, {"values", t.to_doubles()}}}};
+      return {{"tensor", {{"dtype", std::string(name_of(t.dtype()))}, {"shape", extents_of(t.shape())}, {"values", json_of_reals(t.to_doubles())}}}};
     }
     default: bad_input("the attribute ", a.name, " is of a kind that a card cannot store");
   }
 }
 
-Shape shape_from(const json& j) { return Shape(j.get<std::vector<int64_t>>()); }
+Shape shape_from(const json& j) { return Shape(list_from(j, integer_from)); }
 
 Attribute attribute_from(const std::string& name, const json& j) {
   Attribute a;
@@ -51,11 +90,11 @@ Attribute attribute_from(const std::string& name, const json& j) {
   GRAFT_CHECK(j.is_object() && j.size() == 1, "the card's graph has a damaged attribute ", name);
   const std::string kind = j.begin().key();
   const json& value = j.begin().value();
-  if (kind == "f") a.type = AttributeType::float_, a.f = value.get<float>();
-  else if (kind == "i") a.type = AttributeType::int_, a.i = value.get<int64_t>();
+  if (kind == "f") a.type = AttributeType::float_, a.f = float_from(value);
+  else if (kind == "i") a.type = AttributeType::int_, a.i = integer_from(value);
   else if (kind == "s") a.type = AttributeType::string, a.s = value.get<std::string>();
-  else if (kind == "floats") a.type = AttributeType::floats, a.floats = value.get<std::vector<float>>();
-  else if (kind == "ints") a.type = AttributeType::ints, a.ints = value.get<std::vector<int64_t>>();
+  else if (kind == "floats") a.type = AttributeType::floats, a.floats = list_from(value, float_from);
+  else if (kind == "ints") a.type = AttributeType::ints, a.ints = list_from(value, integer_from);
   else if (kind == "strings") a.type = AttributeType::strings, a.strings = value.get<std::vector<std::string>>();
   else if (kind == "tensor") {
     a.type = AttributeType::tensor;
@@ -63,8 +102,8 @@ Attribute attribute_from(const std::string& name, const json& j) {
     const Shape shape = shape_from(value.at("shape"));
     GRAFT_CHECK(shape.numel() <= kMostElements, "the card's graph has too large an attribute ", name);
     a.tensors.emplace_back();
-    if (dtype == DType::i64) a.tensors[0].value = Tensor::of(shape, value.at("values").get<std::vector<int64_t>>());
-    else a.tensors[0].value = Tensor::of(shape, value.at("values").get<std::vector<double>>()).to(dtype);
+    if (dtype == DType::i64) a.tensors[0].value = Tensor::of(shape, list_from(value.at("values"), integer_from));
+    else a.tensors[0].value = Tensor::of(shape, list_from(value.at("values"), real_from)).to(dtype);
   } else bad_input("the card's graph has an attribute of the kind ", kind);
   return a;
 }
@@ -111,7 +150,7 @@ GraphSource graph_from_json(const std::string& text) {
   try {
     const auto j = json::parse(text);
     GraphSource source;
-    source.opsets = j.at("opsets").get<std::map<std::string, int64_t>>();
+    for (const auto& [domain, version] : j.at("opsets").items()) source.opsets[domain] = integer_from(version);
     source.outputs = j.at("outputs").get<std::vector<std::string>>();
     source.stage_ends = j.at("stage_ends").get<std::vector<std::string>>();
     for (const json& input : j.at("inputs")) {
@@ -119,7 +158,7 @@ GraphSource graph_from_json(const std::string& text) {
       read.name = input.at("name").get<std::string>();
       read.dtype = dtype_named(input.at("dtype").get<std::string>());
       read.has_shape = !input.at("dims").is_null();
-      if (read.has_shape) read.dims = input.at("dims").get<std::vector<int64_t>>();
+      if (read.has_shape) read.dims = list_from(input.at("dims"), integer_from);
     }
     for (const json& node : j.at("nodes")) source.nodes.push_back(node_from(node));
     for (const json& tensor : j.at("tensors")) {

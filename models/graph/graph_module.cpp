@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "graft/layers/functional/elementwise.h"
 #include "graft/layers/modules/dropout.h"
@@ -137,13 +138,17 @@ void GraphModule::build_stages(const GraphSource& source) {
   last_reader[static_cast<size_t>(p.output_values[0])] = p.steps.size() + 1;
   std::vector<int> live = p.input_values;
   size_t begin = 0;
+  std::unordered_set<std::string> taken;  // a chain of nodes has as many stages as nodes: nothing here may take the square of that
+  size_t next = 0;
   const auto close = [&](size_t end, int value, std::string name) {
-    if (std::find(stages_.begin(), stages_.end(), name) != stages_.end() || name.empty()) name = str("stage", stages_.size());
+    next = std::max(next, stages_.size());
+    while (name.empty() || !taken.insert(name).second) name = str("stage", next++);
     stages_.push_back(std::move(name));
     p.stages.push_back({begin, end, value});
     begin = end;
   };
-  const auto wanted = [&](const std::string& value) { return source.stage_ends.empty() || std::find(source.stage_ends.begin(), source.stage_ends.end(), value) != source.stage_ends.end(); };
+  const std::unordered_set<std::string> ends(source.stage_ends.begin(), source.stage_ends.end());
+  const auto wanted = [&](const std::string& value) { return ends.empty() || ends.contains(value); };
   for (size_t i = 0; i < p.steps.size(); ++i) {
     const Program::Step& step = p.steps[i];
     if (!step.for_first_output) continue;

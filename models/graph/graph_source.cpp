@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <set>
+#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "graft/core/autograd/record.h"
+#include "graft/core/base/checked_math.h"
+#include "graft/core/tensor/allocation_limit.h"
 #include "graft/models/graph/element_type.h"
 #include "graft/models/graph/inline_functions.h"
 #include "graft/models/graph/operators.h"
@@ -20,6 +23,21 @@ using io::onnx::Node;
 DType dtype_of_input(const io::onnx::ValueInfo& input) {
   GRAFT_CHECK(input.kind == "tensor", "its input '", input.name, "' is a ", input.kind.empty() ? "value without a type" : input.kind, ", which is not supported");
   return graph::dtype_of_element(input.type);
+}
+
+// The cost of these grows faster than what they take and give: a few bytes in a file could ask for hours.
+bool is_costly(const Node& node) {
+  static const std::set<std::string_view> operators = {"Attention", "AveragePool", "Conv", "ConvInteger", "ConvTranspose", "Einsum", "Gemm", "LpPool", "LRN",
+                                                       "MatMul", "MatMulInteger", "MaxPool", "QLinearConv", "QLinearMatMul", "RoiAlign"};
+  return operators.contains(node.op_type);
+}
+constexpr int64_t kMostCostlyElements = 4096;      // of all operands of a costly node that is folded; larger ones run with the graph
+constexpr int64_t kMostCostlyBytes = int64_t{1} << 20;  // that it may take
+
+int64_t elements_in(const std::vector<Tensor>& tensors) {
+  int64_t elements = 0;
+  for (const Tensor& tensor : tensors) elements += tensor.defined() ? tensor.numel() : 0;
+  return elements;
 }
 
 class GraphReader {
@@ -144,7 +162,9 @@ class GraphReader {
   void fold() {
     const NoGradGuard no_grad;
     graph::RunMode mode;
-    mode.most_elements = options_.folded_bytes / 8;
+    int64_t most_bytes = options_.folded_bytes;
+    for (const auto& [name, tensor] : constants_) most_bytes = checked_add(most_bytes, checked_mul(4, tensor.bytes()));
+    mode.most_elements = most_bytes / 8;
     int64_t bytes = 0;
     for (Node& node : nodes_) {
       const bool constant = std::all_of(node.inputs.begin(), node.inputs.end(), [&](const std::string& name) { return name.empty() || constants_.contains(name); });
@@ -154,7 +174,13 @@ class GraphReader {
       }
       std::vector<Tensor> inputs;
       for (const std::string& name : node.inputs) inputs.push_back(name.empty() ? Tensor() : constants_.at(name));
+      const bool costly = is_costly(node);
+      if (costly && elements_in(inputs) > kMostCostlyElements) {
+        source_.nodes.push_back(std::move(node));
+        continue;
+      }
       try {
+        const ScopedAllocationLimit limit(costly ? kMostCostlyBytes : checked_mul(2, most_bytes));  // the result, and what it is made from
         const graph::OpOutputs results = find_operator(node.domain, node.op_type)->run(graph::OpCall(node, opset_of(node), inputs, mode));
         for (size_t i = 0; i < std::min(results.size(), node.outputs.size()); ++i) {
           if (node.outputs[i].empty()) continue;
@@ -165,7 +191,7 @@ class GraphReader {
       } catch (const Error& error) {
         throw error.with_context(title_of(node));
       }
-      GRAFT_CHECK(bytes <= options_.folded_bytes, title_of(node), ": the graph's constants would take more than ", options_.folded_bytes, " bytes");
+      GRAFT_CHECK(bytes <= most_bytes, title_of(node), ": the graph's constants would take more than ", most_bytes, " bytes");
     }
   }
 

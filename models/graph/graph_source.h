@@ -45,7 +45,7 @@ struct GraphSource {
 };
 
 struct GraphReadOptions {
-  int64_t folded_bytes = int64_t{4} << 30;  // the most that folded constants may hold
+  int64_t folded_bytes = int64_t{1} << 30;  // the most that folded constants may hold, beside four times the initializers
 };
 
 // bad_input in one sentence, with all names, for operators that graft does not know (with node and opset), attributes it

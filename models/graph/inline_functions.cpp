@@ -14,10 +14,37 @@ using io::onnx::Node;
 
 constexpr size_t kMostNodes = 1'000'000;
 constexpr int kMostDepth = 32;
+constexpr int64_t kMostTimes = 64;  // of the nodes as the file has them, beside MemoryBudget's base
+
+int64_t bytes_in(const std::vector<std::string>& texts) {
+  int64_t bytes = 0;
+  for (const std::string& text : texts) bytes += static_cast<int64_t>(sizeof(text) + text.size());
+  return bytes;
+}
+
+// What a copy of a node takes; tensors are shared.
+int64_t bytes_in(const Node& node) {
+  int64_t bytes = static_cast<int64_t>(sizeof(node) + node.name.size()) + bytes_in(node.inputs) + bytes_in(node.outputs);
+  for (const Attribute& a : node.attributes) {
+    bytes += static_cast<int64_t>(sizeof(a) + a.name.size() + a.s.size() + a.floats.size() * sizeof(float) + a.ints.size() * sizeof(int64_t) +
+                                  a.tensors.size() * sizeof(io::onnx::NamedTensor)) + bytes_in(a.strings);
+    for (const auto& graph : a.graphs)
+      for (const Node& inner : graph.nodes) bytes += bytes_in(inner);
+  }
+  return bytes;
+}
+
+int64_t bytes_in(const io::onnx::Model& model) {
+  int64_t bytes = 0;
+  for (const Node& node : model.graph.nodes) bytes += bytes_in(node);
+  for (const Function& function : model.functions)
+    for (const Node& node : function.nodes) bytes += bytes_in(node);
+  return bytes;
+}
 
 class Inliner {
  public:
-  explicit Inliner(const io::onnx::Model& model) {
+  explicit Inliner(const io::onnx::Model& model) : budget_(bytes_in(model), kMostTimes) {
     for (const Function& function : model.functions) functions_[{function.domain, function.name, function.overload}] = &function;
     for (const Node& node : model.graph.nodes) add(node, 0);
   }
@@ -45,7 +72,10 @@ class Inliner {
       const auto found = names.find(name);
       name = found != names.end() ? found->second : prefix + name;
     };
-    for (Node node : function.nodes) {
+    for (const Node& stored : function.nodes) {
+      // Calls count as nodes do: functions that only call each other must end too.
+      budget_.charge(bytes_in(stored) + static_cast<int64_t>(prefix.size() * (1 + stored.inputs.size() + stored.outputs.size())));
+      Node node = stored;
       node.name = prefix + node.name;
       for (std::string& input : node.inputs) renamed(input);
       for (std::string& output : node.outputs) renamed(output);
@@ -73,6 +103,7 @@ class Inliner {
   }
 
   std::map<std::tuple<std::string, std::string, std::string>, const Function*> functions_;
+  io::MemoryBudget budget_;
   std::vector<Node> nodes_;
   int64_t calls_ = 0;
 };

@@ -5,6 +5,19 @@
 namespace graft::models::graph {
 
 using io::onnx::Attribute;
+using io::onnx::AttributeType;
+
+namespace {
+
+// Null when absent. Very old files leave the kind out where the value is the default.
+const Attribute* find_attribute(const io::onnx::Node& node, const char* name, AttributeType type) {
+  const Attribute* attribute = node.find(name);
+  const bool fits = !attribute || attribute->type == type || attribute->type == AttributeType::undefined;
+  GRAFT_CHECK(fits, "its attribute ", name, " is of another kind than ONNX says");
+  return attribute;
+}
+
+}  // namespace
 
 const Tensor& OpCall::in(size_t input) const {
   GRAFT_CHECK(has(input), "its input ", input, " is missing");
@@ -21,28 +34,28 @@ int64_t OpCall::number(size_t input) const {
 }
 
 int64_t OpCall::integer(const char* name) const {
-  const Attribute* attribute = node_.find(name);
+  const Attribute* attribute = find_attribute(node_, name, AttributeType::int_);
   GRAFT_CHECK(attribute != nullptr, "its attribute ", name, " is missing");
   return attribute->i;
 }
 
 int64_t OpCall::integer(const char* name, int64_t otherwise) const {
-  const Attribute* attribute = node_.find(name);
+  const Attribute* attribute = find_attribute(node_, name, AttributeType::int_);
   return attribute ? attribute->i : otherwise;
 }
 
 double OpCall::real(const char* name, double otherwise) const {
-  const Attribute* attribute = node_.find(name);
+  const Attribute* attribute = find_attribute(node_, name, AttributeType::float_);
   return attribute ? shortest_decimal(attribute->f) : otherwise;
 }
 
 std::vector<int64_t> OpCall::integers(const char* name, std::vector<int64_t> otherwise) const {
-  const Attribute* attribute = node_.find(name);
+  const Attribute* attribute = find_attribute(node_, name, AttributeType::int_);
   return attribute ? attribute->ints : std::move(otherwise);
 }
 
 std::string OpCall::text(const char* name, const std::string& otherwise) const {
-  const Attribute* attribute = node_.find(name);
+  const Attribute* attribute = find_attribute(node_, name, AttributeType::string);
   return attribute ? attribute->s : otherwise;
 }
 

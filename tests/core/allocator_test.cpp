@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <thread>
 #include <vector>
 
 #include "graft/core/base/error.h"
 #include "graft/core/runtime/random.h"
+#include "graft/core/tensor/allocation_limit.h"
 #include "graft/core/tensor/tensor.h"
 
 namespace graft {
@@ -85,6 +87,23 @@ TEST(Allocator, LargeBlocksShareMemory) {
   auto* again = static_cast<unsigned char*>(allocator.allocate(whole));
   EXPECT_EQ(again[0], 0);  // given back: the system's pages are zeros
   allocator.deallocate(again, whole);
+}
+
+TEST(Allocator, ALimitHoldsForItsThreadWhileItLives) {
+  {
+    const ScopedAllocationLimit limit(1000);
+    const Tensor kept = Tensor::empty({150});
+    EXPECT_THROW(Tensor::empty({150}), Error);
+    {
+      const ScopedAllocationLimit inner(4000);
+      EXPECT_NO_THROW(Tensor::empty({900}));
+      EXPECT_THROW(Tensor::empty({900}), Error);  // what was freed does not count back
+    }
+    EXPECT_NO_THROW(Tensor::empty({100}));
+    std::thread([] { EXPECT_NO_THROW(Tensor::empty({100000})); }).join();
+    EXPECT_THROW(Tensor::empty({1}), Error);
+  }
+  EXPECT_NO_THROW(Tensor::empty({100000}));
 }
 
 // Fails the n-th allocation, for every n, once and for good: the error is reported, nothing leaks, a retry succeeds.

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <cstdint>
+
 namespace graft {
 namespace {
 
@@ -21,6 +24,17 @@ TEST(Tensor, WritingBumpsTheVersionOfEveryHandleOfTheStorage) {
   x.mutable_data<float>()[2] = 5.0f;
   EXPECT_GT(part.version(), before);
   EXPECT_EQ(part.data<float>()[0], 5.0f);
+}
+
+TEST(Tensor, NumbersBeyondAnIntegerBecomeTheNearestOne) {
+  const Tensor x = Tensor::of<double>({5}, {1e300, -1e300, std::nan(""), 9.3e18, -2.5});
+  EXPECT_EQ(x.to(DType::i8).to_doubles(), (std::vector<double>{127, -128, 0, 127, -2}));
+  EXPECT_EQ(x.to(DType::u8).to_doubles(), (std::vector<double>{255, 0, 0, 255, 0}));
+  const Tensor wide = x.to(DType::i64);
+  EXPECT_EQ(wide.data<int64_t>()[0], INT64_MAX);
+  EXPECT_EQ(wide.data<int64_t>()[1], INT64_MIN);
+  EXPECT_EQ(wide.data<int64_t>()[3], INT64_MAX);
+  EXPECT_EQ(Tensor::full({1}, HUGE_VAL, {.dtype = DType::i32}).to_doubles(), std::vector<double>{2147483647});
 }
 
 TEST(Tensor, RefusesWrongTypesAndShapes) {

@@ -3,7 +3,7 @@
 #include "graft/tests/fuzz/target.h"
 #include "graft/train/checkpoint.h"
 
-GRAFT_FUZZ_TARGET({
+GRAFT_FUZZ_TARGET(checkpoint, 256, 1 << 20, [](graft::fuzz::Bytes bytes) {
   graft::MemoryFileSystem files;
   files.put("c", bytes);
   const graft::ScopedFileSystem scope(files);

@@ -2,4 +2,6 @@
 #include "graft/io/weights/onnx_weights.h"
 #include "graft/tests/fuzz/target.h"
 
-GRAFT_FUZZ_TARGET({ graft::io::weights_of(graft::io::onnx::parse_model(bytes, "input")); })
+GRAFT_FUZZ_TARGET(onnx, 64, 1 << 20, [](graft::fuzz::Bytes bytes) {
+  graft::io::weights_of(graft::io::onnx::parse_model(bytes, "input"));
+})

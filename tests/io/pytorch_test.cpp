@@ -157,15 +157,22 @@ TEST(PyTorch, StructuresThatFoldUpAreNotUnfolded) {
   EXPECT_NE(refusal_of_pickle(deep + ".", std::string("\x80\x02].", 4)).find("nested deeper"), std::string::npos);
 }
 
-// {"w": _rebuild_tensor_v2(storage of `numel` floats, offset, size, stride, ...)} with `stored` floats behind it.
+std::string number(int n) { return std::string("J").append(reinterpret_cast<const char*>(&n), 4); }
+
+// _rebuild_tensor_v2(storage "0" of `numel` floats, offset, size, stride, ...)
+std::string tensor_pickle(int numel, int offset, const std::string& size, const std::string& stride) {
+  return "ctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\nFloatStorage\nU\x01" "0U\x03" "cpu" + number(numel) + "NtQ" +
+         number(offset) + size + stride + "\x89}tR";
+}
+
+// The list of storages and the one storage, of `stored` floats where `numel` are announced.
+std::string storage_of(int64_t numel, int stored) {
+  return std::string("\x80\x02]U\x01" "0a.", 8) + std::string(reinterpret_cast<const char*>(&numel), 8) +
+         std::string(static_cast<size_t>(stored) * 4, 'x');
+}
+
 std::string refusal_of_tensor(int numel, int offset, const std::string& size, const std::string& stride, int stored) {
-  const auto number = [](int n) { return std::string("J").append(reinterpret_cast<const char*>(&n), 4); };
-  const std::string object = "}U\x01wctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\nFloatStorage\nU\x01" "0U\x03" "cpu" +
-                             number(numel) + "NtQ" + number(offset) + size + stride + "\x89}tRs.";
-  int64_t count = numel;
-  const std::string rest = std::string("\x80\x02]U\x01" "0a.", 8) + std::string(reinterpret_cast<const char*>(&count), 8) +
-                           std::string(static_cast<size_t>(stored) * 4, 'x');
-  return refusal_of_pickle(object, rest);
+  return refusal_of_pickle("}U\x01w" + tensor_pickle(numel, offset, size, stride) + "s.", storage_of(numel, stored));
 }
 
 TEST(PyTorch, TensorsStayInsideTheirStorage) {
@@ -186,6 +193,17 @@ TEST(PyTorch, TensorsStayInsideTheirStorage) {
   nine_axes += "t";
   EXPECT_NE(refusal_of_tensor(4, 0, nine_axes, nine_axes, 4).find("at most 8 axes"), std::string::npos);
   EXPECT_NE(refusal_of_tensor(2'000'000'000, 0, "K\x04\x85", "K\x01\x85", 4).find("truncated"), std::string::npos);
+}
+
+// Each place is compared with every name, so that a file of many small state dicts would take forever.
+TEST(PyTorch, OnlySoManyStateDictsAreOffered) {
+  std::string object = "\x80\x02}(";
+  for (int i = 0; i < 200; ++i) object += number(i) + "}U\x01w" + (i == 0 ? tensor_pickle(4, 0, "K\x04\x85", "K\x01\x85") + "q\x01" : "h\x01") + "s";
+  const std::string content = legacy_file(object + "u.", storage_of(4, 4));
+  MemoryFile file("pickle", std::as_bytes(std::span(content)));
+  const WeightFile read = read_weights(file);
+  EXPECT_EQ(read.tensors.size(), 200u);
+  EXPECT_EQ(read.roots.size(), 64u);
 }
 
 TEST(PyTorch, TheRealLegacyFilesRead) {

@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <limits>
 
 #include "graft/core/autograd/record.h"
 #include "graft/io/onnx/model.h"
@@ -203,6 +205,39 @@ TEST(GraphImport, ChainsWithoutNormsStayAsTheyAre) {
   model.graph.nodes[3].op_type = "Relu";
   model.graph.nodes[3].inputs.resize(1);
   EXPECT_TRUE(import_graph(model, {}).model.card.neutral_norms.empty());
+}
+
+TEST(GraphImport, CardsKeepInfinities) {
+  GraphSource source;
+  source.inputs.push_back({.name = "x"});
+  source.outputs = {"y"};
+  const float infinity = std::numeric_limits<float>::infinity();
+  source.nodes = {node_of("Clip", {"x"}, "y", {{.name = "max", .type = AttributeType::float_, .f = infinity},
+                                               {.name = "more", .type = AttributeType::floats, .floats = {-infinity, std::nanf(""), 0.5f}}})};
+  const GraphSource again = graph_from_json(graph_to_json(source));
+  EXPECT_EQ(again.nodes.at(0).find("max")->f, infinity);
+  const std::vector<float>& more = again.nodes[0].find("more")->floats;
+  ASSERT_EQ(more.size(), 3u);
+  EXPECT_EQ(more[0], -infinity);
+  EXPECT_TRUE(std::isnan(more[1]));
+  EXPECT_EQ(more[2], 0.5f);
+}
+
+// Wide products of constants cost more than any file's size says: they run with the graph.
+TEST(GraphImport, OnlySmallProductsAreFolded) {
+  io::onnx::Model model = classifier();
+  add_tensor(model, "a", Tensor::zeros({1, 4100}));
+  add_tensor(model, "b", Tensor::zeros({4100, 1}));
+  model.graph.nodes.push_back(node_of("MatMul", {"b", "a"}, "wide"));
+  model.graph.nodes.push_back(node_of("MatMul", {"fc.weight", "mean"}, "narrow"));
+  model.graph.outputs.push_back({.name = "wide"});
+  model.graph.outputs.push_back({.name = "narrow"});
+  const GraphSource source = read_graph(model);
+  const auto folded = [&](const std::string& value) {
+    return std::any_of(source.tensors.begin(), source.tensors.end(), [&](const GraphTensor& tensor) { return tensor.name == value; });
+  };
+  EXPECT_FALSE(folded("wide"));
+  EXPECT_TRUE(folded("narrow"));
 }
 
 TEST(GraphImport, DamagedCardsAreRefused) {

@@ -49,17 +49,19 @@ CommandResult run_graft(const std::vector<std::string>& arguments, const Command
   if (child == 0) become_graft(arguments, limits, folder.path());
   const int delay = limits.kill_after_ms + limits.interrupt_after_ms;
   int status = 0;
+  rusage usage{};
   bool ended = false;
   if (delay > 0) {
     const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(delay);
     while (!ended && std::chrono::steady_clock::now() < until) {
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
-      ended = ::waitpid(child, &status, WNOHANG) == child;
+      ended = ::wait4(child, &status, WNOHANG, &usage) == child;
     }
     if (!ended) ::kill(child, limits.kill_after_ms > 0 ? SIGKILL : SIGINT);
   }
-  if (!ended) ::waitpid(child, &status, 0);
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), read_text(folder / "out"), read_text(folder / "err")};
+  if (!ended) ::wait4(child, &status, 0, &usage);
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), read_text(folder / "out"), read_text(folder / "err"),
+          int64_t{usage.ru_maxrss} << 10};
 }
 
 void write_photos(const std::string& folder, const std::vector<std::string>& classes, int per_class, int side) {

@@ -10,6 +10,7 @@ namespace graft {
 struct CommandResult {
   int code = -1;        // exit code, or -signal
   std::string out, err;
+  int64_t peak_bytes = 0;  // the most that was resident
 };
 
 struct CommandLimits {

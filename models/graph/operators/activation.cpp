@@ -34,6 +34,7 @@ OpOutputs gelu_op(const OpCall& call) {
 OpOutputs prelu_op(const OpCall& call) {
   const Tensor &x = call.in(0), &slope = call.in(1);
   if (call.opset() >= 7 || slope.rank() != 1 || slope.numel() == 1) return {functional::prelu(x, slope)};
+  GRAFT_CHECK(x.rank() >= 2, "slopes ", slope.shape(), " for ", x.shape(), ", which has no channels");
   std::vector<int64_t> extents(static_cast<size_t>(x.rank() - 1), 1);
   extents[0] = slope.numel();
   return {functional::prelu(x, functional::reshape(slope, Shape(extents)))};

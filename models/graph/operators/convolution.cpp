@@ -16,6 +16,9 @@ void pad_to_output(const OpCall& call, const Shape& x, const ops::Spatial& outpu
   if (wanted.empty() && !same) return;
   const auto axes = static_cast<size_t>(window.axes);
   GRAFT_CHECK(wanted.empty() || wanted.size() == axes || wanted.size() == axes + 2, "output_shape [", join(wanted), "]");
+  constexpr int64_t most = int64_t{1} << 40;  // sums of these do not overflow
+  for (const int64_t extent : wanted) GRAFT_CHECK(extent >= 0 && extent <= most, "output_shape [", join(wanted), "]");
+  for (const int64_t pad : output_padding) GRAFT_CHECK(pad >= 0 && pad <= most, "an output_padding of ", pad);
   for (size_t i = 0; i < axes; ++i) {
     const int64_t in = x[static_cast<int>(i) + 2], stride = window.stride[i];
     const int64_t out = wanted.empty() ? in * stride : wanted[wanted.size() - axes + i];

@@ -47,10 +47,15 @@ ResizeOptions resize_options(const OpCall& call) {
   return options;
 }
 
+int64_t whole_extent(double extent) {
+  GRAFT_CHECK(extent >= 0 && extent < 1e15, "an extent of ", extent);
+  return static_cast<int64_t>(extent);
+}
+
 // The extent that a float scale gives, in float as ONNX's own implementation.
 ResizeAxis scaled(int axis, int64_t extent, double scale) {
   GRAFT_CHECK(scale > 0 && scale < 1e9, "a scale of ", scale);
-  return {.axis = axis, .extent = static_cast<int64_t>(std::floor(static_cast<float>(extent) * static_cast<float>(scale))), .scale = scale};
+  return {.axis = axis, .extent = whole_extent(std::floor(static_cast<float>(extent) * static_cast<float>(scale))), .scale = scale};
 }
 
 Tensor resize_checked(const OpCall& call, const std::vector<ResizeAxis>& axes, const ResizeOptions& options) {
@@ -90,7 +95,7 @@ void apply_sizes(const OpCall& call, const std::vector<int64_t>& sizes, std::vec
   if (policy == "stretch") return;
   for (ResizeAxis& a : axes) {
     a.scale = common;
-    a.extent = static_cast<int64_t>(std::floor(common * static_cast<double>(shape[a.axis]) + 0.5));
+    a.extent = whole_extent(std::floor(common * static_cast<double>(shape[a.axis]) + 0.5));
   }
 }
 

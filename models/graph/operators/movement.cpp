@@ -95,6 +95,8 @@ OpOutputs center_crop_pad(const OpCall& call) {
   GRAFT_CHECK(axes.size() == wanted.size(), wanted.size(), " extents for ", axes.size(), " axes");
   for (size_t i = 0; i < axes.size(); ++i) {
     const auto at = static_cast<size_t>(at_axis(axes[i], x.rank()));
+    GRAFT_CHECK(wanted[i] >= 0, "an extent of ", wanted[i]);
+    call.check_size(wanted[i]);
     const int64_t more = wanted[i] - x.shape()[static_cast<int>(at)];
     begin[at] = more >= 0 ? more / 2 : -(-more / 2);
     end[at] = more - begin[at];

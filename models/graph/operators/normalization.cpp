@@ -18,6 +18,7 @@ OpOutputs batch_normalization(const OpCall& call) {
   GRAFT_CHECK(call.integer("spatial", 1) == 1, "statistics of every element (spatial 0) are not supported");
   const bool training = call.opset() >= 14 ? call.integer("training_mode", 0) != 0 : call.opset() < 7 && call.integer("is_test", 0) == 0 && call.wants(1);
   if (!training) return {functional::batch_norm(x, call.in(1), call.in(2), mean, variance, options)};
+  GRAFT_CHECK(variance.shape() == mean.shape(), "a mean of ", mean.shape(), " and a variance of ", variance.shape());
   options.training = true;
   options.momentum = 1;
   const DType statistics = x.dtype() == DType::f64 ? DType::f64 : DType::f32;

@@ -54,9 +54,9 @@ OpOutputs max_unpool_op(const OpCall& call) {
   if (!call.has(2)) return {y};
   const std::vector<int64_t> wanted = call.numbers(2), begin(wanted.size());
   GRAFT_CHECK(std::ssize(wanted) == shape.rank(), "output_shape [", join(wanted), "]");
+  call.check_size(Shape(wanted).numel());
   std::vector<int64_t> end = wanted;
   for (int axis = 0; axis < shape.rank(); ++axis) end[static_cast<size_t>(axis)] -= shape[axis];
-  call.check_size(Shape(wanted).numel());
   return {functional::pad(y, begin, end, functional::PadMode::constant)};
 }
 

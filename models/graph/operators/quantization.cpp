@@ -21,6 +21,7 @@ Tensor quantization_along(const Tensor& t, const Tensor& x, int64_t axis, int64_
   if (t.numel() == 1) return functional::reshape(t, Shape());
   const int at = at_axis(axis, x.rank());
   if (block > 0) {
+    GRAFT_CHECK(x.numel() > 0, "blocks of an empty tensor ", x.shape());  // whose axis may be longer than any list
     std::vector<int64_t> blocks;
     for (int64_t i = 0; i < x.shape()[at]; ++i) blocks.push_back(i / block);
     return functional::gather(t, tensor_of(blocks), at);

@@ -25,7 +25,7 @@ OpOutputs reshape_op(const OpCall& call) {
     else known = checked_mul(known, extents[i]);
   }
   const int64_t batch = x.rank() > 0 ? x.shape()[0] : 0;
-  if (declared > 0 && batch != declared && !extents.empty() && extents[0] == declared) {
+  if (declared > 0 && batch > 0 && batch != declared && !extents.empty() && extents[0] == declared) {
     const int64_t each = known / declared;
     if (unknown > 0 ? each > 0 && (x.numel() / batch) % each == 0 : known != x.numel() && each * batch == x.numel()) {
       extents[0] = batch;
