@@ -36,5 +36,8 @@ gtest_discover_tests(test_fuzz TEST_PREFIX fuzz. DISCOVERY_TIMEOUT 60 PROPERTIES
 # Runs ONNX's own test cases from a folder: tests/conformance/run_node_cases.py. Not part of the tests.
 add_executable(onnx_cases EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/tests/conformance/onnx_cases.cpp)
 target_link_libraries(onnx_cases PRIVATE graft_test_support)
+# Gradients of a graph for comparison with PyTorch: tests/conformance/run_gradients.py.
+add_executable(graph_gradients EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/tests/conformance/graph_gradients.cpp)
+target_link_libraries(graph_gradients PRIVATE graft graft_flags)
 
 add_test(NAME tools.check_layers COMMAND ${PROJECT_SOURCE_DIR}/tools/check_layers.sh)
