@@ -1,6 +1,7 @@
 #include "graft/models/graph/graph_source.h"
 
 #include <algorithm>
+#include <deque>
 #include <set>
 #include <string_view>
 #include <unordered_map>
@@ -9,6 +10,7 @@
 #include "graft/core/autograd/record.h"
 #include "graft/core/base/checked_math.h"
 #include "graft/core/tensor/allocation_limit.h"
+#include "graft/models/graph/branches.h"
 #include "graft/models/graph/element_type.h"
 #include "graft/models/graph/inline_functions.h"
 #include "graft/models/graph/operators.h"
@@ -56,7 +58,7 @@ class GraphReader {
     GRAFT_CHECK(!source_.outputs.empty(), "the graph has no outputs");
     check_names();
     drop_unused_nodes();
-    check_operators();
+    check_operators(nodes_);
     read_quantized_pairs();
     fold();
     unshare_norms();
@@ -106,7 +108,7 @@ class GraphReader {
     std::vector<bool> kept(nodes_.size());
     for (size_t i = nodes_.size(); i-- > 0;) {
       for (const std::string& output : nodes_[i].outputs) kept[i] = kept[i] || used.contains(output);
-      if (kept[i]) used.insert(nodes_[i].inputs.begin(), nodes_[i].inputs.end());
+      if (kept[i]) graph::add_names_read(nodes_[i], used);
     }
     size_t next = 0;
     std::erase_if(nodes_, [&](const Node&) { return !kept[next++]; });
@@ -118,10 +120,11 @@ class GraphReader {
   }
 
   // Every operator and attribute that graft does not know, in one sentence.
-  void check_operators() const {
+  void check_operators(const std::vector<Node>& nodes) const {
     std::vector<std::string> unknown;
     std::set<std::string> seen;
-    for (const Node& node : nodes_) {
+    for (const Node& node : nodes) {
+      if (is_if(node)) continue;  // its branch is checked when it is taken
       const graph::Operator* op = find_operator(node.domain, node.op_type);
       if (!op) {
         if (seen.insert(node.domain + "." + node.op_type).second)
@@ -158,6 +161,22 @@ class GraphReader {
     source_.notes.push_back(str(pairs, " pairs of QuantizeLinear and DequantizeLinear are read as float"));
   }
 
+  static bool is_if(const Node& node) { return node.domain.empty() && node.op_type == "If"; }
+
+  // The branch that an If takes, whose condition must be constant by now.
+  std::vector<Node> branch_of(const Node& node) {
+    try {
+      const auto condition = node.inputs.empty() ? constants_.end() : constants_.find(node.inputs[0]);
+      GRAFT_CHECK(condition != constants_.end(), "graft takes the branches of an If when it reads a graph, and this condition is computed from the graph's inputs (ai.onnx opset ", opset_of(node), ")");
+      GRAFT_CHECK(condition->second.numel() == 1, "its condition ", condition->second.shape(), " is not one number");
+      std::vector<Node> branch = graph::take_branch(node, condition->second.to_doubles()[0] != 0, constants_);
+      check_operators(branch);
+      return branch;
+    } catch (const Error& error) {
+      throw error.with_context(title_of(node));
+    }
+  }
+
   // Evaluates every node whose inputs are all constant.
   void fold() {
     const NoGradGuard no_grad;
@@ -166,7 +185,15 @@ class GraphReader {
     for (const auto& [name, tensor] : constants_) most_bytes = checked_add(most_bytes, checked_mul(4, tensor.bytes()));
     mode.most_elements = most_bytes / 8;
     int64_t bytes = 0;
-    for (Node& node : nodes_) {
+    std::deque<Node> open(std::make_move_iterator(nodes_.begin()), std::make_move_iterator(nodes_.end()));
+    while (!open.empty()) {
+      Node node = std::move(open.front());
+      open.pop_front();
+      if (is_if(node)) {
+        std::vector<Node> branch = branch_of(node);
+        open.insert(open.begin(), std::make_move_iterator(branch.begin()), std::make_move_iterator(branch.end()));
+        continue;
+      }
       const bool constant = std::all_of(node.inputs.begin(), node.inputs.end(), [&](const std::string& name) { return name.empty() || constants_.contains(name); });
       if (!constant || node.op_type == "Dropout") {
         source_.nodes.push_back(std::move(node));

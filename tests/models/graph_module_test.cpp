@@ -125,6 +125,47 @@ TEST(GraphModule, TrainsWithBatchStatisticsAndFreezes) {
   }
 }
 
+// y = Relu(x) where `condition`, else y = x + shift: branches as exporters write them.
+io::onnx::Model branching_model(const std::string& condition) {
+  io::onnx::Model model = small_model();
+  io::onnx::Graph taken, other;
+  taken.nodes = {node("Relu", {"x"}, {"r"})};
+  taken.outputs.resize(1);
+  taken.outputs[0].name = "r";
+  io::onnx::NamedTensor shift;
+  shift.name = "shift";
+  shift.value = Tensor::full({1}, 100);
+  other.initializers = {shift};
+  other.nodes = {node("Add", {"x", "shift"}, {"r"})};
+  other.outputs = taken.outputs;
+  model.graph.nodes = {node("If", {condition}, {"y"}, {{.name = "then_branch", .type = AttributeType::graph, .graphs = {taken}}, {.name = "else_branch", .type = AttributeType::graph, .graphs = {other}}})};
+  for (const bool value : {true, false}) {
+    io::onnx::NamedTensor stored;
+    stored.name = value ? "yes" : "no";
+    stored.value = Tensor::full({1}, value ? 1 : 0).to(DType::boolean);
+    model.graph.initializers.push_back(stored);
+  }
+  return model;
+}
+
+TEST(GraphModule, BranchesWithAKnownConditionAreTaken) {
+  const Tensor x = Tensor::full({1, 3, 1, 1}, -2);
+  const NoGradGuard no_grad;
+  for (const auto& [condition, expected] : std::vector<std::pair<std::string, double>>{{"yes", 0}, {"no", 98}}) {
+    GraphModule module(read_graph(branching_model(condition)));
+    EXPECT_EQ(module.run(std::vector<Tensor>{x}).at(0).to_doubles(), std::vector<double>(3, expected)) << condition;
+  }
+}
+
+TEST(GraphModule, BranchesOnTheImagesAndLoopsAreRefused) {
+  io::onnx::Model model = branching_model("yes");
+  model.graph.nodes.insert(model.graph.nodes.begin(), node("Greater", {"x", "b"}, {"yes2"}));
+  model.graph.nodes[1].inputs = {"yes2"};
+  expect_says(refusal(model), {"small.onnx", "If node 'y_node'", "computed from the graph's inputs", "opset 17"});
+  model.graph.nodes[1].op_type = "Loop";
+  expect_says(refusal(model), {"Loop node 'y_node'", "opset 17"});
+}
+
 TEST(GraphModule, UnknownOperatorsAreNamedAllAtOnce) {
   io::onnx::Model model = small_model();
   model.graph.nodes.insert(model.graph.nodes.begin(), {node("Wobble", {"x"}, {"a"}), node("Wibble", {"a"}, {"x2"})});
