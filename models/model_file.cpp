@@ -1,5 +1,7 @@
 #include "graft/models/model_file.h"
 
+#include <algorithm>
+
 #include "graft/core/base/checked_math.h"
 #include "graft/core/base/error.h"
 #include "graft/core/tensor/allocation_limit.h"
@@ -8,12 +10,17 @@
 namespace graft::models {
 namespace {
 
-// An .onnx file also holds what its nodes take as inputs beside the parameters.
-StateDict parameters_of(const io::WeightFile& file) {
+// An .onnx file also holds what its nodes take as inputs beside the network's tensors. A graph that came out of such a file
+// may have tensors of these names itself.
+StateDict tensors_of(const io::WeightFile& file, const Architecture& architecture) {
   if (file.format != "onnx") return file.tensors;
+  const auto* graph = std::get_if<GraphConfig>(&architecture);
+  const auto is_own = [&](const std::string& name) {
+    return graph && std::any_of(graph->source->tensors.begin(), graph->source->tensors.end(), [&](const GraphTensor& tensor) { return tensor.name == name; });
+  };
   StateDict kept;
   for (const auto& [name, tensor] : file.tensors)
-    if (!name.starts_with(kOnnxConstantPrefix)) kept.add(name, tensor);
+    if (!name.starts_with(kOnnxConstantPrefix) || is_own(name)) kept.add(name, tensor);
   return kept;
 }
 
@@ -39,7 +46,7 @@ Model model_from(const io::WeightFile& file) {
   GRAFT_CHECK(card != file.metadata.end(), file.path, ": is no model of graft (there is no card in it); graft finetune or graft convert make one");
   try {
     Model model{nullptr, ModelCard::from_json(card->second)};
-    const StateDict tensors = parameters_of(file);
+    const StateDict tensors = tensors_of(file, model.card.architecture);
     if (auto* graph = std::get_if<GraphConfig>(&model.card.architecture)) {
       GraphConfig filled = *graph;  // the values before the module: nothing is allocated for a card's word alone
       filled.source = std::make_shared<GraphSource>(with_values(*graph->source, tensors));

@@ -1,6 +1,8 @@
 #include "graft/models/onnx_export.h"
 
 #include "graft/core/autograd/record.h"
+#include "graft/models/graph/graph_export.h"
+#include "graft/models/graph/opset_raise.h"
 #include "graft/models/onnx_nodes.h"
 
 namespace graft::models {
@@ -16,17 +18,13 @@ io::onnx::ValueInfo tensor_info(const std::string& name, const Shape& shape) {
   return info;
 }
 
-}  // namespace
+// The lowest version of the file format that knows an opset (onnx's table of versions).
+int64_t ir_version_for(int64_t opset) {
+  return opset <= 18 ? 8 : opset <= 20 ? 9 : opset <= 22 ? 10 : opset == 23 ? 11 : opset == 24 ? 12 : opset <= 27 ? 13 : 14;
+}
 
-io::onnx::Model to_onnx(StagedNetwork& network, const ModelCard& card) {
-  io::onnx::Model model;
-  model.ir_version = 8;
-  model.producer_name = "graft";
-  model.producer_version = GRAFT_VERSION;
-  model.opsets = {{"", 17}};
-  model.metadata = {{kCardKey, card.to_json()}};
-  model.graph.name = name_of(card.architecture);
-
+void trace_network(StagedNetwork& network, const ModelCard& card, io::onnx::Model& model) {
+  model.opsets = {{"", kWrittenOpset}};
   network.train(false);
   const Tensor image = Tensor::zeros({1, card.preprocess.channels, card.preprocess.size, card.preprocess.size}, {.format = MemoryFormat::channels_last});
   Trace trace;
@@ -50,6 +48,20 @@ io::onnx::Model to_onnx(StagedNetwork& network, const ModelCard& card) {
   }
   model.graph.inputs = {tensor_info("input", image.shape())};
   model.graph.outputs = {tensor_info(output, result.shape())};
+}
+
+}  // namespace
+
+io::onnx::Model to_onnx(StagedNetwork& network, const ModelCard& card) {
+  io::onnx::Model model;
+  model.producer_name = "graft";
+  model.producer_version = GRAFT_VERSION;
+  model.metadata = {{kCardKey, card.to_json()}};
+  model.graph.name = name_of(card.architecture);
+  if (auto* graph = dynamic_cast<GraphModule*>(&network)) export_graph(*graph, card, model);
+  else trace_network(network, card, model);
+  for (const io::onnx::OperatorSet& set : model.opsets)
+    if (set.domain.empty()) model.ir_version = ir_version_for(set.version);
   return model;
 }
 

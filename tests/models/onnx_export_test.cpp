@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "graft/core/autograd/record.h"
+#include "graft/models/graph/graph_import.h"
+#include "graft/models/graph/graph_module.h"
 #include "graft/models/import.h"
 #include "graft/tests/support/network_formula.h"
 #include "graft/tests/support/temporary_folder.h"
@@ -83,6 +85,97 @@ TEST(OnnxExport, WhatHasNoNodeIsNamed) {
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("adaptive average pool"), std::string::npos) << error.what();
   }
+}
+
+// data [1,3,8,8] of opset 11 -> conv with bias, added to itself -> Clip, Pad and Unsqueeze with attributes or inputs of
+// that opset -> Reshape to a stored shape -> Gemm.
+io::onnx::Model old_graph(int64_t opset) {
+  using io::onnx::AttributeType;
+  io::onnx::Model model;
+  model.path = "old.onnx";
+  model.ir_version = 6;
+  model.opsets = {{"", opset}};
+  const auto tensor = [&](const std::string& name, const Tensor& value) {
+    io::onnx::NamedTensor named;
+    named.name = name;
+    named.value = value;
+    model.graph.initializers.push_back(std::move(named));
+  };
+  tensor("w", test::formula_image("w", {4, 3, 3, 3}));
+  tensor("b", test::formula_image("b", {4}));
+  tensor("fc", test::formula_image("fc", {5, 64}));
+  tensor("shape", Tensor::of<int64_t>({2}, {-1, 64}));
+  const auto node = [&](const std::string& op, std::vector<std::string> inputs, const std::string& output, std::vector<io::onnx::Attribute> attributes = {}) {
+    io::onnx::Node n;
+    n.op_type = op;
+    n.name = output;
+    n.inputs = std::move(inputs);
+    n.outputs = {output};
+    n.attributes = std::move(attributes);
+    model.graph.nodes.push_back(std::move(n));
+  };
+  node("Conv", {"data", "w", "b"}, "c", {{.name = "strides", .type = AttributeType::ints, .ints = {2, 2}}});
+  node("Pad", {"c"}, "d", {{.name = "pads", .type = AttributeType::ints, .ints = {0, 0, 0, 0, 0, 0, 1, 1}}});
+  node("Clip", {"d"}, "r", {{.name = "min", .type = AttributeType::float_, .f = 0}, {.name = "max", .type = AttributeType::float_, .f = 6}});
+  node("Add", {"d", "r"}, "s");
+  node("Dropout", {"s"}, "o", {{.name = "ratio", .type = AttributeType::float_, .f = 0.25f}});
+  node("Unsqueeze", {"o"}, "u", {{.name = "axes", .type = AttributeType::ints, .ints = {2}}});
+  node("Reshape", {"u", "shape"}, "f");
+  node("Gemm", {"f", "fc"}, "y", {{.name = "transB", .type = AttributeType::int_, .i = 1}});
+  io::onnx::ValueInfo x;
+  x.name = "data";
+  x.type = io::onnx::ElementType::float32;
+  x.has_shape = true;
+  x.dims = {{-1, "N"}, {3, ""}, {8, ""}, {8, ""}};
+  model.graph.inputs = {x};
+  x.name = "y";
+  model.graph.outputs = {x};
+  return model;
+}
+
+std::vector<double> answer_of_nodes(const io::onnx::Model& model, const Tensor& x) {
+  const NoGradGuard no_grad;
+  GraphModule module(read_graph(model));
+  module.train(false);
+  return module.run(std::vector<Tensor>{x}).at(0).to_doubles();
+}
+
+TEST(OnnxExport, GraphsLeaveWithTheirShapesAndANewHead) {
+  Imported imported = import_graph(old_graph(9), {});
+  EXPECT_EQ(imported.certificate.neutral_norms, 1);
+  replace_head(imported.model, 3, 1);
+  imported.model.card.labels = {"a", "b", "c"};
+  const io::onnx::Model exported = to_onnx(*imported.model.network, imported.model.card);
+  ASSERT_EQ(exported.opsets.size(), 1u);
+  EXPECT_EQ(exported.opsets[0].version, 17);
+  EXPECT_EQ(exported.graph.outputs.at(0).name, "logits");
+  EXPECT_EQ(exported.graph.inputs.at(0).dims.at(0).symbol, "N");
+  const TemporaryFolder folder;
+  io::onnx::write_model(folder / "model.onnx", exported);
+  const Model again = load_model(folder / "model.onnx");
+  EXPECT_EQ(again.card.to_json(), imported.model.card.to_json());
+  const NoGradGuard no_grad;
+  const Tensor x = test::formula_image("image", {2, 3, 8, 8}).to(MemoryFormat::channels_last);
+  const std::vector<double> expected = imported.model.network->forward(x).to_doubles();
+  EXPECT_EQ(again.network->forward(x).to_doubles(), expected);
+  EXPECT_EQ(answer_of_nodes(io::onnx::read_model(folder / "model.onnx"), x), expected);
+}
+
+TEST(OnnxExport, GraphsOfAnOldOpsetThatMeansSomethingElseKeepIt) {
+  io::onnx::Model model = old_graph(9);
+  io::onnx::Node softmax;  // before opset 13 over all axes from 1 on
+  softmax.op_type = "Softmax";
+  softmax.name = "flat";
+  softmax.inputs = {"s"};
+  softmax.outputs = {"t"};
+  model.graph.nodes[4].inputs = {"t"};
+  model.graph.nodes.insert(model.graph.nodes.begin() + 4, softmax);
+  Imported imported = import_graph(model, {});
+  const io::onnx::Model exported = to_onnx(*imported.model.network, imported.model.card);
+  EXPECT_EQ(exported.opsets.at(0).version, 9);
+  const NoGradGuard no_grad;
+  const Tensor x = test::formula_image("image", {2, 3, 8, 8}).to(MemoryFormat::channels_last);
+  EXPECT_EQ(answer_of_nodes(exported, x), imported.model.network->forward(x).to_doubles());
 }
 
 }  // namespace
