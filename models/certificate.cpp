@@ -37,7 +37,8 @@ std::string Certificate::to_text() const {
   if (!unused.empty()) line("left out", list_of(unused));
   if (!ignored.empty()) line("beside it", list_of(ignored));
   if (neutral_norms > 0)
-    line("batch norm", str(neutral_norms, " were folded into the convolutions and stand un-folded: neutral, the same function"));
+    line("batch norm", str(neutral_norms, " were folded into the convolutions and stand un-folded: neutral, the same function", biases.empty() ? "" : " (", biases, biases.empty() ? "" : ")"));
+  else line("batch norm", biases);
   if (!eps.what.empty()) line("batch norm eps", text_of(eps));
   if (!stride.what.empty()) line("stride", text_of(stride));
   if (!stem_pool.what.empty()) line("stem pool", text_of(stem_pool));
@@ -46,6 +47,7 @@ std::string Certificate::to_text() const {
   line("head", head);
   line("source graph", comparison);
   line("statistics", statistics);
+  line("images", images);
   constexpr size_t shown_doubts = 8;
   for (size_t i = 0; i < std::min(doubts.size(), shown_doubts); ++i) line("DOUBTFUL", doubts[i]);
   if (doubts.size() > shown_doubts) line("DOUBTFUL", str("and ", doubts.size() - shown_doubts, " doubts more"));
@@ -67,6 +69,7 @@ std::string Certificate::to_json() const {
                                     {"left_out", unused},
                                     {"ignored", ignored},
                                     {"neutral_norms", neutral_norms},
+                                    {"biases", biases},
                                     {"eps", json_of(eps)},
                                     {"stride", json_of(stride)},
                                     {"stem_pool", json_of(stem_pool)},
@@ -75,6 +78,7 @@ std::string Certificate::to_json() const {
                                     {"head", head},
                                     {"comparison", comparison},
                                     {"statistics", statistics},
+                                    {"images", images},
                                     {"doubts", doubts},
                                     {"notes", notes}};
   return j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);

@@ -175,7 +175,7 @@ Imported import_graph(const io::onnx::Model& model, const ImportOptions& options
   GraphConfig config;
   config.in_channels = image.channels;
   certificate.eps = eps_of_norms(source);
-  std::vector<std::string> unfolded = unfold_graph_norms(source, config.eps);
+  Unfolded unfolded = unfold_graph_norms(source, config.eps);
   const std::vector<Shape> shapes = probe_stages(source, image);
   cut_source(source, shapes, options.cut, config, certificate);
   for (const GraphTensor& tensor : source.tensors) certificate.matched += tensor.role != TensorRole::constant;
@@ -187,10 +187,11 @@ Imported import_graph(const io::onnx::Model& model, const ImportOptions& options
   if (image.channels == 1) card.preprocess = grey_preprocess(card.preprocess);
   config.source = std::make_shared<GraphSource>(source);
   imported.model.network = std::make_shared<GraphModule>(config);
-  std::erase_if(unfolded, [&](const std::string& norm) { return imported.model.network->find(norm) == nullptr; });  // behind the cut
-  certificate.neutral_norms = std::ssize(unfolded);
+  std::erase_if(unfolded.norms, [&](const std::string& norm) { return imported.model.network->find(norm) == nullptr; });  // behind the cut
+  certificate.neutral_norms = std::ssize(unfolded.norms);
+  certificate.biases = unfolded.norms.empty() && !unfolded.reason.empty() ? "the convolutions' biases are taken for their own: " + unfolded.reason : unfolded.reason;
   certificate.matched -= 3 * certificate.neutral_norms;
-  card.neutral_norms = std::move(unfolded);
+  card.neutral_norms = std::move(unfolded.norms);
   imported.model.network->train(false);
   config.source = std::make_shared<GraphSource>(without_values(source));
   card.architecture = config;

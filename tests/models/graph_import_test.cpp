@@ -199,12 +199,56 @@ TEST(GraphImport, FoldedNormsStandAgain) {
   EXPECT_EQ(load_model(folder / "m.safetensors").card.neutral_norms.size(), 2u);
 }
 
-TEST(GraphImport, ChainsWithoutNormsStayAsTheyAre) {
+// data -> conv with bias -> relu -> conv with bias -> relu -> ...: nothing but numbers and names tells whether norms were folded.
+io::onnx::Model biased_chain() {
   io::onnx::Model model = folded_residual();
-  model.graph.nodes[3].inputs = {"d", "b2"};
-  model.graph.nodes[3].op_type = "Relu";
-  model.graph.nodes[3].inputs.resize(1);
-  EXPECT_TRUE(import_graph(model, {}).model.card.neutral_norms.empty());
+  model.graph.nodes[3] = node_of("Relu", {"d"}, "s");
+  for (auto& tensor : model.graph.initializers)
+    if (tensor.name[0] == 'w') tensor.value.copy_from(Tensor::full(tensor.value.shape(), 0.1));
+  return model;
+}
+
+TEST(GraphImport, ChainsWithFiltersOfOneSizeKeepTheirBiases) {
+  const Imported imported = import_graph(biased_chain(), {});
+  EXPECT_TRUE(imported.model.card.neutral_norms.empty());
+  EXPECT_NE(imported.certificate.biases.find("taken for their own: the graph has no norms, and its filters are of similar size (spread 0.00)"), std::string::npos) << imported.certificate.biases;
+}
+
+TEST(GraphImport, ChainsWithFiltersOfManySizesHadNorms) {
+  io::onnx::Model model = biased_chain();
+  for (auto& tensor : model.graph.initializers)
+    for (int64_t i = 0; tensor.name[0] == 'w' && i < tensor.value.numel(); ++i) tensor.value.mutable_data<float>()[i] *= static_cast<float>(1 + i * 4 / tensor.value.numel());
+  const Imported imported = import_graph(model, {});
+  EXPECT_EQ(imported.model.card.neutral_norms.size(), 2u);
+  EXPECT_NE(imported.certificate.biases.find("of very different sizes"), std::string::npos) << imported.certificate.biases;
+}
+
+TEST(GraphImport, ExportersNamesDecideWhatWasFolded) {
+  for (const auto& [weight, bias] : std::vector<std::pair<std::string, std::string>>{{"onnx::Conv_17", "onnx::Conv_18"}, {"features.0.weight", "features.0.weight_bias"}, {"w", "conv/bias_fused_bn"}}) {
+    io::onnx::Model model = biased_chain();
+    model.graph.initializers[0].name = model.graph.nodes[0].inputs[1] = weight;
+    model.graph.initializers[1].name = model.graph.nodes[0].inputs[2] = bias;
+    const Imported imported = import_graph(model, {});
+    EXPECT_EQ(imported.model.card.neutral_norms, std::vector<std::string>{"c_node/norm"}) << bias;  // the other has a bias of its own
+    EXPECT_NE(imported.certificate.to_text().find("the exporter's names say so"), std::string::npos);
+  }
+}
+
+// Norms in front of the convolutions, as in DenseNet: what follows a convolution was folded into it.
+TEST(GraphImport, NormsBehindNoConvolutionMeanThatOthersWereFolded) {
+  io::onnx::Model model = biased_chain();
+  for (const char* name : {"gamma", "beta", "mean"}) add_tensor(model, name, test::formula_image(name, {4}));
+  add_tensor(model, "var", Tensor::full({4}, 2));
+  model.graph.nodes[1] = node_of("Relu", {"c"}, "a");
+  model.graph.nodes.insert(model.graph.nodes.begin() + 2, node_of("BatchNormalization", {"a", "gamma", "beta", "mean", "var"}, "r"));
+  EXPECT_TRUE(import_graph(model, {}).model.card.neutral_norms.empty());  // every convolution has a bias: it is a habit
+  model.graph.nodes[3].inputs.pop_back();
+  EXPECT_EQ(import_graph(model, {}).model.card.neutral_norms, std::vector<std::string>{"c_node/norm"});
+  model.graph.nodes[1].op_type = "Identity";
+  model.graph.nodes[2].inputs[0] = "c";
+  const Imported own = import_graph(model, {});
+  EXPECT_TRUE(own.model.card.neutral_norms.empty());
+  EXPECT_NE(own.certificate.biases.find("behind other convolutions"), std::string::npos) << own.certificate.biases;
 }
 
 TEST(GraphImport, CardsKeepInfinities) {
