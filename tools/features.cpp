@@ -24,10 +24,13 @@ int features(const FeatureFlags& flags) {
   if (!flags.out.ends_with(".npz")) fail(ErrorCode::usage, flags.out, ": features are written as .npz");
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
-  models::Model model = std::move(load_any(flags.model, {.cut = flags.cut, .channels = channel_rule(flags.channels)}).model);
+  models::Imported imported = models::import_weights(flags.model, {.cut = flags.cut, .channels = channel_rule(flags.channels)});
+  models::Model model = std::move(imported.model);
   if (flags.image_size) model.card.preprocess.set_size(*flags.image_size);
   io::OpenedData data = io::open_data(flags.data, {.val_split = 0});
   models::remove_classifier(model);
+  check_on_images(model, data.train ? data.train : data.val, imported.certificate);
+  if (imported.certificate.naming != models::kGraftNaming) say(imported.certificate.to_text());
   const bool head = models::classes_of(model.card.architecture) > 0;
   train::PrefixRunner prefix(*model.network, model.network->stages().size() - (head ? 1 : 0), precision_named(flags.precision));
   StateDict arrays;

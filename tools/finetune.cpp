@@ -20,6 +20,8 @@ int finetune(const FinetuneFlags& flags) {
         models::import_weights(flags.weights, {.arch = flags.arch, .cut = flags.cut, .channels = channel_rule(flags.channels)});
     Network made{std::move(imported.model), ""};
     give_head(made, data, flags.training.seed);
+    if (flags.training.image_size) made.model.card.preprocess.set_size(*flags.training.image_size);
+    check_on_images(made.model, data.train, imported.certificate);
     imported.certificate.head = str("new: ", models::head_path(made.model.card.architecture), ", ", data.classes.size(), " classes, initialised from seed ", flags.training.seed);
     made.certificate = imported.certificate.to_text();
     say(made.certificate);

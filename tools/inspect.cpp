@@ -4,18 +4,22 @@
 
 #include "graft/core/base/error.h"
 #include "graft/models/import.h"
+#include "graft/tools/network.h"
 #include "graft/tools/output.h"
 #include "graft/tools/verbs.h"
 
 namespace graft::tools {
 namespace {
 
-int inspect(const std::string& path, bool json) {
+int inspect(const std::string& path, const std::string& data, bool json) {
   const io::WeightFile file = io::read_weights(path);
+  io::OpenedData images;
+  if (!data.empty()) images = io::open_data(data, {.val_split = 0});
   std::string certificate, refusal;
   nlohmann::ordered_json understood;
   try {
-    const models::Imported imported = models::import_weights(path);
+    models::Imported imported = models::import_weights(path);
+    if (images.train || images.val) check_on_images(imported.model, images.train ? images.train : images.val, imported.certificate);
     certificate = imported.certificate.to_text();
     understood = nlohmann::ordered_json::parse(imported.certificate.to_json());
     if (!imported.model.card.labels.empty()) understood["labels"] = imported.model.card.labels;
@@ -58,14 +62,15 @@ int inspect(const std::string& path, bool json) {
 void add_inspect(CLI::App& app, Action& action) {
   auto* verb = app.add_subcommand("inspect", "What a weight file holds: tensors, guessed architecture, preprocessing, what is missing");
   struct Flags {
-    std::string file;
+    std::string file, data;
     bool json = false;
   };
   auto f = std::make_shared<Flags>();
   verb->add_option("FILE", f->file, ".safetensors, .npz, .onnx, .pth/.th")->required();
+  verb->add_option("--data", f->data, "Images of yours, as finetune takes them: a few are run through the network, and what its batch norms' statistics say of them joins the certificate")->type_name("PATH");
   verb->add_flag("--json", f->json, "One JSON document on stdout");
   verb->footer("Example:\n  graft inspect resnet50.onnx");
-  verb->callback([&action, f] { action = [f] { return inspect(f->file, f->json); }; });
+  verb->callback([&action, f] { action = [f] { return inspect(f->file, f->data, f->json); }; });
 }
 
 }  // namespace graft::tools

@@ -3,7 +3,9 @@
 #include "graft/core/base/error.h"
 #include "graft/models/folded_norms.h"
 #include "graft/models/graph/graph_import.h"
+#include "graft/models/image_check.h"
 #include "graft/tools/output.h"
+#include "graft/train/loader.h"
 
 namespace graft::tools {
 void give_head(Network& made, const io::OpenedData& data, uint64_t seed) {
@@ -25,6 +27,25 @@ models::Imported load_any(const std::string& path, const models::ImportOptions& 
   models::Imported imported = models::import_weights(path, options);
   if (imported.certificate.naming != models::kGraftNaming) say(imported.certificate.to_text());
   return imported;
+}
+
+void check_on_images(models::Model& model, const std::shared_ptr<const io::Dataset>& dataset, models::Certificate& certificate) {
+  if (certificate.naming == models::kGraftNaming || !dataset || dataset->size() == 0) return;
+  const io::Preprocess& preprocess = model.card.preprocess;
+  const int64_t wanted = std::min(models::images_to_check(preprocess.size), dataset->size());
+  std::vector<int64_t> spread;  // data sets often stand in the order of their classes
+  for (int64_t i = 0; i < wanted; ++i) spread.push_back(i * dataset->size() / wanted);
+  try {
+    train::BatchLoader loader(io::subset(dataset, spread), preprocess, {.batch = wanted});
+    loader.start(0);
+    train::Batch batch;
+    if (!loader.next(batch)) return;
+    const models::ImageCheck check = models::check_with_images(*model.network, model.card.neutral_norms, batch.x);
+    certificate.images = check.to_text();
+    certificate.doubts.insert(certificate.doubts.end(), check.doubts.begin(), check.doubts.end());
+  } catch (const Error& error) {
+    certificate.notes.push_back(str("no images were run through the network as a check: ", error.what()));
+  }
 }
 
 models::ChannelRule channel_rule(const std::string& name) {

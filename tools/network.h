@@ -23,6 +23,10 @@ void save_network(const std::string& path, const Network& made, const io::Opened
 // import says goes to stderr unless the file is a model of graft.
 models::Imported load_any(const std::string& path, const models::ImportOptions& options = {});
 
+// Runs images of the data set through a network just imported; what its batch norms say of them joins the certificate.
+// Nothing happens for models of graft.
+void check_on_images(models::Model& model, const std::shared_ptr<const io::Dataset>& dataset, models::Certificate& certificate);
+
 // "repeat", "sum-conv1" as --channels has them.
 models::ChannelRule channel_rule(const std::string& name);
 DType precision_named(const std::string& name);  // fp32, bf16
