@@ -39,5 +39,7 @@ struct GRAFT_API Comparison {
 };
 
 GRAFT_API Comparison compare(Model& a, Model& b);
+// Without the tensors.
+GRAFT_API Comparison compare_answers(Model& a, Model& b);
 
 }  // namespace graft::models

@@ -6,6 +6,7 @@
 #include "graft/models/doubts.h"
 #include "graft/models/folded_norms.h"
 #include "graft/models/graph/graph_import.h"
+#include "graft/models/graph/graph_module.h"
 #include "graft/models/preprocess_guess.h"
 #include "graft/models/source_network.h"
 
@@ -150,16 +151,32 @@ Imported import_foreign(const io::WeightFile& file, const ImportOptions& options
   return imported;
 }
 
+// The file's own nodes as a network, and the imported network up to the same value; both without pool and head of graft.
+std::pair<Model, Model> source_and_network(const io::WeightFile& file, const Imported& imported) {
+  const io::onnx::Model model = io::onnx::read_model(file.path);
+  const ModelCard& card = imported.model.card;
+  const auto* graph = std::get_if<GraphConfig>(&card.architecture);
+  if (has_card(file)) return {{std::make_shared<GraphModule>(read_graph(model)), card}, imported.model};
+  if (!graph) {
+    Model source = import_graph(model, {}).model;
+    source.card.preprocess = card.preprocess;
+    return {source, imported.model};
+  }
+  return {{std::make_shared<GraphModule>(cut_graph(read_graph(model), graph->source->outputs.at(0))), card},
+          {std::make_shared<GraphModule>(with_values(*graph->source, imported.model.network->state_dict())), card}};
+}
+
 // The same random images through the source graph and through the network that was made of it.
 void compare_with_source(const io::WeightFile& file, Imported& imported) {
   Certificate& c = imported.certificate;
-  if (file.format != "onnx" || has_card(file) || std::holds_alternative<GraphConfig>(imported.model.card.architecture)) return;
-  const bool same_end = c.unused.empty() && std::none_of(c.notes.begin(), c.notes.end(), [](const std::string& note) { return note.find("left out") != std::string::npos; });
-  if (!same_end || in_channels_of(imported.model.card.architecture) != 3) return;
+  if (file.format != "onnx") return;
+  if (!std::holds_alternative<GraphConfig>(imported.model.card.architecture)) {
+    const bool same_end = c.unused.empty() && std::none_of(c.notes.begin(), c.notes.end(), [](const std::string& note) { return note.find("left out") != std::string::npos; });
+    if (!same_end || in_channels_of(imported.model.card.architecture) != 3) return;
+  }
   try {
-    Imported source = import_graph(io::onnx::read_model(file.path), {});
-    source.model.card.preprocess = imported.model.card.preprocess;
-    const Comparison comparison = compare(source.model, imported.model);
+    auto [source, network] = source_and_network(file, imported);
+    const Comparison comparison = compare_answers(source, network);
     if (!comparison.comparable) return;
     c.comparison = comparison.answer_text();
     if (!comparison.same_answers()) c.doubts.push_back(str("the network does not compute what the source graph does: ", c.comparison));

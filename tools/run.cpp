@@ -1,8 +1,15 @@
 // graft run: any ONNX graph on given inputs; every output as an .npy.
+#include <sys/resource.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "graft/core/autograd/record.h"
+#include "graft/core/base/checked_math.h"
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
 #include "graft/core/runtime/exec_context.h"
@@ -18,7 +25,28 @@ struct RunFlags {
   std::string model, output;
   std::vector<std::string> inputs;
   int threads = 0;
+  uint64_t max_memory = 0;
+  bool json = false;
 };
+
+// A line of a file of Linux' /proc that counts kB, in bytes; 0 when there is none.
+uint64_t kernel_count(const char* file, std::string_view key) {
+  std::ifstream in(file);
+  for (std::string line; std::getline(in, line);)
+    if (line.starts_with(key)) return std::strtoull(line.c_str() + key.size(), nullptr, 10) * 1024;
+  return 0;
+}
+
+// From here on the process gets `bytes` more from the system, or 0: what programs can still have by MemAvailable. Then
+// allocations fail, an Error(resource), where otherwise the kernel would end the process.
+void limit_memory(uint64_t bytes) {
+  if (bytes == 0) bytes = kernel_count("/proc/meminfo", "MemAvailable:");
+  const uint64_t used = kernel_count("/proc/self/status", "VmData:");
+  rlimit limit{};
+  if (bytes == 0 || ::getrlimit(RLIMIT_DATA, &limit) != 0) return;
+  limit.rlim_cur = std::min<uint64_t>(limit.rlim_max, checked_add(static_cast<int64_t>(used), static_cast<int64_t>(std::min<uint64_t>(bytes, int64_t{1} << 46))));
+  ::setrlimit(RLIMIT_DATA, &limit);
+}
 
 Tensor read_tensor(const std::string& path) { return path.ends_with(".pb") ? io::onnx::read_tensor(path).value : io::read_npy(path); }
 
@@ -49,19 +77,24 @@ int run_graph(const RunFlags& flags) {
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
   const NoGradGuard no_grad;
+  limit_memory(flags.max_memory);
   models::GraphModule module(models::read_graph(io::onnx::read_model(flags.model)));
   module.train(false);
   const std::vector<Tensor> outputs = module.run(read_inputs(flags, module.inputs()));
   file_system().create_directories(flags.output);
   std::string text;
+  nlohmann::ordered_json written = nlohmann::ordered_json::array();
   for (size_t i = 0; i < outputs.size(); ++i) {
     std::string name = module.outputs()[i];
     std::replace(name.begin(), name.end(), '/', '_');
     const std::string path = join_path(flags.output, name + ".npy");
     io::write_npy(path, outputs[i].dtype() == DType::bf16 ? outputs[i].to(DType::f32) : outputs[i]);  // NPY has no bfloat16
-    text += str(path, "  ", std::string(name_of(outputs[i].dtype())), " ", outputs[i].shape(), "\n");
+    const Shape& shape = outputs[i].shape();
+    text += str(path, "  ", std::string(name_of(outputs[i].dtype())), " ", shape, "\n");
+    written.push_back({{"name", module.outputs()[i]}, {"file", path}, {"dtype", std::string(name_of(outputs[i].dtype()))}, {"shape", std::vector<int64_t>(shape.begin(), shape.end())}});
   }
-  result(text);
+  if (flags.json) result(nlohmann::ordered_json{{"model", flags.model}, {"outputs", written}});
+  else result(text);
   return 0;
 }
 
@@ -74,6 +107,9 @@ void add_run(CLI::App& app, Action& action) {
   verb->add_option("--input", f->inputs, "An input's tensor, .npy or ONNX's .pb; of a graph with one input FILE alone")->type_name("NAME=FILE");
   verb->add_option("--output", f->output, "Folder for one NAME.npy per output ('/' in a name becomes '_')")->required()->type_name("DIR");
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")->check(CLI::Range(0, 1024))->type_name("N");
+  verb->add_option("--max-memory", f->max_memory, "The most memory that the graph may take, with K, M or G behind the number (0: what the machine has free); one that needs more leaves with code 4")
+      ->transform(CLI::AsSizeValue(false))->type_name("SIZE");
+  verb->add_flag("--json", f->json, "One JSON document on stdout: each output's name, file, dtype and shape");
   verb->footer("Example:\n  graft run model.onnx --input data=x.npy --output out");
   verb->callback([&action, f] { action = [f] { return run_graph(*f); }; });
 }

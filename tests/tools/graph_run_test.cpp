@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "graft/io/onnx/model.h"
 #include "graft/io/weights/formats.h"
@@ -73,6 +74,42 @@ TEST(GraphCommand, RefusalsHaveCodesAndNames) {
   refused("g.onnx", "z=" + (folder / "x.npy"), "no input 'z'");
   refused("g.onnx", folder / "wide.npy", "float64");
   refused("g.onnx", folder / "missing.npy", "missing.npy");
+}
+
+TEST(GraphCommand, TellsItsOutputsAsJson) {
+  const TemporaryFolder folder;
+  write_graph(folder / "g.onnx", "Relu");
+  io::write_npy(folder / "x.npy", Tensor::of<float>({2}, {-1, 4}));
+  const CommandResult result = run_graft({"run", folder / "g.onnx", "--input", folder / "x.npy", "--output", folder / "out", "--json"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  const auto document = nlohmann::json::parse(result.out);
+  EXPECT_EQ(document.at("outputs").at(0).at("name"), "out/y");
+  EXPECT_EQ(document.at("outputs").at(0).at("file"), folder / "out/out_y.npy");
+  EXPECT_EQ(document.at("outputs").at(0).at("shape"), nlohmann::json::array({2}));
+}
+
+// 4 GB asked for by a shape in the file: refused before the machine runs out of memory.
+TEST(GraphCommand, ResultsBeyondTheMemoryLimitLeaveWithCode4) {
+  const TemporaryFolder folder;
+  write_graph(folder / "g.onnx", "Relu");
+  io::onnx::Model model = io::onnx::read_model(folder / "g.onnx");
+  io::onnx::NamedTensor shape;
+  shape.name = "shape";
+  shape.value = Tensor::of<int64_t>({2}, {int64_t{1} << 29, 2});
+  model.graph.initializers.push_back(shape);
+  io::onnx::Node expand;
+  expand.name = "expand";
+  expand.op_type = "Expand";
+  expand.inputs = {"x", "shape"};
+  expand.outputs = {"large"};
+  model.graph.nodes.insert(model.graph.nodes.begin(), expand);
+  model.graph.nodes[1].inputs = {"large"};
+  io::onnx::write_model(folder / "large.onnx", model);
+  io::write_npy(folder / "x.npy", Tensor::of<float>({2}, {-1, 4}));
+  const CommandResult result = run_graft({"run", folder / "large.onnx", "--input", folder / "x.npy", "--output", folder / "out", "--max-memory", "1G"});
+  EXPECT_EQ(result.code, 4) << result.err;
+  for (const char* part : {"Expand node 'expand'", "out of memory: 4294967296 bytes"}) EXPECT_NE(result.err.find(part), std::string::npos) << result.err;
+  EXPECT_FALSE(std::filesystem::exists(folder / "out"));
 }
 
 }  // namespace
