@@ -172,7 +172,8 @@ void compare_with_source(const io::WeightFile& file, Imported& imported) {
   if (file.format != "onnx") return;
   if (!std::holds_alternative<GraphConfig>(imported.model.card.architecture)) {
     const bool same_end = c.unused.empty() && std::none_of(c.notes.begin(), c.notes.end(), [](const std::string& note) { return note.find("left out") != std::string::npos; });
-    if (!same_end || in_channels_of(imported.model.card.architecture) != 3) return;
+    if (!same_end || in_channels_of(imported.model.card.architecture) != 3)
+      return c.notes.push_back(str("the source graph was not run for comparison: the network ", same_end ? "takes other images" : "ends elsewhere"));
   }
   try {
     auto [source, network] = source_and_network(file, imported);

@@ -25,8 +25,11 @@ int convert(const ConvertFlags& flags) {
   if (safetensors) models::save_model(flags.out, *imported.model.network, imported.model.card);
   else if (onnx) io::onnx::write_model(flags.out, models::to_onnx(*imported.model.network, imported.model.card));
   else io::write_npz(flags.out, imported.model.network->state_dict());
-  if (flags.json) result(imported.certificate.to_json() + "\n");
-  else result(imported.certificate.to_text());
+  if (flags.json) {
+    auto document = nlohmann::ordered_json::parse(imported.certificate.to_json());
+    document["written"] = {{"path", flags.out}, {"sha256", sha256_of_file(flags.out)}};
+    result(document);
+  } else result(imported.certificate.to_text());
   return 0;
 }
 
@@ -42,7 +45,7 @@ void add_convert(CLI::App& app, Action& action) {
   verb->add_option("--cut", f->cut, "auto: after the last whole stage in the file; or a stage: layer3, features.4")->type_name("STAGE");
   verb->add_option("--channels", f->channels, "repeat, or sum-conv1: a network that takes grey images")
       ->check(CLI::IsMember({"repeat", "sum-conv1"}))->type_name("RULE");
-  verb->add_flag("--json", f->json, "The certificate as JSON");
+  verb->add_flag("--json", f->json, "The certificate as JSON, and what was written");
   verb->footer("Example:\n  graft convert resnet18.pth resnet18.safetensors");
   verb->callback([&action, f] { action = [f] { return convert(*f); }; });
 }

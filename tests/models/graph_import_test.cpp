@@ -12,6 +12,7 @@
 #include "graft/io/onnx/model.h"
 #include "graft/models/folded_norms.h"
 #include "graft/models/graph/graph_module.h"
+#include "graft/models/onnx_export.h"
 #include "graft/tests/support/network_formula.h"
 #include "graft/tests/support/temporary_folder.h"
 #include "graft/train/freezing.h"
@@ -282,6 +283,27 @@ TEST(GraphImport, OnlySmallProductsAreFolded) {
   };
   EXPECT_FALSE(folded("wide"));
   EXPECT_TRUE(folded("narrow"));
+}
+
+TEST(GraphImport, IsComparedWithTheNodesOfItsFile) {
+  const TemporaryFolder folder;
+  const auto doubted = [](const Certificate& certificate) {
+    return std::any_of(certificate.doubts.begin(), certificate.doubts.end(), [](const std::string& doubt) { return doubt.find("does not compute what the source graph does") != std::string::npos; });
+  };
+  io::onnx::write_model(folder / "folded.onnx", folded_residual());
+  Imported imported = import_weights(folder / "folded.onnx");
+  EXPECT_NE(imported.certificate.comparison.find("[2,5], largest difference"), std::string::npos) << imported.certificate.to_text();
+  EXPECT_FALSE(doubted(imported.certificate));
+  // A model of graft as .onnx holds both nodes and a card: whoever changed the nodes is found out.
+  io::onnx::Model exported = to_onnx(*imported.model.network, imported.model.card);
+  io::onnx::write_model(folder / "own.onnx", exported);
+  const Certificate own = import_weights(folder / "own.onnx").certificate;
+  EXPECT_NE(own.comparison.find("[2,5], largest difference"), std::string::npos) << own.to_text();
+  EXPECT_FALSE(doubted(own));
+  for (auto& node : exported.graph.nodes)
+    if (node.op_type == "Relu") node.op_type = "Sigmoid";
+  io::onnx::write_model(folder / "changed.onnx", exported);
+  EXPECT_TRUE(doubted(import_weights(folder / "changed.onnx").certificate));
 }
 
 TEST(GraphImport, DamagedCardsAreRefused) {

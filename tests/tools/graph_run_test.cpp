@@ -88,6 +88,22 @@ TEST(GraphCommand, TellsItsOutputsAsJson) {
   EXPECT_EQ(document.at("outputs").at(0).at("shape"), nlohmann::json::array({2}));
 }
 
+TEST(GraphCommand, CertificatesAreJson) {
+  const TemporaryFolder folder;
+  const CommandResult converted = run_graft({"convert", carried_weights(), folder / "m.onnx", "--json"});
+  EXPECT_EQ(converted.code, 0) << converted.err;
+  const auto written = nlohmann::json::parse(converted.out);
+  EXPECT_EQ(written.at("written").at("path"), folder / "m.onnx");
+  EXPECT_GT(written.at("matched"), 50);
+  write_photos(folder / "photos", {"red", "blue"}, 4, 40);
+  const CommandResult inspected = run_graft({"inspect", carried_weights(), "--data", folder / "photos", "--json"});
+  EXPECT_EQ(inspected.code, 0) << inspected.err;
+  const auto certificate = nlohmann::json::parse(inspected.out).at("import");
+  EXPECT_NE(certificate.at("images").get<std::string>().find("8 of your images: the means of 19 batch norms"), std::string::npos) << certificate.at("images");
+  const CommandResult own = run_graft({"inspect", folder / "m.onnx", "--json"});
+  EXPECT_NE(nlohmann::json::parse(own.out).at("import").at("comparison").get<std::string>().find("[2,10], largest difference"), std::string::npos) << own.out;
+}
+
 // 4 GB asked for by a shape in the file: refused before the machine runs out of memory.
 TEST(GraphCommand, ResultsBeyondTheMemoryLimitLeaveWithCode4) {
   const TemporaryFolder folder;
