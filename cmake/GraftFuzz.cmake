@@ -22,7 +22,7 @@ target_link_libraries(graft_fuzzed PUBLIC graft_fuzz_flags)
 file(GLOB_RECURSE graft_fuzzed_networks_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/ops/*.cpp
   ${PROJECT_SOURCE_DIR}/kernels/reference/*.cpp ${PROJECT_SOURCE_DIR}/layers/functional/*.cpp ${PROJECT_SOURCE_DIR}/layers/modules/*.cpp
   ${PROJECT_SOURCE_DIR}/models/graph/*.cpp)
-list(FILTER graft_fuzzed_networks_sources EXCLUDE REGEX "graph_(json|import|unfold)\\.cpp|classifier_search\\.cpp")
+list(FILTER graft_fuzzed_networks_sources EXCLUDE REGEX "graph_(json|import|unfold|export)\\.cpp|(classifier_search|opset_raise)\\.cpp")
 add_library(graft_fuzzed_networks STATIC EXCLUDE_FROM_ALL ${graft_fuzzed_networks_sources} ${PROJECT_SOURCE_DIR}/kernels/registry.cpp
   ${PROJECT_SOURCE_DIR}/tests/fuzz/engine/no_cpu_kernels.cpp)
 target_link_libraries(graft_fuzzed_networks PUBLIC graft_fuzzed)
