@@ -1,16 +1,18 @@
 # Compiler flags for all of graft's own targets, as one interface target.
 add_library(graft_flags INTERFACE)
-target_compile_options(graft_flags INTERFACE -Wall -Wextra -Wno-missing-field-initializers -Wshadow=local -Wpedantic -fvisibility=hidden -ffp-contract=off -fno-math-errno)
+set(graft_cxx $<COMPILE_LANGUAGE:CXX>)
+target_compile_options(graft_flags INTERFACE
+  "$<${graft_cxx}:-Wall;-Wextra;-Wno-missing-field-initializers;-Wshadow=local;-Wpedantic;-fvisibility=hidden;-ffp-contract=off;-fno-math-errno>")
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 14)
-  target_compile_options(graft_flags INTERFACE -Wno-restrict)  # false alarms on std::string: GCC bug 105651
+  target_compile_options(graft_flags INTERFACE $<${graft_cxx}:-Wno-restrict>)  # false alarms on std::string: GCC bug 105651
 endif()
 if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  target_compile_options(graft_flags INTERFACE -Wno-subobject-linkage)  # a unity file includes units, which GCC takes for headers
+  target_compile_options(graft_flags INTERFACE $<${graft_cxx}:-Wno-subobject-linkage>)  # a unity file includes units, which GCC takes for headers
 endif()
 if(GRAFT_WERROR)
-  target_compile_options(graft_flags INTERFACE -Werror)
+  target_compile_options(graft_flags INTERFACE $<${graft_cxx}:-Werror>)
 endif()
 if(GRAFT_SANITIZE)
-  target_compile_options(graft_flags INTERFACE -fsanitize=${GRAFT_SANITIZE} -fno-omit-frame-pointer)
+  target_compile_options(graft_flags INTERFACE "$<${graft_cxx}:-fsanitize=${GRAFT_SANITIZE};-fno-omit-frame-pointer>")
   target_link_options(graft_flags INTERFACE -fsanitize=${GRAFT_SANITIZE})
 endif()

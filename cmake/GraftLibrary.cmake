@@ -19,6 +19,19 @@ set(graft_patterns ${GRAFT_FOLDERS})
 list(TRANSFORM graft_patterns REPLACE "(.+)" "${PROJECT_SOURCE_DIR}/\\1/*.cpp")
 file(GLOB_RECURSE graft_sources CONFIGURE_DEPENDS ${graft_patterns})
 list(FILTER graft_sources EXCLUDE REGEX "/kernels/cuda/")
+file(GLOB_RECURSE graft_cuda_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/cuda/*.cpp ${PROJECT_SOURCE_DIR}/kernels/cuda/*.cu)
+foreach(source IN LISTS graft_cuda_sources)
+  if(source MATCHES "\\.cu$")
+    set_source_files_properties(${source} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)  # each is a family of its own
+  endif()
+endforeach()
+if(GRAFT_HAS_CUDA)
+  list(FILTER graft_cuda_sources EXCLUDE REGEX "/kernels/cuda/emulator/")
+  list(APPEND graft_sources ${graft_cuda_sources})
+else()
+  list(FILTER graft_cuda_sources EXCLUDE REGEX "/cuda_[a-z_]*\\.cu$")  # they call CUDA itself
+  set_source_files_properties(${graft_cuda_sources} PROPERTIES LANGUAGE CXX)
+endif()
 
 # One translation unit per instruction set, named *_avx2.cpp, *_avx512.cpp, *_avx512_bf16.cpp.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
@@ -45,5 +58,10 @@ target_include_directories(graft PUBLIC
   $<BUILD_INTERFACE:${graft_include_root}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 target_compile_features(graft PUBLIC cxx_std_20)
 target_compile_definitions(graft PRIVATE GRAFT_VERSION="${PROJECT_VERSION}")
+if(GRAFT_HAS_CUDA)
+  target_compile_definitions(graft PRIVATE GRAFT_HAS_CUDA)
+  set_target_properties(graft PROPERTIES CUDA_RUNTIME_LIBRARY Static)
+  target_link_libraries(graft PRIVATE CUDA::cudart_static)
+endif()
 target_link_libraries(graft PUBLIC Threads::Threads PRIVATE $<BUILD_INTERFACE:graft_flags> ZLIB::ZLIB JPEG::JPEG
   $<BUILD_INTERFACE:nlohmann_json::nlohmann_json>)

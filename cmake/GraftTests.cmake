@@ -12,8 +12,21 @@ target_compile_definitions(graft_test_support PUBLIC
   GRAFT_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data" GRAFT_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
   GRAFT_COMMAND="${PROJECT_BINARY_DIR}/bin/graft")
 
+# The CUDA kernels' sources as plain C++, on the emulator. In a build with CUDA the same names belong to the real ones.
+if(NOT GRAFT_HAS_CUDA)
+  add_library(graft_cuda_emulated STATIC ${graft_cuda_sources})
+  target_link_libraries(graft_cuda_emulated PUBLIC graft graft_flags)
+  target_compile_options(graft_cuda_emulated PRIVATE -O1)  # many kernels for many types; shapes are small
+  file(GLOB cuda_test_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/kernels/cuda/*.cpp)
+  add_executable(test_cuda ${cuda_test_sources})
+  set_target_properties(test_cuda PROPERTIES UNITY_BUILD OFF)
+  target_link_libraries(test_cuda PRIVATE graft_cuda_emulated graft_test_support GTest::gtest_main)
+  gtest_discover_tests(test_cuda TEST_PREFIX cuda. DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600)
+endif()
+
 foreach(area core kernels layers io models train tools)
   file(GLOB_RECURSE area_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${area}/*_test.cpp)
+  list(FILTER area_sources EXCLUDE REGEX "/tests/kernels/cuda/")
   if(area_sources)
     add_executable(test_${area} ${area_sources})
     set_target_properties(test_${area} PROPERTIES UNITY_BUILD OFF)

@@ -1,13 +1,36 @@
 // The only file that names the backends. Order of the calls is order of preference.
 #include "graft/kernels/registry.h"
 
+#include <atomic>
+
 #include "graft/kernels/cpu/register.h"
+#include "graft/kernels/device_kernels.h"
+#include "graft/kernels/devices.h"
 #include "graft/kernels/reference/register.h"
+#ifdef GRAFT_HAS_CUDA
+#include "graft/kernels/cuda/cuda_open.h"
+#endif
 
 namespace graft {
+namespace {
+
+std::atomic<const DeviceKernels*> g_cuda_kernels{nullptr};
+
+const DeviceKernels& device_kernels(Device device) {
+  const DeviceKernels* kernels = device.type == DeviceType::cuda ? g_cuda_kernels.load() : nullptr;
+  GRAFT_CHECK(kernels, "device ", device, " is not open, or not in this build");
+  return *kernels;
+}
+
+}  // namespace
+
+void provide_kernels(DeviceType type, const DeviceKernels* kernels) {
+  GRAFT_CHECK(type == DeviceType::cuda, "the CPU has its kernels");
+  g_cuda_kernels.store(kernels);
+}
 
 const KernelSet& kernels_for(Device device) {
-  GRAFT_CHECK(device.type == DeviceType::cpu, "device ", device, " is not in this build");
+  if (device.type != DeviceType::cpu) return device_kernels(device).set;
   static const KernelSet* cpu = [] {
     auto* set = new KernelSet;
     register_cpu_kernels(*set);
@@ -15,6 +38,25 @@ const KernelSet& kernels_for(Device device) {
     return set;
   }();
   return *cpu;
+}
+
+const KernelList<ops::OptimizerStepArgs>& ops::optimizer_kernels_for(Device device) { return device_kernels(device).optimizer; }
+
+void open_device([[maybe_unused]] Device device) {
+  if (device.type == DeviceType::cpu) return;
+#ifdef GRAFT_HAS_CUDA
+  cuda::open(device);
+#else
+  bad_input("device ", device, " is not in this build");
+#endif
+}
+
+std::string describe_cuda() {
+#ifdef GRAFT_HAS_CUDA
+  return cuda::describe();
+#else
+  return "not in this build";
+#endif
 }
 
 }  // namespace graft

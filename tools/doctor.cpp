@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "graft/core/runtime/exec_context.h"
+#include "graft/kernels/devices.h"
 #include "graft/tools/hdf5_reader.h"
 #include "graft/tools/output.h"
 #include "graft/tools/verbs.h"
@@ -23,6 +24,7 @@ nlohmann::ordered_json examine() {
   found["instruction_set_in_use"] = std::string(name_of(default_instruction_set()));
   found["threads"] = current_context().threads();
   found["backends"] = {"cpu"};
+  found["cuda"] = describe_cuda();
   found["hdf5"] = hdf5_state();
   found["json"] = str(NLOHMANN_JSON_VERSION_MAJOR, ".", NLOHMANN_JSON_VERSION_MINOR, ".", NLOHMANN_JSON_VERSION_PATCH);
   found["cli11"] = CLI11_VERSION;

@@ -1,10 +1,14 @@
 #include "graft/train/optimizer.h"
 
+#include <array>
+#include <cmath>
 #include <unordered_map>
 
 #include "graft/core/autograd/backward.h"
 #include "graft/core/runtime/exec_context.h"
+#include "graft/core/tensor/device_backend.h"
 #include "graft/kernels/registry.h"
+#include "graft/layers/functional/optimizer_step.h"
 
 namespace graft::train {
 namespace {
@@ -23,10 +27,17 @@ class SlotOptimizer : public Optimizer {
 
   void step(double lr) override {
     ++steps_;
+    if (on_device()) return step_on_device(lr);
     for (size_t i = 0; i < parameters_.size(); ++i) update(i, grad_of(parameters_[i].tensor), lr);
   }
 
   void backward_and_step(const Tensor& loss, double lr) override {
+    if (on_device()) {  // all parameters in few launches, when the last gradient is there
+      backward(loss);
+      step(lr);
+      for (const NamedTensor& p : parameters_) set_grad(p.tensor, Tensor());
+      return;
+    }
     std::unordered_map<const GradMeta*, size_t> owners;
     for (size_t i = 0; i < parameters_.size(); ++i) {
       const GradMeta* meta = grad_meta(parameters_[i].tensor);
@@ -61,10 +72,31 @@ class SlotOptimizer : public Optimizer {
  protected:
   virtual void run(Tensor& weight, const Tensor& grad, std::vector<Tensor>& slots, double lr) = 0;
 
+  // The same update for a device's kernels: what stays, and what this step has.
+  virtual ops::OptimizerStepAttributes step_attributes() const = 0;
+  virtual std::array<double, ops::kOptimizerNumbers> step_numbers(double lr) const = 0;
+
   OptimizerOptions options_;
   int64_t steps_ = 0;
 
  private:
+  bool on_device() const { return !parameters_.empty() && !is_cpu(parameters_[0].tensor.device()); }
+
+  void step_on_device(double lr) {
+    std::vector<ops::OptimizerParameter> list;
+    for (size_t i = 0; i < parameters_.size(); ++i) {
+      const Tensor& weight = parameters_[i].tensor;
+      const Tensor grad = grad_of(weight);
+      if (!grad.defined()) continue;
+      const auto slot = [&](size_t s) { return s < slots_[i].size() ? slots_[i][s] : Tensor(); };
+      list.push_back({weight, grad.to(weight.format()), slot(0), slot(1), {}});
+    }
+    const std::array<double, ops::kOptimizerNumbers> exact = step_numbers(lr);
+    if (!numbers_.defined()) numbers_ = Tensor::empty({ops::kOptimizerNumbers}, {.device = parameters_[0].tensor.device()});
+    numbers_.copy_from(Tensor::of({ops::kOptimizerNumbers}, std::vector<float>(exact.begin(), exact.end())));
+    functional::optimizer_step(list, numbers_, step_attributes());
+  }
+
   void update(size_t i, const Tensor& grad, double lr) {
     if (!grad.defined()) return;
     Tensor weight = parameters_[i].tensor;
@@ -76,6 +108,7 @@ class SlotOptimizer : public Optimizer {
   std::vector<NamedTensor> parameters_;
   std::vector<std::string> slot_names_;
   std::vector<std::vector<Tensor>> slots_;  // [parameter][slot]
+  Tensor numbers_;                          // on a device: what changes from step to step
 };
 
 // The first velocity is the gradient, as zeros give it.
@@ -90,6 +123,11 @@ class Sgd final : public SlotOptimizer {
     const ops::SgdAttributes attributes{lr, options_.momentum, options_.weight_decay, options_.nesterov};
     kernels_for(weight).optimizer.sgd(current_context(), {grad, attributes, weight, slots.empty() ? nullptr : &slots[0]});
   }
+  ops::OptimizerStepAttributes step_attributes() const override {
+    return {.rule = ops::OptimizerRule::sgd, .momentum = static_cast<float>(options_.momentum), .nesterov = options_.nesterov,
+            .weight_decay = static_cast<float>(options_.weight_decay)};
+  }
+  std::array<double, ops::kOptimizerNumbers> step_numbers(double lr) const override { return {lr, 1, 1, 1}; }
 };
 
 class Adam final : public SlotOptimizer {
@@ -101,6 +139,15 @@ class Adam final : public SlotOptimizer {
   void run(Tensor& weight, const Tensor& grad, std::vector<Tensor>& slots, double lr) override {
     const ops::AdamAttributes attributes{lr, options_.beta1, options_.beta2, options_.eps, options_.weight_decay, decoupled_, steps_};
     kernels_for(weight).optimizer.adam(current_context(), {grad, attributes, weight, slots[0], slots[1]});
+  }
+  ops::OptimizerStepAttributes step_attributes() const override {
+    return {.rule = decoupled_ ? ops::OptimizerRule::adamw : ops::OptimizerRule::adam,
+            .weight_decay = static_cast<float>(decoupled_ ? 0 : options_.weight_decay), .rest1 = static_cast<float>(1 - options_.beta1),
+            .beta2 = static_cast<float>(options_.beta2), .rest2 = static_cast<float>(1 - options_.beta2), .eps = static_cast<float>(options_.eps)};
+  }
+  std::array<double, ops::kOptimizerNumbers> step_numbers(double lr) const override {
+    const double t = static_cast<double>(steps_);
+    return {lr / (1 - std::pow(options_.beta1, t)), std::sqrt(1 - std::pow(options_.beta2, t)), decoupled_ ? 1 - lr * options_.weight_decay : 1, 1};
   }
 
   bool decoupled_;

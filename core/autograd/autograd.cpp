@@ -7,6 +7,7 @@
 #include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/record.h"
 #include "graft/core/runtime/exec_context.h"
+#include "graft/core/tensor/device_backend.h"
 
 namespace graft {
 namespace {
@@ -25,6 +26,10 @@ Tensor sum_of(const Tensor& a, const Tensor& b) {
               b.shape(), " meet");
   const Tensor other = b.to(a.format());
   Tensor result = Tensor::empty_like(a);
+  if (!is_cpu(a.device())) {
+    device_backend(a.device()).add(a, other, result);
+    return result;
+  }
   visit_floating(a.dtype(), "backward", [&](auto zero) {
     using T = decltype(zero);
     const T *x = a.data<T>(), *y = other.data<T>();

@@ -4,7 +4,14 @@
 #include <limits>
 #include <type_traits>
 
+#include "graft/core/tensor/device_backend.h"
+
 namespace graft {
+namespace {
+
+Allocator& allocator_of(Device device) { return is_cpu(device) ? cpu_allocator() : device_backend(device).allocator(device); }
+
+}  // namespace
 
 uint64_t Storage::next_id() {
   static std::atomic<uint64_t> next{1};
@@ -12,18 +19,18 @@ uint64_t Storage::next_id() {
 }
 
 Tensor Tensor::empty(const Shape& shape, TensorOptions options) {
-  GRAFT_CHECK(options.device.type == DeviceType::cpu, "device ", options.device, " is not in this build");
   auto impl = std::make_shared<Impl>();
   impl->shape = shape;
   impl->dtype = options.dtype;
   impl->format = shape.rank() == 4 ? options.format : MemoryFormat::contiguous;
-  impl->storage = std::make_shared<Storage>(cpu_allocator(), checked_mul(shape.numel(), size_of(options.dtype)));
+  impl->storage = std::make_shared<Storage>(allocator_of(options.device), checked_mul(shape.numel(), size_of(options.dtype)));
   return Tensor(std::move(impl));
 }
 
 Tensor Tensor::zeros(const Shape& shape, TensorOptions options) {
   Tensor result = empty(shape, options);
-  std::memset(result.mutable_raw(), 0, static_cast<size_t>(result.bytes()));
+  if (!is_cpu(options.device)) device_backend(options.device).fill(result, 0);
+  else std::memset(result.mutable_raw(), 0, static_cast<size_t>(result.bytes()));
   return result;
 }
 
@@ -46,6 +53,10 @@ To convert_saturated(From value) {
 
 Tensor Tensor::full(const Shape& shape, double value, TensorOptions options) {
   Tensor result = empty(shape, options);
+  if (!is_cpu(options.device)) {
+    device_backend(options.device).fill(result, value);
+    return result;
+  }
   visit_dtype(options.dtype, [&](auto zero) {
     using T = decltype(zero);
     T* out = result.mutable_data<T>();
@@ -61,11 +72,12 @@ Tensor Tensor::scalar(double value, DType dtype) { return full(Shape{}, value, {
 
 double Tensor::item() const {
   GRAFT_CHECK(numel() == 1, "item() of a tensor of shape ", shape());
+  if (!is_cpu(device())) return to_device(*this, {}).item();
   return visit_dtype(dtype(), [&](auto zero) { return convert<double>(*data<decltype(zero)>()); });
 }
 
 std::vector<double> Tensor::to_doubles() const {
-  const Tensor ordered = to(MemoryFormat::contiguous);
+  const Tensor ordered = to_device(*this, {}).to(MemoryFormat::contiguous);
   std::vector<double> values(static_cast<size_t>(numel()));
   visit_dtype(dtype(), [&](auto zero) {
     const auto* in = ordered.data<decltype(zero)>();
@@ -96,7 +108,8 @@ Tensor Tensor::narrow_batch(int64_t begin, int64_t count) const {
 
 Tensor Tensor::clone() const {
   Tensor copy = empty_like(*this);
-  std::memcpy(copy.mutable_raw(), raw(), static_cast<size_t>(bytes()));
+  if (!is_cpu(device())) device_backend(device()).copy(device(), copy.mutable_raw(), raw(), bytes());
+  else std::memcpy(copy.mutable_raw(), raw(), static_cast<size_t>(bytes()));
   return copy;
 }
 
@@ -109,6 +122,10 @@ Tensor Tensor::detach() const {
 Tensor Tensor::to(DType dtype) const {
   if (dtype == this->dtype()) return *this;
   Tensor result = empty(shape(), {dtype, format(), device()});
+  if (!is_cpu(device())) {
+    device_backend(device()).cast(*this, result);
+    return result;
+  }
   visit_dtype(this->dtype(), [&](auto from) {
     const auto* in = data<decltype(from)>();
     visit_dtype(dtype, [&](auto to) {
@@ -138,6 +155,10 @@ void transpose_planes(const T* in, T* out, int64_t batch, int64_t rows, int64_t 
 Tensor Tensor::to(MemoryFormat format) const {
   if (format == this->format() || rank() != 4) return *this;
   Tensor result = empty(shape(), {dtype(), format, device()});
+  if (!is_cpu(device())) {
+    device_backend(device()).reformat(*this, result);
+    return result;
+  }
   const int64_t channels = size(1), pixels = size(2) * size(3);
   const bool to_last = format == MemoryFormat::channels_last;
   const int64_t rows = to_last ? channels : pixels, columns = to_last ? pixels : channels;
@@ -148,10 +169,23 @@ Tensor Tensor::to(MemoryFormat format) const {
   return result;
 }
 
+Tensor to_device(const Tensor& tensor, Device device) {
+  const Device from = tensor.device();
+  if (device == from) return tensor;
+  if (!is_cpu(device) && !is_cpu(from)) return to_device(to_device(tensor, {}), device);
+  Tensor result = Tensor::empty(tensor.shape(), {tensor.dtype(), tensor.format(), device});
+  if (is_cpu(device)) device_backend(from).download(from, result.mutable_raw(), tensor.raw(), tensor.bytes());
+  else device_backend(device).upload(device, result.mutable_raw(), tensor.raw(), tensor.bytes());
+  return result;
+}
+
 void Tensor::copy_from(const Tensor& source) {
   GRAFT_CHECK(source.shape() == shape(), "cannot copy ", source.shape(), " into ", shape());
   const Tensor converted = source.to(dtype()).to(format());
-  std::memcpy(mutable_raw(), converted.raw(), static_cast<size_t>(bytes()));
+  if (is_cpu(device()) && is_cpu(converted.device())) std::memcpy(mutable_raw(), converted.raw(), static_cast<size_t>(bytes()));
+  else if (is_cpu(device())) device_backend(converted.device()).download(converted.device(), mutable_raw(), converted.raw(), bytes());
+  else if (is_cpu(converted.device())) device_backend(device()).upload(device(), mutable_raw(), converted.raw(), bytes());
+  else device_backend(device()).copy(device(), mutable_raw(), to_device(converted, device()).raw(), bytes());
 }
 
 }  // namespace graft

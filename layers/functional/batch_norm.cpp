@@ -1,5 +1,6 @@
 // functional::batch_norm and its Node.
 #include "graft/core/autograd/record.h"
+#include "graft/core/tensor/device_backend.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/functional/functional.h"
 
@@ -75,8 +76,21 @@ void check_channels(const char* what, const Tensor& t, int64_t channels, bool re
               " for ", channels, " channels");
 }
 
+// The same where the host cannot reach the elements: queued behind the statistics, waiting for nothing.
+void update_running_on_device(Tensor& running, const Tensor& batch, double momentum, double scale) {
+  const ops::BinaryKernels& binary = kernels_for(running).binary;
+  const auto times = [&](const Tensor& x, double factor) {
+    Tensor y = Tensor::empty_like(x);
+    binary.forward(current_context(), {x, Tensor::full({1}, factor, {.dtype = x.dtype(), .device = x.device()}), {ops::Binary::mul}, y});
+    return y;
+  };
+  const Tensor kept = times(running, 1 - momentum), added = times(batch, momentum * scale);
+  binary.forward(current_context(), {kept, added, {ops::Binary::add}, running});
+}
+
 // running = (1 - momentum) * running + momentum * batch, one write.
 void update_running(Tensor& running, const Tensor& batch, double momentum, double scale) {
+  if (!is_cpu(running.device())) return update_running_on_device(running, batch, momentum, scale);
   visit_floating(running.dtype(), "batch_norm", [&](auto zero) {
     using T = decltype(zero);
     const std::vector<double> values = batch.to_doubles();
@@ -103,7 +117,7 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Ten
   const ops::BatchNormKernels& kernels = kernels_for(x).batch_norm;
   Tensor mean = running_mean, variance = running_var;
   if (options.training) {
-    const TensorOptions statistics{.dtype = x.dtype() == DType::f64 ? DType::f64 : DType::f32};
+    const TensorOptions statistics{.dtype = x.dtype() == DType::f64 ? DType::f64 : DType::f32, .device = x.device()};
     mean = Tensor::empty({channels}, statistics);
     variance = Tensor::empty({channels}, statistics);
     kernels.statistics(current_context(), {x, mean, variance});

@@ -23,7 +23,7 @@ class ConvNode final : public Node {
     const ops::ConvKernels& kernels = kernels_for(dy).conv;
     Tensor dx, dweight, dbias;
     if (needs(1)) dweight = Tensor::empty(weight_shape_, weight_options_);
-    if (needs(2)) dbias = Tensor::empty({dy.size(1)}, {.dtype = bias_dtype_});
+    if (needs(2)) dbias = Tensor::empty({dy.size(1)}, {.dtype = bias_dtype_, .device = dy.device()});
     if (needs(1) || needs(2)) {
       const Tensor& x = needs(1) ? x_.get("conv") : dy;  // without dweight x is not read
       kernels.backward_weight(current_context(),

@@ -1,5 +1,6 @@
 // functional::cross_entropy, mean_squared_error, binary_cross_entropy_with_logits and their Node.
 #include "graft/core/autograd/record.h"
+#include "graft/core/tensor/device_backend.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/functional/functional.h"
 
@@ -12,10 +13,13 @@ class LossNode final : public Node {
   LossNode(const char* name, const Tensor& dx) : name_(name), dx_(dx) {}
   const char* name() const override { return name_; }
   std::vector<Tensor> backward(std::span<const Tensor> grads) override {
-    const double scale = grads[0].item();
     const Tensor& dx = dx_.get(name_);
-    if (scale == 1.0) return {dx};
-    const Tensor factor = Tensor::scalar(scale, dx.dtype());
+    Tensor factor = grads[0];
+    if (is_cpu(factor.device())) {  // on a device nobody looks: that would wait for it
+      const double scale = factor.item();
+      if (scale == 1.0) return {dx};
+      factor = Tensor::scalar(scale, dx.dtype());
+    }
     Tensor scaled = Tensor::empty_like(dx);
     const ops::BinaryAttributes multiply{ops::Binary::mul};
     kernels_for(dx).binary.forward(current_context(), {dx, factor, multiply, scaled});
@@ -38,7 +42,7 @@ void check_labels(const Tensor& labels, int64_t classes) {
 Tensor pair_loss(const Tensor& x, const Tensor& target, const ops::PairLossAttributes& attributes) {
   GRAFT_CHECK(x.shape() == target.shape() && x.dtype() == target.dtype() && x.format() == target.format(), "pair_loss: input ",
               x.shape(), " and target ", target.shape(), " differ in shape, type or layout");
-  Tensor loss = Tensor::empty(Shape{}, {.dtype = x.dtype()});
+  Tensor loss = Tensor::empty(Shape{}, {.dtype = x.dtype(), .device = x.device()});
   Tensor dx;
   if (will_record({x})) dx = Tensor::empty_like(x);
   kernels_for(x).loss.pair(current_context(), {x, target, attributes, loss, dx.defined() ? &dx : nullptr});
@@ -55,13 +59,13 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntr
   } else {
     GRAFT_CHECK(target.shape() == Shape{rows} && target.dtype() == DType::i64, "cross_entropy: labels ", target.shape(), " of ",
                 name_of(target.dtype()), " for logits ", logits.shape());
-    check_labels(target, classes);
+    if (is_cpu(target.device())) check_labels(target, classes);  // a device's kernel makes the loss NaN
   }
   GRAFT_CHECK(options.label_smoothing >= 0 && options.label_smoothing < 1, "cross_entropy: label smoothing ", options.label_smoothing);
   const Tensor& weights = options.class_weights;
   GRAFT_CHECK(!weights.defined() || weights.shape() == Shape{classes}, "cross_entropy: class weights for ", classes, " classes");
   const ops::CrossEntropyAttributes attributes{options.label_smoothing, options.reduction};
-  Tensor loss = Tensor::empty(Shape{}, {.dtype = logits.dtype()});
+  Tensor loss = Tensor::empty(Shape{}, {.dtype = logits.dtype(), .device = logits.device()});
   Tensor dlogits;
   if (will_record({logits})) dlogits = Tensor::empty_like(logits);
   kernels_for(logits).loss.cross_entropy(current_context(), {logits, target, weights.defined() ? &weights : nullptr, attributes,

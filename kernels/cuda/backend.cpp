@@ -1,0 +1,52 @@
+#include "graft/kernels/cuda/backend.h"
+
+#include "graft/kernels/cuda/gpu/pool.h"
+#include "graft/kernels/cuda/gpu/staging.h"
+#include "graft/kernels/cuda/register.h"
+
+namespace graft::cuda {
+
+Backend::Backend(gpu::Driver& driver) : driver_(driver) {
+  register_cuda_kernels(kernels_.set);
+  register_optimizer(kernels_.optimizer);
+  set_device_backend(DeviceType::cuda, this);
+  provide_kernels(DeviceType::cuda, &kernels_);
+}
+
+Backend::~Backend() {
+  provide_kernels(DeviceType::cuda, nullptr);
+  set_device_backend(DeviceType::cuda, nullptr);
+}
+
+int Backend::device_count() {
+  int count = 0;
+  const gpu::Status status = driver_.device_count(count);
+  return status.ok() ? count : 0;
+}
+
+gpu::Device& Backend::device(int index) {
+  std::unique_ptr<gpu::Device>& device = devices_[index];
+  if (!device) device = std::make_unique<gpu::Device>(driver_, index);
+  return *device;
+}
+
+Allocator& Backend::allocator(graft::Device id) { return device(id.index).pool(); }
+
+void Backend::upload(graft::Device id, void* to, const void* from, int64_t bytes) { device(id.index).staging().upload(to, from, bytes); }
+
+void Backend::download(graft::Device id, void* to, const void* from, int64_t bytes) {
+  gpu::Device& gpu = device(id.index);
+  GRAFT_CHECK(!gpu.capturing(), id, ": a result is read while a graph is captured; it has none yet");
+  gpu.copy(to, from, bytes, gpu::CopyKind::to_host);
+  gpu.synchronize();
+}
+
+void Backend::copy(graft::Device id, void* to, const void* from, int64_t bytes) {
+  device(id.index).copy(to, from, bytes, gpu::CopyKind::on_device);
+}
+
+gpu::Device& device_of(const Tensor& tensor) {
+  return static_cast<Backend&>(device_backend(tensor.device())).device(tensor.device().index);
+}
+
+}  // namespace graft::cuda

@@ -1,0 +1,175 @@
+// Element-wise functions of one and two tensors; two tensors of one shape, or broadcast by index.
+#include "graft/kernels/cuda/custom/arguments.h"
+#include "graft/kernels/cuda/custom/broadcast.h"
+#include "graft/kernels/cuda/device/function_math.h"
+#include "graft/kernels/cuda/device/map.h"
+#include "graft/kernels/cuda/register.h"
+
+namespace graft::cuda {
+namespace {
+
+template <class T, int N>
+struct UnaryForward {
+  static constexpr const char* name = "unary forward";
+  static constexpr int group = N;
+  Span<const T> x;
+  Span<T> y;
+  ops::Unary function;
+  float alpha, beta;
+  template <int M>
+  GRAFT_HD void at(int64_t i) const {
+    Group<T, M> v = x.template load_group<M>(i);
+    for (int j = 0; j < M; ++j) v.v[j] = from_float<T>(unary_value(function, to_float(v.v[j]), alpha, beta));
+    y.template store_group<M>(i, v);
+  }
+};
+
+template <class T, int N>
+struct UnaryBackward {
+  static constexpr const char* name = "unary backward";
+  static constexpr int group = N;
+  Span<const T> x, y, dy;
+  Span<T> dx;
+  ops::Unary function;
+  float alpha, beta;
+  template <int M>
+  GRAFT_HD void at(int64_t i) const {
+    const Group<T, M> u = x.template load_group<M>(i), r = y.template load_group<M>(i);
+    Group<T, M> g = dy.template load_group<M>(i);
+    for (int j = 0; j < M; ++j)
+      g.v[j] = from_float<T>(to_float(g.v[j]) * unary_slope(function, to_float(u.v[j]), to_float(r.v[j]), alpha, beta));
+    dx.template store_group<M>(i, g);
+  }
+};
+
+template <class T, int N>
+struct BinaryForward {
+  static constexpr const char* name = "binary forward";
+  static constexpr int group = N;
+  Span<const T> a, b;
+  Span<T> y;
+  ops::Binary function;
+  template <int M>
+  GRAFT_HD void at(int64_t i) const {
+    Group<T, M> u = a.template load_group<M>(i);
+    const Group<T, M> v = b.template load_group<M>(i);
+    for (int j = 0; j < M; ++j) u.v[j] = from_float<T>(binary_value(function, to_float(u.v[j]), to_float(v.v[j])));
+    y.template store_group<M>(i, u);
+  }
+};
+
+template <class T>
+struct BinaryBroadcast {
+  static constexpr const char* name = "binary forward, broadcast";
+  static constexpr int group = 1;
+  Span<const T> a, b;
+  Span<T> y;
+  ops::Binary function;
+  Broadcast walk;
+  template <int M>
+  GRAFT_HD void at(int64_t i) const {
+    const Offsets at = walk.offsets(i);
+    y.store(i, from_float<T>(binary_value(function, to_float(a.load(at.a)), to_float(b.load(at.b)))));
+  }
+};
+
+template <class T, int N>
+struct BinaryBackward {
+  static constexpr const char* name = "binary backward";
+  static constexpr int group = N;
+  Span<const T> a, b, dy;
+  Span<T> da, db;  // or empty
+  ops::Binary function;
+  template <int M>
+  GRAFT_HD void at(int64_t i) const {
+    Group<T, M> u = a.template load_group<M>(i), v = b.template load_group<M>(i);
+    const Group<T, M> g = dy.template load_group<M>(i);
+    for (int j = 0; j < M; ++j) {
+      const Slopes slopes = binary_slopes(function, to_float(u.v[j]), to_float(v.v[j]));
+      u.v[j] = from_float<T>(to_float(g.v[j]) * slopes.a);
+      v.v[j] = from_float<T>(to_float(g.v[j]) * slopes.b);
+    }
+    if (da) da.template store_group<M>(i, u);
+    if (db) db.template store_group<M>(i, v);
+  }
+};
+
+template <class Args>
+const char* declines_unary(const ExecContext&, const Args& args) {
+  if (const char* reason = declines_dtype(args.x)) return reason;
+  return has_unary(args.attributes.function) ? nullptr : "this function has no CUDA kernel";
+}
+
+void unary_forward(ExecContext&, ops::UnaryForwardArgs& args) {
+  const ops::UnaryAttributes& f = args.attributes;
+  visit_kernel_dtype(args.x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    visit_group<T>(is_aligned(args.x) && is_aligned(args.y), [&](auto n) {
+      launch_map(device_of(args.x), args.x.numel(),
+                 UnaryForward<T, n()>{span<T>(args.x), mutable_span<T>(args.y), f.function, static_cast<float>(f.alpha), static_cast<float>(f.beta)});
+    });
+  });
+}
+
+void unary_backward(ExecContext&, ops::UnaryBackwardArgs& args) {
+  const ops::UnaryAttributes& f = args.attributes;
+  const bool aligned = is_aligned(args.x) && is_aligned(args.y) && is_aligned(args.dy) && is_aligned(args.dx);
+  visit_kernel_dtype(args.x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    visit_group<T>(aligned, [&](auto n) {
+      launch_map(device_of(args.x), args.x.numel(),
+                 UnaryBackward<T, n()>{span<T>(args.x), span<T>(args.y), span<T>(args.dy), mutable_span<T>(args.dx), f.function,
+                                       static_cast<float>(f.alpha), static_cast<float>(f.beta)});
+    });
+  });
+}
+
+const char* declines_binary(const ExecContext&, const ops::BinaryForwardArgs& args) {
+  if (const char* reason = declines_dtype(args.a)) return reason;
+  if (args.a.device() != args.b.device()) return "the inputs are on different devices";
+  return has_binary(args.attributes.function) ? nullptr : "this function has no CUDA kernel";
+}
+
+void binary_forward(ExecContext&, ops::BinaryForwardArgs& args) {
+  const bool plain = args.a.shape() == args.y.shape() && args.b.shape() == args.y.shape() && args.a.format() == args.y.format() &&
+                     args.b.format() == args.y.format();
+  visit_kernel_dtype(args.a.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const Span<const T> a = span<T>(args.a), b = span<T>(args.b);
+    const Span<T> y = mutable_span<T>(args.y);
+    gpu::Device& device = device_of(args.a);
+    if (!plain) return launch_map(device, y.size, BinaryBroadcast<T>{a, b, y, args.attributes.function, Broadcast::of(args.a, args.b, args.y)});
+    visit_group<T>(is_aligned(args.a) && is_aligned(args.b) && is_aligned(args.y),
+                   [&](auto n) { launch_map(device, y.size, BinaryForward<T, n()>{a, b, y, args.attributes.function}); });
+  });
+}
+
+const char* declines_binary_backward(const ExecContext&, const ops::BinaryBackwardArgs& args) {
+  if (const char* reason = declines_dtype(args.a)) return reason;
+  if (args.a.shape() != args.dy.shape() || args.b.shape() != args.dy.shape()) return "gradients of stretched inputs have no CUDA kernel";
+  if (args.a.format() != args.dy.format() || args.b.format() != args.dy.format()) return "the layouts differ";
+  return has_binary(args.attributes.function) ? nullptr : "this function has no CUDA kernel";
+}
+
+void binary_backward(ExecContext&, ops::BinaryBackwardArgs& args) {
+  const bool aligned = is_aligned(args.a) && is_aligned(args.b) && is_aligned(args.dy) && is_aligned(args.da) && is_aligned(args.db);
+  visit_kernel_dtype(args.a.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    visit_group<T>(aligned, [&](auto n) {
+      launch_map(device_of(args.a), args.dy.numel(),
+                 BinaryBackward<T, n()>{span<T>(args.a), span<T>(args.b), span<T>(args.dy), mutable_span<T>(args.da), mutable_span<T>(args.db),
+                                        args.attributes.function});
+    });
+  });
+}
+
+}  // namespace
+
+void register_elementwise(KernelSet& set) {
+  set.unary.forward.add({"cuda", declines_unary<ops::UnaryForwardArgs>, unary_forward});
+  set.unary.backward.add({"cuda", declines_unary<ops::UnaryBackwardArgs>, unary_backward});
+  set.binary.forward.add({"cuda", declines_binary, binary_forward});
+  set.binary.backward.add({"cuda", declines_binary_backward, binary_backward});
+}
+
+}  // namespace graft::cuda

@@ -1,0 +1,142 @@
+#include "graft/kernels/cuda/emulator/block_run.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "graft/core/base/error.h"
+
+namespace graft::cuda {
+namespace emulator {
+namespace {
+
+thread_local BlockRun* t_block = nullptr;
+thread_local std::vector<std::unique_ptr<Fiber>> t_fibers;  // kept: their stacks are warm
+
+const Entry& entry_of_launch(const gpu::Launch& launch) { return *static_cast<const Entry*>(launch.entry); }
+
+}  // namespace
+
+BlockRun* current_block() { return t_block; }
+
+BlockRun::BlockRun(const gpu::Launch& launch, int64_t block)
+    : launch_(launch), block_(block), warp_phases_(static_cast<size_t>(launch.threads / 32)), waiting_(static_cast<size_t>(launch.threads)),
+      ended_(static_cast<size_t>(launch.threads)), lanes_(static_cast<size_t>(launch.threads)),
+      shared_(static_cast<size_t>(launch.shared_bytes)), shadow_(static_cast<size_t>(launch.shared_bytes)) {}
+
+void BlockRun::fault(int thread, const std::string& what) const {
+  fail(ErrorCode::internal, launch_.name, ": block ", block_, ", thread ", thread, " ", what);
+}
+
+Place BlockRun::place(int thread) const { return {block_, thread, phase_, warp_phases_[static_cast<size_t>(thread / 32)]}; }
+
+void BlockRun::run() {
+  BlockRun* const outer = std::exchange(t_block, this);
+  try {
+    if (entry_of_launch(launch_).cooperates) run_together();
+    else run_alone();
+  } catch (...) {
+    t_block = outer;
+    throw;
+  }
+  t_block = outer;
+}
+
+void BlockRun::run_alone() {
+  for (running_ = 0; running_ < launch_.threads; ++running_) {
+    Thread thread(*this, running_, launch_.threads, block_, launch_.blocks);
+    entry_of_launch(launch_).run(thread, launch_.args);
+  }
+}
+
+void BlockRun::run_together() {
+  while (t_fibers.size() < static_cast<size_t>(launch_.threads)) t_fibers.push_back(std::make_unique<Fiber>());
+  for (int i = 0; i < launch_.threads; ++i)
+    t_fibers[static_cast<size_t>(i)]->start([this, i] {
+      Thread thread(*this, i, launch_.threads, block_, launch_.blocks);
+      entry_of_launch(launch_).run(thread, launch_.args);
+    });
+  do {
+    for (running_ = 0; running_ < launch_.threads; ++running_) {
+      const auto i = static_cast<size_t>(running_);
+      if (!ended_[i] && waiting_[i] == Meeting::none) ended_[i] = t_fibers[i]->resume();
+    }
+  } while (release_meetings());
+  const auto left = std::find(ended_.begin(), ended_.end(), false);
+  if (left != ended_.end()) fault(static_cast<int>(left - ended_.begin()), "waits at a barrier that other threads never reach");
+}
+
+// Lets go whoever stands at a meeting that is complete; false when nobody does.
+bool BlockRun::release_meetings() {
+  bool any = false;
+  for (size_t warp = 0; warp < warp_phases_.size(); ++warp) {
+    const auto first = waiting_.begin() + static_cast<std::ptrdiff_t>(warp * 32);
+    if (*first == Meeting::none || *first == Meeting::block || !std::all_of(first, first + 32, [&](Meeting m) { return m == *first; })) continue;
+    std::fill(first, first + 32, Meeting::none);
+    ++warp_phases_[warp];
+    any = true;
+  }
+  if (!any && std::all_of(waiting_.begin(), waiting_.end(), [](Meeting m) { return m == Meeting::block; })) {
+    std::fill(waiting_.begin(), waiting_.end(), Meeting::none);
+    ++phase_;
+    any = true;
+  }
+  return any;
+}
+
+void BlockRun::meet(int thread, Meeting meeting) {
+  if (!entry_of_launch(launch_).cooperates) fault(thread, "meets others in a kernel that says it does not cooperate");
+  waiting_[static_cast<size_t>(thread)] = meeting;
+  t_fibers[static_cast<size_t>(thread)]->yield();
+}
+
+int64_t BlockRun::take_shared(int64_t offset, int64_t bytes) const {
+  const int64_t end = offset + (bytes + 15) / 16 * 16;
+  if (end > launch_.shared_bytes) fault(running_, str("takes ", end, " bytes of shared memory of ", launch_.shared_bytes));
+  return end;
+}
+
+void BlockRun::check_shared(int thread, int64_t offset, bool write) {
+  if (offset < 0) fault(thread, write ? "writes outside of an array in shared memory" : "reads outside of an array in shared memory");
+  const Place now = place(thread);
+  Shadow& shadow = shadow_[static_cast<size_t>(offset)];
+  if (!write && shadow.writer.thread < 0) fault(thread, "reads shared memory that nobody wrote");
+  if (shadow.writer.thread >= 0 && !shadow.writer.ordered_before(now))
+    fault(thread, str(write ? "writes" : "reads", " shared memory that thread ", shadow.writer.thread, " writes between the same barriers"));
+  if (!write) {
+    const bool same_phase = shadow.reader.thread >= 0 && shadow.reader.phase == now.phase;
+    shadow.several_readers = same_phase && (shadow.several_readers || shadow.reader.thread != now.thread);
+    shadow.reader = now;
+    return;
+  }
+  if (shadow.reader.thread >= 0 && (!shadow.reader.ordered_before(now) || (shadow.several_readers && shadow.reader.phase == now.phase)))
+    fault(thread, "writes shared memory that another thread reads between the same barriers");
+  shadow = {now, {}, false};
+}
+
+void check_shared(BlockRun& run, int thread, int64_t offset, bool write) { run.check_shared(thread, offset, write); }
+std::byte* shared_memory(BlockRun& run) { return run.shared(); }
+int64_t take_shared(BlockRun& run, int64_t offset, int64_t bytes) { return run.take_shared(offset, bytes); }
+
+}  // namespace emulator
+
+void Thread::sync() const { run_.meet(thread_, emulator::BlockRun::Meeting::block); }
+
+float Thread::exchange(float value, int mask) const {
+  run_.lane_value(thread_) = value;
+  run_.meet(thread_, emulator::BlockRun::Meeting::exchange);
+  const float result = run_.lane_value(thread_ ^ mask);
+  run_.meet(thread_, emulator::BlockRun::Meeting::exchange);
+  return result;
+}
+
+uint32_t Thread::ballot(bool predicate) const {
+  run_.lane_value(thread_) = predicate ? 1.f : 0.f;
+  run_.meet(thread_, emulator::BlockRun::Meeting::ballot);
+  uint32_t bits = 0;
+  for (int lane = 0; lane < 32; ++lane)
+    if (run_.lane_value(thread_ / 32 * 32 + lane) != 0) bits |= 1u << lane;
+  run_.meet(thread_, emulator::BlockRun::Meeting::ballot);
+  return bits;
+}
+
+}  // namespace graft::cuda

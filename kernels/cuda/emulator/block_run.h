@@ -1,0 +1,70 @@
+// BlockRun: one block of a launch on the host: its threads in turn, their meetings, and the shadow of its shared memory.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "graft/kernels/cuda/emulator/fiber.h"
+#include "graft/kernels/cuda/emulator/thread.h"
+#include "graft/kernels/cuda/gpu/driver.h"
+
+namespace graft::cuda::emulator {
+
+// Who touched something last, and between which barriers.
+struct Place {
+  int64_t block = -1;
+  int thread = -1;
+  int64_t phase = -1;       // barriers of the block before it
+  int64_t warp_phase = -1;  // meetings of the warp before it
+
+  // A barrier, or a meeting of their warp, lies between the two; or they are one thread.
+  bool ordered_before(const Place& later) const {
+    if (block != later.block) return false;
+    if (thread == later.thread || phase < later.phase) return true;
+    return thread / 32 == later.thread / 32 && warp_phase < later.warp_phase;
+  }
+};
+
+class BlockRun {
+ public:
+  BlockRun(const gpu::Launch& launch, int64_t block);
+  void run();  // all threads to their end; Error(internal) names kernel, block and thread
+
+  // For Thread.
+  enum class Meeting : unsigned char { none, block, exchange, ballot };
+  void meet(int thread, Meeting meeting);
+  float& lane_value(int thread) { return lanes_[static_cast<size_t>(thread)]; }
+  void check_shared(int thread, int64_t offset, bool write);
+  int64_t take_shared(int64_t offset, int64_t bytes) const;
+  std::byte* shared() { return shared_.data(); }
+  Place place(int thread) const;
+  Place running_place() const { return place(running_); }
+  [[noreturn]] void fault(int thread, const std::string& what) const;
+  [[noreturn]] void fault_running(const std::string& what) const { fault(running_, what); }
+  int threads() const { return launch_.threads; }
+
+ private:
+  struct Shadow {
+    Place writer, reader;
+    bool several_readers = false;
+  };
+  void run_alone();
+  void run_together();
+  bool release_meetings();
+
+  const gpu::Launch& launch_;
+  int64_t block_;
+  int running_ = -1;
+  int64_t phase_ = 0;
+  std::vector<int64_t> warp_phases_;
+  std::vector<Meeting> waiting_;
+  std::vector<bool> ended_;
+  std::vector<float> lanes_;
+  std::vector<std::byte> shared_;
+  std::vector<Shadow> shadow_;  // of each element, at its first byte
+};
+
+// The block that runs on this host thread; null outside of launches.
+BlockRun* current_block();
+
+}  // namespace graft::cuda::emulator

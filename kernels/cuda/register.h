@@ -1,0 +1,18 @@
+// The registration calls of the CUDA kernels: one declaration a file, one call a file in register.cpp.
+#pragma once
+#include "graft/kernels/ops/kernel_set.h"
+#include "graft/kernels/ops/optimizer_step.h"
+
+namespace graft::cuda {
+
+void register_cuda_kernels(KernelSet& set);
+
+void register_batch_norm(KernelSet& set);
+void register_conv(KernelSet& set);
+void register_elementwise(KernelSet& set);
+void register_linear(KernelSet& set);
+void register_loss(KernelSet& set);
+void register_optimizer(KernelList<ops::OptimizerStepArgs>& list);
+void register_pool(KernelSet& set);
+
+}  // namespace graft::cuda

@@ -1,0 +1,14 @@
+// Devices other than the CPU: what this build and this machine have, and opening one so that tensors can be put on it.
+#pragma once
+#include <string>
+
+#include "graft/core/tensor/device.h"
+
+namespace graft {
+
+// The CPU is always open. bad_input when the device is not in this build, Error(resource) when it cannot be used here.
+GRAFT_API void open_device(Device device);
+// The CUDA devices in a line; "not in this build"; or why none can be used.
+GRAFT_API std::string describe_cuda();
+
+}  // namespace graft

@@ -1,0 +1,107 @@
+// The element-wise CUDA kernels on the emulator.
+#include <gtest/gtest.h>
+
+#include "graft/kernels/cuda/custom/broadcast.h"
+#include "graft/kernels/cuda/device/function_math.h"
+#include "graft/layers/functional/elementwise.h"
+#include "graft/tests/kernels/cuda/emulated_device.h"
+
+namespace graft {
+namespace {
+
+using test::activation;
+using test::OpCase;
+
+std::vector<OpCase> unary_cases() {
+  std::vector<OpCase> cases;
+  for (int f = 0; f <= static_cast<int>(ops::Unary::mish); ++f) {
+    const auto function = static_cast<ops::Unary>(f);
+    if (!cuda::has_unary(function)) continue;
+    const bool positive = function == ops::Unary::log || function == ops::Unary::sqrt || function == ops::Unary::reciprocal;
+    cases.push_back({str("function_", f), {activation({3, 7}, positive ? 0.3 : -3, 3)}, [function](std::span<const Tensor> in) {
+                       return std::vector<Tensor>{functional::unary(in[0], {function, 0.7, 0.9})};
+                     }});
+  }
+  // Whole groups and a rest; more than one block; an image.
+  for (const Shape& shape : {Shape{1}, Shape{8}, Shape{2051}, Shape{2, 3, 4, 5}})
+    cases.push_back({str("relu_of_", shape.numel()), {activation(shape)}, [](std::span<const Tensor> in) {
+                       return std::vector<Tensor>{functional::relu(in[0])};
+                     }});
+  return cases;
+}
+
+OpCase binary_case(std::string name, const Shape& a, const Shape& b, ops::Binary function, bool gradients = true) {
+  OpCase op{std::move(name), {activation(a, 0.4, 2), activation(b, 0.5, 2.5)}, [function](std::span<const Tensor> in) {
+              return std::vector<Tensor>{functional::binary(in[0], in[1], function)};
+            }};
+  if (!gradients) op.inputs[0].gradient = op.inputs[1].gradient = false;
+  return op;
+}
+
+std::vector<OpCase> binary_cases() {
+  using ops::Binary;
+  std::vector<OpCase> cases;
+  for (const Binary f : {Binary::add, Binary::sub, Binary::mul, Binary::div, Binary::pow, Binary::min, Binary::max, Binary::prelu})
+    cases.push_back(binary_case(str("function_", static_cast<int>(f)), {5, 9}, {5, 9}, f));
+  cases.push_back(binary_case("images", {2, 3, 4, 5}, {2, 3, 4, 5}, Binary::mul));
+  cases.push_back(binary_case("by_a_number", {2, 3, 4, 5}, {1}, Binary::mul, false));
+  cases.push_back(binary_case("by_channel", {2, 3, 4, 5}, {1, 3, 1, 1}, Binary::add, false));
+  cases.push_back(binary_case("both_stretched", {3, 1}, {1, 4}, Binary::sub, false));
+  return cases;
+}
+
+// A part of a batch need not start at 16 bytes: element by element, then, and the same numbers.
+TEST(CudaElementwise, TakesPartsOfABatch) {
+  test::EmulatedDevice emulated;
+  const Tensor x = test::distinct_values({4, 5}, -1, 1, 1).to(DType::f32), part = x.narrow_batch(1, 2);
+  const Tensor y = functional::relu(to_device(x, test::kCuda).narrow_batch(1, 2));
+  EXPECT_EQ(y.to_doubles(), functional::relu(part).to_doubles());
+}
+
+TEST(CudaElementwise, DeclinesWhatItHasNoKernelFor) {
+  test::EmulatedDevice emulated;
+  const Tensor x = Tensor::zeros({3}, {.dtype = DType::f64, .device = test::kCuda});
+  try {
+    functional::relu(x);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "unary forward: no kernel takes these arguments");
+  }
+}
+
+// Every element of the result finds the elements that NumPy's rule names; both memory orders.
+TEST(CudaElementwise, BroadcastFindsEveryElement) {
+  const Shape shape{2, 3, 2, 4};
+  const Shape inputs[] = {{2, 3, 2, 4}, {3, 1, 4}, {1, 3, 1, 1}, {4}, {2, 1, 2, 1}};
+  for (const auto format : {MemoryFormat::contiguous, MemoryFormat::channels_last})
+    for (const Shape& a : inputs)
+      for (const Shape& b : inputs) {
+        const Tensor ta = Tensor::empty(a, {.format = format}), tb = Tensor::empty(b, {.format = format}), y = Tensor::empty(shape, {.format = format});
+        const cuda::Broadcast walk = cuda::Broadcast::of(ta, tb, y);
+        for (int64_t i = 0; i < y.numel(); ++i) {
+          const cuda::Offsets at = walk.offsets(i);
+          const bool last = format == MemoryFormat::channels_last;  // the coordinates of element i
+          const int64_t c = last ? i % 3 : i / 8 % 3, h = last ? i / 12 % 2 : i / 4 % 2, w = last ? i / 3 % 4 : i % 4, n = i / 24;
+          const auto expected = [&](const Tensor& t) {
+            const int64_t place[] = {n, c, h, w};
+            int64_t offset = 0;
+            const bool own_last = t.format() == MemoryFormat::channels_last;
+            const int order[] = {0, own_last ? 2 : 1, own_last ? 3 : 2, own_last ? 1 : 3};
+            for (const int axis : order) {
+              const int own = axis - (4 - t.rank());
+              if (own >= 0) offset = offset * t.shape()[own] + (t.shape()[own] == 1 ? 0 : place[axis]);
+            }
+            return offset;
+          };
+          ASSERT_EQ(at.a, expected(ta)) << a.to_string() << " element " << i;
+          ASSERT_EQ(at.b, expected(tb)) << b.to_string() << " element " << i;
+        }
+      }
+}
+
+}  // namespace
+
+GRAFT_DEVICE_CASES(Unary, unary_cases());
+GRAFT_DEVICE_CASES(Binary, binary_cases());
+
+}  // namespace graft

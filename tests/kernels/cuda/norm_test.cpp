@@ -1,0 +1,98 @@
+// Batch norm's CUDA kernels on the emulator.
+#include <gtest/gtest.h>
+
+#include "graft/kernels/cuda/custom/column_sums.h"
+#include "graft/kernels/registry.h"
+#include "graft/layers/functional/functional.h"
+#include "graft/tests/kernels/cuda/emulated_device.h"
+
+namespace graft {
+namespace {
+
+using test::activation;
+using test::fixed;
+using test::OpCase;
+using test::OpInput;
+using test::parameter;
+
+struct Variant {
+  bool training = true, affine = true, residual = false, relu = false;
+  double low = -2, high = 3;
+};
+
+OpCase norm_case(std::string name, const Shape& shape, const Variant& v) {
+  const Shape channels{shape[1]};
+  std::vector<OpInput> inputs{activation(shape, v.low, v.high), fixed(parameter(channels)), fixed(parameter(channels, 0.2, 2))};
+  if (v.affine) inputs.insert(inputs.end(), {parameter(channels, -1.5, 2), parameter(channels)});
+  if (v.residual) inputs.push_back(activation(shape));
+  OpCase op{std::move(name), std::move(inputs), [v](std::span<const Tensor> in) {
+              const Tensor mean = in[1].clone(), variance = in[2].clone();
+              const Tensor y = functional::batch_norm(in[0], v.affine ? in[3] : Tensor(), v.affine ? in[4] : Tensor(), mean, variance,
+                                                      {v.training, 0.1, 1e-5, v.relu}, v.residual ? in.back() : Tensor());
+              return std::vector<Tensor>{y, mean, variance};
+            }};
+  op.f32_tolerance = 5e-5;
+  return op;
+}
+
+std::vector<OpCase> cases() {
+  OpCase far = norm_case("mean_far_from_zero", {4, 8, 5, 5}, {.low = 999, .high = 1001});
+  far.f32_tolerance = 1e-3;  // x itself has 6e-5 in float32
+  far.forward_dtypes = {};   // and nothing of the spread in 16 bits
+  return {
+      norm_case("training", {3, 4, 3, 5}, {}),
+      norm_case("training_relu", {2, 3, 4, 3}, {.relu = true}),
+      norm_case("training_residual_relu", {2, 16, 3, 4}, {.residual = true, .relu = true}),
+      norm_case("training_no_affine", {3, 8, 3, 3}, {.affine = false}),
+      norm_case("training_rows", {7, 5}, {}),
+      norm_case("training_many_channels", {2, 264, 3, 2}, {.relu = true}),
+      norm_case("training_several_chunks", {9, 8, 24, 24}, {}),
+      norm_case("evaluation", {2, 4, 3, 5}, {.training = false}),
+      norm_case("evaluation_residual_relu", {2, 8, 3, 5}, {.training = false, .residual = true, .relu = true}),
+      far,
+  };
+}
+
+// Without a residual the ReLU's mask follows from x: the same gradients, to the bit, with and without the result.
+TEST(CudaBatchNorm, MasksFromXAsFromY) {
+  test::EmulatedDevice emulated;
+  const auto put = [](const Shape& shape, uint64_t stream) {
+    return to_device(test::distinct_values(shape, -1, 1.5, stream).to(DType::f32).to(MemoryFormat::channels_last), test::kCuda);
+  };
+  const Shape image{2, 6, 3, 3}, channels{6};
+  const Tensor x = put(image, 1), dy = put(image, 2), weight = put(channels, 3), bias = put(channels, 4);
+  Tensor mean = Tensor::empty_like(weight), variance = Tensor::empty_like(weight), y = Tensor::empty_like(x);
+  const ops::BatchNormAttributes attributes{1e-5, true, true};
+  const ops::BatchNormKernels& kernels = kernels_for(x).batch_norm;
+  kernels.statistics(current_context(), {x, mean, variance});
+  kernels.apply(current_context(), {x, mean, variance, &weight, &bias, nullptr, attributes, y});
+  std::vector<std::vector<double>> results;
+  for (const Tensor* given : {static_cast<const Tensor*>(&y), static_cast<const Tensor*>(nullptr)}) {
+    Tensor dx = Tensor::empty_like(x), dweight = Tensor::empty_like(weight), dbias = Tensor::empty_like(weight);
+    kernels.backward(current_context(), {x, given, &bias, false, dy, mean, variance, &weight, attributes, &dx, nullptr, &dweight, &dbias});
+    for (const Tensor& t : {dx, dweight, dbias}) results.push_back(t.to_doubles());
+  }
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(results[i], results[i + 3]) << i;
+}
+
+// Every row and channel belongs to exactly one thread's sums, whatever the shape.
+TEST(CudaColumnSums, TilesCoverTheMatrixOnce) {
+  for (const int64_t rows : {1, 2, 63, 64, 65, 2047, 2049, 300000})
+    for (const int64_t channels : {1, 2, 7, 32, 33, 264})
+      for (const int group : {1, 4, 8}) {
+        if (channels % group != 0) continue;
+        const cuda::ColumnTiles t = cuda::ColumnTiles::of(rows, channels, group);
+        ASSERT_LE(t.chunks(), 128) << rows;
+        ASSERT_EQ(cuda::kThreads % t.lanes, 0);
+        ASSERT_GE(t.chunks() * t.chunk, rows);
+        ASSERT_LT((t.chunks() - 1) * t.chunk, rows) << "an empty chunk";
+        ASSERT_GE(t.across() * t.lanes * t.group, channels);
+        ASSERT_LT((t.across() - 1) * t.lanes * t.group, channels) << "an empty block";
+      }
+}
+
+}  // namespace
+
+GRAFT_DEVICE_CASES(BatchNorm, cases());
+
+}  // namespace graft

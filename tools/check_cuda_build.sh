@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Builds the release with the CUDA backend from scratch (a toolkit is needed, a GPU is not), fails on warnings and register
+# spills, and runs the program: without a driver it must work on the CPU and say why there is no GPU.
+# Usage: tools/check_cuda_build.sh [FOLDER]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+folder=${1:-build/cuda}
+rm -rf "$folder"
+options=()
+if command -v ccache >/dev/null; then
+  export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+  options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+fi
+cmake --preset cuda -B "$folder" "${options[@]}" > /dev/null
+began=$SECONDS
+cmake --build "$folder" --parallel "$(nproc)" > "$folder/build_log.txt" 2>&1 || { grep -E "error|warning|FAILED" "$folder/build_log.txt" | head -n 40; exit 1; }
+echo "built in $((SECONDS - began)) s"
+tools/check_spills.sh "$folder/build_log.txt"
+if ldd "$folder/bin/graft" | grep -E "libcuda|libcudart|libcudnn|libcublas|not found"; then
+  echo "the program may not need these to start"
+  exit 1
+fi
+"$folder/bin/graft" doctor | grep -E "^cuda"
+"$folder/bin/graft" --version
