@@ -3,6 +3,7 @@
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
 #include "graft/tools/output.h"
+#include "graft/train/frozen_features.h"
 
 namespace graft::tools {
 
@@ -10,6 +11,7 @@ std::string RunFolder::model() const { return join_path(path, "model.safetensors
 std::string RunFolder::checkpoint() const { return join_path(path, "last.ckpt.safetensors"); }
 std::string RunFolder::metrics() const { return join_path(path, "metrics.jsonl"); }
 std::string RunFolder::report() const { return join_path(path, "report.html"); }
+std::string RunFolder::features() const { return join_path(path, train::kFeatureFile); }
 
 namespace {
 
@@ -35,7 +37,7 @@ RunFolder open_run_folder(const std::string& path, bool resume, bool overwrite) 
     if (!resume && !overwrite && !files.list(path).empty())
       fail(ErrorCode::usage, path, ": is not empty; pass --resume to go on, --overwrite to start again, or another --out");
     if (overwrite)
-      for (const std::string& file : {run.checkpoint(), run.model(), run.metrics(), run.report()}) files.remove(file);
+      for (const std::string& file : {run.checkpoint(), run.model(), run.metrics(), run.report(), run.features()}) files.remove(file);
   }
   files.create_directories(path);
   if (resume || overwrite) remove_unfinished(run);

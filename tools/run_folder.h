@@ -12,10 +12,11 @@ struct RunFolder {
   std::string checkpoint() const;
   std::string metrics() const;
   std::string report() const;
+  std::string features() const;  // of a frozen prefix, while the run goes on
 };
 
 // Makes the folder and proves that it can be written to, before any work is spent. Error(usage) when it holds anything
-// and neither flag is given; overwrite removes a former run's four files, resume keeps them. resume without a checkpoint
+// and neither flag is given; overwrite removes a former run's files, resume keeps them. resume without a checkpoint
 // starts from the beginning, so that a script may always pass it.
 RunFolder open_run_folder(const std::string& path, bool resume, bool overwrite);
 

@@ -1,5 +1,7 @@
 #include "graft/tools/training.h"
 
+#include <sys/resource.h>
+
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <nlohmann/json.hpp>
@@ -7,6 +9,7 @@
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
 #include "graft/core/runtime/exec_context.h"
+#include "graft/core/tensor/allocator.h"
 #include "graft/io/datasets/dataset.h"
 #include "graft/tools/interrupt.h"
 #include "graft/tools/output.h"
@@ -75,6 +78,12 @@ std::string identity_of(const Network& made, const io::OpenedData& data) {
       .dump();
 }
 
+int64_t peak_resident_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return int64_t{usage.ru_maxrss} * 1024;
+}
+
 void listen(train::FitOptions& options, ProgressBar& bar, int64_t epochs) {
   options.on_progress = [&bar](const train::Progress& p) {
     const std::string phase = p.phase;
@@ -115,6 +124,12 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
       ->check(CLI::IsMember({"auto", "none", "light"}))->type_name("NAME");
   verb.add_option("--cache-features", f.cache_features, "auto: features of a frozen prefix are computed once; off: every epoch")
       ->check(CLI::IsMember({"auto", "off"}))->type_name("NAME");
+  verb.add_option("--ram", f.ram, "Memory that the run may take: plans micro-batches and recomputation to keep within, and says so (default: no limit)")
+      ->transform(CLI::AsSizeValue(false))->type_name("SIZE");
+  verb.add_option("--cache-ram", f.cache_ram, "Memory for frozen features; what does not fit is in RUN/features.cache only (default 2G)")
+      ->transform(CLI::AsSizeValue(false))->type_name("SIZE");
+  verb.add_option("--views", f.views, "With --augment light: every image is seen as N fixed views in turn, itself among them, whose frozen features are computed once; "
+                                      "0: changed anew every epoch (default: 4 with a frozen backbone, else 0)")->check(CLI::Range(0, 1000))->type_name("N");
   verb.add_option("--workers", f.workers, "Threads that prepare batches ahead (0: the compute threads do it)")->check(CLI::Range(0, 256))->type_name("N");
   verb.add_option("--threads", f.threads, "Compute threads (0: one per core); the result does not depend on it")->check(CLI::Range(0, 1024))->type_name("N");
   verb.add_option("--precision", f.precision, "fp32, or bf16: activations and their gradients in bfloat16, faster where the processor multiplies it; weights, statistics and loss stay fp32")
@@ -148,6 +163,7 @@ train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
   recipe.warmup_epochs = std::min(recipe.warmup_epochs, recipe.epochs - 1);
   if (flags.augment != "auto") recipe.augment = flags.augment;
   if (flags.cache_features == "off") recipe.cache_features = false;
+  if (flags.views) recipe.views = *flags.views;
   return recipe;
 }
 
@@ -169,9 +185,13 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe, co
   options.identity = identity_of(made, data);
   options.neutral_norms = made.model.card.neutral_norms;
   options.workers = flags.workers;
+  options.cache_ram = flags.cache_ram;
+  options.ram = flags.ram;
   options.checkpoint_seconds = flags.checkpoint_seconds;
   options.stop = &interrupt.flag();
-  options.save_best = [&](int64_t, double) { save_network(run.model(), made, data, recipe); };
+  train::Recipe planned = recipe;
+  options.on_plan = [&](const train::StepPlan& step) { planned.step = step; };
+  options.save_best = [&](int64_t, double) { save_network(run.model(), made, data, planned); };
   listen(options, bar, recipe.epochs);
   const train::FitResult fitted = train::fit(*made.model.network, data, made.model.card.preprocess, recipe, options);
   bar.clear();
@@ -179,7 +199,9 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe, co
     say("interrupted: ", run.checkpoint(), " is kept; the same command with --resume goes on from it");
     return exit_interrupted;
   }
-  write_file_atomically(run.report(), report_html(make_report(made, data, recipe, fitted)));
+  write_file_atomically(run.report(), report_html(make_report(made, data, planned, fitted)));
+  if (flags.ram > 0)
+    say("memory: at most ", size_text(peak_resident_bytes()), " were resident; tensors took ", size_text(cpu_allocator().stats().peak_bytes), " of the ", size_text(fitted.planned_bytes), " planned");
   if (!fitted.frozen_sha256.empty()) say("frozen tensors are unchanged (SHA-256 ", fitted.frozen_sha256.substr(0, 16), "...)");
   result(str("accuracy ", fixed(fitted.best_accuracy, 4), " on ", thousands(fitted.best.samples()), " validation images, epoch ",
              fitted.best_epoch, " of ", recipe.epochs, "\nmodel    ", run.model(), "\nreport   ", run.report(), "\n"));

@@ -20,11 +20,12 @@ namespace graft::tools {
 struct TrainingFlags {
   std::string data, val, out = "graft-run";
   double val_split = 0.2;
-  std::optional<int64_t> epochs, batch, warmup, image_size;
+  std::optional<int64_t> epochs, batch, warmup, image_size, views;
   std::optional<double> lr, momentum, weight_decay;
   std::optional<std::string> optimizer, schedule;
   std::string augment = "auto";
   std::string cache_features = "auto";
+  int64_t cache_ram = int64_t{2} << 30, ram = 0;
   std::string device = "auto";
   std::string precision = "fp32";
   int workers = 0;

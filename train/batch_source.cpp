@@ -25,17 +25,20 @@ class StreamingSource final : public BatchSource {
   const Standardizer* standardizer_;
 };
 
+// From the feature cache; an epoch whose view the cache cannot hold comes from the images.
 class CachedSource final : public BatchSource {
  public:
-  CachedSource(FeatureSet features, CachedOrder order) : features_(std::move(features)), options_(order) {}
-  int64_t samples() const override { return features_.labels.size(0); }
-  int64_t batches() const override {
-    const int64_t full = samples() / options_.batch, rest = samples() % options_.batch;
-    return full + (rest == 0 || (rest == 1 && options_.drop_single) ? 0 : 1);
-  }
+  CachedSource(FrozenFeatures& features, std::shared_ptr<const io::Dataset> dataset, CachedOrder order, std::unique_ptr<BatchSource> uncached)
+      : features_(features), dataset_(std::move(dataset)), options_(order), uncached_(std::move(uncached)) {}
+  int64_t samples() const override { return dataset_->size(); }
+  int64_t batches() const override { return uncached_->batches(); }
+
   void start(int64_t epoch) override {
     next_ = 0;
-    if (options_.shuffle) {
+    part_ = options_.training ? features_.train(epoch % options_.views) : features_.val();
+    is_cached_ = features_.ensure(part_);
+    if (!is_cached_) return uncached_->start(epoch);
+    if (options_.training) {
       CountedRandom random(options_.seed, RandomPurpose::shuffle, static_cast<uint64_t>(epoch));
       order_ = random_permutation(samples(), random);
     } else {
@@ -43,16 +46,27 @@ class CachedSource final : public BatchSource {
       std::iota(order_.begin(), order_.end(), int64_t{0});
     }
   }
+
   bool next(Batch& batch) override {
+    if (!is_cached_) return uncached_->next(batch);
     if (next_ >= batches()) return false;
     const int64_t begin = next_++ * options_.batch, end = std::min(begin + options_.batch, samples());
-    batch = gather(features_, {order_.begin() + begin, order_.begin() + end});
+    batch.samples.assign(order_.begin() + begin, order_.begin() + end);
+    batch.x = features_.rows(part_, batch.samples);
+    if (options_.standardizer) batch.x = options_.standardizer->apply(batch.x);
+    batch.labels = Tensor::empty({end - begin}, {.dtype = DType::i64});
+    int64_t* labels = batch.labels.mutable_data<int64_t>();
+    for (const int64_t sample : batch.samples) *labels++ = dataset_->label(sample);
     return true;
   }
 
  private:
-  FeatureSet features_;
+  FrozenFeatures& features_;
+  std::shared_ptr<const io::Dataset> dataset_;
   CachedOrder options_;
+  std::unique_ptr<BatchSource> uncached_;
+  FrozenFeatures::Part part_{};
+  bool is_cached_ = false;
   std::vector<int64_t> order_;
   int64_t next_ = 0;
 };
@@ -63,8 +77,9 @@ std::unique_ptr<BatchSource> streaming_source(std::unique_ptr<BatchLoader> loade
   return std::make_unique<StreamingSource>(std::move(loader), prefix, standardizer);
 }
 
-std::unique_ptr<BatchSource> cached_source(FeatureSet features, CachedOrder order) {
-  return std::make_unique<CachedSource>(std::move(features), order);
+std::unique_ptr<BatchSource> cached_source(FrozenFeatures& features, std::shared_ptr<const io::Dataset> dataset, CachedOrder order,
+                                           std::unique_ptr<BatchSource> uncached) {
+  return std::make_unique<CachedSource>(features, std::move(dataset), order, std::move(uncached));
 }
 
 }  // namespace graft::train

@@ -2,7 +2,7 @@
 #pragma once
 #include <memory>
 
-#include "graft/train/features.h"
+#include "graft/train/frozen_features.h"
 
 namespace graft::train {
 
@@ -20,11 +20,13 @@ std::unique_ptr<BatchSource> streaming_source(std::unique_ptr<BatchLoader> loade
 
 struct CachedOrder {
   int64_t batch = 32;
-  bool shuffle = false;
-  bool drop_single = false;
+  bool training = false;  // shuffled by seed and epoch, views in turn; else the validation images in order
+  int64_t views = 1;
   uint64_t seed = 0;
+  const Standardizer* standardizer = nullptr;  // null: none
 };
-// Batches of a feature set, in the order in which BatchLoader would give them.
-std::unique_ptr<BatchSource> cached_source(FeatureSet features, CachedOrder order);
+// The same batches, bit for bit, as `uncached` gives, from features that are there; from `uncached` where they are not.
+std::unique_ptr<BatchSource> cached_source(FrozenFeatures& features, std::shared_ptr<const io::Dataset> dataset, CachedOrder order,
+                                           std::unique_ptr<BatchSource> uncached);
 
 }  // namespace graft::train

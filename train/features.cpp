@@ -1,5 +1,6 @@
 #include "graft/train/features.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -54,34 +55,23 @@ FeatureSet extract_features(PrefixRunner& prefix, BatchLoader& loader, const std
   return set;
 }
 
-Batch gather(const FeatureSet& set, const std::vector<int64_t>& samples) {
-  const int64_t count = std::ssize(samples), row = set.features.bytes() / set.features.size(0);
-  Batch batch{Tensor::empty(set.features.shape().with(0, count), set.features.options()),
-              Tensor::empty({count}, {.dtype = DType::i64}), samples};
-  auto* out = static_cast<std::byte*>(batch.x.mutable_raw());
-  const auto* in = static_cast<const std::byte*>(set.features.raw());
-  int64_t* labels = batch.labels.mutable_data<int64_t>();
-  for (int64_t i = 0; i < count; ++i) {
-    const int64_t sample = samples[static_cast<size_t>(i)];
-    std::memcpy(out + i * row, in + sample * row, static_cast<size_t>(row));
-    labels[i] = set.labels.data<int64_t>()[sample];
+Standardizer Standardizer::of(int64_t rows, int64_t count, const std::function<void(int64_t row, float* out)>& read) {
+  GRAFT_CHECK(rows >= 1 && count >= 1, "standardisation: ", rows, " rows of ", count, " features");
+  const auto size = static_cast<size_t>(count);
+  Standardizer s{std::vector<double>(size), std::vector<double>(size)};
+  std::vector<float> x(size);
+  for (int64_t n = 0; n < rows; ++n) {
+    read(n, x.data());
+    for (size_t f = 0; f < size; ++f) s.mean[f] += static_cast<double>(x[f]);
   }
-  return batch;
-}
-
-Standardizer Standardizer::of(const Tensor& features) {
-  GRAFT_CHECK(features.rank() == 2 && features.size(0) >= 1, "standardisation: features ", features.shape());
-  const int64_t rows = features.size(0), count = features.size(1);
-  Standardizer s{std::vector<double>(static_cast<size_t>(count)), std::vector<double>(static_cast<size_t>(count))};
-  const std::vector<double> x = features.to_doubles();
-  for (int64_t n = 0; n < rows; ++n)
-    for (size_t f = 0; f < s.mean.size(); ++f) s.mean[f] += x[static_cast<size_t>(n * count) + f];
   for (double& m : s.mean) m /= static_cast<double>(rows);
-  for (int64_t n = 0; n < rows; ++n)
-    for (size_t f = 0; f < s.mean.size(); ++f) {
-      const double d = x[static_cast<size_t>(n * count) + f] - s.mean[f];
+  for (int64_t n = 0; n < rows; ++n) {
+    read(n, x.data());
+    for (size_t f = 0; f < size; ++f) {
+      const double d = static_cast<double>(x[f]) - s.mean[f];
       s.deviation[f] += d * d;
     }
+  }
   for (double& d : s.deviation) {
     d = std::sqrt(d / static_cast<double>(rows));
     if (!(d > 1e-12)) d = 1;
@@ -89,19 +79,20 @@ Standardizer Standardizer::of(const Tensor& features) {
   return s;
 }
 
+Standardizer Standardizer::of(const Tensor& features) {
+  GRAFT_CHECK(features.rank() == 2, "standardisation: features ", features.shape());
+  const int64_t count = features.size(1);
+  return of(features.size(0), count, [&](int64_t row, float* out) { std::copy_n(features.data<float>() + row * count, count, out); });
+}
+
 Tensor Standardizer::apply(const Tensor& features) const {
   const int64_t rows = features.size(0), count = features.size(1);
   GRAFT_CHECK(count == std::ssize(mean), "standardisation: ", count, " features, expected ", mean.size());
   Tensor result = Tensor::empty_like(features);
-  visit_floating(features.dtype(), "standardisation", [&](auto zero) {
-    using T = decltype(zero);
-    const T* x = features.data<T>();
-    T* y = result.mutable_data<T>();
-    for (int64_t i = 0; i < rows * count; ++i) {
-      const auto f = static_cast<size_t>(i % count);
-      y[i] = convert<T>((convert<double>(x[i]) - mean[f]) / deviation[f]);
-    }
-  });
+  const float* x = features.data<float>();
+  float* y = result.mutable_data<float>();
+  for (int64_t n = 0; n < rows; ++n, x += count, y += count)
+    for (int64_t f = 0; f < count; ++f) y[f] = static_cast<float>((static_cast<double>(x[f]) - mean[static_cast<size_t>(f)]) / deviation[static_cast<size_t>(f)]);
   return result;
 }
 

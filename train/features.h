@@ -38,15 +38,14 @@ struct FeatureSet {
 // `progress` (may be empty) hears the samples done. The loader must not shuffle.
 GRAFT_API FeatureSet extract_features(PrefixRunner& prefix, BatchLoader& loader,
                                       const std::function<void(int64_t done, int64_t total)>& progress = {});
-// Rows of a feature set, in the given order, as a batch.
-GRAFT_API Batch gather(const FeatureSet& set, const std::vector<int64_t>& samples);
-
 // Per-feature mean and deviation of [N,F] features, in double and in sample order; constant features get deviation 1.
 struct GRAFT_API Standardizer {
   std::vector<double> mean, deviation;
 
-  static Standardizer of(const Tensor& features);
-  Tensor apply(const Tensor& features) const;  // (x - mean) / deviation
+  static Standardizer of(const Tensor& features);  // f32
+  // The same of rows that are read one after another, twice.
+  static Standardizer of(int64_t rows, int64_t count, const std::function<void(int64_t row, float* out)>& read);
+  Tensor apply(const Tensor& features) const;  // f32: (x - mean) / deviation, in double
   // Makes a head that learned on standardised features take plain ones: W / deviation, b - W mean / deviation. Writes
   // into the head; the former values come back.
   StateDict fold(Linear& head) const;

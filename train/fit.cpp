@@ -3,22 +3,19 @@
 #include <chrono>
 #include <cmath>
 
+#include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/record.h"
 #include "graft/core/base/file_system.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/layers/functional/elementwise.h"
-#include "graft/layers/functional/functional.h"
-#include "graft/layers/modules/dropout.h"
 #include "graft/train/batch_source.h"
 #include "graft/train/checkpoint.h"
 #include "graft/train/freezing.h"
+#include "graft/train/memory_plan.h"
 #include "graft/train/schedule.h"
 
 namespace graft::train {
 namespace {
-
-constexpr int64_t kFeatureBytes = int64_t{4} << 30;  // a larger feature cache is not made: the prefix then runs every epoch
-constexpr int64_t kFeatureBatch = 32;
 
 struct Interrupted {};  // thrown and caught within fit()
 
@@ -43,6 +40,7 @@ class Run {
     if (options_.resume) resume();
     try {
       prepare_sources();
+      if (options_.ram > 0) plan_step();
       if (!options_.resume) start_files();
       for (int64_t epoch = done_ + 1; epoch <= recipe_.epochs; ++epoch) run_epoch(epoch);
       finish();
@@ -78,7 +76,9 @@ class Run {
     o.drop_single = training;
     o.seed = recipe_.seed;
     if (training) o.augment = augment_;
+    o.views = recipe_.views;
     o.workers = options_.workers;
+    if (options_.ram > 0) o.cache_bytes = 0;
     return std::make_unique<BatchLoader>(std::move(dataset), preprocess_, o);
   }
 
@@ -106,19 +106,9 @@ class Run {
     return modules.size() == 1 ? dynamic_cast<Linear*>(modules[0]) : nullptr;
   }
 
-  FeatureSet features_of(std::shared_ptr<const io::Dataset> dataset) {
-    const auto from = loader(std::move(dataset), kFeatureBatch, false);
-    return extract_features(*prefix_, *from, [&](int64_t done, int64_t total) {
-      check_stop();
-      if (options_.on_progress) options_.on_progress({"features", 0, recipe_.epochs, done, total, 0, 0});
-    });
-  }
-
-  bool features_fit() {
-    const NoGradGuard no_grad;
-    const Tensor one = (*prefix_)(Tensor::zeros({1, preprocess_.channels, preprocess_.size, preprocess_.size},
-                                                {.format = MemoryFormat::channels_last}));
-    return one.bytes() <= kFeatureBytes / (data_.train->size() + data_.val->size());
+  void hear_features(int64_t done, int64_t total) const {
+    check_stop();
+    if (options_.on_progress) options_.on_progress({"features", 0, recipe_.epochs, done, total, 0, 0});
   }
 
   void prepare_sources() {
@@ -127,25 +117,94 @@ class Run {
     first_ = frozen;
     if (frozen > 0) prefix_ = std::make_unique<PrefixRunner>(network_, frozen, recipe_.activations());
     if (recipe_.standardize) head_ = lone_linear_head();
-    const bool cache = frozen > 0 && recipe_.cache_features && !augment_.any() && features_fit();
-    if (cache) result_.cached_stages = static_cast<int64_t>(frozen);
-    FeatureSet train;
-    if (cache || head_) train = features_of(data_.train);
-    if (head_) standardizer_ = std::make_unique<Standardizer>(Standardizer::of(train.features));
-    if (cache) {
-      if (head_) train.features = standardizer_->apply(train.features);
-      train_ = cached_source(std::move(train), {recipe_.batch, true, true, recipe_.seed});
-      val_ = cached_source(features_of(data_.val), {recipe_.batch, false, false, recipe_.seed});
-    } else {
-      train_ = streaming_source(loader(data_.train, recipe_.batch, true), prefix_.get(), standardizer_.get());
-      val_ = streaming_source(loader(data_.val, recipe_.batch, false), prefix_.get(), nullptr);
+    if (frozen > 0 && recipe_.cache_features && (!augment_.any() || recipe_.views > 0)) {
+      features_ = std::make_unique<FrozenFeatures>(*prefix_, data_, preprocess_, features_options());
+      result_.cached_stages = static_cast<int64_t>(frozen);
+      if (augment_.any()) note(str("every image is seen as ", recipe_.views, " fixed views in turn, itself among them, whose frozen features are computed once"));
+    }
+    if (head_) standardize();
+    train_ = streaming_source(loader(data_.train, recipe_.batch, true), prefix_.get(), standardizer_.get());
+    val_ = validation_source();
+    if (features_) {
+      const int64_t views = augment_.any() ? recipe_.views : 1;
+      train_ = cached_source(*features_, data_.train, {recipe_.batch, true, views, recipe_.seed, standardizer_.get()}, std::move(train_));
     }
     GRAFT_CHECK(train_->batches() > 0, "one training sample is too few");
   }
 
-  // What the trained stages take, in the recipe's precision. A head on standardised features computes in fp32 anyway.
+  FrozenFeaturesOptions features_options() const {
+    FrozenFeaturesOptions o;
+    o.loader.augment = augment_;
+    o.loader.views = recipe_.views;
+    o.loader.seed = recipe_.seed;
+    o.loader.workers = options_.workers;
+    if (options_.ram > 0) o.loader.batch = std::min(recipe_.batch, o.loader.batch);
+    o.cache.ram_bytes = options_.ram > 0 ? std::min(options_.cache_ram, options_.ram / 4) : options_.cache_ram;
+    if (!options_.folder.empty()) {
+      file_system().create_directories(options_.folder);
+      o.cache.path = file(kFeatureFile);
+    }
+    o.cache.key = feature_key(network_, first_, recipe_);
+    o.cache.on_note = options_.on_note;
+    o.progress = [this](int64_t done, int64_t total) { hear_features(done, total); };
+    return o;
+  }
+
+  int64_t evaluation_batch() const { return recipe_.step.micro_batch > 0 ? recipe_.step.micro_batch : recipe_.batch; }
+
+  // Runs steps on images of zeros, none of which changes the network, until one keeps within FitOptions::ram.
+  void plan_step() {
+    const int64_t image = 4 * preprocess_.channels * preprocess_.size * preprocess_.size;
+    const auto live = [] { return cpu_allocator().stats().live_bytes; };
+    const int64_t before = live();
+    const StateDict copy = copy_of_changing();  // as long as the plan is made: the best epoch's values, in a run
+    const int64_t copy_bytes = live() - before;
+    RamRequest request{options_.ram, std::min(recipe_.batch, data_.train->size()), image, norms_learn(network_), options_.resume ? &recipe_.step : nullptr};
+    // Features to come, batches that workers prepare ahead, and the next batch while this one is still there.
+    request.beside_step = (features_ ? features_->bytes_to_come() : 0) + (2 * options_.workers + (options_.workers > 0 ? 3 : 1)) * recipe_.batch * image;
+    request.between_steps = live() + 2 * copy_bytes;  // a checkpoint that saves the best epoch's model
+    const MemoryPlan plan = plan_within(request, [&](int64_t images, const StepPlan& step) {
+      Batch batch{Tensor::zeros({images, preprocess_.channels, preprocess_.size, preprocess_.size}, {.format = MemoryFormat::channels_last}),
+                  Tensor::zeros({images}, {.dtype = DType::i64}), {}};
+      if (prefix_) batch.x = (*prefix_)(batch.x);
+      if (standardizer_) batch.x = standardizer_->apply(batch.x);
+      network_.train(true);
+      const HeldStatistics held(network_);
+      StepOptions options{recipe_.label_smoothing, step, {}, activations()};
+      options.backward_whole = [](const Tensor& loss) { backward(loss, [](GradMeta& leaf) { leaf.grad = Tensor(); }); };
+      run_training_step(network_, first_, batch, options);
+      network_.zero_grad();
+    }, [&](const std::string& text) { note(text); });
+    recipe_.step = result_.step = plan.step;
+    result_.planned_bytes = plan.peak;
+    if (options_.on_plan) options_.on_plan(plan.step);
+    val_ = validation_source();
+  }
+
+  std::unique_ptr<BatchSource> validation_source() {
+    const int64_t batch = evaluation_batch();
+    auto images = streaming_source(loader(data_.val, batch, false), prefix_.get(), nullptr);
+    return features_ ? cached_source(*features_, data_.val, {.batch = batch}, std::move(images)) : std::move(images);
+  }
+
+  // Mean and deviation of the training images' features, as they are without augmentation.
+  void standardize() {
+    if (features_ && features_->ensure(features_->train(0))) {
+      standardizer_ = std::make_unique<Standardizer>(Standardizer::of(data_.train->size(), features_->feature_count(), [&](int64_t row, float* out) {
+        const Tensor x = features_->rows(features_->train(0), {row});
+        std::copy_n(x.data<float>(), x.numel(), out);
+      }));
+      return;
+    }
+    const auto from = loader(data_.train, recipe_.batch, false);
+    const FeatureSet set = extract_features(*prefix_, *from, [&](int64_t done, int64_t total) { hear_features(done, total); });
+    standardizer_ = std::make_unique<Standardizer>(Standardizer::of(set.features));
+  }
+
+  // What the trained stages take. A head on standardised features computes in fp32 anyway.
+  DType activations() const { return head_ ? DType::f32 : recipe_.activations(); }
   Tensor forward(const Tensor& x) {
-    const Tensor entering = head_ ? x : functional::cast(x, recipe_.activations());
+    const Tensor entering = functional::cast(x, activations());
     return functional::cast(network_.forward_stages(entering, first_, network_.stages().size()), DType::f32);
   }
 
@@ -216,17 +275,24 @@ class Run {
     for (Batch batch; train_->next(batch); ++step) {
       check_stop();
       metrics.lr = learning_rate(schedule, step);
-      set_dropout_streams(network_, recipe_.seed, static_cast<uint64_t>(epoch), static_cast<uint64_t>(step));
-      const Tensor logits = forward(batch.x);
-      const Tensor loss = functional::cross_entropy(logits, batch.labels, {.label_smoothing = recipe_.label_smoothing});
-      GRAFT_CHECK(std::isfinite(loss.item()), "the loss is ", loss.item(), " at step ", step + 1, " of epoch ", epoch,
-                  ": lower the learning rate (", recipe_.lr, ")");
-      optimizer_->backward_and_step(loss, metrics.lr);
+      StepOptions options{recipe_.label_smoothing, recipe_.step, {recipe_.seed, static_cast<uint64_t>(epoch), static_cast<uint64_t>(step)}, activations()};
+      const auto check = [&](double loss) {
+        GRAFT_CHECK(std::isfinite(loss), "the loss is ", loss, " at step ", step + 1, " of epoch ", epoch, ": lower the learning rate (", recipe_.lr, ")");
+      };
+      options.backward_whole = [&](const Tensor& loss) {
+        check(loss.item());
+        optimizer_->backward_and_step(loss, metrics.lr);
+      };
+      const StepResult answer = run_training_step(network_, first_, batch, options);
+      if (!answer.is_stepped) {
+        check(answer.loss);
+        optimizer_->step(metrics.lr);
+        network_.zero_grad();
+      }
       const auto count = std::ssize(batch.samples);
-      const auto answers = predictions(logits);
-      for (size_t i = 0; i < answers.size(); ++i) correct += answers[i] == batch.labels.data<int64_t>()[i];
+      for (size_t i = 0; i < answer.predictions.size(); ++i) correct += answer.predictions[i] == batch.labels.data<int64_t>()[i];
       seen += count;
-      loss_sum += loss.item() * static_cast<double>(count);
+      loss_sum += answer.loss * static_cast<double>(count);
       metrics.loss = loss_sum / static_cast<double>(seen);
       metrics.train_accuracy = static_cast<double>(correct) / static_cast<double>(seen);
       if (options_.on_progress)
@@ -279,6 +345,7 @@ class Run {
     const std::string path = file("last.ckpt.safetensors");
     GRAFT_CHECK(file_system().exists(path), path, ": there is no checkpoint to resume from");
     const Checkpoint c = load_checkpoint(path);
+    if (options_.ram > 0) recipe_.step = step_plan_of(c.recipe);
     GRAFT_CHECK(c.recipe == recipe_.to_json(), path, ": is of another recipe (", c.recipe, "), this run's is ", recipe_.to_json());
     GRAFT_CHECK(c.identity == options_.identity, path, ": is of other weights or data than this run");
     const auto isa = name_of(current_context().instruction_set());
@@ -303,15 +370,17 @@ class Run {
     put(best_);
     network_.train(false);
     if (result_.best.samples() == 0) result_.best = validate(result_.best_epoch);
+    if (features_) features_->remove_file();
   }
 
   StagedNetwork& network_;
   const io::OpenedData& data_;
   const io::Preprocess& preprocess_;
-  const Recipe& recipe_;
+  Recipe recipe_;  // with the step planned
   const FitOptions& options_;
   io::Augment augment_;
   std::unique_ptr<PrefixRunner> prefix_;
+  std::unique_ptr<FrozenFeatures> features_;  // null: the prefix runs every epoch
   std::unique_ptr<Standardizer> standardizer_;
   std::unique_ptr<BatchSource> train_, val_;
   std::unique_ptr<Optimizer> optimizer_;

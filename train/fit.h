@@ -30,10 +30,13 @@ struct FitOptions {
   std::string identity;            // source weights and data, as hashes: what a checkpoint must match
   double checkpoint_seconds = 2;   // at most one checkpoint in this time, besides the first and the last
   std::vector<std::string> neutral_norms;  // folded batch norms without statistics of their own (models/card.h)
+  int64_t cache_ram = int64_t{2} << 30;  // bytes of frozen features kept in memory; the others only in folder's features.cache
+  int64_t ram = 0;                 // bytes that the process may take: the step is planned to keep within (memory_plan.h); 0: no limit
   int workers = 0;                 // loader threads (LoaderOptions::workers)
   const std::atomic<bool>* stop = nullptr;               // set: leave at the next step, checkpoint kept
   std::function<void(const Progress&)> on_progress;      // often; may be empty
   std::function<void(const EpochMetrics&)> on_epoch;     // after each epoch; may be empty
+  std::function<void(const StepPlan&)> on_plan;          // with ram, before the first step; may be empty
   std::function<void(const std::string&)> on_note;       // sentences for the user; may be empty
   // Writes the finished model file; called with the network holding the best epoch's values, before the checkpoint
   // that knows of it. May be empty.
@@ -47,6 +50,8 @@ struct FitResult {
   Evaluation best{1};         // of the best epoch's network on the validation part
   bool interrupted = false;
   std::string frozen_sha256;  // of the frozen tensors, the same before and after; "" when nothing was frozen
+  StepPlan step;              // micro-batches and recomputation, as planned for FitOptions::ram
+  int64_t planned_bytes = 0;  // with ram: what the allocator will have handed out at most
   int64_t cached_stages = 0;  // leading stages whose features were computed once
 };
 

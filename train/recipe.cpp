@@ -20,6 +20,7 @@ void Recipe::validate() const {
   GRAFT_CHECK(std::find(policies.begin(), policies.end(), batch_norm) != policies.end(), "bn: '", batch_norm,
               "' is none of auto, source, adapt, train");
   GRAFT_CHECK(precision == "fp32" || precision == "bf16", "precision: '", precision, "' is none of fp32, bf16");
+  GRAFT_CHECK(views >= 0 && views <= 1000, "views: ", views, " is not between 0 and 1000");
   GRAFT_CHECK(!freeze.empty(), "freeze: expected none, backbone or stages");
   io::augment_named(augment);
   make_optimizer({}, optimizer);
@@ -47,6 +48,9 @@ std::string Recipe::to_json() const {
                             {"warmup_epochs", warmup_epochs},
                             {"weight_decay", optimizer.weight_decay}};
   if (precision != "fp32") j["precision"] = precision;
+  if (augment != "none" && views > 0) j["views"] = views;
+  if (step.micro_batch > 0) j["micro_batch"] = step.micro_batch;
+  if (step.recompute) j["recompute"] = true;
   return j.dump();
 }
 
@@ -59,6 +63,7 @@ Recipe default_recipe(const std::string& freeze) {
     recipe.optimizer.name = "adam";
     recipe.lr = 0.01;
     recipe.standardize = true;
+    recipe.views = 4;
     return recipe;
   }
   recipe.epochs = 10;

@@ -5,6 +5,7 @@
 
 #include "graft/core/base/export.h"
 #include "graft/train/optimizer.h"
+#include "graft/train/step_plan.h"
 
 namespace graft::train {
 
@@ -22,6 +23,9 @@ struct GRAFT_API Recipe {
   bool standardize = false;         // a linear head on frozen features learns on standardised ones (folded when saved)
   bool cache_features = true;       // features of a frozen prefix are computed once
   std::string precision = "fp32";   // fp32, bf16: of activations and their gradients; everything else is fp32
+  int64_t views = 0;                // with augmentation, 0: images change anew every epoch; K: epoch e shows fixed view (e - 1) % K of each,
+                                    // the first of which is the image as it is: then features can be cached
+  StepPlan step;                    // micro-batches and recomputation: what --ram planned
   uint64_t seed = 0;
 
   DType activations() const { return precision == "bf16" ? DType::bf16 : DType::f32; }

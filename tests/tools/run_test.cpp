@@ -105,6 +105,57 @@ TEST_F(Run, ThreadsAndWorkersDoNotChangeABit) {
     }
 }
 
+TEST_F(Run, KilledWhileFeaturesAreComputedItGoesOnWithThem) {
+  write_photos(folder / "more", {"red", "green", "blue"}, 150, 36);
+  const auto viewed = [&](const std::string& out, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> arguments = {"finetune", "--weights", carried_weights(), "--data", folder / "more", "--out", out, "--augment", "light", "--views", "3",
+                                          "--epochs", "4", "--threads", "1", "--cache-ram", "64k"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  };
+  const std::string whole = folder / "whole", killed = folder / "killed";
+  ASSERT_EQ(run_graft(viewed(whole)).code, 0);
+  EXPECT_FALSE(std::filesystem::exists(whole + "/features.cache"));
+  const auto rows_of = [&] {  // 64 features and a check sum each, behind the header
+    const std::string file = killed + "/features.cache";
+    return std::filesystem::exists(file) ? (static_cast<int64_t>(std::filesystem::file_size(file)) - 128) / (4 * 64 + 4) : 0;
+  };
+  bool met = false;
+  for (int delay = 20; !met && delay < 4000; delay += delay < 400 ? 20 : 200) {
+    std::filesystem::remove_all(killed);
+    const CommandResult result = run_graft(viewed(killed), {.kill_after_ms = delay});
+    met = result.code == -9 && rows_of() > 0 && !std::filesystem::exists(killed + "/metrics.jsonl");
+  }
+  ASSERT_TRUE(met) << "no kill met the features";
+  const int64_t rows = rows_of();
+  const CommandResult last = run_graft(viewed(killed, {"--resume"}));
+  ASSERT_EQ(last.code, 0) << last.err;
+  EXPECT_NE(last.err.find(str("features.cache: ", rows, " of ")), std::string::npos) << last.err;
+  EXPECT_EQ(sha256_of_file(killed + "/model.safetensors"), sha256_of_file(whole + "/model.safetensors"));
+  EXPECT_FALSE(std::filesystem::exists(killed + "/features.cache"));
+}
+
+TEST_F(Run, AFeaturesFileThatCannotBeWrittenIsDoneWithout) {
+  const CommandResult roomy = run_graft({"finetune", "--weights", carried_weights(), "--data", folder / "photos", "--out", folder / "roomy", "--epochs", "2"});
+  ASSERT_EQ(roomy.code, 0) << roomy.err;
+  const std::string features = folder / "full/features.cache";
+  std::filesystem::create_directories(features);  // a folder stands in its place
+  const CommandResult full = run_graft({"finetune", "--weights", carried_weights(), "--data", folder / "photos", "--out", folder / "full", "--epochs", "2", "--resume"});
+  ASSERT_EQ(full.code, 0) << full.err;
+  EXPECT_NE(full.err.find("features are not kept on disk"), std::string::npos) << full.err;
+  EXPECT_EQ(sha256_of_file(folder / "full/model.safetensors"), sha256_of_file(folder / "roomy/model.safetensors"));
+}
+
+TEST_F(Run, RamIsPlannedSaidAndKept) {
+  const CommandResult planned = run_graft(training(folder / "planned", {"--ram", "2G"}, 1));
+  ASSERT_EQ(planned.code, 0) << planned.err;
+  EXPECT_NE(planned.err.find("memory: peak planned: "), std::string::npos) << planned.err;
+  EXPECT_NE(planned.err.find(" MiB of the 2048 MiB allowed (batch 8)"), std::string::npos) << planned.err;
+  const CommandResult refused = run_graft(training(folder / "refused", {"--ram", "20M"}, 1));
+  EXPECT_EQ(refused.code, 4) << refused.err;
+  EXPECT_NE(refused.err.find("memory: 20 MiB do not suffice; "), std::string::npos) << refused.err;
+}
+
 // Sanitizers make a run twenty times slower: there it is for the memory errors, not for the number of moments.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr int wanted_kills = 4;

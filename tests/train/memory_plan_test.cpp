@@ -1,0 +1,184 @@
+// --ram: recomputation changes no bit, micro-batches keep the function, plans are found, kept and resumed.
+#include "graft/train/memory_plan.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "graft/core/autograd/grad_meta.h"
+#include "graft/tests/support/temporary_folder.h"
+#include "graft/tests/train/fit_case.h"
+#include "graft/train/checkpoint.h"
+#include "graft/train/features.h"
+#include "graft/train/freezing.h"
+
+namespace graft::train {
+namespace {
+
+// ---- the step
+
+Batch pattern_batch(int64_t count) {
+  BatchLoader loader(std::make_shared<PatternDataset>(count, 3, 10), pattern_preprocess(8), {.batch = count});
+  Batch batch;
+  loader.start(0);
+  EXPECT_TRUE(loader.next(batch));
+  return batch;
+}
+
+struct Stepped {
+  std::unique_ptr<SmallNetwork> network = small_network();
+  StepResult result;
+};
+
+Stepped step(const Recipe& recipe, const StepPlan& plan, int64_t count = 8) {
+  Stepped s;
+  apply_freezing(*s.network, recipe);
+  s.network->train(true);
+  const size_t first = s.network->frozen_stages();
+  Batch batch = pattern_batch(count);
+  if (first > 0) batch.x = PrefixRunner(*s.network, first)(batch.x);
+  s.result = run_training_step(*s.network, first, batch, {0.1, plan, {1, 2, 3}});
+  return s;
+}
+
+void expect_gradients(const Stepped& a, const Stepped& b, double tolerance) {
+  const auto pa = a.network->parameters(), pb = b.network->parameters();
+  for (size_t i = 0; i < pa.size(); ++i) {
+    const Tensor ga = grad_of(pa[i].tensor), gb = grad_of(pb[i].tensor);
+    ASSERT_EQ(ga.defined(), gb.defined()) << pa[i].name;
+    if (!ga.defined()) continue;
+    const auto va = ga.to_doubles(), vb = gb.to_doubles();
+    double largest = 0, difference = 0;
+    for (size_t k = 0; k < va.size(); ++k) {
+      largest = std::max(largest, std::abs(va[k]));
+      difference = std::max(difference, std::abs(va[k] - vb[k]));
+    }
+    EXPECT_LE(difference, tolerance * largest) << pa[i].name;
+  }
+}
+
+TEST(TrainingStep, RecomputationChangesNoBit) {
+  for (const char* freeze : {"none", "stem", "layer1", "stem,layer2", "backbone"})
+    for (const char* norm : {"auto", "source"}) {
+      Recipe recipe = small_recipe(freeze);
+      recipe.batch_norm = norm;
+      const Stepped kept = step(recipe, {}), again = step(recipe, {0, true});
+      EXPECT_EQ(kept.result.loss, again.result.loss) << freeze << " " << norm;
+      EXPECT_EQ(kept.result.predictions, again.result.predictions);
+      expect_gradients(kept, again, 0);
+      EXPECT_EQ(bytes_of(*kept.network), bytes_of(*again.network)) << "running statistics and their counts too";
+    }
+}
+
+TEST(TrainingStep, MicroBatchesAreTheSameFunctionWhereNormsAreFixed) {
+  Recipe recipe = small_recipe();
+  recipe.batch_norm = "source";
+  for (const int64_t count : {8, 7, 1}) {
+    const Stepped whole = step(recipe, {}, count);
+    for (const int64_t micro : {1, 2, 3, 5, 8, 100})
+      for (const bool recompute : {false, true}) {
+        const Stepped parts = step(recipe, {micro, recompute}, count);
+        EXPECT_NEAR(whole.result.loss, parts.result.loss, 1e-6);
+        EXPECT_EQ(whole.result.predictions, parts.result.predictions);
+        expect_gradients(whole, parts, 1e-5);
+      }
+  }
+}
+
+// ---- choosing
+
+// A made-up network: 100 bytes stay, an image takes 50, or 20 when stages are recomputed; an input is 1.
+int64_t made_up(int64_t images, const StepPlan& plan) {
+  const int64_t micro = plan.micro_batch > 0 ? ceil_div(images, ceil_div(images, plan.micro_batch)) : images;
+  return 100 + micro * (plan.recompute ? 20 : 50) + (images - micro) * 1;
+}
+
+TEST(MemoryPlans, TheFirstThatFits) {
+  struct Case {
+    int64_t allowed;
+    bool norms_learn;
+    StepPlan plan;
+    bool fits;
+  };
+  const Case cases[] = {{10000, false, {}, true},       {10000, true, {}, true},        {1000, false, {16, false}, true}, {1000, true, {0, true}, true},
+                        {600, false, {8, false}, true}, {600, true, {16, true}, true},  {182, false, {1, false}, true},   {151, false, {1, true}, true},
+                        {211, true, {4, true}, true},   {150, false, {1, true}, false}, {180, true, {4, true}, false}};
+  for (const Case& c : cases) {
+    const MemoryPlan plan = plan_memory({c.allowed, 32, c.norms_learn, 1}, made_up);
+    EXPECT_EQ(plan.step, c.plan) << c.allowed << " " << c.norms_learn << ": " << plan.step.micro_batch << " " << plan.step.recompute;
+    EXPECT_EQ(plan.peak <= c.allowed, c.fits) << c.allowed;
+  }
+  for (const int64_t batch : {1, 2, 3, 5, 33}) EXPECT_EQ(plan_memory({1 << 20, batch, true, 1}, made_up).step, StepPlan{}) << batch;
+}
+
+TEST(MemoryPlans, WhatAStepTakesIsTriedNotOnlyForetold) {
+  const auto steeper = [](int64_t images, const StepPlan& plan) { return made_up(images, plan) + (images > 4 && plan.micro_batch == 0 ? 5000 : 0); };
+  EXPECT_EQ(plan_memory({5000, 32, false, 1}, steeper).step, (StepPlan{16, false}));
+}
+
+// ---- runs
+
+Outcome within(const Recipe& recipe, int64_t ram, FitOptions options, std::string* said = nullptr) {
+  options.ram = ram;
+  options.on_note = [&](const std::string& note) {
+    if (said && note.starts_with("memory: ")) *said = note;
+  };
+  return run_small(recipe, options);
+}
+
+TEST(Ram, TheAllocatorsPeakKeepsThePromise) {
+  for (const char* freeze : {"none", "stem", "backbone"}) {
+    Recipe recipe = small_recipe(freeze);
+    recipe.batch = 24;
+    std::string said;
+    const int64_t plenty = resident_bytes() + (int64_t{512} << 20);
+    cpu_allocator().release_cached();
+    const Outcome outcome = within(recipe, plenty, {}, &said);
+    EXPECT_NE(said.find("MiB allowed (batch 24)"), std::string::npos) << said;
+    EXPECT_EQ(outcome.result.step, StepPlan{});
+    EXPECT_EQ(outcome, run_small(recipe));  // planning leaves no trace in the numbers
+    cpu_allocator().reset_peak();
+    within(recipe, plenty, {});
+    EXPECT_LE(cpu_allocator().stats().peak_bytes, outcome.result.planned_bytes) << freeze;
+  }
+}
+
+TEST(Ram, TooLittleIsRefusedWithTheSmallestThatWouldDo) {
+  for (const char* norm : {"auto", "source"}) {
+    Recipe recipe = small_recipe();
+    recipe.batch_norm = norm;
+    try {
+      within(recipe, 1 << 20, {});
+      ADD_FAILURE();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::resource);
+      const std::string words = error.what();
+      EXPECT_NE(words.find("memory: 1 MiB do not suffice; "), std::string::npos) << words;
+      EXPECT_NE(words.find(" would (batch 8"), std::string::npos) << words;
+    }
+  }
+}
+
+TEST(Ram, AResumedRunKeepsItsPlan) {
+  Recipe recipe = small_recipe();
+  recipe.step = {4, true};  // as if it had been planned
+  const TemporaryFolder folder;
+  FitOptions options;
+  options.folder = folder / "run";
+  options.checkpoint_seconds = 0;
+  const Outcome undisturbed = run_small(recipe);
+  std::atomic<bool> stop{false};
+  options.stop = &stop;
+  options.on_epoch = [&](const EpochMetrics&) { stop = true; };
+  run_small(recipe, options);
+  options.stop = nullptr;
+  options.resume = true;
+  Recipe plain = recipe;
+  plain.step = {};
+  const Outcome resumed = within(plain, resident_bytes() + (int64_t{512} << 20), options);
+  EXPECT_EQ(resumed.result.step, recipe.step);
+  EXPECT_EQ(resumed, undisturbed);
+}
+
+}  // namespace
+}  // namespace graft::train

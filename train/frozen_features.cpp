@@ -1,0 +1,80 @@
+#include "graft/train/frozen_features.h"
+
+#include "graft/core/base/environment.h"
+#include "graft/core/base/sha256.h"
+#include "graft/core/runtime/exec_context.h"
+
+namespace graft::train {
+std::string feature_key(StagedNetwork& network, size_t stages, const Recipe& recipe) {
+  Sha256 hash;
+  hash.update(str(GRAFT_VERSION, " ", name_of(current_context().instruction_set()), " ", environment("GRAFT_WINOGRAD"), " ", recipe.precision, " ", stages, "\n"));
+  if (recipe.augment != "none") hash.update(str(recipe.augment, " ", recipe.seed, "\n"));
+  for (size_t stage = 0; stage < stages; ++stage)
+    for (Module* owner : network.stage_modules(stage))
+      owner->for_each_module([&](const std::string& path, Module& module) {
+        for (const auto& [name, tensor] : module.own_tensors()) {
+          hash.update(str(stage, " ", path, ".", name, " ", tensor.shape(), "\n"));
+          hash.update(std::span(static_cast<const std::byte*>(tensor.raw()), static_cast<size_t>(tensor.bytes())));
+        }
+      });
+  return hash.hex();
+}
+
+FrozenFeatures::FrozenFeatures(PrefixRunner& prefix, const io::OpenedData& data, const io::Preprocess& preprocess, FrozenFeaturesOptions options)
+    : prefix_(prefix), train_(data.train), val_(data.val), preprocess_(preprocess), options_(std::move(options)) {
+  row_ = prefix(Tensor::zeros({1, preprocess.channels, preprocess.size, preprocess.size}, {.format = MemoryFormat::channels_last}));
+  options_.loader.shuffle = options_.loader.drop_single = false;
+  const LoaderOptions& l = options_.loader;
+  const int64_t views = l.augment.any() ? l.views : 1;
+  GRAFT_ASSERT(views >= 1);
+  FeatureCacheOptions& cache = options_.cache;
+  cache.key = sha256_hex(str(cache.key, "\n", preprocess.to_json(), "\n", data.manifest_sha256, " ", train_->size(), " ", val_->size(), "\n",
+                             row_.shape(), " ", static_cast<int>(row_.dtype()), " ", static_cast<int>(row_.format()), "\n", views));
+  cache_ = std::make_unique<FeatureCache>(train_->size() * views + val_->size(), row_.bytes(), cache);
+}
+
+FrozenFeatures::Part FrozenFeatures::train(int64_t view) const {
+  const int64_t n = train_->size(), begin = view == 0 ? 0 : n * view + val_->size();
+  return {begin, begin + n};
+}
+
+FrozenFeatures::Part FrozenFeatures::val() const { return {train_->size(), train_->size() + val_->size()}; }
+
+bool FrozenFeatures::ensure(const Part& part) {
+  if (part.end <= cache_->computed()) return true;
+  if (!cache_->can_hold(part.end)) return false;
+  compute(train(0), true, 0);
+  if (part.end >= val().end) compute(val(), false, 0);
+  for (int64_t view = 1; train(view).end <= part.end; ++view) compute(train(view), true, view);
+  return part.end <= cache_->computed();
+}
+
+// The rest of one part, when all before it is there and the cache takes it.
+void FrozenFeatures::compute(const Part& part, bool training, int64_t view) {
+  const int64_t first = cache_->computed() - part.begin;
+  if (first < 0 || first >= part.end - part.begin || !cache_->can_hold(part.end)) return;
+  LoaderOptions options = options_.loader;
+  if (!training || view == 0) options.augment = {};
+  options.cache_bytes = 0;
+  BatchLoader loader(training ? train_ : val_, preprocess_, options);
+  loader.start(view, first);
+  int64_t done = first;
+  for (Batch batch; loader.next(batch);) {
+    const Tensor y = prefix_(batch.x);
+    if (!cache_->append(static_cast<const std::byte*>(y.raw()), y.size(0))) return;
+    done += y.size(0);
+    if (options_.progress) options_.progress(done, part.end - part.begin);
+  }
+}
+
+Tensor FrozenFeatures::rows(const Part& part, const std::vector<int64_t>& samples) const {
+  Tensor x = Tensor::empty(row_.shape().with(0, std::ssize(samples)), row_.options());
+  auto* out = static_cast<std::byte*>(x.mutable_raw());
+  for (const int64_t sample : samples) {
+    cache_->read(part.begin + sample, out);
+    out += row_.bytes();
+  }
+  return x;
+}
+
+}  // namespace graft::train

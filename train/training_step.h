@@ -1,0 +1,56 @@
+// One step's forward and backward: of a whole batch, or in micro-batches whose gradients add up; stages kept for backward, or
+// computed again in it.
+#pragma once
+#include <functional>
+#include <vector>
+
+#include "graft/layers/modules/batch_norm2d.h"
+#include "graft/layers/modules/staged_network.h"
+#include "graft/train/loader.h"
+#include "graft/train/step_plan.h"
+
+namespace graft::train {
+
+struct StepResult {
+  double loss = 0;                   // mean over the batch
+  std::vector<int64_t> predictions;  // one an image
+  bool is_stepped = false;           // StepOptions::backward_whole was called; else the gradients wait for a step
+};
+
+struct DropoutStream {
+  uint64_t seed = 0, epoch = 0, step = 0;
+};
+
+struct StepOptions {
+  double label_smoothing = 0;
+  StepPlan plan;
+  DropoutStream dropout;
+  DType activations = DType::f32;  // f32 or bf16: what stages take; the loss is of f32
+  // In place of backward(loss), for a batch that goes through as a whole: an optimizer can step as gradients come.
+  std::function<void(const Tensor& loss)> backward_whole;
+};
+
+// For the scope: batch norms normalise by the batch without moving their running statistics.
+class GRAFT_API HeldStatistics {
+ public:
+  explicit HeldStatistics(StagedNetwork& network);
+  ~HeldStatistics();
+  HeldStatistics(const HeldStatistics&) = delete;
+  HeldStatistics& operator=(const HeldStatistics&) = delete;
+
+ private:
+  struct Before {
+    BatchNorm2d* norm;
+    double momentum;
+    Tensor count;  // num_batches_tracked; undefined: not counted
+    int64_t batches;
+  };
+  std::vector<Before> before_;
+};
+
+// Adds the gradients of the batch's mean loss to those of the network's parameters, through stages [first, end); batch.x is what
+// stage `first` takes. In micro-batches, batch norms that learn statistics take them from each micro-batch, and sums are
+// rounded in another order; else it is the same function of the whole batch.
+GRAFT_API StepResult run_training_step(StagedNetwork& network, size_t first, const Batch& batch, const StepOptions& options);
+
+}  // namespace graft::train
