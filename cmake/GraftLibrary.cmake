@@ -33,7 +33,7 @@ else()
   set_source_files_properties(${graft_cuda_sources} PROPERTIES LANGUAGE CXX)
 endif()
 
-# One translation unit per instruction set, named *_avx2.cpp, *_avx512.cpp, *_avx512_bf16.cpp.
+# One translation unit per instruction set, named *_avx2.cpp, *_avx512.cpp, *_avx512_bf16.cpp, *_avx512_vnni.cpp.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   foreach(source IN LISTS graft_sources)
     if(source MATCHES "_avx2\\.cpp$")
@@ -41,13 +41,16 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     elseif(source MATCHES "_avx512\\.cpp$")
       set_source_files_properties(${source} PROPERTIES
         COMPILE_OPTIONS "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx2;-mfma;-mprefer-vector-width=512")
+    elseif(source MATCHES "_avx512_vnni\\.cpp$")
+      set_source_files_properties(${source} PROPERTIES
+        COMPILE_OPTIONS "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512vnni;-mavx2;-mfma;-mprefer-vector-width=512")
     elseif(source MATCHES "_avx512_bf16\\.cpp$")
       set_source_files_properties(${source} PROPERTIES
         COMPILE_OPTIONS "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512bf16;-mavx2;-mfma;-mprefer-vector-width=512")
     endif()
   endforeach()
 else()
-  list(FILTER graft_sources EXCLUDE REGEX "_(avx2|avx512|avx512_bf16)\\.cpp$")
+  list(FILTER graft_sources EXCLUDE REGEX "_(avx2|avx512|avx512_bf16|avx512_vnni)\\.cpp$")
 endif()
 
 # Presets other than dev build in unity (some files at a time), which halves the time of a first build; so names in

@@ -11,6 +11,8 @@
 
 namespace graft {
 
+class Tensor;
+
 class GRAFT_API ExecContext {
  public:
   // threads 0: GRAFT_THREADS, else one per core that this process may use.
@@ -41,11 +43,18 @@ class GRAFT_API ExecContext {
   void set_kernel_observer(KernelObserver observer) { kernel_observer_ = std::move(observer); }
   const KernelObserver& kernel_observer() const { return kernel_observer_; }
 
+  // Asked before each kernel with an input x whether to leave it out: its result then stays unset. For whoever wants to
+  // know what a network does and not what comes of it. Empty, as at first: every kernel runs.
+  using KernelSkip = std::function<bool(const Tensor& x)>;
+  void set_kernel_skip(KernelSkip skip) { kernel_skip_ = std::move(skip); }
+  bool skips(const Tensor& x) const { return kernel_skip_ && kernel_skip_(x); }
+
  private:
   std::unique_ptr<ThreadPool> pool_;
   InstructionSet instruction_set_;
   KernelFilter kernel_filter_;
   KernelObserver kernel_observer_;
+  KernelSkip kernel_skip_;
 };
 
 // This thread's context: the innermost ScopedExecContext, else the process's default.

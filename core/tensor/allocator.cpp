@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <set>
@@ -177,10 +178,12 @@ struct CachingCpuAllocator::Impl {
     stats.reserved_bytes -= large.release();
   }
 
-  void* take(int64_t bytes) {
+  // `is_zero`: the block comes from the system as zeros, untouched.
+  void* take(int64_t bytes, bool& is_zero) {
     if (bytes >= kLarge) {
       int64_t fresh = 0;
       void* pointer = large.allocate(bytes, fresh);
+      is_zero = fresh == bytes;
       if (fresh > 0) ++stats.system_calls, stats.reserved_bytes += fresh;
       return pointer;
     }
@@ -203,7 +206,24 @@ CachingCpuAllocator::~CachingCpuAllocator() {
   delete impl_;
 }
 
+void* Allocator::allocate_zeroed(int64_t bytes) {
+  void* pointer = allocate(bytes);
+  std::memset(pointer, 0, static_cast<size_t>(bytes));
+  return pointer;
+}
+
 void* CachingCpuAllocator::allocate(int64_t bytes) {
+  bool is_zero = false;
+  return take(bytes, is_zero);
+}
+void* CachingCpuAllocator::allocate_zeroed(int64_t bytes) {
+  bool is_zero = false;
+  void* pointer = take(bytes, is_zero);
+  if (!is_zero) std::memset(pointer, 0, static_cast<size_t>(bytes));
+  return pointer;
+}
+
+void* CachingCpuAllocator::take(int64_t bytes, bool& is_zero) {
   GRAFT_CHECK(bytes >= 0 && bytes <= (int64_t{1} << 46), "cannot allocate ", bytes, " bytes");
   const int64_t rounded = block_bytes(bytes);
   if (t_allowance) {
@@ -214,10 +234,10 @@ void* CachingCpuAllocator::allocate(int64_t bytes) {
   AllocatorStats& stats = impl_->stats;
   ++stats.requests;
   if (impl_->fault_hook && impl_->fault_hook(bytes)) fail(ErrorCode::resource, "out of memory: ", bytes, " bytes");
-  void* pointer = impl_->take(rounded);
+  void* pointer = impl_->take(rounded, is_zero);
   if (!pointer) {  // the cache may hold what is missing
     impl_->release();
-    pointer = impl_->take(rounded);
+    pointer = impl_->take(rounded, is_zero);
   }
   if (!pointer) fail(ErrorCode::resource, "out of memory: ", bytes, " bytes (", stats.live_bytes, " in use)");
   stats.live_bytes += rounded;

@@ -16,6 +16,8 @@ class GRAFT_API Allocator {
   // At least `bytes` bytes, aligned to 64; never null (bytes 0 gives a valid pointer). Error(resource) when there are none.
   virtual void* allocate(int64_t bytes) = 0;
   virtual void deallocate(void* pointer, int64_t bytes) noexcept = 0;
+  // The same with all bytes zero.
+  virtual void* allocate_zeroed(int64_t bytes);
 };
 
 struct AllocatorStats {
@@ -35,6 +37,7 @@ class GRAFT_API CachingCpuAllocator final : public Allocator {
   Device device() const override { return {}; }
   void* allocate(int64_t bytes) override;
   void deallocate(void* pointer, int64_t bytes) noexcept override;
+  void* allocate_zeroed(int64_t bytes) override;  // large blocks new from the system are zero without being touched
 
   AllocatorStats stats() const;
   void reset_peak();
@@ -44,6 +47,7 @@ class GRAFT_API CachingCpuAllocator final : public Allocator {
 
  private:
   struct Impl;
+  void* take(int64_t bytes, bool& is_zero);
   Impl* impl_;
 };
 

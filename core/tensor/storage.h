@@ -11,8 +11,10 @@ namespace graft {
 
 class GRAFT_API Storage {
  public:
-  Storage(Allocator& allocator, int64_t bytes)
-      : allocator_(allocator), bytes_(bytes), data_(static_cast<std::byte*>(allocator.allocate(bytes))), id_(next_id()) {}
+  enum class Content { unset, zero };
+  Storage(Allocator& allocator, int64_t bytes, Content content = Content::unset)
+      : allocator_(allocator), bytes_(bytes),
+        data_(static_cast<std::byte*>(content == Content::zero ? allocator.allocate_zeroed(bytes) : allocator.allocate(bytes))), id_(next_id()) {}
   ~Storage() { allocator_.deallocate(data_, bytes_); }
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;

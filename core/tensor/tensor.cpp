@@ -18,21 +18,21 @@ uint64_t Storage::next_id() {
   return next.fetch_add(1);
 }
 
-Tensor Tensor::empty(const Shape& shape, TensorOptions options) {
+Tensor Tensor::made(const Shape& shape, TensorOptions options, Storage::Content content) {
   auto impl = std::make_shared<Impl>();
   impl->shape = shape;
   impl->dtype = options.dtype;
   impl->format = shape.rank() == 4 ? options.format : MemoryFormat::contiguous;
-  impl->storage = std::make_shared<Storage>(allocator_of(options.device), checked_mul(shape.numel(), size_of(options.dtype)));
-  return Tensor(std::move(impl));
-}
-
-Tensor Tensor::zeros(const Shape& shape, TensorOptions options) {
-  Tensor result = empty(shape, options);
-  if (!is_cpu(options.device)) device_backend(options.device).fill(result, 0);
-  else std::memset(result.mutable_raw(), 0, static_cast<size_t>(result.bytes()));
+  const bool on_cpu = is_cpu(options.device);
+  impl->storage = std::make_shared<Storage>(allocator_of(options.device), checked_mul(shape.numel(), size_of(options.dtype)),
+                                            on_cpu ? content : Storage::Content::unset);
+  Tensor result(std::move(impl));
+  if (!on_cpu && content == Storage::Content::zero) device_backend(options.device).fill(result, 0);
   return result;
 }
+
+Tensor Tensor::empty(const Shape& shape, TensorOptions options) { return made(shape, options, Storage::Content::unset); }
+Tensor Tensor::zeros(const Shape& shape, TensorOptions options) { return made(shape, options, Storage::Content::zero); }
 
 namespace {
 

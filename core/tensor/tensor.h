@@ -114,6 +114,7 @@ class GRAFT_API Tensor {
     mutable std::shared_ptr<AutogradMeta> autograd;
   };
 
+  static Tensor made(const Shape& shape, TensorOptions options, Storage::Content content);
   explicit Tensor(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
   const Impl& impl() const {
     GRAFT_CHECK(impl_ != nullptr, "an undefined tensor was used");

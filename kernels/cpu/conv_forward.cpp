@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "graft/kernels/cpu/conv_problem.h"
+#include "graft/kernels/cpu/depthwise.h"
 #include "graft/kernels/cpu/register.h"
 #include "graft/kernels/cpu/winograd.h"
 
@@ -43,6 +44,13 @@ class EnginePackedWeight final : public ops::PackedWeight {
     return transformed_->data();
   }
 
+  // For depthwise convolutions.
+  const T* by_tap(const ConvShape& shape, const Tensor& weight) const {
+    const std::lock_guard lock(mutex_);
+    if (!by_tap_) pack_depthwise(shape, weight, by_tap_.emplace(weight.numel()).data());
+    return by_tap_->data();
+  }
+
   // The same weight for images in bfloat16.
   const EnginePackedWeight<Bf16>* in_pairs(const KernelTable<Bf16>& table) const
     requires std::is_same_v<T, float>
@@ -56,7 +64,7 @@ class EnginePackedWeight final : public ops::PackedWeight {
   const KernelTable<T>* table_;
   mutable std::mutex mutex_;
   mutable std::unique_ptr<EnginePackedWeight<Bf16>> pairs_;
-  mutable std::optional<Scratch<T>> panels_, transformed_;
+  mutable std::optional<Scratch<T>> panels_, transformed_, by_tap_;
 };
 
 Activation engine_activation(ops::FusedActivation activation) {
@@ -148,6 +156,17 @@ void run_winograd(ExecContext& context, const ops::FusedConvForwardArgs& args) {
   winograd_run(context, call.table, call.problems[0]);
 }
 
+template <class T>
+void run_depthwise_forward(ExecContext& context, const ops::FusedConvForwardArgs& args) {
+  const ConvShape shape(args.x.shape(), args.weight.shape(), args.y.shape(), args.attributes.conv);
+  const KernelTable<T>& table = kernel_table_for<T>(context);
+  const EnginePackedWeight<T> own(table);
+  const auto* packed = dynamic_cast<const EnginePackedWeight<T>*>(args.packed);
+  run_depthwise<T>(context, table,
+                   {shape, image_data<T>(args.x), (packed ? packed : &own)->by_tap(shape, args.weight), args.bias ? args.bias->data<T>() : nullptr,
+                    args.residual ? image_data<T>(*args.residual) : nullptr, mutable_image_data<T>(args.y), engine_activation(args.attributes.activation)});
+}
+
 const char* declines(const ExecContext&, const ops::ConvForwardArgs& args) {
   if (!is_nhwc(args.y)) return "the result's memory order is not channels_last";  // x of one channel has both orders
   return engine_declines_conv(args.x, args.y, &args.weight);
@@ -198,6 +217,24 @@ void winograd_plain(ExecContext& context, ops::ConvForwardArgs& args) {
   run_winograd(context, {args.x, args.weight, nullptr, args.bias, nullptr, attributes, args.y});
 }
 
+const char* declines_depthwise(const ExecContext& context, const ops::FusedConvForwardArgs& args) {
+  if (const char* reason = declines_fused(context, args)) return reason;
+  if (args.bias && args.bias->dtype() != args.x.dtype()) return "the bias has another dtype";
+  return is_depthwise(ConvShape(args.x.shape(), args.weight.shape(), args.y.shape(), args.attributes.conv)) ? nullptr : "not one filter a channel";
+}
+void depthwise_fused(ExecContext& context, ops::FusedConvForwardArgs& args) {
+  visit_engine_dtype(args.x.dtype(), [&](auto zero) { run_depthwise_forward<decltype(zero)>(context, args); });
+}
+const char* declines_depthwise_plain(const ExecContext& context, const ops::ConvForwardArgs& args) {
+  const ops::FusedConvAttributes attributes{args.attributes, ops::FusedActivation::none};
+  return declines_depthwise(context, {args.x, args.weight, nullptr, args.bias, nullptr, attributes, args.y});
+}
+void depthwise_plain(ExecContext& context, ops::ConvForwardArgs& args) {
+  const ops::FusedConvAttributes attributes{args.attributes, ops::FusedActivation::none};
+  ops::FusedConvForwardArgs fused{args.x, args.weight, nullptr, args.bias, nullptr, attributes, args.y};
+  depthwise_fused(context, fused);
+}
+
 // bfloat16 images with float weights. Channels are multiplied in pairs; where a filter row is one run, it ends in a zero.
 const char* declines_bf16(const ExecContext& context, const ops::FusedConvForwardArgs& args) {
   if (!has_bf16(context)) return "the instruction set has no bfloat16";
@@ -224,6 +261,8 @@ void bf16_plain(ExecContext& context, ops::ConvForwardArgs& args) {
 void register_conv_forward(KernelSet& set) {
   set.conv.forward.add({"cpu_avx512_bf16", declines_bf16_plain, bf16_plain});
   set.fused_conv.forward.add({"cpu_avx512_bf16", declines_bf16, bf16_fused});
+  set.conv.forward.add({"cpu_depthwise", declines_depthwise_plain, depthwise_plain});
+  set.fused_conv.forward.add({"cpu_depthwise", declines_depthwise, depthwise_fused});
   set.conv.forward.add({"cpu_winograd", declines_winograd_plain, winograd_plain});
   set.conv.forward.add({"cpu_nhwc", declines, forward});
   set.fused_conv.pack.add({"cpu_nhwc", declines_pack, fused_pack});

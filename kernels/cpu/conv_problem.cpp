@@ -56,12 +56,7 @@ const char* engine_declines_conv(const Tensor& in, const Tensor& out, const Tens
   return nullptr;
 }
 
-namespace {
-
-// With few channels a tap is too short a run; in memory the taps of a filter row are one.
 bool merges_taps(const ConvShape& shape) { return shape.group_c() <= 8 && shape.s > 1 && shape.dilation_w == 1; }
-
-}  // namespace
 
 template <class T>
 std::vector<PackSource<T>> forward_sources(const ConvShape& shape, const Tensor& weight) {
@@ -183,6 +178,8 @@ template std::vector<IndirectConv<double>> backward_data_problems(const ConvShap
 template std::vector<PackSource<float>> forward_sources(const ConvShape&, const Tensor&);
 template std::vector<PackSource<double>> forward_sources(const ConvShape&, const Tensor&);
 template std::vector<PackSource<Bf16>> forward_sources(const ConvShape&, const Tensor&);
+template std::vector<PackSource<U8>> forward_sources(const ConvShape&, const Tensor&);
+template std::vector<IndirectConv<U8>> forward_problems(const ConvShape&, const U8*, U8*);
 template std::vector<PackSource<Bf16>> backward_data_sources(const ConvShape&, const Tensor&);
 template std::vector<IndirectConv<Bf16>> backward_data_problems(const ConvShape&, const Bf16*, Bf16*);
 template std::vector<IndirectConv<Bf16>> forward_problems(const ConvShape&, const Bf16*, Bf16*);

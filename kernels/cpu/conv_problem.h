@@ -37,6 +37,9 @@ void conv_backward_weight(ExecContext& context, ops::ConvBackwardWeightArgs args
 // when the pass reads none.
 const char* engine_declines_conv(const Tensor& in, const Tensor& out, const Tensor* weight);
 
+// With few channels a tap is too short a run; in memory the taps of a filter row are one.
+bool merges_taps(const ConvShape& shape);
+
 // One entry a group.
 template <class T>
 std::vector<PackSource<T>> forward_sources(const ConvShape& shape, const Tensor& weight);

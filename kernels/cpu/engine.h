@@ -16,6 +16,9 @@ const KernelTable<double>& kernel_table_for<double>(const ExecContext& context);
 // Of avx512_bf16 only: has_bf16 says whether there is one.
 template <>
 const KernelTable<Bf16>& kernel_table_for<Bf16>(const ExecContext& context);
+// Every instruction set has one.
+template <>
+const KernelTable<U8>& kernel_table_for<U8>(const ExecContext& context);
 bool has_bf16(const ExecContext& context);
 
 // The table of what sums are kept in: the float table beside bfloat16.

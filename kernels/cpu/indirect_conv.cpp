@@ -199,6 +199,26 @@ void run_panel(const KernelTable<T>& table, const Schedule<T>& s, const RowTable
   }
 }
 
+template <>
+void run_panel(const KernelTable<U8>& table, const Schedule<U8>& s, const RowTables<U8>& tables, size_t, int64_t panel, const U8* b, int64_t begin,
+               int64_t end) {
+  const IndirectConv<U8>& p = *s.problem;
+  TileArgs<U8> tile{};
+  tile.rows_stride = tables.count();
+  tile.segments = static_cast<int64_t>(p.taps.size());
+  tile.length = p.channels;
+  tile.b = reinterpret_cast<const int8_t*>(b);
+  tile.b_segment = s.packed_segment * table.nr;
+  tile.column = panel * table.nr;
+  tile.columns = std::min<int64_t>(table.nr, p.out_channels - tile.column);
+  tile.finish = p.finish;
+  for (int64_t m = begin; m < end; m += table.mr) {
+    tile.rows = tables.pointers(0, m);
+    tile.out_offsets = tables.offsets(m);
+    table.tile[std::min<int64_t>(table.mr, end - m)](tile);
+  }
+}
+
 template <class T>
 void run_block(const KernelTable<T>& table, const Schedule<T>& s, int64_t row_block, int64_t panel_block, const T* zeros) {
   const IndirectConv<T>& p = *s.problem;
@@ -234,6 +254,7 @@ bool packs_while_running(const IndirectConv<T>& p) {
 template bool packs_while_running(const IndirectConv<float>&);
 template bool packs_while_running(const IndirectConv<double>&);
 template bool packs_while_running(const IndirectConv<Bf16>&);
+template bool packs_while_running(const IndirectConv<U8>&);
 
 template <class T>
 void run(ExecContext& context, const KernelTable<T>& table, std::span<const IndirectConv<T>> problems) {
@@ -247,7 +268,7 @@ void run(ExecContext& context, const KernelTable<T>& table, std::span<const Indi
     longest = std::max(longest, schedules.back().segment);
   }
   Scratch<T> zeros(longest + 1);
-  std::fill_n(zeros.data(), longest + 1, T(0));
+  std::fill_n(zeros.data(), longest + 1, problems.front().padding);
   context.parallel_for(jobs, [&](int64_t job) {
     const auto after = std::upper_bound(schedules.begin(), schedules.end(), job,
                                         [](int64_t wanted, const Schedule<T>& s) { return wanted < s.first_job; });
@@ -260,5 +281,6 @@ void run(ExecContext& context, const KernelTable<T>& table, std::span<const Indi
 template void run(ExecContext&, const KernelTable<float>&, std::span<const IndirectConv<float>>);
 template void run(ExecContext&, const KernelTable<double>&, std::span<const IndirectConv<double>>);
 template void run(ExecContext&, const KernelTable<Bf16>&, std::span<const IndirectConv<Bf16>>);
+template void run(ExecContext&, const KernelTable<U8>&, std::span<const IndirectConv<U8>>);
 
 }  // namespace graft::cpu

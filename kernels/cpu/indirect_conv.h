@@ -28,7 +28,7 @@ struct Tap {
 };
 
 // out[n, i, j, :] = finish(sum over taps t and channels c of in[n, i*step_h + t.h, j*step_w + t.w, c] * b[t, c, :]).
-// Input pixels outside of [0, in_h) x [0, in_w) are zero.
+// Input pixels outside of [0, in_h) x [0, in_w) are padding.
 template <class T>
 struct IndirectConv {
   const T* in = nullptr;  // first channel of this problem's group
@@ -50,6 +50,8 @@ struct IndirectConv {
   const typename ParameterOf<T>::type* bias = nullptr;  // padded to whole panels, or null
   const T* residual = nullptr;  // at out's offsets, or null
   Activation activation = Activation::none;
+  T padding{};  // what input pixels outside of the image hold
+  const QuantizedFinish* finish = nullptr;  // U8 only, in place of out, bias, residual and activation
 };
 
 // Elements of a packed matrix: whole panels of nr columns, zero-filled.

@@ -124,6 +124,19 @@ void pack_panel(const KernelTable<Bf16>& table, const PackSource<Bf16>& from, in
     table.pack_pairs(floats.data() + s * length * table.nr, length, to + s * round_up(length, table.k_step) * table.nr);
 }
 
+// [tap][channel / 4][nr][4], zero-filled.
+template <>
+void pack_panel(const KernelTable<U8>& table, const PackSource<U8>& from, int64_t panel, U8* to) {
+  const int64_t nr = table.nr, first = panel * nr, columns = std::min(nr, from.columns - first), depth = round_up(from.channels, table.k_step);
+  std::fill_n(to, from.segments() * depth * nr, U8(0));
+  for (int64_t t = 0; t < from.segments(); ++t)
+    for (int64_t j = 0; j < columns; ++j) {
+      const int8_t* in = from.source + (first + j) * from.column_stride + from.tap_offsets[static_cast<size_t>(t)];
+      U8* out = to + t * depth * nr + 4 * j;
+      for (int64_t c = 0; c < from.channels; ++c) out[c / 4 * 4 * nr + c % 4] = static_cast<U8>(in[c * from.channel_stride]);
+    }
+}
+
 template void pack_panel(const KernelTable<float>&, const PackSource<float>&, int64_t, float*);
 template void pack_panel(const KernelTable<double>&, const PackSource<double>&, int64_t, double*);
 
@@ -144,5 +157,6 @@ void pack(ExecContext& context, const KernelTable<T>& table, std::span<const Pac
 template void pack(ExecContext&, const KernelTable<float>&, std::span<const PackSource<float>>, std::span<float* const>);
 template void pack(ExecContext&, const KernelTable<double>&, std::span<const PackSource<double>>, std::span<double* const>);
 template void pack(ExecContext&, const KernelTable<Bf16>&, std::span<const PackSource<Bf16>>, std::span<Bf16* const>);
+template void pack(ExecContext&, const KernelTable<U8>&, std::span<const PackSource<U8>>, std::span<U8* const>);
 
 }  // namespace graft::cpu

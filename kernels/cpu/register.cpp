@@ -7,6 +7,7 @@ void register_cpu_kernels(KernelSet& set) {
   cpu::register_conv_backward_data(set);
   cpu::register_winograd_backward_weight(set);
   cpu::register_conv_backward_weight(set);
+  cpu::register_quantized_conv(set);
   cpu::register_linear(set);
   cpu::register_batch_norm(set);
   cpu::register_pool(set);

@@ -11,6 +11,7 @@ void register_conv_forward(KernelSet& set);
 void register_conv_backward_data(KernelSet& set);
 void register_winograd_backward_weight(KernelSet& set);
 void register_conv_backward_weight(KernelSet& set);
+void register_quantized_conv(KernelSet& set);
 void register_linear(KernelSet& set);
 void register_batch_norm(KernelSet& set);
 void register_pool(KernelSet& set);

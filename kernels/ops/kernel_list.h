@@ -64,6 +64,9 @@ class KernelList {
         continue;
       }
       log("dispatch", pass_, ": ", kernel.name);
+      if constexpr (requires { args.x.storage_id(); }) {
+        if (context.skips(args.x)) return;
+      }
       if (context.kernel_observer()) run_observed(context, kernel, args);
       else kernel.run(context, args);
       return;

@@ -13,6 +13,7 @@
 #include "graft/kernels/ops/optimizer.h"
 #include "graft/kernels/ops/ordering.h"
 #include "graft/kernels/ops/pool.h"
+#include "graft/kernels/ops/quantized_conv.h"
 #include "graft/kernels/ops/reduce.h"
 #include "graft/kernels/ops/resample.h"
 #include "graft/kernels/ops/sample.h"
@@ -27,6 +28,7 @@ namespace graft {
 struct KernelSet {
   ops::ConvKernels conv;
   ops::FusedConvKernels fused_conv;
+  ops::QuantizedConvKernels quantized_conv;
   ops::BatchNormKernels batch_norm;
   ops::LinearKernels linear;
   ops::PoolKernels pool;

@@ -5,6 +5,7 @@ namespace graft {
 void register_reference_kernels(KernelSet& set) {
   reference::register_conv(set);
   reference::register_fused_conv(set);
+  reference::register_quantized_conv(set);
   reference::register_batch_norm(set);
   reference::register_linear(set);
   reference::register_pool(set);

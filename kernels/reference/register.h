@@ -9,6 +9,7 @@ void register_reference_kernels(KernelSet& set);
 namespace reference {
 void register_conv(KernelSet& set);
 void register_fused_conv(KernelSet& set);
+void register_quantized_conv(KernelSet& set);
 void register_batch_norm(KernelSet& set);
 void register_linear(KernelSet& set);
 void register_pool(KernelSet& set);

@@ -7,6 +7,9 @@ namespace graft::cpu {
 // bfloat16 as the kernels see it: bits only (core's bfloat16 has inline functions, which these units may not share).
 enum class Bf16 : uint16_t {};
 
+// An 8-bit image's element, quantised; its weights are int8_t.
+enum class U8 : uint8_t {};
+
 // What weights and biases are given in beside images of T.
 template <class T>
 struct ParameterOf {
@@ -15,6 +18,11 @@ struct ParameterOf {
 template <>
 struct ParameterOf<Bf16> {
   using type = float;
+};
+
+template <>
+struct ParameterOf<U8> {
+  using type = int8_t;
 };
 
 enum class Activation : unsigned char { none, relu, relu6 };
@@ -39,6 +47,34 @@ struct TileArgs {
   const typename ParameterOf<T>::type* bias;  // [nr] or null
   const T* residual;      // at the same offsets as out, or null
   Activation activation;
+};
+
+// What becomes of an 8-bit convolution's sums, see ops/quantized_conv.h. The vectors are padded to whole panels.
+struct QuantizedFinish {
+  const int32_t* correction;  // taken from the sums: x's zero times the column's sum of weights
+  const float *multiplier, *bias;
+  Activation activation;
+  const void* residual;  // at out's offsets, or null
+  bool residual_is_u8;
+  float residual_scale;
+  int32_t residual_zero;
+  void* out;  // the image's first element, U8 or float
+  bool out_is_u8;
+  float out_inverse;  // 1 / scale
+  int32_t out_zero;
+};
+// One tile of it: always the whole reduction. b is [segments][length / 4, rounded up][nr][4].
+template <>
+struct TileArgs<U8> {
+  const U8* const* rows;
+  int64_t rows_stride;
+  int64_t segments;
+  int64_t length;  // a multiple of 4
+  const int8_t* b;
+  int64_t b_segment;
+  const int64_t* out_offsets;
+  int64_t column, columns;  // the tile's first, and how many
+  const QuantizedFinish* finish;
 };
 
 // The tile of an outer product: out[m][0..columns) = init + sum over k of a[k][m] * b[k][...]. Of bfloat16 each step is a
@@ -181,6 +217,21 @@ struct OptimizerStepKernels {
   void (*adam)(const AdamStepArgs<T>&);
 };
 
+// A run of neighbouring output pixels of a depthwise convolution: out[p][c] = finish(sum over t of taps[t][p * step + c] *
+// weight[t][c]), in the order of t.
+template <class T>
+struct DepthwiseArgs {
+  const T* const* taps;  // [count] where each tap's input of the first pixel starts
+  int64_t count;
+  int64_t step;          // elements between the inputs of neighbouring pixels
+  int64_t pixels, channels;
+  const T* weight;       // [count][channels]
+  const T* bias;         // [channels] or null
+  const T* residual;     // like out, or null
+  T* out;                // [pixels][channels]
+  Activation activation;
+};
+
 constexpr int max_tile_rows = 16;
 constexpr int tile_gap = 16;  // elements between packed tiles: they start in different sets of the caches
 constexpr int dot_rows = 3;
@@ -193,6 +244,7 @@ struct KernelTable {
   WinogradKernels<T> winograd;
   WinogradGradientKernels<T> winograd_gradient;
   OptimizerStepKernels<T> optimizers;
+  void (*depthwise)(const DepthwiseArgs<T>&);
   int mr;  // rows of a full tile
   int nr;  // columns of a tile
   int k_step;  // a segment of b is padded to a multiple of it
@@ -229,6 +281,18 @@ struct KernelTable<Bf16> {
   void (*pack_pairs)(const float* in, int64_t length, Bf16* out);
 };
 
+// Images in u8, sums in i32.
+template <>
+struct KernelTable<U8> {
+  const char* name;
+  int mr, nr, k_step;
+  void (*tile[max_tile_rows + 1])(const TileArgs<U8>&);  // by number of rows, 1..mr
+  void (*quantize)(const float* x, int64_t count, float inverse, int32_t zero, U8* y);
+};
+
+extern const KernelTable<U8> portable_u8;
+extern const KernelTable<U8> avx2_u8;
+extern const KernelTable<U8> avx512_vnni_u8;
 extern const KernelTable<float> portable_f32;
 extern const KernelTable<double> portable_f64;
 extern const KernelTable<float> avx2_f32;

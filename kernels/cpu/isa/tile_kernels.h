@@ -3,6 +3,7 @@
 #pragma once
 #include "graft/kernels/cpu/isa/channel_kernels.h"
 #include "graft/kernels/cpu/isa/optimizer_kernels.h"
+#include "graft/kernels/cpu/isa/depthwise_kernels.h"
 #include "graft/kernels/cpu/isa/tables.h"
 #include "graft/kernels/cpu/isa/vector.h"
 #include "graft/kernels/cpu/isa/winograd_gradient_kernels.h"
@@ -267,6 +268,7 @@ constexpr KernelTable<T> kernel_table(const char* name) {
   table.winograd = winograd_kernels<T>();
   table.winograd_gradient = winograd_gradient_kernels<T>();
   table.optimizers = optimizer_kernels<T>();
+  table.depthwise = depthwise<T>;
   table.mr = tile_rows;
   table.nr = tile_columns<T>;
   table.k_step = 1;
