@@ -1,13 +1,24 @@
-// Times the engine's passes on ResNet-50's convolutions, one JSON line each.
-// Usage: bench_ops [batch=16] [threads=2] [seconds per case=0.3] [passes=fwd,bwd_d,bwd_w] [case filter]
+// The engine's passes on ResNet-50's convolutions, one benchmark a pass and layer: GFLOP/s, GB/s (each tensor moved once) and
+// both as shares of what this machine does at best, which is measured first.
+// BENCH_BATCH (8), BENCH_THREADS (2) and BENCH_DTYPE (f32, bf16: forward only) in the environment; else Google Benchmark's flags:
+// bench_ops --benchmark_filter=forward --benchmark_format=json
+#include <benchmark/benchmark.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "graft/core/runtime/random.h"
 #include "graft/kernels/registry.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 namespace {
 
@@ -34,77 +45,165 @@ const Layer layers[] = {
     {"3x3 512>512 @7", 512, 512, 7, 3, 1, 1, 2},
 };
 
-Tensor random(const Shape& shape, MemoryFormat format) {
-  Tensor t = Tensor::empty(shape, {.format = format});
-  uint32_t state = 1;
-  float* values = t.mutable_data<float>();
-  for (int64_t i = 0; i < t.numel(); ++i) {
-    state = state * 1664525u + 1013904223u;
-    values[i] = static_cast<float>(state >> 8) * 0x1p-24f - 0.5f;
-  }
+std::string from_environment(const char* name, const char* otherwise) {
+  const char* value = std::getenv(name);
+  return value ? value : otherwise;
+}
+
+Tensor random(const Shape& shape, MemoryFormat format, DType dtype) {
+  Tensor t = Tensor::empty(shape, {.dtype = dtype, .format = format});
+  CountedRandom numbers(1, RandomPurpose::synthetic);
+  fill_uniform(t, -0.5, 0.5, numbers);
   return t;
 }
 
-struct Times {
-  double median, best;  // milliseconds of a call
+// What a thread's multiplying units do at best: independent chains in registers. Returns GFLOP.
+double multiply_adds(bool bf16, int64_t rounds) {
+#if defined(__x86_64__)
+  constexpr int chains = 16;
+  const auto wide = [&]() __attribute__((target("avx512f"))) {
+    __m512 sums[chains];
+    for (__m512& s : sums) s = _mm512_set1_ps(1);
+    const __m512 x = _mm512_set1_ps(0.999F), y = _mm512_set1_ps(1e-3F);
+    for (int64_t i = 0; i < rounds; ++i) {
+#pragma GCC unroll 16
+      for (int c = 0; c < chains; ++c) sums[c] = _mm512_fmadd_ps(sums[c], x, y);
+    }
+    for (int c = 1; c < chains; ++c) sums[0] += sums[c];
+    benchmark::DoNotOptimize(sums[0]);
+    return 2e-9 * 16 * chains * static_cast<double>(rounds);
+  };
+  const auto pairs = [&]() __attribute__((target("avx512f,avx512bf16"))) {
+    __m512 sums[chains];
+    for (__m512& s : sums) s = _mm512_set1_ps(1);
+    const auto x = (__m512bh)_mm512_set1_epi32(0x3c003c00);
+    for (int64_t i = 0; i < rounds; ++i) {
+#pragma GCC unroll 16
+      for (int c = 0; c < chains; ++c) sums[c] = _mm512_dpbf16_ps(sums[c], x, x);
+    }
+    for (int c = 1; c < chains; ++c) sums[0] += sums[c];
+    benchmark::DoNotOptimize(sums[0]);
+    return 4e-9 * 16 * chains * static_cast<double>(rounds);
+  };
+  const auto narrow = [&]() __attribute__((target("avx2,fma"))) {
+    __m256 sums[chains / 2];
+    for (__m256& s : sums) s = _mm256_set1_ps(1);
+    const __m256 x = _mm256_set1_ps(0.999F), y = _mm256_set1_ps(1e-3F);
+    for (int64_t i = 0; i < rounds; ++i) {
+#pragma GCC unroll 16
+      for (int c = 0; c < chains / 2; ++c) sums[c] = _mm256_fmadd_ps(sums[c], x, y);
+    }
+    for (int c = 1; c < chains / 2; ++c) sums[0] += sums[c];
+    benchmark::DoNotOptimize(sums[0]);
+    return 2e-9 * 8 * (chains / 2) * static_cast<double>(rounds);
+  };
+  const InstructionSet set = machine_instruction_set();
+  if (bf16 && set >= InstructionSet::avx512_bf16) return pairs();
+  if (set >= InstructionSet::avx512) return wide();
+  if (set == InstructionSet::avx2) return narrow();
+#endif
+  static_cast<void>(bf16), static_cast<void>(rounds);
+  return 0;
+}
+
+struct Peak {
+  double gflops, gigabytes_read;
 };
 
 template <class F>
-Times milliseconds(double seconds, F&& call) {
-  using Clock = std::chrono::steady_clock;
-  call();
-  std::vector<double> times;
-  const auto begin = Clock::now();
-  do {
-    const auto start = Clock::now();
+double best_seconds(int times, F&& f) {
+  double best = 1e30;
+  for (int i = 0; i < times; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    f();
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return best;
+}
+
+Peak measure_peak(ExecContext& context, bool bf16) {
+  std::vector<double> done(static_cast<size_t>(context.threads()));
+  const auto each = [&](auto&& f) { context.parallel_for(context.threads(), f); };
+  double gflop = 0;
+  const double seconds = best_seconds(5, [&] {
+    each([&](int64_t i) { done[static_cast<size_t>(i)] = multiply_adds(bf16, 20'000'000); });
+    gflop = 0;
+    for (const double d : done) gflop += d;
+  });
+  constexpr int64_t words = int64_t{32} << 20;  // 256 MiB
+  std::vector<uint64_t> memory(static_cast<size_t>(words), 1);
+  const int64_t part = words / context.threads();
+  const double reading = best_seconds(5, [&] {
+    each([&](int64_t t) {
+      uint64_t sum = 0;
+      for (int64_t i = t * part; i < (t + 1) * part; ++i) sum += memory[static_cast<size_t>(i)];
+      benchmark::DoNotOptimize(sum);
+    });
+  });
+  return {gflop / seconds, static_cast<double>(words) * 8e-9 / reading};
+}
+
+enum class Pass { forward, backward_data, backward_weight };
+
+class Case {
+ public:
+  Case(ExecContext& context, const Peak& peak, Pass pass, const Layer& layer, int64_t batch, DType dtype)
+      : context_(context), peak_(peak), pass_(pass), fused_{{}, ops::FusedActivation::relu} {
+    fused_.conv.window = ops::square_window(layer.filter, layer.stride, layer.padding);
+    const auto nhwc = MemoryFormat::channels_last;
+    x_ = random({batch, layer.c, layer.size, layer.size}, nhwc, dtype);
+    weight_ = random({layer.k, layer.c, layer.filter, layer.filter}, MemoryFormat::contiguous, DType::f32);
+    bias_ = random({layer.k}, MemoryFormat::contiguous, DType::f32);
+    y_ = random(ops::conv_output_shape(x_.shape(), weight_.shape(), fused_.conv), nhwc, dtype);
+    kernels_for(weight_).fused_conv.pack(context_, {weight_, fused_, packed_});
+  }
+
+  void run(benchmark::State& state) {
     call();
-    times.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
-  } while (std::chrono::duration<double>(Clock::now() - begin).count() < seconds);
-  std::sort(times.begin(), times.end());
-  return {times[times.size() / 2], times.front()};
-}
+    for (auto _ : state) call();
+    const double gflop = 2e-9 * static_cast<double>(y_.numel()) * static_cast<double>(weight_.numel() / weight_.size(0));
+    const double gigabytes = 1e-9 * static_cast<double>(x_.bytes() + y_.bytes() + weight_.bytes());
+    using Rate = benchmark::Counter;
+    const auto rate = Rate::kIsIterationInvariantRate;
+    state.counters["GFLOP/s"] = Rate(gflop, rate);
+    state.counters["GB/s"] = Rate(gigabytes, rate);
+    if (peak_.gflops > 0) state.counters["of_peak"] = Rate(gflop / peak_.gflops, rate);
+    state.counters["of_memory"] = Rate(gigabytes / peak_.gigabytes_read, rate);
+  }
 
-Times time_pass(ExecContext& context, const std::string& pass, const Layer& layer, int64_t batch, double seconds) {
-  ops::ConvAttributes attributes;
-  attributes.window = ops::square_window(layer.filter, layer.stride, layer.padding);
-  const auto nhwc = MemoryFormat::channels_last;
-  Tensor x = random({batch, layer.c, layer.size, layer.size}, nhwc);
-  Tensor weight = random({layer.k, layer.c, layer.filter, layer.filter}, MemoryFormat::contiguous);
-  Tensor y = random(ops::conv_output_shape(x.shape(), weight.shape(), attributes), nhwc);
-  const ops::ConvKernels& kernels = kernels_for(x).conv;
-  if (pass == "fwd") return milliseconds(seconds, [&] { kernels.forward(context, {x, weight, nullptr, attributes, y}); });
-  if (pass == "bwd_d") return milliseconds(seconds, [&] { kernels.backward_data(context, {y, weight, attributes, x}); });
-  return milliseconds(seconds, [&] { kernels.backward_weight(context, {x, y, attributes, &weight, nullptr}); });
-}
+ private:
+  void call() {
+    const ops::ConvKernels& conv = kernels_for(x_).conv;
+    if (pass_ == Pass::forward) kernels_for(x_).fused_conv.forward(context_, {x_, weight_, packed_.get(), &bias_, nullptr, fused_, y_});
+    else if (pass_ == Pass::backward_data) conv.backward_data(context_, {y_, weight_, fused_.conv, x_});
+    else conv.backward_weight(context_, {x_, y_, fused_.conv, &weight_, nullptr});
+  }
 
-void print(const std::string& pass, const char* layer, const Times& times, double gflop) {
-  std::printf("{\"pass\": \"%s\", \"layer\": \"%s\", \"ms\": %.3f, \"best_ms\": %.3f, \"gflops\": %.1f, \"best_gflops\": %.1f}\n",
-              pass.c_str(), layer, times.median, times.best, gflop / times.median * 1e3, gflop / times.best * 1e3);
-  std::fflush(stdout);
-}
+  ExecContext& context_;
+  const Peak& peak_;
+  Pass pass_;
+  ops::FusedConvAttributes fused_;
+  Tensor x_, weight_, bias_, y_;
+  std::shared_ptr<const ops::PackedWeight> packed_;
+};
 
 int run(int argc, char** argv) {
-  const int64_t batch = argc > 1 ? std::stoll(argv[1]) : 16;
-  const int threads = argc > 2 ? std::stoi(argv[2]) : 2;
-  const double seconds = argc > 3 ? std::stod(argv[3]) : 0.3;
-  const std::string passes = argc > 4 ? argv[4] : "fwd,bwd_d,bwd_w", filter = argc > 5 ? argv[5] : "";
-  ExecContext context(threads);
-  for (const std::string pass : {"fwd", "bwd_d", "bwd_w"}) {
-    if (passes.find(pass) == std::string::npos) continue;
-    Times total{};
-    double total_gflop = 0;
-    for (const Layer& layer : layers) {
-      if (!filter.empty() && std::string(layer.name).find(filter) == std::string::npos) continue;
-      const auto out = static_cast<double>(layer.size / layer.stride);
-      const double gflop = 2e-9 * static_cast<double>(batch * layer.c * layer.k * layer.filter * layer.filter) * out * out;
-      const Times times = time_pass(context, pass, layer, batch, seconds);
-      print(pass, layer.name, times, gflop);
-      total.median += times.median * layer.count;
-      total.best += times.best * layer.count;
-      total_gflop += gflop * layer.count;
-    }
-    print(pass, "all", total, total_gflop);
+  const int64_t batch = std::stoll(from_environment("BENCH_BATCH", "8"));
+  const bool bf16 = from_environment("BENCH_DTYPE", "f32") == "bf16";
+  static ExecContext context(std::stoi(from_environment("BENCH_THREADS", "2")));
+  static const Peak peak = measure_peak(context, bf16);
+  std::fprintf(stderr, "%d threads: %.0f GFLOP/s in registers, %.1f GB/s read\n", context.threads(), peak.gflops, peak.gigabytes_read);
+  const std::pair<Pass, const char*> passes[] = {{Pass::forward, "forward"}, {Pass::backward_data, "backward-data"}, {Pass::backward_weight, "backward-weight"}};
+  for (const auto& [pass, name] : passes) {
+    if (bf16 && pass != Pass::forward) continue;
+    for (const Layer& layer : layers)
+      benchmark::RegisterBenchmark((std::string(name) + "/" + layer.name).c_str(), [=, &layer, kind = pass](benchmark::State& state) {
+        Case(context, peak, kind, layer, batch, bf16 ? DType::bf16 : DType::f32).run(state);
+      })->Unit(benchmark::kMillisecond)->UseRealTime();
   }
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  benchmark::RunSpecifiedBenchmarks();
   return 0;
 }
 
