@@ -1,5 +1,6 @@
 #include "graft/models/card.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "graft/io/json.h"
@@ -27,6 +28,27 @@ Lineage lineage_from(const nlohmann::json& j) {
   return lineage;
 }
 
+nlohmann::json json_of(const Calibration& calibration) {
+  nlohmann::json ranges = nlohmann::json::array();
+  for (const Calibration::Range& r : calibration.ranges) ranges.push_back({r.value, r.low, r.high});
+  return {{"images", calibration.images}, {"ranges", ranges}};
+}
+
+Calibration calibration_from(const nlohmann::json& j) {
+  Calibration calibration;
+  calibration.images = io::json_integer(j, "images", "the model card's int8 ranges");
+  for (const nlohmann::json& r : j.at("ranges")) {
+    GRAFT_CHECK(r.is_array() && r.size() == 3 && r[0].is_number_integer() && r[1].is_number() && r[2].is_number(), "the model card's int8 ranges are not [value, low, high]");
+    const auto value = r[0].get<int64_t>();
+    const auto low = r[1].get<double>(), high = r[2].get<double>();
+    const bool ascending = calibration.ranges.empty() || value > calibration.ranges.back().value;
+    GRAFT_CHECK(value >= 0 && value < (int64_t{1} << 30) && ascending && low <= high && std::abs(low) < 1e30 && std::abs(high) < 1e30,
+                "the model card's int8 range of value ", value, " is none: ", low, " to ", high);
+    calibration.ranges.push_back({static_cast<int>(value), static_cast<float>(low), static_cast<float>(high)});
+  }
+  return calibration;
+}
+
 }  // namespace
 
 std::string ModelCard::to_json() const {
@@ -38,6 +60,7 @@ std::string ModelCard::to_json() const {
   j["labels"] = labels;
   j["neutral_norms"] = neutral_norms;
   j["lineage"] = json_of(lineage);
+  if (!int8.empty()) j["int8"] = json_of(int8);
   return j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -54,6 +77,7 @@ ModelCard ModelCard::from_json(const std::string& text) {
     card.labels = j.at("labels").get<std::vector<std::string>>();
     card.neutral_norms = j.at("neutral_norms").get<std::vector<std::string>>();
     card.lineage = lineage_from(j.at("lineage"));
+    if (j.contains("int8")) card.int8 = calibration_from(j.at("int8"));
     const int64_t classes = classes_of(card.architecture);
     GRAFT_CHECK(card.labels.empty() || std::ssize(card.labels) == classes, "the model card names ", card.labels.size(), " labels for ", classes, " classes");
     GRAFT_CHECK(card.preprocess.channels == in_channels_of(card.architecture), "the model card's preprocessing gives ", card.preprocess.channels,

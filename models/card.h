@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "graft/io/preprocess.h"
+#include "graft/layers/plan/calibration.h"
 #include "graft/models/architecture.h"
 
 namespace graft::models {
@@ -28,6 +29,7 @@ struct GRAFT_API ModelCard {
   // before one of them trains its statistics must be taken from images.
   std::vector<std::string> neutral_norms;
   Lineage lineage;
+  Calibration int8;  // what --precision int8 needs; empty: not calibrated
 
   std::string to_json() const;  // keys sorted, "card_version" 1
   // bad_input when it is damaged, or of a newer version than this program knows.

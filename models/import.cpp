@@ -209,10 +209,14 @@ Imported import_weights(const std::string& path, const ImportOptions& options) {
   try {
     Imported imported = has_card(file) ? import_model_file(file, options) : import_foreign(file, options);
     Certificate& certificate = imported.certificate;
-    look_for_doubts(imported);
-    compare_with_source(file, imported);
     certificate.path = path;
     certificate.format = file.format;
+    if (has_card(file) && !options.examine) {
+      refuse_impossible_values(imported.model.network->state_dict(), std::holds_alternative<GraphConfig>(imported.model.card.architecture));
+      return imported;
+    }
+    look_for_doubts(imported);
+    compare_with_source(file, imported);
     certificate.sha256 = sha256_of_file(path);
     certificate.architecture = describe(imported.model.card.architecture);
     if (has_card(file)) certificate.matched = static_cast<int64_t>(file.tensors.size());

@@ -47,14 +47,16 @@ Model model_from(const io::WeightFile& file) {
   try {
     Model model{nullptr, ModelCard::from_json(card->second)};
     const StateDict tensors = tensors_of(file, model.card.architecture);
-    if (auto* graph = std::get_if<GraphConfig>(&model.card.architecture)) {
+    auto* graph = std::get_if<GraphConfig>(&model.card.architecture);
+    if (graph) {
       GraphConfig filled = *graph;  // the values before the module: nothing is allocated for a card's word alone
       filled.source = std::make_shared<GraphSource>(with_values(*graph->source, tensors));
       model.network = make_network(filled);
     } else {
       model.network = described_network(model.card.architecture, tensors);
     }
-    model.network->load_state_dict(tensors);
+    if (graph) model.network->load_state_dict(tensors);
+    else model.network->take_state_dict(tensors);
     model.network->train(false);
     return model;
   } catch (const Error& error) {

@@ -66,7 +66,13 @@ class Workload {
     for (int64_t i = 0; i < flags.batch; ++i) labels_.mutable_data<int64_t>()[i] = i % flags.classes;
     if (!train_) {
       network_->train(false);
-      run_.emplace(*network_, network_->stages().size(), activations_);
+      Calibration ranges;
+      if (flags.precision == "int8") {
+        RangeObserver observer;
+        train::PrefixRunner(*network_, network_->stages().size()).observe(x_, observer);
+        ranges = observer.calibration();
+      }
+      run_.emplace(*network_, network_->stages().size(), activations_, ranges);
       return;
     }
     if (flags.probe)
@@ -223,7 +229,7 @@ void add_bench(CLI::App& app, Action& action) {
   verb->add_option("--iterations", f->iterations, "Steps to time, after two that are not")->check(CLI::Range(1, 1000000))->type_name("N");
   verb->add_option("--optimizer", f->optimizer, "For --train")->check(CLI::IsMember({"sgd", "adam", "adamw"}))->type_name("NAME");
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")->check(CLI::Range(0, 1024))->type_name("N");
-  verb->add_option("--precision", f->precision, "fp32, or bf16: activations and their gradients in bfloat16")->check(CLI::IsMember({"fp32", "bf16"}))->type_name("P");
+  verb->add_option("--precision", f->precision, "fp32, bf16 (activations and, training, their gradients in bfloat16) or, for inference, int8")->check(CLI::IsMember({"fp32", "bf16", "int8"}))->type_name("P");
   verb->add_flag("--train", f->train, "Training steps of the whole network instead of inference");
   verb->add_flag("--probe", f->probe, "Training steps of the head behind a frozen backbone, features not cached");
   verb->add_flag("--cached", f->cached, "With --probe: the frozen backbone's features are computed once, before the first step");

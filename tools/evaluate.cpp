@@ -1,12 +1,15 @@
 // graft evaluate: accuracy, recall and precision per class and the confusion matrix of a model on a data set.
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "graft/core/base/error.h"
+#include "graft/core/base/file_system.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
 #include "graft/tools/progress.h"
+#include "graft/tools/report.h"
 #include "graft/tools/verbs.h"
 #include "graft/train/fit.h"
 
@@ -89,24 +92,80 @@ std::string text_of(const train::Evaluation& e, const std::vector<std::string>& 
   return out;
 }
 
-int evaluate(const std::string& path, const std::string& data_path, bool json, int threads) {
-  ExecContext context(threads);
+struct EvaluateFlags {
+  std::string model, data, precision = "fp32", calibrate, save, report;
+  bool json = false;
+  int threads = 0;
+};
+
+// What int8 costs: accuracy, and recall per class, beside fp32's.
+std::string comparison_text(const train::Evaluation& whole, const train::Evaluation& int8, const std::vector<std::string>& labels) {
+  std::string out = str("\nint8 beside fp32: accuracy ", fixed(int8.accuracy(), 4), " and ", fixed(whole.accuracy(), 4), "\n");
+  size_t width = 5;
+  for (const std::string& label : labels) width = std::max(width, label.size());
+  out += padded("class", width) + "  recall int8  recall fp32    lost\n";
+  for (int64_t l = 0; l < whole.classes(); ++l)
+    out += str(padded(labels[static_cast<size_t>(l)], width), "  ", padded(fixed(int8.recall(l), 4), 11, true), "  ", padded(fixed(whole.recall(l), 4), 11, true), "  ",
+               padded(fixed(whole.recall(l) - int8.recall(l), 4), 6, true), "\n");
+  return out;
+}
+
+void calibrate_model(models::Model& model, const EvaluateFlags& flags) {
+  if (flags.calibrate.empty()) return;
+  io::OpenedData data = io::open_data(flags.calibrate, {.val_split = 0});
+  data.train = io::without_broken_images(data.train, io::kToleratedBrokenShare, data.notes);
+  for (const std::string& note : data.notes) say("note: ", note);
+  ProgressBar bar;
+  model.card.int8 = train::calibrate(*model.network, data.train, model.card.preprocess, 256,
+                                     [&](int64_t done, int64_t total) { bar.update("calibrating", done, total); });
+  bar.clear();
+  say("int8: ranges of ", model.card.int8.ranges.size(), " values from ", model.card.int8.images, " images");
+  if (!flags.save.empty()) models::save_model(flags.save, *model.network, model.card);
+}
+
+int evaluate(const EvaluateFlags& flags) {
+  const bool int8 = flags.precision == "int8";
+  GRAFT_CHECK(int8 || flags.calibrate.empty(), "--calibrate is for --precision int8");
+  GRAFT_CHECK(flags.save.empty() || !flags.calibrate.empty(), "--save keeps what --calibrate finds");
+  GRAFT_CHECK(flags.save.empty() || flags.save.ends_with(".safetensors"), flags.save, ": models are written as .safetensors");
+  ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
-  models::Model model = std::move(load_any(path).model);
+  models::Model model = std::move(load_any(flags.model).model);
   const int64_t classes = models::classes_of(model.card.architecture);
-  GRAFT_CHECK(classes > 0, path, ": has no classifier; graft finetune gives it one");
-  io::OpenedData data = io::open_data(data_path, {.need_train = false});
+  GRAFT_CHECK(classes > 0, flags.model, ": has no classifier; graft finetune gives it one");
+  calibrate_model(model, flags);
+  io::OpenedData data = io::open_data(flags.data, {.need_train = false});
   data.val = io::without_broken_images(data.val, io::kToleratedBrokenShare, data.notes);
   for (const std::string& note : data.notes) say("note: ", note);
-  const auto relabelled = std::make_shared<Relabelled>(data.val, match_labels(model.card, data.classes, data_path));
+  const auto relabelled = std::make_shared<Relabelled>(data.val, match_labels(model.card, data.classes, flags.data));
   ProgressBar bar;
-  const train::Evaluation e = train::evaluate(*model.network, relabelled, model.card.preprocess, classes, 32,
-                                              [&](int64_t done, int64_t total) { bar.update("evaluating", done, total); });
-  bar.clear();
+  const auto in = [&](const std::string& precision) {
+    train::PrefixRunner run(*model.network, model.network->stages().size(), precision_named(precision), calibration_for(precision, model.card, flags.model));
+    const train::Evaluation e = train::evaluate(run, relabelled, model.card.preprocess, classes, 32,
+                                                [&](int64_t done, int64_t total) { bar.update("evaluating", done, total); });
+    bar.clear();
+    say_refusal(run, precision);
+    return e;
+  };
+  const train::Evaluation e = in(flags.precision);
+  std::optional<train::Evaluation> whole;
+  if (int8) whole = in("fp32");
   std::vector<std::string> labels = model.card.labels;
   for (int64_t i = std::ssize(labels); i < classes; ++i) labels.push_back(str("class ", i));
-  if (json) result(document(e, labels));
-  else result(text_of(e, labels));
+  if (!flags.report.empty()) {
+    RunReport report{.title = str("evaluation of ", file_name(flags.model)), .classes = labels, .confusion = (whole ? *whole : e).rows()};
+    report.facts = {{"model", models::describe(model.card.architecture)}, {"images", std::to_string(e.samples())},
+                    {"accuracy", fixed((whole ? *whole : e).accuracy(), 4)}};
+    if (whole) report.facts.emplace_back("accuracy in int8", fixed(e.accuracy(), 4)), report.int8_confusion = e.rows();
+    write_file_atomically(flags.report, report_html(report));
+  }
+  if (flags.json) {
+    nlohmann::ordered_json j = document(e, labels);
+    if (whole) j["fp32"] = document(*whole, labels);
+    result(j);
+  } else {
+    result(text_of(e, labels) + (whole ? comparison_text(*whole, e, labels) : ""));
+  }
   return 0;
 }
 
@@ -114,18 +173,19 @@ int evaluate(const std::string& path, const std::string& data_path, bool json, i
 
 void add_evaluate(CLI::App& app, Action& action) {
   auto* verb = app.add_subcommand("evaluate", "Accuracy, per class and confusion matrix, of a model on a data set");
-  struct Flags {
-    std::string model, data;
-    bool json = false;
-    int threads = 0;
-  };
-  auto f = std::make_shared<Flags>();
+  auto f = std::make_shared<EvaluateFlags>();
   verb->add_option("MODEL", f->model, "A model of graft, or any weight file with a classifier")->required();
   verb->add_option("--data", f->data, "The images: their val or test part when there is one, else all")->required()->type_name("PATH");
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")->check(CLI::Range(0, 1024))->type_name("N");
+  verb->add_option("--precision", f->precision, kPrecisionHelp)->check(CLI::IsMember({"fp32", "bf16", "int8"}))->type_name("P");
+  verb->add_option("--calibrate", f->calibrate, "For int8: images like those to come (the training part of a data set); up to 256 are used")->type_name("PATH");
+  verb->add_option("--save", f->save, "With --calibrate: the model with what was found, so that --precision int8 needs nothing more")->type_name("FILE");
+  verb->add_option("--report", f->report, "An HTML page of the result")->type_name("FILE");
   verb->add_flag("--json", f->json, "One JSON document on stdout");
-  verb->footer("Example:\n  graft evaluate run/model.safetensors --data photos");
-  verb->callback([&action, f] { action = [f] { return evaluate(f->model, f->data, f->json, f->threads); }; });
+  verb->footer("Example:\n  graft evaluate run/model.safetensors --data photos\n"
+               "  graft evaluate run/model.safetensors --data photos --precision int8 --calibrate photos --save int8.safetensors\n"
+               "With int8 the answer says what it costs: accuracy, and recall per class, beside fp32.");
+  verb->callback([&action, f] { action = [f] { return evaluate(*f); }; });
 }
 
 }  // namespace graft::tools

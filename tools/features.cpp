@@ -32,7 +32,8 @@ int features(const FeatureFlags& flags) {
   check_on_images(model, data.train ? data.train : data.val, imported.certificate);
   if (imported.certificate.naming != models::kGraftNaming) say(imported.certificate.to_text());
   const bool head = models::classes_of(model.card.architecture) > 0;
-  train::PrefixRunner prefix(*model.network, model.network->stages().size() - (head ? 1 : 0), precision_named(flags.precision));
+  train::PrefixRunner prefix(*model.network, model.network->stages().size() - (head ? 1 : 0), precision_named(flags.precision),
+                             calibration_for(flags.precision, model.card, flags.model));
   StateDict arrays;
   ProgressBar bar;
   for (const bool val : {false, true}) {
@@ -43,6 +44,7 @@ int features(const FeatureFlags& flags) {
     for (const std::string& note : notes) say("note: ", note);
     train::BatchLoader loader(part, model.card.preprocess, {});
     const train::FeatureSet set = train::extract_features(prefix, loader, [&](int64_t done, int64_t total) { bar.update(val ? "features, val" : "features", done, total); });
+    if (arrays.size() == 0) say_refusal(prefix, flags.precision);
     arrays.add(val ? "x_val" : "x", set.features);
     arrays.add(val ? "y_val" : "y", set.labels);
   }
@@ -65,7 +67,7 @@ void add_features(CLI::App& app, Action& action) {
   verb->add_option("--cut", f->cut, "auto, or a stage (layer3, features.4): features after it, pooled")->type_name("STAGE");
   verb->add_option("--channels", f->channels, "repeat or sum-conv1")->check(CLI::IsMember({"repeat", "sum-conv1"}))->type_name("RULE");
   verb->add_option("--image-size", f->image_size, "Side of the network's input (default: the model's)")->check(CLI::Range(8, 4096))->type_name("N");
-  verb->add_option("--precision", f->precision, "fp32, or bf16: faster where the processor multiplies bfloat16, three digits exact")->check(CLI::IsMember({"fp32", "bf16"}))->type_name("P");
+  verb->add_option("--precision", f->precision, kPrecisionHelp)->check(CLI::IsMember({"fp32", "bf16", "int8"}))->type_name("P");
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")->check(CLI::Range(0, 1024))->type_name("N");
   verb->footer("Example:\n  graft features resnet18.safetensors --data photos --out features.npz");
   verb->callback([&action, f] { action = [f] { return features(*f); }; });

@@ -11,6 +11,7 @@ namespace graft::tools {
 void give_head(Network& made, const io::OpenedData& data, uint64_t seed) {
   models::replace_head(made.model, std::ssize(data.classes), seed);
   made.model.card.labels = data.classes;
+  made.model.card.int8 = {};  // if any, of the weights as they were
 }
 
 void save_network(const std::string& path, const Network& made, const io::OpenedData& data, const train::Recipe& recipe) {
@@ -23,7 +24,8 @@ void save_network(const std::string& path, const Network& made, const io::Opened
   models::save_model(path, *made.model.network, card);
 }
 
-models::Imported load_any(const std::string& path, const models::ImportOptions& options) {
+models::Imported load_any(const std::string& path, models::ImportOptions options) {
+  options.examine = false;
   models::Imported imported = models::import_weights(path, options);
   if (imported.certificate.naming != models::kGraftNaming) say(imported.certificate.to_text());
   return imported;
@@ -50,6 +52,17 @@ void check_on_images(models::Model& model, const std::shared_ptr<const io::Datas
 
 models::ChannelRule channel_rule(const std::string& name) {
   return name == "sum-conv1" ? models::ChannelRule::sum_conv1 : models::ChannelRule::repeat;
+}
+
+Calibration calibration_for(const std::string& precision, const models::ModelCard& card, const std::string& path) {
+  if (precision != "int8") return {};
+  GRAFT_CHECK(!card.int8.empty(), path, ": is not calibrated for int8; graft evaluate ", path,
+              " --data PATH --precision int8 --calibrate PATH --save FILE does it and keeps it");
+  return card.int8;
+}
+
+void say_refusal(const train::PrefixRunner& run, const std::string& precision) {
+  if (precision != "fp32" && !run.refusal().empty()) say("note: --precision ", precision, ": this network is computed in fp32: ", run.refusal());
 }
 
 DType precision_named(const std::string& name) { return name == "bf16" ? DType::bf16 : DType::f32; }

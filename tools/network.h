@@ -4,6 +4,7 @@
 
 #include "graft/io/datasets/dataset.h"
 #include "graft/models/import.h"
+#include "graft/train/features.h"
 #include "graft/train/recipe.h"
 
 namespace graft::tools {
@@ -21,7 +22,7 @@ void save_network(const std::string& path, const Network& made, const io::Opened
 
 // The weights that predict, evaluate, features and bench take: a model of graft, or any file that imports. What the
 // import says goes to stderr unless the file is a model of graft.
-models::Imported load_any(const std::string& path, const models::ImportOptions& options = {});
+models::Imported load_any(const std::string& path, models::ImportOptions options = {});
 
 // Runs images of the data set through a network just imported; what its batch norms say of them joins the certificate.
 // Nothing happens for models of graft.
@@ -29,6 +30,12 @@ void check_on_images(models::Model& model, const std::shared_ptr<const io::Datas
 
 // "repeat", "sum-conv1" as --channels has them.
 models::ChannelRule channel_rule(const std::string& name);
-DType precision_named(const std::string& name);  // fp32, bf16
+DType precision_named(const std::string& name);  // bf16, else f32: int8 works between f32 values
+inline constexpr const char* kPrecisionHelp =
+    "fp32; bf16: faster where the processor multiplies bfloat16, three digits exact; int8: for a model calibrated by graft evaluate --calibrate or graft finetune --int8";
+// The card's ranges for int8, nothing for another precision. bad_input when it has none.
+Calibration calibration_for(const std::string& precision, const models::ModelCard& card, const std::string& path);
+// Says on stderr when a runner could not keep to the precision asked for.
+void say_refusal(const train::PrefixRunner& run, const std::string& precision);
 
 }  // namespace graft::tools

@@ -77,7 +77,8 @@ std::vector<Answer> best(const float* probabilities, int64_t classes, int64_t to
 
 class Predictor {
  public:
-  Predictor(models::Model model, const PredictFlags& flags) : model_(std::move(model)), flags_(flags), run_(*model_.network, model_.network->stages().size(), precision_named(flags.precision)) {}
+  Predictor(models::Model model, const PredictFlags& flags) : model_(std::move(model)), flags_(flags), run_(*model_.network, model_.network->stages().size(), precision_named(flags.precision),
+             calibration_for(flags.precision, model_.card, flags.model)) {}
 
   // One batch of readable images.
   void answer(const std::vector<std::string>& names, const std::vector<io::Image>& images) {
@@ -90,6 +91,8 @@ class Predictor {
     });
     const NoGradGuard no_grad;
     const Tensor probabilities = functional::softmax(run_(x));
+    if (!said_) say_refusal(run_, flags_.precision);
+    said_ = true;
     const int64_t classes = probabilities.size(1);
     for (int64_t i = 0; i < count; ++i) show(names[static_cast<size_t>(i)], best(probabilities.data<float>() + i * classes, classes, flags_.top));
   }
@@ -121,6 +124,7 @@ class Predictor {
   models::Model model_;
   const PredictFlags& flags_;
   train::PrefixRunner run_;
+  bool said_ = false;
   nlohmann::ordered_json document_ = nlohmann::ordered_json::array();
 };
 
@@ -160,7 +164,7 @@ void add_predict(CLI::App& app, Action& action) {
   verb->add_option("MODEL", f->model, "A model of graft, or any weight file with a classifier")->required();
   verb->add_option("IMAGE", f->images, "Images, folders of images, or - for standard input")->required();
   verb->add_option("--top", f->top, "How many labels per image")->check(CLI::Range(1, 1000000))->type_name("K");
-  verb->add_option("--precision", f->precision, "fp32, or bf16: faster where the processor multiplies bfloat16, three digits exact")->check(CLI::IsMember({"fp32", "bf16"}))->type_name("P");
+  verb->add_option("--precision", f->precision, kPrecisionHelp)->check(CLI::IsMember({"fp32", "bf16", "int8"}))->type_name("P");
   verb->add_flag("--json", f->json, "One JSON document on stdout");
   verb->footer("Example:\n  graft predict run/model.safetensors photo.jpg --top 3\n"
                "An image that cannot be read is named on stderr; the others are answered, and the exit code is 3.");

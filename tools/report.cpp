@@ -84,9 +84,10 @@ std::string curves(const std::vector<EpochRow>& epochs) {
          "</div>";
 }
 
-// Recall, precision and count of each class.
+// Recall, precision and count of each class; with 8-bit integers measured, their recall and what it lost.
 std::string per_class(const RunReport& report) {
   std::string rows;
+  const bool int8 = !report.int8_confusion.empty();
   for (size_t c = 0; c < report.confusion.size(); ++c) {
     int64_t of_class = 0, predicted = 0;
     for (size_t o = 0; o < report.confusion.size(); ++o) {
@@ -96,9 +97,15 @@ std::string per_class(const RunReport& report) {
     const auto right = static_cast<double>(report.confusion[c][c]);
     rows += str("<tr><th>", escape(report.classes[c]), "</th><td>", thousands(of_class), "</td><td>",
                 percent(of_class ? right / static_cast<double>(of_class) : NAN), "</td><td>",
-                percent(predicted ? right / static_cast<double>(predicted) : NAN), "</td></tr>\n");
+                percent(predicted ? right / static_cast<double>(predicted) : NAN), "</td>");
+    if (int8) {
+      const auto right8 = static_cast<double>(report.int8_confusion[c][c]), count = static_cast<double>(of_class);
+      rows += str("<td>", percent(of_class ? right8 / count : NAN), "</td><td>", percent(of_class ? (right - right8) / count : NAN), "</td>");
+    }
+    rows += "</tr>\n";
   }
-  return "<table><tr><th>class</th><th>images</th><th>found (recall)</th><th>right when said (precision)</th></tr>\n" + rows + "</table>";
+  return str("<table><tr><th>class</th><th>images</th><th>found (recall)</th><th>right when said (precision)</th>",
+             int8 ? "<th>found in int8</th><th>lost by int8</th>" : "", "</tr>\n") + rows + "</table>";
 }
 
 std::string confusion_matrix(const RunReport& report) {
@@ -137,12 +144,13 @@ std::string report_html(const RunReport& report) {
   for (const std::string& warning : report.warnings) page += "<p class=\"w\">" + escape(warning) + "</p>\n";
   page += "<table>";
   for (const auto& [name, value] : report.facts) page += str("<tr><th>", escape(name), "</th><td>", escape(value), "</td></tr>\n");
-  page += "</table>\n<h2>Curves</h2>\n" + curves(report.epochs);
+  page += "</table>\n";
+  if (!report.epochs.empty()) page += "<h2>Curves</h2>\n" + curves(report.epochs);
   if (!report.confusion.empty())
     page += "\n<h2>Per class (validation)</h2>\n" + per_class(report) + "\n<h2>Confusion matrix (validation)</h2>\n" + confusion_matrix(report);
   if (!report.certificate.empty()) page += "\n<h2>Import certificate</h2>\n<pre>" + escape(report.certificate) + "</pre>";
-  page += "\n<h2>Recipe</h2>\n<pre>" + escape(report.recipe) + "</pre>\n</body></html>\n";
-  return page;
+  if (!report.recipe.empty()) page += "\n<h2>Recipe</h2>\n<pre>" + escape(report.recipe) + "</pre>";
+  return page + "\n</body></html>\n";
 }
 
 }  // namespace graft::tools

@@ -100,6 +100,18 @@ void listen(train::FitOptions& options, ProgressBar& bar, int64_t epochs) {
   };
 }
 
+// Ranges from the training images into the card; what 8 bits make of the validation images.
+train::Evaluation measure_int8(Network& made, const io::OpenedData& data, ProgressBar& bar) {
+  StagedNetwork& network = *made.model.network;
+  models::ModelCard& card = made.model.card;
+  const auto progress = [&bar](int64_t done, int64_t total) { bar.update("int8", done, total); };
+  card.int8 = train::calibrate(network, data.train, card.preprocess, 256, progress);
+  train::PrefixRunner run(network, network.stages().size(), DType::f32, card.int8);
+  train::Evaluation e = train::evaluate(run, data.val, card.preprocess, std::ssize(data.classes), 32, progress);
+  bar.clear();
+  return e;
+}
+
 }  // namespace
 
 void add_training_flags(CLI::App& verb, TrainingFlags& f) {
@@ -138,6 +150,7 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
   verb.add_option("--seed", f.seed, "Of everything random")->type_name("N");
   verb.add_option("--checkpoint-seconds", f.checkpoint_seconds, "A checkpoint after an epoch when this long passed since the last one")
       ->check(CLI::NonNegativeNumber)->type_name("S");
+  verb.add_flag("--int8", f.int8, "At the end, calibrate 8-bit integers on the training images for --precision int8; the report says what they cost per class");
   verb.add_flag("--resume", f.resume, "Go on from the checkpoint in RUN, to the same bits");
   verb.add_flag("--overwrite", f.overwrite, "Start again in a RUN that is not empty");
 }
@@ -199,12 +212,21 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe, co
     say("interrupted: ", run.checkpoint(), " is kept; the same command with --resume goes on from it");
     return exit_interrupted;
   }
-  write_file_atomically(run.report(), report_html(make_report(made, data, planned, fitted)));
+  RunReport report = make_report(made, data, planned, fitted);
+  std::string int8_line;
+  if (flags.int8) {
+    const train::Evaluation int8 = measure_int8(made, data, bar);
+    save_network(run.model(), made, data, planned);
+    report.int8_confusion = int8.rows();
+    report.facts.emplace_back("accuracy in int8", fixed(int8.accuracy(), 4));
+    int8_line = str("in int8  accuracy ", fixed(int8.accuracy(), 4), ", calibrated on ", made.model.card.int8.images, " training images\n");
+  }
+  write_file_atomically(run.report(), report_html(report));
   if (flags.ram > 0)
     say("memory: at most ", size_text(peak_resident_bytes()), " were resident; tensors took ", size_text(cpu_allocator().stats().peak_bytes), " of the ", size_text(fitted.planned_bytes), " planned");
   if (!fitted.frozen_sha256.empty()) say("frozen tensors are unchanged (SHA-256 ", fitted.frozen_sha256.substr(0, 16), "...)");
   result(str("accuracy ", fixed(fitted.best_accuracy, 4), " on ", thousands(fitted.best.samples()), " validation images, epoch ",
-             fitted.best_epoch, " of ", recipe.epochs, "\nmodel    ", run.model(), "\nreport   ", run.report(), "\n"));
+             fitted.best_epoch, " of ", recipe.epochs, "\nmodel    ", run.model(), "\nreport   ", run.report(), "\n", int8_line));
   return 0;
 }
 

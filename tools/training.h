@@ -32,7 +32,7 @@ struct TrainingFlags {
   int threads = 0;
   double checkpoint_seconds = 2;
   uint64_t seed = 0;
-  bool resume = false, overwrite = false;
+  bool resume = false, overwrite = false, int8 = false;
 };
 
 // Adds the flags above to a verb.

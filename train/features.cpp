@@ -15,18 +15,58 @@ struct PrefixRunner::Compiled {
   std::unique_ptr<Plan> plan;  // null: this network cannot be compiled
 };
 
-PrefixRunner::PrefixRunner(StagedNetwork& network, size_t stages, DType precision)
-    : network_(network), stages_(stages), precision_(precision) {}
+PrefixRunner::PrefixRunner(StagedNetwork& network, size_t stages, DType precision, Calibration calibration)
+    : network_(network), stages_(stages), precision_(precision), calibration_(std::move(calibration)) {}
 PrefixRunner::~PrefixRunner() = default;
+
+Plan* PrefixRunner::plan_for(const Tensor& x) {
+  const auto run = [this](const Tensor& input) { return network_.forward_stages(input, 0, stages_); };
+  if (x.rank() != 4 || x.dtype() != DType::f32 || x.format() != MemoryFormat::channels_last || stages_ == 0) {
+    refusal_ = stages_ == 0 ? "" : "plans take float32 channels_last images";
+    return nullptr;
+  }
+  const Shape image{x.size(1), x.size(2), x.size(3)};
+  if (!compiled_ || compiled_->image != image || (compiled_->plan && compiled_->plan->stale())) {
+    PlanOptions options{.precision = precision_, .calibration = calibration_.empty() ? nullptr : &calibration_};
+    if (!network_.looks_at_values()) options.tracing = PlanOptions::Tracing::shapes;
+    refusal_.clear();
+    compiled_ = std::make_unique<Compiled>(Compiled{image, Plan::compile(run, image, &refusal_, options)});
+  }
+  return compiled_->plan.get();
+}
 
 Tensor PrefixRunner::operator()(const Tensor& x) {
   const NoGradGuard no_grad;
-  const auto run = [&](const Tensor& input) { return network_.forward_stages(input, 0, stages_); };
-  if (x.rank() != 4 || x.dtype() != DType::f32 || x.format() != MemoryFormat::channels_last || stages_ == 0) return run(x);
-  const Shape image{x.size(1), x.size(2), x.size(3)};
-  if (!compiled_ || compiled_->image != image || (compiled_->plan && compiled_->plan->stale()))
-    compiled_ = std::make_unique<Compiled>(Compiled{image, Plan::compile(run, image, nullptr, precision_)});
-  return compiled_->plan ? compiled_->plan->run(x) : run(x);
+  if (Plan* plan = plan_for(x)) return plan->run(x);
+  GRAFT_CHECK(calibration_.empty(), "int8: this network cannot be compiled: ", refusal_);
+  return network_.forward_stages(x, 0, stages_);
+}
+
+void PrefixRunner::observe(const Tensor& x, RangeObserver& observer) {
+  const NoGradGuard no_grad;
+  Plan* plan = plan_for(x);
+  GRAFT_CHECK(plan, "int8: this network cannot be compiled: ", refusal_);
+  plan->observe(x, observer);
+}
+
+Calibration calibrate(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset, const io::Preprocess& preprocess, int64_t most,
+                      const std::function<void(int64_t, int64_t)>& progress) {
+  network.train(false);
+  const int64_t images = dataset->size(), taken = std::min(images, most);
+  GRAFT_CHECK(taken > 0, "int8: there are no images to calibrate on");
+  std::vector<int64_t> indices;
+  for (int64_t i = 0; i < taken; ++i) indices.push_back(i * images / taken);
+  BatchLoader loader(io::subset(std::move(dataset), std::move(indices)), preprocess, {.batch = 16});
+  PrefixRunner run(network, network.stages().size());
+  RangeObserver observer;
+  loader.start(0);
+  int64_t done = 0;
+  for (Batch b; loader.next(b);) {
+    run.observe(b.x, observer);
+    done += b.x.size(0);
+    if (progress) progress(done, taken);
+  }
+  return observer.calibration();
 }
 
 FeatureSet extract_features(PrefixRunner& prefix, BatchLoader& loader, const std::function<void(int64_t, int64_t)>& progress) {

@@ -7,6 +7,7 @@
 
 #include "graft/layers/modules/linear.h"
 #include "graft/layers/modules/staged_network.h"
+#include "graft/layers/plan/plan.h"
 #include "graft/train/loader.h"
 
 namespace graft::train {
@@ -15,17 +16,26 @@ namespace graft::train {
 // A sample's features never depend on the other samples of its batch.
 class GRAFT_API PrefixRunner {
  public:
-  // precision f32 or bf16: of the values inside of the plan; features are f32 either way.
-  PrefixRunner(StagedNetwork& network, size_t stages, DType precision = DType::f32);
+  // precision f32 or bf16: of the values inside of the plan; features are f32 either way. With a calibration, of the same
+  // network, its convolutions run in 8-bit integers.
+  PrefixRunner(StagedNetwork& network, size_t stages, DType precision = DType::f32, Calibration calibration = {});
   ~PrefixRunner();
   Tensor operator()(const Tensor& x);
+  // Runs x in f32 and tells the observer what the 8-bit form needs to know. bad_input when no plan can be made.
+  void observe(const Tensor& x, RangeObserver& observer);
   size_t stages() const { return stages_; }
+  // Why the last x did not go through a plan of the precision asked for, and so was computed in f32; "" when it did.
+  // (8-bit integers are never given up silently: bad_input.)
+  const std::string& refusal() const { return refusal_; }
 
  private:
   struct Compiled;
+  Plan* plan_for(const Tensor& x);  // null: none can be made
   StagedNetwork& network_;
   size_t stages_;
   DType precision_;
+  Calibration calibration_;
+  std::string refusal_;
   std::unique_ptr<Compiled> compiled_;
 };
 
@@ -38,6 +48,10 @@ struct FeatureSet {
 // `progress` (may be empty) hears the samples done. The loader must not shuffle.
 GRAFT_API FeatureSet extract_features(PrefixRunner& prefix, BatchLoader& loader,
                                       const std::function<void(int64_t done, int64_t total)>& progress = {});
+// Observes up to `most` images spread evenly over a data set. `progress` (may be empty) hears the images done.
+GRAFT_API Calibration calibrate(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset, const io::Preprocess& preprocess,
+                                int64_t most = 256, const std::function<void(int64_t done, int64_t total)>& progress = {});
+
 // Per-feature mean and deviation of [N,F] features, in double and in sample order; constant features get deviation 1.
 struct GRAFT_API Standardizer {
   std::vector<double> mean, deviation;

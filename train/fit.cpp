@@ -403,10 +403,15 @@ FitResult fit(StagedNetwork& network, const io::OpenedData& data, const io::Prep
 Evaluation evaluate(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset, const io::Preprocess& preprocess,
                     int64_t classes, int64_t batch, const std::function<void(int64_t, int64_t)>& progress) {
   network.train(false);
+  PrefixRunner run(network, network.stages().size());
+  return evaluate(run, std::move(dataset), preprocess, classes, batch, progress);
+}
+
+Evaluation evaluate(PrefixRunner& run, std::shared_ptr<const io::Dataset> dataset, const io::Preprocess& preprocess, int64_t classes,
+                    int64_t batch, const std::function<void(int64_t, int64_t)>& progress) {
   LoaderOptions options;
   options.batch = batch;
   BatchLoader loader(std::move(dataset), preprocess, options);
-  PrefixRunner run(network, network.stages().size());
   Evaluation evaluation(classes);
   loader.start(0);
   for (Batch b; loader.next(b);) {

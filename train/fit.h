@@ -9,6 +9,7 @@
 #include "graft/io/datasets/dataset.h"
 #include "graft/io/preprocess.h"
 #include "graft/layers/modules/staged_network.h"
+#include "graft/train/features.h"
 #include "graft/train/metrics.h"
 #include "graft/train/recipe.h"
 
@@ -64,5 +65,8 @@ GRAFT_API FitResult fit(StagedNetwork& network, const io::OpenedData& data, cons
 GRAFT_API Evaluation evaluate(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset, const io::Preprocess& preprocess,
                               int64_t classes, int64_t batch = 32,
                               const std::function<void(int64_t done, int64_t total)>& progress = {});
+// Through a runner of all stages: in its precision.
+GRAFT_API Evaluation evaluate(PrefixRunner& run, std::shared_ptr<const io::Dataset> dataset, const io::Preprocess& preprocess, int64_t classes,
+                              int64_t batch = 32, const std::function<void(int64_t done, int64_t total)>& progress = {});
 
 }  // namespace graft::train

@@ -48,6 +48,12 @@ double Evaluation::accuracy() const {
   return all ? static_cast<double>(correct()) / static_cast<double>(all) : 0;
 }
 
+std::vector<std::vector<int64_t>> Evaluation::rows() const {
+  std::vector<std::vector<int64_t>> rows;
+  for (int64_t label = 0; label < classes_; ++label) rows.emplace_back(confusion_.begin() + label * classes_, confusion_.begin() + (label + 1) * classes_);
+  return rows;
+}
+
 double Evaluation::precision(int64_t label) const {
   int64_t predicted = 0;
   for (int64_t c = 0; c < classes_; ++c) predicted += confusion(c, label);

@@ -20,6 +20,7 @@ class GRAFT_API Evaluation {
   int64_t correct() const;
   double accuracy() const;                                 // 0 without samples
   int64_t confusion(int64_t label, int64_t predicted) const;
+  std::vector<std::vector<int64_t>> rows() const;          // [label][predicted]
   double precision(int64_t label) const;                   // 0 when never predicted
   double recall(int64_t label) const;                      // 0 when there is no sample
 

@@ -88,7 +88,7 @@ StateDict Module::state_dict() const {
   return state;
 }
 
-void Module::load_state_dict(const StateDict& state) {
+void Module::check_fits(const StateDict& state) const {
   const StateDict mine = state_dict();
   std::vector<std::string> missing, unexpected, misshaped;
   for (const auto& [name, tensor] : mine) {
@@ -109,8 +109,30 @@ void Module::load_state_dict(const StateDict& state) {
     message.pop_back();
     bad_input(message);
   }
-  for (const auto& [name, tensor] : mine)
+}
+
+void Module::load_state_dict(const StateDict& state) {
+  check_fits(state);
+  for (const auto& [name, tensor] : state_dict())
     if (const Tensor given = state.find(name); given.defined() && !given.is_same(tensor)) Tensor(tensor).copy_from(given);
+}
+
+void Module::take_state_dict(const StateDict& state) {
+  check_fits(state);
+  visit("", [&](const std::string& path, Module& module) {
+    for (auto* list : {&module.parameters_, &module.buffers_})
+      for (auto& [name, tensor] : *list) {
+        const Tensor given = state.find(child_path(path, name));
+        if (!given.defined()) continue;
+        if (given.dtype() != tensor->dtype() || given.format() != tensor->format()) {
+          tensor->copy_from(given);
+          continue;
+        }
+        const bool wanted = requires_grad(*tensor);
+        *tensor = given.detach();
+        set_requires_grad(*tensor, wanted);
+      }
+  });
 }
 
 void Module::train(bool on) {

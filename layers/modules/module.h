@@ -44,6 +44,9 @@ class GRAFT_API Module {
   // Copies values in. Strict: every name must match and every shape fit; all that is missing, unexpected or of the
   // wrong shape stands in one Error(bad_input), and then nothing was changed. `num_batches_tracked` is optional everywhere.
   void load_state_dict(const StateDict& state);
+  // The same without copying where types and layouts agree: the tensors given become the module's own. For a module that
+  // nobody has taken tensors of yet.
+  void take_state_dict(const StateDict& state);
 
   // Training mode (batch statistics, dropout) for this module and all below. Frozen modules stay in eval.
   void train(bool on = true);
@@ -78,6 +81,7 @@ class GRAFT_API Module {
   void replace_child(std::string_view name, std::shared_ptr<Module> child);
 
  private:
+  void check_fits(const StateDict& state) const;
   void add_child(std::string name, std::shared_ptr<Module> child);
   void collect(const std::string& prefix, bool buffers, std::vector<NamedTensor>& out) const;
   void visit(const std::string& path, const std::function<void(const std::string&, Module&)>& f);

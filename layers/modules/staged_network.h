@@ -16,6 +16,9 @@ class GRAFT_API StagedNetwork : public Module {
   // The modules a stage owns, by path ("conv1", "bn1" for the stem); empty for a stage without parameters.
   virtual std::vector<std::string> stage_paths(size_t stage) const = 0;
 
+  // Whether forward may look at the values that it computes (a graph may index by them); shapes alone decide elsewhere.
+  virtual bool looks_at_values() const { return false; }
+
   Tensor forward(const Tensor& x) override { return forward_stages(x, 0, stages().size()); }
 
   // The modules of a stage.

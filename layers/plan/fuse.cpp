@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "graft/core/runtime/exec_context.h"
 #include "graft/kernels/ops/batch_norm.h"
 #include "graft/kernels/ops/binary.h"
 #include "graft/kernels/ops/unary.h"
@@ -76,15 +77,19 @@ class Fuser {
       return graph_.constants.at(norm.inputs[input]).to_doubles();
     };
     const std::vector<double> gamma = numbers(1, 1), beta = numbers(2, 0), mean = numbers(4, 0), variance = numbers(5, 1);
-    std::vector<double> weight = conv.weight.to_doubles();
+    const Tensor before = conv.weight.to(MemoryFormat::contiguous);
     std::vector<double> bias = conv.bias.defined() ? conv.bias.to_doubles() : std::vector<double>(gamma.size(), 0.0);
-    const size_t each = weight.size() / gamma.size();
-    for (size_t k = 0; k < gamma.size(); ++k) {
-      const double scale = gamma[k] / std::sqrt(variance[k] + eps);
-      for (size_t i = 0; i < each; ++i) weight[k * each + i] *= scale;
-      bias[k] = (bias[k] - mean[k]) * scale + beta[k];
-    }
-    conv.weight = Tensor::of(conv.weight.shape(), std::vector<float>(weight.begin(), weight.end()));
+    conv.weight = Tensor::empty(before.shape());
+    const float* in = before.data<float>();
+    float* out = conv.weight.mutable_data<float>();
+    const int64_t filters = std::ssize(gamma), each = before.numel() / filters, parts = std::min<int64_t>(filters, 16);
+    current_context().parallel_for(parts, [&](int64_t part) {
+      for (int64_t k = part * filters / parts; k < (part + 1) * filters / parts; ++k) {
+        const double scale = gamma[static_cast<size_t>(k)] / std::sqrt(variance[static_cast<size_t>(k)] + eps);
+        for (int64_t i = k * each; i < (k + 1) * each; ++i) out[i] = static_cast<float>(in[i] * scale);
+      }
+    });
+    for (size_t k = 0; k < gamma.size(); ++k) bias[k] = (bias[k] - mean[k]) * (gamma[k] / std::sqrt(variance[k] + eps)) + beta[k];
     conv.bias = Tensor::of({static_cast<int64_t>(bias.size())}, std::vector<float>(bias.begin(), bias.end()));
   }
 

@@ -27,6 +27,7 @@ Graph graph_of(const Trace& trace, const Tensor& input, const Tensor& output) {
   std::map<Key, Value> known;
   graph.input = graph.values++;
   known[key_of(input)] = graph.input;
+  graph.elements[graph.input] = input.numel() / input.size(0);
   const auto value_of = [&](const Tensor& tensor) {
     if (!tensor.defined()) return kNoValue;
     const auto found = known.find(key_of(tensor));
@@ -37,7 +38,7 @@ Graph graph_of(const Trace& trace, const Tensor& input, const Tensor& output) {
     return value;
   };
   for (const TraceStep& traced : trace.steps) {
-    Step step{traced.op, traced.attributes, {}, {}, kNoValue, nullptr};
+    Step step{traced.op, traced.attributes, {}, {}, kNoValue, nullptr, nullptr};
     bool constant = true;
     for (const Tensor& tensor : traced.inputs) {
       step.inputs.push_back(value_of(tensor));
@@ -57,6 +58,7 @@ Graph graph_of(const Trace& trace, const Tensor& input, const Tensor& output) {
       continue;
     }
     GRAFT_CHECK(by_sample, "plan: ", traced.op, " gives ", result.shape(), ", which is not one entry a sample");
+    graph.elements[step.output] = result.numel() / result.size(0);
     graph.steps.push_back(std::move(step));
   }
   const auto end = known.find(key_of(output));

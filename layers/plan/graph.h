@@ -1,5 +1,6 @@
 // The plan's graph: a trace with its values numbered, which the passes rewrite and the plan then runs.
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -9,6 +10,8 @@
 
 #include "graft/core/autograd/trace.h"
 #include "graft/kernels/ops/fused_conv.h"
+#include "graft/kernels/ops/quantized_conv.h"
+#include "graft/layers/plan/calibration.h"
 
 namespace graft::plan {
 
@@ -20,7 +23,19 @@ struct FusedConv {
   ops::FusedConvAttributes attributes;
   Tensor weight, bias;  // bias may be undefined
   std::shared_ptr<const ops::PackedWeight> packed;
+  // Weights are packed for keeps from the second run on: a plan that runs once (one photo) touches less memory and is done
+  // earlier. The bits are the same.
+  mutable std::atomic<bool> ran{false};
 };
+
+// The same in 8-bit integers.
+struct QuantizedConv {
+  ops::QuantizedConvAttributes attributes;
+  Tensor weight, multiplier, bias;  // i8 [K,C/groups,R,S], f32 [K], f32 [K]
+  bool y_is_u8 = false;
+  std::shared_ptr<const ops::PackedWeight> packed;
+};
+inline constexpr std::string_view kQuantize = "quantize";  // its attributes are ops::Quantization
 
 struct Step {
   std::string_view op;
@@ -29,14 +44,27 @@ struct Step {
   std::vector<int> ranks;     // of the traced inputs; 0 for an absent one
   Value output = kNoValue;
   std::shared_ptr<FusedConv> conv;  // set: a fused_conv
+  std::shared_ptr<QuantizedConv> quantized;  // set: a quantized_conv
 };
 
 struct Graph {
   std::vector<Step> steps;
   std::map<Value, Tensor> constants;  // parameters and buffers, and what was computed from them alone
+  std::map<Value, int64_t> elements;  // of one sample of a value
   Value input = 0, output = kNoValue;
   int values = 0;
 };
+
+// Consecutive steps [begin, end) between two values, `in` and `out`, of which nothing else is read behind them. They run on
+// `group` samples at a time.
+struct Segment {
+  size_t begin, end;
+  Value in, out;
+  int64_t group;
+};
+// Groups grow along a network as its values shrink: each is as large as the last-level cache allows, so that weights are
+// read seldom and values are found where they were left.
+std::vector<Segment> segments_of(const Graph& graph, int64_t element_bytes);
 
 // bad_input when the trace's output was not computed from its input by recorded operations, or a result on the way has not
 // one entry a sample on its first axis.
@@ -45,6 +73,10 @@ Graph graph_of(const Trace& trace, const Tensor& input, const Tensor& output);
 // Folds eval batch norms into the convolutions before them and fuses residual sums and ReLUs. Convolutions that are 2-D
 // become fused_conv steps; the rest stays as it was traced.
 void fuse_convolutions(Graph& graph);
+
+// Makes 8-bit steps of the fused convolutions whose channels come in fours, all but few (the first layer) and depthwise
+// ones: those stay in f32, and so does what other steps read. bad_input when the calibration is of another network.
+void quantize_convolutions(Graph& graph, const Calibration& calibration);
 
 // Runs one traced operation by its functional; `samples`: what the batch axis is now, `traced_samples` what it was. Empty
 // when plans do not know the operation.

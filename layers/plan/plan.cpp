@@ -1,7 +1,9 @@
 #include "graft/layers/plan/plan.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <set>
 
 #include "graft/core/autograd/record.h"
 #include "graft/core/base/error.h"
@@ -15,6 +17,7 @@ namespace graft {
 using plan::FusedConv;
 using plan::Graph;
 using plan::kNoValue;
+using plan::QuantizedConv;
 using plan::Step;
 using plan::Value;
 
@@ -31,38 +34,88 @@ struct Plan::Impl {
   std::vector<plan::Run> runs;                 // by step
   std::vector<std::vector<Value>> last_uses;   // by step: the values no later step reads
   std::vector<Seen> seen;
-  int64_t group = 1;  // samples that run together, see kGroupBytes
+  std::vector<plan::Segment> segments;
 
-  Tensor run(const Tensor& x) const;
+  Tensor run_steps(const plan::Segment& segment, const Tensor& x, const Tensor& y, RangeObserver* observer) const;
+  Tensor run_segment(const plan::Segment& segment, const Tensor& x, RangeObserver* observer) const;
+  Tensor run(const Tensor& x, RangeObserver* observer) const;
 };
 
 namespace {
 
 constexpr int64_t kTracedSamples = 2;
-// A batch runs in groups of samples whose largest value is about this large: it is then still in the last-level cache
-// when it is read, and the plan's memory does not grow with the batch.
-constexpr int64_t kGroupBytes = int64_t{8} << 20;
-
-// Samples a group, by the largest value that the trace made.
-int64_t samples_of_group(const Trace& trace, DType precision) {
-  int64_t largest = 1;
-  for (const auto& step : trace.steps)
-    for (const Tensor& value : step.outputs) largest = std::max(largest, value.numel() * size_of(precision) / kTracedSamples);
-  return std::max<int64_t>(1, kGroupBytes / largest);
-}
-
 void pack(FusedConv& conv) {
   ops::FusedConvPackArgs args{conv.weight, conv.attributes, conv.packed};
   kernels_for(conv.weight).fused_conv.pack(current_context(), args);
 }
 
-Tensor run_conv(const FusedConv& conv, const std::vector<Tensor>& inputs) {
+class ScopedSkip {
+ public:
+  explicit ScopedSkip(ExecContext::KernelSkip skip) { current_context().set_kernel_skip(std::move(skip)); }
+  ~ScopedSkip() { current_context().set_kernel_skip({}); }
+  ScopedSkip(const ScopedSkip&) = delete;
+  ScopedSkip& operator=(const ScopedSkip&) = delete;
+};
+
+// What a forward pass records on an image of zeros.
+Tensor trace_of(const std::function<Tensor(const Tensor&)>& forward, const Tensor& x, PlanOptions::Tracing tracing, Trace& trace) {
+  std::set<uint64_t> computed{x.storage_id()};  // storages of values that depend on x
+  size_t seen = 0;
+  const auto depends_on_image = [&](const Tensor& in) {
+    for (; seen < trace.steps.size(); ++seen) {
+      const TraceStep& step = trace.steps[seen];
+      const bool depends = std::any_of(step.inputs.begin(), step.inputs.end(), [&](const Tensor& t) { return t.defined() && computed.contains(t.storage_id()); });
+      for (const Tensor& y : step.outputs)
+        if (depends) computed.insert(y.storage_id());
+    }
+    return computed.contains(in.storage_id());
+  };
+  const ScopedSkip skip(tracing == PlanOptions::Tracing::shapes ? ExecContext::KernelSkip(depends_on_image) : ExecContext::KernelSkip());
+  const ScopedTrace scope(trace);
+  return forward(x);
+}
+
+// Into `given` where that is defined.
+Tensor run_conv(const FusedConv& conv, const std::vector<Tensor>& inputs, const Tensor& given) {
   const Tensor& x = inputs[0];
   const Tensor& residual = inputs[1];
-  Tensor y = Tensor::empty(ops::conv_output_shape(x.shape(), conv.weight.shape(), conv.attributes.conv), x.options());
-  kernels_for(x).fused_conv.forward(current_context(), {x, conv.weight, conv.packed.get(), conv.bias.defined() ? &conv.bias : nullptr,
+  Tensor y = given.defined() ? given : Tensor::empty(ops::conv_output_shape(x.shape(), conv.weight.shape(), conv.attributes.conv), x.options());
+  const ops::PackedWeight* packed = conv.ran.exchange(true) ? conv.packed.get() : nullptr;
+  kernels_for(x).fused_conv.forward(current_context(), {x, conv.weight, packed, conv.bias.defined() ? &conv.bias : nullptr,
                                                         residual.defined() ? &residual : nullptr, conv.attributes, y});
   return y;
+}
+
+Tensor run_quantized(const QuantizedConv& conv, const std::vector<Tensor>& inputs) {
+  const Tensor& x = inputs[0];
+  const Tensor& residual = inputs[1];
+  Tensor y = Tensor::empty(ops::conv_output_shape(x.shape(), conv.weight.shape(), conv.attributes.conv),
+                           {.dtype = conv.y_is_u8 ? DType::u8 : DType::f32, .format = x.format()});
+  kernels_for(x).quantized_conv.forward(current_context(), {x, conv.weight, conv.packed.get(), conv.multiplier, conv.bias,
+                                                            residual.defined() ? &residual : nullptr, conv.attributes, y});
+  return y;
+}
+
+Tensor run_quantize(const ops::Quantization& quantization, const Tensor& x) {
+  Tensor y = Tensor::empty(x.shape(), {.dtype = DType::u8, .format = x.format()});
+  kernels_for(x).quantized_conv.quantize(current_context(), {x, quantization, y});
+  return y;
+}
+
+// A step's run; empty when plans do not know it. Fused convolutions are run by run_steps itself.
+plan::Run run_of(const Step& step, const Graph& graph) {
+  if (step.conv) {
+    pack(*step.conv);
+    return [conv = step.conv](const std::vector<Tensor>& inputs) { return run_conv(*conv, inputs, {}); };
+  }
+  if (step.quantized) {
+    QuantizedConv& conv = *step.quantized;
+    kernels_for(conv.weight).quantized_conv.pack(current_context(), {conv.weight, conv.attributes, conv.packed});
+    return [q = step.quantized](const std::vector<Tensor>& inputs) { return run_quantized(*q, inputs); };
+  }
+  if (step.op == plan::kQuantize)
+    return [q = std::any_cast<ops::Quantization>(step.attributes)](const std::vector<Tensor>& inputs) { return run_quantize(q, inputs[0]); };
+  return plan::operation(step, graph, kTracedSamples);
 }
 
 std::vector<std::vector<Value>> find_last_uses(const Graph& graph) {
@@ -80,12 +133,13 @@ std::vector<std::vector<Value>> find_last_uses(const Graph& graph) {
 
 }  // namespace
 
-// All samples of x at once.
-Tensor Plan::Impl::run(const Tensor& x) const {
+// All samples of x at once. Where y is defined the result may be written there; it is what comes back in any case.
+Tensor Plan::Impl::run_steps(const plan::Segment& segment, const Tensor& x, const Tensor& y, RangeObserver* observer) const {
   std::vector<Tensor> values(static_cast<size_t>(graph.values));
-  values[static_cast<size_t>(graph.input)] = x.to(precision);
+  values[static_cast<size_t>(segment.in)] = segment.begin == 0 ? x.to(precision) : x;
   std::vector<Tensor> inputs;
-  for (size_t i = 0; i < graph.steps.size(); ++i) {
+  std::set<Value> observed;
+  for (size_t i = segment.begin; i < segment.end; ++i) {
     const Step& step = graph.steps[i];
     inputs.clear();
     for (const Value v : step.inputs) {
@@ -93,28 +147,63 @@ Tensor Plan::Impl::run(const Tensor& x) const {
       else if (const auto constant = graph.constants.find(v); constant != graph.constants.end()) inputs.push_back(constant->second);
       else inputs.push_back(values[static_cast<size_t>(v)]);
     }
-    values[static_cast<size_t>(step.output)] = runs[i](inputs);
+    const bool last = i + 1 == segment.end;
+    values[static_cast<size_t>(step.output)] = step.conv && last ? run_conv(*step.conv, inputs, y) : runs[i](inputs);
+    if (observer && step.conv) {
+      if (observed.insert(step.inputs[0]).second) observer->add(step.inputs[0], inputs[0]);
+      if (observed.insert(step.output).second) observer->add(step.output, values[static_cast<size_t>(step.output)]);
+    }
     for (const Value v : last_uses[i]) values[static_cast<size_t>(v)] = Tensor();
   }
-  const Tensor& y = values[static_cast<size_t>(graph.output)];
-  return y.dtype() == precision ? y.to(DType::f32) : y;
+  return values[static_cast<size_t>(segment.out)];
+}
+
+// In groups of samples.
+Tensor Plan::Impl::run_segment(const plan::Segment& segment, const Tensor& x, RangeObserver* observer) const {
+  const int64_t samples = x.size(0), groups = ceil_div(samples, segment.group);
+  if (groups <= 1) return run_steps(segment, x, {}, observer);
+  const int64_t each = ceil_div(samples, groups);
+  Tensor all;
+  for (int64_t first = 0; first < samples; first += each) {
+    const int64_t count = std::min(each, samples - first);
+    const Tensor place = all.defined() ? all.narrow_batch(first, count) : Tensor();
+    const Tensor y = run_steps(segment, x.narrow_batch(first, count), place, observer);
+    if (!all.defined()) all = Tensor::empty(y.shape().with(0, samples), y.options());
+    auto* to = static_cast<std::byte*>(all.mutable_raw()) + first * (y.bytes() / count);
+    if (to != y.raw()) std::memcpy(to, y.raw(), static_cast<size_t>(y.bytes()));
+  }
+  return all;
+}
+
+Tensor Plan::Impl::run(const Tensor& x, RangeObserver* observer) const {
+  const NoGradGuard no_grad;
+  const int64_t samples = x.size(0), most = segments.back().group, parts = std::max<int64_t>(1, ceil_div(samples, most)), each = ceil_div(samples, parts);
+  Tensor all;
+  for (int64_t first = 0; first == 0 || first < samples; first += each) {
+    const int64_t count = std::min(each, samples - first);
+    Tensor y = parts == 1 ? x : x.narrow_batch(first, count);
+    for (const plan::Segment& segment : segments) y = run_segment(segment, y, observer);
+    if (y.dtype() == precision) y = y.to(DType::f32);
+    if (parts == 1) return y;
+    if (!all.defined()) all = Tensor::empty(y.shape().with(0, samples), y.options());
+    std::memcpy(static_cast<std::byte*>(all.mutable_raw()) + first * (y.bytes() / count), y.raw(), static_cast<size_t>(y.bytes()));
+  }
+  return all;
 }
 
 Plan::Plan(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Plan::~Plan() = default;
 
 std::unique_ptr<Plan> Plan::compile(const std::function<Tensor(const Tensor&)>& forward, const Shape& image, std::string* reason,
-                                    DType precision) {
+                                    const PlanOptions& options) {
+  const DType precision = options.precision;
+  GRAFT_CHECK(!options.calibration || precision == DType::f32, "plan: 8-bit convolutions stand between float32 values");
   GRAFT_CHECK(precision == DType::f32 || precision == DType::bf16, "plan: precision ", name_of(precision), ", expected float32 or bfloat16");
   GRAFT_CHECK(image.rank() == 3, "plan: image shape ", image, ", expected [C,H,W]");
   const NoGradGuard no_grad;
   Trace trace;
   const Tensor x = Tensor::zeros({kTracedSamples, image[0], image[1], image[2]}, {.format = MemoryFormat::channels_last});
-  Tensor y;
-  {
-    const ScopedTrace scope(trace);
-    y = forward(x);
-  }
+  const Tensor y = trace_of(forward, x, options.tracing, trace);
   const auto refuse = [&](const std::string& why) {
     log("plan", "not compiled: ", why);
     if (reason) *reason = why;
@@ -123,7 +212,6 @@ std::unique_ptr<Plan> Plan::compile(const std::function<Tensor(const Tensor&)>& 
   auto impl = std::make_unique<Impl>();
   impl->image = image;
   impl->precision = precision;
-  impl->group = samples_of_group(trace, precision);
   try {
     impl->graph = plan::graph_of(trace, x, y);
   } catch (const Error& error) {
@@ -134,20 +222,21 @@ std::unique_ptr<Plan> Plan::compile(const std::function<Tensor(const Tensor&)>& 
     impl->seen.push_back({tensor, tensor.version()});
   }
   plan::fuse_convolutions(impl->graph);
-  for (Step& step : impl->graph.steps) {
-    if (step.conv) {
-      pack(*step.conv);
-      impl->runs.push_back([conv = step.conv](const std::vector<Tensor>& inputs) { return run_conv(*conv, inputs); });
-      continue;
-    }
-    plan::Run run = plan::operation(step, impl->graph, kTracedSamples);
+  if (options.calibration) plan::quantize_convolutions(impl->graph, *options.calibration);
+  for (const Step& step : impl->graph.steps) {
+    plan::Run run = run_of(step, impl->graph);
     if (!run) return refuse(str("plans do not know the operation ", step.op, ", or it mixes samples"));
     impl->runs.push_back(std::move(run));
   }
   impl->last_uses = find_last_uses(impl->graph);
+  impl->segments = plan::segments_of(impl->graph, options.calibration ? 2 : size_of(precision));  // of 8 bits, and the floats in between
+  if (impl->segments.empty()) return refuse("the result is the input");
   if (precision != DType::f32) {
     try {
-      static_cast<void>(impl->run(x));
+      const ScopedSkip dry([](const Tensor&) { return true; });
+      static_cast<void>(impl->run(x, nullptr));
+      for (const Step& step : impl->graph.steps)
+        if (step.conv) step.conv->ran = false;
     } catch (const Error& error) {  // an operation that does not mix types with its float32 parameters
       return refuse(error.what());
     }
@@ -155,22 +244,25 @@ std::unique_ptr<Plan> Plan::compile(const std::function<Tensor(const Tensor&)>& 
   return std::unique_ptr<Plan>(new Plan(std::move(impl)));
 }
 
+namespace {
+
+void check_image(const Tensor& x, const Shape& image) {
+  GRAFT_CHECK(x.dtype() == DType::f32 && x.rank() == 4 && x.format() == MemoryFormat::channels_last && x.size(1) == image[0] &&
+                  x.size(2) == image[1] && x.size(3) == image[2],
+              "plan: input ", x.shape(), ", compiled for float32 channels_last images ", image);
+}
+
+}  // namespace
+
 Tensor Plan::run(const Tensor& x) const {
-  GRAFT_CHECK(x.dtype() == DType::f32 && x.rank() == 4 && x.format() == MemoryFormat::channels_last && x.size(1) == impl_->image[0] &&
-                  x.size(2) == impl_->image[1] && x.size(3) == impl_->image[2],
-              "plan: input ", x.shape(), ", compiled for float32 channels_last images ", impl_->image);
-  const NoGradGuard no_grad;
-  const int64_t samples = x.size(0), groups = ceil_div(samples, impl_->group);
-  if (groups <= 1) return impl_->run(x);
-  const int64_t each = ceil_div(samples, groups);
-  Tensor all;
-  for (int64_t first = 0; first < samples; first += each) {
-    const int64_t count = std::min(each, samples - first);
-    const Tensor y = impl_->run(x.narrow_batch(first, count));
-    if (!all.defined()) all = Tensor::empty(y.shape().with(0, samples), y.options());
-    std::memcpy(static_cast<std::byte*>(all.mutable_raw()) + first * (y.bytes() / count), y.raw(), static_cast<size_t>(y.bytes()));
-  }
-  return all;
+  check_image(x, impl_->image);
+  return impl_->run(x, nullptr);
+}
+
+void Plan::observe(const Tensor& x, RangeObserver& observer) const {
+  check_image(x, impl_->image);
+  GRAFT_CHECK(impl_->precision == DType::f32, "plan: ranges are observed in float32");
+  impl_->run(x, &observer);
 }
 
 bool Plan::stale() const {
@@ -188,6 +280,7 @@ std::string Plan::describe() const {
       out += str(" ", step.conv->weight.shape(), step.inputs[1] != kNoValue ? " +residual" : "",
                  activation == ops::FusedActivation::none ? "" : activation == ops::FusedActivation::relu ? " relu" : " relu6");
     }
+    if (step.quantized) out += str(" ", step.quantized->weight.shape(), step.inputs[1] != kNoValue ? " +residual" : "", step.quantized->y_is_u8 ? " to u8" : " to f32");
     out += "\n";
   }
   return out;

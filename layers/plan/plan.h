@@ -7,23 +7,36 @@
 #include <vector>
 
 #include "graft/core/tensor/tensor.h"
+#include "graft/layers/plan/calibration.h"
 
 namespace graft {
+
+struct PlanOptions {
+  DType precision = DType::f32;  // of the values between the steps: f32 or bf16
+  // shapes: leaves out the kernels whose input comes from the image, which is most of the time that compiling takes. For a
+  // `forward` that never looks at values, not even to index by them.
+  enum class Tracing { values, shapes } tracing = Tracing::values;
+  const Calibration* calibration = nullptr;  // given: 8-bit convolutions; precision must be f32
+};
 
 class GRAFT_API Plan {
  public:
   // Traces `forward` on a batch of zeros of the given image shape [C,H,W] (f32, channels_last) and compiles what it did.
   // It must be in eval mode, treat every sample alike and take its decisions without looking at values. Null when it does
   // something that plans do not know; `reason` (may be null) then says what.
-  // `precision` is that of the values between the steps: f32, or bf16 (weights stay f32 for those who keep them; a kernel
-  // rounds them as it packs).
+  // In bf16 weights stay f32 for those who keep them; a kernel rounds them as it packs.
+  // With a calibration the convolutions run in 8-bit integers where they can (see plan/graph.h), else everything runs in
+  // `precision`.
   static std::unique_ptr<Plan> compile(const std::function<Tensor(const Tensor&)>& forward, const Shape& image, std::string* reason = nullptr,
-                                       DType precision = DType::f32);
+                                       const PlanOptions& options = {});
   ~Plan();
 
   // x f32 [N,C,H,W], channels_last, of the compiled image shape, any N; the result is f32. A sample's result does not depend on the others
   // or on N. bad_input for another shape.
   Tensor run(const Tensor& x) const;
+
+  // Runs x and tells `observer` what the convolutions of an f32 plan read and write.
+  void observe(const Tensor& x, RangeObserver& observer) const;
 
   // True when a parameter was written to since compilation: the plan then computes the former function.
   bool stale() const;

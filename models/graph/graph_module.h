@@ -30,6 +30,7 @@ class GRAFT_API GraphModule final : public StagedNetwork {
   // For graphs of one input. [N,C,1,1] at the graph's end becomes [N,C]; a map in front of a head of ours is pooled.
   Tensor forward_stages(const Tensor& x, size_t begin, size_t end) override;
   std::vector<std::string> stage_paths(size_t stage) const override;
+  bool looks_at_values() const override { return true; }
 
   const std::vector<GraphInput>& inputs() const;
   const std::vector<std::string>& outputs() const;

@@ -85,7 +85,7 @@ TEST_P(PlanOf, ComputesInBfloat16) {
   const NoGradGuard no_grad;
   const auto network = network_named(GetParam());
   std::string reason;
-  const auto plan = Plan::compile([&](const Tensor& x) { return network->forward(x); }, {3, 33, 33}, &reason, DType::bf16);
+  const auto plan = Plan::compile([&](const Tensor& x) { return network->forward(x); }, {3, 33, 33}, &reason, {.precision = DType::bf16});
   ASSERT_TRUE(plan) << reason;
   const Tensor x = images(3, 3, 33);
   const Tensor y = plan->run(x);
@@ -96,6 +96,49 @@ TEST_P(PlanOf, ComputesInBfloat16) {
   const Tensor alone = plan->run(x.narrow_batch(1, 1));
   const size_t row = static_cast<size_t>(alone.bytes());
   EXPECT_EQ(std::memcmp(alone.raw(), static_cast<const std::byte*>(y.raw()) + row, row), 0);
+}
+
+// Traced by shapes alone it is the same plan; and packing ahead, which begins with the second run, changes no bit.
+TEST_P(PlanOf, IsTheSameTracedByShapesAndOnceItIsPacked) {
+  const NoGradGuard no_grad;
+  const auto network = network_named(GetParam());
+  const auto forward = [&](const Tensor& x) { return network->forward(x); };
+  const auto by_values = Plan::compile(forward, {3, 33, 33}), by_shapes = Plan::compile(forward, {3, 33, 33}, nullptr, {.tracing = PlanOptions::Tracing::shapes});
+  ASSERT_TRUE(by_values && by_shapes);
+  EXPECT_EQ(by_values->describe(), by_shapes->describe());
+  const Tensor x = images(2, 3, 33);
+  const Tensor first = by_values->run(x), second = by_values->run(x), other = by_shapes->run(x);
+  EXPECT_EQ(std::memcmp(first.raw(), second.raw(), static_cast<size_t>(first.bytes())), 0);
+  EXPECT_EQ(std::memcmp(first.raw(), other.raw(), static_cast<size_t>(first.bytes())), 0);
+}
+
+TEST_P(PlanOf, ComputesInBytesOnceCalibrated) {
+  const NoGradGuard no_grad;
+  const auto network = network_named(GetParam());
+  const auto forward = [&](const Tensor& x) { return network->forward(x); };
+  const auto plan = Plan::compile(forward, {3, 33, 33});
+  ASSERT_TRUE(plan);
+  const Tensor x = images(4, 3, 33);
+  RangeObserver observer;
+  plan->observe(x, observer);
+  const Calibration calibration = observer.calibration();
+  EXPECT_EQ(calibration.images, 4);
+  std::string reason;
+  const auto bytes = Plan::compile(forward, {3, 33, 33}, &reason, {.calibration = &calibration});
+  ASSERT_TRUE(bytes) << reason;
+  EXPECT_NE(bytes->describe().find("quantized_conv"), std::string::npos);
+  EXPECT_NE(bytes->describe().find("to u8"), std::string::npos);
+  const Tensor y = bytes->run(x);
+  const double difference = largest_difference(network->forward(x), y);
+  EXPECT_LT(difference, 0.15);
+  EXPECT_GT(difference, 1e-4);  // it did round
+  const Tensor alone = bytes->run(x.narrow_batch(1, 1));
+  const size_t row = static_cast<size_t>(alone.bytes());
+  EXPECT_EQ(std::memcmp(alone.raw(), static_cast<const std::byte*>(y.raw()) + row, row), 0);
+
+  Calibration other = calibration;
+  other.ranges.pop_back();
+  EXPECT_THROW(Plan::compile(forward, {3, 33, 33}, nullptr, {.calibration = &other}), Error);
 }
 
 INSTANTIATE_TEST_SUITE_P(Networks, PlanOf, testing::Values("resnet18", "resnet50", "cifar_resnet20"));

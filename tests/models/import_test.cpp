@@ -299,10 +299,12 @@ TEST_F(Import, ModelFilesRoundTrip) {
   const Imported imported = import_weights(write(folded(resnet18())));
   ModelCard card = imported.model.card;
   card.labels = {"a", "b", "c", "d", "é"};
+  card.int8 = {{{0, -1.1F, 2}, {5, 0, 3.7F}}, 16};
   const std::string one = folder / "one.safetensors", two = folder / "two.safetensors";
   save_model(one, *imported.model.network, card);
   const Model model = load_model(one);
   EXPECT_EQ(model.card.to_json(), card.to_json());
+  EXPECT_EQ(model.card.int8, card.int8);
   EXPECT_EQ(largest_difference(logits(*imported.model.network), logits(*model.network)), 0);
   save_model(two, *model.network, model.card);
   EXPECT_EQ(read_text(one), read_text(two));
@@ -319,6 +321,9 @@ TEST_F(Import, DamagedCardsAreRefused) {
                                                                                   {"\"family\":\"resnet\"", "\"family\":\"vgg\""},
                                                                                   {"\"labels\":[]", "\"labels\":[\"a\"]"},
                                                                                   {"\"in_channels\":3", "\"in_channels\":1"},
+                                                                                  {"\"labels\":[]", "\"int8\":{\"images\":1,\"ranges\":[[3,2,1]]},\"labels\":[]"},
+                                                                                  {"\"labels\":[]", "\"int8\":{\"images\":1,\"ranges\":[[3,0,1],[3,0,1]]},\"labels\":[]"},
+                                                                                  {"\"labels\":[]", "\"int8\":{\"images\":1,\"ranges\":[[3,0]]},\"labels\":[]"},
                                                                                   {"{", "["}}) {
     std::string bad = good;
     ASSERT_NE(bad.find(from), std::string::npos) << from;

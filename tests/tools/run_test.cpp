@@ -78,6 +78,40 @@ TEST_F(Run, WritesModelMetricsAndReport) {
   EXPECT_GE(right, 43);
 }
 
+// int8: finetune calibrates on its training images; evaluate does it for any model and keeps it.
+TEST_F(Run, CalibratesInt8AndSaysWhatItCosts) {
+  const std::string out = folder / "run", photos = folder / "photos", kept = folder / "kept.safetensors";
+  const CommandResult trained = run_graft({"finetune", "--weights", carried_weights(), "--data", photos, "--out", out, "--epochs", "5", "--int8"});
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  EXPECT_NE(trained.out.find("in int8  accuracy"), std::string::npos) << trained.out;
+  EXPECT_NE(read_text(out + "/report.html").find("lost by int8"), std::string::npos);
+  const std::string model = out + "/model.safetensors";
+  EXPECT_FALSE(models::load_model(model).card.int8.empty());
+
+  const CommandResult evaluation = run_graft({"evaluate", model, "--data", photos, "--precision", "int8", "--json"});
+  ASSERT_EQ(evaluation.code, 0) << evaluation.err;
+  const json measured = json::parse(evaluation.out);
+  EXPECT_GE(measured["accuracy"].get<double>(), 0.85);
+  EXPECT_GE(measured["fp32"]["accuracy"].get<double>(), 0.9);
+  EXPECT_EQ(measured["fp32"]["classes"].size(), 3u);
+  EXPECT_EQ(run_graft({"predict", model, photos, "--precision", "int8", "--json"}).code, 0);
+
+  // Trained again, the former ranges are gone.
+  const std::string again = folder / "again";
+  ASSERT_EQ(run_graft({"finetune", "--weights", model, "--data", photos, "--out", again, "--epochs", "1"}).code, 0);
+  const CommandResult refused = run_graft({"predict", again + "/model.safetensors", photos, "--precision", "int8"});
+  EXPECT_EQ(refused.code, 3);
+  EXPECT_NE(refused.err.find("not calibrated"), std::string::npos) << refused.err;
+
+  const CommandResult calibrated = run_graft({"evaluate", again + "/model.safetensors", "--data", photos, "--precision", "int8", "--calibrate", photos, "--save", kept,
+                                              "--report", folder / "page.html"});
+  ASSERT_EQ(calibrated.code, 0) << calibrated.err;
+  EXPECT_NE(calibrated.out.find("recall int8"), std::string::npos);
+  EXPECT_NE(read_text(folder / "page.html").find("found in int8"), std::string::npos);
+  EXPECT_EQ(run_graft({"predict", kept, photos, "--precision", "int8"}).code, 0);
+  EXPECT_EQ(run_graft({"evaluate", kept, "--data", photos, "--calibrate", photos}).code, 3);
+}
+
 TEST_F(Run, TrainsFromRandomWeights) {
   const CommandResult result = run_graft({"pretrain", "--arch", "cifar_resnet20", "--data", folder / "photos", "--out", folder / "run", "--epochs", "1"});
   ASSERT_EQ(result.code, 0) << result.err;
