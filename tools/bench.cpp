@@ -184,6 +184,7 @@ void print_profile(ExecContext& context, Workload& workload, int64_t steps) {
 
 int bench(BenchFlags flags) {
   flags.train = flags.train || flags.probe;
+  GRAFT_CHECK(!flags.train || flags.precision != "int8", "bench: --precision int8 is for inference; training is in fp32 or bf16");
   const auto start = Clock::now();
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
