@@ -51,6 +51,9 @@ class FeatureBuilder {
   std::shared_ptr<ModuleGroup> features_;
 };
 
+// MobileNetV2 as Keras and TensorFlow have it: 3x3 convolutions that stride are padded (0,1) at even extents, (1,1) at odd.
+inline constexpr const char* kMobileNetTf = "mobilenet_v2_tf";
+
 void build_vgg(FeatureBuilder& build);
 void build_squeezenet(FeatureBuilder& build);
 void build_mobilenet(FeatureBuilder& build);

@@ -82,7 +82,8 @@ std::string feature_name_of(const StateDict& tensors) {
 
 std::vector<std::string> feature_network_names() {
   return {"vgg11",         "vgg13",         "vgg16",        "vgg19",       "vgg11_bn",    "vgg13_bn",    "vgg16_bn",   "vgg19_bn",
-          "squeezenet1_0", "squeezenet1_1", "mobilenet_v2", "densenet121", "densenet161", "densenet169", "densenet201"};
+          "squeezenet1_0", "squeezenet1_1", "mobilenet_v2", "densenet121", "densenet161", "densenet169", "densenet201",
+          kMobileNetTf};
 }
 
 FeatureNetwork::FeatureNetwork(const FeatureConfig& config) : config_(config) {
@@ -147,7 +148,7 @@ FeatureConfig feature_config_of(const StateDict& tensors) {
   FeatureConfig config;
   config.name = feature_name_of(tensors);
   if (config.name.empty()) return config;
-  const char* first = is_dense(config) ? "features.conv0.weight" : config.name == "mobilenet_v2" ? "features.0.0.weight" : "features.0.weight";
+  const char* first = is_dense(config) ? "features.conv0.weight" : config.name.starts_with("mobilenet_v2") ? "features.0.0.weight" : "features.0.weight";
   const Tensor stem = tensors.find(first);
   GRAFT_CHECK(stem.defined() && stem.rank() == 4, "the names are those of a ", config.name, ", but ", first, " is missing");
   config.in_channels = stem.size(1);
@@ -168,7 +169,7 @@ std::string feature_norm_behind(const FeatureConfig& config, const std::string& 
   if (dot == std::string::npos || !conv.starts_with("features.")) return "";
   const std::string parent = conv.substr(0, dot + 1), last = conv.substr(dot + 1);
   if (is_dense(config)) return last == "conv0" ? parent + "norm0" : last == "conv1" ? parent + "norm2" : "";
-  const bool normed = config.name.ends_with("_bn") || config.name == "mobilenet_v2";
+  const bool normed = config.name.ends_with("_bn") || config.name.starts_with("mobilenet_v2");
   const int64_t index = leading_number(last);
   return normed && index >= 0 ? parent + std::to_string(index + 1) : "";
 }

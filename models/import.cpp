@@ -86,6 +86,10 @@ void sum_first_convolution(SourceNetwork& source, Certificate& certificate) {
 }
 
 io::Preprocess guess_preprocess(const SourceNetwork& source, Finding& finding) {
+  if (source.images) {
+    finding = source.preprocess;
+    return *source.images;
+  }
   if (std::holds_alternative<CifarResNetConfig>(source.architecture)) {
     io::Preprocess p = io::imagenet_preprocess(32);
     p.resize_to = 0;
@@ -95,19 +99,21 @@ io::Preprocess guess_preprocess(const SourceNetwork& source, Finding& finding) {
   return guess_imagenet_preprocess(input_variance(source.tensors.find("conv1.weight"), source.tensors.find("bn1.running_var")), finding);
 }
 
+Finding or_usual(const Finding& implied, const Finding& usual) { return implied.what.empty() ? usual : implied; }
+
 void describe_findings(const SourceNetwork& source, Certificate& certificate) {
   const auto* config = std::get_if<ResNetConfig>(&source.architecture);
   const std::string nodes = "the graph's nodes", usual = "torchvision's; a state dict does not say";
   if (!config) {
     const std::string name = name_of(source.architecture);
     if ((name.starts_with("vgg") && !name.ends_with("_bn")) || name.starts_with("squeezenet")) return;  // no batch norms
-    certificate.eps = {str(eps_of(source.architecture)), false, "PyTorch's default; a state dict does not say"};
+    certificate.eps = or_usual(source.eps, {str(eps_of(source.architecture)), false, "PyTorch's default; a state dict does not say"});
     return;
   }
-  certificate.eps = {str(config->eps), source.graph && certificate.neutral_norms == 0, source.graph && certificate.neutral_norms == 0 ? nodes : usual};
-  if (config->bottleneck)
-    certificate.stride = {config->stride_in_3x3 ? "v1.5: in the 3x3 convolution" : "v1: in the first 1x1 convolution", source.graph, source.graph ? nodes : usual};
-  certificate.stem_pool = {str("padded ", config->pool_pad_begin, " at the begin, ", config->pool_pad_end, " at the end"), source.graph, source.graph ? nodes : usual};
+  const bool eps_known = source.graph && certificate.neutral_norms == 0;
+  certificate.eps = or_usual(source.eps, {str(config->eps), eps_known, eps_known ? nodes : usual});
+  if (config->bottleneck) certificate.stride = or_usual(source.stride, {config->stride_in_3x3 ? kStrideV15 : kStrideV1, source.graph, source.graph ? nodes : usual});
+  certificate.stem_pool = or_usual(source.stem_pool, {pool_text(*config), source.graph, source.graph ? nodes : usual});
 }
 
 Imported import_model_file(const io::WeightFile& file, const ImportOptions& options) {

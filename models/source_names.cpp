@@ -1,6 +1,8 @@
 // A state dict read as one of our networks: the prefix its names stand under, then its blocks, by names and shapes.
 #include <charconv>
 
+#include "graft/models/feature_builder.h"
+#include "graft/models/naming/naming.h"
 #include "graft/models/source_network.h"
 
 namespace graft::models {
@@ -95,7 +97,69 @@ std::string resnet_name(const std::vector<int64_t>& depths, bool bottleneck, con
   return arch;
 }
 
+namespace {
+
+// The network that torchvision's names and shapes tell; whose names they are.
+const char* find_architecture(SourceNetwork& source, const std::string& arch) {
+  const std::string first = first_convolution(source.tensors);
+  const Tensor stem = source.tensors.find(first);
+  GRAFT_CHECK(stem.defined() && stem.rank() == 4, "no tensor has the name of a first convolution (conv1.weight, features.0.weight ...): graft knows the names of torchvision's ResNets, VGGs, SqueezeNets, DenseNets and MobileNetV2, of the CIFAR ResNets, of timm and transformers, and of Gluon's, Caffe's, Detectron's and Keras' ResNets; the file has ",
+              source.tensors.size() + source.ignored.size(), " tensors", source.tensors.empty() ? "" : ", the first is ", source.tensors.empty() ? "" : source.tensors.begin()->first);
+  const bool cifar = first == "conv1.weight" && stem.size(2) == 3 && stem.size(0) == 16;
+  if (first == "conv1.weight") {
+    source.architecture = cifar ? cifar_architecture(source.tensors, arch) : resnet_architecture(source.tensors, arch);
+    return cifar ? "CIFAR ResNet" : "torchvision";
+  }
+  source.tensors = without_dots(std::move(source.tensors));
+  const FeatureConfig config = feature_config_of(source.tensors);
+  GRAFT_CHECK(!config.name.empty(), "the file has a ", first, ", but is no VGG, SqueezeNet, DenseNet or MobileNetV2 of torchvision");
+  GRAFT_CHECK(arch.empty() || arch == config.name, "the file holds ", config.name, ", not ", arch);
+  source.architecture = config;
+  return "torchvision";
+}
+
+// What the scheme says beside the tensors, into the architecture and with its reason for the certificate.
+void apply_implied(const Renamed& renamed, SourceNetwork& source) {
+  if (renamed.eps) {
+    std::visit([&](auto& config) { config.eps = renamed.eps->value; }, source.architecture);
+    source.eps = {str(renamed.eps->value), renamed.eps->known, renamed.eps->why};
+  }
+  if (renamed.preprocess) {
+    source.images = renamed.preprocess->value;
+    source.preprocess = {renamed.preprocess_text, renamed.preprocess->known, renamed.preprocess->why};
+  }
+  if (auto* features = std::get_if<FeatureConfig>(&source.architecture); features && renamed.same_padding) features->name = kMobileNetTf;
+  auto* config = std::get_if<ResNetConfig>(&source.architecture);
+  if (!config) return;
+  if (renamed.stride_in_3x3 && config->bottleneck) {
+    config->stride_in_3x3 = renamed.stride_in_3x3->value;
+    source.stride = {config->stride_in_3x3 ? kStrideV15 : kStrideV1, renamed.stride_in_3x3->known, renamed.stride_in_3x3->why};
+  }
+  if (renamed.pool_pads) {
+    config->pool_pad_begin = renamed.pool_pads->value[0];
+    config->pool_pad_end = renamed.pool_pads->value[1];
+    source.stem_pool = {pool_text(*config), renamed.pool_pads->known, renamed.pool_pads->why};
+  }
+}
+
+SourceNetwork renamed_source(Renamed renamed, const io::WeightFile& file, const std::string& arch) {
+  SourceNetwork source;
+  source.tensors = std::move(renamed.tensors);
+  source.ignored = renamed.ignored;
+  source.notes = file.notes;
+  source.notes.insert(source.notes.end(), renamed.notes.begin(), renamed.notes.end());
+  source.naming = renamed.scheme;
+  find_architecture(source, renamed.same_padding && arch == kMobileNetTf ? "mobilenet_v2" : arch);
+  apply_implied(renamed, source);
+  return source;
+}
+
+}  // namespace
+
+std::string pool_text(const ResNetConfig& config) { return str("padded ", config.pool_pad_begin, " at the begin, ", config.pool_pad_end, " at the end"); }
+
 SourceNetwork source_from_names(const io::WeightFile& file, const std::string& arch) {
+  if (auto renamed = rename_to_torchvision(file)) return renamed_source(std::move(*renamed), file, arch);
   const std::string prefix = find_prefix(file);
   SourceNetwork source;
   for (const auto& [name, tensor] : file.tensors) {
@@ -103,21 +167,8 @@ SourceNetwork source_from_names(const io::WeightFile& file, const std::string& a
     else source.ignored.push_back(name);
   }
   source.notes = file.notes;
-  const std::string first = first_convolution(source.tensors);
-  const Tensor stem = source.tensors.find(first);
-  GRAFT_CHECK(stem.defined() && stem.rank() == 4, "no tensor has the name of a first convolution (conv1.weight, features.0.weight ...): graft knows the names of torchvision's ResNets, VGGs, SqueezeNets, DenseNets and MobileNetV2, of timm's ResNets and of the CIFAR ResNets; the file has ",
-              file.tensors.size(), " tensors", file.tensors.empty() ? "" : ", the first is ", file.tensors.empty() ? "" : file.tensors.begin()->first);
-  const bool cifar = first == "conv1.weight" && stem.size(2) == 3 && stem.size(0) == 16;
-  source.naming = str(cifar ? "CIFAR ResNet" : "torchvision", " names", prefix.empty() ? "" : str(" under '", prefix, "'"));
-  if (first == "conv1.weight") {
-    source.architecture = cifar ? cifar_architecture(source.tensors, arch) : resnet_architecture(source.tensors, arch);
-    return source;
-  }
-  source.tensors = without_dots(std::move(source.tensors));
-  const FeatureConfig config = feature_config_of(source.tensors);
-  GRAFT_CHECK(!config.name.empty(), "the file has a ", first, ", but is no VGG, SqueezeNet, DenseNet or MobileNetV2 of torchvision");
-  GRAFT_CHECK(arch.empty() || arch == config.name, "the file holds ", config.name, ", not ", arch);
-  source.architecture = config;
+  const std::string network = find_architecture(source, arch);
+  source.naming = str(network, " names", prefix.empty() ? "" : str(" under '", prefix, "'"));
   return source;
 }
 

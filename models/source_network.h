@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "graft/io/onnx/model.h"
+#include "graft/io/preprocess.h"
 #include "graft/io/weights/weights.h"
 #include "graft/models/architecture.h"
+#include "graft/models/certificate.h"
 
 namespace graft::models {
 
@@ -16,6 +18,9 @@ struct SourceNetwork {
   StateDict tensors;          // torchvision's names; convolutions may have biases, batch norms may be absent (folded)
   std::string naming;
   bool graph = false;              // attributes were read, not assumed
+  // What a naming scheme implies, with its reason; empty: the usual guesses.
+  Finding eps, stride, stem_pool, preprocess;
+  std::optional<io::Preprocess> images;  // goes with `preprocess`
   std::vector<std::string> ignored;
   std::vector<std::string> notes;
 };
@@ -24,6 +29,10 @@ struct SourceNetwork {
 SourceNetwork source_from_names(const io::WeightFile& file, const std::string& arch);
 // Nodes, followed from the input: every attribute is read and must be one that a ResNet has.
 SourceNetwork source_from_graph(const io::onnx::Model& model, const std::string& arch);
+
+inline constexpr const char* kStrideV15 = "v1.5: in the 3x3 convolution";
+inline constexpr const char* kStrideV1 = "v1: in the first 1x1 convolution";
+std::string pool_text(const ResNetConfig& config);  // "padded 1 at the begin, 1 at the end"
 
 // The name of the first convolution's weight, by which a network of ours is known; "" when there is none.
 std::string first_convolution(const StateDict& tensors, const std::string& prefix = "");

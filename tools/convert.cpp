@@ -38,7 +38,7 @@ int convert(const ConvertFlags& flags) {
 void add_convert(CLI::App& app, Action& action) {
   auto* verb = app.add_subcommand("convert", "A weight file of any format into .safetensors (with a model card), .npz or .onnx");
   auto f = std::make_shared<ConvertFlags>();
-  verb->add_option("IN", f->in, ".safetensors, .npz, .onnx, .pth/.th")->required();
+  verb->add_option("IN", f->in, ".safetensors, .npz, .onnx, .pth/.th, .h5/.keras, .params")->required();
   verb->add_option("OUT", f->out, ".safetensors, .npz or .onnx")->required();
   verb->add_option("--arch", f->arch, "The network's name, checked against the file (default: guessed from it)")
       ->check(CLI::IsMember(models::architecture_names()))->type_name("NAME");

@@ -57,7 +57,7 @@ int pretrain(const PretrainFlags& flags) {
 void add_finetune(CLI::App& app, Action& action) {
   auto* verb = app.add_subcommand("finetune", "Train a pretrained network on your own images");
   auto f = std::make_shared<FinetuneFlags>();
-  verb->add_option("--weights", f->weights, "Pretrained weights: .safetensors, .npz, .onnx, .pth/.th, or a model of graft")->required()->type_name("FILE");
+  verb->add_option("--weights", f->weights, "Pretrained weights: .safetensors, .npz, .onnx, .pth/.th, .h5/.keras, .params, or a model of graft")->required()->type_name("FILE");
   verb->add_option("--arch", f->arch, "The network's name, checked against the file (default: guessed from it; an .onnx then is run as the graph that it is)")
       ->check(CLI::IsMember(models::architecture_names()))->type_name("NAME");
   verb->add_option("--cut", f->cut, "auto: after the last whole stage in the file (a graph: in front of its classifier); or a stage: layer3, features.4; or a graph's node")->type_name("STAGE");

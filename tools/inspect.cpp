@@ -66,7 +66,7 @@ void add_inspect(CLI::App& app, Action& action) {
     bool json = false;
   };
   auto f = std::make_shared<Flags>();
-  verb->add_option("FILE", f->file, ".safetensors, .npz, .onnx, .pth/.th")->required();
+  verb->add_option("FILE", f->file, ".safetensors, .npz, .onnx, .pth/.th, .h5/.keras, .params")->required();
   verb->add_option("--data", f->data, "Images of yours, as finetune takes them: a few are run through the network, and what its batch norms' statistics say of them joins the certificate")->type_name("PATH");
   verb->add_flag("--json", f->json, "One JSON document on stdout");
   verb->footer("Example:\n  graft inspect resnet50.onnx");

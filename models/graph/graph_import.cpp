@@ -4,6 +4,7 @@
 
 #include "graft/core/autograd/record.h"
 #include "graft/models/graph/classifier_search.h"
+#include "graft/models/graph/graph_layout.h"
 #include "graft/models/graph/graph_module.h"
 #include "graft/models/graph/graph_unfold.h"
 #include "graft/models/graph/op_call.h"
@@ -165,6 +166,7 @@ Finding eps_of_norms(const GraphSource& source) {
 Imported import_graph(const io::onnx::Model& model, const ImportOptions& options) {
   GRAFT_CHECK(options.channels == ChannelRule::repeat, "--channels sum-conv1 needs a native network: name it with --arch");
   GraphSource source = read_graph(model);
+  take_channels_first(source);
   const ImageInput image = image_input(source);
   Imported imported;
   Certificate& certificate = imported.certificate;

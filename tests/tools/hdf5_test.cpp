@@ -125,6 +125,34 @@ TEST_F(Hdf5, TheReaderHandsOverTheBits) {
   }
 }
 
+// A Keras ResNet-50 up to its first stage: imported, written in three formats, all one network, and fine-tuned.
+TEST_F(Hdf5, AKerasNetworkThroughAllVerbs) {
+  const std::string keras = keras_data("resnet50_conv2.keras"), model = folder / "m.safetensors", onnx = folder / "m.onnx";
+  const CommandResult converted = run_graft({"convert", keras, model, "--json"});
+  ASSERT_EQ(converted.code, 0) << converted.err;
+  const auto certificate = nlohmann::json::parse(converted.out);
+  EXPECT_EQ(certificate["format"], "keras");
+  EXPECT_EQ(certificate["naming"], "Keras ResNet names");
+  EXPECT_EQ(certificate["architecture"], "resnet50, cut after layer1, 256 features, no head");
+  EXPECT_EQ(certificate["matched"], 66);
+  EXPECT_EQ(certificate["eps"]["value"], "1.001e-05");
+  EXPECT_EQ(certificate["eps"]["known"], true);
+  EXPECT_EQ(certificate["stem_pool"]["known"], true);
+  EXPECT_EQ(certificate["stride"]["known"], false);
+  EXPECT_NE(certificate["preprocess"]["value"].get<std::string>().find("BGR"), std::string::npos);
+  EXPECT_EQ(inspected(keras)["import"]["matched"], 66);
+
+  ASSERT_EQ(run_graft({"convert", keras, onnx}).code, 0);
+  for (const std::string& other : {model, onnx}) {
+    const CommandResult verified = run_graft({"verify", keras, other});
+    EXPECT_EQ(verified.code, 0) << verified.out << verified.err;
+  }
+  write_photos(folder / "photos", {"bees", "ants"}, 6, 32);
+  const CommandResult trained = run_graft({"finetune", "--weights", keras, "--data", folder / "photos", "--out", folder / "run", "--epochs", "1", "--image-size", "32"});
+  EXPECT_EQ(trained.code, 0) << trained.err;
+  EXPECT_NE(trained.err.find("Keras ResNet names"), std::string::npos) << trained.err;
+}
+
 // Without the program beside it the command says so.
 TEST_F(Hdf5, AMissingReaderIsNamed) {
   std::filesystem::copy_file(GRAFT_COMMAND, folder / "graft");

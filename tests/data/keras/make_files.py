@@ -2,11 +2,15 @@
 
   tiny.h5, tiny.weights.h5, tiny.keras   one small model in Keras' three layouts (written by keras itself)
   tiny.npz                               its arrays, by layer and tensor
+  resnet50_conv2.keras                   keras.applications' ResNet50 up to its first stage, weights of 16 levels, repacked deflated
   types.h5                               element types, a deflated data set, text
   bad_*.h5                               what must be refused
 
 Needs keras with a backend, h5py, numpy. Run in this folder: KERAS_BACKEND=torch python make_files.py
 """
+import os
+import zipfile
+
 import h5py
 import keras
 import numpy as np
@@ -25,7 +29,27 @@ def tiny():
     return model
 
 
+def resnet50_conv2(path):
+    whole = keras.applications.ResNet50(weights=None, input_shape=(224, 224, 3))
+    model = keras.Model(whole.inputs, whole.get_layer("conv2_block3_out").output, name="resnet50")
+    rng = np.random.default_rng(3)
+    for weight in model.weights:
+        levels = rng.integers(0, 16, size=weight.shape) / 8 - 15 / 16  # 16 levels around 0
+        fan = np.prod(weight.shape[:-1]) if len(weight.shape) == 4 else 0
+        if fan:
+            value = levels * np.sqrt(6 / fan)
+        else:
+            value = 1 + 0.5 * levels if weight.name in ("gamma", "moving_variance") else 0.1 * levels
+        weight.assign(value.astype("float32"))
+    model.save("whole.keras")
+    with zipfile.ZipFile("whole.keras") as whole, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as out:
+        for name in whole.namelist():
+            out.writestr(name, whole.read(name))
+    os.remove("whole.keras")
+
+
 if __name__ == "__main__":
+    resnet50_conv2("resnet50_conv2.keras")
     model = tiny()
     model.save("tiny.h5")
     model.save_weights("tiny.weights.h5")

@@ -1,0 +1,41 @@
+// A Keras file's tensors by layer, whichever of Keras' layouts the file has: HDF5 of Keras 1 and 2 (layer/layer/kernel:0),
+// Keras 3's numbered variables (layers/conv2d_1/vars/0), or plain names in another format (conv1_conv/kernel).
+#pragma once
+#include <map>
+#include <string>
+#include <vector>
+
+#include "graft/io/weights/weights.h"
+
+namespace graft::models {
+
+struct KerasTensor {
+  std::string file_name;  // as in the file
+  std::string prefix;     // of models within models: "resnet50/"; "" outside
+  std::string layer;      // "conv1_conv"
+  std::string part;       // kernel bias gamma beta moving_mean moving_variance
+  Tensor tensor;          // Keras' layout
+};
+
+// What the model's configuration says of a layer that matters to its numbers.
+struct KerasLayer {
+  std::string kind;  // "Conv2D", "BatchNormalization" ...
+  double epsilon = 0;
+  bool has_epsilon = false, center = true, scale = true;
+  std::vector<int64_t> strides, padding;  // padding: [top, bottom, left, right] of a ZeroPadding2D
+  std::string padding_word;               // "same", "valid"
+  std::string activation;
+};
+
+struct KerasModel {
+  std::vector<KerasTensor> tensors;
+  std::map<std::string, KerasLayer> layers;  // by name; empty when the file has no configuration
+  std::vector<std::string> ignored;          // optimizer state, seeds
+
+  bool has_layer(const std::string& name) const;  // with tensors
+};
+
+// bad_input for a Keras file whose variables cannot be named.
+KerasModel keras_model(const io::WeightFile& file);
+
+}  // namespace graft::models
