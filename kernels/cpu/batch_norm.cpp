@@ -20,10 +20,10 @@ struct Rows {
   int64_t begin(int64_t b) const { return b * block * channels; }
   int64_t count(int64_t b) const { return std::min(block, rows - b * block); }
 
-  // Calls f(first channel, end) in parallel: per-channel work over all blocks.
+  static constexpr int64_t step = 64;
+  // Calls f(first channel, end) in parallel, at most `step` channels: per-channel work over all blocks.
   template <class F>
   void for_channels(ExecContext& context, F&& f) const {
-    constexpr int64_t step = 64;
     context.parallel_for(ceil_div(channels, step), [&](int64_t i) { f(i * step, std::min(channels, (i + 1) * step)); });
   }
 };
@@ -39,19 +39,23 @@ void run_statistics(ExecContext& context, ops::BatchNormStatisticsArgs& args) {
     kernels.moments(x + r.begin(b), r.count(b), r.channels, means.data() + b * r.channels, squares.data() + b * r.channels);
   });
   P *mean = args.mean.mutable_data<P>(), *variance = args.variance.mutable_data<P>();
-  // Chan, Golub & LeVeque 1979: joining two sets of moments.
+  // Chan, Golub & LeVeque 1979: joining two sets of moments, block after block, along the channels.
   r.for_channels(context, [&](int64_t begin, int64_t end) {
-    for (int64_t c = begin; c < end; ++c) {
-      double count = 0, m = 0, s = 0;
-      for (int64_t b = 0; b < r.blocks; ++b) {
-        const auto n = static_cast<double>(r.count(b));
-        const double delta = static_cast<double>(means.data()[b * r.channels + c]) - m;
-        count += n;
-        m += delta * n / count;
-        s += static_cast<double>(squares.data()[b * r.channels + c]) + delta * delta * (count - n) * n / count;
+    double m[Rows::step] = {}, s[Rows::step] = {}, count = 0;
+    for (int64_t b = 0; b < r.blocks; ++b) {
+      const auto n = static_cast<double>(r.count(b));
+      const double share = n / (count + n), weight = count * share;
+      const P *block_mean = means.data() + b * r.channels + begin, *block_squares = squares.data() + b * r.channels + begin;
+      for (int64_t c = 0; c < end - begin; ++c) {
+        const double delta = static_cast<double>(block_mean[c]) - m[c];
+        m[c] += delta * share;
+        s[c] += static_cast<double>(block_squares[c]) + delta * delta * weight;
       }
-      mean[c] = static_cast<P>(m);
-      variance[c] = static_cast<P>(s / count);
+      count += n;
+    }
+    for (int64_t c = begin; c < end; ++c) {
+      mean[c] = static_cast<P>(m[c - begin]);
+      variance[c] = static_cast<P>(s[c - begin] / count);
     }
   });
 }
@@ -135,13 +139,14 @@ void run_backward(ExecContext& context, ops::BatchNormBackwardArgs& args) {
       kernels.norm_sums(part);
     });
   r.for_channels(context, [&](int64_t begin, int64_t end) {
+    double all[Rows::step] = {}, all_x[Rows::step] = {};
+    for (int64_t b = 0; sums_wanted && b < r.blocks; ++b) {
+      const P *dy_sums = sums.data() + 2 * b * r.channels + begin, *dy_x_sums = dy_sums + r.channels;
+      for (int64_t c = 0; c < end - begin; ++c) all[c] += static_cast<double>(dy_sums[c]), all_x[c] += static_cast<double>(dy_x_sums[c]);
+    }
     for (int64_t c = begin; c < end; ++c) {
       const auto i = static_cast<size_t>(c);
-      double sum = 0, sum_x = 0;
-      for (int64_t b = 0; sums_wanted && b < r.blocks; ++b) {
-        sum += static_cast<double>(sums.data()[2 * b * r.channels + c]);
-        sum_x += static_cast<double>(sums.data()[(2 * b + 1) * r.channels + c]);
-      }
+      const double sum = all[c - begin], sum_x = all_x[c - begin];
       const double inverse = 1 / std::sqrt(static_cast<double>(variance[i]) + args.attributes.eps);
       if (dweight) dweight[c] = static_cast<P>(sum_x * inverse);
       if (dbias) dbias[c] = static_cast<P>(sum);

@@ -53,12 +53,16 @@ class InputColumns {
   void set_pixels(int64_t first, int64_t count, int64_t channel) {
     count_ = count, channel_ = channel, tap_ = -1;
     const int64_t plane = shape_.p * shape_.q;
+    int64_t n = first / plane, row = first % plane / shape_.q, column = first % shape_.q;
     for (int64_t i = 0; i < count; ++i) {
-      const int64_t n = (first + i) / plane, at = (first + i) % plane;
       int64_t* origin = origin_.data() + 3 * i;
       origin[0] = n * shape_.h;
-      origin[1] = at / shape_.q * shape_.stride_h - shape_.pad_h;
-      origin[2] = at % shape_.q * shape_.stride_w - shape_.pad_w;
+      origin[1] = row * shape_.stride_h - shape_.pad_h;
+      origin[2] = column * shape_.stride_w - shape_.pad_w;
+      if (++column == shape_.q) {
+        column = 0;
+        if (++row == shape_.p) row = 0, ++n;
+      }
     }
     if (gathers_) gather();
   }

@@ -34,8 +34,15 @@ inline void for_register_groups(int64_t channels, F&& f) {
   for (; c < channels; ++c) f(c, OneElement<T>{}, Constant<1>{});
 }
 
+// A block of rows that is read in strips comes from memory whole and in order first: strips alone would wait for it.
+template <class T>
+inline void fetch(const T* block, int64_t count) {
+  for (int64_t i = 0; i < count; i += 64 / static_cast<int64_t>(sizeof(T))) __builtin_prefetch(block + i, 0, 2);
+}
+
 template <class T>
 void moments(const T* x, int64_t pixels, int64_t channels, Parameter<T>* mean, Parameter<T>* squares) {
+  fetch(x, pixels * channels);
   for_register_groups<T>(channels, [&](int64_t c, auto lanes, auto group) {
     using L = decltype(lanes);
     typename L::Register centre[group.value]{}, sums[group.value]{};
@@ -107,6 +114,10 @@ inline typename L::Register masked(const NormBackwardArgs<T>& args, int64_t at, 
 
 template <class T, NormMask Mask, bool Residual, bool Stream>
 void norm_sum_rows(const NormBackwardArgs<T>& args) {
+  const int64_t count = args.pixels * args.channels;
+  fetch(args.x, count);
+  fetch(args.dy, count);
+  if constexpr (Mask == NormMask::output) fetch(args.y, count);
   for_register_groups<T>(args.channels, [&](int64_t first, auto lanes, auto group) {
     using L = decltype(lanes);
     typename L::Register sum[group.value]{}, sum_x[group.value]{};
