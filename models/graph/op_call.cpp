@@ -50,7 +50,7 @@ double OpCall::real(const char* name, double otherwise) const {
 }
 
 std::vector<int64_t> OpCall::integers(const char* name, std::vector<int64_t> otherwise) const {
-  const Attribute* attribute = find_attribute(node_, name, AttributeType::int_);
+  const Attribute* attribute = find_attribute(node_, name, AttributeType::ints);
   return attribute ? attribute->ints : std::move(otherwise);
 }
 
