@@ -99,9 +99,10 @@ class KernelCheck {
       if (set > machine_instruction_set()) break;
       ExecContext context(1, set);
       for (const Candidate& candidate : candidates) {
+        offered.insert(candidate);
+        if (taken.contains(candidate)) continue;
         bool declined;
         only(context, candidate, declined);
-        offered.insert(candidate);
         if (!declined) taken.insert(candidate);
       }
     }
@@ -149,17 +150,25 @@ class KernelCheck {
     return others;
   }
 
+  // Thrown where a pass would go on without the kernel that is looked at: what it would compute is of no use.
+  struct Declined {};
+
   OpResult only(ExecContext& context, const Candidate& candidate, bool& declined) const {
     declined = false;
     context.set_kernel_filter([&](std::string_view pass, std::string_view kernel) {
-      if (pass != candidate.pass) return kernel == "reference";
-      if (kernel == "reference") declined = true;
-      return kernel == candidate.kernel || kernel == "reference";
+      if (pass != candidate.pass) return true;  // whichever comes first: each is checked as a candidate itself
+      if (kernel == "reference") throw Declined{};
+      return kernel == candidate.kernel;
     });
-    return run_in(context);
+    try {
+      return run_in(context);
+    } catch (const Declined&) {
+      declined = true;
+      return {};
+    }
   }
 
-  // Only `candidate` for its pass, else the reference. It declined when the reference was asked for that pass.
+  // Only `candidate` for its pass. It declined when the reference was asked for that pass.
   void check_candidate(ExecContext& context, const Candidate& candidate) {
     bool declined;
     const OpResult result = only(context, candidate, declined);
