@@ -40,6 +40,9 @@ copies("pytorch", "io/*_legacy.pth")
 copies("mxnet", "io/*.params")
 for pattern in ["*.jpg", "*.bmp", "p*.png", "bits.png", "grey_alpha.png", "grey.pgm"]:
     copies("image", "images/" + pattern, 1900)
+for path in sorted(pathlib.Path("corpus/image").glob("*.jpg")):
+    if "exif_" not in path.name or path.name == "exif_6.jpg":
+        seed("jpeg", path.name, bytes([10, 60, 60, 128]) + path.read_bytes())
 small = np.arange(6, dtype=np.float32).reshape(2, 3)
 for name, content in {"plain": {"w": torch.tensor(small)}, "nested": {"epoch": 3, "state_dict": {"module.w": torch.tensor(small, dtype=torch.float16)}},
                       "views": {"p": torch.nn.Parameter(torch.tensor(small)[:, ::2]), "lr": [0.1, (1, None, True)]}}.items():
