@@ -24,13 +24,13 @@ void limit(int what, rlim_t most) {
 void shut_in(rlim_t file_bytes) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) graft::fail(graft::ErrorCode::resource, "the reader cannot give up its rights");
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they need address space, and a pipe to look at memory through
   limit(RLIMIT_AS, (rlim_t{512} << 20) + 3 * file_bytes);
+  limit(RLIMIT_NOFILE, 0);  // those that are open stay so
 #endif
   limit(RLIMIT_CPU, 60 + file_bytes / (10 << 20));
   limit(RLIMIT_FSIZE, 0);
   limit(RLIMIT_CORE, 0);
-  limit(RLIMIT_NOFILE, 0);  // those that are open stay so
 }
 
 void write_all(std::span<const std::byte> bytes) {
