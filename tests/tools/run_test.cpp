@@ -2,6 +2,8 @@
 // nor loader workers change a bit.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -148,16 +150,18 @@ TEST_F(Run, KilledWhileFeaturesAreComputedItGoesOnWithThem) {
     return arguments;
   };
   const std::string whole = folder / "whole", killed = folder / "killed";
+  const auto began = std::chrono::steady_clock::now();
   ASSERT_EQ(run_graft(viewed(whole)).code, 0);
+  const auto whole_ms = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began).count();
   EXPECT_FALSE(std::filesystem::exists(whole + "/features.cache"));
   const auto rows_of = [&] {  // 64 features and a check sum each, behind the header
     const std::string file = killed + "/features.cache";
     return std::filesystem::exists(file) ? (static_cast<int64_t>(std::filesystem::file_size(file)) - 128) / (4 * 64 + 4) : 0;
   };
   bool met = false;
-  for (int delay = 20; !met && delay < 4000; delay += delay < 400 ? 20 : 200) {
+  for (int part = 1; !met && part < 50; ++part) {  // of the time that a whole run takes here
     std::filesystem::remove_all(killed);
-    const CommandResult result = run_graft(viewed(killed), {.kill_after_ms = delay});
+    const CommandResult result = run_graft(viewed(killed), {.kill_after_ms = static_cast<int>(std::max<int64_t>(1, whole_ms * part / 50))});
     met = result.code == -9 && rows_of() > 0 && !std::filesystem::exists(killed + "/metrics.jsonl");
   }
   ASSERT_TRUE(met) << "no kill met the features";
