@@ -34,9 +34,9 @@ INSTANTIATE_TEST_SUITE_P(Fuzz, Replay, testing::ValuesIn(targets()), [](const au
 
 // The checks themselves can fail.
 TEST(FuzzTarget, FaultsOfOursAndOtherExceptionsAreFindings) {
-  EXPECT_NO_THROW(run_input({"t", {1, 0}, [](Bytes) { bad_input("damaged"); }}, {}));
-  EXPECT_THROW(run_input({"t", {1, 0}, [](Bytes) { fail(ErrorCode::internal, "a bug"); }}, {}), Error);
-  EXPECT_THROW(run_input({"t", {1, 0}, [](Bytes) { throw std::out_of_range("a bug"); }}, {}), std::out_of_range);
+  EXPECT_NO_THROW(run_input({"t", {1, 4096}, [](Bytes) { bad_input("damaged"); }}, {}));
+  EXPECT_THROW(run_input({"t", {1, 4096}, [](Bytes) { fail(ErrorCode::internal, "a bug"); }}, {}), Error);
+  EXPECT_THROW(run_input({"t", {1, 4096}, [](Bytes) { throw std::out_of_range("a bug"); }}, {}), std::out_of_range);
 }
 
 TEST(FuzzTarget, MemoryBeyondTheBoundIsAFinding) {
