@@ -20,4 +20,7 @@ class GRAFT_API ScopedAllocationLimit {
   int64_t* outer_;
 };
 
+// Counts `bytes` that a thread takes elsewhere (lists of positions, say) against its innermost limit; Error(bad_input) beyond it.
+GRAFT_API void charge_allocation(int64_t bytes);
+
 }  // namespace graft

@@ -162,6 +162,12 @@ class SplitBlocks {
 ScopedAllocationLimit::ScopedAllocationLimit(int64_t bytes) : left_(bytes), outer_(std::exchange(t_allowance, &left_)) {}
 ScopedAllocationLimit::~ScopedAllocationLimit() { t_allowance = outer_; }
 
+void charge_allocation(int64_t bytes) {
+  if (!t_allowance) return;
+  GRAFT_CHECK(bytes <= *t_allowance, "asks for ", bytes, " bytes of memory where ", *t_allowance, " are left to it");
+  *t_allowance -= bytes;
+}
+
 struct CachingCpuAllocator::Impl {
   mutable std::mutex mutex;
   std::map<int64_t, std::vector<void*>> cached;  // size class -> blocks
@@ -226,10 +232,7 @@ void* CachingCpuAllocator::allocate_zeroed(int64_t bytes) {
 void* CachingCpuAllocator::take(int64_t bytes, bool& is_zero) {
   GRAFT_CHECK(bytes >= 0 && bytes <= (int64_t{1} << 46), "cannot allocate ", bytes, " bytes");
   const int64_t rounded = block_bytes(bytes);
-  if (t_allowance) {
-    GRAFT_CHECK(bytes <= *t_allowance, "asks for ", bytes, " bytes of memory where ", *t_allowance, " are left to it");
-    *t_allowance -= bytes;
-  }
+  charge_allocation(bytes);
   std::lock_guard lock(impl_->mutex);
   AllocatorStats& stats = impl_->stats;
   ++stats.requests;

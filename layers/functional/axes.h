@@ -5,6 +5,8 @@
 #include <span>
 #include <vector>
 
+#include "graft/core/base/checked_math.h"
+#include "graft/core/tensor/allocation_limit.h"
 #include "graft/core/tensor/shape.h"
 
 namespace graft::functional {
@@ -15,9 +17,11 @@ inline int axis_of(const char* op, int axis, int rank) {
   return axis < 0 ? axis + rank : axis;
 }
 
-// Room for `count` entries; Error(resource) when there is none, before anything is filled.
+// Room for `count` entries, counted against the thread's allocation limit; Error(resource) when there is none, before
+// anything is filled.
 template <class T>
 void reserve_positions(const char* op, std::vector<T>& list, int64_t count) {
+  charge_allocation(checked_mul(count, static_cast<int64_t>(sizeof(T))));
   try {
     if (count > int64_t{1} << 36) throw std::length_error("");
     list.reserve(static_cast<size_t>(count));

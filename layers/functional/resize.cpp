@@ -122,6 +122,9 @@ ops::ResampleAttributes taps_of(const ResizeAxis& axis, int64_t in, const Resize
   ops::ResampleAttributes attributes{.axis = axis.axis, .fill = options.extrapolation};
   const auto extent = static_cast<double>(in);
   reserve_positions("resize", attributes.first, checked_add(axis.extent, 1));
+  const double reach = 2 / (options.antialias ? std::min(axis.scale, 1.0) : 1);  // at most, on each side of a place
+  const auto taps = static_cast<int64_t>(std::min(2 * reach + 2, extent));
+  charge_allocation(checked_mul(axis.extent, taps * static_cast<int64_t>(sizeof(int64_t) + sizeof(double))));
   for (int64_t i = 0; i < axis.extent; ++i) {
     const double place = source_place(static_cast<double>(i), extent, axis, options.coordinates);
     GRAFT_CHECK(std::abs(place) < 0x1p52, "resize: element ", i, " of axis ", axis.axis, " comes from place ", place);

@@ -1,6 +1,7 @@
 // Transpose, slice, expand, tile, padding modes and the other functions that only move elements.
 #include <gtest/gtest.h>
 
+#include "graft/core/tensor/allocation_limit.h"
 #include "graft/layers/functional/elementwise.h"
 #include "graft/layers/functional/movement.h"
 #include "graft/tests/support/op_case.h"
@@ -109,6 +110,14 @@ TEST(Movement, RefusesWhatDoesNotFit) {
   EXPECT_THROW(functional::pad(x, Amounts{0, 0, -4, 0}, Amounts{0, 0, 1, 0}, PadMode::edge), Error);
   EXPECT_THROW(functional::take(x, {{{.from = 4, .whole = true}}}), Error);
   EXPECT_THROW(functional::take(x, {{{.from = 0, .whole = true}}}), Error);
+}
+
+// What an op is made from counts like its result: a tile of nothing lists as many positions as it repeats first.
+TEST(Movement, ListsOfPositionsCountAgainstTheAllocationLimit) {
+  const ScopedAllocationLimit limit(1000);
+  const Tensor x = Tensor::zeros({2, 2});
+  EXPECT_THROW(functional::tile(x, Amounts{1 << 20, 0}), Error);
+  EXPECT_EQ(functional::tile(x, Amounts{3, 0}).shape(), Shape({6, 0}));
 }
 
 }  // namespace
