@@ -127,7 +127,7 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
   verb.add_option("--lr", f.lr, "Highest learning rate (default 0.01; adam and adamw without a frozen backbone 0.001; sgd with one 0.1)")
       ->check(CLI::PositiveNumber)->type_name("F");
   verb.add_option("--momentum", f.momentum, "Of sgd (default 0.9)")->check(CLI::Range(0.0, 1.0))->type_name("F");
-  verb.add_option("--weight-decay", f.weight_decay, "Default: 0 with a frozen backbone, else 1e-4")->check(CLI::NonNegativeNumber)->type_name("F");
+  verb.add_option("--weight-decay", f.weight_decay, "Default: with a frozen backbone and adam or sgd, the head's features / (10 x images), with adamw 0; else 1e-4")->check(CLI::NonNegativeNumber)->type_name("F");
   verb.add_option("--schedule", f.schedule, "cosine, step, onecycle or constant (default cosine)")
       ->check(CLI::IsMember({"cosine", "step", "onecycle", "constant"}))->type_name("NAME");
   verb.add_option("--warmup", f.warmup, "Epochs of rising rate (default: 0 with a frozen backbone, else 1)")->check(CLI::NonNegativeNumber)->type_name("N");
@@ -170,6 +170,7 @@ train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
   if (flags.lr) recipe.lr = *flags.lr;
   if (flags.momentum) recipe.optimizer.momentum = *flags.momentum;
   if (flags.weight_decay) recipe.optimizer.weight_decay = *flags.weight_decay;
+  if (flags.weight_decay || recipe.optimizer.name == "adamw") recipe.head_prior = false;
   if (flags.schedule) recipe.schedule = *flags.schedule;
   if (flags.warmup) recipe.warmup_epochs = *flags.warmup;
   if (recipe.schedule == "onecycle" && !flags.warmup) recipe.warmup_epochs = 0;

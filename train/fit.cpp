@@ -95,7 +95,10 @@ class Run {
     std::vector<NamedTensor> trainable;
     for (const NamedTensor& p : network_.parameters())
       if (requires_grad(p.tensor)) trainable.push_back(p);
-    optimizer_ = make_optimizer(std::move(trainable), recipe_.optimizer);
+    OptimizerOptions options = recipe_.optimizer;
+    if (const Linear* head = recipe_.standardize && recipe_.head_prior ? lone_linear_head() : nullptr)
+      options.weight_decay = head_weight_decay(head->weight().shape()[1], data_.train->size());
+    optimizer_ = make_optimizer(std::move(trainable), options);
   }
 
   // The head, when it alone trains and is linear: then it may learn on standardised features.

@@ -21,6 +21,8 @@ void Recipe::validate() const {
               "' is none of auto, source, adapt, train");
   GRAFT_CHECK(precision == "fp32" || precision == "bf16", "precision: '", precision, "' is none of fp32, bf16");
   GRAFT_CHECK(views >= 0 && views <= 1000, "views: ", views, " is not between 0 and 1000");
+  GRAFT_CHECK(!head_prior || (optimizer.weight_decay == 0 && optimizer.name != "adamw"),
+              "head_prior: is for adam and sgd without another weight decay");
   GRAFT_CHECK(!freeze.empty(), "freeze: expected none, backbone or stages");
   io::augment_named(augment);
   make_optimizer({}, optimizer);
@@ -47,11 +49,16 @@ std::string Recipe::to_json() const {
                             {"standardize", standardize},
                             {"warmup_epochs", warmup_epochs},
                             {"weight_decay", optimizer.weight_decay}};
+  if (head_prior) j["weight_decay"] = "features / (10 * images)";
   if (precision != "fp32") j["precision"] = precision;
   if (augment != "none" && views > 0) j["views"] = views;
   if (step.micro_batch > 0) j["micro_batch"] = step.micro_batch;
   if (step.recompute) j["recompute"] = true;
   return j.dump();
+}
+
+double head_weight_decay(int64_t features, int64_t images) {
+  return static_cast<double>(features) / (10.0 * static_cast<double>(std::max<int64_t>(images, 1)));
 }
 
 bool Recipe::operator==(const Recipe& other) const { return to_json() == other.to_json(); }
@@ -62,7 +69,7 @@ Recipe default_recipe(const std::string& freeze) {
   if (freeze == "backbone") {
     recipe.optimizer.name = "adam";
     recipe.lr = 0.01;
-    recipe.standardize = true;
+    recipe.standardize = recipe.head_prior = true;
     recipe.views = 4;
     return recipe;
   }

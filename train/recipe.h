@@ -21,6 +21,7 @@ struct GRAFT_API Recipe {
   std::string augment = "none";     // io/augment.h
   double label_smoothing = 0;
   bool standardize = false;         // a linear head on frozen features learns on standardised ones (folded when saved)
+  bool head_prior = false;          // that head's weight decay is head_weight_decay() of its features and the images
   bool cache_features = true;       // features of a frozen prefix are computed once
   std::string precision = "fp32";   // fp32, bf16: of activations and their gradients; everything else is fp32
   int64_t views = 0;                // with augmentation, 0: images change anew every epoch; K: epoch e shows fixed view (e - 1) % K of each,
@@ -34,8 +35,13 @@ struct GRAFT_API Recipe {
   bool operator==(const Recipe&) const;
 };
 
-// The defaults. Frozen backbone: 60 epochs of a linear head on cached, standardised features with Adam 1e-2, cosine; no
-// augmentation. Else: 10 epochs of SGD 0.01 with momentum and weight decay 1e-4, one epoch of warm-up, cosine, light
+// What a normal prior of variance 10 / features on every weight of a linear head adds to the gradient of the mean loss over
+// `images`: features / (10 images). Standardised features then give logits of variance 10 before any image is seen. (MAP
+// estimation, e.g. Bishop, Pattern Recognition and Machine Learning, 4.3.2 and 4.5.1.)
+GRAFT_API double head_weight_decay(int64_t features, int64_t images);
+
+// The defaults. Frozen backbone: 60 epochs of a linear head on cached, standardised features with Adam 1e-2, cosine, the
+// head's prior as weight decay; no augmentation. Else: 10 epochs of SGD 0.01 with momentum and weight decay 1e-4, one epoch of warm-up, cosine, light
 // augmentation.
 GRAFT_API Recipe default_recipe(const std::string& freeze);
 

@@ -90,6 +90,18 @@ TEST(Fit, CachedFeaturesChangeNoBit) {
     }
 }
 
+TEST(Fit, TheHeadsPriorIsWeightDecayByFeaturesAndImages) {
+  Recipe prior = small_recipe("backbone"), spelled_out = prior, none = prior;
+  ASSERT_TRUE(prior.head_prior && prior.standardize);
+  spelled_out.head_prior = none.head_prior = false;
+  spelled_out.optimizer.weight_decay = 6.0 / (10 * 25);  // features of the last convolution, training images
+  const Outcome a = run_small(prior);
+  EXPECT_EQ(a, run_small(spelled_out));
+  EXPECT_NE(a.model, run_small(none).model);
+  prior.standardize = none.standardize = false;  // a head on plain features has none
+  EXPECT_EQ(run_small(prior), run_small(none));
+}
+
 TEST(Fit, EndlessAugmentationForbidsTheCache) {
   Recipe recipe = small_recipe("backbone");
   recipe.augment = "light";

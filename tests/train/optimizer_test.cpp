@@ -331,6 +331,8 @@ TEST(Recipes, WhatMakesNoSenseIsRefused) {
   plain.validate();
   default_recipe("backbone").validate();
   default_recipe("none").validate();
+  refuses([](Recipe& r) { r.head_prior = true, r.optimizer.weight_decay = 0.1; }, "head_prior");
+  refuses([](Recipe& r) { r.head_prior = true, r.optimizer.name = "adamw"; }, "head_prior");
   refuses([](Recipe& r) { r.epochs = 0; }, "epochs");
   refuses([](Recipe& r) { r.batch = 0; }, "batch");
   refuses([](Recipe& r) { r.lr = -1; }, "lr");
