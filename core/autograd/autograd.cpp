@@ -1,13 +1,11 @@
 // The tape: node attachment, recording switches and the backward walk.
 #include <algorithm>
-#include <cstring>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/record.h"
-#include "graft/core/runtime/exec_context.h"
-#include "graft/core/tensor/device_backend.h"
+#include "graft/core/tensor/sum.h"
 
 namespace graft {
 namespace {
@@ -20,32 +18,7 @@ std::shared_ptr<GradMeta> ensure_meta(const Tensor& tensor) {
   return std::static_pointer_cast<GradMeta>(tensor.autograd_meta());
 }
 
-// a + b in a's layout; a is reused when nobody else can see it.
-Tensor sum_of(const Tensor& a, const Tensor& b) {
-  GRAFT_CHECK(a.shape() == b.shape() && a.dtype() == b.dtype(), "backward: gradients of shapes ", a.shape(), " and ",
-              b.shape(), " meet");
-  const Tensor other = b.to(a.format());
-  Tensor result = Tensor::empty_like(a);
-  if (!is_cpu(a.device())) {
-    device_backend(a.device()).add(a, other, result);
-    return result;
-  }
-  visit_floating(a.dtype(), "backward", [&](auto zero) {
-    using T = decltype(zero);
-    const T *x = a.data<T>(), *y = other.data<T>();
-    T* out = result.mutable_data<T>();
-    constexpr int64_t chunk = 1 << 15;
-    current_context().parallel_for(ceil_div(a.numel(), chunk), [&](int64_t job) {
-      for (int64_t i = job * chunk; i < std::min(a.numel(), (job + 1) * chunk); ++i) {
-        if constexpr (sizeof(T) == 2) out[i] = T(static_cast<float>(x[i]) + static_cast<float>(y[i]));
-        else out[i] = x[i] + y[i];
-      }
-    });
-  });
-  return result;
-}
-
-void accumulate(Tensor& into, Tensor grad) { into = into.defined() ? sum_of(into, grad) : std::move(grad); }
+void accumulate(Tensor& into, Tensor grad) { into = into.defined() ? sum_of(std::move(into), std::move(grad)) : std::move(grad); }
 
 // Nodes reachable from `root`, every node before those it feeds its gradient to.
 std::vector<Node*> topological_order(Node* root) {

@@ -100,6 +100,8 @@ class GRAFT_API Tensor {
   // Two handles of the same tensor (not: equal values).
   bool is_same(const Tensor& other) const { return impl_ == other.impl_; }
   const void* identity() const { return impl_.get(); }
+  // No other handle and no other tensor sees its elements, and autograd knows nothing of it: they may be overwritten.
+  bool is_unshared() const { return impl_.use_count() == 1 && impl().storage.use_count() == 1 && !impl().autograd; }
 
   const std::shared_ptr<AutogradMeta>& autograd_meta() const { return impl().autograd; }
   void set_autograd_meta(std::shared_ptr<AutogradMeta> meta) const { impl().autograd = std::move(meta); }

@@ -10,7 +10,7 @@
 namespace graft::io {
 namespace {
 
-constexpr int64_t kLimit = int64_t{256} << 20;
+constexpr int64_t kTextLimit = int64_t{256} << 20;
 
 struct Row {
   int64_t line;
@@ -58,7 +58,7 @@ bool is_header(const Row& row) {
 }  // namespace
 
 DataPart read_csv(const std::string& path) {
-  std::string text = read_text_file(path, kLimit);
+  std::string text = read_text_file(path, kTextLimit);
   if (text.starts_with("\xef\xbb\xbf")) text.erase(0, 3);  // a byte-order mark
   std::vector<Row> rows = parse(text, path);
   if (!rows.empty() && is_header(rows[0])) rows.erase(rows.begin());

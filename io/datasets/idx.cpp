@@ -9,7 +9,7 @@
 namespace graft::io {
 namespace {
 
-constexpr int64_t kLimit = int64_t{4} << 30;
+constexpr int64_t kUnpackedLimit = int64_t{4} << 30;
 
 // "" when neither the plain nor the .gz file is there.
 std::string find_file(const std::string& folder, const std::string& name) {
@@ -25,7 +25,7 @@ struct Idx {
 };
 
 Idx read_idx_file(const std::string& path, int axes) {
-  Idx idx{read_maybe_gzipped(path, kLimit), {1, 1, 1}, 4 + 4 * static_cast<size_t>(axes)};
+  Idx idx{read_maybe_gzipped(path, kUnpackedLimit), {1, 1, 1}, 4 + 4 * static_cast<size_t>(axes)};
   GRAFT_CHECK(idx.bytes.size() >= idx.header, path, ": is truncated: an IDX header has ", idx.header, " bytes");
   const auto word = [&](size_t at) {
     int64_t value = 0;
@@ -36,7 +36,7 @@ Idx read_idx_file(const std::string& path, int axes) {
   int64_t count = 1;
   for (int axis = 0; axis < axes; ++axis) {
     idx.extents[axis] = word(4 + 4 * static_cast<size_t>(axis));
-    GRAFT_CHECK(idx.extents[axis] == 0 || count <= kLimit / idx.extents[axis], path, ": its header promises more than ", kLimit, " bytes");
+    GRAFT_CHECK(idx.extents[axis] == 0 || count <= kUnpackedLimit / idx.extents[axis], path, ": its header promises more than ", kUnpackedLimit, " bytes");
     count *= idx.extents[axis];
   }
   GRAFT_CHECK(std::ssize(idx.bytes) == count + static_cast<int64_t>(idx.header), path, ": holds ",

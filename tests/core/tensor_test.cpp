@@ -1,3 +1,4 @@
+#include "graft/core/tensor/sum.h"
 #include "graft/core/tensor/tensor.h"
 
 #include <gtest/gtest.h>
@@ -44,6 +45,33 @@ TEST(Tensor, RefusesWrongTypesAndShapes) {
   EXPECT_THROW((Shape{int64_t{1} << 40, int64_t{1} << 40}), Error);
   EXPECT_THROW((Shape{-1}), Error);
   EXPECT_THROW(Tensor().shape(), Error);
+}
+
+TEST(Tensor, SumsTakeTheMemoryThatNobodyElseSees) {
+  const auto values = [](double first) { return Tensor::of<float>({2}, {static_cast<float>(first), 2}); };
+  Tensor a = values(1), b = values(10);
+  const uint64_t of_a = a.storage_id(), of_b = b.storage_id();
+  const Tensor kept_a = a, view_of_b = b.reshape({1, 2});
+  const Tensor fresh = sum_of(a, b);  // both are seen by others
+  EXPECT_EQ(fresh.to_doubles(), (std::vector<double>{11, 4}));
+  EXPECT_TRUE(fresh.storage_id() != of_a && fresh.storage_id() != of_b);
+  EXPECT_EQ(a.to_doubles(), (std::vector<double>{1, 2}));
+  EXPECT_EQ(b.to_doubles(), (std::vector<double>{10, 2}));
+  Tensor c = values(100);
+  const uint64_t of_c = c.storage_id();
+  const Tensor into_c = sum_of(a, std::move(c));
+  EXPECT_EQ(into_c.storage_id(), of_c);
+  EXPECT_EQ(into_c.to_doubles(), (std::vector<double>{101, 4}));
+  EXPECT_EQ(a.to_doubles(), (std::vector<double>{1, 2}));
+  EXPECT_THROW(sum_of(a, Tensor::zeros({3})), Error);
+  EXPECT_THROW(sum_of(a, Tensor::zeros({2}, {.dtype = DType::f64})), Error);
+}
+
+TEST(Tensor, SumsKeepTheFirstOnesLayout) {
+  const Tensor a = Tensor::of<float>({1, 2, 1, 2}, {1, 2, 3, 4}), b = a.to(MemoryFormat::channels_last);
+  const Tensor y = sum_of(b, a);
+  EXPECT_EQ(y.format(), MemoryFormat::channels_last);
+  EXPECT_EQ(y.to_doubles(), (std::vector<double>{2, 4, 6, 8}));
 }
 
 }  // namespace
