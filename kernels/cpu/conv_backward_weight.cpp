@@ -40,6 +40,26 @@ Cut cut(const ConvShape& shape, int64_t element_bytes) {
   return c;
 }
 
+// Rows of memory that the next products bring into the second-level cache, one line a step: what is packed after them. A product
+// takes the same line of as many rows as it has steps.
+class Ahead {
+ public:
+  Ahead(const void* first, int64_t rows, int64_t row_bytes, int64_t stride)
+      : first_(static_cast<const char*>(first)), rows_(rows), stride_(stride), lines_(rows > 0 ? ceil_div(row_bytes, 64) : 0) {}
+  template <class T>
+  void give(OuterArgs<T>& args) {
+    args.ahead = reinterpret_cast<const char*>(args.a), args.ahead_stride = 0;
+    if (line_ == lines_) return;
+    args.ahead = first_ + row_ * stride_ + 64 * line_, args.ahead_stride = stride_;
+    row_ += args.length;
+    if (row_ >= rows_) row_ = 0, ++line_;
+  }
+
+ private:
+  const char* first_;
+  int64_t rows_, stride_, lines_, row_ = 0, line_ = 0;
+};
+
 // x's part of an outer product: for a block of pixels, the input under the taps.
 template <class T>
 class InputColumns {
@@ -179,6 +199,8 @@ void run_job(const Problem<T>& p, int64_t job) {
     const int64_t count = std::min(kPixels<T>, end - at);
     p.table.pack_tiles(p.dy + at * p.shape.k + k, p.shape.k, count, outputs, tiles.data(), tile_stride);
     input.set_pixels(at, count, group * p.shape.group_c());
+    const int64_t size = sizeof(T);
+    Ahead ahead(p.dy + (at + count) * p.shape.k + k, std::min(kPixels<T>, end - at - count), outputs * size, p.shape.k * size);
     input.for_panels(first_column, last_column, [&](int64_t column, int64_t columns, const T* b, int64_t b_stride) {
       OuterArgs<T> outer{};
       outer.a_stride = p.table.k_step * mr, outer.b = b, outer.b_stride = b_stride, outer.length = ceil_div(count, p.table.k_step);
@@ -187,6 +209,7 @@ void run_job(const Problem<T>& p, int64_t job) {
       for (int64_t m = 0; m < outputs; m += mr) {
         outer.a = tiles.data() + m / mr * tile_stride;
         outer.out = out + m * p.cut.columns;
+        ahead.give(outer);
         p.table.outer[std::min(mr, outputs - m)](outer);
       }
     });

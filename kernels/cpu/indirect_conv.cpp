@@ -195,7 +195,10 @@ void run_panel(const KernelTable<T>& table, const Schedule<T>& s, const RowTable
   for (int64_t m = begin; m < end; m += table.mr) {
     tile.rows = tables.pointers(block.first_tap, m);
     tile.out_offsets = tables.offsets(m);
-    table.tile[std::min<int64_t>(table.mr, end - m)](tile);
+    const int64_t rows = std::min<int64_t>(table.mr, end - m);
+    tile.rows_ahead = block.taps == 1 && end - begin <= table.mr && m + 2 * table.mr <= tables.count() ? tables.pointers(block.first_tap, m + table.mr) : nullptr;
+    for (int64_t i = 0; i < rows; ++i) __builtin_prefetch(tile.out + tile.out_offsets[i] + table.nr, 1, 3);
+    table.tile[rows](tile);
   }
 }
 

@@ -98,6 +98,7 @@ class WinogradGradient {
         outer.b = x_tiles_.data() + f * x_frequency_ + c;
         for (int64_t m = begin; m < end; m += table_.mr) {
           outer.a = dy_tiles_.data() + f * dy_frequency_ + first_output + m;
+          outer.ahead = reinterpret_cast<const char*>(outer.a);  // nothing: what comes next is in the cache
           outer.out = sums_.data() + f * sum_frequency_ + m * g_.sum_row + c;
           table_.outer[std::min<int64_t>(table_.mr, end - m)](outer);
         }

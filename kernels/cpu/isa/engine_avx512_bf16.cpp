@@ -54,15 +54,20 @@ void tile(const TileArgs<Bf16>& args) {
     const Bf16* row[Rows];
     for (int r = 0; r < Rows; ++r) row[r] = args.rows[s * args.rows_stride + r] + args.row_offset;
     const Bf16* b = args.b + s * args.b_segment;
-    for (int64_t k = 0; k < pairs; ++k, b += 2 * columns_of_tile) {
-      const __m512bh w0 = (__m512bh)_mm512_loadu_si512(b), w1 = (__m512bh)_mm512_loadu_si512(b + columns_of_tile);
+    for (int64_t first = 0; first < pairs; first += 16) {  // a line of each row
+      if (args.rows_ahead)
+        for (int r = 0; r < Rows; ++r) __builtin_prefetch(args.rows_ahead[r] + args.row_offset + 2 * first, 0, 3);
+      const int64_t last = first + 16 < pairs ? first + 16 : pairs;
+      for (int64_t k = first; k < last; ++k, b += 2 * columns_of_tile) {
+        const __m512bh w0 = (__m512bh)_mm512_loadu_si512(b), w1 = (__m512bh)_mm512_loadu_si512(b + columns_of_tile);
 #pragma GCC unroll 16
-      for (int r = 0; r < Rows; ++r) {
-        int pair;
-        __builtin_memcpy(&pair, row[r] + 2 * k, 4);
-        const __m512bh x = (__m512bh)_mm512_set1_epi32(pair);
-        sums[r][0] = _mm512_dpbf16_ps(sums[r][0], x, w0);
-        sums[r][1] = _mm512_dpbf16_ps(sums[r][1], x, w1);
+        for (int r = 0; r < Rows; ++r) {
+          int pair;
+          __builtin_memcpy(&pair, row[r] + 2 * k, 4);
+          const __m512bh x = (__m512bh)_mm512_set1_epi32(pair);
+          sums[r][0] = _mm512_dpbf16_ps(sums[r][0], x, w0);
+          sums[r][1] = _mm512_dpbf16_ps(sums[r][1], x, w1);
+        }
       }
     }
   }
@@ -81,7 +86,9 @@ inline void outer_rows(const OuterArgs<Bf16>& args) {
       else sums[r][v] = Whole ? _mm512_loadu_ps(from) : _mm512_maskz_loadu_ps(lanes(args.columns - v * 16), from);
     }
   const Bf16 *a = args.a, *b = args.b;
-  for (int64_t k = 0; k < args.length; ++k, a += args.a_stride, b += args.b_stride) {
+  const char* ahead = args.ahead;
+  for (int64_t k = 0; k < args.length; ++k, a += args.a_stride, b += args.b_stride, ahead += args.ahead_stride) {
+    __builtin_prefetch(ahead, 0, 2);
     const __m512bh w0 = (__m512bh)_mm512_loadu_si512(b), w1 = (__m512bh)_mm512_loadu_si512(b + columns_of_tile);
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r) {

@@ -34,6 +34,7 @@ struct TileArgs {
   const T* const* rows;   // [segments][rows_stride]: where each row of a segment starts
   int64_t rows_stride;
   int64_t row_offset;     // elements to add to every row pointer
+  const T* const* rows_ahead;  // null, or `mr` rows that are brought closer meanwhile: those of the next tile
   int64_t segments;
   int64_t length;         // of a segment
   const T* b;             // [segments * length][b_stride], `nr` columns are read
@@ -90,6 +91,8 @@ struct OuterArgs {
   int64_t out_stride;
   int64_t columns;
   bool accumulate;
+  const char* ahead;     // a line of memory that is brought closer with every step, ahead_stride bytes apart: what is packed next
+  int64_t ahead_stride;
 };
 
 // The tile of a product with a transposed matrix: out[m][n] = dot(a[m], b[n]) + bias[n], n < columns <= 4.

@@ -91,13 +91,19 @@ void tile(const TileArgs<T>& args) {
     const T* row[Rows];
     for (int r = 0; r < Rows; ++r) row[r] = args.rows[s * args.rows_stride + r] + args.row_offset;
     const T* b = args.b + s * args.b_segment;
-    for (int64_t k = 0; k < length; ++k, b += b_stride) {
-      Register<T> w[tile_vectors];
-      for (int v = 0; v < tile_vectors; ++v) w[v] = V::load(b + v * V::lanes);
+    constexpr int64_t line = 64 / sizeof(T);
+    for (int64_t first = 0; first < length; first += line) {  // a line of each row
+      if (args.rows_ahead)
+        for (int r = 0; r < Rows; ++r) __builtin_prefetch(args.rows_ahead[r] + args.row_offset + first, 0, 3);
+      const int64_t last = first + line < length ? first + line : length;
+      for (int64_t k = first; k < last; ++k, b += b_stride) {
+        Register<T> w[tile_vectors];
+        for (int v = 0; v < tile_vectors; ++v) w[v] = V::load(b + v * V::lanes);
 #pragma GCC unroll 16
-      for (int r = 0; r < Rows; ++r) {
-        const Register<T> x = V::broadcast(row[r][k]);
-        for (int v = 0; v < tile_vectors; ++v) sums[r][v] = V::multiply_add(x, w[v], sums[r][v]);
+        for (int r = 0; r < Rows; ++r) {
+          const Register<T> x = V::broadcast(row[r][k]);
+          for (int v = 0; v < tile_vectors; ++v) sums[r][v] = V::multiply_add(x, w[v], sums[r][v]);
+        }
       }
     }
   }
@@ -122,7 +128,9 @@ void outer(const OuterArgs<T>& args) {
   }
   const T *a = args.a, *b = args.b;
   const int64_t a_stride = args.a_stride, b_stride = args.b_stride;
-  for (int64_t k = 0; k < args.length; ++k, a += a_stride, b += b_stride) {
+  const char* ahead = args.ahead;
+  for (int64_t k = 0; k < args.length; ++k, a += a_stride, b += b_stride, ahead += args.ahead_stride) {
+    __builtin_prefetch(ahead, 0, 2);
     Register<T> w[tile_vectors];
     for (int v = 0; v < tile_vectors; ++v) w[v] = V::load(b + v * V::lanes);
 #pragma GCC unroll 16
