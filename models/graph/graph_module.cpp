@@ -230,9 +230,6 @@ void GraphModule::run_steps(size_t begin, size_t end, std::vector<Tensor>& value
   Program& p = *program_;
   graph::RunMode mode;
   mode.declared_batch = p.declared_batch;
-  MemoryFormat images = MemoryFormat::contiguous;
-  for (const Tensor& value : values)
-    if (value.defined() && value.rank() == 4) images = value.format();
   std::vector<Tensor> inputs;
   for (size_t i = begin; i < end; ++i) {
     const Program::Step& step = p.steps[i];
@@ -252,7 +249,7 @@ void GraphModule::run_steps(size_t begin, size_t end, std::vector<Tensor>& value
       for (size_t k = 0; k < inputs.size(); ++k) {
         if (!inputs[k].defined() || inputs[k].rank() != 4 || step.op->layout == Layout::any) continue;
         const bool is_weight = step.op->layout == Layout::images && k > 0;
-        if (!is_weight) inputs[k] = functional::to_format(inputs[k], step.op->layout == Layout::images ? images : step.op->layout == Layout::uniform ? uniform : MemoryFormat::contiguous);
+        if (!is_weight) inputs[k] = functional::to_format(inputs[k], step.op->layout == Layout::images ? MemoryFormat::channels_last : step.op->layout == Layout::uniform ? uniform : MemoryFormat::contiguous);
       }
       const OpOutputs outputs = step.norm      ? OpOutputs{step.norm->normalise(inputs.at(0), false)}
                                 : step.dropout ? OpOutputs{step.dropout->forward(inputs.at(0))}

@@ -11,7 +11,7 @@ namespace graft::models::graph {
 // The memory layout in which an operator gets its rank-4 floating inputs.
 enum class Layout : unsigned char {
   contiguous,  // NCHW order
-  images,      // that of the graph's images
+  images,      // channels last, which the fast kernels want
   uniform,     // one for all: that of the first which a node computed
   any,         // as they come
 };

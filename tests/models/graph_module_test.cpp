@@ -82,6 +82,27 @@ void expect_says(const std::string& text, std::initializer_list<const char*> par
   for (const char* part : parts) EXPECT_NE(text.find(part), std::string::npos) << part << " in: " << text;
 }
 
+// Whatever order the image comes in, and behind a node that leaves the other order: the fast kernels want channels last.
+TEST(GraphModule, ConvolutionsAndPoolsRunInChannelsLast) {
+  io::onnx::Model model = small_model();
+  model.graph.nodes.resize(1);
+  model.graph.nodes.push_back(node("Transpose", {"c"}, {"t"}, {ints("perm", {0, 1, 3, 2})}));
+  model.graph.nodes.push_back(node("Conv", {"t", "w2"}, {"d"}));
+  model.graph.nodes.push_back(node("MaxPool", {"d"}, {"y"}, {ints("kernel_shape", {2, 2})}));
+  for (const char* name : {"c", "d"}) {
+    io::onnx::ValueInfo info = model.graph.outputs[0];
+    info.name = name;
+    model.graph.outputs.push_back(info);
+  }
+  GraphModule module(read_graph(model));
+  module.train(false);
+  const NoGradGuard no_grad;
+  for (const MemoryFormat format : {MemoryFormat::contiguous, MemoryFormat::channels_last}) {
+    const Tensor x = Tensor::full({2, 3, 5, 5}, 0.5).to(format);
+    for (const Tensor& y : module.run({&x, 1})) EXPECT_EQ(y.format(), MemoryFormat::channels_last) << name_of(format) << str(" ", y.shape());
+  }
+}
+
 TEST(GraphModule, StagesAreTheValuesThroughWhichAllFlows) {
   GraphModule module(read_graph(small_model()));
   EXPECT_EQ(module.stages(), (std::vector<std::string>{"c_node", "n_node", "r_node", "s_node", "p_node", "f_node", "y_node"}));
