@@ -8,7 +8,7 @@ to every parameter is compared with that of the same nodes interpreted by torch 
 distance a tensor, at most 1e-3 (tensors whose gradient is below 1e-6 of the largest are left out). In float32 a ReLU or a
 maximum whose inputs lie within rounding of each other may fall the other way and moves early gradients by more than that,
 torch's as well as graft's: so up to --seeds random images are tried until one has no such tie, and torch's own distance
-between float32 and double is shown. Exit 1 when a network has none.
+between float32 and double is shown; run_layers.py counts such ties. Exit 1 when a network has none.
 """
 import argparse
 import pathlib
