@@ -39,7 +39,8 @@ def main():
         np.savez(at("m.npz"), **{name: tensor.numpy() for name, tensor in state.items()})
         export_onnx(model, at("m.onnx"))
         for name in ("m.pth", "legacy.pth", "m.safetensors", "m.npz", "m.onnx"):
-            subprocess.run([graft, "convert", at(name), at("out.npz")], check=True, stdout=subprocess.DEVNULL)
+            native = ["--arch", arch] if name.endswith(".onnx") else []  # otherwise an .onnx is a graph with tensors of its own
+            subprocess.run([graft, "convert", at(name), at("out.npz"), *native], check=True, stdout=subprocess.DEVNULL)
             with open(at("out.npz"), "rb") as file:
                 digest = hashlib.sha256(file.read()).hexdigest()
             digests.add(digest)
