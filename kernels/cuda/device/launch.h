@@ -16,7 +16,7 @@ inline constexpr int kThreads = 256;  // of a block, where a kernel has no reaso
 
 #if defined(__CUDACC__)
 template <class Body>
-__global__ void __launch_bounds__(kThreads) device_entry(const __grid_constant__ typename Body::Args args) {
+__global__ void __launch_bounds__(kThreads, 1) device_entry(const __grid_constant__ typename Body::Args args) {
   Thread thread;
   Body::run(thread, args);
 }
