@@ -66,5 +66,5 @@ if(GRAFT_HAS_CUDA)
   set_target_properties(graft PROPERTIES CUDA_RUNTIME_LIBRARY Static)
   target_link_libraries(graft PRIVATE CUDA::cudart_static)
 endif()
-target_link_libraries(graft PUBLIC Threads::Threads PRIVATE $<BUILD_INTERFACE:graft_flags> ZLIB::ZLIB JPEG::JPEG
+target_link_libraries(graft PUBLIC Threads::Threads PRIVATE ${CMAKE_DL_LIBS} $<BUILD_INTERFACE:graft_flags> ZLIB::ZLIB JPEG::JPEG
   $<BUILD_INTERFACE:nlohmann_json::nlohmann_json>)

@@ -21,6 +21,12 @@ if(NOT GRAFT_HAS_CUDA)
   add_executable(test_cuda ${cuda_test_sources})
   set_target_properties(test_cuda PROPERTIES UNITY_BUILD OFF)
   target_link_libraries(test_cuda PRIVATE graft_cuda_emulated graft_test_support GTest::gtest_main)
+  # A driver library without a GPU, for cuDNN to load while it builds plans for a described one.
+  enable_language(C)
+  add_library(graft_driver_stub SHARED ${PROJECT_SOURCE_DIR}/tests/support/driver_stub/libcuda.c)
+  set_target_properties(graft_driver_stub PROPERTIES OUTPUT_NAME cuda SOVERSION 1 LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/driver_stub)
+  add_dependencies(test_cuda graft_driver_stub)
+  target_compile_definitions(test_cuda PRIVATE GRAFT_DRIVER_STUB="$<TARGET_FILE:graft_driver_stub>")
   gtest_discover_tests(test_cuda TEST_PREFIX cuda. DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600)
 endif()
 

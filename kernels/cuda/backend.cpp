@@ -30,6 +30,12 @@ gpu::Device& Backend::device(int index) {
   return *device;
 }
 
+cudnn::PlanCache& Backend::plans(int index) {
+  std::unique_ptr<cudnn::PlanCache>& plans = plans_[index];
+  if (!plans) plans = std::make_unique<cudnn::PlanCache>(device(index), cudnn::PlanCacheOptions::from_environment());
+  return *plans;
+}
+
 Allocator& Backend::allocator(graft::Device id) { return device(id.index).pool(); }
 
 void Backend::upload(graft::Device id, void* to, const void* from, int64_t bytes) { device(id.index).staging().upload(to, from, bytes); }
@@ -47,6 +53,10 @@ void Backend::copy(graft::Device id, void* to, const void* from, int64_t bytes) 
 
 gpu::Device& device_of(const Tensor& tensor) {
   return static_cast<Backend&>(device_backend(tensor.device())).device(tensor.device().index);
+}
+
+cudnn::PlanCache& plans_of(const Tensor& tensor) {
+  return static_cast<Backend&>(device_backend(tensor.device())).plans(tensor.device().index);
 }
 
 }  // namespace graft::cuda

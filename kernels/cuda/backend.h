@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "graft/core/tensor/device_backend.h"
+#include "graft/kernels/cuda/cudnn/plan_cache.h"
 #include "graft/kernels/cuda/gpu/device.h"
 #include "graft/kernels/device_kernels.h"
 
@@ -20,6 +21,8 @@ class Backend final : public DeviceBackend {
 
   int device_count();
   gpu::Device& device(int index);
+  // cuDNN's plans for a device; looked for when they are first asked for.
+  cudnn::PlanCache& plans(int index);
 
   Allocator& allocator(graft::Device id) override;
   void upload(graft::Device id, void* to, const void* from, int64_t bytes) override;
@@ -34,9 +37,11 @@ class Backend final : public DeviceBackend {
   gpu::Driver& driver_;
   DeviceKernels kernels_;
   std::map<int, std::unique_ptr<gpu::Device>> devices_;
+  std::map<int, std::unique_ptr<cudnn::PlanCache>> plans_;  // goes before the devices
 };
 
 // The device that a tensor lies on.
 gpu::Device& device_of(const Tensor& tensor);
+cudnn::PlanCache& plans_of(const Tensor& tensor);
 
 }  // namespace graft::cuda

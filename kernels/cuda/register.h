@@ -9,6 +9,7 @@ void register_cuda_kernels(KernelSet& set);
 
 void register_batch_norm(KernelSet& set);
 void register_conv(KernelSet& set);
+void register_cudnn_conv(KernelSet& set);
 void register_elementwise(KernelSet& set);
 void register_linear(KernelSet& set);
 void register_loss(KernelSet& set);

@@ -1,5 +1,6 @@
 // Convolution's three passes as implicit matrix products: images are read through the window, nothing is unfolded in memory.
 #include "graft/kernels/cuda/custom/arguments.h"
+#include "graft/kernels/cuda/custom/conv_bias.h"
 #include "graft/kernels/cuda/custom/conv_geometry.h"
 #include "graft/kernels/cuda/device/map.h"
 #include "graft/kernels/cuda/device/product.h"
@@ -15,16 +16,22 @@ struct ConvForward {
   static constexpr const char* name = "conv forward";
   Span<const T> x;
   Span<const float> weight, bias;
+  Span<const T> residual;
   Span<T> y;
   ConvGeometry shape;
+  ops::FusedActivation activation;
   GRAFT_HD float a(int64_t g, int64_t m, int64_t t) const {
     const int64_t at = shape.x_at(g, m, shape.tap(t));
     return at < 0 ? 0.f : to_float(x.load(at));
   }
   GRAFT_HD float b(int64_t g, int64_t t, int64_t filter) const { return weight.load(shape.weight_at(g * shape.group_k() + filter, shape.tap(t))); }
   GRAFT_HD void store(int64_t g, int64_t, int64_t m, int64_t filter, float value) const {
+    const int64_t at = shape.y_at(g, m, filter);
     if (bias) value += bias.load(g * shape.group_k() + filter);
-    y.store(shape.y_at(g, m, filter), from_float<T>(value));
+    if (residual) value += to_float(residual.load(at));
+    if (activation != ops::FusedActivation::none && value < 0) value = 0;
+    if (activation == ops::FusedActivation::relu6 && value > 6) value = 6;
+    y.store(at, from_float<T>(value));
   }
 };
 
@@ -92,14 +99,27 @@ const char* declines_forward(const ExecContext&, const ops::ConvForwardArgs& arg
   return declines_conv(args.x, args.y);
 }
 
-void forward(ExecContext&, ops::ConvForwardArgs& args) {
+void run_forward(const ops::ConvForwardArgs& args, const Tensor* residual, ops::FusedActivation activation) {
   const ConvGeometry g = ConvGeometry::of(args.x.shape(), args.y.shape(), args.weight, args.attributes);
   visit_kernel_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     launch_product(device_of(args.x), {g.pixels(), g.group_k(), g.taps(), g.groups, g.taps()},
-                   ConvForward<T>{span<T>(args.x), span<float>(args.weight), span<float>(args.bias), mutable_span<T>(args.y), g});
+                   ConvForward<T>{span<T>(args.x), span<float>(args.weight), span<float>(args.bias), span<T>(residual), mutable_span<T>(args.y), g, activation});
   });
 }
+
+void forward(ExecContext&, ops::ConvForwardArgs& args) { run_forward(args, nullptr, ops::FusedActivation::none); }
+
+ops::ConvForwardArgs plain(const ops::FusedConvForwardArgs& args) { return {args.x, args.weight, args.bias, args.attributes.conv, args.y}; }
+
+const char* declines_fused(const ExecContext& context, const ops::FusedConvForwardArgs& args) {
+  if (args.residual && args.residual->format() != args.y.format()) return "memory order of the residual is another";
+  return declines_forward(context, plain(args));
+}
+
+void fused_forward(ExecContext&, ops::FusedConvForwardArgs& args) { run_forward(plain(args), args.residual, args.attributes.activation); }
+
+void pack(ExecContext&, ops::FusedConvPackArgs& args) { args.packed = nullptr; }
 
 const char* declines_backward_data(const ExecContext&, const ops::ConvBackwardDataArgs& args) {
   if (const char* reason = declines_parameter(&args.weight)) return reason;
@@ -134,35 +154,39 @@ void weight_gradient(const ops::ConvBackwardWeightArgs& args) {
   launch_map(device, dweight.numel(), JoinParts<float>{span<float>(partial), mutable_span<float>(dweight), tiles.parts()});
 }
 
-template <class T>
-void bias_gradient(const ops::ConvBackwardWeightArgs& args) {
-  gpu::Device& device = device_of(args.dy);
-  const int64_t channels = args.dy.size(1), rows = channels ? args.dy.numel() / channels : 0;
-  visit_group<T>(is_aligned(args.dy) && channels % kGroup<T> == 0, [&](auto n) {
-    using Body = ColumnSums<PixelSums<T>, n()>;
-    const ColumnTiles tiles = ColumnTiles::of(rows, channels, n());
-    Tensor first = Tensor::empty({tiles.chunks(), channels}, {.device = args.dy.device()}), second = Tensor::empty_like(first);
-    launch<Body>(device, tiles.chunks() * tiles.across(), kThreads,
-                 {{span<T>(args.dy), channels}, tiles, tiles.across(), mutable_span<float>(first), mutable_span<float>(second)}, Body::shared_bytes);
-    launch_map(device, channels, JoinParts<float>{span<float>(first), mutable_span<float>(*args.dbias), tiles.chunks()});
-  });
-}
-
 void backward_weight(ExecContext&, ops::ConvBackwardWeightArgs& args) {
   const gpu::OperationName name("conv backward-weight");
   visit_kernel_dtype(args.dy.dtype(), [&](auto zero) {
     using T = decltype(zero);
     if (args.dweight) weight_gradient<T>(args);
-    if (args.dbias) bias_gradient<T>(args);
   });
+  if (args.dbias) conv_bias_gradient(args.dy, *args.dbias);
 }
 
 }  // namespace
+
+void conv_bias_gradient(const Tensor& dy, Tensor& dbias) {
+  gpu::Device& device = device_of(dy);
+  const int64_t channels = dy.size(1), rows = channels ? dy.numel() / channels : 0;
+  visit_kernel_dtype(dy.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    visit_group<T>(is_aligned(dy) && channels % kGroup<T> == 0, [&](auto n) {
+      using Body = ColumnSums<PixelSums<T>, n()>;
+      const ColumnTiles tiles = ColumnTiles::of(rows, channels, n());
+      Tensor first = Tensor::empty({tiles.chunks(), channels}, {.device = dy.device()}), second = Tensor::empty_like(first);
+      launch<Body>(device, tiles.chunks() * tiles.across(), kThreads,
+                   {{span<T>(dy), channels}, tiles, tiles.across(), mutable_span<float>(first), mutable_span<float>(second)}, Body::shared_bytes);
+      launch_map(device, channels, JoinParts<float>{span<float>(first), mutable_span<float>(dbias), tiles.chunks()});
+    });
+  });
+}
 
 void register_conv(KernelSet& set) {
   set.conv.forward.add({"cuda_direct", declines_forward, forward});
   set.conv.backward_data.add({"cuda_direct", declines_backward_data, backward_data});
   set.conv.backward_weight.add({"cuda_direct", declines_backward_weight, backward_weight});
+  set.fused_conv.pack.add({"cuda", takes_all, pack});
+  set.fused_conv.forward.add({"cuda_direct", declines_fused, fused_forward});
 }
 
 }  // namespace graft::cuda

@@ -6,6 +6,7 @@
 
 #include "graft/core/base/error.h"
 #include "graft/kernels/cuda/device/span.h"
+#include "graft/kernels/cuda/emulator/fake_dnn.h"
 
 namespace graft::cuda::emulator {
 namespace {
@@ -216,6 +217,27 @@ Status FakeDriver::launch(const gpu::Launch& launch, gpu::StreamId id) {
       copy.args = args->data();
       run_kernel(copy, work);
     });
+  });
+}
+
+Status FakeDriver::count_call() {
+  return call([] {});
+}
+Status FakeDriver::queue_on_host(std::string name, gpu::StreamId id, std::vector<HostRange> ranges,
+                                 std::function<void(std::span<std::byte* const>)> work) {
+  return call([&] {
+    enqueue(id, name, [this, name, ranges = std::move(ranges), host_work = std::move(work)](const Work& queued) {
+      std::vector<std::byte*> data;
+      for (const HostRange& range : ranges) data.push_back(memory_.check_range(range.data, range.bytes, range.write, queued));
+      if (!skip_kernels_) host_work(data);
+      kernels_run_.push_back(name);
+    });
+  });
+}
+Status FakeDriver::open_dnn(int, std::unique_ptr<cudnn::Dnn>& dnn) {
+  return call([&] {
+    if (!dnn_) throw Refused{"the emulated GPU has no cuDNN"};
+    dnn = std::make_unique<FakeDnn>(*this, *dnn_);
   });
 }
 

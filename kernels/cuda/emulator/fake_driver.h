@@ -5,11 +5,21 @@
 #include <functional>
 #include <memory>
 #include <set>
+#include <span>
 
 #include "graft/kernels/cuda/emulator/memory.h"
 #include "graft/kernels/cuda/gpu/driver.h"
 
 namespace graft::cuda::emulator {
+
+struct FakeDnnState;
+
+// Device memory that a piece of the host's work reads or writes.
+struct HostRange {
+  void* data;
+  int64_t bytes;
+  bool write;
+};
 
 class FakeDriver final : public gpu::Driver {
  public:
@@ -25,6 +35,13 @@ class FakeDriver final : public gpu::Driver {
   // Allocations, streams, events and graphs that were made and not given back.
   int64_t live_objects() const;
   int64_t device_allocations() const { return memory_.live(); }
+  // Gives the device a cuDNN (fake_dnn.h); without this it has none.
+  void provide_dnn(FakeDnnState& state) { dnn_ = &state; }
+  // For the libraries that stand beside the driver: a call that only counts and fails when it is named, and work that is
+  // queued as a kernel is and gets the host's addresses of its ranges once they are checked.
+  gpu::Status count_call();
+  gpu::Status queue_on_host(std::string name, gpu::StreamId stream, std::vector<HostRange> ranges,
+                            std::function<void(std::span<std::byte* const>)> work);
   // Names of the kernels that ran, in order.
   const std::vector<std::string>& kernels_run() const { return kernels_run_; }
 
@@ -52,6 +69,7 @@ class FakeDriver final : public gpu::Driver {
   gpu::Status launch_graph(gpu::ExecutableId executable, gpu::StreamId stream) override;
   gpu::Status destroy_graph(gpu::GraphId graph) override;
   gpu::Status destroy_executable(gpu::ExecutableId executable) override;
+  gpu::Status open_dnn(int device, std::unique_ptr<cudnn::Dnn>& dnn) override;
 
  private:
   using Job = std::function<void(const Work&)>;
@@ -97,6 +115,7 @@ class FakeDriver final : public gpu::Driver {
   int64_t calls_ = 0, failing_call_ = -1;
   gpu::Status::Code failure_ = gpu::Status::Code::ok;
   bool skip_kernels_ = false;
+  FakeDnnState* dnn_ = nullptr;
   std::string lost_;  // why; empty: it lives
 };
 

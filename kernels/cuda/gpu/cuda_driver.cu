@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "graft/core/base/text.h"
+#include "graft/kernels/cuda/cudnn/backend.h"
 
 namespace graft::gpu {
 namespace {
@@ -120,6 +121,8 @@ class CudaDriver final : public Driver {
   }
   Status destroy_graph(GraphId graph) override { return status_of(cudaGraphDestroy(static_cast<cudaGraph_t>(graph))); }
   Status destroy_executable(ExecutableId executable) override { return status_of(cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(executable))); }
+
+  Status open_dnn(int device, std::unique_ptr<cudnn::Dnn>& dnn) override { return cudnn::open_cudnn(device, dnn); }
 };
 
 }  // namespace

@@ -51,10 +51,14 @@ void Device::check(const Status& status, const char* what) {
 }
 
 void Device::launch(const Launch& launch) {
+  queue(launch.name, [&](StreamId stream) { return driver_.launch(launch, stream); });
+}
+
+void Device::queue(const char* name, FunctionRef<Status(StreamId)> work) {
   require_alive();
-  check(driver_.launch(launch, stream_), launch.name);
+  check(work(stream_), name);
   if (recent_.size() == kRecent) recent_.erase(recent_.begin());
-  recent_.push_back(launch.name);
+  recent_.push_back(name);
   if (wait_each_ && !capturing_) synchronize();
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "graft/core/base/error.h"
+#include "graft/core/base/function_ref.h"
 #include "graft/core/tensor/device.h"
 #include "graft/kernels/cuda/gpu/driver.h"
 
@@ -37,6 +38,8 @@ class Device {
   bool lost() const { return lost_; }
 
   void launch(const Launch& launch);
+  // Work that a library puts on the stream itself.
+  void queue(const char* name, FunctionRef<Status(StreamId)> work);
   void copy(void* to, const void* from, int64_t bytes, CopyKind kind);
   void set_bytes(void* to, int value, int64_t bytes);
   void synchronize();  // an error of the work before it surfaces here, with the names of the last kernels

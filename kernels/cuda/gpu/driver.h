@@ -3,7 +3,12 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
+
+namespace graft::cudnn {
+class Dnn;
+}
 
 namespace graft::gpu {
 
@@ -74,6 +79,9 @@ class Driver {
   virtual Status launch_graph(ExecutableId executable, StreamId stream) = 0;
   virtual Status destroy_graph(GraphId graph) = 0;
   virtual Status destroy_executable(ExecutableId executable) = 0;
+
+  // cuDNN for an open device (cudnn/dnn.h). failed: it is not there; the message says why.
+  virtual Status open_dnn(int device, std::unique_ptr<cudnn::Dnn>& dnn) = 0;
 };
 
 }  // namespace graft::gpu

@@ -23,7 +23,7 @@ void compare(std::span<const double> actual, std::span<const double> expected, d
 
 }  // namespace
 
-void expect_device_agrees(const OpCase& op) {
+void expect_device_agrees(const OpCase& op, cuda::emulator::FakeDnnState* dnn) {
   for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
     if (dtype != DType::f32 && std::find(op.forward_dtypes.begin(), op.forward_dtypes.end(), dtype) == op.forward_dtypes.end()) continue;
     std::vector<Tensor> host, exact;
@@ -33,13 +33,13 @@ void expect_device_agrees(const OpCase& op) {
       exact.push_back(input.role == Role::labels ? value : host.back().to(DType::f64).to(MemoryFormat::contiguous));
     }
     ExecContext context(1);
-    context.set_kernel_filter([](auto, auto kernel) { return kernel == "reference" || kernel.starts_with("cuda"); });
+    context.set_kernel_filter([](auto, auto kernel) { return kernel == "reference" || kernel.starts_with("cuda") || kernel == "cudnn"; });
     const ScopedExecContext scope(context);
     OpResult expected = run_op(op, exact, {});
     const Tensor dy = distinct_values(expected.tensors[0].shape(), -1, 1, 99).to(dtype);
     expected = run_op(op, exact, dy.to(DType::f64));
 
-    EmulatedDevice emulated;
+    EmulatedDevice emulated(dnn);
     OpResult actual;
     {
       std::vector<Tensor> inputs;

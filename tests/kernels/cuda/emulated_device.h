@@ -1,6 +1,7 @@
 // EmulatedDevice: a fake GPU for one test, with the cuda kernels on it, and the comparison of an OpCase with the reference.
 #pragma once
 #include "graft/kernels/cuda/backend.h"
+#include "graft/kernels/cuda/emulator/fake_dnn.h"
 #include "graft/kernels/cuda/emulator/fake_driver.h"
 #include "graft/tests/support/op_case.h"
 
@@ -9,6 +10,10 @@ namespace graft::test {
 inline constexpr Device kCuda{DeviceType::cuda, 0};
 
 struct EmulatedDevice {
+  // With cuDNN's fake when `dnn` is given.
+  explicit EmulatedDevice(cuda::emulator::FakeDnnState* dnn = nullptr) {
+    if (dnn) driver.provide_dnn(*dnn);
+  }
   cuda::emulator::FakeDriver driver;
   cuda::Backend backend{driver};
   gpu::Device& device() { return backend.device(0); }
@@ -16,7 +21,7 @@ struct EmulatedDevice {
 
 // What the device's kernels gave, compared with the reference in double: f32, bf16 and f16; images in channels_last (their
 // kernels know no other order); forward, and backward where the case has a gradient.
-void expect_device_agrees(const OpCase& op);
+void expect_device_agrees(const OpCase& op, cuda::emulator::FakeDnnState* dnn = nullptr);
 
 }  // namespace graft::test
 

@@ -85,10 +85,19 @@ struct Trainer {
 
 double error_of(const Tensor& actual, const Tensor& expected) { return test::relative_error(actual.to_doubles(), expected.to_doubles()); }
 
-TEST(CudaTrainingStep, IsTheCpusStep) {
+// With graft's own convolutions and with cuDNN's, whose plans are not kept on disk here.
+struct CudaTrainingStep : ::testing::TestWithParam<bool> {
+  CudaTrainingStep() { setenv("GRAFT_CUDNN_CACHE", "off", 1); }
+  ~CudaTrainingStep() override { unsetenv("GRAFT_CUDNN_CACHE"); }
+  cuda::emulator::FakeDnnState dnn;
+  cuda::emulator::FakeDnnState* dnn_or_null() { return GetParam() ? &dnn : nullptr; }
+};
+INSTANTIATE_TEST_SUITE_P(Convolutions, CudaTrainingStep, ::testing::Bool(), [](const auto& which) { return which.param ? "cudnn" : "own"; });
+
+TEST_P(CudaTrainingStep, IsTheCpusStep) {
   const Sizes sizes;
   for (const DType dtype : {DType::f32, DType::bf16}) {
-    test::EmulatedDevice emulated;
+    test::EmulatedDevice emulated(dnn_or_null());
     const Network host(sizes, {}, DType::f32), device(sizes, kCuda, dtype);
     const Batch host_batch(sizes, {}, DType::f32), device_batch(sizes, kCuda, dtype);
     const Tensor expected = host.loss(host_batch.images, host_batch.labels), loss = device.loss(device_batch.images, device_batch.labels);
@@ -104,9 +113,9 @@ TEST(CudaTrainingStep, IsTheCpusStep) {
 }
 
 // The same bits: captured once and run again, or queued anew at each step. And the numbers can change between runs.
-TEST(CudaTrainingStep, RunsAgainAsAGraph) {
+TEST_P(CudaTrainingStep, RunsAgainAsAGraph) {
   const Sizes sizes{2, 4, 4, 3};
-  test::EmulatedDevice emulated;
+  test::EmulatedDevice emulated(dnn_or_null());
   Trainer queued(sizes), captured(sizes);
   const Batch batch(sizes, kCuda, DType::f32);
   queued.step(batch);
@@ -128,7 +137,7 @@ TEST(CudaTrainingStep, RunsAgainAsAGraph) {
 }
 
 // What a captured piece of work may not do says so, and the stream is usable afterwards.
-TEST(CudaTrainingStep, ACaptureRefusesToWait) {
+TEST(CudaCapture, RefusesToWait) {
   test::EmulatedDevice emulated;
   const Tensor x = Tensor::full({4}, 3, {.device = kCuda});
   EXPECT_THROW(gpu::Graph(emulated.device(), [&] { x.item(); }), Error);
@@ -158,10 +167,11 @@ void run_all(cuda::emulator::FakeDriver& driver) {
 
 // Every call fails once, in both ways: an Error that names the device, nothing leaked, nothing hung, no later call of a lost
 // device.
-TEST(CudaTrainingStep, SurvivesAFailureOfEveryCall) {
+TEST_P(CudaTrainingStep, SurvivesAFailureOfEveryCall) {
   int64_t calls = 0;
   {
     cuda::emulator::FakeDriver driver;
+    if (GetParam()) driver.provide_dnn(dnn);
     driver.skip_kernels();
     run_all(driver);
     calls = driver.calls();
@@ -173,6 +183,7 @@ TEST(CudaTrainingStep, SurvivesAFailureOfEveryCall) {
     int64_t errors = 0;
     for (int64_t n = 0; n < calls; ++n) {
       cuda::emulator::FakeDriver driver;
+      if (GetParam()) driver.provide_dnn(dnn);
       driver.skip_kernels();
       driver.fail_call(n, code);
       try {
@@ -182,6 +193,7 @@ TEST(CudaTrainingStep, SurvivesAFailureOfEveryCall) {
         EXPECT_EQ(error.code(), ErrorCode::resource) << error.what();
         EXPECT_TRUE(std::string_view(error.what()).starts_with("cuda:0: ")) << error.what();
       }
+      ASSERT_EQ(dnn.live_plans, 0) << "call " << n;
       if (code != Code::lost) ASSERT_EQ(driver.live_objects(), 0) << "call " << n;
       else ASSERT_LE(driver.calls(), n + 2) << "a lost device is asked again";
     }

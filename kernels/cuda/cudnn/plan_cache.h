@@ -1,0 +1,64 @@
+// PlanCache: the plans of one device, built once, bounded in memory and kept on disk; and their runs.
+#pragma once
+#include <map>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+#include "graft/kernels/cuda/cudnn/dnn.h"
+#include "graft/kernels/cuda/gpu/device.h"
+
+namespace graft::cudnn {
+
+struct PlanCacheOptions {
+  PlanRules rules;
+  std::string folder;        // where plans are kept; empty: nowhere
+  size_t most_plans = 1024;  // in memory
+  size_t most_files = 4096;
+
+  // From GRAFT_CUDA_TF32, GRAFT_CUDNN_DETERMINISTIC, GRAFT_CUDNN_WORKSPACE (MiB) and GRAFT_CUDNN_CACHE (a folder or "off"; else
+  // graft/cudnn in the user's cache folder).
+  static PlanCacheOptions from_environment();
+};
+
+class PlanCache {
+ public:
+  // Opens cuDNN for the device. Where that fails the cache is there and has no plans: why() says the reason.
+  PlanCache(gpu::Device& device, PlanCacheOptions options);
+
+  bool available() const { return dnn_ != nullptr; }
+  const std::string& why() const { return why_; }
+
+  // The plan of a graph, or null when no engine takes it (asked once a graph). A plan that was used while a graph was
+  // captured stays for good: the captured graph runs its kernels.
+  std::shared_ptr<const Plan> find(const ConvGraph& graph);
+  // Queues a run on the device's stream, with a workspace of the pool's.
+  void run(const Plan& plan, const char* name, std::span<const Binding> bindings);
+
+  struct Stats {
+    int64_t built = 0, restored = 0, refused = 0, evicted = 0;
+  };
+  Stats stats() const;
+
+ private:
+  struct Entry {
+    std::shared_ptr<const Plan> plan;  // null: no engine takes it
+    int64_t used = 0;
+    bool pinned = false;
+  };
+  std::unique_ptr<Plan> make(const ConvGraph& graph);
+  std::unique_ptr<Plan> from_disk(const std::string& path, const std::string& key);
+  void to_disk(const std::string& path, const std::string& key, const Plan& plan);
+  void evict();
+
+  gpu::Device& device_;
+  PlanCacheOptions options_;
+  std::unique_ptr<Dnn> dnn_;
+  std::string why_;
+  mutable std::mutex mutex_;
+  std::map<ConvGraph, Entry> entries_;
+  int64_t clock_ = 0;
+  Stats stats_;
+};
+
+}  // namespace graft::cudnn
