@@ -27,6 +27,12 @@ if(NOT GRAFT_HAS_CUDA)
   set_target_properties(graft_driver_stub PROPERTIES OUTPUT_NAME cuda SOVERSION 1 LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/driver_stub)
   add_dependencies(test_cuda graft_driver_stub)
   target_compile_definitions(test_cuda PRIVATE GRAFT_DRIVER_STUB="$<TARGET_FILE:graft_driver_stub>")
+  # What cuDNN makes of graft's convolutions: tools/cudnn_survey.sh. Not part of the tests.
+  add_executable(cudnn_survey EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/tests/conformance/cudnn_survey.cpp
+    ${PROJECT_SOURCE_DIR}/tests/kernels/cuda/conv_layers.cpp)
+  add_dependencies(cudnn_survey graft_driver_stub)
+  target_compile_definitions(cudnn_survey PRIVATE GRAFT_DRIVER_STUB="$<TARGET_FILE:graft_driver_stub>")
+  target_link_libraries(cudnn_survey PRIVATE graft_cuda_emulated graft_flags)
   gtest_discover_tests(test_cuda TEST_PREFIX cuda. DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600)
 endif()
 

@@ -36,6 +36,7 @@ enum class Type : int {  // cudnnBackendAttributeType_t
   boolean = 2,
   int64 = 3,
   float32 = 4,
+  float64 = 5,
   pointer = 6,
   convolution_mode = 7,
   heuristics_mode = 8,
@@ -51,6 +52,7 @@ enum class Type : int {  // cudnnBackendAttributeType_t
 enum class Name : int {  // cudnnBackendAttributeName_t
   pointwise_mode = 0,
   pointwise_precision = 1,
+  pointwise_upper_clip = 4,
   convolution_type = 100,
   convolution_mode = 101,
   convolution_dilations = 102,

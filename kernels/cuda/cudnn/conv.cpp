@@ -70,11 +70,11 @@ ops::ConvForwardArgs plain(const ops::FusedConvForwardArgs& args) { return {args
 ConvGraph fused_graph(const ops::FusedConvForwardArgs& args) {
   ConvGraph graph = forward_graph(plain(args));
   graph.residual = args.residual != nullptr;
-  graph.relu = args.attributes.activation == ops::FusedActivation::relu;
+  if (args.attributes.activation == ops::FusedActivation::relu) graph.activation = cudnn::Activation::relu;
+  if (args.attributes.activation == ops::FusedActivation::relu6) graph.activation = cudnn::Activation::relu6;
   return graph;
 }
 const char* declines_fused(const ExecContext&, const ops::FusedConvForwardArgs& args) {
-  if (args.attributes.activation == ops::FusedActivation::relu6) return "no graph for relu6";
   if (args.residual && (args.residual->format() != args.y.format() || !is_aligned(args.residual))) return "the residual is laid out otherwise";
   if (const char* reason = declines_tensors(args.x, args.y, {&args.weight, args.bias})) return reason;
   return declines_graph(args.x, fused_graph(args));

@@ -66,7 +66,9 @@ class Builder {
 
   // y = mode(x) or mode(x, other), in float32.
   void pointwise(api::PointwiseMode mode, const Descriptor& x, const Descriptor* other, const Descriptor& y) {
-    const Descriptor& how = part(Kind::pointwise).set(Name::pointwise_mode, mode).set(Name::pointwise_precision, api::DataType::f32).finalize();
+    Descriptor& how = part(Kind::pointwise).set(Name::pointwise_mode, mode).set(Name::pointwise_precision, api::DataType::f32);
+    if (mode == api::PointwiseMode::relu && graph_.activation == Activation::relu6) how.set(Name::pointwise_upper_clip, 6.);
+    how.finalize();
     Descriptor& made = operation(Kind::operation_pointwise);
     made.set(Name::operation_pointwise, how).set(Name::operation_pointwise_x, x).set(Name::operation_pointwise_y, y);
     if (other) made.set(Name::operation_pointwise_b, *other);
@@ -74,7 +76,7 @@ class Builder {
   }
 
   void forward() {
-    int left = int{graph_.bias} + int{graph_.residual} + int{graph_.relu};  // operations behind the convolution
+    int left = int{graph_.bias} + int{graph_.residual} + int{graph_.activation != Activation::none};  // operations behind the convolution
     const auto next = [&]() -> const Descriptor& { return left == 0 ? result() : inner(result_extents()); };
     const Descriptor *x = &image(), *w = &weight(graph_.type), *y = &next(), *how = &convolution();
     operation(Kind::convolution_forward)
@@ -88,7 +90,7 @@ class Builder {
     };
     if (graph_.bias) follow(api::PointwiseMode::add, &tensor(id_of(Operand::bias), {1, graph_.k, 1, 1}, DType::f32));
     if (graph_.residual) follow(api::PointwiseMode::add, &tensor(id_of(Operand::residual), result_extents(), graph_.type));
-    if (graph_.relu) follow(api::PointwiseMode::relu, nullptr);
+    if (graph_.activation != Activation::none) follow(api::PointwiseMode::relu, nullptr);
   }
 
   void backward_data() {

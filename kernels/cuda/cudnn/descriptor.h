@@ -23,6 +23,7 @@ constexpr api::Type type_of() {
   if constexpr (std::is_same_v<T, int64_t>) return Type::int64;
   else if constexpr (std::is_same_v<T, int32_t>) return Type::int32;
   else if constexpr (std::is_same_v<T, float>) return Type::float32;
+  else if constexpr (std::is_same_v<T, double>) return Type::float64;
   else if constexpr (std::is_same_v<T, bool>) return Type::boolean;
   else if constexpr (std::is_same_v<T, char>) return Type::text;
   else if constexpr (std::is_same_v<T, api::DataType>) return Type::data_type;

@@ -23,7 +23,8 @@ std::string ConvGraph::text() const {
                          c / groups, " result ", p, "x", q, " stride ", pair(stride), " pad ", pair(pad_begin), " end ", pair(pad_end), " dilation ",
                          pair(dilation), " groups ", groups);
   if (pass == ConvPass::backward_weight) line += str(" stored ", graft::name_of(gradient));
-  return line + (bias ? " +bias" : "") + (residual ? " +residual" : "") + (relu ? " relu" : "");
+  return line + (bias ? " +bias" : "") + (residual ? " +residual" : "") +
+         (activation == Activation::none ? "" : activation == Activation::relu ? " relu" : " relu6");
 }
 
 std::string PlanRules::text() const {

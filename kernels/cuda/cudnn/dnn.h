@@ -13,6 +13,7 @@
 namespace graft::cudnn {
 
 enum class ConvPass : unsigned char { forward, backward_data, backward_weight };
+enum class Activation : unsigned char { none, relu, relu6 };
 
 // One convolution pass with what is fused to it. Images are NHWC, weights KRSC, both of `type`; sums are float32.
 struct ConvGraph {
@@ -21,8 +22,9 @@ struct ConvGraph {
   DType gradient = DType::f32;  // backward_weight: the type dweight is stored in; else f32
   int64_t n = 0, c = 0, h = 0, w = 0, k = 0, p = 0, q = 0, r = 0, s = 0, groups = 1;  // all channels, all filters
   std::array<int64_t, 2> stride{1, 1}, pad_begin{}, pad_end{}, dilation{1, 1};
-  // forward: y = relu(conv + bias + residual). The bias is float32.
-  bool bias = false, residual = false, relu = false;
+  // forward: y = activation(conv + bias + residual). The bias is float32.
+  bool bias = false, residual = false;
+  Activation activation = Activation::none;
 
   auto operator<=>(const ConvGraph&) const = default;
   // One line that says everything; a part of the plan's key on disk.

@@ -90,7 +90,8 @@ void compute(const ConvGraph& g, const Elements& image, const Elements& weight, 
     double value = sum(i);
     if (g.bias) value += bias.get(i % g.k);
     if (g.residual) value += residual.get(i);
-    if (g.relu && value < 0) value = 0;
+    if (g.activation != cudnn::Activation::none && value < 0) value = 0;
+    if (g.activation == cudnn::Activation::relu6 && value > 6) value = 6;
     out.set(i, value);
   }
 }

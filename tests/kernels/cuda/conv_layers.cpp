@@ -58,10 +58,10 @@ std::vector<ConvLayer> conv_layers(const std::string& network, int64_t batch, DT
     layer.forward.bias = step.inputs.size() > 2 && step.inputs[2].defined();
     layer.inference.bias = true;
     layer.inference.residual = line.find("+residual") != std::string::npos;
-    layer.relu6 = line.ends_with(" relu6");
-    layer.inference.relu = line.ends_with(" relu");
+    if (line.ends_with(" relu")) layer.inference.activation = cudnn::Activation::relu;
+    if (line.ends_with(" relu6")) layer.inference.activation = cudnn::Activation::relu6;
     const auto same = [&](const ConvLayer& other) {
-      return other.forward == layer.forward && other.inference == layer.inference && other.first == layer.first && other.relu6 == layer.relu6;
+      return other.forward == layer.forward && other.inference == layer.inference && other.first == layer.first;
     };
     if (std::none_of(layers.begin(), layers.end(), same)) layers.push_back(layer);
   }

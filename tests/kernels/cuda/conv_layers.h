@@ -9,8 +9,7 @@ namespace graft::test {
 
 struct ConvLayer {
   cudnn::ConvGraph forward;    // as in training: a bias where the layer has one
-  cudnn::ConvGraph inference;  // as in a plan: batch norm folded into weight and bias, residual and ReLU fused
-  bool relu6 = false;          // behind it in the plan; cuDNN has no such graph
+  cudnn::ConvGraph inference;  // as in a plan: batch norm folded into weight and bias, residual and activation fused
   bool first = false;          // reads the image: nobody asks for its dx
 };
 
