@@ -53,6 +53,12 @@ else()
   list(FILTER graft_sources EXCLUDE REGEX "_(avx2|avx512|avx512_bf16|avx512_vnni)\\.cpp$")
 endif()
 
+# The one file that asks whether there is CUDA, so that everything else is compiled alike with it and without.
+set_source_files_properties(${PROJECT_SOURCE_DIR}/kernels/registry.cpp PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+if(GRAFT_HAS_CUDA)
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/kernels/registry.cpp PROPERTIES COMPILE_DEFINITIONS GRAFT_HAS_CUDA)
+endif()
+
 # Presets other than dev build in unity (some files at a time), which halves the time of a first build; so names in
 # anonymous namespaces differ within a folder. Units for one instruction set have flags of their own and stay alone.
 add_library(graft ${graft_sources})
@@ -62,9 +68,8 @@ target_include_directories(graft PUBLIC
 target_compile_features(graft PUBLIC cxx_std_20)
 target_compile_definitions(graft PRIVATE GRAFT_VERSION="${PROJECT_VERSION}")
 if(GRAFT_HAS_CUDA)
-  target_compile_definitions(graft PRIVATE GRAFT_HAS_CUDA)
   set_target_properties(graft PROPERTIES CUDA_RUNTIME_LIBRARY Static)
-  target_link_libraries(graft PRIVATE CUDA::cudart_static)
+  target_link_libraries(graft PRIVATE CUDA::cudart_static ${CMAKE_DL_LIBS})
 endif()
-target_link_libraries(graft PUBLIC Threads::Threads PRIVATE ${CMAKE_DL_LIBS} $<BUILD_INTERFACE:graft_flags> ZLIB::ZLIB JPEG::JPEG
+target_link_libraries(graft PUBLIC Threads::Threads PRIVATE $<BUILD_INTERFACE:graft_flags> ZLIB::ZLIB JPEG::JPEG
   $<BUILD_INTERFACE:nlohmann_json::nlohmann_json>)

@@ -15,7 +15,7 @@ target_compile_definitions(graft_test_support PUBLIC
 # The CUDA kernels' sources as plain C++, on the emulator. In a build with CUDA the same names belong to the real ones.
 if(NOT GRAFT_HAS_CUDA)
   add_library(graft_cuda_emulated STATIC ${graft_cuda_sources})
-  target_link_libraries(graft_cuda_emulated PUBLIC graft graft_flags)
+  target_link_libraries(graft_cuda_emulated PUBLIC graft graft_flags ${CMAKE_DL_LIBS})
   target_compile_options(graft_cuda_emulated PRIVATE -O1)  # many kernels for many types; shapes are small
   file(GLOB cuda_test_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/kernels/cuda/*.cpp)
   add_executable(test_cuda ${cuda_test_sources})

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the release with the CUDA backend from scratch (a toolkit is needed, a GPU is not), fails on warnings and register
-# spills, and runs the program: without a driver it must work on the CPU and say why there is no GPU.
+# spills, looks for code for each GPU in the program, and runs it: without a driver it must work on the CPU and say why there is
+# no GPU.
 # Usage: tools/check_cuda_build.sh [FOLDER]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -20,5 +21,6 @@ if ldd "$folder/bin/graft" | grep -E "libcuda|libcudart|libcudnn|libcublas|not f
   echo "the program may not need these to start"
   exit 1
 fi
-"$folder/bin/graft" doctor | grep -E "^cuda"
-"$folder/bin/graft" --version
+tools/cuda_targets.py "$folder/bin/graft" sm_80 sm_90 "compute_$(sed -n 's/^CMAKE_CUDA_ARCHITECTURES:.*;\([0-9]*\)-virtual$/\1/p' "$folder/CMakeCache.txt")"
+"$folder/bin/graft" doctor | grep -E "^cuda +(in this build, but|cuda:0)"
+"$folder/bin/graft" bench --train --model cifar_resnet20 --image-size 32 --batch 4 --iterations 2
