@@ -26,6 +26,9 @@ class GRAFT_API CountedRandom {
 
   // The whole state is where the stream stands.
   uint64_t position() const { return position_; }
+  // What names the stream, for kernels that compute its numbers themselves: the key, and the counter's three upper words.
+  const std::array<uint32_t, 2>& key() const { return key_; }
+  const std::array<uint32_t, 3>& stream() const { return stream_; }
   void seek(uint64_t position) { position_ = position; }
 
  private:

@@ -4,12 +4,19 @@ namespace graft::cuda {
 
 void register_cuda_kernels(KernelSet& set) {
   register_batch_norm(set);
-  register_cudnn_conv(set);  // before graft's own: the order is the preference
+  register_depthwise(set);  // convolutions in the order of preference
+  register_cudnn_conv(set);
   register_conv(set);
+  register_dropout(set);
   register_elementwise(set);
+  register_gather(set);
+  register_image_input(set);
   register_linear(set);
   register_loss(set);
+  register_movement(set);
   register_pool(set);
+  register_reduce(set);
+  register_resample(set);
 }
 
 }  // namespace graft::cuda

@@ -10,10 +10,17 @@ void register_cuda_kernels(KernelSet& set);
 void register_batch_norm(KernelSet& set);
 void register_conv(KernelSet& set);
 void register_cudnn_conv(KernelSet& set);
+void register_depthwise(KernelSet& set);
+void register_dropout(KernelSet& set);
 void register_elementwise(KernelSet& set);
+void register_gather(KernelSet& set);
+void register_image_input(KernelSet& set);
 void register_linear(KernelSet& set);
 void register_loss(KernelSet& set);
+void register_movement(KernelSet& set);
 void register_optimizer(KernelList<ops::OptimizerStepArgs>& list);
 void register_pool(KernelSet& set);
+void register_reduce(KernelSet& set);
+void register_resample(KernelSet& set);
 
 }  // namespace graft::cuda

@@ -5,6 +5,7 @@
 #include "graft/kernels/ops/conv.h"
 #include "graft/kernels/ops/dropout.h"
 #include "graft/kernels/ops/fused_conv.h"
+#include "graft/kernels/ops/image_input.h"
 #include "graft/kernels/ops/indexing.h"
 #include "graft/kernels/ops/linear.h"
 #include "graft/kernels/ops/loss.h"
@@ -48,6 +49,7 @@ struct KernelSet {
   ops::NormalizeKernels normalize;
   ops::ResampleKernels resample;
   ops::SampleKernels sample;
+  ops::ImageInputKernels image_input;
 };
 
 }  // namespace graft

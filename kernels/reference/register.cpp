@@ -19,6 +19,7 @@ void register_reference_kernels(KernelSet& set) {
   reference::register_dropout(set);
   reference::register_select(set);
   reference::register_take(set);
+  reference::register_image_input(set);
   reference::register_indexing(set);
   reference::register_matmul(set);
   reference::register_optimizer(set);

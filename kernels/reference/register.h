@@ -23,6 +23,7 @@ void register_reduce(KernelSet& set);
 void register_dropout(KernelSet& set);
 void register_select(KernelSet& set);
 void register_take(KernelSet& set);
+void register_image_input(KernelSet& set);
 void register_indexing(KernelSet& set);
 void register_matmul(KernelSet& set);
 void register_optimizer(KernelSet& set);

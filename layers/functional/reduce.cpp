@@ -32,7 +32,7 @@ class ReduceNode final : public Node {
 Tensor reduce(const Tensor& x, const ops::ReduceAttributes& attributes) {
   const bool extreme = attributes.function == ops::Reduce::max || attributes.function == ops::Reduce::min;
   GRAFT_CHECK(x.numel() > 0 || !extreme, "reduce: no extreme of the empty ", x.shape());
-  Tensor y = Tensor::empty(ops::reduce_output_shape(x.shape(), attributes, attributes.keep_axes), {.dtype = x.dtype()});
+  Tensor y = Tensor::empty(ops::reduce_output_shape(x.shape(), attributes, attributes.keep_axes), {.dtype = x.dtype(), .device = x.device()});
   kernels_for(x).reduce.forward(current_context(), {x, attributes, y});
   return record(attributes, {x}, y, [&] { return std::make_shared<ReduceNode>(x, y, attributes); });
 }

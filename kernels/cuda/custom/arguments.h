@@ -33,6 +33,17 @@ void visit_kernel_dtype(DType dtype, F&& f) {
   else f(float16{});
 }
 
+// Calls f(integer) with an unsigned type of the dtype's size: moving needs no more.
+template <class F>
+void visit_size(DType dtype, F&& f) {
+  switch (size_of(dtype)) {
+    case 1: return f(uint8_t{});
+    case 2: return f(uint16_t{});
+    case 4: return f(uint32_t{});
+    default: return f(uint64_t{});
+  }
+}
+
 // Calls f(std::integral_constant<int, N>) with N elements of 16 bytes, or 1 where `grouped` is false.
 template <class T, class F>
 void visit_group(bool grouped, F&& f) {

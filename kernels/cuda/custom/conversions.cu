@@ -38,17 +38,6 @@ struct Cast {
   }
 };
 
-// Calls f(integer) with an unsigned type of the dtype's size: moving needs no more.
-template <class F>
-void visit_size(DType dtype, F&& f) {
-  switch (size_of(dtype)) {
-    case 1: return f(uint8_t{});
-    case 2: return f(uint16_t{});
-    case 4: return f(uint32_t{});
-    default: return f(uint64_t{});
-  }
-}
-
 template <class From, class To>
 void run_cast(const Tensor& x, Tensor& y) {
   constexpr int n = kGroup<From> < kGroup<To> ? kGroup<From> : kGroup<To>;

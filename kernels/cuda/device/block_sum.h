@@ -16,16 +16,20 @@ struct Maximum {  // a NaN stays
 // Shared bytes that block_reduce needs.
 inline constexpr int kReduceBytes = 32 * static_cast<int>(sizeof(float));
 
-// Every thread gets the result. `scratch`: 32 floats in shared memory, free again after the call.
-template <class Operation, class Thread, class Scratch>
-GRAFT_HD float block_reduce(Thread& t, const Scratch& scratch, float value) {
-  for (int mask = 16; mask > 0; mask /= 2) value = Operation::of(value, t.exchange(value, mask));
+// Every thread gets the result of combine(a, b) over all values. `scratch`: 32 floats in shared memory, free again after the call.
+template <class Thread, class Scratch, class Combine>
+GRAFT_HD float block_combine(Thread& t, const Scratch& scratch, float value, const Combine& combine) {
+  for (int mask = 16; mask > 0; mask /= 2) value = combine(value, t.exchange(value, mask));
   if (t.lane() == 0) scratch.set(t.thread() / 32, value);
   t.sync();
-  float result = Operation::identity;
-  for (int warp = 0; warp < t.threads() / 32; ++warp) result = Operation::of(result, scratch.get(warp));
+  float result = scratch.get(0);
+  for (int warp = 1; warp < t.threads() / 32; ++warp) result = combine(result, scratch.get(warp));
   t.sync();
   return result;
+}
+template <class Operation, class Thread, class Scratch>
+GRAFT_HD float block_reduce(Thread& t, const Scratch& scratch, float value) {
+  return block_combine(t, scratch, value, [](float a, float b) { return Operation::of(a, b); });
 }
 
 }  // namespace graft::cuda

@@ -9,3 +9,12 @@
 #define GRAFT_HD inline
 #define GRAFT_EMULATED 1
 #endif
+
+// Before a loop, in device code: unroll it whole (arrays then stay in registers), or not at all (less to compile).
+#ifdef __CUDA_ARCH__
+#define GRAFT_UNROLL _Pragma("unroll")
+#define GRAFT_NO_UNROLL _Pragma("unroll 1")
+#else
+#define GRAFT_UNROLL
+#define GRAFT_NO_UNROLL
+#endif

@@ -1,0 +1,34 @@
+// A batch of decoded images to a network's input, in one pass: cropped, mirrored, normalised and rounded to the input's type.
+// x = (pixel * scale - mean[c]) / deviation[c], as io/preprocess.h has it.
+#pragma once
+#include <array>
+
+#include "graft/core/tensor/tensor.h"
+#include "graft/kernels/ops/kernel_list.h"
+
+namespace graft::ops {
+
+struct ImageInputAttributes {
+  double scale = 1.0 / 255;
+  std::array<double, 4> mean{}, deviation{1, 1, 1, 1};  // in the result's channel order
+  bool bgr = false;                                     // the result's channels run backwards
+};
+
+// Where a sample's crop lies: i32 [N, kImagePlace]. Outside of the image: black.
+enum ImagePlace : int { top, left, mirrored, kImagePlace };  // mirrored, if not 0: right to left within the crop
+
+struct ImageInputArgs {
+  const Tensor& pixels;   // u8 [N,H,W,C], contiguous
+  const Tensor* places;   // or null: from the upper left corner, as they are
+  const ImageInputAttributes& attributes;
+  Tensor& y;              // f32, bf16 or f16 [N,D,P,Q], channels_last; channels from C on are 0 (a stem padded to 4)
+};
+
+// bad_input when they do not fit each other.
+void check_image_input(const ImageInputArgs& args);
+
+struct ImageInputKernels {
+  KernelList<ImageInputArgs> forward{"image_input"};
+};
+
+}  // namespace graft::ops
