@@ -41,8 +41,8 @@ struct GRAFT_API Recipe {
 GRAFT_API double head_weight_decay(int64_t features, int64_t images);
 
 // The defaults. Frozen backbone: 60 epochs of a linear head on cached, standardised features with Adam 1e-2, cosine, the
-// head's prior as weight decay; no augmentation. Else: 10 epochs of SGD 0.01 with momentum and weight decay 1e-4, one epoch of warm-up, cosine, light
-// augmentation.
+// head's prior as weight decay; no augmentation. Else: 10 epochs of SGD 0.01 with momentum and weight decay 1e-4, one epoch
+// of warm-up, cosine, light augmentation.
 GRAFT_API Recipe default_recipe(const std::string& freeze);
 
 }  // namespace graft::train
