@@ -19,8 +19,8 @@ class CifarBlock final : public Module {
   }
 
   Tensor forward(const Tensor& x) override {
-    const Tensor y = bn1_->normalise(conv1_->forward(x), true);
-    return bn2_->normalise(conv2_->forward(y), true, shortcut(x));
+    const Tensor y = bn1_->normalise(*conv1_, x, true);
+    return bn2_->normalise(*conv2_, y, true, shortcut(x));
   }
 
  private:
@@ -76,7 +76,7 @@ Tensor CifarResNet::forward_stages(const Tensor& x, size_t begin, size_t end) {
   Tensor y = x;
   for (size_t stage = begin; stage < end; ++stage) {
     const std::string& name = stages_[stage];
-    if (name == "stem") y = static_cast<BatchNorm2d*>(find("bn1"))->normalise(find("conv1")->forward(y), true);
+    if (name == "stem") y = static_cast<BatchNorm2d*>(find("bn1"))->normalise(static_cast<Conv2d&>(*find("conv1")), y, true);
     else if (name == "pool") y = functional::flatten(functional::global_average_pool(y));
     else y = find(name)->forward(y);
   }

@@ -26,7 +26,7 @@ class DenseLayer final : public Module {
     conv2_ = register_module("conv2", std::make_shared<Conv2d>(Conv2dOptions{kBottleneck * growth, growth, 3, 1, 1}));
   }
   Tensor forward(const Tensor& x) override {
-    return conv2_->forward(norm2_->normalise(conv1_->forward(norm1_->normalise(x, true)), true));
+    return conv2_->forward(norm2_->normalise(*conv1_, norm1_->normalise(x, true), true));
   }
 
  private:
@@ -85,7 +85,7 @@ void build_densenet(FeatureBuilder& build) {
   const auto conv = build.feature("conv0", std::make_shared<Conv2d>(Conv2dOptions{config.in_channels, layout.first, 7, 2, 3}));
   const auto norm = build.feature("norm0", std::make_shared<BatchNorm2d>(BatchNorm2dOptions{layout.first, config.eps}));
   const auto stem = [=](const Tensor& x) {
-    return functional::max_pool(norm->normalise(conv->forward(x), true), {.window = ops::square_window(3, 2, 1)});
+    return functional::max_pool(norm->normalise(*conv, x, true), {.window = ops::square_window(3, 2, 1)});
   };
   if (!build.stage({"conv0", "norm0", "pool0"}, layout.first, stem)) return;
   int64_t in = layout.first;

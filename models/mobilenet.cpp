@@ -14,7 +14,7 @@ class ConvNormRelu6 final : public Module {
     conv_ = register_module("0", std::make_shared<Conv2d>(options));
     norm_ = register_module("1", std::make_shared<BatchNorm2d>(BatchNorm2dOptions{options.out_channels, eps}));
   }
-  Tensor forward(const Tensor& x) override { return functional::relu6(norm_->forward(same_ ? convolve_same(x) : conv_->forward(x))); }
+  Tensor forward(const Tensor& x) override { return functional::relu6(same_ ? norm_->forward(convolve_same(x)) : norm_->normalise(*conv_, x, false)); }
 
  private:
   // 3x3 with stride 2 and as much padding as half the extent, rounded up, needs; one more at the end than at the begin.
@@ -38,20 +38,22 @@ class InvertedResidual final : public Module {
     steps_ = register_module("conv", std::make_shared<Sequential>());
     if (expansion != 1) steps_->append(std::make_shared<ConvNormRelu6>(Conv2dOptions{in, hidden, 1}, eps));
     steps_->append(std::make_shared<ConvNormRelu6>(Conv2dOptions{hidden, hidden, 3, stride, 1, 1, hidden}, eps, same));
-    steps_->append(std::make_shared<Conv2d>(Conv2dOptions{hidden, out, 1}));
+    projection_ = std::make_shared<Conv2d>(Conv2dOptions{hidden, out, 1});
+    steps_->append(projection_);
     last_ = std::make_shared<BatchNorm2d>(BatchNorm2dOptions{out, eps});
     steps_->append(last_);
   }
   Tensor forward(const Tensor& x) override {
     Tensor y = x;
     for (const auto& [name, step] : steps_->children())
-      y = step == last_ ? last_->normalise(y, false, adds_ ? x : Tensor()) : step->forward(y);
-    return y;
+      if (step != projection_ && step != last_) y = step->forward(y);
+    return last_->normalise(*projection_, y, false, adds_ ? x : Tensor());
   }
 
  private:
   bool adds_;
   std::shared_ptr<Sequential> steps_;
+  std::shared_ptr<Conv2d> projection_;
   std::shared_ptr<BatchNorm2d> last_;
 };
 

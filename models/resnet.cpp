@@ -37,11 +37,11 @@ class Block final : public Module {
   }
 
   Tensor forward(const Tensor& x) override {
-    const Tensor shortcut = projection_ ? projection_norm_->normalise(projection_->forward(x), false) : x;
+    const Tensor shortcut = projection_ ? projection_norm_->normalise(*projection_, x, false) : x;
     Tensor y = x;
     for (size_t i = 0; i < convs_.size(); ++i) {
       const bool last = i + 1 == convs_.size();
-      y = norms_[i]->normalise(convs_[i]->forward(y), true, last ? shortcut : Tensor());
+      y = norms_[i]->normalise(*convs_[i], y, true, last ? shortcut : Tensor());
     }
     return y;
   }
@@ -129,7 +129,7 @@ std::vector<std::string> ResNet::stage_paths(size_t stage) const {
 Tensor ResNet::run_stage(const std::string& stage, const Tensor& x) {
   if (stage == "stem") {
     auto* norm = static_cast<BatchNorm2d*>(find("bn1"));
-    return functional::max_pool(norm->normalise(find("conv1")->forward(x), true), stem_pool(config_));
+    return functional::max_pool(norm->normalise(static_cast<Conv2d&>(*find("conv1")), x, true), stem_pool(config_));
   }
   if (stage == "pool") return functional::flatten(functional::global_average_pool(x));
   return find(stage)->forward(x);

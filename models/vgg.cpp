@@ -53,7 +53,7 @@ void build_vgg(FeatureBuilder& build) {
       index += normed ? 3 : 2;
       if (normed) {
         const auto norm = build.feature(norm_name, std::make_shared<BatchNorm2d>(BatchNorm2dOptions{out, config.eps}));
-        if (!build.stage({name, norm_name}, out, [=](const Tensor& x) { return norm->normalise(conv->forward(x), true); })) return;
+        if (!build.stage({name, norm_name}, out, [=](const Tensor& x) { return norm->normalise(*conv, x, true); })) return;
       } else if (!build.stage({name}, out, [=](const Tensor& x) { return functional::relu(conv->forward(x)); })) {
         return;
       }

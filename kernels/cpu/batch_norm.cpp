@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "graft/kernels/cpu/engine.h"
+#include "graft/kernels/cpu/moments.h"
 #include "graft/kernels/cpu/register.h"
 
 namespace graft::cpu {
@@ -34,30 +35,12 @@ void run_statistics(ExecContext& context, ops::BatchNormStatisticsArgs& args) {
   const ChannelKernels<T>& kernels = channel_kernels_for<T>(context);
   const Rows r(args.x);
   const T* x = image_data<T>(args.x);
-  const Scratch<P> means(r.blocks * r.channels), squares(r.blocks * r.channels);
+  const BlockMoments<P> moments(r.rows, r.block, r.channels);
   context.parallel_for(r.blocks, [&](int64_t b) {
-    kernels.moments(x + r.begin(b), r.count(b), r.channels, means.data() + b * r.channels, squares.data() + b * r.channels);
+    kernels.fetch(x + r.begin(b), r.count(b) * r.channels);
+    kernels.moments(x + r.begin(b), r.count(b), r.channels, r.channels, moments.means(b), moments.squares(b));
   });
-  P *mean = args.mean.mutable_data<P>(), *variance = args.variance.mutable_data<P>();
-  // Chan, Golub & LeVeque 1979: joining two sets of moments, block after block, along the channels.
-  r.for_channels(context, [&](int64_t begin, int64_t end) {
-    double m[Rows::step] = {}, s[Rows::step] = {}, count = 0;
-    for (int64_t b = 0; b < r.blocks; ++b) {
-      const auto n = static_cast<double>(r.count(b));
-      const double share = n / (count + n), weight = count * share;
-      const P *block_mean = means.data() + b * r.channels + begin, *block_squares = squares.data() + b * r.channels + begin;
-      for (int64_t c = 0; c < end - begin; ++c) {
-        const double delta = static_cast<double>(block_mean[c]) - m[c];
-        m[c] += delta * share;
-        s[c] += static_cast<double>(block_squares[c]) + delta * delta * weight;
-      }
-      count += n;
-    }
-    for (int64_t c = begin; c < end; ++c) {
-      mean[c] = static_cast<P>(m[c - begin]);
-      variance[c] = static_cast<P>(s[c - begin] / count);
-    }
-  });
+  moments.join(context, args.mean.mutable_data<P>(), args.variance.mutable_data<P>());
 }
 
 // [channels] values of a parameter, or a constant where it is absent.

@@ -132,8 +132,7 @@ struct ForwardCall {
 };
 
 template <class T>
-void run_forward(ExecContext& context, const ops::FusedConvForwardArgs& args) {
-  ForwardCall<T> call(context, args);
+void run_call(ExecContext& context, const ops::FusedConvForwardArgs& args, ForwardCall<T>& call) {
   if (call.packed == &call.own && packs_while_running(call.problems[0])) {
     const ConvShape met = call.shape.without_idle_taps();
     const std::vector<PackSource<T>> sources = forward_sources<T>(met, args.weight);
@@ -148,6 +147,24 @@ void run_forward(ExecContext& context, const ops::FusedConvForwardArgs& args) {
   const std::vector<const T*> panels = call.packed->panels(context, call.shape, args.weight);
   for (size_t g = 0; g < call.problems.size(); ++g) call.problems[g].packed = panels[g];
   run<T>(context, call.table, call.problems);
+}
+
+template <class T>
+void run_forward(ExecContext& context, const ops::FusedConvForwardArgs& args) {
+  ForwardCall<T> call(context, args);
+  run_call(context, args, call);
+}
+
+template <class T>
+void run_forward_statistics(ExecContext& context, const ops::ConvForwardStatisticsArgs& args) {
+  using P = typename ParameterOf<T>::type;
+  const ops::FusedConvAttributes attributes{args.attributes, ops::FusedActivation::none};
+  const ops::FusedConvForwardArgs forward{args.x, args.weight, nullptr, args.bias, nullptr, attributes, args.y};
+  ForwardCall<T> call(context, forward);
+  const BlockMoments<P> moments(args.y.numel() / call.shape.k, block_rows(call.table, call.problems[0]), call.shape.k);
+  call.problems[0].moments = &moments;
+  run_call(context, forward, call);
+  moments.join(context, args.mean.mutable_data<P>(), args.variance.mutable_data<P>());
 }
 
 void run_winograd(ExecContext& context, const ops::FusedConvForwardArgs& args) {
@@ -256,6 +273,29 @@ void bf16_plain(ExecContext& context, ops::ConvForwardArgs& args) {
   run_forward<Bf16>(context, {args.x, args.weight, nullptr, args.bias, nullptr, attributes, args.y});
 }
 
+// Those for whom the rest of the pass is a run of the engine over one group.
+const char* declines_statistics(const ops::ConvForwardStatisticsArgs& args) {
+  if (args.attributes.groups != 1) return "more than one group";
+  if (args.y.numel() == 0) return "no elements";
+  const DType dtype = parameter_dtype(args.y.dtype());
+  return args.mean.dtype() == dtype && args.variance.dtype() == dtype ? nullptr : "statistics of another dtype";
+}
+const char* declines_bf16_statistics(const ExecContext& context, const ops::ConvForwardStatisticsArgs& args) {
+  if (const char* reason = declines_bf16_plain(context, {args.x, args.weight, args.bias, args.attributes, args.y})) return reason;
+  return declines_statistics(args);
+}
+void bf16_statistics(ExecContext& context, ops::ConvForwardStatisticsArgs& args) { run_forward_statistics<Bf16>(context, args); }
+
+const char* declines_engine_statistics(const ExecContext& context, const ops::ConvForwardStatisticsArgs& args) {
+  const ops::ConvForwardArgs forward{args.x, args.weight, args.bias, args.attributes, args.y};
+  if (const char* reason = declines(context, forward)) return reason;
+  if (!declines_winograd_plain(context, forward)) return "Winograd's transforms save more";
+  return declines_statistics(args);
+}
+void engine_statistics(ExecContext& context, ops::ConvForwardStatisticsArgs& args) {
+  visit_engine_dtype(args.x.dtype(), [&](auto zero) { run_forward_statistics<decltype(zero)>(context, args); });
+}
+
 }  // namespace
 
 void register_conv_forward(KernelSet& set) {
@@ -265,6 +305,8 @@ void register_conv_forward(KernelSet& set) {
   set.fused_conv.forward.add({"cpu_depthwise", declines_depthwise, depthwise_fused});
   set.conv.forward.add({"cpu_winograd", declines_winograd_plain, winograd_plain});
   set.conv.forward.add({"cpu_nhwc", declines, forward});
+  set.conv.forward_statistics.add({"cpu_avx512_bf16", declines_bf16_statistics, bf16_statistics});
+  set.conv.forward_statistics.add({"cpu_nhwc", declines_engine_statistics, engine_statistics});
   set.fused_conv.pack.add({"cpu_nhwc", declines_pack, fused_pack});
   set.fused_conv.forward.add({"cpu_winograd", declines_winograd, winograd_fused});
   set.fused_conv.forward.add({"cpu_nhwc", declines_fused, fused_forward});

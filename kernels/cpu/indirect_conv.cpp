@@ -53,7 +53,7 @@ Schedule<T> schedule(const KernelTable<T>& table, const IndirectConv<T>& problem
   s.packed_segment = round_up(s.segment, table.k_step);
   s.reduction = reduction_blocks(static_cast<int64_t>(problem.taps.size()), s.segment, table.k_step > 1);
   s.rows = problem.batch * problem.grid_h * problem.grid_w;
-  s.block_rows = round_up(ceil_div(s.rows, ceil_div(s.rows, kRows)), table.mr);
+  s.block_rows = block_rows(table, problem);
   s.row_blocks = ceil_div(s.rows, s.block_rows);
   s.panels = ceil_div(problem.out_channels, table.nr);
   // Few rows: the columns are shared out too.
@@ -223,10 +223,9 @@ void run_panel(const KernelTable<U8>& table, const Schedule<U8>& s, const RowTab
 }
 
 template <class T>
-void run_block(const KernelTable<T>& table, const Schedule<T>& s, int64_t row_block, int64_t panel_block, const T* zeros) {
+void run_sums(const KernelTable<T>& table, const Schedule<T>& s, int64_t first_row, int64_t rows, int64_t first_panel, int64_t last_panel,
+              const T* zeros) {
   const IndirectConv<T>& p = *s.problem;
-  const int64_t first_row = row_block * s.block_rows, rows = std::min(s.block_rows, s.rows - first_row);
-  const int64_t first_panel = panel_block * s.block_panels, last_panel = std::min(s.panels, first_panel + s.block_panels);
   const int64_t depth = static_cast<int64_t>(p.taps.size()) * s.packed_segment;
   const RowTables<T> tables(p, first_row, rows, zeros);
   if (!p.packed) {
@@ -248,7 +247,31 @@ void run_block(const KernelTable<T>& table, const Schedule<T>& s, int64_t row_bl
           run_panel(table, s, tables, r, panel, p.packed + panel * depth * table.nr, row, std::min(rows, row + step));
 }
 
+template <class T>
+void run_block(ExecContext& context, const KernelTable<T>& table, const Schedule<T>& s, int64_t row_block, int64_t panel_block, const T* zeros) {
+  const IndirectConv<T>& p = *s.problem;
+  const int64_t first_row = row_block * s.block_rows, rows = std::min(s.block_rows, s.rows - first_row);
+  const int64_t first_panel = panel_block * s.block_panels, last_panel = std::min(s.panels, first_panel + s.block_panels);
+  run_sums(table, s, first_row, rows, first_panel, last_panel, zeros);
+  if constexpr (!std::is_same_v<T, U8>) {
+    if (!p.moments) return;
+    const int64_t begin = first_panel * table.nr, end = std::min(p.out_channels, last_panel * table.nr);
+    channel_kernels_for<T>(context).moments(p.out + first_row * p.out_channels + begin, rows, p.out_channels, end - begin,
+                                            p.moments->means(row_block) + begin, p.moments->squares(row_block) + begin);
+  }
+}
+
 }  // namespace
+
+template <class T>
+int64_t block_rows(const KernelTable<T>& table, const IndirectConv<T>& problem) {
+  const int64_t rows = problem.batch * problem.grid_h * problem.grid_w;
+  return round_up(ceil_div(rows, ceil_div(rows, kRows)), table.mr);
+}
+template int64_t block_rows(const KernelTable<float>&, const IndirectConv<float>&);
+template int64_t block_rows(const KernelTable<double>&, const IndirectConv<double>&);
+template int64_t block_rows(const KernelTable<Bf16>&, const IndirectConv<Bf16>&);
+template int64_t block_rows(const KernelTable<U8>&, const IndirectConv<U8>&);
 
 template <class T>
 bool packs_while_running(const IndirectConv<T>& p) {
@@ -277,7 +300,7 @@ void run(ExecContext& context, const KernelTable<T>& table, std::span<const Indi
                                         [](int64_t wanted, const Schedule<T>& s) { return wanted < s.first_job; });
     const Schedule<T>& s = *(after - 1);
     const int64_t local = job - s.first_job;
-    run_block(table, s, local / s.panel_blocks, local % s.panel_blocks, zeros.data());
+    run_block(context, table, s, local / s.panel_blocks, local % s.panel_blocks, zeros.data());
   });
 }
 

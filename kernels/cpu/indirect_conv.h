@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "graft/kernels/cpu/engine.h"
+#include "graft/kernels/cpu/moments.h"
 
 namespace graft::cpu {
 
@@ -51,6 +52,9 @@ struct IndirectConv {
   const T* residual = nullptr;  // at out's offsets, or null
   Activation activation = Activation::none;
   T padding{};  // what input pixels outside of the image hold
+  // What becomes of each block of block_rows() output pixels while the cache still has it; null: nothing. Needs out to be
+  // dense, and this problem to be all of it.
+  const BlockMoments<typename ParameterOf<T>::type>* moments = nullptr;
   const QuantizedFinish* finish = nullptr;  // U8 only, in place of out, bias, residual and activation
 };
 
@@ -72,6 +76,10 @@ void pack(ExecContext& context, const KernelTable<T>& table, std::span<const Pac
 // Whether so few rows share the weights that each panel had better be packed by the job that uses it. Changes no bits.
 template <class T>
 bool packs_while_running(const IndirectConv<T>& problem);
+
+// Output pixels of a block, which one job computes for some of the channels or all of them.
+template <class T>
+int64_t block_rows(const KernelTable<T>& table, const IndirectConv<T>& problem);
 
 // Runs the problems. Each output element is one chain of multiply-adds in the order of taps and channels, whatever the
 // split into jobs: bits depend neither on the threads nor on the batch.

@@ -34,6 +34,16 @@ struct ConvForwardArgs {
   const ConvAttributes& attributes;
   Tensor& y;  // [N,K,P,Q]
 };
+// Forward, and batch norm's statistics of y along with it: where taking them costs less than a pass over y (try_run).
+struct ConvForwardStatisticsArgs {
+  const Tensor& x;
+  const Tensor& weight;
+  const Tensor* bias;
+  const ConvAttributes& attributes;
+  Tensor& y;
+  Tensor& mean;      // [K] in f32 (f64 when y is f64): of y as it is stored, over N, P and Q
+  Tensor& variance;  // [K] the biased one
+};
 struct ConvBackwardDataArgs {
   const Tensor& dy;      // [N,K,P,Q]
   const Tensor& weight;  // [K,C/groups,R,S]
@@ -50,6 +60,7 @@ struct ConvBackwardWeightArgs {
 
 struct ConvKernels {
   KernelList<ConvForwardArgs> forward{"conv forward"};
+  KernelList<ConvForwardStatisticsArgs> forward_statistics{"conv forward with statistics"};
   KernelList<ConvBackwardDataArgs> backward_data{"conv backward-data"};
   KernelList<ConvBackwardWeightArgs> backward_weight{"conv backward-weight"};
 };

@@ -57,6 +57,19 @@ class KernelList {
 
   // Runs the first candidate that does not decline. GRAFT_LOG=dispatch prints the choice and the reasons.
   void operator()(ExecContext& context, Args args) const {
+    if (!run_first(context, args)) bad_input(pass_, ": no kernel takes these arguments");
+  }
+
+  // The same for a pass that only saves another way of doing it: false when no candidate takes it. The other way stands
+  // for the reference, and a filter is asked for it by that name.
+  bool try_run(ExecContext& context, Args args) const {
+    if (run_first(context, args)) return true;
+    static_cast<void>(context.allows(pass_, "reference"));
+    return false;
+  }
+
+ private:
+  bool run_first(ExecContext& context, Args& args) const {
     for (const Kernel<Args>& kernel : kernels_) {
       if (!context.allows(pass_, kernel.name)) continue;
       if (const char* reason = kernel.declines(context, args)) {
@@ -65,16 +78,15 @@ class KernelList {
       }
       log("dispatch", pass_, ": ", kernel.name);
       if constexpr (requires { args.x.storage_id(); }) {
-        if (context.skips(args.x)) return;
+        if (context.skips(args.x)) return true;
       }
       if (context.kernel_observer()) run_observed(context, kernel, args);
       else kernel.run(context, args);
-      return;
+      return true;
     }
-    bad_input(pass_, ": no kernel takes these arguments");
+    return false;
   }
 
- private:
   void run_observed(ExecContext& context, const Kernel<Args>& kernel, Args& args) const {
     ExecContext::KernelRun run = describe_call(args);
     run.pass = pass_, run.kernel = kernel.name;

@@ -103,11 +103,13 @@ void update_running(Tensor& running, const Tensor& batch, double momentum, doubl
 }  // namespace
 
 Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor running_mean, Tensor running_var,
-                  const BatchNormOptions& options, const Tensor& residual) {
+                  const BatchNormOptions& options, const Tensor& residual, const BatchStatistics& given) {
   GRAFT_CHECK(x.rank() >= 2, "batch_norm: input ", x.shape(), " has no channel axis");
   const int64_t channels = x.shape()[1], count = channels ? x.numel() / channels : 0;
   check_channels("weight", weight, channels, false);
   check_channels("bias", bias, channels, false);
+  check_channels("statistics: mean", given.mean, channels, given.variance.defined());
+  check_channels("statistics: variance", given.variance, channels, given.mean.defined());
   check_channels("running mean", running_mean, channels, !options.training);
   check_channels("running variance", running_var, channels, !options.training);
   GRAFT_CHECK(!residual.defined() || (residual.shape() == x.shape() && residual.format() == x.format()),
@@ -117,10 +119,13 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Ten
   const ops::BatchNormKernels& kernels = kernels_for(x).batch_norm;
   Tensor mean = running_mean, variance = running_var;
   if (options.training) {
-    const TensorOptions statistics{.dtype = x.dtype() == DType::f64 ? DType::f64 : DType::f32, .device = x.device()};
-    mean = Tensor::empty({channels}, statistics);
-    variance = Tensor::empty({channels}, statistics);
-    kernels.statistics(current_context(), {x, mean, variance});
+    mean = given.mean, variance = given.variance;
+    if (!mean.defined()) {
+      const TensorOptions statistics{.dtype = x.dtype() == DType::f64 ? DType::f64 : DType::f32, .device = x.device()};
+      mean = Tensor::empty({channels}, statistics);
+      variance = Tensor::empty({channels}, statistics);
+      kernels.statistics(current_context(), {x, mean, variance});
+    }
     if (running_mean.defined()) update_running(running_mean, mean, options.momentum, 1);
     const auto n = static_cast<double>(count);
     if (running_var.defined()) update_running(running_var, variance, options.momentum, n / (n - 1));

@@ -54,7 +54,21 @@ class ConvNode final : public Node {
 
 }  // namespace
 
-Tensor conv(const Tensor& x, const Tensor& weight, const Tensor& bias, ops::ConvAttributes attributes) {
+namespace {
+
+// Whether a kernel has computed y and its statistics in one.
+bool with_statistics(const Tensor& x, const Tensor& weight, const Tensor* bias, const ops::ConvAttributes& attributes, Tensor& y,
+                     BatchStatistics& statistics) {
+  const TensorOptions options{.dtype = y.dtype() == DType::f64 ? DType::f64 : DType::f32, .device = y.device()};
+  BatchStatistics taken{Tensor::empty({y.size(1)}, options), Tensor::empty({y.size(1)}, options)};
+  if (!kernels_for(x).conv.forward_statistics.try_run(current_context(), {x, weight, bias, attributes, y, taken.mean, taken.variance})) return false;
+  statistics = std::move(taken);
+  return true;
+}
+
+}  // namespace
+
+Tensor conv(const Tensor& x, const Tensor& weight, const Tensor& bias, ops::ConvAttributes attributes, BatchStatistics* statistics) {
   GRAFT_CHECK(x.rank() >= 3 && x.rank() <= 5 && weight.rank() == x.rank(), "conv: input ", x.shape(), " and weight ",
               weight.shape(), " need the same 1 to 3 spatial axes");
   attributes.window.axes = x.rank() - 2;
@@ -63,7 +77,9 @@ Tensor conv(const Tensor& x, const Tensor& weight, const Tensor& bias, ops::Conv
   GRAFT_CHECK(!bias.defined() || bias.shape() == Shape{weight.shape()[0]}, "conv: bias ", bias.defined() ? bias.shape() : Shape(),
               " for weight ", weight.shape());
   Tensor y = Tensor::empty(ops::conv_output_shape(x.shape(), weight.shape(), attributes), x.options());
-  kernels_for(x).conv.forward(current_context(), {x, weight, bias.defined() ? &bias : nullptr, attributes, y});
+  const Tensor* given_bias = bias.defined() ? &bias : nullptr;
+  if (!statistics || !with_statistics(x, weight, given_bias, attributes, y, *statistics))
+    kernels_for(x).conv.forward(current_context(), {x, weight, given_bias, attributes, y});
   return record(attributes, {x, weight, bias}, y, [&] {
     return std::make_shared<ConvNode>(x, weight, bias, attributes, needs_grad(weight), needs_grad(x));
   });

@@ -20,9 +20,16 @@
 
 namespace graft::functional {
 
+// A batch's mean and biased variance by channel, [C] in f32 (f64 beside f64).
+struct BatchStatistics {
+  Tensor mean, variance;
+};
+
 // x [N,C,spatial], weight [K,C/groups,kernel], bias [K] or undefined -> [N,K,output]. attributes.window.kernel and
-// .axes are taken from the weight.
-GRAFT_API Tensor conv(const Tensor& x, const Tensor& weight, const Tensor& bias, ops::ConvAttributes attributes = {});
+// .axes are taken from the weight. `statistics`, where given: of the result, for the batch_norm after it, when the kernel
+// can take them while it has the result in its cache; else left undefined.
+GRAFT_API Tensor conv(const Tensor& x, const Tensor& weight, const Tensor& bias, ops::ConvAttributes attributes = {},
+                      BatchStatistics* statistics = nullptr);
 
 // x [M,I], weight [O,I], bias [O] or undefined -> [M,O].
 GRAFT_API Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias);
@@ -34,9 +41,10 @@ struct BatchNormOptions {
   bool relu = false;  // fused ReLU, after the residual
 };
 // x [N,C,...], all others [C]; weight and bias may be undefined; residual like x or undefined. Training with one value
-// per channel is an error.
+// per channel is an error. `statistics` of x, where conv has taken them: for training, else not looked at.
 GRAFT_API Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor running_mean,
-                            Tensor running_var, const BatchNormOptions& options, const Tensor& residual = {});
+                            Tensor running_var, const BatchNormOptions& options, const Tensor& residual = {},
+                            const BatchStatistics& statistics = {});
 
 GRAFT_API Tensor max_pool(const Tensor& x, const ops::MaxPoolAttributes& attributes);
 GRAFT_API Tensor average_pool(const Tensor& x, const ops::AveragePoolAttributes& attributes);

@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "graft/kernels/registry.h"
-#include "graft/layers/functional/functional.h"
 
 namespace graft {
 
@@ -16,12 +15,19 @@ BatchNorm2d::BatchNorm2d(const BatchNorm2dOptions& o) : options_(o) {
   if (!o.names[4].empty()) batches_ = &register_buffer(o.names[4], Tensor::zeros(Shape{}, {.dtype = DType::i64}));
 }
 
-Tensor BatchNorm2d::normalise(const Tensor& x, bool relu, const Tensor& residual) {
-  const bool training_now = training() && !fixed_statistics_;
+Tensor BatchNorm2d::normalise(Conv2d& conv, const Tensor& x, bool relu, const Tensor& residual) {
+  if (!normalises_by_batch()) return normalise(conv.forward(x), relu, residual);
+  functional::BatchStatistics statistics;
+  const Tensor y = conv.forward_with_statistics(x, statistics);
+  return normalise(y, relu, residual, statistics);
+}
+
+Tensor BatchNorm2d::normalise(const Tensor& x, bool relu, const Tensor& residual, const functional::BatchStatistics& statistics) {
+  const bool training_now = normalises_by_batch();
   if (watched_ && !training_now) watch(x);
   if (training_now && batches_) ++batches_->mutable_data<int64_t>()[0];
   return functional::batch_norm(x, *weight_, *bias_, *running_mean_, *running_var_,
-                                {training_now, options_.momentum, options_.eps, relu}, residual);
+                                {training_now, options_.momentum, options_.eps, relu}, residual, statistics);
 }
 
 void BatchNorm2d::watch(const Tensor& x) {

@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "graft/layers/modules/module.h"
+#include "graft/layers/modules/conv2d.h"
 
 namespace graft {
 
@@ -21,7 +21,9 @@ class GRAFT_API BatchNorm2d final : public Module {
   explicit BatchNorm2d(const BatchNorm2dOptions& options);
   Tensor forward(const Tensor& x) override { return normalise(x, false); }
   // y = bn(x) + residual (when defined), then ReLU (when asked for), in one pass.
-  Tensor normalise(const Tensor& x, bool relu, const Tensor& residual = {});
+  Tensor normalise(const Tensor& x, bool relu, const Tensor& residual = {}) { return normalise(x, relu, residual, {}); }
+  // The same of conv(x); while it trains, the batch's statistics come out of the convolution where its kernel can give them.
+  Tensor normalise(Conv2d& conv, const Tensor& x, bool relu, const Tensor& residual = {});
 
   const BatchNorm2dOptions& options() const { return options_; }
   const Tensor& weight() const { return *weight_; }
@@ -47,6 +49,8 @@ class GRAFT_API BatchNorm2d final : public Module {
     std::vector<double> mean, squares;  // of deviations from the mean (Chan et al. 1979)
   };
   void watch(const Tensor& x);
+  bool normalises_by_batch() const { return training() && !fixed_statistics_; }
+  Tensor normalise(const Tensor& x, bool relu, const Tensor& residual, const functional::BatchStatistics& statistics);
 
   BatchNorm2dOptions options_;
   Tensor* weight_;

@@ -16,4 +16,9 @@ Conv2d::Conv2d(const Conv2dOptions& o) : options_(o), bias_(&none_) {
 
 Tensor Conv2d::forward(const Tensor& x) { return functional::conv(x, *weight_, *bias_, attributes_); }
 
+
+Tensor Conv2d::forward_with_statistics(const Tensor& x, functional::BatchStatistics& statistics) {
+  return functional::conv(x, *weight_, *bias_, attributes_, &statistics);
+}
+
 }  // namespace graft

@@ -1,6 +1,7 @@
 // Conv2d: weight [K,C/groups,R,S] and, when asked for, bias [K].
 #pragma once
 #include "graft/kernels/ops/conv.h"
+#include "graft/layers/functional/functional.h"
 #include "graft/layers/modules/module.h"
 
 namespace graft {
@@ -21,6 +22,9 @@ class GRAFT_API Conv2d final : public Module {
   // Parameters start at zero; models/initialization.h or a file gives them values.
   explicit Conv2d(const Conv2dOptions& options);
   Tensor forward(const Tensor& x) override;  // [N,C,H,W] -> [N,K,P,Q]
+
+  // Also the result's statistics, where the kernel takes them along (functional::conv).
+  Tensor forward_with_statistics(const Tensor& x, functional::BatchStatistics& statistics);
 
   const Conv2dOptions& options() const { return options_; }
   const Tensor& weight() const { return *weight_; }

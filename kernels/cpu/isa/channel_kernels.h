@@ -40,23 +40,24 @@ inline void fetch(const T* block, int64_t count) {
   for (int64_t i = 0; i < count; i += 64 / static_cast<int64_t>(sizeof(T))) __builtin_prefetch(block + i, 0, 2);
 }
 
+// In one pass: sums of the deviations from the first pixel, which is as near to the mean as any other.
 template <class T>
-void moments(const T* x, int64_t pixels, int64_t channels, Parameter<T>* mean, Parameter<T>* squares) {
-  fetch(x, pixels * channels);
+void moments(const T* x, int64_t pixels, int64_t stride, int64_t channels, Parameter<T>* mean, Parameter<T>* squares) {
+  const auto count = static_cast<Parameter<T>>(pixels);
   for_register_groups<T>(channels, [&](int64_t c, auto lanes, auto group) {
     using L = decltype(lanes);
-    typename L::Register centre[group.value]{}, sums[group.value]{};
-    for (int64_t p = 0; p < pixels; ++p)
-      for (int g = 0; g < group.value; ++g) centre[g] += L::load(x + p * channels + c + g * L::lanes);
-    for (int g = 0; g < group.value; ++g) centre[g] /= static_cast<Parameter<T>>(pixels);
-    for (int64_t p = 0; p < pixels; ++p)
+    typename L::Register first[group.value]{}, sum[group.value]{}, square[group.value]{};
+    for (int g = 0; g < group.value; ++g) first[g] = L::load(x + c + g * L::lanes);
+    for (int64_t p = 1; p < pixels; ++p)
       for (int g = 0; g < group.value; ++g) {
-        const auto centred = L::load(x + p * channels + c + g * L::lanes) - centre[g];
-        sums[g] += centred * centred;
+        const auto deviation = L::load(x + p * stride + c + g * L::lanes) - first[g];
+        sum[g] += deviation;
+        square[g] += deviation * deviation;
       }
     for (int g = 0; g < group.value; ++g) {
-      L::store(mean + c + g * L::lanes, centre[g]);
-      L::store(squares + c + g * L::lanes, sums[g]);
+      const auto shift = sum[g] / count, rest = square[g] - shift * sum[g];
+      L::store(mean + c + g * L::lanes, first[g] + shift);
+      L::store(squares + c + g * L::lanes, rest < Parameter<T>(0) ? decltype(rest){} : rest);
     }
   });
 }
@@ -279,7 +280,7 @@ void binary(const T* a, bool one_a, const T* b, bool one_b, int64_t count, int f
 
 template <class T>
 constexpr ChannelKernels<T> channel_kernels() {
-  return {moments<T>,      norm_apply<T>,    norm_sums<T>, norm_backward<T>,     max_rows<T>, mean_rows<T>,
+  return {fetch<T>, moments<T>,      norm_apply<T>,    norm_sums<T>, norm_backward<T>,     max_rows<T>, mean_rows<T>,
           max_gradient<T>, mean_gradient<T>, activate<T>,  activate_backward<T>, binary<T>};
 }
 

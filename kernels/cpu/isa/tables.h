@@ -146,8 +146,10 @@ struct NormBackwardArgs {
 template <class T>
 struct ChannelKernels {
   using Parameter = typename ParameterOf<T>::type;
-  // mean[c] and squares[c] = sum of (x - mean)^2, of one block.
-  void (*moments)(const T* x, int64_t pixels, int64_t channels, Parameter* mean, Parameter* squares);
+  // Brings elements into the second-level cache.
+  void (*fetch)(const T* block, int64_t count);
+  // mean[c] and squares[c] = sum of (x - mean)^2, of one block whose pixels are `stride` elements apart.
+  void (*moments)(const T* x, int64_t pixels, int64_t stride, int64_t channels, Parameter* mean, Parameter* squares);
   void (*norm_apply)(const NormApplyArgs<T>&);
   void (*norm_sums)(const NormBackwardArgs<T>&);
   void (*norm_backward)(const NormBackwardArgs<T>&);
