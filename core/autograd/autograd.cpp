@@ -159,7 +159,9 @@ class BackwardWalk {
   void run(Node& node, const std::vector<Tensor>& grads) {
     GRAFT_CHECK(!node.consumed_, node.name(), ": backward went through this graph already");
     node.consumed_ = true;
+    find_gradients_so_far(node);
     std::vector<Tensor> results = node.backward(grads);
+    node.so_far_.clear();
     GRAFT_ASSERT(results.size() == node.edges().size());
     for (size_t i = 0; i < results.size(); ++i) {
       const Edge& edge = node.edges()[i];
@@ -168,6 +170,16 @@ class BackwardWalk {
       else collect(*edge.node, edge.output, std::move(results[i]));
     }
     node.release();
+  }
+
+  void find_gradients_so_far(Node& node) {
+    for (const Edge& edge : node.edges()) {
+      Tensor* sum = nullptr;
+      if (edge.needed && edge.leaf) sum = &edge.leaf->grad;
+      else if (const auto found = edge.needed ? pending_.find(edge.node.get()) : pending_.end(); found != pending_.end())
+        sum = &found->second[static_cast<size_t>(edge.output)];
+      node.so_far_.push_back(sum && sum->defined() && sum->is_unshared() ? sum : nullptr);
+    }
   }
 
   void tell_of_leaves(const Node& node) {

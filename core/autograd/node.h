@@ -54,6 +54,11 @@ class GRAFT_API Node {
   // The way to make `output` again, for those who would save it for backward. Null: its elements are to be kept.
   virtual std::shared_ptr<const Remake> remake(int /*output*/) const { return nullptr; }
 
+  // For backward() alone: what other operations have summed up so far of an input's gradient; null when there is nothing, or
+  // when others hold it. A node that adds its own part to it in the pass that computes that part takes the tensor out of
+  // here and returns it; the other way is to return the part, which is then added.
+  Tensor* gradient_so_far(int input) const { return so_far_.empty() ? nullptr : so_far_[static_cast<size_t>(input)]; }
+
   bool needs(int input) const { return edges_[static_cast<size_t>(input)].needed; }
   const std::vector<Edge>& edges() const { return edges_; }
   int outputs() const { return outputs_; }
@@ -62,6 +67,7 @@ class GRAFT_API Node {
   friend GRAFT_API void attach_node(const std::shared_ptr<Node>&, std::span<const Tensor>, std::span<const Tensor>);
   friend class BackwardWalk;
   std::vector<Edge> edges_;  // one per input
+  std::vector<Tensor*> so_far_;  // one per input while backward() runs
   int outputs_ = 1;
   bool consumed_ = false;  // a backward went through it
 };

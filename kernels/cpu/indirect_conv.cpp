@@ -263,6 +263,8 @@ void run_block(ExecContext& context, const KernelTable<T>& table, const Schedule
 
 }  // namespace
 
+bool sums_in_one_run(int64_t terms) { return terms <= kReduction; }
+
 template <class T>
 int64_t block_rows(const KernelTable<T>& table, const IndirectConv<T>& problem) {
   const int64_t rows = problem.batch * problem.grid_h * problem.grid_w;

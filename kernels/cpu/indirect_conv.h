@@ -77,6 +77,9 @@ void pack(ExecContext& context, const KernelTable<T>& table, std::span<const Pac
 template <class T>
 bool packs_while_running(const IndirectConv<T>& problem);
 
+// Whether a sum of so many terms by float or double stays in registers from its first term to its last; in bfloat16 all do.
+bool sums_in_one_run(int64_t terms);
+
 // Output pixels of a block, which one job computes for some of the channels or all of them.
 template <class T>
 int64_t block_rows(const KernelTable<T>& table, const IndirectConv<T>& problem);

@@ -60,8 +60,9 @@ struct ConvBackwardWeightArgs {
 
 struct ConvKernels {
   KernelList<ConvForwardArgs> forward{"conv forward"};
-  KernelList<ConvForwardStatisticsArgs> forward_statistics{"conv forward with statistics"};
+  KernelList<ConvForwardStatisticsArgs> forward_statistics{"conv forward-statistics"};
   KernelList<ConvBackwardDataArgs> backward_data{"conv backward-data"};
+  KernelList<ConvBackwardDataArgs> backward_data_added{"conv backward-data-added"};  // dx += what the pass gives (try_run)
   KernelList<ConvBackwardWeightArgs> backward_weight{"conv backward-weight"};
 };
 

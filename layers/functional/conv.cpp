@@ -1,4 +1,6 @@
 // functional::conv and its Node.
+#include <utility>
+
 #include "graft/core/autograd/record.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/functional/functional.h"
@@ -30,10 +32,7 @@ class ConvNode final : public Node {
                               {x, dy, attributes_, needs(1) ? &dweight : nullptr, needs(2) ? &dbias : nullptr});
     }
     x_.release();  // dx may take its memory
-    if (needs(0)) {
-      dx = Tensor::empty(x_shape_, x_options_);
-      kernels.backward_data(current_context(), {dy, weight_.get("conv"), attributes_, dx});
-    }
+    if (needs(0)) dx = data_gradient(dy);
     return {dx, dweight, dbias};
   }
 
@@ -43,6 +42,18 @@ class ConvNode final : public Node {
   }
 
  private:
+  // Where a shortcut's gradient is there already, this one is added to it by the kernel: two passes over it less.
+  Tensor data_gradient(const Tensor& dy) const {
+    const ops::ConvKernels& kernels = kernels_for(dy).conv;
+    Tensor* sum = gradient_so_far(0);
+    if (sum && sum->shape() == x_shape_ && sum->dtype() == x_options_.dtype && sum->format() == x_options_.format &&
+        kernels.backward_data_added.try_run(current_context(), {dy, weight_.get("conv"), attributes_, *sum}))
+      return std::exchange(*sum, Tensor());
+    Tensor dx = Tensor::empty(x_shape_, x_options_);
+    kernels.backward_data(current_context(), {dy, weight_.get("conv"), attributes_, dx});
+    return dx;
+  }
+
   ops::ConvAttributes attributes_;
   Shape x_shape_;
   TensorOptions x_options_;
