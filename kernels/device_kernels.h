@@ -2,17 +2,10 @@
 #pragma once
 #include "graft/core/tensor/device.h"
 #include "graft/kernels/ops/kernel_set.h"
-#include "graft/kernels/ops/optimizer_step.h"
 
 namespace graft {
 
-// The kernels of a device other than the CPU.
-struct DeviceKernels {
-  KernelSet set;
-  KernelList<ops::OptimizerStepArgs> optimizer{"optimizer step"};
-};
-
 // Gives a device type its kernels, or takes them away (null).
-GRAFT_API void provide_kernels(DeviceType type, const DeviceKernels* kernels);
+GRAFT_API void provide_kernels(DeviceType type, const KernelSet* kernels);
 
 }  // namespace graft

@@ -6,8 +6,10 @@
 
 namespace graft {
 
-// The CPU is always open. bad_input when the device is not in this build, Error(resource) when it cannot be used here.
+// The CPU is always open. Error(resource) in one sentence when the device is not in this build or cannot be used here.
 GRAFT_API void open_device(Device device);
+// Whether this build has CUDA and this machine a device for it.
+GRAFT_API bool cuda_is_usable();
 // The CUDA devices in a line; "not in this build"; or why none can be used.
 GRAFT_API std::string describe_cuda();
 

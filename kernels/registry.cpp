@@ -15,23 +15,23 @@
 namespace graft {
 namespace {
 
-std::atomic<const DeviceKernels*> g_cuda_kernels{nullptr};
+std::atomic<const KernelSet*> g_cuda_kernels{nullptr};
 
-const DeviceKernels& device_kernels(Device device) {
-  const DeviceKernels* kernels = device.type == DeviceType::cuda ? g_cuda_kernels.load() : nullptr;
+const KernelSet& device_kernels(Device device) {
+  const KernelSet* kernels = device.type == DeviceType::cuda ? g_cuda_kernels.load() : nullptr;
   GRAFT_CHECK(kernels, "device ", device, " is not open, or not in this build");
   return *kernels;
 }
 
 }  // namespace
 
-void provide_kernels(DeviceType type, const DeviceKernels* kernels) {
+void provide_kernels(DeviceType type, const KernelSet* kernels) {
   GRAFT_CHECK(type == DeviceType::cuda, "the CPU has its kernels");
   g_cuda_kernels.store(kernels);
 }
 
 const KernelSet& kernels_for(Device device) {
-  if (device.type != DeviceType::cpu) return device_kernels(device).set;
+  if (device.type != DeviceType::cpu) return device_kernels(device);
   static const KernelSet* cpu = [] {
     auto* set = new KernelSet;
     register_cpu_kernels(*set);
@@ -44,14 +44,20 @@ const KernelSet& kernels_for(Device device) {
   return *cpu;
 }
 
-const KernelList<ops::OptimizerStepArgs>& ops::optimizer_kernels_for(Device device) { return device_kernels(device).optimizer; }
-
 void open_device([[maybe_unused]] Device device) {
   if (device.type == DeviceType::cpu) return;
 #ifdef GRAFT_HAS_CUDA
   cuda::open(device);
 #else
-  bad_input("device ", device, " is not in this build");
+  fail(ErrorCode::resource, "device ", device, " cannot be used: CUDA is not in this build of graft");
+#endif
+}
+
+bool cuda_is_usable() {
+#ifdef GRAFT_HAS_CUDA
+  return cuda::device_count() > 0;
+#else
+  return false;
 #endif
 }
 

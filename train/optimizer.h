@@ -14,6 +14,7 @@ struct OptimizerOptions {
   bool nesterov = false;     // sgd
   double weight_decay = 0;   // sgd, adam: added to the gradient; adamw: decoupled
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;  // adam, adamw
+  double loss_scale = 1;     // loss_scale.h: 1 not scaled, another number fixed, 0 dynamic
 };
 
 // Slots have their parameter's dtype. Parameters without a gradient are left alone in a step.
@@ -25,7 +26,13 @@ class GRAFT_API Optimizer {
   // complete, while that is in the cache, so that the gradients of a whole network never exist at once. The same bits.
   // Who needs all gradients together (to clip or inspect them, or for several batches a step) calls the three instead.
   virtual void backward_and_step(const Tensor& loss, double lr) = 0;
-  // Slots as "<parameter>/<slot>", and "step" (i64 scalar): what a checkpoint keeps.
+  // What the loss is to be multiplied by before backward; a step divides the gradients by it. backward_and_step() does both.
+  virtual double loss_scale() const = 0;
+  // With a loss scale, once after each step: whether it was taken, or left out because a gradient was not finite. Adapts the
+  // scale; waits for a device. True without one.
+  virtual bool settle() = 0;
+  // Slots as "<parameter>/<slot>", "step" (i64 scalar) and, with a loss scale, "loss_scale" (f64: it, and the steps taken with
+  // it): what a checkpoint keeps.
   virtual StateDict state() const = 0;
   // bad_input when the slots do not fit the parameters.
   virtual void load_state(const StateDict& state) = 0;

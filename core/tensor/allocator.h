@@ -9,6 +9,14 @@
 
 namespace graft {
 
+struct AllocatorStats {
+  int64_t live_bytes = 0;      // handed out now
+  int64_t peak_bytes = 0;      // the most handed out at once since reset_peak()
+  int64_t reserved_bytes = 0;  // taken from the system: handed out and cached
+  int64_t system_calls = 0;    // times memory was asked of the system
+  int64_t requests = 0;        // calls of allocate()
+};
+
 class GRAFT_API Allocator {
  public:
   virtual ~Allocator() = default;
@@ -18,14 +26,7 @@ class GRAFT_API Allocator {
   virtual void deallocate(void* pointer, int64_t bytes) noexcept = 0;
   // The same with all bytes zero.
   virtual void* allocate_zeroed(int64_t bytes);
-};
-
-struct AllocatorStats {
-  int64_t live_bytes = 0;      // handed out now
-  int64_t peak_bytes = 0;      // the most handed out at once since reset_peak()
-  int64_t reserved_bytes = 0;  // taken from the system: handed out and cached
-  int64_t system_calls = 0;    // times memory was asked of the system
-  int64_t requests = 0;        // calls of allocate()
+  virtual AllocatorStats stats() const = 0;
 };
 
 // Keeps freed blocks in size classes (powers of two split in four, above 4 MiB in sixteen; at most 1/4 or 1/16 is unused), so a training
@@ -39,7 +40,7 @@ class GRAFT_API CachingCpuAllocator final : public Allocator {
   void deallocate(void* pointer, int64_t bytes) noexcept override;
   void* allocate_zeroed(int64_t bytes) override;  // large blocks new from the system are zero without being touched
 
-  AllocatorStats stats() const;
+  AllocatorStats stats() const override;
   void reset_peak();
   void release_cached();  // gives the cached blocks back to the system
   // Tests: called before each allocation with its size; returning true makes it fail as out of memory.

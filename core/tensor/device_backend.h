@@ -21,6 +21,7 @@ class GRAFT_API DeviceBackend {
   virtual void upload(Device device, void* to, const void* from, int64_t bytes) = 0;    // `from` may change once it returns
   virtual void download(Device device, void* to, const void* from, int64_t bytes) = 0;  // waits
   virtual void copy(Device device, void* to, const void* from, int64_t bytes) = 0;      // within the device
+  virtual void wait(Device device) = 0;  // for all work so far; an error of it surfaces here
   virtual void fill(Tensor& y, double value) = 0;
   // Tensors of one shape: another dtype, another memory format, y = a + b in one dtype and format.
   virtual void cast(const Tensor& x, Tensor& y) = 0;

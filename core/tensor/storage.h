@@ -9,6 +9,8 @@
 
 namespace graft {
 
+struct RoundedCopy;
+
 class GRAFT_API Storage {
  public:
   enum class Content { unset, zero };
@@ -29,6 +31,8 @@ class GRAFT_API Storage {
   uint64_t version() const { return version_.load(std::memory_order_relaxed); }
   uint64_t id() const { return id_; }  // never reused in a process
   Device device() const { return allocator_.device(); }
+  // rounded_copy.h's.
+  std::shared_ptr<RoundedCopy>& rounded_copy() { return rounded_copy_; }
 
  private:
   static uint64_t next_id();
@@ -38,6 +42,7 @@ class GRAFT_API Storage {
   std::byte* data_;
   uint64_t id_;
   std::atomic<uint64_t> version_{0};
+  std::shared_ptr<RoundedCopy> rounded_copy_;
 };
 
 }  // namespace graft

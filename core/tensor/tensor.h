@@ -77,6 +77,7 @@ class GRAFT_API Tensor {
 
   uint64_t version() const { return impl().storage->version(); }
   uint64_t storage_id() const { return impl().storage->id(); }
+  Storage& storage() const { return *impl().storage; }
 
   // The one element of a tensor with numel() == 1, converted to double.
   double item() const;

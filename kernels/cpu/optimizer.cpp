@@ -16,43 +16,37 @@ void in_step_chunks(ExecContext& context, int64_t count, F&& f) {
   context.parallel_for(ceil_div(count, kStepChunk), [&](int64_t i) { f(i * kStepChunk, std::min(kStepChunk, count - i * kStepChunk)); });
 }
 
-template <class Args>
-const char* declines_step(const ExecContext&, const Args& args) {
-  return is_engine_dtype(args.weight.dtype()) ? nullptr : "only f32 and f64";
+const char* declines_step(const ExecContext&, const ops::OptimizerStepArgs& args) {
+  if (args.attributes.max_norm > 0 || args.attributes.skip_if_not_finite || args.factor) return "looks at all gradients first";
+  if (args.numbers.data<double>()[ops::gradient_scale] != 1) return "scales gradients";
+  for (const ops::OptimizerParameter& p : args.parameters) {
+    if (!is_engine_dtype(p.weight.dtype())) return "only f32 and f64";
+    if (p.copy.defined()) return "keeps no copies";
+  }
+  return nullptr;
 }
 
-void sgd(ExecContext& context, ops::SgdArgs& args) {
-  visit_engine_dtype(args.weight.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    const auto run = kernel_table_for<T>(context).optimizers.sgd;
-    const ops::SgdNumbers<T> n(args.attributes);
-    const T* grad = args.grad.data<T>();
-    T* weight = args.weight.mutable_data<T>();
-    T* velocity = args.velocity ? args.velocity->mutable_data<T>() : nullptr;
-    in_step_chunks(context, args.weight.numel(), [&](int64_t at, int64_t count) {
-      run({grad + at, weight + at, velocity ? velocity + at : nullptr, count, n.lr, n.momentum, n.decay, n.nesterov});
-    });
+template <class T>
+void step_of(ExecContext& context, ops::OptimizerParameter& p, const ops::OptimizerStepArgs& args) {
+  const OptimizerStepKernels<T>& kernels = kernel_table_for<T>(context).optimizers;
+  const ops::OptimizerStepNumbers<T> n(args);
+  const T* grad = p.gradient.data<T>();
+  T* weight = p.weight.mutable_data<T>();
+  T* first = p.first.defined() ? p.first.mutable_data<T>() : nullptr;
+  T* second = p.second.defined() ? p.second.mutable_data<T>() : nullptr;
+  const bool sgd = args.attributes.rule == ops::OptimizerRule::sgd;
+  in_step_chunks(context, p.weight.numel(), [&](int64_t at, int64_t count) {
+    if (sgd) kernels.sgd({grad + at, weight + at, first ? first + at : nullptr, count, n.lr, n.momentum, n.decay, n.nesterov});
+    else kernels.adam({grad + at, weight + at, first + at, second + at, count, n.lr, n.root, n.beta2, n.eps, n.rest1, n.rest2, n.decay, n.kept});
   });
 }
 
-void adam(ExecContext& context, ops::AdamArgs& args) {
-  visit_engine_dtype(args.weight.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    const auto run = kernel_table_for<T>(context).optimizers.adam;
-    const ops::AdamNumbers<T> n(args.attributes);
-    const T* grad = args.grad.data<T>();
-    T *weight = args.weight.mutable_data<T>(), *mean = args.mean.mutable_data<T>(), *square = args.square.mutable_data<T>();
-    in_step_chunks(context, args.weight.numel(), [&](int64_t at, int64_t count) {
-      run({grad + at, weight + at, mean + at, square + at, count, n.step, n.root, n.beta2, n.eps, n.rest1, n.rest2, n.added, n.kept});
-    });
-  });
+void step(ExecContext& context, ops::OptimizerStepArgs& args) {
+  for (ops::OptimizerParameter& p : args.parameters) visit_engine_dtype(p.weight.dtype(), [&](auto zero) { step_of<decltype(zero)>(context, p, args); });
 }
 
 }  // namespace
 
-void register_optimizer(KernelSet& set) {
-  set.optimizer.sgd.add({"cpu", declines_step<ops::SgdArgs>, sgd});
-  set.optimizer.adam.add({"cpu", declines_step<ops::AdamArgs>, adam});
-}
+void register_optimizer(KernelSet& set) { set.optimizer.step.add({"cpu", declines_step, step}); }
 
 }  // namespace graft::cpu

@@ -7,8 +7,7 @@
 namespace graft::cuda {
 
 Backend::Backend(gpu::Driver& driver) : driver_(driver) {
-  register_cuda_kernels(kernels_.set);
-  register_optimizer(kernels_.optimizer);
+  register_cuda_kernels(kernels_);
   set_device_backend(DeviceType::cuda, this);
   provide_kernels(DeviceType::cuda, &kernels_);
 }
@@ -50,6 +49,8 @@ void Backend::download(graft::Device id, void* to, const void* from, int64_t byt
 void Backend::copy(graft::Device id, void* to, const void* from, int64_t bytes) {
   device(id.index).copy(to, from, bytes, gpu::CopyKind::on_device);
 }
+
+void Backend::wait(graft::Device id) { device(id.index).synchronize(); }
 
 gpu::Device& device_of(const Tensor& tensor) {
   return static_cast<Backend&>(device_backend(tensor.device())).device(tensor.device().index);

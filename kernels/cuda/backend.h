@@ -28,6 +28,7 @@ class Backend final : public DeviceBackend {
   void upload(graft::Device id, void* to, const void* from, int64_t bytes) override;
   void download(graft::Device id, void* to, const void* from, int64_t bytes) override;
   void copy(graft::Device id, void* to, const void* from, int64_t bytes) override;
+  void wait(graft::Device id) override;
   void fill(Tensor& y, double value) override;
   void cast(const Tensor& x, Tensor& y) override;
   void reformat(const Tensor& x, Tensor& y) override;
@@ -35,7 +36,7 @@ class Backend final : public DeviceBackend {
 
  private:
   gpu::Driver& driver_;
-  DeviceKernels kernels_;
+  KernelSet kernels_;
   std::map<int, std::unique_ptr<gpu::Device>> devices_;
   std::map<int, std::unique_ptr<cudnn::PlanCache>> plans_;  // goes before the devices
 };

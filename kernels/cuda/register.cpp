@@ -4,6 +4,7 @@ namespace graft::cuda {
 
 void register_cuda_kernels(KernelSet& set) {
   register_batch_norm(set);
+  register_conversions(set);
   register_depthwise(set);  // convolutions in the order of preference
   register_cudnn_conv(set);
   register_conv(set);
@@ -14,6 +15,7 @@ void register_cuda_kernels(KernelSet& set) {
   register_linear(set);
   register_loss(set);
   register_movement(set);
+  register_optimizer(set);
   register_pool(set);
   register_reduce(set);
   register_resample(set);

@@ -1,7 +1,6 @@
 // The registration calls of the CUDA kernels: one declaration a file, one call a file in register.cpp.
 #pragma once
 #include "graft/kernels/ops/kernel_set.h"
-#include "graft/kernels/ops/optimizer_step.h"
 
 namespace graft::cuda {
 
@@ -9,6 +8,7 @@ void register_cuda_kernels(KernelSet& set);
 
 void register_batch_norm(KernelSet& set);
 void register_conv(KernelSet& set);
+void register_conversions(KernelSet& set);
 void register_cudnn_conv(KernelSet& set);
 void register_depthwise(KernelSet& set);
 void register_dropout(KernelSet& set);
@@ -18,7 +18,7 @@ void register_image_input(KernelSet& set);
 void register_linear(KernelSet& set);
 void register_loss(KernelSet& set);
 void register_movement(KernelSet& set);
-void register_optimizer(KernelList<ops::OptimizerStepArgs>& list);
+void register_optimizer(KernelSet& set);
 void register_pool(KernelSet& set);
 void register_reduce(KernelSet& set);
 void register_resample(KernelSet& set);

@@ -31,8 +31,9 @@ template <class Args>
 ExecContext::KernelRun describe_call(const Args& args) {
   ExecContext::KernelRun run{};
   if constexpr (requires { args.x.shape(); }) run.arguments += str("x ", args.x.shape());
-  if constexpr (requires { args.grad.shape(); }) run.arguments += str("grad ", args.grad.shape());
   if constexpr (requires { args.dy.shape(); }) run.arguments += str(run.arguments.empty() ? "dy " : " dy ", args.dy.shape());
+  if constexpr (requires { args.parameters[0].weight.shape(); })
+    run.arguments = args.parameters.size() == 1 ? str("weight ", args.parameters[0].weight.shape()) : str(args.parameters.size(), " tensors");
   const Tensor* out = nullptr;
   if constexpr (requires { args.dy.shape(); }) out = &args.dy;
   else if constexpr (requires { args.y.shape(); }) out = &args.y;

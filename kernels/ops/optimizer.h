@@ -1,60 +1,74 @@
-// One parameter's step of an optimizer: gradient, slots and weight in one pass. Formulas: torch.optim's documentation.
+// An optimizer's step over any number of parameters: gradient, slots and weight in one pass. Formulas: torch.optim's documentation.
+// The CPU is given one parameter at a time, as its gradient comes; devices whose launches cost more than the arithmetic get all.
 #pragma once
+#include <span>
+
 #include "graft/core/tensor/tensor.h"
 #include "graft/kernels/ops/kernel_list.h"
 
 namespace graft::ops {
 
-// All tensors of a call share shape, memory order and dtype (f32 or f64). Weight and slots are overwritten.
-
-// g = grad + decay * weight; v = momentum * v + g; weight -= lr * v (Nesterov: g + momentum * v; without v: g).
-struct SgdAttributes {
-  double lr = 0, momentum = 0, weight_decay = 0;
-  bool nesterov = false;
-};
-struct SgdArgs {
-  const Tensor& grad;
-  const SgdAttributes& attributes;
-  Tensor& weight;
-  Tensor* velocity;  // null: no momentum
-};
-
-// Kingma & Ba 2015; decoupled decay: Loshchilov & Hutter 2019.
+// sgd: g = grad + decay * weight; v = momentum * v + g; weight -= lr * v (Nesterov: g + momentum * v; without v: g).
+// adam (Kingma & Ba 2015), adamw (decoupled decay: Loshchilov & Hutter 2019):
 // weight -= lr / (1 - beta1^t) * mean / (sqrt(square) / sqrt(1 - beta2^t) + eps).
-struct AdamAttributes {
-  double lr = 0, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
-  bool decoupled = false;
-  int64_t step = 1;  // t: from 1 on
-};
-struct AdamArgs {
-  const Tensor& grad;
-  const AdamAttributes& attributes;
-  Tensor& weight;
-  Tensor& mean;
-  Tensor& square;
+enum class OptimizerRule : unsigned char { sgd, adam, adamw };
+
+// What never changes from step to step.
+struct OptimizerStepAttributes {
+  OptimizerRule rule = OptimizerRule::sgd;
+  double momentum = 0.9;    // sgd with a slot
+  bool nesterov = false;
+  double weight_decay = 0;  // sgd, adam: added to the gradient; adamw: in the numbers
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
+  double max_norm = 0;  // > 0: gradients are scaled down so that the norm of all of them is at most this
+  // A gradient with an infinity or NaN anywhere leaves parameters and slots as they are.
+  bool skip_if_not_finite = false;
 };
 
-// The numbers of a step in the tensors' type, the same for every implementation: their results are equal to the bit.
-template <class T>
-struct SgdNumbers {
-  T lr, momentum, decay;
-  bool nesterov;
-  explicit SgdNumbers(const SgdAttributes& a)
-      : lr(static_cast<T>(a.lr)), momentum(static_cast<T>(a.momentum)), decay(static_cast<T>(a.weight_decay)), nesterov(a.nesterov) {}
+// What changes stands where the parameters are, f64 on the CPU and f32 elsewhere, [kOptimizerNumbers]: a captured step can run
+// again with other numbers.
+enum OptimizerNumber : int {
+  learning_rate,   // adam: lr / (1 - beta1^t)
+  root,            // adam: sqrt(1 - beta2^t)
+  kept,            // adamw: 1 - lr * weight decay, else 1
+  gradient_scale,  // 1, or 1 / loss scale
+  kOptimizerNumbers
 };
+
+// Weight, gradient and slots (0 to 2, by the rule: velocity; mean and square) of one parameter, of one shape, dtype (f32, on the
+// CPU f64 too) and format. `copy` may be undefined, or a 16-bit tensor that gets the new weight.
+struct OptimizerParameter {
+  Tensor weight, gradient, first, second, copy;
+};
+
+struct OptimizerStepArgs {
+  std::span<OptimizerParameter> parameters;
+  const Tensor& numbers;
+  const OptimizerStepAttributes& attributes;
+  // Null, or becomes what all gradients were multiplied by, [1], where the numbers are: 0 when the step was left out.
+  Tensor* factor = nullptr;
+};
+
+// Attributes and numbers in the tensors' type, the same for every implementation on the CPU: their results are equal to the bit.
 template <class T>
-struct AdamNumbers {
-  T step, root, beta2, eps;
+struct OptimizerStepNumbers {
+  T lr, momentum, beta2, eps, root, kept;
   T rest1, rest2;  // 1 - beta: taken in double, for 1 - 0.999f is 1.3e-5 off
-  T added, kept;   // decay: added to the gradient, or what the weight keeps
-  explicit AdamNumbers(const AdamAttributes& a);
+  T decay;         // added to the gradient
+  bool nesterov;
+  explicit OptimizerStepNumbers(const OptimizerStepArgs& args) {
+    const OptimizerStepAttributes& a = args.attributes;
+    const double* numbers = args.numbers.data<double>();
+    lr = static_cast<T>(numbers[learning_rate]), root = static_cast<T>(numbers[ops::root]), kept = static_cast<T>(numbers[ops::kept]);
+    momentum = static_cast<T>(a.momentum), beta2 = static_cast<T>(a.beta2), eps = static_cast<T>(a.eps);
+    rest1 = static_cast<T>(1 - a.beta1), rest2 = static_cast<T>(1 - a.beta2);
+    decay = static_cast<T>(a.rule == OptimizerRule::adamw ? 0 : a.weight_decay);
+    nesterov = a.nesterov;
+  }
 };
-extern template struct AdamNumbers<float>;
-extern template struct AdamNumbers<double>;
 
 struct OptimizerKernels {
-  KernelList<SgdArgs> sgd{"sgd"};
-  KernelList<AdamArgs> adam{"adam"};
+  KernelList<OptimizerStepArgs> step{"optimizer step"};
 };
 
 }  // namespace graft::ops

@@ -1,29 +1,14 @@
-// Optimizers' steps, element after element.
+// An optimizer's step, element after element.
 #include "graft/kernels/ops/optimizer.h"
 
 #include <cmath>
 
 #include "graft/kernels/reference/register.h"
 
-namespace graft::ops {
-
-template <class T>
-AdamNumbers<T>::AdamNumbers(const AdamAttributes& a) {
-  const double t = static_cast<double>(a.step);
-  step = static_cast<T>(a.lr / (1 - std::pow(a.beta1, t)));
-  root = static_cast<T>(std::sqrt(1 - std::pow(a.beta2, t)));
-  beta2 = static_cast<T>(a.beta2), eps = static_cast<T>(a.eps);
-  rest1 = static_cast<T>(1 - a.beta1), rest2 = static_cast<T>(1 - a.beta2);
-  added = static_cast<T>(a.decoupled ? 0 : a.weight_decay);
-  kept = static_cast<T>(a.decoupled ? 1 - a.lr * a.weight_decay : 1);
-}
-template struct AdamNumbers<float>;
-template struct AdamNumbers<double>;
-
-}  // namespace graft::ops
-
 namespace graft::reference {
 namespace {
+
+using ops::OptimizerParameter;
 
 template <class F>
 void visit_parameter(const Tensor& weight, F&& f) {
@@ -31,45 +16,64 @@ void visit_parameter(const Tensor& weight, F&& f) {
   else f(float{});
 }
 
-void sgd(ExecContext&, ops::SgdArgs& args) {
-  visit_parameter(args.weight, [&](auto zero) {
-    using T = decltype(zero);
-    const ops::SgdNumbers<T> n(args.attributes);
-    const T* grad = args.grad.data<T>();
-    T* weight = args.weight.mutable_data<T>();
-    T* velocity = args.velocity ? args.velocity->mutable_data<T>() : nullptr;
-    for (int64_t i = 0; i < args.weight.numel(); ++i) {
-      const T g = grad[i] + n.decay * weight[i];
-      T change = g;
-      if (velocity) {
-        velocity[i] = n.momentum * velocity[i] + g;
-        change = n.nesterov ? g + n.momentum * velocity[i] : velocity[i];
-      }
-      weight[i] -= n.lr * change;
-    }
-  });
+// The factor for every gradient; 0 when the step is left out.
+double gradient_factor(const ops::OptimizerStepArgs& args) {
+  const ops::OptimizerStepAttributes& a = args.attributes;
+  const double scale = args.numbers.data<double>()[ops::gradient_scale];
+  if (a.max_norm <= 0 && !a.skip_if_not_finite) return scale;
+  double squares = 0;
+  for (const OptimizerParameter& p : args.parameters)
+    for (const double g : p.gradient.to_doubles()) squares += g * g;
+  const double norm = std::sqrt(squares) * scale;
+  if (a.skip_if_not_finite && !std::isfinite(norm)) return 0;
+  return a.max_norm > 0 && norm > a.max_norm ? scale * (a.max_norm / norm) : scale;
 }
 
-void adam(ExecContext&, ops::AdamArgs& args) {
-  visit_parameter(args.weight, [&](auto zero) {
-    using T = decltype(zero);
-    const ops::AdamNumbers<T> n(args.attributes);
-    const T* grad = args.grad.data<T>();
-    T *weight = args.weight.mutable_data<T>(), *mean = args.mean.mutable_data<T>(), *square = args.square.mutable_data<T>();
-    for (int64_t i = 0; i < args.weight.numel(); ++i) {
-      const T w = weight[i] * n.kept, g = grad[i] + n.added * weight[i];
-      mean[i] = mean[i] + (g - mean[i]) * n.rest1;
-      square[i] = n.beta2 * square[i] + n.rest2 * g * g;
-      weight[i] = w - n.step * (mean[i] / (std::sqrt(square[i]) / n.root + n.eps));
+template <class T>
+void sgd(OptimizerParameter& p, const ops::OptimizerStepNumbers<T>& n, T factor) {
+  const T* grad = p.gradient.data<T>();
+  T* weight = p.weight.mutable_data<T>();
+  T* velocity = p.first.defined() ? p.first.mutable_data<T>() : nullptr;
+  for (int64_t i = 0; i < p.weight.numel(); ++i) {
+    const T g = grad[i] * factor + n.decay * weight[i];
+    T change = g;
+    if (velocity) {
+      velocity[i] = n.momentum * velocity[i] + g;
+      change = n.nesterov ? g + n.momentum * velocity[i] : velocity[i];
     }
-  });
+    weight[i] -= n.lr * change;
+  }
+}
+
+template <class T>
+void adam(OptimizerParameter& p, const ops::OptimizerStepNumbers<T>& n, T factor) {
+  const T* grad = p.gradient.data<T>();
+  T *weight = p.weight.mutable_data<T>(), *mean = p.first.mutable_data<T>(), *square = p.second.mutable_data<T>();
+  for (int64_t i = 0; i < p.weight.numel(); ++i) {
+    const T w = weight[i] * n.kept, g = grad[i] * factor + n.decay * weight[i];
+    mean[i] = mean[i] + (g - mean[i]) * n.rest1;
+    square[i] = n.beta2 * square[i] + n.rest2 * g * g;
+    weight[i] = w - n.lr * (mean[i] / (std::sqrt(square[i]) / n.root + n.eps));
+  }
+}
+
+void step(ExecContext&, ops::OptimizerStepArgs& args) {
+  const double factor = gradient_factor(args);
+  if (args.factor) *args.factor = Tensor::of<double>({1}, {factor});
+  if (factor == 0) return;
+  for (OptimizerParameter& p : args.parameters) {
+    visit_parameter(p.weight, [&](auto zero) {
+      using T = decltype(zero);
+      const ops::OptimizerStepNumbers<T> n(args);
+      if (args.attributes.rule == ops::OptimizerRule::sgd) sgd<T>(p, n, static_cast<T>(factor));
+      else adam<T>(p, n, static_cast<T>(factor));
+    });
+    if (p.copy.defined()) p.copy.copy_from(p.weight);
+  }
 }
 
 }  // namespace
 
-void register_optimizer(KernelSet& set) {
-  set.optimizer.sgd.add({"reference", takes_all, sgd});
-  set.optimizer.adam.add({"reference", takes_all, adam});
-}
+void register_optimizer(KernelSet& set) { set.optimizer.step.add({"reference", takes_all, step}); }
 
 }  // namespace graft::reference

@@ -2,6 +2,7 @@
 #include "graft/layers/functional/indexing.h"
 
 #include "graft/core/autograd/record.h"
+#include "graft/core/tensor/device_backend.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/functional/axes.h"
 #include "graft/layers/functional/elementwise.h"
@@ -59,7 +60,8 @@ class ScatterNode final : public Node {
   ops::ScatterAttributes attributes_;
 };
 
-Tensor gather_with(const Tensor& x, const Tensor& indices, const ops::GatherAttributes& attributes) {
+Tensor gather_with(const Tensor& x, const Tensor& places, const ops::GatherAttributes& attributes) {
+  const Tensor indices = to_device(places, x.device());
   Tensor y = Tensor::empty(ops::gather_output_shape(x.shape(), indices.shape(), attributes), {.dtype = x.dtype(), .device = x.device()});
   kernels_for(x).indexing.gather_forward(current_context(), {x.to(kInOrder), indices, attributes, y});
   return record(attributes, {x, indices}, y.to(x.format()), [&] { return std::make_shared<GatherNode>(x, indices, attributes); });

@@ -54,7 +54,7 @@ Tensor lp_pool(const Tensor& x, const ops::Window& window, double p, bool ceil_m
     sum.window.pad_end[i] = std::max(window.pad_end[i], reach - x.shape()[axis + 2] - window.pad_begin[i]);
     ones.push_back(window.kernel[i]);
   }
-  const Tensor weight = Tensor::full(Shape(std::span<const int64_t>(ones)), 1, {.dtype = x.dtype()});
+  const Tensor weight = Tensor::full(Shape(std::span<const int64_t>(ones)), 1, {.dtype = x.dtype(), .device = x.device()});
   return root(conv(to_power(abs(x), p), weight, {}, sum), p);
 }
 
@@ -87,7 +87,7 @@ PoolWithIndices max_pool_with_indices(const Tensor& x, const ops::MaxPoolAttribu
 
 Tensor max_unpool(const Tensor& x, const Tensor& indices, const Shape& shape) {
   GRAFT_CHECK(indices.shape() == x.shape(), "max_unpool: indices ", indices.shape(), " for ", x.shape());
-  const Tensor zeros = Tensor::zeros({shape.numel()}, {.dtype = x.dtype()});
+  const Tensor zeros = Tensor::zeros({shape.numel()}, {.dtype = x.dtype(), .device = x.device()});
   const Tensor flat = scatter_elements(zeros, reshape(indices, {x.numel()}), reshape(x, {x.numel()}));
   return to_format(reshape(flat, shape), x.format());
 }

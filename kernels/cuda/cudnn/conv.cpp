@@ -2,6 +2,7 @@
 // weight is rounded before the pass, and its gradient widened after it.
 #include <vector>
 
+#include "graft/core/tensor/rounded_copy.h"
 #include "graft/kernels/cuda/backend.h"
 #include "graft/kernels/cuda/cudnn/conv_graph.h"
 #include "graft/kernels/cuda/custom/conv_bias.h"
@@ -40,7 +41,7 @@ void run(const Tensor& x, const ConvGraph& graph, const char* name, std::span<co
 
 void* address(const Tensor& tensor) { return const_cast<void*>(tensor.raw()); }  // a binding does not say who is read
 
-Tensor weight_for(const Tensor& weight, DType type) { return weight.to(type).to(MemoryFormat::channels_last); }
+Tensor weight_for(const Tensor& weight, DType type) { return rounded_copy(weight, type).to(MemoryFormat::channels_last); }
 
 ConvGraph graph_of(ConvPass pass, const Tensor& image, const Tensor& result, const Shape& weight, const ops::ConvAttributes& attributes) {
   return cudnn::conv_graph(pass, image.dtype(), image.shape(), result.shape(), weight, attributes);

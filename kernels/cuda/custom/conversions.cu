@@ -1,9 +1,10 @@
-// What tensors themselves ask of the device: fill, cast, memory format, sum. (Backend's other half.)
+// What tensors themselves ask of the device: fill, cast, memory format, sum. (Backend's other half.) And cast as an operation.
 #include <cmath>
 
 #include "graft/kernels/cuda/custom/arguments.h"
 #include "graft/kernels/cuda/custom/transpose.h"
 #include "graft/kernels/cuda/device/map.h"
+#include "graft/kernels/cuda/register.h"
 
 namespace graft::cuda {
 namespace {
@@ -46,7 +47,16 @@ void run_cast(const Tensor& x, Tensor& y) {
   else launch_map(device, x.numel(), Cast<From, To, 1>{span<From>(x), mutable_span<To>(y)});
 }
 
+bool converts(DType from, DType to) { return (is_kernel_dtype(from) || from == DType::u8) && is_kernel_dtype(to); }
+
+const char* declines_cast(const ExecContext&, const ops::CastArgs& args) {
+  return converts(args.x.dtype(), args.y.dtype()) ? nullptr : "only from u8, f32, bf16 and f16 to the last three";
+}
+void cast_kernel(ExecContext&, ops::CastArgs& args) { device_backend(args.x.device()).cast(args.x, args.y); }
+
 }  // namespace
+
+void register_conversions(KernelSet& set) { set.select.cast.add({"cuda", declines_cast, cast_kernel}); }
 
 void Backend::fill(Tensor& y, double value) {
   gpu::Device& device = device_of(y);
@@ -59,7 +69,7 @@ void Backend::fill(Tensor& y, double value) {
 }
 
 void Backend::cast(const Tensor& x, Tensor& y) {
-  GRAFT_CHECK((is_kernel_dtype(x.dtype()) || x.dtype() == DType::u8) && is_kernel_dtype(y.dtype()), x.device(), ": no cast from ",
+  GRAFT_CHECK(converts(x.dtype(), y.dtype()), x.device(), ": no cast from ",
               name_of(x.dtype()), " to ", name_of(y.dtype()), " there");
   visit_kernel_dtype(y.dtype(), [&](auto to) {
     using To = decltype(to);
@@ -81,7 +91,7 @@ void Backend::reformat(const Tensor& x, Tensor& y) {
 }
 
 void Backend::add(const Tensor& a, const Tensor& b, Tensor& y) {
-  kernels_.set.binary.forward(current_context(), {a, b, {ops::Binary::add}, y});
+  kernels_.binary.forward(current_context(), {a, b, {ops::Binary::add}, y});
 }
 
 }  // namespace graft::cuda

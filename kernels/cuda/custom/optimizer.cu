@@ -158,7 +158,7 @@ Tensor clip_factor(gpu::Device& device, const ops::OptimizerStepArgs& args) {
     done += blocks;
   });
   launch<ClipFactor>(device, 1, kThreads,
-                     {span<float>(partial), span<float>(args.numbers), mutable_span<float>(factor), args.attributes.max_norm,
+                     {span<float>(partial), span<float>(args.numbers), mutable_span<float>(factor), static_cast<float>(args.attributes.max_norm),
                       args.attributes.skip_if_not_finite},
                      kReduceBytes);
   return factor;
@@ -180,16 +180,18 @@ void step(ExecContext&, ops::OptimizerStepArgs& args) {
   const ops::OptimizerStepAttributes& o = args.attributes;
   gpu::Device& device = device_of(args.numbers);
   Tensor factor;
-  if (o.max_norm > 0 || o.skip_if_not_finite) factor = clip_factor(device, args);
+  if (o.max_norm > 0 || o.skip_if_not_finite || args.factor) factor = clip_factor(device, args);
+  if (args.factor) *args.factor = factor;
   for_each_table(args.parameters, [&](const ParameterTable& table, int32_t blocks) {
     launch<OptimizerStep>(device, blocks, kThreads,
-                          {table, span<float>(args.numbers), span<float>(factor.defined() ? &factor : nullptr), o.rule, o.nesterov, o.momentum,
-                           o.weight_decay, o.rest1, o.beta2, o.rest2, o.eps});
+                          {table, span<float>(args.numbers), span<float>(factor.defined() ? &factor : nullptr), o.rule, o.nesterov,
+                           static_cast<float>(o.momentum), static_cast<float>(o.rule == OptimizerRule::adamw ? 0 : o.weight_decay),
+                           static_cast<float>(1 - o.beta1), static_cast<float>(o.beta2), static_cast<float>(1 - o.beta2), static_cast<float>(o.eps)});
   });
 }
 
 }  // namespace
 
-void register_optimizer(KernelList<ops::OptimizerStepArgs>& list) { list.add({"cuda", declines_step, step}); }
+void register_optimizer(KernelSet& set) { set.optimizer.step.add({"cuda", declines_step, step}); }
 
 }  // namespace graft::cuda

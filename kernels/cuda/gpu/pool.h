@@ -28,7 +28,7 @@ class Pool final : public Allocator {
   // The graph is gone: its blocks are as any others.
   void release_graph(const BlockSet& blocks) noexcept;
 
-  AllocatorStats stats() const;
+  AllocatorStats stats() const override;
   void release_cached();  // waits for nothing: the driver frees in the stream's order
 
  private:

@@ -4,6 +4,7 @@
 #include "graft/kernels/cuda/custom/broadcast.h"
 #include "graft/kernels/cuda/device/function_math.h"
 #include "graft/layers/functional/elementwise.h"
+#include "graft/core/autograd/backward.h"
 #include "graft/tests/kernels/cuda/emulated_device.h"
 
 namespace graft {
@@ -97,6 +98,35 @@ TEST(CudaElementwise, BroadcastFindsEveryElement) {
           ASSERT_EQ(at.b, expected(tb)) << b.to_string() << " element " << i;
         }
       }
+}
+
+// Between floating types, forward and back; what the device does not convert is refused by name.
+TEST(CudaCast, IsTheCpus) {
+  test::EmulatedDevice emulated;
+  const DType types[] = {DType::f32, DType::bf16, DType::f16};
+  for (const DType from : types)
+    for (const DType to : types) {
+      const Tensor host = test::distinct_values({3, 7}, -4, 4, 9).to(from), device = to_device(host, test::kCuda);
+      set_requires_grad(device, true);
+      const Tensor y = functional::cast(device, to);
+      EXPECT_EQ(y.device(), test::kCuda);
+      EXPECT_EQ(y.to_doubles(), functional::cast(host, to).to_doubles()) << name_of(from) << " to " << name_of(to);
+      if (from == to) continue;
+      const Tensor dy = test::distinct_values({3, 7}, -1, 1, 10).to(to);
+      backward(y, to_device(dy, test::kCuda));
+      EXPECT_EQ(grad_of(device).to_doubles(), dy.to(from).to_doubles());
+    }
+  EXPECT_THROW(functional::cast(Tensor::zeros({2}, {.device = test::kCuda}), DType::i64), Error);
+}
+
+// A number of the host's goes to where the values are, from either side; one whose gradient is wanted does not.
+TEST(CudaBinary, TakesNumbersOfTheHosts) {
+  test::EmulatedDevice emulated;
+  const Tensor x = to_device(Tensor::of<float>({3}, {1, 2, 4}), test::kCuda), number = Tensor::scalar(2);
+  EXPECT_EQ(functional::div(x, number).to_doubles(), (std::vector<double>{0.5, 1, 2}));
+  EXPECT_EQ(functional::div(number, x).to_doubles(), (std::vector<double>{2, 1, 0.5}));
+  set_requires_grad(number, true);
+  EXPECT_THROW(functional::mul(x, number), Error);
 }
 
 }  // namespace

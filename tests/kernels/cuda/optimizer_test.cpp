@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "graft/kernels/ops/optimizer_step.h"
+#include "graft/kernels/registry.h"
 #include "graft/tests/kernels/cuda/emulated_device.h"
 #include "graft/train/optimizer.h"
 
@@ -54,40 +54,47 @@ TEST(CudaOptimizer, StepsAsTheCpuDoes) {
   compare({.name = "adamw", .weight_decay = 1e-2});
 }
 
+// One step of SGD without momentum, rate 1 and loss scale 2, on the device or by the reference.
 struct PlainStep {
+  Device device;
   ops::OptimizerParameter parameter;
   Tensor numbers;
-  explicit PlainStep(const std::vector<float>& gradient)
-      : parameter{Tensor::zeros({static_cast<int64_t>(gradient.size())}, {.device = kCuda}),
-                  to_device(Tensor::of({static_cast<int64_t>(gradient.size())}, gradient), kCuda), {}, {},
-                  Tensor::zeros({static_cast<int64_t>(gradient.size())}, {.dtype = DType::bf16, .device = kCuda})},
-        numbers(to_device(Tensor::of<float>({ops::kOptimizerNumbers}, {1, 1, 1, 0.5f}), kCuda)) {}
+  PlainStep(Device where, const std::vector<float>& gradient) : device(where) {
+    const Shape shape{static_cast<int64_t>(gradient.size())};
+    parameter = {Tensor::zeros(shape, {.device = device}), to_device(Tensor::of(shape, gradient), device), {}, {},
+                 Tensor::zeros(shape, {.dtype = DType::bf16, .device = device})};
+    const Tensor values = Tensor::of<double>({ops::kOptimizerNumbers}, {1, 1, 1, 0.5});
+    numbers = to_device(is_cpu(device) ? values : values.to(DType::f32), device);
+  }
   std::vector<double> run(const ops::OptimizerStepAttributes& attributes) {
-    ops::optimizer_kernels_for(kCuda)(current_context(), {std::span(&parameter, 1), numbers, attributes});
+    kernels_for(device).optimizer.step(current_context(), {std::span(&parameter, 1), numbers, attributes});
     return parameter.weight.to_doubles();
   }
 };
 
 TEST(CudaOptimizer, ScalesClipsAndKeepsA16BitCopy) {
   test::EmulatedDevice emulated;
-  PlainStep plain({6, -8});  // scaled by 1/2: 3 and -4, of norm 5
-  EXPECT_EQ(plain.run({.momentum = 0}), (std::vector<double>{-3, 4}));
-  EXPECT_EQ(plain.parameter.copy.to_doubles(), (std::vector<double>{-3, 4}));
-  PlainStep clipped({6, -8});
-  const std::vector<double> w = clipped.run({.momentum = 0, .max_norm = 1});
-  EXPECT_NEAR(w[0], -0.6, 1e-6);
-  EXPECT_NEAR(w[1], 0.8, 1e-6);
-  PlainStep small({6, -8});
-  EXPECT_EQ(small.run({.momentum = 0, .max_norm = 10}), (std::vector<double>{-3, 4}));
+  for (const Device device : {Device{}, kCuda}) {
+    PlainStep plain(device, {6, -8});  // scaled by 1/2: 3 and -4, of norm 5
+    EXPECT_EQ(plain.run({.momentum = 0}), (std::vector<double>{-3, 4}));
+    EXPECT_EQ(plain.parameter.copy.to_doubles(), (std::vector<double>{-3, 4}));
+    PlainStep clipped(device, {6, -8});
+    const std::vector<double> w = clipped.run({.momentum = 0, .max_norm = 1});
+    EXPECT_NEAR(w[0], -0.6, 1e-6);
+    EXPECT_NEAR(w[1], 0.8, 1e-6);
+    PlainStep small(device, {6, -8});
+    EXPECT_EQ(small.run({.momentum = 0, .max_norm = 10}), (std::vector<double>{-3, 4}));
+  }
 }
 
 TEST(CudaOptimizer, LeavesOutAStepWhoseGradientsAreNotFinite) {
   test::EmulatedDevice emulated;
-  for (const float bad : {INFINITY, -INFINITY, NAN}) {
-    PlainStep step({1, bad, 2});
-    EXPECT_EQ(step.run({.momentum = 0, .skip_if_not_finite = true}), (std::vector<double>{0, 0, 0}));
-    EXPECT_EQ(step.parameter.copy.to_doubles(), (std::vector<double>{0, 0, 0}));
-  }
+  for (const Device device : {Device{}, kCuda})
+    for (const float bad : {INFINITY, -INFINITY, NAN}) {
+      PlainStep step(device, {1, bad, 2});
+      EXPECT_EQ(step.run({.momentum = 0, .skip_if_not_finite = true}), (std::vector<double>{0, 0, 0}));
+      EXPECT_EQ(step.parameter.copy.to_doubles(), (std::vector<double>{0, 0, 0}));
+    }
 }
 
 }  // namespace

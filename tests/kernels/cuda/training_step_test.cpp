@@ -5,8 +5,8 @@
 #include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/grad_meta.h"
 #include "graft/kernels/cuda/gpu/handles.h"
+#include "graft/kernels/registry.h"
 #include "graft/layers/functional/functional.h"
-#include "graft/layers/functional/optimizer_step.h"
 #include "graft/tests/kernels/cuda/emulated_device.h"
 
 namespace graft {
@@ -78,7 +78,8 @@ struct Trainer {
     std::vector<ops::OptimizerParameter> list;
     const std::vector<Tensor> parameters = network.parameters();
     for (size_t i = 0; i < parameters.size(); ++i) list.push_back({parameters[i], grad_of(parameters[i]), slots[i], {}, {}});
-    functional::optimizer_step(list, numbers, {.momentum = 0.9f, .max_norm = 5});
+    const ops::OptimizerStepAttributes attributes{.momentum = 0.9, .max_norm = 5};
+    kernels_for(kCuda).optimizer.step(current_context(), {list, numbers, attributes});
     return loss;
   }
 };
