@@ -6,6 +6,7 @@
 
 #include "graft/core/autograd/record.h"
 #include "graft/core/runtime/exec_context.h"
+#include "graft/core/tensor/device_backend.h"
 #include "graft/layers/plan/plan.h"
 
 namespace graft::train {
@@ -27,7 +28,7 @@ Plan* PrefixRunner::plan_for(const Tensor& x) {
   }
   const Shape image{x.size(1), x.size(2), x.size(3)};
   if (!compiled_ || compiled_->image != image || (compiled_->plan && compiled_->plan->stale())) {
-    PlanOptions options{.precision = precision_, .calibration = calibration_.empty() ? nullptr : &calibration_};
+    PlanOptions options{.precision = precision_, .device = x.device(), .calibration = calibration_.empty() ? nullptr : &calibration_};
     if (!network_.looks_at_values()) options.tracing = PlanOptions::Tracing::shapes;
     refusal_.clear();
     compiled_ = std::make_unique<Compiled>(Compiled{image, Plan::compile(run, image, &refusal_, options)});
@@ -35,8 +36,9 @@ Plan* PrefixRunner::plan_for(const Tensor& x) {
   return compiled_->plan.get();
 }
 
-Tensor PrefixRunner::operator()(const Tensor& x) {
+Tensor PrefixRunner::operator()(const Tensor& from) {
   const NoGradGuard no_grad;
+  const Tensor x = to_device(from, network_.device());
   if (Plan* plan = plan_for(x)) return plan->run(x);
   GRAFT_CHECK(calibration_.empty(), "int8: this network cannot be compiled: ", refusal_);
   return network_.forward_stages(x, 0, stages_);
@@ -51,6 +53,7 @@ void PrefixRunner::observe(const Tensor& x, RangeObserver& observer) {
 
 Calibration calibrate(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset, const io::Preprocess& preprocess, int64_t most,
                       const std::function<void(int64_t, int64_t)>& progress) {
+  GRAFT_CHECK(is_cpu(network.device()), "int8: ranges are observed on the CPU, the network is on ", network.device());
   network.train(false);
   const int64_t images = dataset->size(), taken = std::min(images, most);
   GRAFT_CHECK(taken > 0, "int8: there are no images to calibrate on");
@@ -78,7 +81,7 @@ FeatureSet extract_features(PrefixRunner& prefix, BatchLoader& loader, const std
   int64_t row = 0, done = 0;  // bytes a sample
   loader.start(0);
   for (Batch batch; loader.next(batch);) {
-    const Tensor y = prefix(batch.x);
+    const Tensor y = to_device(prefix(batch.x), {});
     if (!set.features.defined()) {
       TensorOptions options = y.options();
       set.features = Tensor::empty(y.shape().with(0, total), options);
@@ -125,7 +128,8 @@ Standardizer Standardizer::of(const Tensor& features) {
   return of(features.size(0), count, [&](int64_t row, float* out) { std::copy_n(features.data<float>() + row * count, count, out); });
 }
 
-Tensor Standardizer::apply(const Tensor& features) const {
+Tensor Standardizer::apply(const Tensor& given) const {
+  const Tensor features = to_device(given, {});
   const int64_t rows = features.size(0), count = features.size(1);
   GRAFT_CHECK(count == std::ssize(mean), "standardisation: ", count, " features, expected ", mean.size());
   Tensor result = Tensor::empty_like(features);

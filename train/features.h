@@ -16,10 +16,11 @@ namespace graft::train {
 // A sample's features never depend on the other samples of its batch.
 class GRAFT_API PrefixRunner {
  public:
-  // precision f32 or bf16: of the values inside of the plan; features are f32 either way. With a calibration, of the same
-  // network, its convolutions run in 8-bit integers.
+  // precision f32 or bf16 (away from the CPU f16 too): of the values inside of the plan; features are f32 either way. With a
+  // calibration, of the same network, its convolutions run in 8-bit integers.
   PrefixRunner(StagedNetwork& network, size_t stages, DType precision = DType::f32, Calibration calibration = {});
   ~PrefixRunner();
+  // x on any device; the features lie on the network's.
   Tensor operator()(const Tensor& x);
   // Runs x in f32 and tells the observer what the 8-bit form needs to know. bad_input when no plan can be made.
   void observe(const Tensor& x, RangeObserver& observer);
@@ -39,7 +40,7 @@ class GRAFT_API PrefixRunner {
   std::unique_ptr<Compiled> compiled_;
 };
 
-// The features and labels of a whole data set, by sample index.
+// The features and labels of a whole data set, by sample index, on the host.
 struct FeatureSet {
   Tensor features;  // f32 [N,...]
   Tensor labels;    // i64 [N]
@@ -59,7 +60,7 @@ struct GRAFT_API Standardizer {
   static Standardizer of(const Tensor& features);  // f32
   // The same of rows that are read one after another, twice.
   static Standardizer of(int64_t rows, int64_t count, const std::function<void(int64_t row, float* out)>& read);
-  Tensor apply(const Tensor& features) const;  // f32: (x - mean) / deviation, in double
+  Tensor apply(const Tensor& features) const;  // f32: (x - mean) / deviation, in double, on the host
   // Makes a head that learned on standardised features take plain ones: W / deviation, b - W mean / deviation. Writes
   // into the head; the former values come back.
   StateDict fold(Linear& head) const;

@@ -6,12 +6,13 @@
 #include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/record.h"
 #include "graft/core/base/file_system.h"
-#include "graft/core/runtime/exec_context.h"
+#include "graft/core/tensor/device_backend.h"
 #include "graft/layers/functional/elementwise.h"
 #include "graft/train/batch_source.h"
 #include "graft/train/checkpoint.h"
 #include "graft/train/freezing.h"
 #include "graft/train/memory_plan.h"
+#include "graft/train/run_device.h"
 #include "graft/train/schedule.h"
 
 namespace graft::train {
@@ -30,6 +31,8 @@ class Run {
 
   FitResult operator()() {
     recipe_.validate();
+    GRAFT_CHECK(!on_cpu() || recipe_.precision != "fp16", "precision fp16 is for a CUDA device; the CPU trains in fp32 or bf16");
+    GRAFT_CHECK(on_cpu() || options_.ram == 0, "memory planning counts the host's bytes: --ram is for training on the CPU");
     GRAFT_CHECK(data_.train && data_.val, "training needs a training and a validation part");
     apply_freezing(network_, recipe_);
     give_statistics();
@@ -53,6 +56,7 @@ class Run {
   }
 
  private:
+  bool on_cpu() const { return is_cpu(network_.device()); }
   std::string file(const char* name) const { return join_path(options_.folder, name); }
   void note(const std::string& text) const {
     if (options_.on_note) options_.on_note(text);
@@ -98,6 +102,7 @@ class Run {
     OptimizerOptions options = recipe_.optimizer;
     if (const Linear* head = recipe_.standardize && recipe_.head_prior ? lone_linear_head() : nullptr)
       options.weight_decay = head_weight_decay(head->weight().shape()[1], data_.train->size());
+    if (recipe_.precision == "fp16") options.loss_scale = recipe_.loss_scale;
     optimizer_ = make_optimizer(std::move(trainable), options);
   }
 
@@ -207,7 +212,7 @@ class Run {
   // What the trained stages take. A head on standardised features computes in fp32 anyway.
   DType activations() const { return head_ ? DType::f32 : recipe_.activations(); }
   Tensor forward(const Tensor& x) {
-    const Tensor entering = functional::cast(x, activations());
+    const Tensor entering = functional::cast(to_device(x, network_.device()), activations());
     return functional::cast(network_.forward_stages(entering, first_, network_.stages().size()), DType::f32);
   }
 
@@ -222,7 +227,7 @@ class Run {
   }
   StateDict copy_of_changing() {
     StateDict copy;
-    for (const auto& [name, tensor] : changing()) copy.add(name, tensor.clone());
+    for (const auto& [name, tensor] : changing()) copy.add(name, host_copy(tensor));
     return copy;
   }
   void put(const StateDict& values) {
@@ -267,33 +272,48 @@ class Run {
     if (epoch == recipe_.epochs || seconds_since(last_checkpoint_) >= options_.checkpoint_seconds) save();
   }
 
+  void check_loss(double loss, int64_t epoch, int64_t step) const {
+    GRAFT_CHECK(std::isfinite(loss), "the loss is ", loss, " at step ", step + 1, " of epoch ", epoch, ": lower the learning rate (", recipe_.lr, ")");
+  }
+
+  // On the CPU the step is done and its loss was looked at before a parameter changed; a device has it queued.
+  StepResult take_step(const Batch& batch, int64_t epoch, int64_t step, double lr) {
+    StepOptions options{recipe_.label_smoothing, recipe_.step, {recipe_.seed, static_cast<uint64_t>(epoch), static_cast<uint64_t>(step)}, activations(), optimizer_->loss_scale()};
+    options.backward_whole = [&](const Tensor& loss) {
+      if (on_cpu()) check_loss(loss.item(), epoch, step);
+      optimizer_->backward_and_step(loss, lr);
+    };
+    StepResult answer = run_training_step(network_, first_, batch, options);
+    if (on_cpu()) {
+      answer.read();
+      check_loss(answer.loss, epoch, step);
+    }
+    if (answer.is_stepped) return answer;
+    optimizer_->step(lr);
+    network_.zero_grad();
+    return answer;
+  }
+
   EpochMetrics train_epoch(int64_t epoch) {
     network_.train(true);
     const auto start = Clock::now();
     const ScheduleOptions schedule{recipe_.schedule, recipe_.lr, recipe_.epochs * train_->batches(), recipe_.warmup_epochs * train_->batches()};
-    int64_t step = (epoch - 1) * train_->batches(), seen = 0, correct = 0;
+    int64_t step = (epoch - 1) * train_->batches(), seen = 0, correct = 0, left_out = 0;
     double loss_sum = 0;
     EpochMetrics metrics{.epoch = epoch};
     train_->start(epoch - 1);
-    for (Batch batch; train_->next(batch); ++step) {
+    Batch batch;
+    for (bool more = train_->next(batch); more; ++step) {
       check_stop();
       metrics.lr = learning_rate(schedule, step);
-      StepOptions options{recipe_.label_smoothing, recipe_.step, {recipe_.seed, static_cast<uint64_t>(epoch), static_cast<uint64_t>(step)}, activations()};
-      const auto check = [&](double loss) {
-        GRAFT_CHECK(std::isfinite(loss), "the loss is ", loss, " at step ", step + 1, " of epoch ", epoch, ": lower the learning rate (", recipe_.lr, ")");
-      };
-      options.backward_whole = [&](const Tensor& loss) {
-        check(loss.item());
-        optimizer_->backward_and_step(loss, metrics.lr);
-      };
-      const StepResult answer = run_training_step(network_, first_, batch, options);
-      if (!answer.is_stepped) {
-        check(answer.loss);
-        optimizer_->step(metrics.lr);
-        network_.zero_grad();
-      }
+      StepResult answer = take_step(batch, epoch, step, metrics.lr);
+      const Tensor labels = batch.labels;
       const auto count = std::ssize(batch.samples);
-      for (size_t i = 0; i < answer.predictions.size(); ++i) correct += answer.predictions[i] == batch.labels.data<int64_t>()[i];
+      more = train_->next(batch);  // while a device works
+      answer.read();
+      check_loss(answer.loss, epoch, step);
+      left_out += !optimizer_->settle();
+      for (size_t i = 0; i < answer.predictions.size(); ++i) correct += answer.predictions[i] == labels.data<int64_t>()[i];
       seen += count;
       loss_sum += answer.loss * static_cast<double>(count);
       metrics.loss = loss_sum / static_cast<double>(seen);
@@ -301,6 +321,8 @@ class Run {
       if (options_.on_progress)
         options_.on_progress({"train", epoch, recipe_.epochs, seen, train_->samples(), metrics.loss, metrics.train_accuracy});
     }
+    if (left_out > 0)
+      note(str(left_out, left_out == 1 ? " step" : " steps", " of epoch ", epoch, " left out, for a gradient was not finite; the loss scale is now ", optimizer_->loss_scale()));
     metrics.images_per_s = static_cast<double>(seen) / std::max(seconds_since(start), 1e-9);
     return metrics;
   }
@@ -334,7 +356,7 @@ class Run {
     if (options_.folder.empty()) return;
     save_checkpoint(file("last.ckpt.safetensors"),
                     {changing(), best_, optimizer_->state(), recipe_.to_json(), options_.identity,
-                     std::string(name_of(current_context().instruction_set())), done_, result_.best_epoch, result_.best_accuracy, result_.history});
+                     arithmetic_of(network_), done_, result_.best_epoch, result_.best_accuracy, result_.history});
   }
 
   void start_files() {
@@ -351,9 +373,8 @@ class Run {
     if (options_.ram > 0) recipe_.step = step_plan_of(c.recipe);
     GRAFT_CHECK(c.recipe == recipe_.to_json(), path, ": is of another recipe (", c.recipe, "), this run's is ", recipe_.to_json());
     GRAFT_CHECK(c.identity == options_.identity, path, ": is of other weights or data than this run");
-    const auto isa = name_of(current_context().instruction_set());
-    if (c.instruction_set != isa)
-      note(str("the checkpoint was made with ", c.instruction_set, " instructions, this machine uses ", isa, ": bits may differ"));
+    if (const std::string here = arithmetic_of(network_); c.instruction_set != here)
+      note(str("the checkpoint was made with ", c.instruction_set, " instructions, this run uses ", here, ": bits may differ"));
     GRAFT_CHECK(c.model.size() == changing().size(), path, ": has ", c.model.size(), " trainable tensors, expected ", changing().size());
     put(c.model);
     optimizer_->load_state(c.optimizer);

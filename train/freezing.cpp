@@ -4,8 +4,9 @@
 #include <map>
 
 #include "graft/core/autograd/record.h"
-#include "graft/core/base/sha256.h"
+#include "graft/core/tensor/device_backend.h"
 #include "graft/layers/modules/batch_norm2d.h"
+#include "graft/train/run_device.h"
 
 namespace graft::train {
 namespace {
@@ -82,7 +83,7 @@ void reestimate_statistics(StagedNetwork& network, BatchLoader& loader) {
   Batch batch;
   for (int64_t count = 1; loader.next(batch); ++count) {
     for (const auto& [norm, before] : norms) norm->set_momentum(1.0 / static_cast<double>(count));
-    network.forward(batch.x);
+    network.forward(to_device(batch.x, network.device()));
   }
   for (const auto& [norm, before] : norms) {
     norm->set_momentum(before.momentum);
@@ -113,7 +114,7 @@ void take_statistics(StagedNetwork& network, const std::vector<std::string>& pat
     norm->watch_inputs();
   }
   loader.start(0);
-  for (Batch batch; loader.next(batch);) network.forward(batch.x);
+  for (Batch batch; loader.next(batch);) network.forward(to_device(batch.x, network.device()));
   for (BatchNorm2d* norm : norms) norm->adopt_watched_statistics();
 }
 
@@ -125,7 +126,7 @@ std::string frozen_sha256(StagedNetwork& network) {
     for (const auto& [name, tensor] : module.own_tensors()) {
       any = true;
       hash.update(str(path, ".", name, " ", tensor.shape(), "\n"));
-      hash.update(std::span(static_cast<const std::byte*>(tensor.raw()), static_cast<size_t>(tensor.bytes())));
+      hash_elements(hash, tensor);
     }
   });
   return any ? hash.hex() : "";

@@ -2,19 +2,20 @@
 
 #include "graft/core/base/environment.h"
 #include "graft/core/base/sha256.h"
-#include "graft/core/runtime/exec_context.h"
+#include "graft/core/tensor/device_backend.h"
+#include "graft/train/run_device.h"
 
 namespace graft::train {
 std::string feature_key(StagedNetwork& network, size_t stages, const Recipe& recipe) {
   Sha256 hash;
-  hash.update(str(GRAFT_VERSION, " ", name_of(current_context().instruction_set()), " ", environment("GRAFT_WINOGRAD"), " ", recipe.precision, " ", stages, "\n"));
+  hash.update(str(GRAFT_VERSION, " ", arithmetic_of(network), " ", environment("GRAFT_WINOGRAD"), " ", recipe.precision, " ", stages, "\n"));
   if (recipe.augment != "none") hash.update(str(recipe.augment, " ", recipe.seed, "\n"));
   for (size_t stage = 0; stage < stages; ++stage)
     for (Module* owner : network.stage_modules(stage))
       owner->for_each_module([&](const std::string& path, Module& module) {
         for (const auto& [name, tensor] : module.own_tensors()) {
           hash.update(str(stage, " ", path, ".", name, " ", tensor.shape(), "\n"));
-          hash.update(std::span(static_cast<const std::byte*>(tensor.raw()), static_cast<size_t>(tensor.bytes())));
+          hash_elements(hash, tensor);
         }
       });
   return hash.hex();
@@ -22,7 +23,7 @@ std::string feature_key(StagedNetwork& network, size_t stages, const Recipe& rec
 
 FrozenFeatures::FrozenFeatures(PrefixRunner& prefix, const io::OpenedData& data, const io::Preprocess& preprocess, FrozenFeaturesOptions options)
     : prefix_(prefix), train_(data.train), val_(data.val), preprocess_(preprocess), options_(std::move(options)) {
-  row_ = prefix(Tensor::zeros({1, preprocess.channels, preprocess.size, preprocess.size}, {.format = MemoryFormat::channels_last}));
+  row_ = to_device(prefix(Tensor::zeros({1, preprocess.channels, preprocess.size, preprocess.size}, {.format = MemoryFormat::channels_last})), {});
   options_.loader.shuffle = options_.loader.drop_single = false;
   const LoaderOptions& l = options_.loader;
   const int64_t views = l.augment.any() ? l.views : 1;
@@ -60,7 +61,7 @@ void FrozenFeatures::compute(const Part& part, bool training, int64_t view) {
   loader.start(view, first);
   int64_t done = first;
   for (Batch batch; loader.next(batch);) {
-    const Tensor y = prefix_(batch.x);
+    const Tensor y = to_device(prefix_(batch.x), {});
     if (!cache_->append(static_cast<const std::byte*>(y.raw()), y.size(0))) return;
     done += y.size(0);
     if (options_.progress) options_.progress(done, part.end - part.begin);

@@ -40,7 +40,7 @@ class GRAFT_API FrozenFeatures {
   Part val() const;
   // Computes what of the part (and before it) is missing. False: it cannot be kept.
   bool ensure(const Part& part);
-  // The rows of samples of a part that is there: [n,...] as the prefix gives them.
+  // The rows of samples of a part that is there: [n,...] as the prefix gives them, on the host.
   Tensor rows(const Part& part, const std::vector<int64_t>& samples) const;
   int64_t bytes_to_come() const { return cache_->bytes_to_come(); }
   void remove_file() { cache_->remove_file(); }

@@ -2,9 +2,12 @@
 
 #include <nlohmann/json.hpp>
 
+#include "graft/core/tensor/device_backend.h"
+
 namespace graft::train {
 
-std::vector<int64_t> predictions(const Tensor& logits) {
+std::vector<int64_t> predictions(const Tensor& given) {
+  const Tensor logits = to_device(given, {});
   const int64_t rows = logits.size(0), classes = logits.size(1);
   std::vector<int64_t> result;
   visit_floating(logits.dtype(), "predictions", [&](auto zero) {

@@ -7,7 +7,7 @@
 
 namespace graft::train {
 
-// Index of the largest of each row; the first of equals.
+// Index of the largest of each row; the first of equals. Waits for a device.
 GRAFT_API std::vector<int64_t> predictions(const Tensor& logits);  // [N,C]
 
 class GRAFT_API Evaluation {

@@ -6,6 +6,7 @@
 
 #include "graft/core/base/error.h"
 #include "graft/io/augment.h"
+#include "graft/train/loss_scale.h"
 #include "graft/train/schedule.h"
 
 namespace graft::train {
@@ -19,7 +20,9 @@ void Recipe::validate() const {
   constexpr std::array<std::string_view, 4> policies = {"auto", "source", "adapt", "train"};
   GRAFT_CHECK(std::find(policies.begin(), policies.end(), batch_norm) != policies.end(), "bn: '", batch_norm,
               "' is none of auto, source, adapt, train");
-  GRAFT_CHECK(precision == "fp32" || precision == "bf16", "precision: '", precision, "' is none of fp32, bf16");
+  GRAFT_CHECK(precision == "fp32" || precision == "bf16" || precision == "fp16", "precision: '", precision, "' is none of fp32, bf16, fp16");
+  GRAFT_CHECK(loss_scale == 0 || (loss_scale >= 1 && loss_scale <= LossScale::kMost), "loss scale: ", loss_scale, " is not between 1 and 2^24");
+  GRAFT_CHECK(loss_scale == 0 || precision == "fp16", "loss scale: is for precision fp16, this is ", precision);
   GRAFT_CHECK(views >= 0 && views <= 1000, "views: ", views, " is not between 0 and 1000");
   GRAFT_CHECK(!head_prior || (optimizer.weight_decay == 0 && optimizer.name != "adamw"),
               "head_prior: is for adam and sgd without another weight decay");
@@ -51,6 +54,7 @@ std::string Recipe::to_json() const {
                             {"weight_decay", optimizer.weight_decay}};
   if (head_prior) j["weight_decay"] = "features / (10 * images)";
   if (precision != "fp32") j["precision"] = precision;
+  if (loss_scale != 0) j["loss_scale"] = loss_scale;
   if (augment != "none" && views > 0) j["views"] = views;
   if (step.micro_batch > 0) j["micro_batch"] = step.micro_batch;
   if (step.recompute) j["recompute"] = true;

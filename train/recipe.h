@@ -23,13 +23,14 @@ struct GRAFT_API Recipe {
   bool standardize = false;         // a linear head on frozen features learns on standardised ones (folded when saved)
   bool head_prior = false;          // that head's weight decay is head_weight_decay() of its features and the images
   bool cache_features = true;       // features of a frozen prefix are computed once
-  std::string precision = "fp32";   // fp32, bf16: of activations and their gradients; everything else is fp32
+  std::string precision = "fp32";   // fp32, bf16, on CUDA fp16: of activations and their gradients; everything else is fp32
+  double loss_scale = 0;            // fp16: loss_scale.h; 0: dynamic
   int64_t views = 0;                // with augmentation, 0: images change anew every epoch; K: epoch e shows fixed view (e - 1) % K of each,
                                     // the first of which is the image as it is: then features can be cached
   StepPlan step;                    // micro-batches and recomputation: what --ram planned
   uint64_t seed = 0;
 
-  DType activations() const { return precision == "bf16" ? DType::bf16 : DType::f32; }
+  DType activations() const { return precision == "bf16" ? DType::bf16 : precision == "fp16" ? DType::f16 : DType::f32; }
   void validate() const;          // bad_input naming the field
   std::string to_json() const;    // keys sorted; fp32 goes without saying, as before there was a choice
   bool operator==(const Recipe&) const;

@@ -2,6 +2,7 @@
 
 #include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/record.h"
+#include "graft/core/tensor/device_backend.h"
 #include "graft/layers/functional/elementwise.h"
 #include "graft/layers/functional/functional.h"
 #include "graft/layers/modules/dropout.h"
@@ -11,22 +12,28 @@ namespace graft::train {
 namespace {
 
 struct Piece {
-  const Tensor& labels;
+  const Tensor& labels;  // on the host
   const StepOptions& options;
   double share;  // of the batch
   StepResult& result;
 
+  // On a device nobody could look at labels without waiting for it: they are checked here.
+  Tensor on_device(const Tensor& logits) const {
+    if (is_cpu(logits.device())) return labels;
+    for (const int64_t label : labels.elements<int64_t>())
+      GRAFT_CHECK(label >= 0 && label < logits.size(1), "cross_entropy: label ", label, " is not in [0, ", logits.size(1), ")");
+    return to_device(labels, logits.device());
+  }
+
   // The last stage's answers: their loss, its share of the batch's, and the gradient from there on.
   void finish(const Tensor& answers_of_network) const {
     const Tensor logits = functional::cast(answers_of_network, DType::f32);
-    const Tensor loss = functional::cross_entropy(logits, labels, {.label_smoothing = options.label_smoothing});
-    result.loss += share * loss.item();
-    const auto answers = predictions(logits);
-    result.predictions.insert(result.predictions.end(), answers.begin(), answers.end());
+    const Tensor loss = functional::cross_entropy(logits, on_device(logits), {.label_smoothing = options.label_smoothing});
+    result.pieces.push_back({loss.detach(), logits.detach(), share});
     result.is_stepped = share == 1 && !options.plan.recompute && options.backward_whole;
     if (result.is_stepped) options.backward_whole(loss);
-    else if (share == 1) backward(loss);
-    else backward(loss, Tensor::full(loss.shape(), share, loss.options()));
+    else if (share * options.loss_scale == 1) backward(loss);
+    else backward(loss, Tensor::full(loss.shape(), share * options.loss_scale, loss.options()));
   }
 };
 
@@ -81,6 +88,15 @@ HeldStatistics::~HeldStatistics() {
   }
 }
 
+void StepResult::read() {
+  for (const Piece& piece : pieces) {
+    loss += piece.share * piece.loss.item();
+    const auto answers = train::predictions(piece.logits);
+    predictions.insert(predictions.end(), answers.begin(), answers.end());
+  }
+  pieces.clear();
+}
+
 StepResult run_training_step(StagedNetwork& network, size_t first, const Batch& batch, const StepOptions& options) {
   const StepPlan& plan = options.plan;
   const DropoutStream& dropout = options.dropout;
@@ -90,7 +106,8 @@ StepResult run_training_step(StagedNetwork& network, size_t first, const Batch& 
   for (int64_t i = 0; i < pieces; ++i) {
     const int64_t begin = i * count / pieces, size = (i + 1) * count / pieces - begin;
     set_dropout_streams(network, dropout.seed, dropout.epoch, dropout.step + (static_cast<uint64_t>(i) << 40));
-    const Tensor x = functional::cast(pieces == 1 ? batch.x : batch.x.narrow_batch(begin, size), options.activations);
+    const Tensor given = to_device(pieces == 1 ? batch.x : batch.x.narrow_batch(begin, size), network.device());
+    const Tensor x = functional::cast(given, options.activations);
     const Tensor labels = pieces == 1 ? batch.labels : batch.labels.narrow_batch(begin, size);
     const Piece piece{labels, options, static_cast<double>(size) / static_cast<double>(count), result};
     (plan.recompute ? run_recomputed : run_kept)(network, first, x, piece);

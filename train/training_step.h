@@ -11,10 +11,18 @@
 
 namespace graft::train {
 
-struct StepResult {
+struct GRAFT_API StepResult {
+  bool is_stepped = false;  // StepOptions::backward_whole was called; else the gradients wait for a step
+  // What a device computes while the host goes on: read() waits for it, once a step, and fills in what follows.
+  void read();
   double loss = 0;                   // mean over the batch
   std::vector<int64_t> predictions;  // one an image
-  bool is_stepped = false;           // StepOptions::backward_whole was called; else the gradients wait for a step
+
+  struct Piece {
+    Tensor loss, logits;
+    double share;  // of the batch
+  };
+  std::vector<Piece> pieces;  // not read yet
 };
 
 struct DropoutStream {
@@ -25,7 +33,8 @@ struct StepOptions {
   double label_smoothing = 0;
   StepPlan plan;
   DropoutStream dropout;
-  DType activations = DType::f32;  // f32 or bf16: what stages take; the loss is of f32
+  DType activations = DType::f32;  // f32 or bf16, away from the CPU f16 too: what stages take; the loss is of f32
+  double loss_scale = 1;           // gradients are of loss_scale * loss; the loss that is read is not
   // In place of backward(loss), for a batch that goes through as a whole: an optimizer can step as gradients come.
   std::function<void(const Tensor& loss)> backward_whole;
 };
@@ -49,7 +58,7 @@ class GRAFT_API HeldStatistics {
 };
 
 // Adds the gradients of the batch's mean loss to those of the network's parameters, through stages [first, end); batch.x is what
-// stage `first` takes. In micro-batches, batch norms that learn statistics take them from each micro-batch, and sums are
+// stage `first` takes, and goes to the network's device with the labels. bad_input for a label that is no class. In micro-batches, batch norms that learn statistics take them from each micro-batch, and sums are
 // rounded in another order; else it is the same function of the whole batch.
 GRAFT_API StepResult run_training_step(StagedNetwork& network, size_t first, const Batch& batch, const StepOptions& options);
 

@@ -1,6 +1,7 @@
 // NPZ: a zip archive of NPY members named "<tensor>.npy".
 #include <algorithm>
 
+#include "graft/core/tensor/device_backend.h"
 #include "graft/io/weights/formats.h"
 #include "graft/io/weights/npy.h"
 #include "graft/io/weights/zip.h"
@@ -50,7 +51,7 @@ void write_npz(const std::string& path, const StateDict& tensors) {
   std::vector<ZipPart> parts;
   for (const auto& [name, tensor] : tensors) {
     in_context(str(path, ": tensor '", name, "'"), [&kept, &headers, &tensor = tensor] {
-      kept.push_back(tensor.to(MemoryFormat::contiguous));
+      kept.push_back(to_device(tensor, {}).to(MemoryFormat::contiguous));
       headers.push_back(npy_header(kept.back()));
     });
     parts.push_back({name + ".npy", {std::as_bytes(std::span(headers.back())), bytes_of(std::as_const(kept.back()))}});
@@ -60,7 +61,7 @@ void write_npz(const std::string& path, const StateDict& tensors) {
 }
 
 void write_npy(const std::string& path, const Tensor& tensor) {
-  const Tensor kept = tensor.to(MemoryFormat::contiguous);
+  const Tensor kept = to_device(tensor, {}).to(MemoryFormat::contiguous);
   const std::string header = in_context(path, [&] { return npy_header(kept); });
   const std::span<const std::byte> parts[] = {std::as_bytes(std::span(header)), bytes_of(kept)};
   write_file_atomically(path, parts);

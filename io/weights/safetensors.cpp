@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "graft/core/tensor/device_backend.h"
 #include "graft/io/weights/formats.h"
 #include "graft/io/weights/stored_type.h"
 
@@ -215,7 +216,7 @@ void write_safetensors(const std::string& path, const StateDict& tensors,
   for (const auto& [name, tensor] : tensors) {
     GRAFT_CHECK(tensor.defined(), path, ": tensor '", name, "' is undefined");
     GRAFT_CHECK(name != "__metadata__", path, ": no tensor can be named __metadata__ in a safetensors file");
-    by_size.emplace_back(name, tensor.to(MemoryFormat::contiguous));
+    by_size.emplace_back(name, to_device(tensor, {}).to(MemoryFormat::contiguous));
   }
   std::sort(by_size.begin(), by_size.end(), [](const auto& a, const auto& b) {
     const int64_t size_a = size_of(a.second.dtype()), size_b = size_of(b.second.dtype());

@@ -33,7 +33,8 @@ Tensor BatchNorm2d::normalise(const Tensor& x, bool relu, const Tensor& residual
 void BatchNorm2d::watch(const Tensor& x) {
   const auto channels = static_cast<size_t>(options_.channels);
   const DType dtype = x.dtype() == DType::f64 ? DType::f64 : DType::f32;
-  Tensor mean = Tensor::empty({options_.channels}, {.dtype = dtype}), variance = Tensor::empty({options_.channels}, {.dtype = dtype});
+  const TensorOptions options{.dtype = dtype, .device = x.device()};
+  Tensor mean = Tensor::empty({options_.channels}, options), variance = Tensor::empty({options_.channels}, options);
   kernels_for(x).batch_norm.statistics(current_context(), {x, mean, variance});
   const std::vector<double> m = mean.to_doubles(), v = variance.to_doubles();
   Watched& w = *watched_;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "graft/core/tensor/device_backend.h"
+
 namespace graft {
 namespace {
 
@@ -124,7 +126,7 @@ void Module::take_state_dict(const StateDict& state) {
       for (auto& [name, tensor] : *list) {
         const Tensor given = state.find(child_path(path, name));
         if (!given.defined()) continue;
-        if (given.dtype() != tensor->dtype() || given.format() != tensor->format()) {
+        if (given.dtype() != tensor->dtype() || given.format() != tensor->format() || given.device() != tensor->device()) {
           tensor->copy_from(given);
           continue;
         }
@@ -162,16 +164,42 @@ void Module::zero_grad() {
   for (const auto& [name, tensor] : parameters()) set_grad(tensor, Tensor());
 }
 
-void Module::to(DType dtype) {
-  visit("", [dtype](const std::string&, Module& module) {
+void Module::replace_floating(const std::function<Tensor(const Tensor&)>& made_of) {
+  visit("", [&](const std::string&, Module& module) {
     for (auto* list : {&module.parameters_, &module.buffers_})
       for (auto& [name, tensor] : *list) {
         if (!is_floating(tensor->dtype())) continue;
         const bool wanted = requires_grad(*tensor);
-        *tensor = tensor->to(dtype).detach();
+        const Tensor made = made_of(*tensor).detach();
+        if (made.storage_id() == tensor->storage_id()) continue;
+        tensor->mutable_raw();  // a write, for those who watch the version
+        *tensor = made;
         set_requires_grad(*tensor, wanted);
       }
   });
+}
+
+void Module::to(DType dtype) {
+  replace_floating([dtype](const Tensor& tensor) { return tensor.to(dtype); });
+}
+
+void Module::to(Device device) {
+  const auto format = is_cpu(device) ? MemoryFormat::contiguous : MemoryFormat::channels_last;
+  replace_floating([&](const Tensor& tensor) { return tensor.device() == device ? tensor : to_device(tensor, device).to(format); });
+}
+
+const Tensor* Module::first_floating() const {
+  for (const auto* list : {&parameters_, &buffers_})
+    for (const auto& [name, tensor] : *list)
+      if (is_floating(tensor->dtype())) return tensor.get();
+  for (const auto& [name, child] : children_)
+    if (const Tensor* found = child->first_floating()) return found;
+  return nullptr;
+}
+
+Device Module::device() const {
+  const Tensor* tensor = first_floating();
+  return tensor ? tensor->device() : Device{};
 }
 
 }  // namespace graft

@@ -62,6 +62,11 @@ class GRAFT_API Module {
   void zero_grad();
   // Converts parameters and buffers to another floating type (optimizers must be made afterwards).
   void to(DType dtype);
+  // Moves floating parameters and buffers to an open device (optimizers must be made afterwards). Away from the CPU the filters
+  // of images are in channels_last; what counts (num_batches_tracked) stays with the host that counts it.
+  void to(Device device);
+  // Where its floating tensors lie, as far as the first one tells; the CPU when it has none.
+  Device device() const;
 
  protected:
   Tensor& register_parameter(std::string name, Tensor tensor);  // requires_grad is set
@@ -81,6 +86,9 @@ class GRAFT_API Module {
   void replace_child(std::string_view name, std::shared_ptr<Module> child);
 
  private:
+  // Puts other tensors at the places of the floating ones. What was made of the former ones (plans, packed weights) is stale then.
+  void replace_floating(const std::function<Tensor(const Tensor&)>& made_of);
+  const Tensor* first_floating() const;
   void check_fits(const StateDict& state) const;
   void add_child(std::string name, std::shared_ptr<Module> child);
   void collect(const std::string& prefix, bool buffers, std::vector<NamedTensor>& out) const;

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "graft/core/runtime/exec_context.h"
+#include "graft/core/tensor/device_backend.h"
 #include "graft/kernels/ops/batch_norm.h"
 #include "graft/kernels/ops/binary.h"
 #include "graft/kernels/ops/unary.h"
@@ -77,11 +78,13 @@ class Fuser {
       return graph_.constants.at(norm.inputs[input]).to_doubles();
     };
     const std::vector<double> gamma = numbers(1, 1), beta = numbers(2, 0), mean = numbers(4, 0), variance = numbers(5, 1);
-    const Tensor before = conv.weight.to(MemoryFormat::contiguous);
+    const Device device = conv.weight.device();
+    const MemoryFormat format = conv.weight.format();
+    const Tensor before = to_device(conv.weight, {}).to(MemoryFormat::contiguous);
     std::vector<double> bias = conv.bias.defined() ? conv.bias.to_doubles() : std::vector<double>(gamma.size(), 0.0);
-    conv.weight = Tensor::empty(before.shape());
+    Tensor weight = Tensor::empty(before.shape());
     const float* in = before.data<float>();
-    float* out = conv.weight.mutable_data<float>();
+    float* out = weight.mutable_data<float>();
     const int64_t filters = std::ssize(gamma), each = before.numel() / filters, parts = std::min<int64_t>(filters, 16);
     current_context().parallel_for(parts, [&](int64_t part) {
       for (int64_t k = part * filters / parts; k < (part + 1) * filters / parts; ++k) {
@@ -90,7 +93,8 @@ class Fuser {
       }
     });
     for (size_t k = 0; k < gamma.size(); ++k) bias[k] = (bias[k] - mean[k]) * (gamma[k] / std::sqrt(variance[k] + eps)) + beta[k];
-    conv.bias = Tensor::of({static_cast<int64_t>(bias.size())}, std::vector<float>(bias.begin(), bias.end()));
+    conv.weight = is_cpu(device) ? weight : to_device(weight.to(format), device);
+    conv.bias = to_device(Tensor::of({static_cast<int64_t>(bias.size())}, std::vector<float>(bias.begin(), bias.end())), device);
   }
 
   bool absorb_sum(Step& step) {

@@ -62,9 +62,18 @@ struct Segment {
   Value in, out;
   int64_t group;
 };
-// Groups grow along a network as its values shrink: each is as large as the last-level cache allows, so that weights are
-// read seldom and values are found where they were left.
-std::vector<Segment> segments_of(const Graph& graph, int64_t element_bytes);
+// How large groups may become.
+struct GroupLimits {
+  int64_t bytes;    // of the largest value of a group
+  int64_t samples;
+};
+// The largest value stays in the last-level cache; beyond 16 samples weights are read seldom enough.
+inline constexpr GroupLimits kCpuGroups{int64_t{8} << 20, 16};
+// A GPU wants all the work at once.
+inline constexpr GroupLimits kWholeBatch{int64_t{1} << 60, int64_t{1} << 40};
+// Groups grow along a network as its values shrink: each is as large as the limits allow, so that weights are read seldom
+// and values are found where they were left.
+std::vector<Segment> segments_of(const Graph& graph, int64_t element_bytes, const GroupLimits& limits);
 
 // bad_input when the trace's output was not computed from its input by recorded operations, or a result on the way has not
 // one entry a sample on its first axis.

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstring>
 #include <set>
 
 #include "graft/core/autograd/record.h"
 #include "graft/core/base/error.h"
 #include "graft/core/base/log.h"
 #include "graft/core/runtime/exec_context.h"
+#include "graft/core/tensor/device_backend.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/plan/graph.h"
 
@@ -169,8 +169,8 @@ Tensor Plan::Impl::run_segment(const plan::Segment& segment, const Tensor& x, Ra
     const Tensor place = all.defined() ? all.narrow_batch(first, count) : Tensor();
     const Tensor y = run_steps(segment, x.narrow_batch(first, count), place, observer);
     if (!all.defined()) all = Tensor::empty(y.shape().with(0, samples), y.options());
-    auto* to = static_cast<std::byte*>(all.mutable_raw()) + first * (y.bytes() / count);
-    if (to != y.raw()) std::memcpy(to, y.raw(), static_cast<size_t>(y.bytes()));
+    Tensor to = all.narrow_batch(first, count);
+    if (to.raw() != y.raw()) to.copy_from(y);
   }
   return all;
 }
@@ -186,7 +186,7 @@ Tensor Plan::Impl::run(const Tensor& x, RangeObserver* observer) const {
     if (y.dtype() == precision) y = y.to(DType::f32);
     if (parts == 1) return y;
     if (!all.defined()) all = Tensor::empty(y.shape().with(0, samples), y.options());
-    std::memcpy(static_cast<std::byte*>(all.mutable_raw()) + first * (y.bytes() / count), y.raw(), static_cast<size_t>(y.bytes()));
+    all.narrow_batch(first, count).copy_from(y);
   }
   return all;
 }
@@ -197,12 +197,15 @@ Plan::~Plan() = default;
 std::unique_ptr<Plan> Plan::compile(const std::function<Tensor(const Tensor&)>& forward, const Shape& image, std::string* reason,
                                     const PlanOptions& options) {
   const DType precision = options.precision;
+  const bool on_cpu = is_cpu(options.device);
   GRAFT_CHECK(!options.calibration || precision == DType::f32, "plan: 8-bit convolutions stand between float32 values");
-  GRAFT_CHECK(precision == DType::f32 || precision == DType::bf16, "plan: precision ", name_of(precision), ", expected float32 or bfloat16");
+  GRAFT_CHECK(!options.calibration || on_cpu, "plan: 8-bit convolutions are the CPU's");
+  GRAFT_CHECK(precision == DType::f32 || precision == DType::bf16 || (precision == DType::f16 && !on_cpu), "plan: precision ", name_of(precision),
+              on_cpu ? ", expected float32 or bfloat16" : ", expected float32, bfloat16 or float16");
   GRAFT_CHECK(image.rank() == 3, "plan: image shape ", image, ", expected [C,H,W]");
   const NoGradGuard no_grad;
   Trace trace;
-  const Tensor x = Tensor::zeros({kTracedSamples, image[0], image[1], image[2]}, {.format = MemoryFormat::channels_last});
+  const Tensor x = Tensor::zeros({kTracedSamples, image[0], image[1], image[2]}, {.format = MemoryFormat::channels_last, .device = options.device});
   const Tensor y = trace_of(forward, x, options.tracing, trace);
   const auto refuse = [&](const std::string& why) {
     log("plan", "not compiled: ", why);
@@ -229,7 +232,7 @@ std::unique_ptr<Plan> Plan::compile(const std::function<Tensor(const Tensor&)>& 
     impl->runs.push_back(std::move(run));
   }
   impl->last_uses = find_last_uses(impl->graph);
-  impl->segments = plan::segments_of(impl->graph, options.calibration ? 2 : size_of(precision));  // of 8 bits, and the floats in between
+  impl->segments = plan::segments_of(impl->graph, options.calibration ? 2 : size_of(precision), on_cpu ? plan::kCpuGroups : plan::kWholeBatch);  // of 8 bits, and the floats in between
   if (impl->segments.empty()) return refuse("the result is the input");
   if (precision != DType::f32) {
     try {

@@ -12,11 +12,12 @@
 namespace graft {
 
 struct PlanOptions {
-  DType precision = DType::f32;  // of the values between the steps: f32 or bf16
+  DType precision = DType::f32;  // of the values between the steps: f32 or bf16; away from the CPU f16 too
+  Device device;                 // where the parameters lie and the plan runs
   // shapes: leaves out the kernels whose input comes from the image, which is most of the time that compiling takes. For a
   // `forward` that never looks at values, not even to index by them.
   enum class Tracing { values, shapes } tracing = Tracing::values;
-  const Calibration* calibration = nullptr;  // given: 8-bit convolutions; precision must be f32
+  const Calibration* calibration = nullptr;  // given: 8-bit convolutions; on the CPU and with precision f32 only
 };
 
 class GRAFT_API Plan {
@@ -31,7 +32,7 @@ class GRAFT_API Plan {
                                        const PlanOptions& options = {});
   ~Plan();
 
-  // x f32 [N,C,H,W], channels_last, of the compiled image shape, any N; the result is f32. A sample's result does not depend on the others
+  // x f32 [N,C,H,W], channels_last, of the compiled image shape, any N, on the plan's device; the result is f32. A sample's result does not depend on the others
   // or on N. bad_input for another shape.
   Tensor run(const Tensor& x) const;
 

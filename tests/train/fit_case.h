@@ -4,6 +4,7 @@
 #include <string>
 
 #include "graft/core/base/sha256.h"
+#include "graft/core/tensor/device_backend.h"
 #include "graft/layers/functional/functional.h"
 #include "graft/layers/modules/batch_norm2d.h"
 #include "graft/layers/modules/conv2d.h"
@@ -72,7 +73,7 @@ inline std::string bytes_of(Module& network) {
   Sha256 hash;
   for (const auto& [name, tensor] : network.state_dict()) {
     hash.update(str(name, tensor.shape()));
-    const Tensor plain = tensor.to(MemoryFormat::contiguous);
+    const Tensor plain = to_device(tensor, {}).to(MemoryFormat::contiguous);
     hash.update(std::span(static_cast<const std::byte*>(plain.raw()), static_cast<size_t>(plain.bytes())));
   }
   return hash.hex();

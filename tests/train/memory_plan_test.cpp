@@ -38,6 +38,7 @@ Stepped step(const Recipe& recipe, const StepPlan& plan, int64_t count = 8) {
   Batch batch = pattern_batch(count);
   if (first > 0) batch.x = PrefixRunner(*s.network, first)(batch.x);
   s.result = run_training_step(*s.network, first, batch, {0.1, plan, {1, 2, 3}});
+  s.result.read();
   return s;
 }
 
