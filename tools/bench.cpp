@@ -15,10 +15,12 @@
 #include "graft/core/base/error.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/core/runtime/random.h"
+#include "graft/core/tensor/device_backend.h"
 #include "graft/layers/functional/elementwise.h"
 #include "graft/layers/functional/functional.h"
 #include "graft/models/architecture.h"
 #include "graft/models/initialization.h"
+#include "graft/tools/device.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
 #include "graft/tools/verbs.h"
@@ -29,7 +31,7 @@ namespace graft::tools {
 namespace {
 
 struct BenchFlags {
-  std::string model = "resnet50", optimizer = "sgd", precision = "fp32";
+  std::string model = "resnet50", optimizer = "sgd", precision = "fp32", device = "auto";
   int64_t batch = 32, image_size = 224, classes = 1000, iterations = 10;
   std::string loader, augment = "light";
   int workers = 0;
@@ -50,7 +52,7 @@ double peak_rss_mib() {
 // One workload, one step of it at a time.
 class Workload {
  public:
-  explicit Workload(const BenchFlags& flags) : batch_(flags.batch), train_(flags.train), activations_(precision_named(flags.precision)) {
+  Workload(const BenchFlags& flags, Device device) : device_(device), batch_(flags.batch), train_(flags.train), activations_(precision_named(flags.precision)) {
     if (!flags.loader.empty()) {
       open_loader(flags);
       return;
@@ -64,6 +66,9 @@ class Workload {
     CountedRandom random(0, RandomPurpose::synthetic);
     fill_normal(x_, 0, 1, random);
     for (int64_t i = 0; i < flags.batch; ++i) labels_.mutable_data<int64_t>()[i] = i % flags.classes;
+    labels_ = to_device(labels_, device_);
+    network_->to(device_);
+    x_ = to_device(x_, device_);
     if (!train_) {
       network_->train(false);
       Calibration ranges;
@@ -85,10 +90,17 @@ class Workload {
     std::vector<NamedTensor> trainable;
     for (const NamedTensor& p : network_->parameters())
       if (requires_grad(p.tensor)) trainable.push_back(p);
-    optimizer_ = train::make_optimizer(std::move(trainable), {.name = flags.optimizer});
+    optimizer_ = train::make_optimizer(std::move(trainable), {.name = flags.optimizer, .loss_scale = flags.precision == "fp16" ? 0.0 : 1.0});
   }
 
+  // Done on return, on a device too.
   void step() {
+    start_step();
+    if (!is_cpu(device_)) device_backend(device_).wait(device_);
+  }
+
+ private:
+  void start_step() {
     if (loader_) return next_batch();
     if (!train_) {
       (*run_)(x_);
@@ -98,9 +110,9 @@ class Workload {
     const Tensor logits = network_->forward_stages(functional::cast(features, activations_), first_, network_->stages().size());
     const Tensor loss = functional::cross_entropy(functional::cast(logits, DType::f32), labels_);
     optimizer_->backward_and_step(loss, 1e-3);
+    optimizer_->settle();
   }
 
- private:
   // Every epoch reads and decodes all images again.
   void open_loader(const BenchFlags& flags) {
     io::Preprocess preprocess = io::imagenet_preprocess(flags.image_size);
@@ -115,6 +127,7 @@ class Workload {
     while (!loader_->next(batch) || batch.labels.size(0) < std::min(batch_, loader_->samples())) loader_->start(++epoch_);
   }
 
+  Device device_;
   std::unique_ptr<train::BatchLoader> loader_;
   int64_t epoch_ = 0, batch_;
   Tensor features_;  // of the frozen backbone, when they are computed once
@@ -184,11 +197,12 @@ void print_profile(ExecContext& context, Workload& workload, int64_t steps) {
 
 int bench(BenchFlags flags) {
   flags.train = flags.train || flags.probe;
-  GRAFT_CHECK(!flags.train || flags.precision != "int8", "bench: --precision int8 is for inference; training is in fp32 or bf16");
+  GRAFT_CHECK(!flags.train || flags.precision != "int8", "bench: --precision int8 is for inference; training is in fp32, bf16 or fp16");
   const auto start = Clock::now();
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
-  Workload workload(flags);
+  const Device device = open_named_device(flags.device, flags.precision, flags.loader.empty() ? "" : "--loader is the CPU's work");
+  Workload workload(flags, device);
   const double first = time_steps(workload, 1)[0];
   workload.step();
   if (flags.worker) return serve(flags, workload, seconds_since(start), first);
@@ -196,14 +210,15 @@ int bench(BenchFlags flags) {
     print_profile(context, workload, flags.iterations);
     return 0;
   }
-  const int64_t asked_before = cpu_allocator().stats().system_calls;
+  const Allocator& allocator = is_cpu(device) ? cpu_allocator() : device_backend(device).allocator(device);
+  const int64_t asked_before = allocator.stats().system_calls;
   std::vector<double> seconds = time_steps(workload, flags.iterations);
-  const AllocatorStats memory = cpu_allocator().stats();
+  const AllocatorStats memory = allocator.stats();
   std::sort(seconds.begin(), seconds.end());
   const double median = seconds[seconds.size() / 2];
   const nlohmann::ordered_json document = {
       {"model", flags.loader.empty() ? flags.model : "none"}, {"task", !flags.loader.empty() ? "load " + flags.augment : flags.probe ? "probe" : flags.train ? "train" : "infer"}, {"batch", flags.batch}, {"image_size", flags.image_size},
-      {"precision", flags.precision}, {"threads", context.threads()}, {"instruction_set", std::string(name_of(context.instruction_set()))},
+      {"precision", flags.precision}, {"device", device.to_string()}, {"threads", context.threads()}, {"instruction_set", std::string(name_of(context.instruction_set()))},
       {"iterations", flags.iterations}, {"images_per_s", static_cast<double>(flags.batch) / median}, {"ms_median", median * 1e3},
       {"ms_min", seconds.front() * 1e3}, {"ms_max", seconds.back() * 1e3}, {"first_ms", first * 1e3}, {"peak_rss_mib", peak_rss_mib()},
       {"peak_tensors_mib", static_cast<double>(memory.peak_bytes) / (1 << 20)}, {"allocator_mib", static_cast<double>(memory.reserved_bytes) / (1 << 20)},
@@ -212,7 +227,7 @@ int bench(BenchFlags flags) {
     result(document);
     return 0;
   }
-  result(str(flags.model, " ", document["task"].get<std::string>(), ", batch ", flags.batch, ", ", flags.image_size, "x", flags.image_size, ", ", context.threads(), " threads: ",
+  result(str(flags.model, " ", document["task"].get<std::string>(), ", batch ", flags.batch, ", ", flags.image_size, "x", flags.image_size, ", ", is_cpu(device) ? str(context.threads(), " threads") : device.to_string(), ": ",
              fixed(static_cast<double>(flags.batch) / median, 2), " images/s, ", fixed(median * 1e3, 1), " ms a step (median of ", flags.iterations, ", ", fixed(seconds.front() * 1e3, 1), " to ",
              fixed(seconds.back() * 1e3, 1), "), peak memory ", fixed(peak_rss_mib(), 0), " MiB\n"));
   return 0;
@@ -230,7 +245,8 @@ void add_bench(CLI::App& app, Action& action) {
   verb->add_option("--iterations", f->iterations, "Steps to time, after two that are not")->check(CLI::Range(1, 1000000))->type_name("N");
   verb->add_option("--optimizer", f->optimizer, "For --train")->check(CLI::IsMember({"sgd", "adam", "adamw"}))->type_name("NAME");
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")->check(CLI::Range(0, 1024))->type_name("N");
-  verb->add_option("--precision", f->precision, "fp32, bf16 (activations and, training, their gradients in bfloat16) or, for inference, int8")->check(CLI::IsMember({"fp32", "bf16", "int8"}))->type_name("P");
+  verb->add_option("--precision", f->precision, "fp32; bf16, on CUDA fp16: activations and, training, their gradients in 16 bits; for inference, int8")->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))->type_name("P");
+  add_device_flag(*verb, f->device);
   verb->add_flag("--train", f->train, "Training steps of the whole network instead of inference");
   verb->add_flag("--probe", f->probe, "Training steps of the head behind a frozen backbone, features not cached");
   verb->add_flag("--cached", f->cached, "With --probe: the frozen backbone's features are computed once, before the first step");

@@ -6,6 +6,7 @@
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
 #include "graft/core/runtime/exec_context.h"
+#include "graft/tools/device.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
 #include "graft/tools/progress.h"
@@ -93,7 +94,7 @@ std::string text_of(const train::Evaluation& e, const std::vector<std::string>& 
 }
 
 struct EvaluateFlags {
-  std::string model, data, precision = "fp32", calibrate, save, report;
+  std::string model, data, precision = "fp32", device = "auto", calibrate, save, report;
   bool json = false;
   int threads = 0;
 };
@@ -130,10 +131,12 @@ int evaluate(const EvaluateFlags& flags) {
   GRAFT_CHECK(flags.save.empty() || flags.save.ends_with(".safetensors"), flags.save, ": models are written as .safetensors");
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
+  const Device device = open_named_device(flags.device, flags.precision);
   models::Model model = std::move(load_any(flags.model).model);
   const int64_t classes = models::classes_of(model.card.architecture);
   GRAFT_CHECK(classes > 0, flags.model, ": has no classifier; graft finetune gives it one");
   calibrate_model(model, flags);
+  model.network->to(device);
   io::OpenedData data = io::open_data(flags.data, {.need_train = false});
   data.val = io::without_broken_images(data.val, io::kToleratedBrokenShare, data.notes);
   for (const std::string& note : data.notes) say("note: ", note);
@@ -177,7 +180,8 @@ void add_evaluate(CLI::App& app, Action& action) {
   verb->add_option("MODEL", f->model, "A model of graft, or any weight file with a classifier")->required();
   verb->add_option("--data", f->data, "The images: their val or test part when there is one, else all")->required()->type_name("PATH");
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")->check(CLI::Range(0, 1024))->type_name("N");
-  verb->add_option("--precision", f->precision, kPrecisionHelp)->check(CLI::IsMember({"fp32", "bf16", "int8"}))->type_name("P");
+  verb->add_option("--precision", f->precision, kPrecisionHelp)->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))->type_name("P");
+  add_device_flag(*verb, f->device);
   verb->add_option("--calibrate", f->calibrate, "For int8: images like those to come (the training part of a data set); up to 256 are used")->type_name("PATH");
   verb->add_option("--save", f->save, "With --calibrate: the model with what was found, so that --precision int8 needs nothing more")->type_name("FILE");
   verb->add_option("--report", f->report, "An HTML page of the result")->type_name("FILE");

@@ -5,6 +5,7 @@
 #include "graft/core/base/error.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/models/graph/graph_import.h"
+#include "graft/tools/device.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
 #include "graft/tools/progress.h"
@@ -15,7 +16,7 @@ namespace graft::tools {
 namespace {
 
 struct FeatureFlags {
-  std::string model, data, out, cut = "auto", channels = "repeat", precision = "fp32";
+  std::string model, data, out, cut = "auto", channels = "repeat", precision = "fp32", device = "auto";
   std::optional<int64_t> image_size;
   int threads = 0;
 };
@@ -24,6 +25,7 @@ int features(const FeatureFlags& flags) {
   if (!flags.out.ends_with(".npz")) fail(ErrorCode::usage, flags.out, ": features are written as .npz");
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
+  const Device device = open_named_device(flags.device, flags.precision);
   models::Imported imported = models::import_weights(flags.model, {.cut = flags.cut, .channels = channel_rule(flags.channels)});
   models::Model model = std::move(imported.model);
   if (flags.image_size) model.card.preprocess.set_size(*flags.image_size);
@@ -31,6 +33,7 @@ int features(const FeatureFlags& flags) {
   models::remove_classifier(model);
   check_on_images(model, data.train ? data.train : data.val, imported.certificate);
   if (imported.certificate.naming != models::kGraftNaming) say(imported.certificate.to_text());
+  model.network->to(device);
   const bool head = models::classes_of(model.card.architecture) > 0;
   train::PrefixRunner prefix(*model.network, model.network->stages().size() - (head ? 1 : 0), precision_named(flags.precision),
                              calibration_for(flags.precision, model.card, flags.model));
@@ -67,7 +70,8 @@ void add_features(CLI::App& app, Action& action) {
   verb->add_option("--cut", f->cut, "auto, or a stage (layer3, features.4): features after it, pooled")->type_name("STAGE");
   verb->add_option("--channels", f->channels, "repeat or sum-conv1")->check(CLI::IsMember({"repeat", "sum-conv1"}))->type_name("RULE");
   verb->add_option("--image-size", f->image_size, "Side of the network's input (default: the model's)")->check(CLI::Range(8, 4096))->type_name("N");
-  verb->add_option("--precision", f->precision, kPrecisionHelp)->check(CLI::IsMember({"fp32", "bf16", "int8"}))->type_name("P");
+  verb->add_option("--precision", f->precision, kPrecisionHelp)->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))->type_name("P");
+  add_device_flag(*verb, f->device);
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")->check(CLI::Range(0, 1024))->type_name("N");
   verb->footer("Example:\n  graft features resnet18.safetensors --data photos --out features.npz");
   verb->callback([&action, f] { action = [f] { return features(*f); }; });

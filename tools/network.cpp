@@ -65,6 +65,6 @@ void say_refusal(const train::PrefixRunner& run, const std::string& precision) {
   if (precision != "fp32" && !run.refusal().empty()) say("note: --precision ", precision, ": this network is computed in fp32: ", run.refusal());
 }
 
-DType precision_named(const std::string& name) { return name == "bf16" ? DType::bf16 : DType::f32; }
+DType precision_named(const std::string& name) { return name == "bf16" ? DType::bf16 : name == "fp16" ? DType::f16 : DType::f32; }
 
 }  // namespace graft::tools

@@ -30,9 +30,9 @@ void check_on_images(models::Model& model, const std::shared_ptr<const io::Datas
 
 // "repeat", "sum-conv1" as --channels has them.
 models::ChannelRule channel_rule(const std::string& name);
-DType precision_named(const std::string& name);  // bf16, else f32: int8 works between f32 values
+DType precision_named(const std::string& name);  // bf16, fp16, else f32: int8 works between f32 values
 inline constexpr const char* kPrecisionHelp =
-    "fp32; bf16: faster where the processor multiplies bfloat16, three digits exact; int8: for a model calibrated by graft evaluate --calibrate or graft finetune --int8";
+    "fp32; bf16: faster where the processor multiplies bfloat16, three digits exact; fp16: on a CUDA device; int8: for a model calibrated by graft evaluate --calibrate or graft finetune --int8";
 // The card's ranges for int8, nothing for another precision. bad_input when it has none.
 Calibration calibration_for(const std::string& precision, const models::ModelCard& card, const std::string& path);
 // Says on stderr when a runner could not keep to the precision asked for.

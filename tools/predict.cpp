@@ -9,7 +9,9 @@
 #include "graft/core/base/error.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/core/base/file_system.h"
+#include "graft/core/tensor/device_backend.h"
 #include "graft/layers/functional/functional.h"
+#include "graft/tools/device.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
 #include "graft/tools/verbs.h"
@@ -21,7 +23,7 @@ namespace {
 struct PredictFlags {
   std::string model;
   std::vector<std::string> images;
-  std::string precision = "fp32";
+  std::string precision = "fp32", device = "auto";
   int64_t top = 1;
   bool json = false;
 };
@@ -78,7 +80,9 @@ std::vector<Answer> best(const float* probabilities, int64_t classes, int64_t to
 class Predictor {
  public:
   Predictor(models::Model model, const PredictFlags& flags) : model_(std::move(model)), flags_(flags), run_(*model_.network, model_.network->stages().size(), precision_named(flags.precision),
-             calibration_for(flags.precision, model_.card, flags.model)) {}
+             calibration_for(flags.precision, model_.card, flags.model)) {
+    model_.network->to(open_named_device(flags.device, flags.precision));
+  }
 
   // One batch of readable images.
   void answer(const std::vector<std::string>& names, const std::vector<io::Image>& images) {
@@ -90,7 +94,7 @@ class Predictor {
       p.normalise_into(p.geometry(images[static_cast<size_t>(i)]), data + i * p.channels * p.size * p.size);
     });
     const NoGradGuard no_grad;
-    const Tensor probabilities = functional::softmax(run_(x));
+    const Tensor probabilities = functional::softmax(to_device(run_(x), {}));
     if (!said_) say_refusal(run_, flags_.precision);
     said_ = true;
     const int64_t classes = probabilities.size(1);
@@ -164,7 +168,8 @@ void add_predict(CLI::App& app, Action& action) {
   verb->add_option("MODEL", f->model, "A model of graft, or any weight file with a classifier")->required();
   verb->add_option("IMAGE", f->images, "Images, folders of images, or - for standard input")->required();
   verb->add_option("--top", f->top, "How many labels per image")->check(CLI::Range(1, 1000000))->type_name("K");
-  verb->add_option("--precision", f->precision, kPrecisionHelp)->check(CLI::IsMember({"fp32", "bf16", "int8"}))->type_name("P");
+  verb->add_option("--precision", f->precision, kPrecisionHelp)->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))->type_name("P");
+  add_device_flag(*verb, f->device);
   verb->add_flag("--json", f->json, "One JSON document on stdout");
   verb->footer("Example:\n  graft predict run/model.safetensors photo.jpg --top 3\n"
                "An image that cannot be read is named on stderr; the others are answered, and the exit code is 3.");

@@ -11,6 +11,7 @@
 #include "graft/core/runtime/exec_context.h"
 #include "graft/core/tensor/allocator.h"
 #include "graft/io/datasets/dataset.h"
+#include "graft/tools/device.h"
 #include "graft/tools/interrupt.h"
 #include "graft/tools/output.h"
 #include "graft/tools/progress.h"
@@ -54,7 +55,8 @@ RunReport make_report(const Network& made, const io::OpenedData& data, const tra
                   {"training images", thousands(data.train->size())},
                   {"frozen tensors", fitted.frozen_sha256.empty() ? "none" : "unchanged, SHA-256 " + fitted.frozen_sha256},
                   {"source weights, SHA-256", made.model.card.lineage.source_sha256.empty() ? "none: random weights" : made.model.card.lineage.source_sha256},
-                  {"data manifest, SHA-256", data.manifest_sha256}};
+                  {"data manifest, SHA-256", data.manifest_sha256},
+                  {"trained on", made.model.network->device().to_string()}};
   for (const train::EpochMetrics& metrics : fitted.history) report.epochs.push_back(row_of(metrics));
   report.classes = data.classes;
   const auto classes = static_cast<int64_t>(data.classes.size());
@@ -100,10 +102,11 @@ void listen(train::FitOptions& options, ProgressBar& bar, int64_t epochs) {
   };
 }
 
-// Ranges from the training images into the card; what 8 bits make of the validation images.
+// Ranges from the training images into the card; what 8 bits make of the validation images, both on the CPU.
 train::Evaluation measure_int8(Network& made, const io::OpenedData& data, ProgressBar& bar) {
   StagedNetwork& network = *made.model.network;
   models::ModelCard& card = made.model.card;
+  network.to(Device{});
   const auto progress = [&bar](int64_t done, int64_t total) { bar.update("int8", done, total); };
   card.int8 = train::calibrate(network, data.train, card.preprocess, 256, progress);
   train::PrefixRunner run(network, network.stages().size(), DType::f32, card.int8);
@@ -144,9 +147,11 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
                                       "0: changed anew every epoch (default: 4 with a frozen backbone, else 0)")->check(CLI::Range(0, 1000))->type_name("N");
   verb.add_option("--workers", f.workers, "Threads that prepare batches ahead (0: the compute threads do it)")->check(CLI::Range(0, 256))->type_name("N");
   verb.add_option("--threads", f.threads, "Compute threads (0: one per core); the result does not depend on it")->check(CLI::Range(0, 1024))->type_name("N");
-  verb.add_option("--precision", f.precision, "fp32, or bf16: activations and their gradients in bfloat16, faster where the processor multiplies it; weights, statistics and loss stay fp32")
-      ->check(CLI::IsMember({"fp32", "bf16"}))->type_name("P");
-  verb.add_option("--device", f.device, "auto or cpu")->check(CLI::IsMember({"auto", "cpu"}))->type_name("NAME");
+  verb.add_option("--precision", f.precision, "fp32; bf16, on CUDA fp16: activations and their gradients in 16 bits, faster where the processor multiplies them; weights, statistics and loss stay fp32")
+      ->check(CLI::IsMember({"fp32", "bf16", "fp16"}))->type_name("P");
+  verb.add_option("--loss-scale", f.loss_scale, "With fp16: what the loss is multiplied by before backward; dynamic: doubles while gradients are finite, halves when one is not")
+      ->check([](const std::string& text) { return text == "dynamic" ? std::string() : CLI::Range(1.0, 16777216.0)(text); })->type_name("F");
+  add_device_flag(verb, f.device);
   verb.add_option("--seed", f.seed, "Of everything random")->type_name("N");
   verb.add_option("--checkpoint-seconds", f.checkpoint_seconds, "A checkpoint after an epoch when this long passed since the last one")
       ->check(CLI::NonNegativeNumber)->type_name("S");
@@ -161,6 +166,7 @@ train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
   recipe.batch_norm = batch_norm;
   recipe.seed = flags.seed;
   recipe.precision = flags.precision;
+  if (flags.loss_scale != "dynamic") recipe.loss_scale = std::stod(flags.loss_scale);
   if (flags.epochs) recipe.epochs = *flags.epochs;
   if (flags.batch) recipe.batch = *flags.batch;
   if (flags.optimizer && *flags.optimizer != recipe.optimizer.name) {
@@ -186,11 +192,13 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe, co
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
   GRAFT_CHECK(file_system().exists(flags.data), flags.data, ": there is no such file or folder");
+  const Device device = open_named_device(flags.device, flags.precision, flags.ram > 0 ? "--ram plans the host's memory, for training on the CPU" : "");
   const RunFolder run = open_run_folder(flags.out, flags.resume, flags.overwrite);
   const io::OpenedData data = open_training_data(flags);
   Network made = make_network(data);
   if (flags.image_size) made.model.card.preprocess.set_size(*flags.image_size);
   say_channel_rule(data, made.model.card.preprocess);
+  made.model.network->to(device);
 
   ProgressBar bar;
   train::FitOptions options;

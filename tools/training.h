@@ -26,8 +26,8 @@ struct TrainingFlags {
   std::string augment = "auto";
   std::string cache_features = "auto";
   int64_t cache_ram = int64_t{2} << 30, ram = 0;
-  std::string device = "auto";
-  std::string precision = "fp32";
+  std::string device = "auto";  // device.h
+  std::string precision = "fp32", loss_scale = "dynamic";
   int workers = 0;
   int threads = 0;
   double checkpoint_seconds = 2;

@@ -288,6 +288,33 @@ TEST(Bench, ProfileAndPrecision) {
   EXPECT_EQ(with({"--precision", "bf16", "--train"}).code, 0);
 }
 
+// Where the machine has no device that could be used, a named one is a sentence and code 4, and auto is the CPU.
+TEST(Devices, AreNamedOrRefused) {
+  const auto bench = [](std::vector<std::string> more) {
+    more.insert(more.begin(), {"bench", "--model", "cifar_resnet20", "--image-size", "32", "--batch", "2", "--iterations", "1", "--json"});
+    return run_graft(more);
+  };
+  const CommandResult cpu = bench({"--device", "cpu"});
+  ASSERT_EQ(cpu.code, 0) << cpu.err;
+  EXPECT_EQ(json::parse(cpu.out)["device"], "cpu");
+  EXPECT_EQ(bench({"--device", "auto"}).code, 0);
+  for (const char* nonsense : {"gpu", "cuda", "cuda:", "cuda:x", "cuda:-1", "cuda:0x", "CUDA:0", ""}) {
+    const CommandResult result = bench({"--device", nonsense});
+    EXPECT_EQ(result.code, 2) << nonsense << ": " << result.err;
+  }
+  const CommandResult high = bench({"--device", "cuda:999"});
+  EXPECT_EQ(high.code, 4) << high.err;
+  EXPECT_NE(high.err.find("device cuda:999 cannot be used: "), std::string::npos) << high.err;
+  EXPECT_EQ(std::count(high.err.begin(), high.err.end(), '\n'), 1) << high.err;
+  const CommandResult int8 = bench({"--device", "cuda:0", "--precision", "int8"});
+  EXPECT_EQ(int8.code, 2) << int8.err;
+  const CommandResult half = bench({"--device", "cpu", "--precision", "fp16"});
+  EXPECT_EQ(half.code, 2) << half.err;
+  EXPECT_NE(half.err.find("fp16 is for a CUDA device"), std::string::npos) << half.err;
+  for (const char* verb : {"finetune", "pretrain", "predict", "evaluate", "features", "bench"})
+    EXPECT_NE(run_graft({verb, "--help"}).out.find("--device"), std::string::npos) << verb;
+}
+
 TEST_F(Run, BenchSpeaksTheWorkersProtocol) {
   const CommandResult result = run_graft({"bench", "--model", "cifar_resnet20", "--image-size", "32", "--batch", "2", "--worker"}, {.input = "run 2\nquit\n"});
   ASSERT_EQ(result.code, 0) << result.err;
