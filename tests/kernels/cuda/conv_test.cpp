@@ -1,4 +1,4 @@
-// Convolution and linear layers on the emulator, and the index maths of their matrix products.
+// Convolution and linear layers on the device, and the index maths of their matrix products.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -6,7 +6,7 @@
 #include "graft/kernels/cuda/custom/conv_geometry.h"
 #include "graft/kernels/cuda/device/product.h"
 #include "graft/layers/functional/functional.h"
-#include "graft/tests/kernels/cuda/emulated_device.h"
+#include "graft/tests/kernels/cuda/device_check.h"
 
 namespace graft {
 namespace {

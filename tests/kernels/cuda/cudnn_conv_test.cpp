@@ -49,7 +49,7 @@ TEST_F(CudnnConv, AgreesWithTheReference) {
                            conv_case("stride2", {2, 4, 7, 6}, {3, 4, 3, 3}, {square_window(3, 2, 1)}), conv_case("uneven", {2, 2, 8, 9}, {3, 2, 3, 3}, uneven, true),
                            conv_case("groups", {2, 6, 5, 4}, {4, 3, 3, 3}, {square_window(3, 1, 1), 2}, true)}) {
     FakeDnnState dnn;
-    test::expect_device_agrees(op, &dnn);
+    test::expect_device_agrees(op, [&] { return std::make_shared<EmulatedDevice>(&dnn); });
     EXPECT_EQ(dnn.executed, 3 * 3) << op.name;  // three passes in three dtypes: none went elsewhere
     EXPECT_EQ(dnn.live_plans, 0);
   }
@@ -168,7 +168,7 @@ TEST_F(CudnnConv, WorksWithoutAFolder) {
 TEST_F(CudnnConv, WhatNoEngineTakesRunsOnGraftsKernel) {
   FakeDnnState dnn;
   dnn.refuses = [](const ConvGraph& graph) { return graph.pass == cudnn::ConvPass::backward_data; };
-  test::expect_device_agrees(conv_case("half", {1, 3, 5, 4}, {2, 3, 3, 3}, {square_window(3, 1, 1)}), &dnn);
+  test::expect_device_agrees(conv_case("half", {1, 3, 5, 4}, {2, 3, 3, 3}, {square_window(3, 1, 1)}), [&] { return std::make_shared<EmulatedDevice>(&dnn); });
   EXPECT_EQ(dnn.executed, 2 * 3);
 }
 

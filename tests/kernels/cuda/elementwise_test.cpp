@@ -1,11 +1,11 @@
-// The element-wise CUDA kernels on the emulator.
+// The element-wise CUDA kernels.
 #include <gtest/gtest.h>
 
+#include "graft/core/autograd/backward.h"
 #include "graft/kernels/cuda/custom/broadcast.h"
 #include "graft/kernels/cuda/device/function_math.h"
 #include "graft/layers/functional/elementwise.h"
-#include "graft/core/autograd/backward.h"
-#include "graft/tests/kernels/cuda/emulated_device.h"
+#include "graft/tests/kernels/cuda/device_check.h"
 
 namespace graft {
 namespace {
@@ -53,14 +53,14 @@ std::vector<OpCase> binary_cases() {
 
 // A part of a batch need not start at 16 bytes: element by element, then, and the same numbers.
 TEST(CudaElementwise, TakesPartsOfABatch) {
-  test::EmulatedDevice emulated;
+  test::TestDevice opened;
   const Tensor x = test::distinct_values({4, 5}, -1, 1, 1).to(DType::f32), part = x.narrow_batch(1, 2);
   const Tensor y = functional::relu(to_device(x, test::kCuda).narrow_batch(1, 2));
   EXPECT_EQ(y.to_doubles(), functional::relu(part).to_doubles());
 }
 
 TEST(CudaElementwise, DeclinesWhatItHasNoKernelFor) {
-  test::EmulatedDevice emulated;
+  test::TestDevice opened;
   const Tensor x = Tensor::zeros({3}, {.dtype = DType::f64, .device = test::kCuda});
   try {
     functional::relu(x);
@@ -102,7 +102,7 @@ TEST(CudaElementwise, BroadcastFindsEveryElement) {
 
 // Between floating types, forward and back; what the device does not convert is refused by name.
 TEST(CudaCast, IsTheCpus) {
-  test::EmulatedDevice emulated;
+  test::TestDevice opened;
   const DType types[] = {DType::f32, DType::bf16, DType::f16};
   for (const DType from : types)
     for (const DType to : types) {
@@ -121,7 +121,7 @@ TEST(CudaCast, IsTheCpus) {
 
 // A number of the host's goes to where the values are, from either side; one whose gradient is wanted does not.
 TEST(CudaBinary, TakesNumbersOfTheHosts) {
-  test::EmulatedDevice emulated;
+  test::TestDevice opened;
   const Tensor x = to_device(Tensor::of<float>({3}, {1, 2, 4}), test::kCuda), number = Tensor::scalar(2);
   EXPECT_EQ(functional::div(x, number).to_doubles(), (std::vector<double>{0.5, 1, 2}));
   EXPECT_EQ(functional::div(number, x).to_doubles(), (std::vector<double>{2, 1, 0.5}));

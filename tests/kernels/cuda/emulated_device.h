@@ -1,13 +1,12 @@
-// EmulatedDevice: a fake GPU for one test, with the cuda kernels on it, and the comparison of an OpCase with the reference.
+// EmulatedDevice: a fake GPU for one test, with the cuda kernels on it. For tests of the fakes and of what they can fail;
+// others take a TestDevice (device_check.h).
 #pragma once
 #include "graft/kernels/cuda/backend.h"
 #include "graft/kernels/cuda/emulator/fake_dnn.h"
 #include "graft/kernels/cuda/emulator/fake_driver.h"
-#include "graft/tests/support/op_case.h"
+#include "graft/tests/kernels/cuda/device_check.h"
 
 namespace graft::test {
-
-inline constexpr Device kCuda{DeviceType::cuda, 0};
 
 struct EmulatedDevice {
   // With cuDNN's fake when `dnn` is given.
@@ -19,14 +18,4 @@ struct EmulatedDevice {
   gpu::Device& device() { return backend.device(0); }
 };
 
-// What the device's kernels gave, compared with the reference in double: f32, bf16 and f16; images in channels_last (their
-// kernels know no other order); forward, and backward where the case has a gradient.
-void expect_device_agrees(const OpCase& op, cuda::emulator::FakeDnnState* dnn = nullptr);
-
 }  // namespace graft::test
-
-// Instantiates the check for a list of cases.
-#define GRAFT_DEVICE_CASES(Op, cases)                                                          \
-  class Op##OnDevice : public ::testing::TestWithParam<::graft::test::OpCase> {};              \
-  TEST_P(Op##OnDevice, AgreesWithReference) { ::graft::test::expect_device_agrees(GetParam()); } \
-  INSTANTIATE_TEST_SUITE_P(Op, Op##OnDevice, ::testing::ValuesIn(cases), ::graft::test::op_case_name)

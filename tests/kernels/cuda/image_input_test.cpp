@@ -1,4 +1,4 @@
-// Decoded images to a network's input, on the emulator and beside io's preprocessing.
+// Decoded images to a network's input, on the device, beside io's preprocessing.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -7,7 +7,7 @@
 #include "graft/core/runtime/random.h"
 #include "graft/io/preprocess.h"
 #include "graft/kernels/registry.h"
-#include "graft/tests/kernels/cuda/emulated_device.h"
+#include "graft/tests/kernels/cuda/device_check.h"
 
 namespace graft {
 namespace {
@@ -41,7 +41,7 @@ TEST(CudaImageInput, AgreesWithTheReference) {
           const Shape y{4, stored, 5, 6};
           const auto expected = run(pixels, placed ? places : Tensor(), imagenet(bgr), y, DType::f64, {});
           for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
-            test::EmulatedDevice emulated;
+            test::TestDevice opened;
             const auto actual = run(pixels, placed ? places : Tensor(), imagenet(bgr), y, dtype, kCuda);
             EXPECT_LE(test::relative_error(actual, expected), dtype == DType::f32 ? 1e-6 : dtype == DType::bf16 ? 8e-3 : 1e-3)
                 << channels << " stored as " << stored << (bgr ? " bgr" : "") << (placed ? " placed" : "");
@@ -60,7 +60,7 @@ TEST(CudaImageInput, IsThePreprocessing) {
   image.width = image.height = 6, image.channels = 3;
   image.pixels = noise({6, 6, 3});  // the same numbers
   const std::vector<double> expected = preprocess.apply(image).to_doubles();
-  test::EmulatedDevice emulated;
+  test::TestDevice opened;
   EXPECT_LE(test::relative_error(run(pixels, {}, imagenet(true), {1, 3, 6, 6}, DType::f32, kCuda), expected), 1e-6);
 }
 

@@ -1,4 +1,4 @@
-// Reductions, movements, resampling, dropout and gathering on the emulator.
+// Reductions, movements, resampling, dropout and gathering on the device.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 #include "graft/layers/functional/image.h"
 #include "graft/layers/functional/indexing.h"
 #include "graft/layers/functional/movement.h"
-#include "graft/tests/kernels/cuda/emulated_device.h"
+#include "graft/tests/kernels/cuda/device_check.h"
 
 namespace graft {
 namespace {
@@ -144,7 +144,7 @@ TEST(CudaAxes, WalkMemory) {
 
 // A NaN anywhere is the extreme, infinities are what they are, and equal extremes share the gradient.
 TEST(CudaReduce, ExtremesOfOddValues) {
-  test::EmulatedDevice emulated;
+  test::TestDevice opened;
   const float inf = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
   const auto extreme = [](Reduce f, const std::vector<float>& v) {
     return functional::reduce(to_device(Tensor::of<float>({static_cast<int64_t>(v.size())}, v), test::kCuda), {f}).item();
@@ -159,7 +159,7 @@ TEST(CudaReduce, ExtremesOfOddValues) {
 }
 
 TEST(CudaGather, AnIndexOutsideGivesNaN) {
-  test::EmulatedDevice emulated;
+  test::TestDevice opened;
   const Tensor x = to_device(Tensor::of<float>({2, 2}, {1, 2, 3, 4}), test::kCuda), i = to_device(Tensor::of<int32_t>({3}, {-1, 2, 0}), test::kCuda);
   const std::vector<double> y = functional::gather(x, i).to_doubles();
   EXPECT_EQ(y[0], 3);

@@ -1,10 +1,10 @@
-// Batch norm's CUDA kernels on the emulator.
+// Batch norm's CUDA kernels on the device.
 #include <gtest/gtest.h>
 
 #include "graft/kernels/cuda/custom/column_sums.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/functional/functional.h"
-#include "graft/tests/kernels/cuda/emulated_device.h"
+#include "graft/tests/kernels/cuda/device_check.h"
 
 namespace graft {
 namespace {
@@ -55,7 +55,7 @@ std::vector<OpCase> cases() {
 
 // Without a residual the ReLU's mask follows from x: the same gradients, to the bit, with and without the result.
 TEST(CudaBatchNorm, MasksFromXAsFromY) {
-  test::EmulatedDevice emulated;
+  test::TestDevice opened;
   const auto put = [](const Shape& shape, uint64_t stream) {
     return to_device(test::distinct_values(shape, -1, 1.5, stream).to(DType::f32).to(MemoryFormat::channels_last), test::kCuda);
   };

@@ -1,10 +1,10 @@
-// The multi-tensor optimizer kernels on the emulator, beside the optimizers that the CPU trains with.
+// The multi-tensor optimizer kernels on the device, beside the optimizers that the CPU trains with.
 #include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "graft/kernels/registry.h"
-#include "graft/tests/kernels/cuda/emulated_device.h"
+#include "graft/tests/kernels/cuda/device_check.h"
 #include "graft/train/optimizer.h"
 
 namespace graft {
@@ -21,7 +21,7 @@ std::vector<NamedTensor> parameters(int count, uint64_t stream) {
 
 // The same steps on the CPU and on the device; more tensors than one launch takes.
 void compare(const train::OptimizerOptions& options) {
-  test::EmulatedDevice emulated;
+  test::TestDevice opened;
   std::vector<NamedTensor> host = parameters(40, 1), device;
   for (const NamedTensor& p : host) {
     device.push_back({p.name, to_device(p.tensor, kCuda)});
@@ -73,7 +73,7 @@ struct PlainStep {
 };
 
 TEST(CudaOptimizer, ScalesClipsAndKeepsA16BitCopy) {
-  test::EmulatedDevice emulated;
+  test::TestDevice opened;
   for (const Device device : {Device{}, kCuda}) {
     PlainStep plain(device, {6, -8});  // scaled by 1/2: 3 and -4, of norm 5
     EXPECT_EQ(plain.run({.momentum = 0}), (std::vector<double>{-3, 4}));
@@ -88,7 +88,7 @@ TEST(CudaOptimizer, ScalesClipsAndKeepsA16BitCopy) {
 }
 
 TEST(CudaOptimizer, LeavesOutAStepWhoseGradientsAreNotFinite) {
-  test::EmulatedDevice emulated;
+  test::TestDevice opened;
   for (const Device device : {Device{}, kCuda})
     for (const float bad : {INFINITY, -INFINITY, NAN}) {
       PlainStep step(device, {1, bad, 2});

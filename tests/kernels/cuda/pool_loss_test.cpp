@@ -1,11 +1,11 @@
-// Pooling and cross-entropy on the emulator, and pooling's index maths.
+// Pooling and cross-entropy on the device, and pooling's index maths.
 #include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "graft/kernels/cuda/custom/pool_geometry.h"
 #include "graft/layers/functional/functional.h"
-#include "graft/tests/kernels/cuda/emulated_device.h"
+#include "graft/tests/kernels/cuda/device_check.h"
 
 namespace graft {
 namespace {
@@ -61,7 +61,7 @@ std::vector<OpCase> loss_cases() {
 }
 
 TEST(CudaLoss, ALabelThatIsNoClassGivesNaN) {
-  test::EmulatedDevice emulated;
+  test::TestDevice opened;
   for (const int64_t label : {-1, 3}) {
     const Tensor loss = functional::cross_entropy(Tensor::zeros({2, 3}, {.device = test::kCuda}), to_device(Tensor::of<int64_t>({2}, {1, label}), test::kCuda));
     EXPECT_TRUE(std::isnan(loss.item()));

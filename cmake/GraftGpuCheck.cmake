@@ -1,0 +1,27 @@
+# What tools/gpu_check.sh runs on a machine with a GPU: test_gpu, the CUDA kernels' tests on the device, and bench_gpu, the
+# kernels' speed. Both start where there is no GPU, and say so.
+if(NOT GRAFT_HAS_CUDA)
+  message(FATAL_ERROR "GRAFT_GPU_CHECK needs GRAFT_CUDA=ON")
+endif()
+find_package(GTest REQUIRED)
+
+# The tests of tests/kernels/cuda but for those of the fakes, which know the emulator by name.
+file(GLOB graft_gpu_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/kernels/cuda/*.cpp)
+foreach(source IN LISTS graft_gpu_tests)
+  file(STRINGS ${source} of_the_fakes REGEX "^#include .*(emulated_device|emulator/|conv_layers)")
+  if(of_the_fakes)
+    list(REMOVE_ITEM graft_gpu_tests ${source})
+  endif()
+endforeach()
+file(GLOB graft_gpu_only CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/gpu/*.cpp)
+add_executable(test_gpu ${graft_gpu_tests} ${graft_gpu_only} ${PROJECT_SOURCE_DIR}/tests/support/op_case.cpp)
+target_link_libraries(test_gpu PRIVATE graft graft_flags GTest::gtest)
+
+file(GLOB graft_bench_gpu CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/benchmarks/gpu/*.cpp)
+add_executable(bench_gpu ${graft_bench_gpu})
+target_link_libraries(bench_gpu PRIVATE graft graft_flags)
+
+foreach(program test_gpu bench_gpu)
+  target_compile_options(${program} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-O1>)  # nothing hot on the host
+  set_target_properties(${program} PROPERTIES UNITY_BUILD OFF RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+endforeach()
