@@ -14,12 +14,12 @@ foreach(source IN LISTS graft_gpu_tests)
   endif()
 endforeach()
 file(GLOB graft_gpu_only CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/gpu/*.cpp)
-add_executable(test_gpu ${graft_gpu_tests} ${graft_gpu_only} ${PROJECT_SOURCE_DIR}/tests/support/op_case.cpp)
+file(GLOB graft_bench_rows CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/benchmarks/gpu/*_rows.cpp)
+add_executable(test_gpu ${graft_gpu_tests} ${graft_bench_rows} ${graft_gpu_only} ${PROJECT_SOURCE_DIR}/tests/support/op_case.cpp)
 target_link_libraries(test_gpu PRIVATE graft graft_flags GTest::gtest)
 
-file(GLOB graft_bench_gpu CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/benchmarks/gpu/*.cpp)
-add_executable(bench_gpu ${graft_bench_gpu})
-target_link_libraries(bench_gpu PRIVATE graft graft_flags)
+add_executable(bench_gpu ${PROJECT_SOURCE_DIR}/benchmarks/gpu/main.cpp ${graft_bench_rows})
+target_link_libraries(bench_gpu PRIVATE graft graft_flags nlohmann_json::nlohmann_json)
 
 foreach(program test_gpu bench_gpu)
   target_compile_options(${program} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-O1>)  # nothing hot on the host

@@ -18,7 +18,7 @@ if(NOT GRAFT_HAS_CUDA)
   target_link_libraries(graft_cuda_emulated PUBLIC graft graft_flags ${CMAKE_DL_LIBS})
   target_compile_options(graft_cuda_emulated PRIVATE -O1)  # many kernels for many types; shapes are small
   file(GLOB cuda_test_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/kernels/cuda/*.cpp)
-  add_executable(test_cuda ${cuda_test_sources})
+  add_executable(test_cuda ${cuda_test_sources} ${PROJECT_SOURCE_DIR}/benchmarks/gpu/memory_rows.cpp ${PROJECT_SOURCE_DIR}/benchmarks/gpu/convolution_rows.cpp)
   set_target_properties(test_cuda PROPERTIES UNITY_BUILD OFF)
   target_link_libraries(test_cuda PRIVATE graft_cuda_emulated graft_test_support GTest::gtest_main)
   # A driver library without a GPU, for cuDNN to load while it builds plans for a described one.

@@ -1,0 +1,46 @@
+// What bench_gpu measures runs, and counts the bytes that it should: at small shapes.
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "graft/benchmarks/gpu/rows.h"
+#include "graft/tests/kernels/cuda/device_check.h"
+
+namespace graft {
+namespace {
+
+const bench::Sizes kSmall{.batch = 2, .image = 32, .width = 8, .classes = 10, .network = "cifar_resnet20"};
+
+TEST(CudaBenchRows, Run) {
+  test::TestDevice opened;
+  std::map<std::string, double> bytes;
+  for (const bench::RowMaker& maker : bench::memory_rows()) {
+    bench::Row row = maker.make(kSmall);
+    row.run();
+    opened.device().synchronize();
+    EXPECT_GT(row.bytes, 0) << row.name;
+    EXPECT_TRUE(bytes.emplace(row.name, row.bytes).second) << row.name << " stands twice";
+  }
+  const double wide = 2.0 * 32 * 8 * 8 * 2;  // bf16 [2,32,8,8]
+  EXPECT_EQ(bytes.at("batch norm statistics"), wide);
+  EXPECT_EQ(bytes.at("batch norm apply + residual + relu"), 3 * wide);
+  EXPECT_EQ(bytes.at("batch norm backward + relu"), 5 * wide);
+  EXPECT_EQ(bytes.at("image input"), 2.0 * 32 * 32 * (3 + 4 * 2));
+  EXPECT_EQ(bytes.at("max-pool"), 2.0 * 8 * (16 * 16 * 2 + 8 * 8 * 3));
+  EXPECT_EQ(bytes.at("sgd step"), 269722.0 * 4 * 5);  // the parameters of a ResNet-20 for CIFAR-10
+}
+
+TEST(CudaBenchRows, ConvolutionsRunOnBoth) {
+  test::TestDevice opened(test::Convolutions::cudnn);
+  const std::vector<bench::RowMaker> rows = bench::convolution_rows();
+  ASSERT_EQ(rows.size(), 24u);
+  for (const bench::RowMaker& maker : rows) {
+    bench::Row row = maker.make(kSmall);
+    row.run();
+    opened.device().synchronize();
+  }
+  EXPECT_EQ(rows[0].make(kSmall).flops, 2.0 * (2 * 32 * 8 * 8) * 8);
+}
+
+}  // namespace
+}  // namespace graft
