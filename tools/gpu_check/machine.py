@@ -1,0 +1,85 @@
+"""What stands on this machine: the GPU, the toolkit, PyTorch, cuDNN; and how to call programs under a time limit."""
+import glob
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PYTHON = os.environ.get("PEERS_PY", sys.executable)
+CORES = len(os.sched_getaffinity(0))
+
+
+def call(command, limit=20, env=None, cwd=ROOT):
+    """Runs a command and everything below it for at most `limit` seconds. Returns (exit status or None when it ran out of time, output,
+    errors)."""
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", cwd=cwd, env=env,
+                                   start_new_session=True)
+    except OSError as error:
+        return 127, "", str(error)
+    try:
+        out, err = process.communicate(timeout=max(1, limit))
+        return process.returncode, out, err
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        out, err = process.communicate()
+        return None, out, err
+
+
+def first_line(command):
+    status, out, _ = call(command)
+    return out.strip().splitlines()[0] if status == 0 and out.strip() else None
+
+
+def tool(name):
+    """A program of the CUDA toolkit, or None."""
+    return shutil.which(name) or next(iter(sorted(glob.glob(f"/usr/local/cuda*/bin/{name}") + glob.glob(f"/usr/local/cuda*/compute-sanitizer/{name}"))), None)
+
+
+ASK_TORCH = """
+import json, os
+found = {}
+try:
+    import torch
+    found = dict(torch=torch.__version__, torch_cuda=torch.cuda.is_available())
+    import nvidia
+    found["nvidia"] = list(nvidia.__path__)
+except ImportError as error:
+    found["missing"] = str(error)
+print(json.dumps(found))
+"""
+
+
+def torch_there():
+    status, out, err = call([PYTHON, "-c", ASK_TORCH], 90)
+    return json.loads(out.splitlines()[-1]) if status == 0 and out.strip() else {"missing": (err or "no answer").strip()[-200:]}
+
+
+def environment(torch):
+    """Where the loader finds no cuDNN, the one that came with PyTorch, and its neighbours."""
+    env = dict(os.environ)
+    found = torch.get("nvidia", [])
+    if not os.environ.get("GRAFT_CUDNN_LIBRARY") and "libcudnn.so.9" not in call(["ldconfig", "-p"])[1] and found:
+        libraries = [f for place in found for f in glob.glob(os.path.join(place, "*/lib"))]
+        env["LD_LIBRARY_PATH"] = ":".join(libraries + [env["LD_LIBRARY_PATH"]] * ("LD_LIBRARY_PATH" in env))
+    nvcc = tool("nvcc")
+    if nvcc:
+        env["PATH"] = os.path.dirname(nvcc) + ":" + env["PATH"]
+    return env
+
+
+def describe():
+    """The machine as fields of the first line."""
+    status, out, err = call(["nvidia-smi", "--query-gpu=name,compute_cap,driver_version,memory.total", "--format=csv,noheader"])
+    gpu = [f.strip() for f in out.splitlines()[0].split(",")] if status == 0 and out.strip() else None
+    torch = torch_there()
+    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "unknown")
+    nvcc = tool("nvcc")
+    release = next((w for w in (call([nvcc, "--version"])[1] if nvcc else "").split() if w.startswith("V1")), None)
+    return dict(gpu=gpu[0] if gpu else None, no_gpu=None if gpu else (err or out or "nvidia-smi lists none").strip()[:200], compute_capability=gpu[1] if gpu else None,
+                driver=gpu[2] if gpu else None, gpu_memory=gpu[3] if gpu else None, nvcc=release, torch=torch.get("torch"), torch_cuda=torch.get("torch_cuda"),
+                torch_missing=torch.get("missing"), nvidia=torch.get("nvidia", []), cpu=cpu, cores=CORES, commit=first_line(["git", "rev-parse", "--short", "HEAD"]),
+                changed=bool(call(["git", "status", "--porcelain"])[1].strip()))
