@@ -13,8 +13,8 @@ struct TestDevice::State {
 
 TestDevice::TestDevice(Convolutions convolutions) : state_(std::make_unique<State>()) {
   open_device(kCuda);
-  if (convolutions == Convolutions::as_dispatched) return;
-  if (convolutions == Convolutions::own) state_->context.set_kernel_filter([](auto, auto kernel) { return kernel != "cudnn"; });
+  if (convolutions != Convolutions::own) return;  // cuDNN's come first wherever it is
+  state_->context.set_kernel_filter([](auto, auto kernel) { return kernel != "cudnn"; });
   state_->scope = std::make_unique<ScopedExecContext>(state_->context);
 }
 

@@ -37,6 +37,7 @@ def main():
     names = flags.stage or [n for n in stages.STAGES if not (flags.no_build and n == "build")]
     for stage in names:
         run.stage(stage)
+    stages.settle(run)
     print("\n" + summary.table(summary.read(out)) + f"\n\n{out}")
     return 0 if all(run.passed.get(n) for n in names) else 1
 

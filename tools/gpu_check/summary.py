@@ -3,7 +3,8 @@ import json
 
 
 def read(path):
-    return [json.loads(line) for line in open(path) if line.startswith("{")]
+    with open(path) as lines:
+        return [json.loads(line) for line in lines if line.startswith("{")]
 
 
 def figure(lines, name, field):
