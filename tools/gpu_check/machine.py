@@ -45,6 +45,8 @@ found = {}
 try:
     import torch
     found = dict(torch=torch.__version__, torch_cuda=torch.cuda.is_available())
+    if found["torch_cuda"]:
+        found["gpu"] = [torch.cuda.get_device_name(0), "%d.%d" % torch.cuda.get_device_capability(0), None, "%d MiB" % (torch.cuda.get_device_properties(0).total_memory >> 20)]
     import nvidia
     found["nvidia"] = list(nvidia.__path__)
 except ImportError as error:
@@ -73,13 +75,14 @@ def environment(torch):
 
 def describe():
     """The machine as fields of the first line."""
-    status, out, err = call(["nvidia-smi", "--query-gpu=name,compute_cap,driver_version,memory.total", "--format=csv,noheader"])
-    gpu = [f.strip() for f in out.splitlines()[0].split(",")] if status == 0 and out.strip() else None
+    smi = shutil.which("nvidia-smi") or "/usr/local/nvidia/bin/nvidia-smi"
+    status, out, err = call([smi, "--query-gpu=name,compute_cap,driver_version,memory.total", "--format=csv,noheader"])
     torch = torch_there()
+    gpu = [f.strip() for f in out.splitlines()[0].split(",")] if status == 0 and out.strip() else torch.get("gpu")
     cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "unknown")
     nvcc = tool("nvcc")
     release = next((w for w in (call([nvcc, "--version"])[1] if nvcc else "").split() if w.startswith("V1")), None)
-    return dict(gpu=gpu[0] if gpu else None, no_gpu=None if gpu else (err or out or "nvidia-smi lists none").strip()[:200], compute_capability=gpu[1] if gpu else None,
+    return dict(gpu=gpu[0] if gpu else None, no_gpu=None if gpu else "there is no nvidia-smi" if status == 127 else (err or out or "nvidia-smi lists none").strip()[:200], compute_capability=gpu[1] if gpu else None,
                 driver=gpu[2] if gpu else None, gpu_memory=gpu[3] if gpu else None, nvcc=release, torch=torch.get("torch"), torch_cuda=torch.get("torch_cuda"),
                 torch_missing=torch.get("missing"), nvidia=torch.get("nvidia", []), cpu=cpu, cores=CORES, commit=first_line(["git", "rev-parse", "--short", "HEAD"]),
                 changed=bool(call(["git", "status", "--porcelain"])[1].strip()))
