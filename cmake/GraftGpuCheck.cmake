@@ -5,8 +5,8 @@ if(NOT GRAFT_HAS_CUDA)
 endif()
 find_package(GTest REQUIRED)
 
-# The tests of tests/kernels/cuda but for those of the fakes, which know the emulator by name.
-file(GLOB graft_gpu_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/kernels/cuda/*.cpp)
+# The tests of tests/kernels/cuda and tests/train/device but for those of the fakes, which know the emulator by name.
+file(GLOB graft_gpu_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/kernels/cuda/*.cpp ${PROJECT_SOURCE_DIR}/tests/train/device/*.cpp)
 foreach(source IN LISTS graft_gpu_tests)
   file(STRINGS ${source} of_the_fakes REGEX "^#include .*(emulated_device|emulator/|conv_layers)")
   if(of_the_fakes)
@@ -15,7 +15,8 @@ foreach(source IN LISTS graft_gpu_tests)
 endforeach()
 file(GLOB graft_gpu_only CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/gpu/*.cpp)
 file(GLOB graft_bench_rows CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/benchmarks/gpu/*_rows.cpp)
-add_executable(test_gpu ${graft_gpu_tests} ${graft_bench_rows} ${graft_gpu_only} ${PROJECT_SOURCE_DIR}/tests/support/op_case.cpp)
+add_executable(test_gpu ${graft_gpu_tests} ${graft_bench_rows} ${graft_gpu_only} ${PROJECT_SOURCE_DIR}/tests/support/op_case.cpp
+  ${PROJECT_SOURCE_DIR}/tests/support/temporary_folder.cpp)
 target_link_libraries(test_gpu PRIVATE graft graft_flags GTest::gtest)
 
 add_executable(bench_gpu ${PROJECT_SOURCE_DIR}/benchmarks/gpu/main.cpp ${graft_bench_rows})

@@ -1,8 +1,8 @@
-// Whole training runs on the emulated GPU: the CPU's history, checkpoints that go from one to the other, frozen tensors.
+// Whole training runs on the device: the CPU's history, checkpoints that go from one to the other, frozen tensors.
 #include <gtest/gtest.h>
 
 #include "graft/layers/modules/dropout.h"
-#include "graft/tests/kernels/cuda/emulated_device.h"
+#include "graft/tests/kernels/cuda/device_check.h"
 #include "graft/tests/support/temporary_folder.h"
 #include "graft/tests/train/fit_case.h"
 #include "graft/train/checkpoint.h"
@@ -53,7 +53,7 @@ double largest_difference(const StateDict& a, const StateDict& b) {
 TEST(DeviceFit, GivesTheCpusHistory) {
   for (const char* freeze : {"none", "stem", "backbone"}) {
     const RunOfDevice host = run_on({}, device_recipe(freeze));
-    test::EmulatedDevice emulated;
+    test::TestDevice opened;
     const RunOfDevice device = run_on(kCuda, device_recipe(freeze));
     expect_near(device.result, host.result, 1e-3, freeze);
     EXPECT_LT(largest_difference(device.network->state_dict(), host.network->state_dict()), 5e-3) << freeze;
@@ -73,7 +73,7 @@ TEST(DeviceFit, EveryOptimizerStatisticsAndMicroBatches) {
     recipe.augment = "none";
     recipe.step = {4, optimizer == std::string("adam")};  // micro-batches, and recomputation
     const RunOfDevice host = run_on({}, recipe);
-    test::EmulatedDevice emulated;
+    test::TestDevice opened;
     const RunOfDevice device = run_on(kCuda, recipe);
     expect_near(device.result, host.result, 1e-3, optimizer);
   }
@@ -84,7 +84,7 @@ TEST(DeviceFit, TrainsInBfloat16) {
   Recipe recipe = device_recipe();
   const RunOfDevice host = run_on({}, recipe);
   recipe.precision = "bf16";
-  test::EmulatedDevice emulated;
+  test::TestDevice opened;
   const RunOfDevice device = run_on(kCuda, recipe);
   expect_near(device.result, host.result, 5e-2, "bf16");
   EXPECT_NE(device.result.history[0].loss, host.result.history[0].loss);
@@ -99,7 +99,7 @@ TEST(DeviceFit, CheckpointsGoFromDeviceToDevice) {
     FitOptions options{.folder = folder / "run", .identity = "test", .checkpoint_seconds = 0, .stop = &stop};
     options.on_note = [&](const std::string& note) { notes.push_back(note); };
     options.on_epoch = [&](const EpochMetrics&) { stop = true; };
-    test::EmulatedDevice emulated;
+    test::TestDevice opened;
     const Device first = starts_on_cpu ? Device{} : kCuda, second = starts_on_cpu ? kCuda : Device{};
     const FitResult whole = run_on({}, device_recipe()).result;
     EXPECT_TRUE(run_on(first, device_recipe(), options).result.interrupted);
@@ -125,7 +125,7 @@ TEST(DeviceFit, EvaluatesAndPredictsAsTheCpu) {
   fill_normal(x, 0, 1, random);
   PrefixRunner run(*network, network->stages().size());
   const std::vector<double> expected = run(x).to_doubles();
-  test::EmulatedDevice emulated;
+  test::TestDevice opened;
   network->to(kCuda);
   EXPECT_EQ(evaluate(*network, data.val, pattern_preprocess(8), 3).rows(), host.rows());
   const Tensor answers = run(x);  // the same runner: its plan is of the former tensors
@@ -142,7 +142,7 @@ TEST(DeviceFit, EvaluatesAndPredictsAsTheCpu) {
 }
 
 TEST(DeviceFit, RefusesWhatOnlyTheCpuDoes) {
-  test::EmulatedDevice emulated;
+  test::TestDevice opened;
   const auto network = small_network();
   network->to(kCuda);
   EXPECT_THROW(fit(*network, small_data(), pattern_preprocess(8), device_recipe(), {.ram = int64_t{1} << 30}), Error);
@@ -151,7 +151,7 @@ TEST(DeviceFit, RefusesWhatOnlyTheCpuDoes) {
 
 // Nobody on the device looks at labels: a wrong one is met on the way there.
 TEST(DeviceFit, ALabelThatIsNoClassIsAnError) {
-  test::EmulatedDevice emulated;
+  test::TestDevice opened;
   const auto network = small_network();
   network->to(kCuda);
   const Batch batch{Tensor::zeros({2, 3, 8, 8}, {.format = MemoryFormat::channels_last}), Tensor::of<int64_t>({2}, {0, 3}), {0, 1}};
@@ -159,7 +159,7 @@ TEST(DeviceFit, ALabelThatIsNoClassIsAnError) {
 }
 
 TEST(DeviceModule, MovesThereAndBack) {
-  test::EmulatedDevice emulated;
+  test::TestDevice opened;
   const auto network = small_network();
   const std::string before = bytes_of(*network);
   const Tensor kept = network->parameters()[0].tensor;
