@@ -6,11 +6,13 @@ void register_cuda_kernels(KernelSet& set) {
   register_batch_norm(set);
   register_depthwise(set);  // convolutions in the order of preference
   register_cudnn_conv(set);
+  register_tensor_conv(set);
   register_conv(set);
   register_dropout(set);
   register_elementwise(set);
   register_gather(set);
   register_image_input(set);
+  register_tensor_linear(set);  // linear layers too
   register_linear(set);
   register_loss(set);
   register_movement(set);

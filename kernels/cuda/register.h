@@ -22,5 +22,7 @@ void register_optimizer(KernelList<ops::OptimizerStepArgs>& list);
 void register_pool(KernelSet& set);
 void register_reduce(KernelSet& set);
 void register_resample(KernelSet& set);
+void register_tensor_conv(KernelSet& set);
+void register_tensor_linear(KernelSet& set);
 
 }  // namespace graft::cuda

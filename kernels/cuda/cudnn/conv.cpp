@@ -4,7 +4,7 @@
 
 #include "graft/kernels/cuda/backend.h"
 #include "graft/kernels/cuda/cudnn/conv_graph.h"
-#include "graft/kernels/cuda/custom/conv_bias.h"
+#include "graft/kernels/cuda/custom/bias_gradient.h"
 #include "graft/kernels/cuda/custom/declines.h"
 #include "graft/kernels/cuda/register.h"
 

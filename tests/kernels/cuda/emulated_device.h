@@ -1,5 +1,8 @@
 // EmulatedDevice: a fake GPU for one test, with the cuda kernels on it, and the comparison of an OpCase with the reference.
 #pragma once
+#include <set>
+#include <string>
+
 #include "graft/kernels/cuda/backend.h"
 #include "graft/kernels/cuda/emulator/fake_dnn.h"
 #include "graft/kernels/cuda/emulator/fake_driver.h"
@@ -20,8 +23,9 @@ struct EmulatedDevice {
 };
 
 // What the device's kernels gave, compared with the reference in double: f32, bf16 and f16; images in channels_last (their
-// kernels know no other order); forward, and backward where the case has a gradient.
-void expect_device_agrees(const OpCase& op, cuda::emulator::FakeDnnState* dnn = nullptr);
+// kernels know no other order); forward, and backward where the case has a gradient. `without`: a kernel that is left out.
+// Gives the names of what ran on the device.
+std::set<std::string> expect_device_agrees(const OpCase& op, cuda::emulator::FakeDnnState* dnn = nullptr, std::string_view without = {});
 
 }  // namespace graft::test
 
