@@ -12,9 +12,11 @@ void register_cuda_kernels(KernelSet& set) {
   register_elementwise(set);
   register_gather(set);
   register_image_input(set);
-  register_tensor_linear(set);  // linear layers too
+  register_cublas(set);  // linear layers and matrix products too
+  register_tensor_linear(set);
   register_linear(set);
   register_loss(set);
+  register_matmul(set);
   register_movement(set);
   register_pool(set);
   register_reduce(set);

@@ -9,6 +9,7 @@ void register_cuda_kernels(KernelSet& set);
 
 void register_batch_norm(KernelSet& set);
 void register_conv(KernelSet& set);
+void register_cublas(KernelSet& set);
 void register_cudnn_conv(KernelSet& set);
 void register_depthwise(KernelSet& set);
 void register_dropout(KernelSet& set);
@@ -17,6 +18,7 @@ void register_gather(KernelSet& set);
 void register_image_input(KernelSet& set);
 void register_linear(KernelSet& set);
 void register_loss(KernelSet& set);
+void register_matmul(KernelSet& set);
 void register_movement(KernelSet& set);
 void register_optimizer(KernelList<ops::OptimizerStepArgs>& list);
 void register_pool(KernelSet& set);

@@ -182,9 +182,9 @@ const char* declines_conv(const Tensor& x, const Tensor& y, const Tensor* weight
   if (const char* reason = declines_image(x)) return reason;
   if (y.format() != x.format()) return "memory order is not channels_last";
   if (attributes.groups != 1) return "it has groups";
-  if (weight && weight->numel() / weight->size(0) > int64_t{1} << 30) return "more than 2^30 taps";
   if (const char* reason = declines_parameter(weight)) return reason;
-  return declines_device(x, y);
+  if (const char* reason = declines_device(x, y)) return reason;
+  return weight->numel() / weight->size(0) > int64_t{1} << 30 ? "more than 2^30 taps" : nullptr;
 }
 
 Tensor rounded(const Tensor& weight, DType type) { return weight.to(type).to(MemoryFormat::channels_last); }

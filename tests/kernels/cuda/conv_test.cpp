@@ -128,7 +128,7 @@ TEST(CudaConvGeometry, AgreesWithTheDefinition) {
 // Without tensor cores: 16-bit images on plain arithmetic too.
 class PlainConvOnDevice : public ::testing::TestWithParam<OpCase> {};
 TEST_P(PlainConvOnDevice, AgreesWithReference) {
-  const std::set<std::string> ran = test::expect_device_agrees(GetParam(), nullptr, "cuda_tensor");
+  const std::set<std::string> ran = test::expect_device_agrees(GetParam(), {}, "cuda_tensor");
   for (const std::string& kernel : ran) EXPECT_FALSE(kernel.starts_with("tensor-core")) << kernel;
 }
 INSTANTIATE_TEST_SUITE_P(Conv, PlainConvOnDevice, ::testing::ValuesIn(conv_cases()), test::op_case_name);

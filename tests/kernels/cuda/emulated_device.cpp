@@ -23,7 +23,7 @@ void compare(std::span<const double> actual, std::span<const double> expected, d
 
 }  // namespace
 
-std::set<std::string> expect_device_agrees(const OpCase& op, cuda::emulator::FakeDnnState* dnn, std::string_view without) {
+std::set<std::string> expect_device_agrees(const OpCase& op, const Libraries& libraries, std::string_view without) {
   std::set<std::string> ran;
   for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
     if (dtype != DType::f32 && std::find(op.forward_dtypes.begin(), op.forward_dtypes.end(), dtype) == op.forward_dtypes.end()) continue;
@@ -34,13 +34,13 @@ std::set<std::string> expect_device_agrees(const OpCase& op, cuda::emulator::Fak
       exact.push_back(input.role == Role::labels ? value : host.back().to(DType::f64).to(MemoryFormat::contiguous));
     }
     ExecContext context(1);
-    context.set_kernel_filter([&](auto, auto kernel) { return kernel != without && (kernel == "reference" || kernel.starts_with("cuda") || kernel == "cudnn"); });
+    context.set_kernel_filter([&](auto, auto kernel) { return kernel != without && (kernel == "reference" || kernel.starts_with("cuda") || kernel == "cudnn" || kernel == "cublaslt"); });
     const ScopedExecContext scope(context);
     OpResult expected = run_op(op, exact, {});
     const Tensor dy = distinct_values(expected.tensors[0].shape(), -1, 1, 99).to(dtype);
     expected = run_op(op, exact, dy.to(DType::f64));
 
-    EmulatedDevice emulated(dnn);
+    EmulatedDevice emulated(libraries);
     OpResult actual;
     {
       std::vector<Tensor> inputs;

@@ -85,19 +85,20 @@ struct Trainer {
 
 double error_of(const Tensor& actual, const Tensor& expected) { return test::relative_error(actual.to_doubles(), expected.to_doubles()); }
 
-// With graft's own convolutions and with cuDNN's, whose plans are not kept on disk here.
+// With graft's own products and with those of cuDNN and cuBLASLt; plans are not kept on disk here.
 struct CudaTrainingStep : ::testing::TestWithParam<bool> {
   CudaTrainingStep() { setenv("GRAFT_CUDNN_CACHE", "off", 1); }
   ~CudaTrainingStep() override { unsetenv("GRAFT_CUDNN_CACHE"); }
   cuda::emulator::FakeDnnState dnn;
-  cuda::emulator::FakeDnnState* dnn_or_null() { return GetParam() ? &dnn : nullptr; }
+  cuda::emulator::FakeBlasState blas;
+  test::Libraries libraries() { return GetParam() ? test::Libraries(&dnn, &blas) : test::Libraries(); }
 };
-INSTANTIATE_TEST_SUITE_P(Convolutions, CudaTrainingStep, ::testing::Bool(), [](const auto& which) { return which.param ? "cudnn" : "own"; });
+INSTANTIATE_TEST_SUITE_P(Convolutions, CudaTrainingStep, ::testing::Bool(), [](const auto& which) { return which.param ? "libraries" : "own"; });
 
 TEST_P(CudaTrainingStep, IsTheCpusStep) {
   const Sizes sizes;
   for (const DType dtype : {DType::f32, DType::bf16}) {
-    test::EmulatedDevice emulated(dnn_or_null());
+    test::EmulatedDevice emulated(libraries());
     const Network host(sizes, {}, DType::f32), device(sizes, kCuda, dtype);
     const Batch host_batch(sizes, {}, DType::f32), device_batch(sizes, kCuda, dtype);
     const Tensor expected = host.loss(host_batch.images, host_batch.labels), loss = device.loss(device_batch.images, device_batch.labels);
@@ -115,7 +116,7 @@ TEST_P(CudaTrainingStep, IsTheCpusStep) {
 // The same bits: captured once and run again, or queued anew at each step. And the numbers can change between runs.
 TEST_P(CudaTrainingStep, RunsAgainAsAGraph) {
   const Sizes sizes{2, 4, 4, 3};
-  test::EmulatedDevice emulated(dnn_or_null());
+  test::EmulatedDevice emulated(libraries());
   Trainer queued(sizes), captured(sizes);
   const Batch batch(sizes, kCuda, DType::f32);
   queued.step(batch);
@@ -171,7 +172,7 @@ TEST_P(CudaTrainingStep, SurvivesAFailureOfEveryCall) {
   int64_t calls = 0;
   {
     cuda::emulator::FakeDriver driver;
-    if (GetParam()) driver.provide_dnn(dnn);
+    if (GetParam()) driver.provide_dnn(dnn), driver.provide_blas(blas);
     driver.skip_kernels();
     run_all(driver);
     calls = driver.calls();
@@ -183,7 +184,7 @@ TEST_P(CudaTrainingStep, SurvivesAFailureOfEveryCall) {
     int64_t errors = 0;
     for (int64_t n = 0; n < calls; ++n) {
       cuda::emulator::FakeDriver driver;
-      if (GetParam()) driver.provide_dnn(dnn);
+      if (GetParam()) driver.provide_dnn(dnn), driver.provide_blas(blas);
       driver.skip_kernels();
       driver.fail_call(n, code);
       try {
