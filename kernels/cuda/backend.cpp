@@ -35,6 +35,12 @@ cudnn::PlanCache& Backend::plans(int index) {
   return *plans;
 }
 
+cublas::ProductCache& Backend::products(int index) {
+  std::unique_ptr<cublas::ProductCache>& products = products_[index];
+  if (!products) products = std::make_unique<cublas::ProductCache>(device(index), cublas::ProductCache::rules_from_environment());
+  return *products;
+}
+
 Allocator& Backend::allocator(graft::Device id) { return device(id.index).pool(); }
 
 void Backend::upload(graft::Device id, void* to, const void* from, int64_t bytes) { device(id.index).staging().upload(to, from, bytes); }
@@ -58,6 +64,10 @@ gpu::Device& device_of(const Tensor& tensor) {
 
 cudnn::PlanCache& plans_of(const Tensor& tensor) {
   return static_cast<Backend&>(device_backend(tensor.device())).plans(tensor.device().index);
+}
+
+cublas::ProductCache& products_of(const Tensor& tensor) {
+  return static_cast<Backend&>(device_backend(tensor.device())).products(tensor.device().index);
 }
 
 }  // namespace graft::cuda

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "graft/core/tensor/device_backend.h"
+#include "graft/kernels/cuda/cublas/product_cache.h"
 #include "graft/kernels/cuda/cudnn/plan_cache.h"
 #include "graft/kernels/cuda/gpu/device.h"
 #include "graft/kernels/device_kernels.h"
@@ -23,6 +24,8 @@ class Backend final : public DeviceBackend {
   gpu::Device& device(int index);
   // cuDNN's plans for a device; looked for when they are first asked for.
   cudnn::PlanCache& plans(int index);
+  // cuBLASLt's products for a device, likewise.
+  cublas::ProductCache& products(int index);
 
   Allocator& allocator(graft::Device id) override;
   void upload(graft::Device id, void* to, const void* from, int64_t bytes) override;
@@ -38,11 +41,13 @@ class Backend final : public DeviceBackend {
   gpu::Driver& driver_;
   KernelSet kernels_;
   std::map<int, std::unique_ptr<gpu::Device>> devices_;
-  std::map<int, std::unique_ptr<cudnn::PlanCache>> plans_;  // goes before the devices
+  std::map<int, std::unique_ptr<cudnn::PlanCache>> plans_;  // these go before the devices
+  std::map<int, std::unique_ptr<cublas::ProductCache>> products_;
 };
 
 // The device that a tensor lies on.
 gpu::Device& device_of(const Tensor& tensor);
 cudnn::PlanCache& plans_of(const Tensor& tensor);
+cublas::ProductCache& products_of(const Tensor& tensor);
 
 }  // namespace graft::cuda

@@ -1,6 +1,7 @@
 #include "graft/kernels/cuda/cuda_open.h"
 
 #include "graft/kernels/cuda/backend.h"
+#include "graft/kernels/cuda/cublas/backend.h"
 #include "graft/kernels/cuda/cudnn/backend.h"
 #include "graft/kernels/cuda/gpu/cuda_driver.h"
 
@@ -40,7 +41,7 @@ std::string describe() {
     if (!driver.properties(i, p).ok()) continue;
     text += str(text.empty() ? "" : "; ", "cuda:", i, " ", p.name, ", compute capability ", p.major, ".", p.minor, ", ", p.memory_bytes >> 30, " GiB");
   }
-  return str(text, "; ", cudnn::describe_cudnn());
+  return str(text, "; ", cudnn::describe_cudnn(), "; ", cublas::describe_cublas());
 }
 
 }  // namespace graft::cuda

@@ -7,13 +7,17 @@ void register_cuda_kernels(KernelSet& set) {
   register_conversions(set);
   register_depthwise(set);  // convolutions in the order of preference
   register_cudnn_conv(set);
+  register_tensor_conv(set);
   register_conv(set);
   register_dropout(set);
   register_elementwise(set);
   register_gather(set);
   register_image_input(set);
+  register_cublas(set);  // linear layers and matrix products too
+  register_tensor_linear(set);
   register_linear(set);
   register_loss(set);
+  register_matmul(set);
   register_movement(set);
   register_optimizer(set);
   register_pool(set);

@@ -9,6 +9,7 @@ void register_cuda_kernels(KernelSet& set);
 void register_batch_norm(KernelSet& set);
 void register_conv(KernelSet& set);
 void register_conversions(KernelSet& set);
+void register_cublas(KernelSet& set);
 void register_cudnn_conv(KernelSet& set);
 void register_depthwise(KernelSet& set);
 void register_dropout(KernelSet& set);
@@ -17,10 +18,13 @@ void register_gather(KernelSet& set);
 void register_image_input(KernelSet& set);
 void register_linear(KernelSet& set);
 void register_loss(KernelSet& set);
+void register_matmul(KernelSet& set);
 void register_movement(KernelSet& set);
 void register_optimizer(KernelSet& set);
 void register_pool(KernelSet& set);
 void register_reduce(KernelSet& set);
 void register_resample(KernelSet& set);
+void register_tensor_conv(KernelSet& set);
+void register_tensor_linear(KernelSet& set);
 
 }  // namespace graft::cuda

@@ -11,10 +11,10 @@ struct TestDevice::State {
   std::unique_ptr<ScopedExecContext> scope;
 };
 
-TestDevice::TestDevice(Convolutions convolutions) : state_(std::make_unique<State>()) {
+TestDevice::TestDevice(Products products) : state_(std::make_unique<State>()) {
   open_device(kCuda);
-  if (convolutions != Convolutions::own) return;  // cuDNN's come first wherever it is
-  state_->context.set_kernel_filter([](auto, auto kernel) { return kernel != "cudnn"; });
+  if (products != Products::own) return;  // the libraries' come first wherever they are
+  state_->context.set_kernel_filter([](auto, auto kernel) { return kernel != "cudnn" && kernel != "cublaslt"; });
   state_->scope = std::make_unique<ScopedExecContext>(state_->context);
 }
 

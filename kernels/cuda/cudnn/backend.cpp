@@ -47,20 +47,21 @@ class Backend final : public Dnn {
   int64_t version() const override { return static_cast<int64_t>(library_.version()); }
   const std::string& device_text() const override { return device_text_; }
 
-  Status build(const ConvGraph& graph, const PlanRules& rules, std::unique_ptr<Plan>& plan) override {
+  Status propose(const ConvGraph& graph, const PlanRules& rules, size_t most, std::vector<std::unique_ptr<Plan>>& plans) override {
     std::string reasons;
     const Status status = guarded([&] {
       const OperationGraph operations = describe(library_, graph);
       for (const auto mode : {api::HeuristicsMode::a, api::HeuristicsMode::fallback}) {
         for (const Descriptor& config : configurations(operations.graph, mode)) {
-          plan = try_build(config, graph, rules, reasons);
-          if (plan) return;
+          if (std::unique_ptr<Plan> plan = try_build(config, graph, rules, reasons)) plans.push_back(std::move(plan));
+          if (plans.size() == most) return;
         }
+        if (!plans.empty()) return;  // the fallback list is for graphs that have nothing else
       }
       throw Refused{reasons.empty() ? "no engine takes it" : reasons};
     });
     if (!status.ok()) log("cudnn", graph.text(), ": ", status.message);
-    else log("cudnn", graph.text(), ": ", plan->tag, ", workspace ", plan->workspace);
+    for (const auto& plan : plans) log("cudnn", graph.text(), ": ", plan->tag, ", workspace ", plan->workspace);
     return status;
   }
 

@@ -5,7 +5,7 @@
 #include "graft/core/tensor/rounded_copy.h"
 #include "graft/kernels/cuda/backend.h"
 #include "graft/kernels/cuda/cudnn/conv_graph.h"
-#include "graft/kernels/cuda/custom/conv_bias.h"
+#include "graft/kernels/cuda/custom/bias_gradient.h"
 #include "graft/kernels/cuda/custom/declines.h"
 #include "graft/kernels/cuda/register.h"
 

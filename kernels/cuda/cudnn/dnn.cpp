@@ -27,6 +27,32 @@ std::string ConvGraph::text() const {
          (activation == Activation::none ? "" : activation == Activation::relu ? " relu" : " relu6");
 }
 
+std::vector<Operand> operands_of(const ConvGraph& graph) {
+  std::vector<Operand> operands{Operand::image, Operand::weight, Operand::result};
+  if (graph.bias) operands.push_back(Operand::bias);
+  if (graph.residual) operands.push_back(Operand::residual);
+  return operands;
+}
+
+int64_t bytes_of(const ConvGraph& g, Operand operand) {
+  const int64_t size = size_of(g.type), weight_size = size_of(g.pass == ConvPass::backward_weight ? g.gradient : g.type);
+  switch (operand) {
+    case Operand::image: return g.n * g.h * g.w * g.c * size;
+    case Operand::weight: return g.k * g.r * g.s * (g.c / g.groups) * weight_size;
+    case Operand::result:
+    case Operand::residual: return g.n * g.p * g.q * g.k * size;
+    case Operand::bias: return g.k * 4;
+  }
+  return 0;
+}
+
+gpu::Status Dnn::build(const ConvGraph& graph, const PlanRules& rules, std::unique_ptr<Plan>& plan) {
+  std::vector<std::unique_ptr<Plan>> plans;
+  const gpu::Status status = propose(graph, rules, 1, plans);
+  if (status.ok()) plan = std::move(plans.front());
+  return status;
+}
+
 std::string PlanRules::text() const {
   return str(tf32 ? "tf32" : "no tf32", deterministic ? ", deterministic" : ", any order", ", workspace ", workspace_limit);
 }

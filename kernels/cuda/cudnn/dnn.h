@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "graft/core/tensor/dtype.h"
 #include "graft/kernels/cuda/gpu/driver.h"
@@ -42,6 +43,9 @@ struct PlanRules {
 };
 
 enum class Operand : unsigned char { image, weight, result, bias, residual };  // image: x or dx; weight or dweight; result: y or dy
+// What a run of the graph reads and writes, and how large each is.
+std::vector<Operand> operands_of(const ConvGraph& graph);
+int64_t bytes_of(const ConvGraph& graph, Operand operand);
 struct Binding {
   Operand operand;
   void* data;  // on the device
@@ -62,8 +66,11 @@ class Dnn {
   virtual ~Dnn() = default;
   virtual int64_t version() const = 0;                // 91900 for 9.19.0
   virtual const std::string& device_text() const = 0;  // what plans depend on, of the device
-  // failed: no engine takes the graph under these rules; the message says why.
-  virtual gpu::Status build(const ConvGraph& graph, const PlanRules& rules, std::unique_ptr<Plan>& plan) = 0;
+  // Plans of the first engines, at most `most`, that take the graph under these rules, in the order in which cuDNN proposes them.
+  // failed: none does; the message says why.
+  virtual gpu::Status propose(const ConvGraph& graph, const PlanRules& rules, size_t most, std::vector<std::unique_ptr<Plan>>& plans) = 0;
+  // The first of them.
+  gpu::Status build(const ConvGraph& graph, const PlanRules& rules, std::unique_ptr<Plan>& plan);
   // A plan as text, and back. failed: it is of another cuDNN, or damaged.
   virtual gpu::Status save(const Plan& plan, std::string& text) = 0;
   virtual gpu::Status restore(const std::string& text, std::unique_ptr<Plan>& plan) = 0;

@@ -8,6 +8,7 @@
 #include "graft/core/base/log.h"
 #include "graft/core/base/sha256.h"
 #include "graft/core/tensor/tensor.h"
+#include "graft/kernels/cuda/cudnn/measure.h"
 
 namespace graft::cudnn {
 namespace {
@@ -32,6 +33,7 @@ PlanCacheOptions PlanCacheOptions::from_environment() {
     GRAFT_CHECK(mebibytes >= 0 && mebibytes <= 1 << 20, "GRAFT_CUDNN_WORKSPACE is a number of MiB, not ", limit);
     options.rules.workspace_limit = mebibytes << 20;
   }
+  if (environment("GRAFT_CUDNN_AUTOTUNE") == "1") options.candidates = kAutotune;
   const std::string folder = environment("GRAFT_CUDNN_CACHE");
   if (folder != "off") options.folder = folder.empty() ? default_folder() : folder;
   return options;
@@ -64,7 +66,9 @@ std::shared_ptr<const Plan> PlanCache::find(const ConvGraph& graph) {
 
 std::unique_ptr<Plan> PlanCache::make(const ConvGraph& graph) {
   std::string path;
-  const std::string key = str("graft cuDNN plan 1, cuDNN ", dnn_->version(), ", ", dnn_->device_text(), ", ", graph.text(), ", ", options_.rules.text());
+  const size_t most = device_.capturing() ? 1 : std::max<size_t>(options_.candidates, 1);  // nothing can be measured inside a capture
+  std::string key = str("graft cuDNN plan 1, cuDNN ", dnn_->version(), ", ", dnn_->device_text(), ", ", graph.text(), ", ", options_.rules.text());
+  if (most > 1) key += str(", fastest of ", most);
   if (!options_.folder.empty()) {
     path = join_path(options_.folder, sha256_hex(std::as_bytes(std::span(key))) + kExtension);
     if (std::unique_ptr<Plan> plan = from_disk(path, key)) {
@@ -72,8 +76,8 @@ std::unique_ptr<Plan> PlanCache::make(const ConvGraph& graph) {
       return plan;
     }
   }
-  std::unique_ptr<Plan> plan;
-  const gpu::Status status = dnn_->build(graph, options_.rules, plan);
+  std::vector<std::unique_ptr<Plan>> plans;
+  const gpu::Status status = dnn_->propose(graph, options_.rules, most, plans);
   device_.note(status);
   device_.require_alive();
   if (!status.ok()) {
@@ -81,8 +85,24 @@ std::unique_ptr<Plan> PlanCache::make(const ConvGraph& graph) {
     return nullptr;
   }
   ++stats_.built;
+  std::unique_ptr<Plan> plan = plans.size() == 1 ? std::move(plans.front()) : fastest(graph, std::move(plans));
   if (!path.empty()) to_disk(path, key, *plan);
   return plan;
+}
+
+// What cannot be measured (no memory for its tensors) leaves cuDNN's order as it is.
+std::unique_ptr<Plan> PlanCache::fastest(const ConvGraph& graph, std::vector<std::unique_ptr<Plan>> plans) {
+  size_t best = 0;
+  try {
+    const std::vector<double> times = measure(*this, device_, graph, plans);
+    ++stats_.measured;
+    best = static_cast<size_t>(std::min_element(times.begin(), times.end()) - times.begin());
+    for (size_t i = 0; i < plans.size(); ++i) log("cudnn", graph.text(), ": ", plans[i]->tag, " ", times[i], " ms", i == best ? ", taken" : "");
+  } catch (const Error& error) {
+    device_.require_alive();
+    log("cudnn", graph.text(), ": not measured: ", error.what());
+  }
+  return std::move(plans[best]);
 }
 
 // A file that cannot be read, or is another's, is as none.

@@ -15,9 +15,13 @@ struct PlanCacheOptions {
   std::string folder;        // where plans are kept; empty: nowhere
   size_t most_plans = 1024;  // in memory
   size_t most_files = 4096;
+  // How many engines are measured for a graph, the fastest of which is taken; 1: cuDNN's first proposal, unmeasured. What was
+  // measured is kept like any plan, so that a machine's choices stay the same.
+  size_t candidates = 1;
+  static constexpr size_t kAutotune = 8;  // with GRAFT_CUDNN_AUTOTUNE=1
 
-  // From GRAFT_CUDA_TF32, GRAFT_CUDNN_DETERMINISTIC, GRAFT_CUDNN_WORKSPACE (MiB) and GRAFT_CUDNN_CACHE (a folder or "off"; else
-  // graft/cudnn in the user's cache folder).
+  // From GRAFT_CUDA_TF32, GRAFT_CUDNN_DETERMINISTIC, GRAFT_CUDNN_WORKSPACE (MiB), GRAFT_CUDNN_AUTOTUNE and GRAFT_CUDNN_CACHE (a folder
+  // or "off"; else graft/cudnn in the user's cache folder).
   static PlanCacheOptions from_environment();
 };
 
@@ -36,7 +40,7 @@ class PlanCache {
   void run(const Plan& plan, const char* name, std::span<const Binding> bindings);
 
   struct Stats {
-    int64_t built = 0, restored = 0, refused = 0, evicted = 0;
+    int64_t built = 0, restored = 0, refused = 0, evicted = 0, measured = 0;
   };
   Stats stats() const;
 
@@ -47,6 +51,7 @@ class PlanCache {
     bool pinned = false;
   };
   std::unique_ptr<Plan> make(const ConvGraph& graph);
+  std::unique_ptr<Plan> fastest(const ConvGraph& graph, std::vector<std::unique_ptr<Plan>> plans);
   std::unique_ptr<Plan> from_disk(const std::string& path, const std::string& key);
   void to_disk(const std::string& path, const std::string& key, const Plan& plan);
   void evict();

@@ -1,6 +1,6 @@
 // Convolution's three passes as implicit matrix products: images are read through the window, nothing is unfolded in memory.
 #include "graft/kernels/cuda/custom/arguments.h"
-#include "graft/kernels/cuda/custom/conv_bias.h"
+#include "graft/kernels/cuda/custom/bias_gradient.h"
 #include "graft/kernels/cuda/custom/conv_geometry.h"
 #include "graft/kernels/cuda/device/map.h"
 #include "graft/kernels/cuda/device/product.h"

@@ -1,7 +1,7 @@
 // Depthwise convolution (one filter a channel): three passes that read each image once a tap, in 16-byte groups of channels.
 #include "graft/kernels/cuda/custom/arguments.h"
 #include "graft/kernels/cuda/custom/column_sums.h"
-#include "graft/kernels/cuda/custom/conv_bias.h"
+#include "graft/kernels/cuda/custom/bias_gradient.h"
 #include "graft/kernels/cuda/custom/conv_geometry.h"
 #include "graft/kernels/cuda/device/map.h"
 #include "graft/kernels/cuda/register.h"

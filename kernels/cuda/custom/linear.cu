@@ -1,5 +1,6 @@
 // Linear layers and stacks of matrix products on the tiled product, in float32.
 #include "graft/kernels/cuda/custom/arguments.h"
+#include "graft/kernels/cuda/custom/bias_gradient.h"
 #include "graft/kernels/cuda/device/map.h"
 #include "graft/kernels/cuda/device/product.h"
 #include "graft/kernels/cuda/custom/column_sums.h"
@@ -77,25 +78,29 @@ const char* declines_backward_weight(const ExecContext&, const ops::LinearBackwa
 
 void backward_weight(ExecContext&, ops::LinearBackwardWeightArgs& args) {
   const gpu::OperationName name("linear backward-weight");
-  const int64_t rows = args.dy.size(0), out = args.dy.size(1);
-  gpu::Device& device = device_of(args.dy);
-  visit_kernel_dtype(args.dy.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    if (args.dweight) {
-      const int64_t in = args.x.size(1);
-      product<T>(device, out, in, rows, {span<T>(args.dy), 1, out}, {span<T>(args.x), in, 1}, {}, mutable_span<T>(*args.dweight));
-    }
-    if (!args.dbias) return;
-    using Body = ColumnSums<RowSums<T>, 1>;
-    const ColumnTiles tiles = ColumnTiles::of(rows, out, 1);
-    Tensor first = Tensor::empty({tiles.chunks(), out}, {.device = args.dy.device()}), second = Tensor::empty_like(first);
-    launch<Body>(device, tiles.chunks() * tiles.across(), kThreads,
-                 {{span<T>(args.dy), out}, tiles, tiles.across(), mutable_span<float>(first), mutable_span<float>(second)}, Body::shared_bytes);
-    launch_map(device, out, JoinParts<T>{span<float>(first), mutable_span<T>(*args.dbias), tiles.chunks()});
-  });
+  const int64_t rows = args.dy.size(0), out = args.dy.size(1), in = args.x.size(1);
+  if (args.dweight)
+    visit_kernel_dtype(args.dy.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      product<T>(device_of(args.dy), out, in, rows, {span<T>(args.dy), 1, out}, {span<T>(args.x), in, 1}, {}, mutable_span<T>(*args.dweight));
+    });
+  if (args.dbias) linear_bias_gradient(args.dy, *args.dbias);
 }
 
 }  // namespace
+
+void linear_bias_gradient(const Tensor& dy, Tensor& dbias) {
+  const int64_t rows = dy.size(0), out = dy.size(1);
+  visit_kernel_dtype(dy.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    using Body = ColumnSums<RowSums<T>, 1>;
+    const ColumnTiles tiles = ColumnTiles::of(rows, out, 1);
+    Tensor first = Tensor::empty({tiles.chunks(), out}, {.device = dy.device()}), second = Tensor::empty_like(first);
+    launch<Body>(device_of(dy), tiles.chunks() * tiles.across(), kThreads,
+                 {{span<T>(dy), out}, tiles, tiles.across(), mutable_span<float>(first), mutable_span<float>(second)}, Body::shared_bytes);
+    launch_map(device_of(dy), out, JoinParts<T>{span<float>(first), mutable_span<T>(dbias), tiles.chunks()});
+  });
+}
 
 void register_linear(KernelSet& set) {
   set.linear.forward.add({"cuda_tiled", declines_forward, forward});

@@ -33,6 +33,11 @@ struct Span {
   GRAFT_HD void store_group(int64_t i, const Group<Value, N>& group) const {
     *address<Group<Value, N>>(i, N, true) = group;
   }
+  // Where the group lies that a copy beside the block is to read (device/tensor_core.h); it is checked as a load.
+  template <int N>
+  GRAFT_HD const void* group_address(int64_t i) const {
+    return address<const Group<Value, N>>(i, N, false);
+  }
 
  private:
   template <class As>

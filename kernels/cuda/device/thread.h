@@ -15,6 +15,13 @@ class Shared {
   __device__ explicit Shared(T* data) : data_(data) {}
   __device__ T get(int i) const { return data_[i]; }
   __device__ void set(int i, T value) const { data_[i] = value; }
+  // The same memory as elements of another type.
+  template <class U>
+  __device__ Shared<U> as() const {
+    return Shared<U>(reinterpret_cast<U*>(data_));
+  }
+  // For instructions: element i's address among shared addresses.
+  __device__ uint32_t address(int i) const { return static_cast<uint32_t>(__cvta_generic_to_shared(data_ + i)); }
 
  private:
   T* data_;
@@ -28,6 +35,7 @@ class Thread {
   __device__ int64_t blocks() const { return gridDim.x; }
   __device__ int lane() const { return thread() & 31; }
   __device__ void sync() const { __syncthreads(); }
+  __device__ void sync_warp() const { __syncwarp(); }
 
   // The next `count` elements of the launch's shared memory; every thread asks for the same ones in the same order.
   template <class T>

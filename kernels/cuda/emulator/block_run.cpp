@@ -1,6 +1,7 @@
 #include "graft/kernels/cuda/emulator/block_run.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "graft/core/base/error.h"
@@ -21,6 +22,7 @@ BlockRun* current_block() { return t_block; }
 BlockRun::BlockRun(const gpu::Launch& launch, int64_t block)
     : launch_(launch), block_(block), warp_phases_(static_cast<size_t>(launch.threads / 32)), waiting_(static_cast<size_t>(launch.threads)),
       ended_(static_cast<size_t>(launch.threads)), lanes_(static_cast<size_t>(launch.threads)),
+      registers_(static_cast<size_t>(2 * launch.threads * Thread::kLaneBytes)), copies_(static_cast<size_t>(launch.threads)),
       shared_(static_cast<size_t>(launch.shared_bytes)), shadow_(static_cast<size_t>(launch.shared_bytes)) {}
 
 void BlockRun::fault(int thread, const std::string& what) const {
@@ -113,6 +115,24 @@ void BlockRun::check_shared(int thread, int64_t offset, bool write) {
   shadow = {now, {}, false};
 }
 
+// What stood there is gone at once; what comes is there when somebody waited: whoever reads too early finds NaNs.
+void BlockRun::begin_copy(int thread, const void* from, int64_t to, int bytes) {
+  std::memset(shared_.data() + to, 0xff, static_cast<size_t>(bytes));
+  Copies& copies = copies_[static_cast<size_t>(thread)];
+  copies.under_way.push_back({from, to, bytes, copies.group});
+}
+
+void BlockRun::wait_for_copies(int thread, int groups_left) {
+  Copies& copies = copies_[static_cast<size_t>(thread)];
+  std::erase_if(copies.under_way, [&](const AsyncCopy& copy) {
+    if (copy.group >= copies.group - groups_left) return false;
+    check_shared(thread, copy.to, true);
+    if (copy.from) std::memcpy(shared_.data() + copy.to, copy.from, static_cast<size_t>(copy.bytes));
+    else std::memset(shared_.data() + copy.to, 0, static_cast<size_t>(copy.bytes));
+    return true;
+  });
+}
+
 void check_shared(BlockRun& run, int thread, int64_t offset, bool write) { run.check_shared(thread, offset, write); }
 std::byte* shared_memory(BlockRun& run) { return run.shared(); }
 int64_t take_shared(BlockRun& run, int64_t offset, int64_t bytes) { return run.take_shared(offset, bytes); }
@@ -120,6 +140,15 @@ int64_t take_shared(BlockRun& run, int64_t offset, int64_t bytes) { return run.t
 }  // namespace emulator
 
 void Thread::sync() const { run_.meet(thread_, emulator::BlockRun::Meeting::block); }
+void Thread::sync_warp() const { run_.meet(thread_, emulator::BlockRun::Meeting::warp); }
+
+// Two buffers in turn: nobody is two instructions ahead of a lane that still reads.
+void Thread::give(emulator::Instruction instruction, const void* registers, int bytes) {
+  using Meeting = emulator::BlockRun::Meeting;
+  std::memcpy(run_.lane_registers(thread_, ++instructions_ % 2), registers, static_cast<size_t>(bytes));
+  run_.meet(thread_, instruction == emulator::Instruction::matrix_load ? Meeting::matrix_load : Meeting::matrix_product);
+}
+const std::byte* Thread::given(int lane) const { return run_.lane_registers(thread_ / 32 * 32 + lane, instructions_ % 2); }
 
 float Thread::exchange(float value, int mask) const {
   run_.lane_value(thread_) = value;

@@ -10,6 +10,17 @@
 
 namespace graft::cuda::emulator {
 
+// What the lanes of a warp execute together.
+enum class Instruction : unsigned char { matrix_load, matrix_product };
+
+// A copy to shared memory that runs beside the block: nothing is there until the thread has waited for it.
+struct AsyncCopy {
+  const void* from;  // on the host; null: zeros
+  int64_t to;        // in shared memory
+  int bytes;
+  int64_t group;     // the number of its group, in the thread's order
+};
+
 // Who touched something last, and between which barriers.
 struct Place {
   int64_t block = -1;
@@ -31,9 +42,13 @@ class BlockRun {
   void run();  // all threads to their end; Error(internal) names kernel, block and thread
 
   // For Thread.
-  enum class Meeting : unsigned char { none, block, exchange, ballot };
+  enum class Meeting : unsigned char { none, block, warp, exchange, ballot, matrix_load, matrix_product };
   void meet(int thread, Meeting meeting);
   float& lane_value(int thread) { return lanes_[static_cast<size_t>(thread)]; }
+  std::byte* lane_registers(int thread, int buffer) { return &registers_[static_cast<size_t>((2 * thread + buffer) * Thread::kLaneBytes)]; }
+  void begin_copy(int thread, const void* from, int64_t to, int bytes);
+  void end_copy_group(int thread) { ++copies_[static_cast<size_t>(thread)].group; }
+  void wait_for_copies(int thread, int groups_left);
   void check_shared(int thread, int64_t offset, bool write);
   int64_t take_shared(int64_t offset, int64_t bytes) const;
   std::byte* shared() { return shared_.data(); }
@@ -60,6 +75,12 @@ class BlockRun {
   std::vector<Meeting> waiting_;
   std::vector<bool> ended_;
   std::vector<float> lanes_;
+  struct Copies {
+    std::vector<AsyncCopy> under_way;
+    int64_t group = 0;
+  };
+  std::vector<std::byte> registers_;  // [threads][2][kLaneBytes]
+  std::vector<Copies> copies_;        // of each thread
   std::vector<std::byte> shared_;
   std::vector<Shadow> shadow_;  // of each element, at its first byte
 };

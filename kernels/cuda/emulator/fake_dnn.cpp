@@ -1,8 +1,7 @@
 #include "graft/kernels/cuda/emulator/fake_dnn.h"
 
-#include <cstring>
-
 #include "graft/core/base/error.h"
+#include "graft/kernels/cuda/emulator/elements.h"
 
 namespace graft::cuda::emulator {
 namespace {
@@ -14,45 +13,15 @@ using cudnn::Operand;
 using gpu::Status;
 
 struct FakePlan final : cudnn::Plan {
-  FakePlan(const ConvGraph& g, FakeDnnState& s) : graph(g), state(s) {
+  FakePlan(const ConvGraph& g, FakeDnnState& s, int64_t number) : graph(g), state(s) {
     ++state.live_plans;
-    engine = 1;
-    tag = "eng1";
+    engine = number;
+    tag = str("eng", number);
     workspace = g.pass == ConvPass::backward_weight ? 1000 : 0;
   }
   ~FakePlan() override { --state.live_plans; }
   ConvGraph graph;
   FakeDnnState& state;
-};
-
-// Elements in memory, of one of the three types, as doubles.
-class Elements {
- public:
-  Elements(std::byte* data, DType type) : data_(data), type_(type) {}
-  explicit operator bool() const { return data_ != nullptr; }
-  double get(int64_t i) const {
-    if (type_ == DType::f32) return at<float>(i);
-    return type_ == DType::bf16 ? static_cast<float>(at<bfloat16>(i)) : static_cast<float>(at<float16>(i));
-  }
-  void set(int64_t i, double value) const {
-    if (type_ == DType::f32) put(i, static_cast<float>(value));
-    else if (type_ == DType::bf16) put(i, bfloat16(static_cast<float>(value)));
-    else put(i, float16(static_cast<float>(value)));
-  }
-
- private:
-  template <class T>
-  T at(int64_t i) const {
-    T value;
-    std::memcpy(&value, data_ + static_cast<size_t>(i) * sizeof(T), sizeof(T));
-    return value;
-  }
-  template <class T>
-  void put(int64_t i, T value) const {
-    std::memcpy(data_ + static_cast<size_t>(i) * sizeof(T), &value, sizeof(T));
-  }
-  std::byte* data_;
-  DType type_;
 };
 
 // Calls f(image element, weight element, result element) for every product of the convolution.
@@ -98,18 +67,18 @@ void compute(const ConvGraph& g, const Elements& image, const Elements& weight, 
 
 }  // namespace
 
-Status FakeDnn::build(const ConvGraph& graph, const cudnn::PlanRules&, std::unique_ptr<cudnn::Plan>& plan) {
+Status FakeDnn::propose(const ConvGraph& graph, const cudnn::PlanRules&, size_t most, std::vector<std::unique_ptr<cudnn::Plan>>& plans) {
   const Status status = driver_.count_call();
   if (!status.ok()) return status;
   if (state_.refuses && state_.refuses(graph)) return {Status::Code::failed, "no engine takes it"};
   ++state_.built;
-  plan = std::make_unique<FakePlan>(graph, state_);
+  for (int64_t engine = 1; engine <= state_.engines && plans.size() < most; ++engine) plans.push_back(std::make_unique<FakePlan>(graph, state_, engine));
   return {};
 }
 
-// As the bytes of the graph, in hexadecimal: a plan of this process.
+// As the engine and the bytes of the graph, in hexadecimal: a plan of this process.
 Status FakeDnn::save(const cudnn::Plan& plan, std::string& text) {
-  text.clear();
+  text = str(plan.engine);
   const auto& graph = static_cast<const FakePlan&>(plan).graph;
   for (size_t i = 0; i < sizeof graph; ++i) {
     constexpr const char* digits = "0123456789abcdef";
@@ -124,11 +93,11 @@ Status FakeDnn::restore(const std::string& text, std::unique_ptr<cudnn::Plan>& p
   const Status status = driver_.count_call();
   if (!status.ok()) return status;
   ConvGraph graph;
-  if (text.size() != 2 * sizeof graph) return {Status::Code::failed, "a damaged plan"};
+  if (text.size() != 1 + 2 * sizeof graph) return {Status::Code::failed, "a damaged plan"};
   for (size_t i = 0; i < sizeof graph; ++i)
-    reinterpret_cast<unsigned char*>(&graph)[i] = static_cast<unsigned char>(std::stoi(text.substr(2 * i, 2), nullptr, 16));
+    reinterpret_cast<unsigned char*>(&graph)[i] = static_cast<unsigned char>(std::stoi(text.substr(1 + 2 * i, 2), nullptr, 16));
   ++state_.restored;
-  plan = std::make_unique<FakePlan>(graph, state_);
+  plan = std::make_unique<FakePlan>(graph, state_, text[0] - '0');
   return {};
 }
 
@@ -137,26 +106,19 @@ Status FakeDnn::execute(const cudnn::Plan& plan, std::span<const Binding> bindin
   std::vector<HostRange> ranges;
   std::vector<Operand> operands;
   const Operand out = g.pass == ConvPass::forward ? Operand::result : g.pass == ConvPass::backward_data ? Operand::image : Operand::weight;
-  const int64_t size = size_of(g.type);
   for (const Binding& binding : bindings) {
     if (reinterpret_cast<uintptr_t>(binding.data) % 16 != 0) return {Status::Code::failed, "misaligned pointer"};
-    int64_t bytes = 0;
-    switch (binding.operand) {
-      case Operand::image: bytes = g.n * g.h * g.w * g.c * size; break;
-      case Operand::weight: bytes = g.k * g.r * g.s * (g.c / g.groups) * (g.pass == ConvPass::backward_weight ? size_of(g.gradient) : size); break;
-      case Operand::result:
-      case Operand::residual: bytes = g.n * g.p * g.q * g.k * size; break;
-      case Operand::bias: bytes = g.k * 4; break;
-    }
-    ranges.push_back({binding.data, bytes, binding.operand == out});
+    ranges.push_back({binding.data, bytes_of(g, binding.operand), binding.operand == out});
     operands.push_back(binding.operand);
   }
-  const auto wanted = static_cast<size_t>(3 + int{g.bias} + int{g.residual});
-  if (operands.size() != wanted) return {Status::Code::failed, "an operand is missing, or one too many"};
+  if (operands.size() != operands_of(g).size()) return {Status::Code::failed, "an operand is missing, or one too many"};
   if ((plan.workspace > 0) != (workspace != nullptr)) return {Status::Code::failed, "no workspace"};
   if (workspace) ranges.push_back({workspace, plan.workspace, true});
+  if (state_.breaks && state_.breaks(plan.engine)) return {Status::Code::failed, "execution failed"};
   ++state_.executed;
-  return driver_.queue_on_host("cuDNN", stream, std::move(ranges), [g, operands](std::span<std::byte* const> data) {
+  const double takes = state_.milliseconds ? state_.milliseconds(g, plan.engine) : 0;
+  return driver_.queue_on_host("cuDNN", stream, std::move(ranges), [g, operands, takes, &driver = driver_](std::span<std::byte* const> data) {
+    driver.spend(takes);
     const auto find = [&](Operand operand, DType type) {
       for (size_t i = 0; i < operands.size(); ++i)
         if (operands[i] == operand) return Elements(data[i], type);

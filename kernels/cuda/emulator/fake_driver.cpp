@@ -6,6 +6,7 @@
 
 #include "graft/core/base/error.h"
 #include "graft/kernels/cuda/device/span.h"
+#include "graft/kernels/cuda/emulator/fake_blas.h"
 #include "graft/kernels/cuda/emulator/fake_dnn.h"
 
 namespace graft::cuda::emulator {
@@ -240,6 +241,12 @@ Status FakeDriver::open_dnn(int, std::unique_ptr<cudnn::Dnn>& dnn) {
     dnn = std::make_unique<FakeDnn>(*this, *dnn_);
   });
 }
+Status FakeDriver::open_blas(int, std::unique_ptr<cublas::Blas>& blas) {
+  return call([&] {
+    if (!blas_) throw Refused{"the emulated GPU has no cuBLASLt"};
+    blas = std::make_unique<FakeBlas>(*this, *blas_);
+  });
+}
 
 Status FakeDriver::create_stream(gpu::StreamId& stream) {
   return call([&] {
@@ -266,9 +273,10 @@ Status FakeDriver::synchronize(gpu::StreamId id) {
   });
 }
 
-Status FakeDriver::create_event(gpu::EventId& event) {
+Status FakeDriver::create_event(gpu::EventId& event, bool timed) {
   return call([&] {
     auto* made = new Event;
+    made->timed = timed;
     events_.insert(made);
     event = made;
   });
@@ -283,7 +291,12 @@ Status FakeDriver::record(gpu::EventId id, gpu::StreamId stream_id) {
   return call([&] {
     Stream& stream = stream_of(stream_id);
     forbid_capture(stream, "recording an event that lives outside of the graph");
-    event_of(id) = {&stream, stream.queued, stream.clock};
+    Event& event = event_of(id);
+    if (event.timed)
+      enqueue(stream_id, "an event", [this, recorded = &event](const Work&) {
+        if (events_.contains(recorded)) recorded->time = time_;
+      });
+    event.stream = &stream, event.serial = stream.queued, event.clock = stream.clock;
   });
 }
 Status FakeDriver::wait(gpu::StreamId stream_id, gpu::EventId id) {
@@ -302,6 +315,17 @@ Status FakeDriver::synchronize_event(gpu::EventId id) {
     if (!event.stream) return;
     drain(*event.stream, event.serial);
     host_.join(event.clock);
+  });
+}
+
+Status FakeDriver::elapsed(gpu::EventId from, gpu::EventId to, float& milliseconds) {
+  return call([&] {
+    for (const gpu::EventId id : {from, to}) {
+      const Event& event = event_of(id);
+      if (!event.timed || !event.stream) throw Refused{"invalid resource handle"};
+      if (event.stream->done < event.serial) throw Refused{"device not ready"};
+    }
+    milliseconds = static_cast<float>(event_of(to).time - event_of(from).time);
   });
 }
 

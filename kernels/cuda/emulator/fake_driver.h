@@ -13,6 +13,7 @@
 namespace graft::cuda::emulator {
 
 struct FakeDnnState;
+struct FakeBlasState;
 
 // Device memory that a piece of the host's work reads or writes.
 struct HostRange {
@@ -37,11 +38,15 @@ class FakeDriver final : public gpu::Driver {
   int64_t device_allocations() const { return memory_.live(); }
   // Gives the device a cuDNN (fake_dnn.h); without this it has none.
   void provide_dnn(FakeDnnState& state) { dnn_ = &state; }
+  // The same with a cuBLASLt (fake_blas.h).
+  void provide_blas(FakeBlasState& state) { blas_ = &state; }
   // For the libraries that stand beside the driver: a call that only counts and fails when it is named, and work that is
   // queued as a kernel is and gets the host's addresses of its ranges once they are checked.
   gpu::Status count_call();
   gpu::Status queue_on_host(std::string name, gpu::StreamId stream, std::vector<HostRange> ranges,
                             std::function<void(std::span<std::byte* const>)> work);
+  // Queued work that takes time says so while it runs; time stands still otherwise.
+  void spend(double milliseconds) { time_ += milliseconds; }
   // Names of the kernels that ran, in order.
   const std::vector<std::string>& kernels_run() const { return kernels_run_; }
 
@@ -58,11 +63,12 @@ class FakeDriver final : public gpu::Driver {
   gpu::Status create_stream(gpu::StreamId& stream) override;
   gpu::Status destroy_stream(gpu::StreamId stream) override;
   gpu::Status synchronize(gpu::StreamId stream) override;
-  gpu::Status create_event(gpu::EventId& event) override;
+  gpu::Status create_event(gpu::EventId& event, bool timed) override;
   gpu::Status destroy_event(gpu::EventId event) override;
   gpu::Status record(gpu::EventId event, gpu::StreamId stream) override;
   gpu::Status wait(gpu::StreamId stream, gpu::EventId event) override;
   gpu::Status synchronize_event(gpu::EventId event) override;
+  gpu::Status elapsed(gpu::EventId from, gpu::EventId to, float& milliseconds) override;
   gpu::Status begin_capture(gpu::StreamId stream) override;
   gpu::Status end_capture(gpu::StreamId stream, gpu::GraphId& graph) override;
   gpu::Status instantiate(gpu::GraphId graph, gpu::ExecutableId& executable) override;
@@ -70,6 +76,7 @@ class FakeDriver final : public gpu::Driver {
   gpu::Status destroy_graph(gpu::GraphId graph) override;
   gpu::Status destroy_executable(gpu::ExecutableId executable) override;
   gpu::Status open_dnn(int device, std::unique_ptr<cudnn::Dnn>& dnn) override;
+  gpu::Status open_blas(int device, std::unique_ptr<cublas::Blas>& blas) override;
 
  private:
   using Job = std::function<void(const Work&)>;
@@ -92,6 +99,8 @@ class FakeDriver final : public gpu::Driver {
     Stream* stream = nullptr;  // null: never recorded
     int64_t serial = 0;
     Clock clock;
+    bool timed = false;
+    double time = -1;  // when the work before it was done, in milliseconds
   };
   template <class F>
   gpu::Status call(F&& body, bool always = false);
@@ -115,7 +124,9 @@ class FakeDriver final : public gpu::Driver {
   int64_t calls_ = 0, failing_call_ = -1;
   gpu::Status::Code failure_ = gpu::Status::Code::ok;
   bool skip_kernels_ = false;
+  double time_ = 0;
   FakeDnnState* dnn_ = nullptr;
+  FakeBlasState* blas_ = nullptr;
   std::string lost_;  // why; empty: it lives
 };
 

@@ -22,6 +22,7 @@ struct Entry {
 void check_shared(BlockRun& run, int thread, int64_t offset, bool write);  // offset -1: outside of its array
 std::byte* shared_memory(BlockRun& run);
 int64_t take_shared(BlockRun& run, int64_t offset, int64_t bytes);
+enum class Instruction : unsigned char;
 
 }  // namespace emulator
 
@@ -36,8 +37,12 @@ class Shared {
     return value;
   }
   void set(int i, T value) const { std::memcpy(emulator::shared_memory(run_) + place(i, true), &value, sizeof(T)); }
-
- private:
+  // The same memory as elements of another type.
+  template <class U>
+  Shared<U> as() const {
+    return Shared<U>(run_, thread_, offset_, static_cast<int>(count_ * sizeof(T) / sizeof(U)));
+  }
+  // Element i's offset in the block's shared memory, checked as an access.
   int64_t place(int i, bool write) const {
     // An index outside of this array is outside of everything for check_shared, even where another array lies there.
     const int64_t at = i < 0 || i >= count_ ? -1 : offset_ + int64_t{i} * static_cast<int64_t>(sizeof(T));
@@ -45,6 +50,7 @@ class Shared {
     return at;
   }
 
+ private:
   emulator::BlockRun& run_;
   int thread_;
   int64_t offset_;
@@ -62,6 +68,7 @@ class Thread {
   int64_t blocks() const { return blocks_; }
   int lane() const { return thread_ % 32; }
   void sync() const;
+  void sync_warp() const;
 
   template <class T>
   Shared<T> shared(int count) {
@@ -72,11 +79,19 @@ class Thread {
   float exchange(float value, int mask) const;
   uint32_t ballot(bool predicate) const;
 
+  // For the models of instructions (emulator/tensor_core.h). A warp's lanes execute one together: each gives its registers
+  // (at most kLaneBytes), then reads those of the others until its next instruction.
+  static constexpr int kLaneBytes = 32;
+  void give(emulator::Instruction instruction, const void* registers, int bytes);
+  const std::byte* given(int lane) const;
+  emulator::BlockRun& run() const { return run_; }
+
  private:
   emulator::BlockRun& run_;
   int thread_, threads_;
   int64_t block_, blocks_;
   int64_t offset_ = 0;
+  int instructions_ = 0;  // those that the warp executed together
 };
 
 }  // namespace graft::cuda

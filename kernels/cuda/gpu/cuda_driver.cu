@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "graft/core/base/text.h"
+#include "graft/kernels/cuda/cublas/backend.h"
 #include "graft/kernels/cuda/cudnn/backend.h"
 
 namespace graft::gpu {
@@ -90,9 +91,9 @@ class CudaDriver final : public Driver {
   }
   Status destroy_stream(StreamId stream) override { return status_of(cudaStreamDestroy(stream_of(stream))); }
   Status synchronize(StreamId stream) override { return status_of(cudaStreamSynchronize(stream_of(stream))); }
-  Status create_event(EventId& event) override {
+  Status create_event(EventId& event, bool timed) override {
     cudaEvent_t made = nullptr;
-    const Status status = status_of(cudaEventCreateWithFlags(&made, cudaEventDisableTiming));
+    const Status status = status_of(cudaEventCreateWithFlags(&made, timed ? cudaEventDefault : cudaEventDisableTiming));
     event = made;
     return status;
   }
@@ -100,6 +101,9 @@ class CudaDriver final : public Driver {
   Status record(EventId event, StreamId stream) override { return status_of(cudaEventRecord(event_of(event), stream_of(stream))); }
   Status wait(StreamId stream, EventId event) override { return status_of(cudaStreamWaitEvent(stream_of(stream), event_of(event), 0)); }
   Status synchronize_event(EventId event) override { return status_of(cudaEventSynchronize(event_of(event))); }
+  Status elapsed(EventId from, EventId to, float& milliseconds) override {
+    return status_of(cudaEventElapsedTime(&milliseconds, event_of(from), event_of(to)));
+  }
 
   Status begin_capture(StreamId stream) override {
     return status_of(cudaStreamBeginCapture(stream_of(stream), cudaStreamCaptureModeThreadLocal));
@@ -123,6 +127,7 @@ class CudaDriver final : public Driver {
   Status destroy_executable(ExecutableId executable) override { return status_of(cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(executable))); }
 
   Status open_dnn(int device, std::unique_ptr<cudnn::Dnn>& dnn) override { return cudnn::open_cudnn(device, dnn); }
+  Status open_blas(int, std::unique_ptr<cublas::Blas>& blas) override { return cublas::open_cublas(blas); }
 };
 
 }  // namespace

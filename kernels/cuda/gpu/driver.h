@@ -9,6 +9,9 @@
 namespace graft::cudnn {
 class Dnn;
 }
+namespace graft::cublas {
+class Blas;
+}
 
 namespace graft::gpu {
 
@@ -67,11 +70,12 @@ class Driver {
   virtual Status create_stream(StreamId& stream) = 0;
   virtual Status destroy_stream(StreamId stream) = 0;
   virtual Status synchronize(StreamId stream) = 0;  // waits
-  virtual Status create_event(EventId& event) = 0;
+  virtual Status create_event(EventId& event, bool timed) = 0;
   virtual Status destroy_event(EventId event) = 0;
   virtual Status record(EventId event, StreamId stream) = 0;
   virtual Status wait(StreamId stream, EventId event) = 0;  // the stream waits, the host does not
   virtual Status synchronize_event(EventId event) = 0;      // waits
+  virtual Status elapsed(EventId from, EventId to, float& milliseconds) = 0;  // timed events that were waited for
 
   virtual Status begin_capture(StreamId stream) = 0;
   virtual Status end_capture(StreamId stream, GraphId& graph) = 0;
@@ -82,6 +86,8 @@ class Driver {
 
   // cuDNN for an open device (cudnn/dnn.h). failed: it is not there; the message says why.
   virtual Status open_dnn(int device, std::unique_ptr<cudnn::Dnn>& dnn) = 0;
+  // cuBLASLt for an open device (cublas/blas.h), likewise.
+  virtual Status open_blas(int device, std::unique_ptr<cublas::Blas>& blas) = 0;
 };
 
 }  // namespace graft::gpu

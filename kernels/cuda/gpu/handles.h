@@ -10,7 +10,7 @@ namespace graft::gpu {
 
 class Event {
  public:
-  explicit Event(Device& device) : device_(device) { device.check(device.driver().create_event(id_), "making an event"); }
+  explicit Event(Device& device, bool timed = false) : device_(device) { device.check(device.driver().create_event(id_, timed), "making an event"); }
   ~Event() {
     if (!device_.lost()) device_.note(device_.driver().destroy_event(id_));
   }
@@ -21,6 +21,12 @@ class Event {
   // Later work of `stream` runs after what was recorded.
   void hold(StreamId stream) { device_.check(device_.driver().wait(stream, id_), "waiting for an event"); }
   void synchronize() { device_.check(device_.driver().synchronize_event(id_), "waiting for an event"); }
+  // Between two timed events that were waited for.
+  float milliseconds_since(const Event& earlier) {
+    float result = 0;
+    device_.check(device_.driver().elapsed(earlier.id_, id_, result), "reading the time");
+    return result;
+  }
 
  private:
   Device& device_;

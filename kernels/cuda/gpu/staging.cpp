@@ -15,7 +15,7 @@ Staging::~Staging() {
 
 void Staging::prepare(Buffer& buffer) {
   Driver& driver = device_.driver();
-  if (!buffer.copied) device_.check(driver.create_event(buffer.copied), "making an event");
+  if (!buffer.copied) device_.check(driver.create_event(buffer.copied, false), "making an event");
   if (!buffer.data) {
     void* data = nullptr;
     device_.check(driver.allocate_pinned(kBytes, data), "allocating pinned memory");

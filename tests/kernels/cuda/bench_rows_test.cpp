@@ -31,7 +31,7 @@ TEST(CudaBenchRows, Run) {
 }
 
 TEST(CudaBenchRows, ConvolutionsRunOnBoth) {
-  test::TestDevice opened(test::Convolutions::cudnn);
+  test::TestDevice opened(test::Products::libraries);
   const std::vector<bench::RowMaker> rows = bench::convolution_rows();
   ASSERT_EQ(rows.size(), 24u);
   for (const bench::RowMaker& maker : rows) {

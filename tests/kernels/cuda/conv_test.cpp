@@ -1,8 +1,11 @@
 // Convolution and linear layers on the device, and the index maths of their matrix products.
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <optional>
 #include <set>
 
+#include "graft/core/runtime/exec_context.h"
 #include "graft/kernels/cuda/custom/conv_geometry.h"
 #include "graft/kernels/cuda/device/product.h"
 #include "graft/layers/functional/functional.h"
@@ -124,6 +127,23 @@ TEST(CudaConvGeometry, AgreesWithTheDefinition) {
 }
 
 }  // namespace
+
+// Without tensor cores: 16-bit images on plain arithmetic too.
+class PlainConvOnDevice : public ::testing::TestWithParam<OpCase> {};
+TEST_P(PlainConvOnDevice, AgreesWithReference) {
+  struct Plain {
+    ExecContext context{1};
+    std::optional<ScopedExecContext> scope;
+    test::TestDevice device{test::Products::own};
+    Plain() {
+      context.set_kernel_filter([](auto, auto kernel) { return kernel != "cuda_tensor" && kernel != "cudnn" && kernel != "cublaslt"; });
+      scope.emplace(context);
+    }
+  };
+  test::expect_device_agrees(GetParam(), [] { return std::make_shared<Plain>(); });
+}
+INSTANTIATE_TEST_SUITE_P(Conv, PlainConvOnDevice, ::testing::ValuesIn(conv_cases()), test::op_case_name);
+INSTANTIATE_TEST_SUITE_P(Linear, PlainConvOnDevice, ::testing::ValuesIn(linear_cases()), test::op_case_name);
 
 GRAFT_DEVICE_CASES(Conv, conv_cases());
 GRAFT_DEVICE_CASES(Linear, linear_cases());

@@ -165,6 +165,47 @@ TEST_F(CudnnConv, WorksWithoutAFolder) {
   EXPECT_TRUE(plans.find(graph_number(1)));
 }
 
+// Of several engines the fastest, whatever cuDNN's order; kept on disk beside the unmeasured plan, and not measured again.
+TEST_F(CudnnConv, AutotuneTakesTheFastestEngine) {
+  const TemporaryFolder folder;
+  FakeDnnState dnn;
+  dnn.engines = 5;
+  dnn.milliseconds = [](const ConvGraph& graph, int64_t engine) { return graph.k == 1 ? (engine == 3 ? 0.5 : 2.) : (engine == 2 ? 7. : 8.); };
+  EmulatedDevice emulated(&dnn);
+  const auto engine = [&](int64_t filters, size_t candidates, int64_t measured) {
+    PlanCache plans(emulated.device(), {.rules = {}, .folder = folder.path(), .candidates = candidates});
+    const std::shared_ptr<const cudnn::Plan> plan = plans.find(graph_number(filters));
+    EXPECT_EQ(plans.stats().measured, measured);
+    return plan ? plan->engine : -1;
+  };
+  EXPECT_EQ(engine(1, 1, 0), 1);
+  EXPECT_EQ(engine(1, 4, 1), 3);
+  EXPECT_EQ(engine(2, 4, 1), 2);
+  EXPECT_EQ(engine(1, 2, 1), 1);  // the third is not among the first two; equal times: cuDNN's order
+  EXPECT_EQ(engine(1, 4, 0), 3);  // from the file
+  EXPECT_EQ(engine(1, 1, 0), 1);
+  EXPECT_EQ(dnn.live_plans, 0);
+  EXPECT_EQ(dnn.restored, 2);
+}
+
+// An engine that does not run is not taken; where nothing can be measured, cuDNN's order stays.
+TEST_F(CudnnConv, AutotuneSurvivesWhatDoesNotRun) {
+  FakeDnnState dnn;
+  dnn.engines = 3;
+  dnn.milliseconds = [](const ConvGraph&, int64_t engine) { return 4. - static_cast<double>(engine); };
+  dnn.breaks = [](int64_t engine) { return engine == 3; };
+  EmulatedDevice emulated(&dnn);
+  PlanCache plans(emulated.device(), {.rules = {}, .folder = "", .candidates = 3});
+  EXPECT_EQ(plans.find(graph_number(1))->engine, 2);
+  plans.find(graph_number(2));
+  gpu::Graph graph(emulated.device(), [&] { EXPECT_EQ(plans.find(graph_number(3))->engine, 1); });
+  EXPECT_EQ(plans.stats().measured, 2);
+  setenv("GRAFT_CUDNN_AUTOTUNE", "1", 1);
+  EXPECT_EQ(cudnn::PlanCacheOptions::from_environment().candidates, cudnn::PlanCacheOptions::kAutotune);
+  unsetenv("GRAFT_CUDNN_AUTOTUNE");
+  EXPECT_EQ(cudnn::PlanCacheOptions::from_environment().candidates, 1u);
+}
+
 TEST_F(CudnnConv, WhatNoEngineTakesRunsOnGraftsKernel) {
   FakeDnnState dnn;
   dnn.refuses = [](const ConvGraph& graph) { return graph.pass == cudnn::ConvPass::backward_data; };

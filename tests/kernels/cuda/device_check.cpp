@@ -74,11 +74,11 @@ void expect_device_agrees(const OpCase& op, const std::function<std::shared_ptr<
 }
 
 void expect_device_agrees(const OpCase& op) {
-  const auto on = [&](Convolutions convolutions) {
-    expect_device_agrees(op, [convolutions] { return std::make_shared<TestDevice>(convolutions); });
+  const auto on = [&](Products products) {
+    expect_device_agrees(op, [products] { return std::make_shared<TestDevice>(products); });
   };
-  on(Convolutions::as_dispatched);
-  if (TestDevice::is_real()) on(Convolutions::own);
+  on(Products::as_dispatched);
+  if (TestDevice::is_real()) on(Products::own);
 }
 
 }  // namespace graft::test

@@ -12,12 +12,13 @@ namespace graft::test {
 
 inline constexpr Device kCuda{DeviceType::cuda, 0};
 
-enum class Convolutions : unsigned char { as_dispatched, own, cudnn };
+// Whose convolutions and matrix products: graft's own, or those of cuDNN and cuBLASLt first.
+enum class Products : unsigned char { as_dispatched, own, libraries };
 
 // Device cuda:0 for one test. A fake GPU is made and goes with it; a real one stays open.
 class TestDevice {
  public:
-  explicit TestDevice(Convolutions convolutions = Convolutions::as_dispatched);
+  explicit TestDevice(Products products = Products::as_dispatched);
   ~TestDevice();
   TestDevice(const TestDevice&) = delete;
   TestDevice& operator=(const TestDevice&) = delete;

@@ -5,13 +5,26 @@ namespace graft::test {
 
 struct TestDevice::State {
   cuda::emulator::FakeDnnState dnn;
+  cuda::emulator::FakeBlasState blas;
   EmulatedDevice emulated;
-  explicit State(bool with_dnn) : emulated(with_dnn ? &dnn : nullptr) {}
+  explicit State(bool with_libraries) : emulated(with_libraries ? Libraries(&dnn, &blas) : Libraries()) {}
 };
 
-TestDevice::TestDevice(Convolutions convolutions) : state_(std::make_unique<State>(convolutions == Convolutions::cudnn)) {}
+TestDevice::TestDevice(Products products) : state_(std::make_unique<State>(products == Products::libraries)) {}
 TestDevice::~TestDevice() = default;
 gpu::Device& TestDevice::device() { return state_->emulated.device(); }
 bool TestDevice::is_real() { return false; }
+
+std::set<std::string> expect_emulated_agrees(const OpCase& op, const Libraries& libraries) {
+  std::set<std::string> ran;
+  expect_device_agrees(op, [&] {
+    const auto close = [&ran](EmulatedDevice* emulated) {
+      ran.insert(emulated->driver.kernels_run().begin(), emulated->driver.kernels_run().end());
+      delete emulated;
+    };
+    return std::shared_ptr<void>(new EmulatedDevice(libraries), close);
+  });
+  return ran;
+}
 
 }  // namespace graft::test

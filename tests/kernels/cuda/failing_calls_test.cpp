@@ -13,13 +13,14 @@ using test::Sizes;
 using test::Trainer;
 using test::kCuda;
 
-// With graft's own convolutions and with cuDNN's, whose plans are not kept on disk here.
+// With graft's own products and with those of cuDNN and cuBLASLt; plans are not kept on disk here.
 struct CudaFailingCalls : ::testing::TestWithParam<bool> {
   CudaFailingCalls() { setenv("GRAFT_CUDNN_CACHE", "off", 1); }
   ~CudaFailingCalls() override { unsetenv("GRAFT_CUDNN_CACHE"); }
   cuda::emulator::FakeDnnState dnn;
+  cuda::emulator::FakeBlasState blas;
 };
-INSTANTIATE_TEST_SUITE_P(Convolutions, CudaFailingCalls, ::testing::Bool(), [](const auto& which) { return which.param ? "cudnn" : "own"; });
+INSTANTIATE_TEST_SUITE_P(Products, CudaFailingCalls, ::testing::Bool(), [](const auto& which) { return which.param ? "libraries" : "own"; });
 
 // One run of everything: opening, data, a step, a captured step, reading the loss.
 void run_all(cuda::emulator::FakeDriver& driver) {
@@ -41,7 +42,7 @@ TEST_P(CudaFailingCalls, EachFailsOnce) {
   int64_t calls = 0;
   {
     cuda::emulator::FakeDriver driver;
-    if (GetParam()) driver.provide_dnn(dnn);
+    if (GetParam()) driver.provide_dnn(dnn), driver.provide_blas(blas);
     driver.skip_kernels();
     run_all(driver);
     calls = driver.calls();
@@ -53,7 +54,7 @@ TEST_P(CudaFailingCalls, EachFailsOnce) {
     int64_t errors = 0;
     for (int64_t n = 0; n < calls; ++n) {
       cuda::emulator::FakeDriver driver;
-      if (GetParam()) driver.provide_dnn(dnn);
+      if (GetParam()) driver.provide_dnn(dnn), driver.provide_blas(blas);
       driver.skip_kernels();
       driver.fail_call(n, code);
       try {

@@ -95,7 +95,7 @@ TEST_P(CudaParity, Logits) {
     return y.to_doubles();
   };
   const std::vector<double> expected = logits({}, DType::f32, false), rounded = logits({}, DType::bf16, false);
-  test::TestDevice opened(test::Convolutions::cudnn);
+  test::TestDevice opened(test::Products::libraries);
   const auto distance = [&](DType precision, const std::vector<double>& from) {
     return std::max(test::relative_error(logits(kCuda, precision, true), from), test::relative_error(logits(kCuda, precision, false), from));
   };
@@ -120,7 +120,7 @@ TEST_P(CudaParity, Gradients) {
     return all;
   };
   const auto expected = gradients({}, DType::f32), rounded = gradients({}, DType::bf16);
-  test::TestDevice opened(test::Convolutions::cudnn);
+  test::TestDevice opened(test::Products::libraries);
   const auto full = gradients(kCuda, DType::f32), half = gradients(kCuda, DType::bf16);
   EXPECT_NEAR(full[0][0], expected[0][0], 1e-4 * std::abs(expected[0][0]));
   EXPECT_NEAR(half[0][0], expected[0][0], 3e-2 * std::abs(expected[0][0]));
@@ -157,7 +157,7 @@ TEST_P(CudaParity, FrozenSteps) {
     return all;
   };
   const std::vector<double> expected = losses({});
-  test::TestDevice opened(test::Convolutions::cudnn);
+  test::TestDevice opened(test::Products::libraries);
   const std::vector<double> actual = losses(kCuda);
   double largest = 0;
   for (size_t i = 0; i < expected.size(); ++i) largest = std::max(largest, std::abs(actual[i] / expected[i] - 1));

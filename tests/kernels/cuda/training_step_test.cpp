@@ -8,7 +8,7 @@ namespace graft {
 namespace {
 
 using test::Batch;
-using test::Convolutions;
+using test::Products;
 using test::kCuda;
 using test::Network;
 using test::Sizes;
@@ -17,13 +17,13 @@ using test::Trainer;
 
 double error_of(const Tensor& actual, const Tensor& expected) { return test::relative_error(actual.to_doubles(), expected.to_doubles()); }
 
-// With graft's own convolutions and with cuDNN's, whose plans are not kept on disk here.
-struct CudaTrainingStep : ::testing::TestWithParam<Convolutions> {
+// With graft's own products and with those of cuDNN and cuBLASLt; plans are not kept on disk here.
+struct CudaTrainingStep : ::testing::TestWithParam<Products> {
   CudaTrainingStep() { setenv("GRAFT_CUDNN_CACHE", "off", 1); }
   ~CudaTrainingStep() override { unsetenv("GRAFT_CUDNN_CACHE"); }
 };
-INSTANTIATE_TEST_SUITE_P(Convolutions, CudaTrainingStep, ::testing::Values(Convolutions::own, Convolutions::cudnn),
-                         [](const auto& which) { return which.param == Convolutions::own ? "own" : "cudnn"; });
+INSTANTIATE_TEST_SUITE_P(Products, CudaTrainingStep, ::testing::Values(Products::own, Products::libraries),
+                         [](const auto& which) { return which.param == Products::own ? "own" : "libraries"; });
 
 TEST_P(CudaTrainingStep, IsTheCpusStep) {
   const Sizes sizes;
