@@ -36,7 +36,8 @@ if(NOT GRAFT_HAS_CUDA)
   gtest_discover_tests(test_cuda TEST_PREFIX cuda. DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600)
   # Whole training runs on the emulated device.
   file(GLOB device_test_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/train/device/*.cpp)
-  add_executable(test_device ${device_test_sources} ${PROJECT_SOURCE_DIR}/tests/kernels/cuda/emulated_device.cpp)
+  add_executable(test_device ${device_test_sources} ${PROJECT_SOURCE_DIR}/tests/kernels/cuda/device_check.cpp
+    ${PROJECT_SOURCE_DIR}/tests/kernels/cuda/emulated_device.cpp)
   set_target_properties(test_device PROPERTIES UNITY_BUILD OFF)
   target_link_libraries(test_device PRIVATE graft_cuda_emulated graft_test_support GTest::gtest_main)
   gtest_discover_tests(test_device TEST_PREFIX device. DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600)
