@@ -9,6 +9,7 @@
 #include "graft/kernels/registry.h"
 #include "graft/layers/functional/functional.h"
 #include "graft/tests/kernels/cuda/emulated_device.h"
+#include "graft/tests/kernels/cuda/product_cases.h"
 #include "graft/tests/support/temporary_folder.h"
 
 namespace graft {
@@ -19,25 +20,16 @@ using cudnn::ConvGraph;
 using cudnn::PlanCache;
 using ops::ConvAttributes;
 using ops::square_window;
-using test::activation;
 using test::EmulatedDevice;
 using test::kCuda;
 using test::OpCase;
-using test::parameter;
+using test::conv_case;
 
 // No plans on disk, unless a test wants them.
 struct CudnnConv : ::testing::Test {
   CudnnConv() { setenv("GRAFT_CUDNN_CACHE", "off", 1); }
   ~CudnnConv() override { unsetenv("GRAFT_CUDNN_CACHE"); }
 };
-
-OpCase conv_case(std::string name, const Shape& x, const Shape& weight, const ConvAttributes& attributes, bool bias = false) {
-  OpCase op{std::move(name), {activation(x), parameter(weight)}, [attributes, bias](std::span<const Tensor> in) {
-              return std::vector<Tensor>{functional::conv(in[0], in[1], bias ? in[2] : Tensor(), attributes)};
-            }};
-  if (bias) op.inputs.push_back(parameter({weight[0]}));
-  return op;
-}
 
 TEST_F(CudnnConv, AgreesWithTheReference) {
   ConvAttributes uneven{square_window(3, 1, 1)};

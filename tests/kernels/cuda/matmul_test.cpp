@@ -8,17 +8,18 @@
 #include "graft/layers/functional/functional.h"
 #include "graft/layers/functional/matrices.h"
 #include "graft/tests/kernels/cuda/emulated_device.h"
+#include "graft/tests/kernels/cuda/product_cases.h"
 
 namespace graft {
 namespace {
 
 using cuda::emulator::FakeBlasState;
 using cublas::Product;
-using test::activation;
 using test::EmulatedDevice;
 using test::kCuda;
 using test::matched;
 using test::OpCase;
+using test::linear_case;
 
 OpCase matmul_case(std::string name, const Shape& a, const Shape& b) {
   return {std::move(name), {matched(a), matched(b)}, [](std::span<const Tensor> in) { return std::vector<Tensor>{functional::matmul(in[0], in[1])}; }};
@@ -29,14 +30,6 @@ std::vector<OpCase> matmul_cases() {
       matmul_case("stack_of_odd_size", {3, 3, 5}, {3, 5, 7}), matmul_case("one_for_all", {2, 3, 4, 5}, {5, 6}),
       matmul_case("broadcast", {2, 1, 4, 8}, {3, 8, 2}), matmul_case("several_tiles", {70, 20}, {20, 66}),
   };
-}
-
-OpCase linear_case(std::string name, int64_t rows, int64_t in, int64_t out, bool bias) {
-  OpCase op{std::move(name), {activation({rows, in}), matched({out, in})}, [bias](std::span<const Tensor> v) {
-              return std::vector<Tensor>{functional::linear(v[0], v[1], bias ? v[2] : Tensor())};
-            }};
-  if (bias) op.inputs.push_back(matched({out}));
-  return op;
 }
 
 // Without a library everything runs on graft's own kernel.

@@ -5,26 +5,18 @@
 #include "graft/kernels/registry.h"
 #include "graft/layers/functional/functional.h"
 #include "graft/tests/kernels/cuda/emulated_device.h"
+#include "graft/tests/kernels/cuda/product_cases.h"
 
 namespace graft {
 namespace {
 
 using ops::ConvAttributes;
 using ops::square_window;
-using test::activation;
 using test::EmulatedDevice;
 using test::kCuda;
-using test::matched;
 using test::OpCase;
-using test::parameter;
-
-OpCase conv_case(std::string name, const Shape& x, const Shape& weight, const ConvAttributes& attributes, bool bias = false) {
-  OpCase op{std::move(name), {activation(x), parameter(weight)}, [attributes, bias](std::span<const Tensor> in) {
-              return std::vector<Tensor>{functional::conv(in[0], in[1], bias ? in[2] : Tensor(), attributes)};
-            }};
-  if (bias) op.inputs.push_back(parameter({weight[0]}));
-  return op;
-}
+using test::conv_case;
+using test::linear_case;
 
 ConvAttributes uneven() {
   ConvAttributes attributes{square_window(3, 1, 1)};
@@ -53,13 +45,6 @@ std::vector<OpCase> tensor_cases() {
   };
 }
 
-OpCase linear_case(std::string name, int64_t rows, int64_t in, int64_t out, bool bias) {
-  OpCase op{std::move(name), {activation({rows, in}), matched({out, in})}, [bias](std::span<const Tensor> v) {
-              return std::vector<Tensor>{functional::linear(v[0], v[1], bias ? v[2] : Tensor())};
-            }};
-  if (bias) op.inputs.push_back(matched({out}));
-  return op;
-}
 std::vector<OpCase> tensor_linear_cases() {
   return {linear_case("head", 4, 40, 16, true), linear_case("odd", 3, 33, 10, true), linear_case("several_tiles", 130, 24, 136, false)};
 }
