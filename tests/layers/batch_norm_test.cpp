@@ -123,7 +123,7 @@ TEST(BatchNorm, ConstantChannel) {
   for (const double value : grad_of(x).to_doubles()) EXPECT_NEAR(value, 0, 1e-4);
 }
 
-// The statistics of a large mean: two passes keep the variance, where E[x^2] - E[x]^2 loses it in float32.
+// The statistics of a large mean: deviations from a value near it keep the variance, where E[x^2] - E[x]^2 loses it in float32.
 TEST(BatchNorm, LargeMean) {
   Tensor x = test::distinct_values({4, 2, 5, 5}, 9999, 10001, 0).to(DType::f32);
   const Tensor mean = Tensor::zeros({2}), variance = Tensor::zeros({2});
