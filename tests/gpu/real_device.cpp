@@ -28,6 +28,7 @@ TestDevice::~TestDevice() {
 }
 
 gpu::Device& TestDevice::device() { return cuda::device_of(Tensor::empty({1}, {.device = kCuda})); }
+void TestDevice::queue_only() {}
 bool TestDevice::is_real() { return true; }
 
 }  // namespace graft::test

@@ -23,6 +23,7 @@ class TestDevice {
   TestDevice(const TestDevice&) = delete;
   TestDevice& operator=(const TestDevice&) = delete;
   gpu::Device& device();
+  void queue_only();  // a fake one's kernels compute nothing from here on: quick; a real one's do as ever
   static bool is_real();  // then it also has cuDNN where this machine has it, and bits may be compared between runs
 
  private:

@@ -13,6 +13,7 @@ struct TestDevice::State {
 TestDevice::TestDevice(Products products) : state_(std::make_unique<State>(products == Products::libraries)) {}
 TestDevice::~TestDevice() = default;
 gpu::Device& TestDevice::device() { return state_->emulated.device(); }
+void TestDevice::queue_only() { state_->emulated.driver.skip_kernels(); }
 bool TestDevice::is_real() { return false; }
 
 std::set<std::string> expect_emulated_agrees(const OpCase& op, const Libraries& libraries) {

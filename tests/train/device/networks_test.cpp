@@ -1,12 +1,12 @@
-// Every kind of network that graft knows by name finds its operations on the device: forward, backward, and as a plan. Kernels
-// are queued and compute nothing here; what they compute is the OpCases' matter.
+// Every kind of network that graft knows by name finds its operations on the device: forward, backward, and as a plan. What
+// they compute is the OpCases' matter: on a fake GPU kernels are queued and compute nothing here.
 #include <gtest/gtest.h>
 
 #include "graft/core/autograd/backward.h"
 #include "graft/layers/functional/elementwise.h"
 #include "graft/layers/functional/functional.h"
 #include "graft/models/architecture.h"
-#include "graft/tests/kernels/cuda/emulated_device.h"
+#include "graft/tests/kernels/cuda/device_check.h"
 #include "graft/train/features.h"
 
 namespace graft::train {
@@ -18,8 +18,8 @@ class DeviceNetworks : public testing::TestWithParam<const char*> {};
 
 TEST_P(DeviceNetworks, FindTheirOperations) {
   for (const DType precision : {DType::f32, DType::bf16, DType::f16}) {
-    test::EmulatedDevice emulated;
-    emulated.driver.skip_kernels();
+    test::TestDevice opened(test::Products::own);  // cuDNN would compile a graph a layer
+    opened.queue_only();
     models::Architecture architecture = models::architecture_named(GetParam());
     const auto network = models::make_network(architecture);
     network->to(kCuda);

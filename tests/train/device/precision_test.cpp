@@ -1,9 +1,9 @@
-// 16 bits on the emulated GPU: float16 with a loss scale, and the copies of weights that the optimizer writes.
+// 16 bits on the device: float16 with a loss scale, and the copies of weights that the optimizer writes.
 #include <gtest/gtest.h>
 
 #include "graft/core/tensor/rounded_copy.h"
 #include "graft/layers/functional/elementwise.h"
-#include "graft/tests/kernels/cuda/emulated_device.h"
+#include "graft/tests/kernels/cuda/device_check.h"
 #include "graft/tests/support/temporary_folder.h"
 #include "graft/tests/train/fit_case.h"
 
@@ -37,7 +37,7 @@ TEST(DevicePrecision, TrainsInFloat16) {
   for (const double scale : {0.0, 1.0, 1024.0}) {
     Recipe recipe = half_recipe();
     recipe.loss_scale = scale;
-    test::EmulatedDevice emulated;
+    test::TestDevice opened;
     const HalfRun run(recipe);
     for (size_t i = 0; i < 2; ++i) EXPECT_NEAR(run.result.history[i].loss, host.result.history[i].loss, 1e-2) << scale;
     EXPECT_NE(run.result.history[0].loss, host.result.history[0].loss);
@@ -51,7 +51,7 @@ TEST(DevicePrecision, LeavesOutStepsWhoseGradientsOverflow) {
   recipe.epochs = 1;
   recipe.loss_scale = 16777216;
   const auto untrained = small_network();
-  test::EmulatedDevice emulated;
+  test::TestDevice opened;
   const HalfRun run(recipe);
   ASSERT_EQ(run.notes.size(), 1u);
   EXPECT_NE(run.notes[0].find("left out"), std::string::npos) << run.notes[0];
@@ -66,7 +66,7 @@ TEST(DevicePrecision, ResumesWithItsLossScale) {
   std::atomic<bool> stop{false};
   FitOptions options{.folder = folder / "run", .identity = "test", .checkpoint_seconds = 0, .stop = &stop};
   options.on_epoch = [&](const EpochMetrics&) { stop = true; };
-  test::EmulatedDevice emulated;
+  test::TestDevice opened;
   const HalfRun whole(recipe);
   EXPECT_TRUE(HalfRun(recipe, options).result.interrupted);
   stop = false;
@@ -80,8 +80,7 @@ TEST(DevicePrecision, ResumesWithItsLossScale) {
 // The optimizer writes a convolution's 16-bit weight with its weight: no pass of a later step rounds it.
 TEST(DevicePrecision, TheOptimizerKeepsThe16BitWeights) {
   setenv("GRAFT_CUDNN_CACHE", "off", 1);
-  cuda::emulator::FakeDnnState dnn;
-  test::EmulatedDevice emulated(&dnn);
+  test::TestDevice opened(test::Products::libraries);
   const auto network = small_network();
   network->to(kCuda);
   const auto optimizer = make_optimizer(network->parameters(), {});
