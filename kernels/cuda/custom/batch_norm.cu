@@ -1,7 +1,6 @@
 // Batch norm over the channels of images in channels_last (or of rows): statistics, apply with residual and ReLU, backward.
 #include "graft/kernels/cuda/custom/arguments.h"
 #include "graft/kernels/cuda/custom/column_sums.h"
-#include "graft/kernels/cuda/device/map.h"
 #include "graft/kernels/cuda/register.h"
 
 namespace graft::cuda {
@@ -11,40 +10,57 @@ namespace {
 template <class T>
 struct ShiftedSums {
   static constexpr const char* name = "batch_norm statistics";
+  static constexpr int values = 2;
   Span<const T> x;
   int64_t channels;
   template <int N>
-  GRAFT_HD void add(int64_t begin, int64_t row, int64_t channel, float* first, float* second) const {
-    const Group<T, N> v = x.template load_group<N>(row * channels + channel), s = x.template load_group<N>(begin * channels + channel);
+  struct State {
+    float shift[N];
+  };
+  template <int N>
+  GRAFT_HD State<N> prepare(int64_t begin, int64_t channel) const {
+    const Group<T, N> first = x.template load_group<N>(begin * channels + channel);
+    State<N> s;
+    for (int j = 0; j < N; ++j) s.shift[j] = to_float(first.v[j]);
+    return s;
+  }
+  template <int N>
+  GRAFT_HD void add(const State<N>& s, int64_t row, int64_t channel, float (&sums)[2][N]) const {
+    const Group<T, N> v = x.template load_group<N>(row * channels + channel);
     for (int j = 0; j < N; ++j) {
-      const float d = to_float(v.v[j]) - to_float(s.v[j]);
-      first[j] += d;
-      second[j] += d * d;
+      const float d = to_float(v.v[j]) - s.shift[j];
+      sums[0][j] += d;
+      sums[1][j] += d * d;
     }
   }
 };
 
-// Chunks joined in order: Chan, Golub and LeVeque 1983, eq. 2.1.
+// Count, mean and squares of parts joined: Chan, Golub and LeVeque 1983, eq. 2.1.
 template <class T>
 struct JoinStatistics {
   static constexpr const char* name = "batch_norm statistics, join";
-  static constexpr int group = 1;
+  static constexpr int values = 3;
   Span<const T> x;
-  Span<const float> first, second;
+  Span<const float> partial;
   Span<float> mean, variance;
   int64_t rows, channels, chunk;
-  template <int M>
-  GRAFT_HD void at(int64_t c) const {
-    float count = 0, average = 0, squares = 0;
-    for (int64_t begin = 0, i = c; begin < rows; begin += chunk, i += channels) {
-      const float n = static_cast<float>(begin + chunk < rows ? chunk : rows - begin);
-      const float part = to_float(x.load(begin * channels + c)) + first.load(i) / n, delta = part - average;
-      squares += fmaxf(second.load(i) - first.load(i) * first.load(i) / n, 0.f) + delta * delta * (count * n / (count + n));
-      count += n;
-      average += delta * (n / count);
-    }
-    mean.store(c, average);
-    variance.store(c, squares / count);
+  GRAFT_HD void part(int64_t i, int64_t channel, float* sum) const {
+    const int64_t begin = i * chunk, at = 2 * i * channels + channel;
+    const float n = static_cast<float>(begin + chunk < rows ? chunk : rows - begin), first = partial.load(at), second = partial.load(at + channels);
+    sum[0] = n;
+    sum[1] = to_float(x.load(begin * channels + channel)) + first / n;
+    sum[2] = fmaxf(second - first * first / n, 0.f);
+  }
+  GRAFT_HD void join(float* sum, const float* other) const {
+    const float count = sum[0], n = other[0], delta = other[1] - sum[1];
+    if (n == 0) return;
+    sum[0] = count + n;
+    sum[1] += delta * (n / (count + n));
+    sum[2] += other[2] + delta * delta * (count * n / (count + n));
+  }
+  GRAFT_HD void finish(int64_t channel, const float* sum) const {
+    mean.store(channel, sum[1]);
+    variance.store(channel, sum[2] / sum[0]);
   }
 };
 
@@ -52,32 +68,55 @@ struct JoinStatistics {
 struct NormParameters {
   Span<const float> mean, variance, weight, bias;
   float eps;
-  GRAFT_HD float inverse(int64_t c) const { return 1.f / sqrtf(variance.load(c) + eps); }
-  GRAFT_HD float slope(int64_t c) const { return (weight ? weight.load(c) : 1.f) * inverse(c); }
-  GRAFT_HD float value(int64_t c, float x) const { return (x - mean.load(c)) * slope(c) + (bias ? bias.load(c) : 0.f); }
+  template <int N>
+  struct State {
+    float mean[N], slope[N], bias[N];
+    GRAFT_HD float value(int j, float x) const { return (x - mean[j]) * slope[j] + bias[j]; }
+  };
+  GRAFT_HD float inverse(int64_t c) const { return inverse_root(variance.load(c) + eps); }
+  template <int N>
+  GRAFT_HD State<N> prepare(int64_t channel) const {
+    State<N> s;
+    float spread[N];
+    load_channels<N>(mean, channel, 0.f, s.mean);
+    load_channels<N>(variance, channel, 0.f, spread);
+    load_channels<N>(weight, channel, 1.f, s.slope);
+    load_channels<N>(bias, channel, 0.f, s.bias);
+    for (int j = 0; j < N; ++j) s.slope[j] *= inverse_root(spread[j] + eps);
+    return s;
+  }
 };
 
-template <class T, int N>
+template <class T>
 struct NormApply {
   static constexpr const char* name = "batch_norm apply";
-  static constexpr int group = N;
+  static constexpr int ahead = 2;
   Span<const T> x, residual;
   NormParameters parameters;
   Span<T> y;
-  int64_t channels;
   bool relu;
-  template <int M>
-  GRAFT_HD void at(int64_t i) const {
-    Group<T, M> v = x.template load_group<M>(i), r{};
-    if (residual) r = residual.template load_group<M>(i);
-    const int64_t c = i % channels;
-    for (int j = 0; j < M; ++j) {
-      float value = parameters.value(c + j, to_float(v.v[j]));
-      if (residual) value += to_float(r.v[j]);
+  template <int N>
+  using State = NormParameters::State<N>;
+  template <int N>
+  struct Elements {
+    Group<T, N> x, residual;
+  };
+  template <int N>
+  GRAFT_HD State<N> prepare(int64_t channel) const { return parameters.prepare<N>(channel); }
+  template <int N>
+  GRAFT_HD Elements<N> load(const State<N>&, int64_t, int64_t i) const {
+    return {x.template load_group<N>(i), residual ? residual.template load_group<N>(i) : Group<T, N>{}};
+  }
+  template <int N>
+  GRAFT_HD void store(const State<N>& s, int64_t i, const Elements<N>& e) const {
+    Group<T, N> v;
+    for (int j = 0; j < N; ++j) {
+      float value = s.value(j, to_float(e.x.v[j]));
+      if (residual) value += to_float(e.residual.v[j]);
       if (relu && !(value > 0) && value == value) value = 0;
       v.v[j] = from_float<T>(value);
     }
-    y.template store_group<M>(i, v);
+    y.template store_group<N>(i, v);
   }
 };
 
@@ -89,81 +128,107 @@ struct MaskedGradient {
   NormParameters parameters;
   Mask mask;
   template <int N>
-  GRAFT_HD void load(int64_t i, int64_t c, float* g) const {
-    const Group<T, N> d = dy.template load_group<N>(i);
-    for (int j = 0; j < N; ++j) g[j] = to_float(d.v[j]);
-    if (mask == Mask::none) return;
-    const Group<T, N> r = mask == Mask::from_y ? y.template load_group<N>(i) : x.template load_group<N>(i);
-    for (int j = 0; j < N; ++j) {
-      const float result = mask == Mask::from_y ? to_float(r.v[j]) : parameters.value(c + j, to_float(r.v[j]));
-      if (!(result > 0)) g[j] = 0;
+  struct Elements {
+    Group<T, N> x, y, dy;
+    GRAFT_HD float gradient(int j, Mask mask, const NormParameters::State<N>& s) const {
+      if (mask == Mask::from_y && !(to_float(y.v[j]) > 0)) return 0;
+      if (mask == Mask::from_x && !(s.value(j, to_float(x.v[j])) > 0)) return 0;
+      return to_float(dy.v[j]);
     }
+  };
+  template <int N>
+  GRAFT_HD Elements<N> load(int64_t i) const {
+    return {x.template load_group<N>(i), mask == Mask::from_y ? y.template load_group<N>(i) : Group<T, N>{}, dy.template load_group<N>(i)};
   }
 };
 
+// Sums of the gradient and of the gradient times x - mean.
 template <class T>
 struct GradientSums {
   static constexpr const char* name = "batch_norm backward, sums";
+  static constexpr int values = 2;
   MaskedGradient<T> gradient;
   int64_t channels;
   template <int N>
-  GRAFT_HD void add(int64_t, int64_t row, int64_t channel, float* first, float* second) const {
-    const int64_t i = row * channels + channel;
-    const NormParameters& p = gradient.parameters;
-    const Group<T, N> v = gradient.x.template load_group<N>(i);
-    float g[N];
-    gradient.template load<N>(i, channel, g);
+  GRAFT_HD NormParameters::State<N> prepare(int64_t, int64_t channel) const { return gradient.parameters.template prepare<N>(channel); }
+  template <int N>
+  GRAFT_HD void add(const NormParameters::State<N>& s, int64_t row, int64_t channel, float (&sums)[2][N]) const {
+    const typename MaskedGradient<T>::template Elements<N> e = gradient.template load<N>(row * channels + channel);
     for (int j = 0; j < N; ++j) {
-      first[j] += g[j];
-      second[j] += g[j] * (to_float(v.v[j]) - p.mean.load(channel + j)) * p.inverse(channel + j);
+      const float g = e.gradient(j, gradient.mask, s);
+      sums[0][j] += g;
+      sums[1][j] += g * (to_float(e.x.v[j]) - s.mean[j]);
     }
   }
 };
 
+// sum_normalised: of the gradient times the normalised x, which is the weight's gradient.
 struct JoinGradients {
   static constexpr const char* name = "batch_norm backward, join";
-  static constexpr int group = 1;
-  Span<const float> first, second;
+  static constexpr int values = 2;
+  Span<const float> partial;
+  NormParameters parameters;
   Span<float> sum, sum_normalised, dweight, dbias;
-  int64_t chunks, channels;
-  template <int M>
-  GRAFT_HD void at(int64_t c) const {
-    float plain = 0, normalised = 0;
-    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-      plain += first.load(chunk * channels + c);
-      normalised += second.load(chunk * channels + c);
-    }
-    sum.store(c, plain);
+  int64_t channels;
+  GRAFT_HD void part(int64_t chunk, int64_t channel, float* sums) const {
+    for (int v = 0; v < 2; ++v) sums[v] = partial.load((2 * chunk + v) * channels + channel);
+  }
+  GRAFT_HD void join(float* sums, const float* other) const {
+    for (int v = 0; v < 2; ++v) sums[v] += other[v];
+  }
+  GRAFT_HD void finish(int64_t c, const float* sums) const {
+    const float normalised = sums[1] * parameters.inverse(c);
+    sum.store(c, sums[0]);
     sum_normalised.store(c, normalised);
     if (dweight) dweight.store(c, normalised);
-    if (dbias) dbias.store(c, plain);
+    if (dbias) dbias.store(c, sums[0]);
   }
 };
 
-template <class T, int N>
+// dx = slope * (g - (sum + normalised x * sum_normalised) / count), as g * slope - constant - (x - mean) * factor.
+template <class T>
 struct GradientApply {
   static constexpr const char* name = "batch_norm backward, apply";
-  static constexpr int group = N;
+  static constexpr int ahead = 2;
   MaskedGradient<T> gradient;
   Span<const float> sum, sum_normalised;  // empty: the statistics were given
   Span<T> dx, dresidual;
-  int64_t channels;
-  float count;
-  template <int M>
-  GRAFT_HD void at(int64_t i) const {
-    const int64_t c = i % channels;
-    const NormParameters& p = gradient.parameters;
-    float g[M];
-    gradient.template load<M>(i, c, g);
-    Group<T, M> v = gradient.x.template load_group<M>(i), r;
-    for (int j = 0; j < M; ++j) {
-      float centred = g[j];
-      if (sum) centred -= (sum.load(c + j) + (to_float(v.v[j]) - p.mean.load(c + j)) * p.inverse(c + j) * sum_normalised.load(c + j)) / count;
-      v.v[j] = from_float<T>(centred * p.slope(c + j));
-      r.v[j] = from_float<T>(g[j]);
+  float share;  // 1 / count
+  template <int N>
+  struct State {
+    NormParameters::State<N> norm;
+    float constant[N], factor[N];
+  };
+  template <int N>
+  using Elements = typename MaskedGradient<T>::template Elements<N>;
+  template <int N>
+  GRAFT_HD State<N> prepare(int64_t channel) const {
+    State<N> s;
+    s.norm = gradient.parameters.template prepare<N>(channel);
+    load_channels<N>(sum, channel, 0.f, s.constant);
+    load_channels<N>(sum_normalised, channel, 0.f, s.factor);
+    float spread[N];
+    load_channels<N>(gradient.parameters.variance, channel, 0.f, spread);
+    for (int j = 0; j < N; ++j) {
+      s.constant[j] *= s.norm.slope[j] * share;
+      s.factor[j] *= s.norm.slope[j] * share * inverse_root(spread[j] + gradient.parameters.eps);
     }
-    if (dx) dx.template store_group<M>(i, v);
-    if (dresidual) dresidual.template store_group<M>(i, r);
+    return s;
+  }
+  template <int N>
+  GRAFT_HD Elements<N> load(const State<N>&, int64_t, int64_t i) const { return gradient.template load<N>(i); }
+  template <int N>
+  GRAFT_HD void store(const State<N>& s, int64_t i, const Elements<N>& e) const {
+    Group<T, N> d, r;
+    for (int j = 0; j < N; ++j) {
+      const float g = e.gradient(j, gradient.mask, s.norm);
+      float result = g * s.norm.slope[j];
+      if (sum) result -= s.constant[j] + (to_float(e.x.v[j]) - s.norm.mean[j]) * s.factor[j];
+      d.v[j] = from_float<T>(result);
+      r.v[j] = from_float<T>(g);
+    }
+    if (dx) dx.template store_group<N>(i, d);
+    if (dresidual) dresidual.template store_group<N>(i, r);
   }
 };
 
@@ -177,23 +242,21 @@ const char* declines_norm(const Tensor& x) {
   return x.rank() == 2 ? declines_dtype(x) : declines_image(x);
 }
 
-// Both sums of every channel, chunk by chunk.
+// Two sums of every channel, chunk by chunk.
 struct Partials {
   ColumnTiles tiles;
-  Tensor first, second;  // [chunks, channels]
+  Tensor sums;  // [chunks, 2, channels]
 };
 template <class T, class F>
 Partials column_sums(const Tensor& x, const F& f, bool aligned) {
   const int64_t channels = channels_of(x), rows = x.numel() / channels;
   Partials result;
   visit_group<T>(aligned && in_groups<T>(x), [&](auto n) {
-    constexpr int N = n();
-    result.tiles = ColumnTiles::of(rows, channels, N);
-    result.first = Tensor::empty({result.tiles.chunks(), channels}, {.device = x.device()});
-    result.second = Tensor::empty_like(result.first);
-    using Body = ColumnSums<F, N>;
+    using Body = ColumnSums<F, n()>;
+    result.tiles = column_tiles(rows, channels, n());
+    result.sums = Tensor::empty({result.tiles.chunks(), 2, channels}, {.device = x.device()});
     launch<Body>(device_of(x), result.tiles.chunks() * result.tiles.across(), kThreads,
-                 {f, result.tiles, result.tiles.across(), mutable_span<float>(result.first), mutable_span<float>(result.second)}, Body::shared_bytes);
+                 {f, result.tiles, static_cast<uint32_t>(result.tiles.across()), mutable_span<float>(result.sums)}, Body::shared_bytes);
   });
   return result;
 }
@@ -206,15 +269,20 @@ void statistics(ExecContext&, ops::BatchNormStatisticsArgs& args) {
   visit_kernel_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const Partials parts = column_sums<T>(args.x, ShiftedSums<T>{span<T>(args.x), channels}, is_aligned(args.x));
-    launch_map(device_of(args.x), channels,
-               JoinStatistics<T>{span<T>(args.x), span<float>(parts.first), span<float>(parts.second), mutable_span<float>(args.mean),
-                                 mutable_span<float>(args.variance), rows, channels, parts.tiles.chunk});
+    launch_join(device_of(args.x), parts.tiles.chunks(), channels,
+                JoinStatistics<T>{span<T>(args.x), span<float>(parts.sums), mutable_span<float>(args.mean), mutable_span<float>(args.variance), rows,
+                                  channels, parts.tiles.chunk});
   });
 }
 
 template <class Args>
 NormParameters parameters_of(const Args& args) {
   return {span<float>(args.mean), span<float>(args.variance), span<float>(args.weight), span<float>(args.bias), static_cast<float>(args.attributes.eps)};
+}
+
+template <class Args>
+bool parameters_aligned(const Args& args) {
+  return is_aligned(args.mean) && is_aligned(args.variance) && is_aligned(args.weight) && is_aligned(args.bias);
 }
 
 const char* declines_apply(const ExecContext&, const ops::BatchNormApplyArgs& args) {
@@ -224,13 +292,12 @@ const char* declines_apply(const ExecContext&, const ops::BatchNormApplyArgs& ar
 }
 
 void apply(ExecContext&, ops::BatchNormApplyArgs& args) {
-  const bool aligned = is_aligned(args.x) && is_aligned(args.residual) && is_aligned(args.y);
+  const bool aligned = is_aligned(args.x) && is_aligned(args.residual) && is_aligned(args.y) && parameters_aligned(args);
   visit_kernel_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     visit_group<T>(aligned && in_groups<T>(args.x), [&](auto n) {
-      launch_map(device_of(args.x), args.x.numel(),
-                 NormApply<T, n()>{span<T>(args.x), span<T>(args.residual), parameters_of(args), mutable_span<T>(args.y), channels_of(args.x),
-                                   args.attributes.relu});
+      launch_channel_rows<n()>(device_of(args.x), args.x.numel() / channels_of(args.x), channels_of(args.x),
+                               NormApply<T>{span<T>(args.x), span<T>(args.residual), parameters_of(args), mutable_span<T>(args.y), args.attributes.relu});
     });
   });
 }
@@ -246,7 +313,8 @@ const char* declines_backward(const ExecContext&, const ops::BatchNormBackwardAr
 void backward(ExecContext&, ops::BatchNormBackwardArgs& args) {
   const gpu::OperationName name("batch_norm backward");
   const int64_t channels = channels_of(args.x), rows = args.x.numel() / channels;
-  const bool aligned = is_aligned(args.x) && is_aligned(args.dy) && is_aligned(args.y) && is_aligned(args.dx) && is_aligned(args.dresidual);
+  const bool aligned = is_aligned(args.x) && is_aligned(args.dy) && is_aligned(args.y) && is_aligned(args.dx) && is_aligned(args.dresidual) &&
+                       parameters_aligned(args);
   visit_kernel_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const Mask mask = !args.attributes.relu ? Mask::none : args.y ? Mask::from_y : Mask::from_x;
@@ -255,16 +323,16 @@ void backward(ExecContext&, ops::BatchNormBackwardArgs& args) {
     if (args.dweight || args.dbias || args.attributes.training) {
       const Partials parts = column_sums<T>(args.x, GradientSums<T>{gradient, channels}, aligned);
       for (Tensor& sum : sums) sum = Tensor::empty({channels}, {.device = args.x.device()});
-      launch_map(device_of(args.x), channels,
-                 JoinGradients{span<float>(parts.first), span<float>(parts.second), mutable_span<float>(sums[0]), mutable_span<float>(sums[1]),
-                               mutable_span<float>(args.dweight), mutable_span<float>(args.dbias), parts.tiles.chunks(), channels});
+      launch_join(device_of(args.x), parts.tiles.chunks(), channels,
+                  JoinGradients{span<float>(parts.sums), parameters_of(args), mutable_span<float>(sums[0]), mutable_span<float>(sums[1]),
+                                mutable_span<float>(args.dweight), mutable_span<float>(args.dbias), channels});
     }
     if (!args.dx && !args.dresidual) return;
     const bool depends = args.attributes.training;  // the statistics on x
     visit_group<T>(aligned && in_groups<T>(args.x), [&](auto n) {
-      launch_map(device_of(args.x), args.x.numel(),
-                 GradientApply<T, n()>{gradient, span<float>(depends ? &sums[0] : nullptr), span<float>(depends ? &sums[1] : nullptr),
-                                       mutable_span<T>(args.dx), mutable_span<T>(args.dresidual), channels, static_cast<float>(rows)});
+      launch_channel_rows<n()>(device_of(args.x), rows, channels,
+                               GradientApply<T>{gradient, span<float>(depends ? &sums[0] : nullptr), span<float>(depends ? &sums[1] : nullptr),
+                                                mutable_span<T>(args.dx), mutable_span<T>(args.dresidual), 1.f / static_cast<float>(rows)});
     });
   });
 }

@@ -4,7 +4,6 @@
 #include "graft/kernels/cuda/custom/conv_geometry.h"
 #include "graft/kernels/cuda/device/map.h"
 #include "graft/kernels/cuda/device/product.h"
-#include "graft/kernels/cuda/custom/column_sums.h"
 #include "graft/kernels/cuda/register.h"
 
 namespace graft::cuda {
@@ -72,19 +71,6 @@ struct ConvBackwardWeight {
   }
   GRAFT_HD void store(int64_t g, int64_t part, int64_t filter, int64_t t, float value) const {
     partial.store(part * weight_size + shape.weight_at(g * shape.group_k() + filter, shape.tap(t)), value);
-  }
-};
-
-// dbias: sums of dy over pixels.
-template <class T>
-struct PixelSums {
-  static constexpr const char* name = "conv backward-weight, bias";
-  Span<const T> dy;
-  int64_t channels;
-  template <int N>
-  GRAFT_HD void add(int64_t, int64_t row, int64_t channel, float* first, float*) const {
-    const Group<T, N> v = dy.template load_group<N>(row * channels + channel);
-    for (int j = 0; j < N; ++j) first[j] += to_float(v.v[j]);
   }
 };
 
@@ -164,22 +150,6 @@ void backward_weight(ExecContext&, ops::ConvBackwardWeightArgs& args) {
 }
 
 }  // namespace
-
-void conv_bias_gradient(const Tensor& dy, Tensor& dbias) {
-  gpu::Device& device = device_of(dy);
-  const int64_t channels = dy.size(1), rows = channels ? dy.numel() / channels : 0;
-  visit_kernel_dtype(dy.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    visit_group<T>(is_aligned(dy) && channels % kGroup<T> == 0, [&](auto n) {
-      using Body = ColumnSums<PixelSums<T>, n()>;
-      const ColumnTiles tiles = ColumnTiles::of(rows, channels, n());
-      Tensor first = Tensor::empty({tiles.chunks(), channels}, {.device = dy.device()}), second = Tensor::empty_like(first);
-      launch<Body>(device, tiles.chunks() * tiles.across(), kThreads,
-                   {{span<T>(dy), channels}, tiles, tiles.across(), mutable_span<float>(first), mutable_span<float>(second)}, Body::shared_bytes);
-      launch_map(device, channels, JoinParts<float>{span<float>(first), mutable_span<float>(dbias), tiles.chunks()});
-    });
-  });
-}
 
 void register_conv(KernelSet& set) {
   set.conv.forward.add({"cuda_direct", declines_forward, forward});

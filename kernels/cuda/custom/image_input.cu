@@ -1,5 +1,6 @@
 // Decoded images to a network's input: a thread a pixel of the result.
 #include "graft/kernels/cuda/custom/arguments.h"
+#include "graft/kernels/cuda/custom/pixel_grid.h"
 #include "graft/kernels/cuda/device/map.h"
 #include "graft/kernels/cuda/register.h"
 #include "graft/kernels/ops/image_input.h"
@@ -12,9 +13,10 @@ struct ImageCrops {
   Span<const uint8_t> pixels;
   Span<const int32_t> places;  // or empty
   int64_t h, w, c, rows, columns;
+  PixelGrid grid;  // of the result
   // The first channel of result pixel i = (n * rows + p) * columns + q; -1: outside of the image.
   GRAFT_HD int64_t source(int64_t i) const {
-    const int64_t q = i % columns, p = i / columns % rows, n = i / columns / rows;
+    const auto [n, p, q] = grid.pixel(i);
     const int64_t place = n * ops::kImagePlace;
     const bool mirror = places && places.load(place + ops::mirrored) != 0;
     const int64_t row = p + (places ? places.load(place + ops::top) : 0);
@@ -102,7 +104,7 @@ struct ImageInput {
     const int64_t from = crops.source(i), c = crops.c;
     Group<float, 4> pixel{};
     if constexpr (coloured) {
-      const ImageColours::Pixel p = colours.changed(crops, i / crops.columns / crops.rows, from);
+      const ImageColours::Pixel p = colours.changed(crops, crops.grid.pixel(i).image, from);
       const bool reversed = bgr && c == 3;
       pixel.v[0] = static_cast<float>(reversed ? p.v[2] : p.v[0]);
       pixel.v[1] = static_cast<float>(p.v[1]);
@@ -126,7 +128,10 @@ struct ImageInput {
   }
 };
 
-const char* declines(const ExecContext&, const ops::ImageInputArgs& args) { return declines_image(args.y); }
+const char* declines(const ExecContext&, const ops::ImageInputArgs& args) {
+  if (const char* reason = declines_image(args.y)) return reason;
+  return args.y.size(0) * args.y.size(2) * args.y.size(3) >= kMostPixels ? "too many pixels" : nullptr;
+}
 
 void forward(ExecContext&, ops::ImageInputArgs& args) {
   ops::check_image_input(args);
@@ -134,7 +139,7 @@ void forward(ExecContext&, ops::ImageInputArgs& args) {
   const ops::ImageInputAttributes& a = args.attributes;
   const Shape &from = args.pixels.shape(), &to = args.y.shape();
   gpu::Device& device = device_of(args.y);
-  const ImageCrops crops{span<uint8_t>(args.pixels), span<int32_t>(args.places), from[1], from[2], from[3], to[2], to[3]};
+  const ImageCrops crops{span<uint8_t>(args.pixels), span<int32_t>(args.places), from[1], from[2], from[3], to[2], to[3], PixelGrid::of(std::max<int64_t>(to[2], 1), std::max<int64_t>(to[3], 1))};
   ImageColours colours{span<double>(args.colours), {}};
   Tensor means;
   if (args.colours && args.y.numel() > 0) {

@@ -3,7 +3,6 @@
 #include "graft/kernels/cuda/custom/bias_gradient.h"
 #include "graft/kernels/cuda/device/map.h"
 #include "graft/kernels/cuda/device/product.h"
-#include "graft/kernels/cuda/custom/column_sums.h"
 #include "graft/kernels/cuda/register.h"
 
 namespace graft::cuda {
@@ -36,17 +35,6 @@ template <class T>
 void product(gpu::Device& device, int64_t m, int64_t n, int64_t k, const Matrix<T>& left, const Matrix<T>& right, Span<const T> bias, Span<T> y) {
   launch_product(device, {m, n, k, 1, std::max<int64_t>(k, 1)}, MatrixProblem<T>{left, right, bias, y, n});
 }
-
-template <class T>
-struct RowSums {
-  static constexpr const char* name = "linear backward-weight, bias";
-  Span<const T> dy;
-  int64_t channels;
-  template <int N>
-  GRAFT_HD void add(int64_t, int64_t row, int64_t channel, float* first, float*) const {
-    first[0] += to_float(dy.load(row * channels + channel));
-  }
-};
 
 const char* declines_types(const Tensor& x, const Tensor* weight, const Tensor* bias) {
   if (weight && weight->dtype() != x.dtype()) return "the weight has another dtype";
@@ -88,19 +76,6 @@ void backward_weight(ExecContext&, ops::LinearBackwardWeightArgs& args) {
 }
 
 }  // namespace
-
-void linear_bias_gradient(const Tensor& dy, Tensor& dbias) {
-  const int64_t rows = dy.size(0), out = dy.size(1);
-  visit_kernel_dtype(dy.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    using Body = ColumnSums<RowSums<T>, 1>;
-    const ColumnTiles tiles = ColumnTiles::of(rows, out, 1);
-    Tensor first = Tensor::empty({tiles.chunks(), out}, {.device = dy.device()}), second = Tensor::empty_like(first);
-    launch<Body>(device_of(dy), tiles.chunks() * tiles.across(), kThreads,
-                 {{span<T>(dy), out}, tiles, tiles.across(), mutable_span<float>(first), mutable_span<float>(second)}, Body::shared_bytes);
-    launch_map(device_of(dy), out, JoinParts<T>{span<float>(first), mutable_span<T>(dbias), tiles.chunks()});
-  });
-}
 
 void register_linear(KernelSet& set) {
   set.linear.forward.add({"cuda_tiled", declines_forward, forward});

@@ -1,7 +1,7 @@
-// Max, average and adaptive average pooling of images in channels_last; a thread has one group of channels of one pixel.
+// Max, average and adaptive average pooling of images in channels_last; a thread makes pixels of one group of channels.
 #include "graft/kernels/cuda/custom/arguments.h"
-#include "graft/kernels/cuda/custom/pool_geometry.h"
-#include "graft/kernels/cuda/device/map.h"
+#include "graft/kernels/cuda/custom/channel_rows.h"
+#include "graft/kernels/cuda/custom/window_axis.h"
 #include "graft/kernels/cuda/register.h"
 
 namespace graft::cuda {
@@ -18,157 +18,217 @@ GRAFT_HD Group<T, M> to_group(const float* values) {
   return v;
 }
 
-template <class T, int N>
-struct MaxForward {
+// Where the pooled pixels lie, whatever the pooling's rule.
+template <class Axis>
+struct PoolPlan {
+  PixelGrid inputs, outputs;  // pixels of x and of y
+  Axis rows, columns;
+  int64_t channels;
+};
+using WindowPlan = PoolPlan<WindowAxis>;
+using AdaptivePlan = PoolPlan<AdaptiveAxis>;
+
+// The factor of an average's sum.
+GRAFT_HD float average_share(const WindowPlan& plan, int row, int column, bool include_pad) {
+  const int count = plan.rows.counted(row, include_pad) * plan.columns.counted(column, include_pad);
+  return 1.f / static_cast<float>(count > 1 ? count : 1);
+}
+GRAFT_HD float adaptive_share(const AdaptivePlan& plan, int row, int column) {
+  return 1.f / static_cast<float>(plan.rows.width(row) * plan.columns.width(column));
+}
+
+// What pooling kernels have in common in ChannelRows: the channel is all their state.
+struct PoolKernel {
+  static constexpr int ahead = 1;
+  template <int N>
+  using State = int64_t;
+  template <int N>
+  GRAFT_HD int64_t prepare(int64_t channel) const { return channel; }
+};
+template <int N>
+struct Sums {
+  float v[N];
+};
+
+template <class T>
+struct MaxForward : PoolKernel {
   static constexpr const char* name = "max_pool forward";
-  static constexpr int group = N;
   Span<const T> x;
   Span<T> y;
   Span<int32_t> indices;  // or empty
-  PoolGeometry shape;
-  template <int M>
-  GRAFT_HD void at(int64_t i) const {
-    const int64_t channel = i % shape.c;
-    const auto out = shape.output(i / shape.c);
-    float best[M] = {};
-    int32_t where[M];
-    for (int j = 0; j < M; ++j) where[j] = -1;
-    for (int64_t a = 0; a < shape.r; ++a)
-      for (int64_t b = 0; b < shape.s; ++b) {
-        const int64_t row = shape.input_row(out.row, a), column = shape.input_column(out.column, b);
-        if (row < 0 || row >= shape.h || column < 0 || column >= shape.w) continue;
-        const Group<T, M> v = x.template load_group<M>(((out.image * shape.h + row) * shape.w + column) * shape.c + channel);
-        for (int j = 0; j < M; ++j) {
+  WindowPlan plan;
+  template <int N>
+  struct Elements {
+    float best[N];
+    int32_t where[N];
+  };
+  template <int N>
+  GRAFT_HD Elements<N> load(int64_t channel, int64_t pixel, int64_t) const {
+    const PixelGrid::Pixel out = plan.outputs.pixel(pixel);
+    Elements<N> e;
+    for (int j = 0; j < N; ++j) e.best[j] = 0, e.where[j] = -1;
+    for (int a = 0; a < plan.rows.taps; ++a) {
+      const int row = plan.rows.input(out.row, a);
+      if (row < 0) continue;
+      for (int b = 0; b < plan.columns.taps; ++b) {
+        const int column = plan.columns.input(out.column, b);
+        if (column < 0) continue;
+        const Group<T, N> v = x.template load_group<N>(plan.inputs.index({out.image, row, column}) * plan.channels + channel);
+        const int32_t here = row * plan.columns.in + column;
+        for (int j = 0; j < N; ++j) {
           const float value = to_float(v.v[j]);
-          if (where[j] >= 0 && !(value > best[j]) && value == value) continue;
-          best[j] = value;
-          where[j] = static_cast<int32_t>(row * shape.w + column);
+          const bool wins = e.where[j] < 0 || value > e.best[j] || value != value;
+          e.best[j] = wins ? value : e.best[j];
+          e.where[j] = wins ? here : e.where[j];
         }
       }
-    y.template store_group<M>(i, to_group<T, M>(best));
-    if (indices)
-      for (int j = 0; j < M; ++j) indices.store(i + j, where[j]);
+    }
+    return e;
+  }
+  template <int N>
+  GRAFT_HD void store(int64_t, int64_t i, const Elements<N>& e) const {
+    y.template store_group<N>(i, to_group<T, N>(e.best));
+    if (indices) store_channels<N>(indices, i, e.where);
   }
 };
 
-template <class T, int N>
-struct MaxBackward {
+template <class T>
+struct MaxBackward : PoolKernel {
   static constexpr const char* name = "max_pool backward";
-  static constexpr int group = N;
   Span<const T> dy;
   Span<const int32_t> indices;
   Span<T> dx;
-  PoolGeometry shape;
-  template <int M>
-  GRAFT_HD void at(int64_t i) const {
-    const int64_t channel = i % shape.c;
-    const auto in = shape.input(i / shape.c);
-    const auto here = static_cast<int32_t>(in.row * shape.w + in.column);
-    float sums[M] = {};
-    for (int64_t a = shape.r - 1; a >= 0; --a)
-      for (int64_t b = shape.s - 1; b >= 0; --b) {  // windows in their own order
-        const int64_t row = shape.output_row(in.row, a), column = shape.output_column(in.column, b);
-        if (row < 0 || column < 0) continue;
-        const int64_t from = ((in.image * shape.p + row) * shape.q + column) * shape.c + channel;
-        const Group<T, M> g = dy.template load_group<M>(from);
-        for (int j = 0; j < M; ++j)
-          if (indices.load(from + j) == here) sums[j] += to_float(g.v[j]);
+  WindowPlan plan;
+  template <int N>
+  using Elements = Sums<N>;
+  template <int N>
+  GRAFT_HD Sums<N> load(int64_t channel, int64_t pixel, int64_t) const {
+    const PixelGrid::Pixel in = plan.inputs.pixel(pixel);
+    const int32_t here = in.row * plan.columns.in + in.column;
+    const int first = plan.columns.first(in.column), last = plan.columns.last(in.column), last_row = plan.rows.last(in.row);
+    Sums<N> sums{};
+    for (int row = plan.rows.first(in.row); row <= last_row; ++row) {  // windows in their own order
+      int64_t from = plan.outputs.index({in.image, row, first}) * plan.channels + channel;
+      for (int column = first; column <= last; ++column, from += plan.channels) {
+        int32_t where[N];
+        load_channels<N>(indices, from, where);
+        const Group<T, N> g = dy.template load_group<N>(from);
+        for (int j = 0; j < N; ++j) sums.v[j] += where[j] == here ? to_float(g.v[j]) : 0.f;
       }
-    dx.template store_group<M>(i, to_group<T, M>(sums));
+    }
+    return sums;
   }
+  template <int N>
+  GRAFT_HD void store(int64_t, int64_t i, const Sums<N>& sums) const { dx.template store_group<N>(i, to_group<T, N>(sums.v)); }
 };
 
-template <class T, int N>
-struct AverageForward {
+template <class T>
+struct AverageForward : PoolKernel {
   static constexpr const char* name = "average_pool forward";
-  static constexpr int group = N;
   Span<const T> x;
   Span<T> y;
-  PoolGeometry shape;
+  WindowPlan plan;
   bool include_pad;
-  template <int M>
-  GRAFT_HD void at(int64_t i) const {
-    const auto out = shape.output(i / shape.c);
-    float sums[M] = {};
-    for (int64_t a = 0; a < shape.r; ++a)
-      for (int64_t b = 0; b < shape.s; ++b) {
-        const int64_t row = shape.input_row(out.row, a), column = shape.input_column(out.column, b);
-        if (row < 0 || row >= shape.h || column < 0 || column >= shape.w) continue;
-        add_group<T, M>(sums, x.template load_group<M>(((out.image * shape.h + row) * shape.w + column) * shape.c + i % shape.c));
+  template <int N>
+  using Elements = Sums<N>;
+  template <int N>
+  GRAFT_HD Sums<N> load(int64_t channel, int64_t pixel, int64_t) const {
+    const PixelGrid::Pixel out = plan.outputs.pixel(pixel);
+    Sums<N> sums{};
+    for (int a = 0; a < plan.rows.taps; ++a)
+      for (int b = 0; b < plan.columns.taps; ++b) {
+        const int row = plan.rows.input(out.row, a), column = plan.columns.input(out.column, b);
+        if (row >= 0 && column >= 0) add_group<T, N>(sums.v, x.template load_group<N>(plan.inputs.index({out.image, row, column}) * plan.channels + channel));
       }
-    const auto divisor = static_cast<float>(shape.divisor(out.row, out.column, include_pad));
-    for (int j = 0; j < M; ++j) sums[j] /= divisor;
-    y.template store_group<M>(i, to_group<T, M>(sums));
+    const float share = average_share(plan, out.row, out.column, include_pad);
+    for (int j = 0; j < N; ++j) sums.v[j] *= share;
+    return sums;
   }
+  template <int N>
+  GRAFT_HD void store(int64_t, int64_t i, const Sums<N>& sums) const { y.template store_group<N>(i, to_group<T, N>(sums.v)); }
 };
 
-template <class T, int N>
-struct AverageBackward {
+template <class T>
+struct AverageBackward : PoolKernel {
   static constexpr const char* name = "average_pool backward";
-  static constexpr int group = N;
   Span<const T> dy;
   Span<T> dx;
-  PoolGeometry shape;
+  WindowPlan plan;
   bool include_pad;
-  template <int M>
-  GRAFT_HD void at(int64_t i) const {
-    const auto in = shape.input(i / shape.c);
-    float sums[M] = {};
-    for (int64_t a = shape.r - 1; a >= 0; --a)
-      for (int64_t b = shape.s - 1; b >= 0; --b) {
-        const int64_t row = shape.output_row(in.row, a), column = shape.output_column(in.column, b);
-        if (row < 0 || column < 0) continue;
-        add_group<T, M>(sums, dy.template load_group<M>(((in.image * shape.p + row) * shape.q + column) * shape.c + i % shape.c),
-                        1.f / static_cast<float>(shape.divisor(row, column, include_pad)));
-      }
-    dx.template store_group<M>(i, to_group<T, M>(sums));
+  template <int N>
+  using Elements = Sums<N>;
+  template <int N>
+  GRAFT_HD Sums<N> load(int64_t channel, int64_t pixel, int64_t) const {
+    const PixelGrid::Pixel in = plan.inputs.pixel(pixel);
+    Sums<N> sums{};
+    for (int row = plan.rows.first(in.row); row <= plan.rows.last(in.row); ++row)
+      for (int column = plan.columns.first(in.column); column <= plan.columns.last(in.column); ++column)
+        if (plan.rows.holds(row, in.row) && plan.columns.holds(column, in.column))
+          add_group<T, N>(sums.v, dy.template load_group<N>(plan.outputs.index({in.image, row, column}) * plan.channels + channel),
+                          average_share(plan, row, column, include_pad));
+    return sums;
   }
+  template <int N>
+  GRAFT_HD void store(int64_t, int64_t i, const Sums<N>& sums) const { dx.template store_group<N>(i, to_group<T, N>(sums.v)); }
 };
 
 // Output 1 x 1 is global average pooling.
-template <class T, int N>
-struct AdaptiveForward {
+template <class T>
+struct AdaptiveForward : PoolKernel {
   static constexpr const char* name = "adaptive_average_pool forward";
-  static constexpr int group = N;
   Span<const T> x;
   Span<T> y;
-  AdaptiveAxis rows, columns;
-  int64_t channels;
-  template <int M>
-  GRAFT_HD void at(int64_t i) const {
-    const int64_t pixel = i / channels, column = pixel % columns.out, row = pixel / columns.out % rows.out, image = pixel / columns.out / rows.out;
-    float sums[M] = {};
-    for (int64_t h = rows.begin(row); h < rows.end(row); ++h)
-      for (int64_t w = columns.begin(column); w < columns.end(column); ++w)
-        add_group<T, M>(sums, x.template load_group<M>(((image * rows.in + h) * columns.in + w) * channels + i % channels));
-    const auto count = static_cast<float>(rows.width(row) * columns.width(column));
-    for (int j = 0; j < M; ++j) sums[j] /= count;
-    y.template store_group<M>(i, to_group<T, M>(sums));
+  AdaptivePlan plan;
+  template <int N>
+  using Elements = Sums<N>;
+  template <int N>
+  GRAFT_HD Sums<N> load(int64_t channel, int64_t pixel, int64_t) const {
+    const PixelGrid::Pixel out = plan.outputs.pixel(pixel);
+    const int begin = plan.columns.begin(out.column), end = plan.columns.end(out.column);
+    Sums<N> sums{};
+    for (int row = plan.rows.begin(out.row); row < plan.rows.end(out.row); ++row) {
+      const int64_t line = plan.inputs.index({out.image, row, 0});
+      GRAFT_UNROLL_4
+      for (int column = begin; column < end; ++column) add_group<T, N>(sums.v, x.template load_group<N>((line + column) * plan.channels + channel));
+    }
+    const float share = adaptive_share(plan, out.row, out.column);
+    for (int j = 0; j < N; ++j) sums.v[j] *= share;
+    return sums;
   }
+  template <int N>
+  GRAFT_HD void store(int64_t, int64_t i, const Sums<N>& sums) const { y.template store_group<N>(i, to_group<T, N>(sums.v)); }
 };
 
-template <class T, int N>
-struct AdaptiveBackward {
+template <class T>
+struct AdaptiveBackward : PoolKernel {
   static constexpr const char* name = "adaptive_average_pool backward";
-  static constexpr int group = N;
   Span<const T> dy;
   Span<T> dx;
-  AdaptiveAxis rows, columns;
-  int64_t channels;
-  template <int M>
-  GRAFT_HD void at(int64_t i) const {
-    const int64_t pixel = i / channels, column = pixel % columns.in, row = pixel / columns.in % rows.in, image = pixel / columns.in / rows.in;
-    float sums[M] = {};
-    for (int64_t p = rows.first(row); p <= rows.last(row); ++p)
-      for (int64_t q = columns.first(column); q <= columns.last(column); ++q)
-        add_group<T, M>(sums, dy.template load_group<M>(((image * rows.out + p) * columns.out + q) * channels + i % channels),
-                        1.f / static_cast<float>(rows.width(p) * columns.width(q)));
-    dx.template store_group<M>(i, to_group<T, M>(sums));
+  AdaptivePlan plan;
+  float global_share;  // of one output pixel an image; 0: there are more
+  template <int N>
+  using Elements = Sums<N>;
+  template <int N>
+  GRAFT_HD Sums<N> load(int64_t channel, int64_t pixel, int64_t) const {
+    const PixelGrid::Pixel in = plan.inputs.pixel(pixel);
+    Sums<N> sums{};
+    if (global_share > 0) {
+      add_group<T, N>(sums.v, dy.template load_group<N>(in.image * plan.channels + channel), global_share);
+      return sums;
+    }
+    for (int row = plan.rows.first(in.row); row <= plan.rows.last(in.row); ++row)
+      for (int column = plan.columns.first(in.column); column <= plan.columns.last(in.column); ++column)
+        add_group<T, N>(sums.v, dy.template load_group<N>(plan.outputs.index({in.image, row, column}) * plan.channels + channel),
+                        adaptive_share(plan, row, column));
+    return sums;
   }
+  template <int N>
+  GRAFT_HD void store(int64_t, int64_t i, const Sums<N>& sums) const { dx.template store_group<N>(i, to_group<T, N>(sums.v)); }
 };
 
 const char* declines_pair(const Tensor& x, const Tensor& y) {
   if (const char* reason = declines_image(x)) return reason;
+  if (std::max(x.numel(), y.numel()) / x.size(1) >= kMostPixels) return "too many pixels";
   return y.format() == x.format() ? nullptr : "memory order is not channels_last";
 }
 bool grouped(const Tensor& x, const Tensor& y) { return is_aligned(x) && is_aligned(y) && x.size(1) % (16 / size_of(x.dtype())) == 0; }
@@ -179,50 +239,61 @@ void visit_pair(const Tensor& x, const Tensor& y, F&& f) {
   visit_kernel_dtype(x.dtype(), [&](auto zero) { visit_group<decltype(zero)>(grouped(x, y), [&](auto n) { f(zero, n); }); });
 }
 
+WindowPlan plan_of(const Tensor& x, const Tensor& y, const ops::Window& window) {
+  return {PixelGrid::of(x.size(2), x.size(3)), PixelGrid::of(y.size(2), y.size(3)), WindowAxis::of(x.size(2), y.size(2), window, 0),
+          WindowAxis::of(x.size(3), y.size(3), window, 1), x.size(1)};
+}
+AdaptivePlan plan_of(const Tensor& x, const Tensor& y) {
+  return {PixelGrid::of(x.size(2), x.size(3)), PixelGrid::of(y.size(2), y.size(3)), AdaptiveAxis::of(x.size(2), y.size(2)),
+          AdaptiveAxis::of(x.size(3), y.size(3)), x.size(1)};
+}
+
+// Calls make(T{}), the kernel that computes `result` of `from`, and starts it.
+template <class F>
+void run(const Tensor& from, const Tensor& result, F&& make) {
+  if (result.numel() == 0) return;
+  visit_pair(from, result, [&](auto zero, auto n) {
+    launch_channel_rows<n()>(device_of(from), result.numel() / result.size(1), result.size(1), make(zero));
+  });
+}
+
 void max_forward(ExecContext&, ops::MaxPoolForwardArgs& args) {
-  visit_pair(args.x, args.y, [&](auto zero, auto n) {
+  run(args.x, args.y, [&](auto zero) {
     using T = decltype(zero);
-    launch_map(device_of(args.x), args.y.numel(),
-               MaxForward<T, n()>{span<T>(args.x), mutable_span<T>(args.y), mutable_span<int32_t>(args.indices),
-                                  PoolGeometry::of(args.x.shape(), args.y.shape(), args.attributes.window)});
+    return MaxForward<T>{{}, span<T>(args.x), mutable_span<T>(args.y), mutable_span<int32_t>(args.indices), plan_of(args.x, args.y, args.attributes.window)};
   });
 }
 void max_backward(ExecContext&, ops::MaxPoolBackwardArgs& args) {
-  visit_pair(args.dx, args.dy, [&](auto zero, auto n) {
+  run(args.dy, args.dx, [&](auto zero) {
     using T = decltype(zero);
-    launch_map(device_of(args.dx), args.dx.numel(),
-               MaxBackward<T, n()>{span<T>(args.dy), span<int32_t>(args.indices), mutable_span<T>(args.dx),
-                                   PoolGeometry::of(args.dx.shape(), args.dy.shape(), args.attributes.window)});
+    return MaxBackward<T>{{}, span<T>(args.dy), span<int32_t>(args.indices), mutable_span<T>(args.dx), plan_of(args.dx, args.dy, args.attributes.window)};
   });
 }
 void average_forward(ExecContext&, ops::AveragePoolForwardArgs& args) {
-  visit_pair(args.x, args.y, [&](auto zero, auto n) {
+  run(args.x, args.y, [&](auto zero) {
     using T = decltype(zero);
-    launch_map(device_of(args.x), args.y.numel(),
-               AverageForward<T, n()>{span<T>(args.x), mutable_span<T>(args.y), PoolGeometry::of(args.x.shape(), args.y.shape(), args.attributes.window),
-                                      args.attributes.count_include_pad});
+    return AverageForward<T>{{}, span<T>(args.x), mutable_span<T>(args.y), plan_of(args.x, args.y, args.attributes.window), args.attributes.count_include_pad};
   });
 }
 void average_backward(ExecContext&, ops::AveragePoolBackwardArgs& args) {
-  visit_pair(args.dx, args.dy, [&](auto zero, auto n) {
+  run(args.dy, args.dx, [&](auto zero) {
     using T = decltype(zero);
-    launch_map(device_of(args.dx), args.dx.numel(),
-               AverageBackward<T, n()>{span<T>(args.dy), mutable_span<T>(args.dx),
-                                       PoolGeometry::of(args.dx.shape(), args.dy.shape(), args.attributes.window), args.attributes.count_include_pad});
+    return AverageBackward<T>{{}, span<T>(args.dy), mutable_span<T>(args.dx), plan_of(args.dx, args.dy, args.attributes.window),
+                              args.attributes.count_include_pad};
   });
 }
 void adaptive_forward(ExecContext&, ops::AdaptiveAveragePoolForwardArgs& args) {
-  const AdaptiveAxis rows{args.x.size(2), args.y.size(2)}, columns{args.x.size(3), args.y.size(3)};
-  visit_pair(args.x, args.y, [&](auto zero, auto n) {
+  run(args.x, args.y, [&](auto zero) {
     using T = decltype(zero);
-    launch_map(device_of(args.x), args.y.numel(), AdaptiveForward<T, n()>{span<T>(args.x), mutable_span<T>(args.y), rows, columns, args.x.size(1)});
+    return AdaptiveForward<T>{{}, span<T>(args.x), mutable_span<T>(args.y), plan_of(args.x, args.y)};
   });
 }
 void adaptive_backward(ExecContext&, ops::AdaptiveAveragePoolBackwardArgs& args) {
-  const AdaptiveAxis rows{args.dx.size(2), args.dy.size(2)}, columns{args.dx.size(3), args.dy.size(3)};
-  visit_pair(args.dx, args.dy, [&](auto zero, auto n) {
+  run(args.dy, args.dx, [&](auto zero) {
     using T = decltype(zero);
-    launch_map(device_of(args.dx), args.dx.numel(), AdaptiveBackward<T, n()>{span<T>(args.dy), mutable_span<T>(args.dx), rows, columns, args.dx.size(1)});
+    const bool global = args.dy.size(2) == 1 && args.dy.size(3) == 1;
+    return AdaptiveBackward<T>{{}, span<T>(args.dy), mutable_span<T>(args.dx), plan_of(args.dx, args.dy),
+                               global ? 1.f / static_cast<float>(args.dx.size(2) * args.dx.size(3)) : 0.f};
   });
 }
 

@@ -40,6 +40,7 @@ std::vector<OpCase> conv_cases() {
       conv_case("groups", {2, 6, 5, 4}, {4, 3, 3, 3}, {square_window(3, 1, 1), 2}, true),
       conv_case("depthwise", {2, 4, 6, 5}, {4, 1, 3, 3}, {square_window(3, 1, 1), 4}),
       conv_case("depthwise_in_groups_of_8", {2, 16, 7, 6}, {16, 1, 3, 3}, {square_window(3, 2, 1), 16}, true),
+      conv_case("depthwise_k5", {1, 8, 7, 6}, {8, 1, 5, 5}, {square_window(5, 2, 2), 8}, true),
       conv_case("depthwise_k5_dilated", {1, 3, 9, 8}, {3, 1, 5, 5}, {square_window(5, 1, 3, 2), 3}, true),
       conv_case("depthwise_several_chunks", {3, 2, 20, 20}, {2, 1, 2, 2}, {square_window(2, 1, 0), 2}),
       conv_case("two_filters_a_channel", {2, 3, 5, 4}, {6, 1, 3, 3}, {square_window(3, 1, 1), 3}),

@@ -1,6 +1,8 @@
 // Batch norm's CUDA kernels on the device.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "graft/kernels/cuda/custom/column_sums.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/functional/functional.h"
@@ -75,20 +77,32 @@ TEST(CudaBatchNorm, MasksFromXAsFromY) {
   for (size_t i = 0; i < 3; ++i) EXPECT_EQ(results[i], results[i + 3]) << i;
 }
 
-// Every row and channel belongs to exactly one thread's sums, whatever the shape.
-TEST(CudaColumnSums, TilesCoverTheMatrixOnce) {
-  for (const int64_t rows : {1, 2, 63, 64, 65, 2047, 2049, 300000})
+struct PlaceOf {  // what ColumnPlace asks of a thread
+  int64_t block_;
+  int thread_;
+  int64_t block() const { return block_; }
+  int thread() const { return thread_; }
+};
+
+// Every element belongs to exactly one thread, whatever the shape, in sums and in element-wise kernels.
+TEST(CudaColumnTiles, CoverTheMatrixOnce) {
+  for (const int64_t rows : {1, 2, 63, 64, 65, 2047, 2049})
     for (const int64_t channels : {1, 2, 7, 32, 33, 264})
-      for (const int group : {1, 4, 8}) {
-        if (channels % group != 0) continue;
-        const cuda::ColumnTiles t = cuda::ColumnTiles::of(rows, channels, group);
-        ASSERT_LE(t.chunks(), 128) << rows;
-        ASSERT_EQ(cuda::kThreads % t.lanes, 0);
-        ASSERT_GE(t.chunks() * t.chunk, rows);
-        ASSERT_LT((t.chunks() - 1) * t.chunk, rows) << "an empty chunk";
-        ASSERT_GE(t.across() * t.lanes * t.group, channels);
-        ASSERT_LT((t.across() - 1) * t.lanes * t.group, channels) << "an empty block";
-      }
+      for (const int group : {1, 4, 8})
+        for (const bool sums : {false, true}) {
+          if (channels % group != 0) continue;
+          const cuda::ColumnTiles t = sums ? cuda::column_tiles(rows, channels, group) : cuda::ColumnTiles::of(rows, channels, group, 16, int64_t{1} << 30);
+          ASSERT_TRUE(!sums || t.chunks() * t.across() <= std::max<int64_t>(512, t.across())) << rows;
+          std::vector<int> seen(static_cast<size_t>(rows * channels));
+          for (int64_t block = 0; block < t.chunks() * t.across(); ++block)
+            for (int thread = 0; thread < cuda::kThreads; ++thread) {
+              const cuda::ColumnPlace place(PlaceOf{block, thread}, t, static_cast<uint32_t>(t.across()), group);
+              if (place.channel >= channels) continue;
+              for (int64_t row = place.begin + place.line; row < place.end; row += t.lines())
+                for (int64_t c = place.channel; c < place.channel + group; ++c) ++seen.at(static_cast<size_t>(row * channels + c));
+            }
+          ASSERT_EQ(std::count(seen.begin(), seen.end(), 1), rows * channels) << rows << " x " << channels << ", " << group;
+        }
 }
 
 }  // namespace

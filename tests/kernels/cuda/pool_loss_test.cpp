@@ -3,7 +3,6 @@
 
 #include <cmath>
 
-#include "graft/kernels/cuda/custom/pool_geometry.h"
 #include "graft/layers/functional/functional.h"
 #include "graft/tests/kernels/cuda/device_check.h"
 
@@ -66,40 +65,6 @@ TEST(CudaLoss, ALabelThatIsNoClassGivesNaN) {
     const Tensor loss = functional::cross_entropy(Tensor::zeros({2, 3}, {.device = test::kCuda}), to_device(Tensor::of<int64_t>({2}, {1, label}), test::kCuda));
     EXPECT_TRUE(std::isnan(loss.item()));
   }
-}
-
-// output_row is the inverse of input_row, for every shape of window.
-TEST(CudaPoolGeometry, BackwardAsksTheInverse) {
-  for (const int64_t stride : {1, 2, 3})
-    for (const int64_t kernel : {1, 2, 3})
-      for (const int64_t pad : {0, 1})
-        for (const int64_t dilation : {1, 2}) {
-          if (pad * 2 > kernel) continue;
-          const Shape x{1, 1, 8, 9};
-          const ops::Window window = square_window(kernel, stride, pad, dilation);
-          const auto g = cuda::PoolGeometry::of(x, ops::pool_output_shape("max_pool", x, window, true), window);
-          for (int64_t a = 0; a < kernel; ++a) {
-            int64_t found = 0;
-            for (int64_t row = 0; row < g.h; ++row) {
-              const int64_t out = g.output_row(row, a);
-              found += out >= 0;
-              ASSERT_TRUE(out < 0 || (out < g.p && g.input_row(out, a) == row));
-            }
-            int64_t expected = 0;
-            for (int64_t out = 0; out < g.p; ++out) expected += g.input_row(out, a) >= 0 && g.input_row(out, a) < g.h;
-            ASSERT_EQ(found, expected);
-          }
-        }
-}
-
-TEST(CudaPoolGeometry, AdaptiveCellsAndTheirInverse) {
-  for (int64_t in = 1; in < 14; ++in)
-    for (int64_t out = 1; out < 14; ++out) {
-      const cuda::AdaptiveAxis axis{in, out};
-      for (int64_t at = 0; at < in; ++at)
-        for (int64_t cell = 0; cell < out; ++cell)
-          ASSERT_EQ(axis.begin(cell) <= at && at < axis.end(cell), axis.first(at) <= cell && cell <= axis.last(at)) << in << " to " << out;
-    }
 }
 
 }  // namespace
