@@ -46,21 +46,22 @@ Row norm_statistics(const Sizes& s) {
 template <bool kResidual>
 Row norm_apply(const Sizes& s) {
   Norm n(s);
-  return {kResidual ? "batch norm apply + residual + relu" : "batch norm apply + relu", str("x ", n.x.shape()), n.bytes(kResidual ? 3 : 2), 0, [=]() mutable {
-            n.kernels().apply(current_context(), {n.x, n.mean, n.variance, &n.weight, &n.bias, kResidual ? &n.other : nullptr, n.attributes, n.y});
+  Tensor positive = unset({kResidual ? n.x.numel() / 8 : 0}, DType::u8);
+  return {kResidual ? "batch norm apply + residual + relu" : "batch norm apply + relu", str("x ", n.x.shape()), n.bytes(kResidual ? 3 : 2) + static_cast<double>(positive.bytes()), 0, [=]() mutable {
+            n.kernels().apply(current_context(), {n.x, n.mean, n.variance, &n.weight, &n.bias, kResidual ? &n.other : nullptr, n.attributes, n.y, kResidual ? &positive : nullptr});
           }};
 }
-// Two passes: the sums read x and dy, the gradients read them again and write dx. With a residual the ReLU's mask is y in
-// both, and there is its gradient to write.
+// Two passes: the sums read x and dy, the gradients read them again and write dx. With a residual both read the ReLU's mask,
+// a bit an element, and there is the residual's gradient to write.
 template <bool kResidual>
 Row norm_backward(const Sizes& s) {
   Norm n(s);
   Tensor dx = unset(wide(s)), dresidual = kResidual ? unset(wide(s)) : Tensor();
   Tensor dweight = unset(n.mean.shape(), DType::f32), dbias = unset(n.mean.shape(), DType::f32);
-  n.y = noise(wide(s));
-  return {kResidual ? "batch norm backward + residual + relu" : "batch norm backward + relu", str("x ", n.x.shape()), n.bytes(kResidual ? 8 : 5), 0, [=]() mutable {
-            n.kernels().backward(current_context(), {n.x, kResidual ? &n.y : nullptr, &n.bias, kResidual, n.other, n.mean, n.variance, &n.weight, n.attributes, &dx,
-                                                     kResidual ? &dresidual : nullptr, &dweight, &dbias});
+  const Tensor positive = noise({kResidual ? n.x.numel() / 8 : 0}, DType::u8);
+  return {kResidual ? "batch norm backward + residual + relu" : "batch norm backward + relu", str("x ", n.x.shape()), n.bytes(kResidual ? 6 : 5) + 2 * static_cast<double>(positive.bytes()), 0, [=]() mutable {
+            n.kernels().backward(current_context(), {n.x, nullptr, &n.bias, kResidual, n.other, n.mean, n.variance, &n.weight, n.attributes, &dx,
+                                                     kResidual ? &dresidual : nullptr, &dweight, &dbias, kResidual ? &positive : nullptr});
           }};
 }
 

@@ -28,7 +28,8 @@ struct BatchNormApplyArgs {
   const Tensor* bias;
   const Tensor* residual;  // like x, or null
   const BatchNormAttributes& attributes;
-  Tensor& y;  // like x
+  Tensor& y;                   // like x
+  Tensor* positive = nullptr;  // the ReLU's mask, where keeps_mask: u8, bit i % 8 of byte i / 8 says y > 0 of element i in memory
 };
 struct BatchNormBackwardArgs {
   const Tensor& x;
@@ -44,12 +45,16 @@ struct BatchNormBackwardArgs {
   Tensor* dresidual; // like x, or null
   Tensor* dweight;   // [C] or null
   Tensor* dbias;     // [C] or null
+  const Tensor* positive = nullptr;  // apply's, in place of y
 };
 
 struct BatchNormKernels {
   KernelList<BatchNormStatisticsArgs> statistics{"batch_norm statistics"};
   KernelList<BatchNormApplyArgs> apply{"batch_norm apply"};
   KernelList<BatchNormBackwardArgs> backward{"batch_norm backward"};
+  // Whether kernels of this device keep the mask of such an x's ReLU behind a residual in bits, which backward then reads in
+  // place of the result, twice; null: none does.
+  bool (*keeps_mask)(const Tensor& x) = nullptr;
 };
 
 }  // namespace graft::ops

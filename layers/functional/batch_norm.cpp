@@ -29,10 +29,11 @@ class NormRemake final : public Remake {
 // Inputs in the tape's order: x, weight, bias, residual.
 class BatchNormNode final : public Node {
  public:
-  BatchNormNode(const Tensor& x, const Tensor& y, const Tensor& mean, const Tensor& variance, const Tensor& weight,
+  // positive: the ReLU's mask in bits, or undefined.
+  BatchNormNode(const Tensor& x, const Tensor& y, const Tensor& positive, const Tensor& mean, const Tensor& variance, const Tensor& weight,
                 const Tensor& bias, bool residual, const ops::BatchNormAttributes& attributes)
-      : attributes_(attributes), x_(x), mean_(mean), variance_(variance), weight_(weight), bias_(bias), residual_(residual) {
-    if (attributes.relu && residual) y_ = SavedTensor(y);  // else its mask follows from x
+      : attributes_(attributes), x_(x), positive_(positive), mean_(mean), variance_(variance), weight_(weight), bias_(bias), residual_(residual) {
+    if (attributes.relu && residual && !positive.defined()) y_ = SavedTensor(y);  // else its mask follows from x
   }
 
   const char* name() const override { return "batch_norm"; }
@@ -40,7 +41,7 @@ class BatchNormNode final : public Node {
   std::vector<Tensor> backward(std::span<const Tensor> grads) override {
     const Tensor& x = x_.get("batch_norm");
     const Tensor mean = mean_.get("batch_norm"), variance = variance_.get("batch_norm");
-    const Tensor y = y_.get("batch_norm"), weight = weight_.get("batch_norm");
+    const Tensor y = y_.get("batch_norm"), positive = positive_.get("batch_norm"), weight = weight_.get("batch_norm");
     const Tensor bias = bias_.get("batch_norm");
     Tensor dx, dweight, dbias, dresidual;
     if (needs(0)) dx = Tensor::empty_like(x);
@@ -51,7 +52,8 @@ class BatchNormNode final : public Node {
     kernels_for(x).batch_norm.backward(
         current_context(),
         {x, y.defined() ? &y : nullptr, bias.defined() ? &bias : nullptr, residual_, grads[0], mean, variance, weight.defined() ? &weight : nullptr, attributes_,
-         needs(0) ? &dx : nullptr, copies ? &dresidual : nullptr, needs(1) ? &dweight : nullptr, needs(2) ? &dbias : nullptr});
+         needs(0) ? &dx : nullptr, copies ? &dresidual : nullptr, needs(1) ? &dweight : nullptr, needs(2) ? &dbias : nullptr,
+         positive.defined() ? &positive : nullptr});
     if (residual_ && needs(3) && !copies) dresidual = grads[0];  // without ReLU it passes through
     return {dx, dweight, dbias, dresidual};
   }
@@ -61,12 +63,12 @@ class BatchNormNode final : public Node {
   }
 
   void release() override {
-    for (SavedTensor* saved : {&x_, &y_, &mean_, &variance_, &weight_, &bias_}) saved->release();
+    for (SavedTensor* saved : {&x_, &y_, &positive_, &mean_, &variance_, &weight_, &bias_}) saved->release();
   }
 
  private:
   ops::BatchNormAttributes attributes_;
-  SavedTensor x_, y_, mean_, variance_, weight_, bias_;
+  SavedTensor x_, y_, positive_, mean_, variance_, weight_, bias_;
   bool residual_;
 };
 
@@ -130,16 +132,19 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Ten
     const auto n = static_cast<double>(count);
     if (running_var.defined()) update_running(running_var, variance, options.momentum, n / (n - 1));
   }
-  Tensor y = Tensor::empty_like(x);
+  Tensor y = Tensor::empty_like(x), positive;
+  const bool recorded = will_record({x, weight, bias, residual});
+  if (recorded && options.relu && residual.defined() && kernels.keeps_mask && kernels.keeps_mask(x))
+    positive = Tensor::empty({x.numel() / 8}, {.dtype = DType::u8, .device = x.device()});
   kernels.apply(current_context(), {x, mean, variance, weight.defined() ? &weight : nullptr, bias.defined() ? &bias : nullptr,
-                                    residual.defined() ? &residual : nullptr, attributes, y});
+                                    residual.defined() ? &residual : nullptr, attributes, y, positive.defined() ? &positive : nullptr});
   const Tensor inputs[] = {x, weight, bias, residual, mean, variance};
   const Tensor outputs[] = {y};
   if (Trace* trace = current_trace())  // statistics are inputs of the operation, though nothing flows back to them
     trace->steps.push_back({ops::BatchNormAttributes::id, attributes, {inputs, inputs + 6}, {y}});
   const auto differentiable = std::span(inputs).first(4);
-  if (will_record(differentiable))
-    attach_node(std::make_shared<BatchNormNode>(x, y, mean, variance, weight, bias, residual.defined(), attributes), differentiable, outputs);
+  if (recorded)
+    attach_node(std::make_shared<BatchNormNode>(x, y, positive, mean, variance, weight, bias, residual.defined(), attributes), differentiable, outputs);
   return y;
 }
 

@@ -87,6 +87,14 @@ struct NormParameters {
   }
 };
 
+// Bit j: whether element j is above 0.
+template <class T, int N>
+GRAFT_HD uint32_t positive_bits(const Group<T, N>& v) {
+  uint32_t bits = 0;
+  for (int j = 0; j < N; ++j) bits |= to_float(v.v[j]) > 0 ? 1u << j : 0u;
+  return bits;
+}
+
 template <class T>
 struct NormApply {
   static constexpr const char* name = "batch_norm apply";
@@ -94,6 +102,7 @@ struct NormApply {
   Span<const T> x, residual;
   NormParameters parameters;
   Span<T> y;
+  Span<uint8_t> positive;  // or empty; groups of eight then
   bool relu;
   template <int N>
   using State = NormParameters::State<N>;
@@ -117,28 +126,34 @@ struct NormApply {
       v.v[j] = from_float<T>(value);
     }
     y.template store_group<N>(i, v);
+    if constexpr (N == 8)
+      if (positive) positive.store(i / 8, static_cast<uint8_t>(positive_bits(v)));
   }
 };
 
-// The gradient behind the ReLU: dy where the result was positive, which y says, or x where no residual was added.
-enum class Mask : unsigned char { none, from_y, from_x };
+// The gradient behind the ReLU: dy where the result was positive, which bits say, or y, or x where no residual was added.
+enum class Mask : unsigned char { none, from_bits, from_y, from_x };
 template <class T>
 struct MaskedGradient {
   Span<const T> x, y, dy;
+  Span<const uint8_t> positive;
   NormParameters parameters;
   Mask mask;
   template <int N>
   struct Elements {
-    Group<T, N> x, y, dy;
+    Group<T, N> x, dy;
+    uint32_t positive;
     GRAFT_HD float gradient(int j, Mask mask, const NormParameters::State<N>& s) const {
-      if (mask == Mask::from_y && !(to_float(y.v[j]) > 0)) return 0;
-      if (mask == Mask::from_x && !(s.value(j, to_float(x.v[j])) > 0)) return 0;
-      return to_float(dy.v[j]);
+      const bool passes = mask == Mask::from_x ? s.value(j, to_float(x.v[j])) > 0 : (positive >> j & 1) != 0;
+      return passes ? to_float(dy.v[j]) : 0.f;
     }
   };
   template <int N>
   GRAFT_HD Elements<N> load(int64_t i) const {
-    return {x.template load_group<N>(i), mask == Mask::from_y ? y.template load_group<N>(i) : Group<T, N>{}, dy.template load_group<N>(i)};
+    Elements<N> e{x.template load_group<N>(i), dy.template load_group<N>(i), ~0u};
+    if (mask == Mask::from_bits) e.positive = static_cast<uint32_t>(positive.load(i / 8)) >> i % 8;
+    else if (mask == Mask::from_y) e.positive = positive_bits(y.template load_group<N>(i));
+    return e;
   }
 };
 
@@ -237,6 +252,9 @@ int64_t channels_of(const Tensor& x) { return x.size(1); }
 template <class T>
 bool in_groups(const Tensor& x) { return channels_of(x) % kGroup<T> == 0; }
 
+// A byte of the mask is one thread's, a group of eight 16-bit elements.
+bool keeps_mask(const Tensor& x) { return x.rank() == 4 && size_of(x.dtype()) == 2 && x.size(1) % 8 == 0 && is_aligned(x); }
+
 const char* declines_norm(const Tensor& x) {
   if (x.numel() == 0) return "no elements";
   return x.rank() == 2 ? declines_dtype(x) : declines_image(x);
@@ -288,6 +306,8 @@ bool parameters_aligned(const Args& args) {
 const char* declines_apply(const ExecContext&, const ops::BatchNormApplyArgs& args) {
   for (const Tensor* parameter : {&args.mean, &args.variance, args.weight, args.bias})
     if (const char* reason = declines_parameter(parameter)) return reason;
+  if (args.positive && !(keeps_mask(args.x) && is_aligned(args.x) && is_aligned(args.residual) && is_aligned(args.y) && parameters_aligned(args)))
+    return "a mask in bits is written in groups of eight";
   return declines_norm(args.x);
 }
 
@@ -297,7 +317,8 @@ void apply(ExecContext&, ops::BatchNormApplyArgs& args) {
     using T = decltype(zero);
     visit_group<T>(aligned && in_groups<T>(args.x), [&](auto n) {
       launch_channel_rows<n()>(device_of(args.x), args.x.numel() / channels_of(args.x), channels_of(args.x),
-                               NormApply<T>{span<T>(args.x), span<T>(args.residual), parameters_of(args), mutable_span<T>(args.y), args.attributes.relu});
+                               NormApply<T>{span<T>(args.x), span<T>(args.residual), parameters_of(args), mutable_span<T>(args.y),
+                                            mutable_span<uint8_t>(args.positive), args.attributes.relu});
     });
   });
 }
@@ -306,7 +327,7 @@ const char* declines_backward(const ExecContext&, const ops::BatchNormBackwardAr
   for (const Tensor* parameter : {&args.mean, &args.variance, args.weight, args.bias, static_cast<const Tensor*>(args.dweight), static_cast<const Tensor*>(args.dbias)})
     if (const char* reason = declines_parameter(parameter)) return reason;
   if (args.dy.format() != args.x.format()) return "memory order of dy is another";
-  if (args.attributes.relu && args.residual && !args.y) return "the mask of a residual's ReLU needs the result";
+  if (args.attributes.relu && args.residual && !args.y && !args.positive) return "the mask of a residual's ReLU needs the result";
   return declines_norm(args.x);
 }
 
@@ -317,8 +338,8 @@ void backward(ExecContext&, ops::BatchNormBackwardArgs& args) {
                        parameters_aligned(args);
   visit_kernel_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const Mask mask = !args.attributes.relu ? Mask::none : args.y ? Mask::from_y : Mask::from_x;
-    const MaskedGradient<T> gradient{span<T>(args.x), span<T>(args.y), span<T>(args.dy), parameters_of(args), mask};
+    const Mask mask = !args.attributes.relu ? Mask::none : args.positive ? Mask::from_bits : args.y ? Mask::from_y : Mask::from_x;
+    const MaskedGradient<T> gradient{span<T>(args.x), span<T>(args.y), span<T>(args.dy), span<uint8_t>(args.positive), parameters_of(args), mask};
     Tensor sums[2];
     if (args.dweight || args.dbias || args.attributes.training) {
       const Partials parts = column_sums<T>(args.x, GradientSums<T>{gradient, channels}, aligned);
@@ -343,6 +364,7 @@ void register_batch_norm(KernelSet& set) {
   set.batch_norm.statistics.add({"cuda", declines_statistics, statistics});
   set.batch_norm.apply.add({"cuda", declines_apply, apply});
   set.batch_norm.backward.add({"cuda", declines_backward, backward});
+  set.batch_norm.keeps_mask = keeps_mask;
 }
 
 }  // namespace graft::cuda

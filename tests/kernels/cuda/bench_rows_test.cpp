@@ -23,8 +23,9 @@ TEST(CudaBenchRows, Run) {
   }
   const double wide = 2.0 * 32 * 8 * 8 * 2;  // bf16 [2,32,8,8]
   EXPECT_EQ(bytes.at("batch norm statistics"), wide);
-  EXPECT_EQ(bytes.at("batch norm apply + residual + relu"), 3 * wide);
+  EXPECT_EQ(bytes.at("batch norm apply + residual + relu"), (3 + 1. / 16) * wide);  // a bit an element is the mask
   EXPECT_EQ(bytes.at("batch norm backward + relu"), 5 * wide);
+  EXPECT_EQ(bytes.at("batch norm backward + residual + relu"), (6 + 2. / 16) * wide);
   EXPECT_EQ(bytes.at("image input"), 2.0 * 32 * 32 * (3 + 4 * 2));
   EXPECT_EQ(bytes.at("max-pool"), 2.0 * 8 * (16 * 16 * 2 + 8 * 8 * 3));
   EXPECT_EQ(bytes.at("sgd step"), 269722.0 * 4 * 5);  // the parameters of a ResNet-20 for CIFAR-10

@@ -77,6 +77,36 @@ TEST(CudaBatchNorm, MasksFromXAsFromY) {
   for (size_t i = 0; i < 3; ++i) EXPECT_EQ(results[i], results[i + 3]) << i;
 }
 
+// Behind a residual the mask is kept in bits where it can be: the same gradients, to the bit, as from the result.
+TEST(CudaBatchNorm, MasksFromBitsAsFromY) {
+  test::TestDevice opened;
+  const auto put = [](const Shape& shape, uint64_t stream, DType dtype) {
+    return to_device(test::distinct_values(shape, -1, 1.5, stream).to(dtype).to(MemoryFormat::channels_last), test::kCuda);
+  };
+  const Shape image{2, 24, 3, 3}, channels{24};
+  const ops::BatchNormKernels& kernels = kernels_for(put(channels, 1, DType::f32)).batch_norm;
+  ASSERT_TRUE(kernels.keeps_mask);
+  EXPECT_FALSE(kernels.keeps_mask(put(image, 1, DType::f32)));
+  EXPECT_FALSE(kernels.keeps_mask(put({2, 12, 3, 3}, 1, DType::bf16)));
+  for (const DType dtype : {DType::bf16, DType::f16}) {
+    const Tensor x = put(image, 1, dtype), dy = put(image, 2, dtype), residual = put(image, 5, dtype), weight = put(channels, 3, DType::f32);
+    ASSERT_TRUE(kernels.keeps_mask(x));
+    Tensor mean = Tensor::empty_like(weight), variance = Tensor::empty_like(weight), y = Tensor::empty_like(x);
+    Tensor positive = Tensor::empty({x.numel() / 8}, {.dtype = DType::u8, .device = test::kCuda});
+    const ops::BatchNormAttributes attributes{1e-5, true, true};
+    kernels.statistics(current_context(), {x, mean, variance});
+    kernels.apply(current_context(), {x, mean, variance, &weight, nullptr, &residual, attributes, y, &positive});
+    std::vector<std::vector<double>> results;
+    for (const bool bits : {false, true}) {
+      Tensor dx = Tensor::empty_like(x), dresidual = Tensor::empty_like(x), dweight = Tensor::empty_like(weight), dbias = Tensor::empty_like(weight);
+      kernels.backward(current_context(), {x, bits ? nullptr : &y, nullptr, true, dy, mean, variance, &weight, attributes, &dx, &dresidual, &dweight, &dbias,
+                                           bits ? &positive : nullptr});
+      for (const Tensor& t : {dx, dresidual, dweight, dbias}) results.push_back(t.to_doubles());
+    }
+    for (size_t i = 0; i < 4; ++i) EXPECT_EQ(results[i], results[i + 4]) << i;
+  }
+}
+
 struct PlaceOf {  // what ColumnPlace asks of a thread
   int64_t block_;
   int thread_;
