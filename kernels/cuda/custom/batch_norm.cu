@@ -1,10 +1,14 @@
 // Batch norm over the channels of images in channels_last (or of rows): statistics, apply with residual and ReLU, backward.
+#include <limits>
+
 #include "graft/kernels/cuda/custom/arguments.h"
 #include "graft/kernels/cuda/custom/column_sums.h"
 #include "graft/kernels/cuda/register.h"
 
 namespace graft::cuda {
 namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // Sums of x - s and its square, where s is the chunk's first row: a mean far from zero then costs no digits.
 template <class T>
@@ -19,16 +23,16 @@ struct ShiftedSums {
   };
   template <int N>
   GRAFT_HD State<N> prepare(int64_t begin, int64_t channel) const {
-    const Group<T, N> first = x.template load_group<N>(begin * channels + channel);
     State<N> s;
-    for (int j = 0; j < N; ++j) s.shift[j] = to_float(first.v[j]);
+    to_floats(x.template load_group<N>(begin * channels + channel), s.shift);
     return s;
   }
   template <int N>
   GRAFT_HD void add(const State<N>& s, int64_t row, int64_t channel, float (&sums)[2][N]) const {
-    const Group<T, N> v = x.template load_group<N>(row * channels + channel);
+    float v[N];
+    to_floats(x.template load_group<N>(row * channels + channel), v);
     for (int j = 0; j < N; ++j) {
-      const float d = to_float(v.v[j]) - s.shift[j];
+      const float d = v[j] - s.shift[j];
       sums[0][j] += d;
       sums[1][j] += d * d;
     }
@@ -103,7 +107,7 @@ struct NormApply {
   NormParameters parameters;
   Span<T> y;
   Span<uint8_t> positive;  // or empty; groups of eight then
-  bool relu;
+  float least;             // 0 with a ReLU
   template <int N>
   using State = NormParameters::State<N>;
   template <int N>
@@ -118,13 +122,11 @@ struct NormApply {
   }
   template <int N>
   GRAFT_HD void store(const State<N>& s, int64_t i, const Elements<N>& e) const {
+    float values[N], added[N];
+    to_floats(e.x, values);
+    to_floats(e.residual, added);  // zeros without one
     Group<T, N> v;
-    for (int j = 0; j < N; ++j) {
-      float value = s.value(j, to_float(e.x.v[j]));
-      if (residual) value += to_float(e.residual.v[j]);
-      if (relu && !(value > 0) && value == value) value = 0;
-      v.v[j] = from_float<T>(value);
-    }
+    for (int j = 0; j < N; ++j) v.v[j] = from_float<T>(clamped(s.value(j, values[j]) + added[j], least, kInfinity));
     y.template store_group<N>(i, v);
     if constexpr (N == 8)
       if (positive) positive.store(i / 8, static_cast<uint8_t>(positive_bits(v)));
@@ -143,9 +145,12 @@ struct MaskedGradient {
   struct Elements {
     Group<T, N> x, dy;
     uint32_t positive;
-    GRAFT_HD float gradient(int j, Mask mask, const NormParameters::State<N>& s) const {
-      const bool passes = mask == Mask::from_x ? s.value(j, to_float(x.v[j])) > 0 : (positive >> j & 1) != 0;
-      return passes ? to_float(dy.v[j]) : 0.f;
+    // The gradient behind the ReLU, and x.
+    GRAFT_HD void gradients(Mask mask, const NormParameters::State<N>& s, float* g, float* values) const {
+      to_floats(dy, g);
+      to_floats(x, values);
+      for (int j = 0; j < N; ++j)
+        if (mask == Mask::from_x ? !(s.value(j, values[j]) > 0) : (positive >> j & 1) == 0) g[j] = 0;
     }
   };
   template <int N>
@@ -168,11 +173,11 @@ struct GradientSums {
   GRAFT_HD NormParameters::State<N> prepare(int64_t, int64_t channel) const { return gradient.parameters.template prepare<N>(channel); }
   template <int N>
   GRAFT_HD void add(const NormParameters::State<N>& s, int64_t row, int64_t channel, float (&sums)[2][N]) const {
-    const typename MaskedGradient<T>::template Elements<N> e = gradient.template load<N>(row * channels + channel);
+    float g[N], x[N];
+    gradient.template load<N>(row * channels + channel).gradients(gradient.mask, s, g, x);
     for (int j = 0; j < N; ++j) {
-      const float g = e.gradient(j, gradient.mask, s);
-      sums[0][j] += g;
-      sums[1][j] += g * (to_float(e.x.v[j]) - s.mean[j]);
+      sums[0][j] += g[j];
+      sums[1][j] += g[j] * (x[j] - s.mean[j]);
     }
   }
 };
@@ -234,13 +239,14 @@ struct GradientApply {
   GRAFT_HD Elements<N> load(const State<N>&, int64_t, int64_t i) const { return gradient.template load<N>(i); }
   template <int N>
   GRAFT_HD void store(const State<N>& s, int64_t i, const Elements<N>& e) const {
+    float g[N], x[N];
+    e.gradients(gradient.mask, s.norm, g, x);
     Group<T, N> d, r;
     for (int j = 0; j < N; ++j) {
-      const float g = e.gradient(j, gradient.mask, s.norm);
-      float result = g * s.norm.slope[j];
-      if (sum) result -= s.constant[j] + (to_float(e.x.v[j]) - s.norm.mean[j]) * s.factor[j];
+      float result = g[j] * s.norm.slope[j];
+      if (sum) result -= s.constant[j] + (x[j] - s.norm.mean[j]) * s.factor[j];
       d.v[j] = from_float<T>(result);
-      r.v[j] = from_float<T>(g);
+      r.v[j] = from_float<T>(g[j]);
     }
     if (dx) dx.template store_group<N>(i, d);
     if (dresidual) dresidual.template store_group<N>(i, r);
@@ -318,7 +324,7 @@ void apply(ExecContext&, ops::BatchNormApplyArgs& args) {
     visit_group<T>(aligned && in_groups<T>(args.x), [&](auto n) {
       launch_channel_rows<n()>(device_of(args.x), args.x.numel() / channels_of(args.x), channels_of(args.x),
                                NormApply<T>{span<T>(args.x), span<T>(args.residual), parameters_of(args), mutable_span<T>(args.y),
-                                            mutable_span<uint8_t>(args.positive), args.attributes.relu});
+                                            mutable_span<uint8_t>(args.positive), args.attributes.relu ? 0.f : -kInfinity});
     });
   });
 }

@@ -135,8 +135,9 @@ struct RowSums {
   GRAFT_HD bool prepare(int64_t, int64_t) const { return true; }
   template <int N>
   GRAFT_HD void add(bool, int64_t row, int64_t channel, float (&sums)[1][N]) const {
-    const Group<T, N> v = x.template load_group<N>(row * channels + channel);
-    for (int j = 0; j < N; ++j) sums[0][j] += to_float(v.v[j]);
+    float v[N];
+    to_floats(x.template load_group<N>(row * channels + channel), v);
+    for (int j = 0; j < N; ++j) sums[0][j] += v[j];
   }
 };
 

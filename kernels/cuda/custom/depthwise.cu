@@ -1,5 +1,7 @@
 // Depthwise convolution (one filter a channel): a thread makes pixels of one group of channels, whose filters it keeps in
 // registers. Forward and backward-data read each image once a tap, backward-weight sums nine taps at a time.
+#include <limits>
+
 #include "graft/kernels/cuda/custom/arguments.h"
 #include "graft/kernels/cuda/custom/bias_gradient.h"
 #include "graft/kernels/cuda/custom/column_sums.h"
@@ -17,6 +19,46 @@ struct DepthwisePlan {
   int64_t channels;
 };
 
+// A group of channels' filters and biases.
+template <int kSide, int N>
+struct FilterState {
+  int64_t channel;
+  float weight[kSide * kSide + 1][N], bias[N];
+};
+// weight: [channels][taps]; turned: from the last tap to the first. kSide 0: the filters stay where they are.
+template <int kSide, int N>
+GRAFT_HD FilterState<kSide, N> filter_state(const Span<const float>& weight, const Span<const float>& bias, int64_t channel, bool turned = false) {
+  constexpr int taps = kSide * kSide;
+  FilterState<kSide, N> s;
+  s.channel = channel;
+  load_channels<N>(bias, channel, 0.f, s.bias);
+  if constexpr (kSide > 0) {
+    float filters[taps * N];
+    load_channels<taps * N>(weight, channel * taps, filters);
+    for (int tap = 0; tap < taps; ++tap)
+      for (int j = 0; j < N; ++j) s.weight[tap][j] = turned ? filters[j * taps + taps - 1 - tap] : filters[j * taps + tap];
+  }
+  return s;
+}
+
+// What an activation leaves of a value: all between low and high.
+struct Range {
+  float low, high;
+  static Range of(ops::FusedActivation activation) {
+    constexpr float infinity = std::numeric_limits<float>::infinity();
+    return {activation == ops::FusedActivation::none ? -infinity : 0.f, activation == ops::FusedActivation::relu6 ? 6.f : infinity};
+  }
+};
+
+template <class T, int N>
+GRAFT_HD void store_activated(const Span<T>& to, const Span<const T>& residual, int64_t i, const float* sums, const Range& range) {
+  float added[N] = {};
+  if (residual) to_floats(residual.template load_group<N>(i), added);
+  Group<T, N> result;
+  for (int j = 0; j < N; ++j) result.v[j] = from_float<T>(clamped(sums[j] + added[j], range.low, range.high));
+  to.template store_group<N>(i, result);
+}
+
 // A pixel's sum over the window of the other image times the filter. kSide: the window's height and width where they are
 // known to the compiler, else 0. Forward makes y of x, backward-data dx of dy.
 template <class T, int kSide, bool kForward>
@@ -27,30 +69,15 @@ struct DepthwiseSums {
   Span<const float> weight, bias;  // [channels][taps]
   Span<T> to;
   DepthwisePlan plan;
-  ops::FusedActivation activation;
+  Range range;
   template <int N>
-  struct State {
-    int64_t channel;
-    float weight[kSide * kSide + 1][N], bias[N];
-  };
+  using State = FilterState<kSide, N>;
   template <int N>
   struct Elements {
     float sums[N];
   };
   template <int N>
-  GRAFT_HD State<N> prepare(int64_t channel) const {
-    State<N> s;
-    s.channel = channel;
-    load_channels<N>(bias, channel, 0.f, s.bias);
-    if constexpr (kSide > 0) {
-      constexpr int taps = kSide * kSide;
-      float filters[taps * N];
-      load_channels<taps * N>(weight, channel * taps, filters);
-      for (int tap = 0; tap < taps; ++tap)
-        for (int j = 0; j < N; ++j) s.weight[tap][j] = filters[j * taps + tap];
-    }
-    return s;
-  }
+  GRAFT_HD State<N> prepare(int64_t channel) const { return filter_state<kSide, N>(weight, bias, channel); }
   template <int N>
   GRAFT_HD Elements<N> load(const State<N>& s, int64_t pixel, int64_t) const {
     const PixelGrid::Pixel at = (kForward ? plan.outputs : plan.inputs).pixel(pixel);
@@ -65,24 +92,81 @@ struct DepthwiseSums {
       for (int b = 0; b < width; ++b) {
         const int column = kForward ? plan.columns.input(at.column, b) : plan.columns.output(at.column, b);
         if (row < 0 || column < 0) continue;
-        const Group<T, N> v = from.template load_group<N>((line + column) * plan.channels + s.channel);
+        float x[N];
+        to_floats(from.template load_group<N>((line + column) * plan.channels + s.channel), x);
         for (int j = 0; j < N; ++j)
-          e.sums[j] += to_float(v.v[j]) * (kSide ? s.weight[a * kSide + b][j] : weight.load(((s.channel + j) * height + a) * width + b));
+          e.sums[j] += x[j] * (kSide ? s.weight[a * kSide + b][j] : weight.load(((s.channel + j) * height + a) * width + b));
       }
     }
     return e;
   }
   template <int N>
   GRAFT_HD void store(const State<N>&, int64_t i, const Elements<N>& e) const {
-    Group<T, N> result, r{};
-    if (residual) r = residual.template load_group<N>(i);
-    for (int j = 0; j < N; ++j) {
-      float value = residual ? e.sums[j] + to_float(r.v[j]) : e.sums[j];
-      if (activation != ops::FusedActivation::none && value < 0) value = 0;
-      if (activation == ops::FusedActivation::relu6 && value > 6) value = 6;
-      result.v[j] = from_float<T>(value);
+    store_activated<T, N>(to, residual, i, e.sums, range);
+  }
+};
+
+// The 3x3 window with steps of one, which backward-data is too with the filter turned around: a thread makes two neighbours of a
+// row, whose windows share two of four columns.
+template <class T>
+struct DepthwisePairs {
+  static constexpr const char* name = "depthwise conv 3x3";
+  static constexpr int ahead = 1, side = 3;
+  Span<const T> from, residual;    // residual: or empty, like bias
+  Span<const float> weight, bias;  // [channels][9]
+  Span<T> to;
+  PixelGrid pairs;          // of the result
+  int width;                // of the result
+  int from_rows, from_columns, pad_rows, pad_columns;
+  bool turned;
+  int64_t channels;
+  Range range;
+  template <int N>
+  using State = FilterState<side, N>;
+  template <int N>
+  struct Elements {
+    float sums[2][N];
+    int64_t at;  // the first pixel's element
+    bool two;
+  };
+  template <int N>
+  GRAFT_HD State<N> prepare(int64_t channel) const { return filter_state<side, N>(weight, bias, channel, turned); }
+  template <int N>
+  GRAFT_HD Elements<N> load(const State<N>& s, int64_t pair, int64_t) const {
+    const PixelGrid::Pixel p = pairs.pixel(pair);
+    const int column = 2 * p.column;
+    Elements<N> e;
+    e.at = ((static_cast<int64_t>(p.image) * pairs.by_rows.divisor + p.row) * width + column) * channels + s.channel;
+    e.two = column + 1 < width;
+    for (int j = 0; j < N; ++j) e.sums[0][j] = e.sums[1][j] = s.bias[j];
+    GRAFT_UNROLL
+    for (int a = 0; a < side; ++a) {
+      const int row = p.row + a - pad_rows;
+      const bool inside = row >= 0 && row < from_rows;
+      int64_t at = ((static_cast<int64_t>(p.image) * from_rows + row) * from_columns + column - pad_columns) * channels + s.channel;
+      Words<T, N> v[side + 1];  // all on their way before the first is used; zeros in the padding
+      GRAFT_UNROLL
+      for (int b = 0; b <= side; ++b, at += channels) {
+        const int c = column + b - pad_columns;
+        v[b] = inside && c >= 0 && c < from_columns ? from.template load_words<N>(at) : Words<T, N>{};
+      }
+      GRAFT_UNROLL
+      for (int b = 0; b <= side; ++b) {
+        float x[N];
+        to_floats(v[b], x);
+        for (int j = 0; j < N; ++j) {
+          if (b < side) e.sums[0][j] += x[j] * s.weight[a * side + b][j];
+          if (b > 0) e.sums[1][j] += x[j] * s.weight[a * side + b - 1][j];
+        }
+      }
     }
-    to.template store_group<N>(i, result);
+    return e;
+  }
+  template <int N>
+  GRAFT_HD void store(const State<N>&, int64_t, const Elements<N>& e) const {
+    GRAFT_UNROLL
+    for (int k = 0; k < 2; ++k)
+      if (k == 0 || e.two) store_activated<T, N>(to, residual, e.at + k * channels, e.sums[k], range);
   }
 };
 
@@ -110,13 +194,14 @@ struct DepthwiseTaps {
   template <int N>
   GRAFT_HD void add(const State& s, int64_t pixel, int64_t channel, float (&sums)[values][N]) const {
     const PixelGrid::Pixel at = plan.outputs.pixel(pixel);
-    const Group<T, N> g = dy.template load_group<N>(pixel * plan.channels + channel);
+    float g[N], u[N];
+    to_floats(dy.template load_group<N>(pixel * plan.channels + channel), g);
     GRAFT_UNROLL
     for (int v = 0; v < values; ++v) {
       const int row = s.row[v] < 0 ? -1 : plan.rows.input(at.row, s.row[v]), column = plan.columns.input(at.column, s.column[v]);
       if (row < 0 || column < 0) continue;
-      const Group<T, N> u = x.template load_group<N>(plan.inputs.index({at.image, row, column}) * plan.channels + channel);
-      for (int j = 0; j < N; ++j) sums[v][j] += to_float(g.v[j]) * to_float(u.v[j]);
+      to_floats(x.template load_group<N>(plan.inputs.index({at.image, row, column}) * plan.channels + channel), u);
+      for (int j = 0; j < N; ++j) sums[v][j] += g[j] * u[j];
     }
   }
 };
@@ -145,21 +230,39 @@ void visit_side(const ops::Window& window, bool grouped, F&& f) {
   else f(std::integral_constant<int, 0>{});
 }
 
+constexpr int64_t kRowsAThread = 32;  // a filter is read for each
+
+template <bool kForward>
+void run_pairs(const Tensor& from, const Tensor& weight, const Tensor* bias, const Tensor* residual, ops::FusedActivation activation,
+               const ops::Window& window, Tensor& to) {
+  const int64_t across = ceil_div(to.size(3), int64_t{2}), channels = to.size(1);
+  const auto pad = [&](size_t axis) { return static_cast<int>(kForward ? window.pad_begin[axis] : 2 - window.pad_begin[axis]); };
+  visit_kernel_dtype(from.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    launch_channel_rows<kGroup<T>>(device_of(from), to.size(0) * to.size(2) * across, channels,
+                                   DepthwisePairs<T>{span<T>(from), span<T>(residual), span<float>(weight), span<float>(bias), mutable_span<T>(to),
+                                                     PixelGrid::of(to.size(2), across), static_cast<int>(to.size(3)), static_cast<int>(from.size(2)),
+                                                     static_cast<int>(from.size(3)), pad(0), pad(1), !kForward, channels, Range::of(activation)},
+                                   kRowsAThread / 2);
+  });
+}
+
 template <bool kForward>
 void run_sums(const Tensor& from, const Tensor& weight, const Tensor* bias, const Tensor* residual, ops::FusedActivation activation,
               const ops::Window& window, Tensor& to) {
   if (to.numel() == 0) return;
-  constexpr int64_t rows_a_thread = 32;  // a filter is read for each
   const DepthwisePlan plan = kForward ? plan_of(from, to, window) : plan_of(to, from, window);
   const bool in_groups = grouped(from, to) && is_aligned(weight) && is_aligned(bias) && is_aligned(residual);
+  if (in_groups && window.kernel == ops::Spatial{3, 3, 1} && window.stride == ops::Spatial{1, 1, 1} && window.dilation == ops::Spatial{1, 1, 1})
+    return run_pairs<kForward>(from, weight, bias, residual, activation, window, to);
   visit_kernel_dtype(from.dtype(), [&](auto zero) {
     using T = decltype(zero);
     visit_side(window, in_groups, [&](auto side) {
       const DepthwiseSums<T, side(), kForward> kernel{span<T>(from), span<T>(residual), span<float>(weight), span<float>(bias), mutable_span<T>(to), plan,
-                                                      activation};
+                                                      Range::of(activation)};
       const int64_t rows = to.numel() / plan.channels;
-      if constexpr (side() > 0) launch_channel_rows<side() == 3 ? kGroup<T> : 4>(device_of(from), rows, plan.channels, kernel, rows_a_thread);
-      else visit_group<T>(in_groups, [&](auto n) { launch_channel_rows<n()>(device_of(from), rows, plan.channels, kernel, rows_a_thread); });
+      if constexpr (side() > 0) launch_channel_rows<side() == 3 ? kGroup<T> : 4>(device_of(from), rows, plan.channels, kernel, kRowsAThread);
+      else visit_group<T>(in_groups, [&](auto n) { launch_channel_rows<n()>(device_of(from), rows, plan.channels, kernel, kRowsAThread); });
     });
   });
 }

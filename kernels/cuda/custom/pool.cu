@@ -9,7 +9,9 @@ namespace {
 
 template <class T, int M>
 GRAFT_HD void add_group(float* sums, const Group<T, M>& v, float scale = 1.f) {
-  for (int j = 0; j < M; ++j) sums[j] += to_float(v.v[j]) * scale;
+  float x[M];
+  to_floats(v, x);
+  for (int j = 0; j < M; ++j) sums[j] += x[j] * scale;
 }
 template <class T, int M>
 GRAFT_HD Group<T, M> to_group(const float* values) {
@@ -112,8 +114,9 @@ struct MaxBackward : PoolKernel {
       for (int column = first; column <= last; ++column, from += plan.channels) {
         int32_t where[N];
         load_channels<N>(indices, from, where);
-        const Group<T, N> g = dy.template load_group<N>(from);
-        for (int j = 0; j < N; ++j) sums.v[j] += where[j] == here ? to_float(g.v[j]) : 0.f;
+        float g[N];
+        to_floats(dy.template load_group<N>(from), g);
+        for (int j = 0; j < N; ++j) sums.v[j] += where[j] == here ? g[j] : 0.f;
       }
     }
     return sums;

@@ -43,6 +43,18 @@ GRAFT_HD float float_of(uint32_t bits) {
 #endif
 }
 
+// value between low and high; a NaN stays.
+GRAFT_HD float clamped(float value, float low, float high) {
+#ifdef __CUDA_ARCH__
+  float result;
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(result) : "f"(value), "f"(low));
+  asm("min.NaN.f32 %0, %1, %2;" : "=f"(result) : "f"(result), "f"(high));
+  return result;
+#else
+  return value != value ? value : value > low ? (value < high ? value : high) : low;
+#endif
+}
+
 // 1 / sqrt(value); the GPU's is within 2 units of the last place.
 GRAFT_HD float inverse_root(float value) {
 #ifdef __CUDA_ARCH__
@@ -87,6 +99,38 @@ GRAFT_HD T from_float(float value) {
 #else
     return float16(value);
 #endif
+  }
+}
+
+// A group as 32-bit words, for what is chosen before it is taken apart: the compiler then chooses words, not halves of them.
+template <class T, int N>
+struct Words {
+  static_assert(sizeof(T) * N % 4 == 0);
+  uint32_t v[sizeof(T) * N / 4];
+};
+
+// The elements as floats: two bfloat16 of a word cost a shift and a mask.
+template <class T, int N>
+GRAFT_HD void to_floats(const Words<T, N>& words, float* values) {
+  if constexpr (std::is_same_v<T, bfloat16>) {
+    for (int j = 0; j < N / 2; ++j) {
+      values[2 * j] = float_of(words.v[j] << 16);
+      values[2 * j + 1] = float_of(words.v[j] & 0xffff0000u);
+    }
+  } else {
+    Group<T, N> group;
+    memcpy(static_cast<void*>(&group), &words, sizeof group);
+    for (int j = 0; j < N; ++j) values[j] = to_float(group.v[j]);
+  }
+}
+template <class T, int N>
+GRAFT_HD void to_floats(const Group<T, N>& group, float* values) {
+  if constexpr (sizeof(T) * N % 4 == 0) {
+    Words<T, N> words;
+    memcpy(&words, &group, sizeof words);
+    to_floats(words, values);
+  } else {
+    for (int j = 0; j < N; ++j) values[j] = to_float(group.v[j]);
   }
 }
 

@@ -30,6 +30,13 @@ struct Span {
     return *address<const Group<Value, N>>(i, N, false);
   }
   template <int N>
+  GRAFT_HD Words<Value, N> load_words(int64_t i) const {
+    const Group<uint32_t, sizeof(T) * N / 4> group = *address<const Group<uint32_t, sizeof(T) * N / 4>>(i, N, false);
+    Words<Value, N> words;
+    for (size_t k = 0; k < sizeof(T) * N / 4; ++k) words.v[k] = group.v[k];
+    return words;
+  }
+  template <int N>
   GRAFT_HD void store_group(int64_t i, const Group<Value, N>& group) const {
     *address<Group<Value, N>>(i, N, true) = group;
   }
