@@ -44,10 +44,10 @@ const KernelSet& kernels_for(Device device) {
   return *cpu;
 }
 
-void open_device([[maybe_unused]] Device device) {
+void open_device([[maybe_unused]] Device device, [[maybe_unused]] const DeviceOptions& options) {
   if (device.type == DeviceType::cpu) return;
 #ifdef GRAFT_HAS_CUDA
-  cuda::open(device);
+  cuda::open(device, options.autotune);
 #else
   fail(ErrorCode::resource, "device ", device, " cannot be used: CUDA is not in this build of graft");
 #endif

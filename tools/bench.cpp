@@ -26,17 +26,19 @@
 #include "graft/tools/verbs.h"
 #include "graft/train/features.h"
 #include "graft/train/optimizer.h"
+#include "graft/train/repeated_step.h"
 
 namespace graft::tools {
 namespace {
 
 struct BenchFlags {
-  std::string model = "resnet50", optimizer = "sgd", precision = "fp32", device = "auto";
+  std::string model = "resnet50", optimizer = "sgd", precision = "fp32";
+  DeviceFlags device;
   int64_t batch = 32, image_size = 224, classes = 1000, iterations = 10;
   std::string loader, augment = "light";
   int workers = 0;
   bool cached = false;
-  bool train = false, probe = false, json = false, worker = false, profile = false;
+  bool train = false, probe = false, json = false, worker = false, profile = false, no_graph = false;
   int threads = 0;
 };
 
@@ -52,7 +54,7 @@ double peak_rss_mib() {
 // One workload, one step of it at a time.
 class Workload {
  public:
-  Workload(const BenchFlags& flags, Device device) : device_(device), batch_(flags.batch), train_(flags.train), activations_(precision_named(flags.precision)) {
+  Workload(const BenchFlags& flags, Device device) : device_(device), batch_(flags.batch), train_(flags.train), activations_(precision_named(flags.precision)), repeats_(!flags.no_graph && !flags.profile) {
     if (!flags.loader.empty()) {
       open_loader(flags);
       return;
@@ -66,7 +68,6 @@ class Workload {
     CountedRandom random(0, RandomPurpose::synthetic);
     fill_normal(x_, 0, 1, random);
     for (int64_t i = 0; i < flags.batch; ++i) labels_.mutable_data<int64_t>()[i] = i % flags.classes;
-    labels_ = to_device(labels_, device_);
     network_->to(device_);
     x_ = to_device(x_, device_);
     if (!train_) {
@@ -78,19 +79,21 @@ class Workload {
         ranges = observer.calibration();
       }
       run_.emplace(*network_, network_->stages().size(), activations_, ranges);
+      run_->repeat(repeats_);
       return;
     }
     if (flags.probe)
       for (size_t stage = 0; stage + 1 < network_->stages().size(); ++stage) network_->freeze_stage(stage);
     network_->train(true);
     first_ = network_->frozen_stages();
-    if (first_ > 0) run_.emplace(*network_, first_, activations_);
+    if (first_ > 0) run_.emplace(*network_, first_, activations_).repeat(repeats_);
     GRAFT_CHECK(!flags.cached || first_ > 0, "bench: --cached needs --probe");
     if (flags.cached) features_ = (*run_)(x_);
     std::vector<NamedTensor> trainable;
     for (const NamedTensor& p : network_->parameters())
       if (requires_grad(p.tensor)) trainable.push_back(p);
     optimizer_ = train::make_optimizer(std::move(trainable), {.name = flags.optimizer, .loss_scale = flags.precision == "fp16" ? 0.0 : 1.0});
+    if (!is_cpu(device_) && repeats_) repeated_.emplace(*network_, first_, *optimizer_);
   }
 
   // Done on return, on a device too.
@@ -98,6 +101,9 @@ class Workload {
     start_step();
     if (!is_cpu(device_)) device_backend(device_).wait(device_);
   }
+  // Whether steps repeat what the device has recorded.
+  bool is_recorded() const { return repeated_ ? repeated_->is_recorded() : run_ && run_->is_recorded(); }
+  bool is_to_be_recorded() const { return repeats_ && !loader_ && !is_cpu(device_) && !is_recorded(); }
 
  private:
   void start_step() {
@@ -106,11 +112,16 @@ class Workload {
       (*run_)(x_);
       return;
     }
-    const Tensor features = features_.defined() ? features_.clone() : first_ > 0 ? (*run_)(x_) : x_;
-    const Tensor logits = network_->forward_stages(functional::cast(features, activations_), first_, network_->stages().size());
-    const Tensor loss = functional::cross_entropy(functional::cast(logits, DType::f32), labels_);
-    optimizer_->backward_and_step(loss, 1e-3);
+    const train::Batch batch{features_.defined() ? features_.clone() : first_ > 0 ? (*run_)(x_) : x_, labels_, {}};
+    const train::StepOptions options{.activations = activations_};
+    if (repeated_ && repeated_->takes(batch, options)) (*repeated_)(batch, options, 1e-3);
+    else train_on(batch);
     optimizer_->settle();
+  }
+  void train_on(const train::Batch& batch) {
+    const Tensor logits = network_->forward_stages(functional::cast(batch.x, activations_), first_, network_->stages().size());
+    const Tensor loss = functional::cross_entropy(functional::cast(logits, DType::f32), to_device(batch.labels, device_));
+    optimizer_->backward_and_step(loss, 1e-3);
   }
 
   // Every epoch reads and decodes all images again.
@@ -137,6 +148,8 @@ class Workload {
   Tensor x_, labels_;
   std::optional<train::PrefixRunner> run_;
   std::unique_ptr<train::Optimizer> optimizer_;
+  bool repeats_;
+  std::optional<train::RepeatedStep> repeated_;
   size_t first_ = 0;
 };
 
@@ -153,7 +166,7 @@ std::vector<double> time_steps(Workload& workload, int64_t count) {
 // The protocol of benchmarks/peers/common.py: a ready line, then "run N" and "quit".
 int serve(const BenchFlags& flags, Workload& workload, double startup, double first) {
   const auto emit = [](const nlohmann::ordered_json& line) { std::cout << line.dump() << std::endl; };
-  emit({{"ready", true}, {"items", flags.batch}, {"startup_s", startup}, {"first_iter_s", first}, {"version", GRAFT_VERSION}});
+  emit({{"ready", true}, {"items", flags.batch}, {"graph", workload.is_recorded()}, {"startup_s", startup}, {"first_iter_s", first}, {"version", GRAFT_VERSION}});
   for (std::string line; std::getline(std::cin, line);) {
     if (line == "quit") break;
     if (line.empty()) continue;
@@ -205,6 +218,7 @@ int bench(BenchFlags flags) {
   Workload workload(flags, device);
   const double first = time_steps(workload, 1)[0];
   workload.step();
+  for (int i = 0; i < 3 && workload.is_to_be_recorded(); ++i) workload.step();
   if (flags.worker) return serve(flags, workload, seconds_since(start), first);
   if (flags.profile) {
     print_profile(context, workload, flags.iterations);
@@ -218,7 +232,7 @@ int bench(BenchFlags flags) {
   const double median = seconds[seconds.size() / 2];
   const nlohmann::ordered_json document = {
       {"model", flags.loader.empty() ? flags.model : "none"}, {"task", !flags.loader.empty() ? "load " + flags.augment : flags.probe ? "probe" : flags.train ? "train" : "infer"}, {"batch", flags.batch}, {"image_size", flags.image_size},
-      {"precision", flags.precision}, {"device", device.to_string()}, {"threads", context.threads()}, {"instruction_set", std::string(name_of(context.instruction_set()))},
+      {"precision", flags.precision}, {"device", device.to_string()}, {"graph", workload.is_recorded()}, {"threads", context.threads()}, {"instruction_set", std::string(name_of(context.instruction_set()))},
       {"iterations", flags.iterations}, {"images_per_s", static_cast<double>(flags.batch) / median}, {"ms_median", median * 1e3},
       {"ms_min", seconds.front() * 1e3}, {"ms_max", seconds.back() * 1e3}, {"first_ms", first * 1e3}, {"peak_rss_mib", peak_rss_mib()},
       {"peak_tensors_mib", static_cast<double>(memory.peak_bytes) / (1 << 20)}, {"allocator_mib", static_cast<double>(memory.reserved_bytes) / (1 << 20)},
@@ -242,17 +256,18 @@ void add_bench(CLI::App& app, Action& action) {
   verb->add_option("--batch", f->batch, "Images a step")->check(CLI::Range(1, 65536))->type_name("N");
   verb->add_option("--image-size", f->image_size, "Side of an image")->check(CLI::Range(8, 4096))->type_name("N");
   verb->add_option("--classes", f->classes, "Of the classifier")->check(CLI::Range(1, 1000000))->type_name("N");
-  verb->add_option("--iterations", f->iterations, "Steps to time, after two that are not")->check(CLI::Range(1, 1000000))->type_name("N");
+  verb->add_option("--iterations", f->iterations, "Steps to time, after two or, on a CUDA device, up to five that are not")->check(CLI::Range(1, 1000000))->type_name("N");
   verb->add_option("--optimizer", f->optimizer, "For --train")->check(CLI::IsMember({"sgd", "adam", "adamw"}))->type_name("NAME");
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")->check(CLI::Range(0, 1024))->type_name("N");
   verb->add_option("--precision", f->precision, "fp32; bf16, on CUDA fp16: activations and, training, their gradients in 16 bits; for inference, int8")->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))->type_name("P");
-  add_device_flag(*verb, f->device);
+  add_device_flags(*verb, f->device);
   verb->add_flag("--train", f->train, "Training steps of the whole network instead of inference");
   verb->add_flag("--probe", f->probe, "Training steps of the head behind a frozen backbone, features not cached");
   verb->add_flag("--cached", f->cached, "With --probe: the frozen backbone's features are computed once, before the first step");
   verb->add_option("--loader", f->loader, "Instead of a network: batches of training input from these images, read and decoded every time")->type_name("PATH");
   verb->add_option("--augment", f->augment, "With --loader: none, light or strong")->check(CLI::IsMember({"none", "light", "strong"}))->type_name("NAME");
   verb->add_option("--workers", f->workers, "With --loader: threads that prepare batches (0: the compute threads)")->check(CLI::Range(0, 256))->type_name("N");
+  verb->add_flag("--no-graph", f->no_graph, "On a CUDA device: every step is queued anew, not repeated from a recording; --profile does the same");
   verb->add_flag("--json", f->json, "One JSON document on stdout");
   verb->add_flag("--profile", f->profile, "Where the time goes: a line for each kernel and shape");
   verb->add_flag("--worker", f->worker, "Obey 'run N' and 'quit' on standard input: for interleaved comparisons");

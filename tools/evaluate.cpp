@@ -94,7 +94,8 @@ std::string text_of(const train::Evaluation& e, const std::vector<std::string>& 
 }
 
 struct EvaluateFlags {
-  std::string model, data, precision = "fp32", device = "auto", calibrate, save, report;
+  std::string model, data, precision = "fp32", calibrate, save, report;
+  DeviceFlags device;
   bool json = false;
   int threads = 0;
 };
@@ -181,7 +182,7 @@ void add_evaluate(CLI::App& app, Action& action) {
   verb->add_option("--data", f->data, "The images: their val or test part when there is one, else all")->required()->type_name("PATH");
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")->check(CLI::Range(0, 1024))->type_name("N");
   verb->add_option("--precision", f->precision, kPrecisionHelp)->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))->type_name("P");
-  add_device_flag(*verb, f->device);
+  add_device_flags(*verb, f->device);
   verb->add_option("--calibrate", f->calibrate, "For int8: images like those to come (the training part of a data set); up to 256 are used")->type_name("PATH");
   verb->add_option("--save", f->save, "With --calibrate: the model with what was found, so that --precision int8 needs nothing more")->type_name("FILE");
   verb->add_option("--report", f->report, "An HTML page of the result")->type_name("FILE");

@@ -16,7 +16,8 @@ namespace graft::tools {
 namespace {
 
 struct FeatureFlags {
-  std::string model, data, out, cut = "auto", channels = "repeat", precision = "fp32", device = "auto";
+  std::string model, data, out, cut = "auto", channels = "repeat", precision = "fp32";
+  DeviceFlags device;
   std::optional<int64_t> image_size;
   int threads = 0;
 };
@@ -71,7 +72,7 @@ void add_features(CLI::App& app, Action& action) {
   verb->add_option("--channels", f->channels, "repeat or sum-conv1")->check(CLI::IsMember({"repeat", "sum-conv1"}))->type_name("RULE");
   verb->add_option("--image-size", f->image_size, "Side of the network's input (default: the model's)")->check(CLI::Range(8, 4096))->type_name("N");
   verb->add_option("--precision", f->precision, kPrecisionHelp)->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))->type_name("P");
-  add_device_flag(*verb, f->device);
+  add_device_flags(*verb, f->device);
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")->check(CLI::Range(0, 1024))->type_name("N");
   verb->footer("Example:\n  graft features resnet18.safetensors --data photos --out features.npz");
   verb->callback([&action, f] { action = [f] { return features(*f); }; });

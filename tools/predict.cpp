@@ -23,7 +23,8 @@ namespace {
 struct PredictFlags {
   std::string model;
   std::vector<std::string> images;
-  std::string precision = "fp32", device = "auto";
+  std::string precision = "fp32";
+  DeviceFlags device;
   int64_t top = 1;
   bool json = false;
 };
@@ -169,7 +170,7 @@ void add_predict(CLI::App& app, Action& action) {
   verb->add_option("IMAGE", f->images, "Images, folders of images, or - for standard input")->required();
   verb->add_option("--top", f->top, "How many labels per image")->check(CLI::Range(1, 1000000))->type_name("K");
   verb->add_option("--precision", f->precision, kPrecisionHelp)->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))->type_name("P");
-  add_device_flag(*verb, f->device);
+  add_device_flags(*verb, f->device);
   verb->add_flag("--json", f->json, "One JSON document on stdout");
   verb->footer("Example:\n  graft predict run/model.safetensors photo.jpg --top 3\n"
                "An image that cannot be read is named on stderr; the others are answered, and the exit code is 3.");

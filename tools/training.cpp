@@ -151,7 +151,7 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
       ->check(CLI::IsMember({"fp32", "bf16", "fp16"}))->type_name("P");
   verb.add_option("--loss-scale", f.loss_scale, "With fp16: what the loss is multiplied by before backward; dynamic: doubles while gradients are finite, halves when one is not")
       ->check([](const std::string& text) { return text == "dynamic" ? std::string() : CLI::Range(1.0, 16777216.0)(text); })->type_name("F");
-  add_device_flag(verb, f.device);
+  add_device_flags(verb, f.device);
   verb.add_option("--seed", f.seed, "Of everything random")->type_name("N");
   verb.add_option("--checkpoint-seconds", f.checkpoint_seconds, "A checkpoint after an epoch when this long passed since the last one")
       ->check(CLI::NonNegativeNumber)->type_name("S");

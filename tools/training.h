@@ -8,6 +8,7 @@
 
 #include "graft/io/preprocess.h"
 #include "graft/layers/modules/staged_network.h"
+#include "graft/tools/device.h"
 #include "graft/tools/network.h"
 #include "graft/train/recipe.h"
 
@@ -26,7 +27,7 @@ struct TrainingFlags {
   std::string augment = "auto";
   std::string cache_features = "auto";
   int64_t cache_ram = int64_t{2} << 30, ram = 0;
-  std::string device = "auto";  // device.h
+  DeviceFlags device;
   std::string precision = "fp32", loss_scale = "dynamic";
   int workers = 0;
   int threads = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "graft/core/autograd/record.h"
 #include "graft/core/runtime/exec_context.h"
@@ -31,13 +32,32 @@ Plan* PrefixRunner::plan_for(const Tensor& x) {
     PlanOptions options{.precision = precision_, .device = x.device(), .calibration = calibration_.empty() ? nullptr : &calibration_};
     if (!network_.looks_at_values()) options.tracing = PlanOptions::Tracing::shapes;
     refusal_.clear();
+    work_.forget();
     compiled_ = std::make_unique<Compiled>(Compiled{image, Plan::compile(run, image, &refusal_, options)});
   }
   return compiled_->plan.get();
 }
 
+void PrefixRunner::repeat(bool on) {
+  repeats_ = on;
+  if (!on) work_.forget();
+}
+
+Tensor PrefixRunner::run_repeatedly(const Tensor& from) {
+  const Device device = network_.device();
+  if (!x_.defined() || x_.shape() != from.shape() || x_.device() != device)
+    x_ = Tensor::empty(from.shape(), {.format = MemoryFormat::channels_last, .device = device});
+  x_.copy_from(from);
+  Plan* plan = plan_for(x_);
+  if (!plan) return network_.forward_stages(x_.clone(), 0, stages_);
+  work_.run([&] { y_ = plan->run(x_); }, [] {});
+  return work_.is_recorded() ? y_.clone() : std::exchange(y_, Tensor());
+}
+
 Tensor PrefixRunner::operator()(const Tensor& from) {
   const NoGradGuard no_grad;
+  const bool is_image = from.rank() == 4 && from.dtype() == DType::f32 && from.format() == MemoryFormat::channels_last;
+  if (repeats_ && is_image && stages_ > 0 && work_.takes(network_.device(), from.shape().to_string())) return run_repeatedly(from);
   const Tensor x = to_device(from, network_.device());
   if (Plan* plan = plan_for(x)) return plan->run(x);
   GRAFT_CHECK(calibration_.empty(), "int8: this network cannot be compiled: ", refusal_);

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "graft/core/tensor/repeated_work.h"
 #include "graft/layers/modules/linear.h"
 #include "graft/layers/modules/staged_network.h"
 #include "graft/layers/plan/plan.h"
@@ -22,6 +23,10 @@ class GRAFT_API PrefixRunner {
   ~PrefixRunner();
   // x on any device; the features lie on the network's.
   Tensor operator()(const Tensor& x);
+  // A device records the plan's work for a batch size that comes twice in a row and repeats it (repeated_work.h); what it
+  // allocates then stays this runner's. The same bits. On unless it is switched off.
+  void repeat(bool on);
+  bool is_recorded() const { return work_.is_recorded(); }
   // Runs x in f32 and tells the observer what the 8-bit form needs to know. bad_input when no plan can be made.
   void observe(const Tensor& x, RangeObserver& observer);
   size_t stages() const { return stages_; }
@@ -32,12 +37,16 @@ class GRAFT_API PrefixRunner {
  private:
   struct Compiled;
   Plan* plan_for(const Tensor& x);  // null: none can be made
+  Tensor run_repeatedly(const Tensor& from);
   StagedNetwork& network_;
   size_t stages_;
   DType precision_;
   Calibration calibration_;
   std::string refusal_;
   std::unique_ptr<Compiled> compiled_;
+  bool repeats_ = true;
+  Tensor x_, y_;  // what the recording reads and writes
+  RepeatedWork work_;
 };
 
 // The features and labels of a whole data set, by sample index, on the host.

@@ -12,6 +12,7 @@
 #include "graft/train/checkpoint.h"
 #include "graft/train/freezing.h"
 #include "graft/train/memory_plan.h"
+#include "graft/train/repeated_step.h"
 #include "graft/train/run_device.h"
 #include "graft/train/schedule.h"
 
@@ -50,6 +51,7 @@ class Run {
     } catch (const Interrupted&) {
       result_.interrupted = true;
     }
+    if (repeated_) result_.repeated_steps = repeated_->repeats();
     result_.frozen_sha256 = frozen_sha256(network_);
     GRAFT_ASSERT(result_.frozen_sha256 == frozen_before);
     return std::move(result_);
@@ -124,6 +126,7 @@ class Run {
     GRAFT_CHECK(frozen < network_.stages().size(), "every stage is frozen: nothing is left to train");
     first_ = frozen;
     if (frozen > 0) prefix_ = std::make_unique<PrefixRunner>(network_, frozen, recipe_.activations());
+    if (prefix_) prefix_->repeat(options_.repeat_steps);
     if (recipe_.standardize) head_ = lone_linear_head();
     if (frozen > 0 && recipe_.cache_features && (!augment_.any() || recipe_.views > 0)) {
       features_ = std::make_unique<FrozenFeatures>(*prefix_, data_, preprocess_, features_options());
@@ -138,6 +141,7 @@ class Run {
       train_ = cached_source(*features_, data_.train, {recipe_.batch, true, views, recipe_.seed, standardizer_.get()}, std::move(train_));
     }
     GRAFT_CHECK(train_->batches() > 0, "one training sample is too few");
+    if (!on_cpu() && options_.repeat_steps) repeated_ = std::make_unique<RepeatedStep>(network_, first_, *optimizer_);
   }
 
   FrozenFeaturesOptions features_options() const {
@@ -279,6 +283,7 @@ class Run {
   // On the CPU the step is done and its loss was looked at before a parameter changed; a device has it queued.
   StepResult take_step(const Batch& batch, int64_t epoch, int64_t step, double lr) {
     StepOptions options{recipe_.label_smoothing, recipe_.step, {recipe_.seed, static_cast<uint64_t>(epoch), static_cast<uint64_t>(step)}, activations(), optimizer_->loss_scale()};
+    if (repeated_ && repeated_->takes(batch, options)) return (*repeated_)(batch, options, lr);
     options.backward_whole = [&](const Tensor& loss) {
       if (on_cpu()) check_loss(loss.item(), epoch, step);
       optimizer_->backward_and_step(loss, lr);
@@ -408,6 +413,7 @@ class Run {
   std::unique_ptr<Standardizer> standardizer_;
   std::unique_ptr<BatchSource> train_, val_;
   std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<RepeatedStep> repeated_;  // null: every step is queued anew
   Linear* head_ = nullptr;  // set: it learns on standardised features
   size_t first_ = 0;        // the first stage that trains
   StateDict best_;

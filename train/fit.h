@@ -33,6 +33,7 @@ struct FitOptions {
   std::vector<std::string> neutral_norms;  // folded batch norms without statistics of their own (models/card.h)
   int64_t cache_ram = int64_t{2} << 30;  // bytes of frozen features kept in memory; the others only in folder's features.cache
   int64_t ram = 0;                 // bytes that the process may take: the step is planned to keep within (memory_plan.h); 0: no limit
+  bool repeat_steps = true;        // a device records its step once and repeats it (repeated_step.h); it keeps a step's memory then
   int workers = 0;                 // loader threads (LoaderOptions::workers)
   const std::atomic<bool>* stop = nullptr;               // set: leave at the next step, checkpoint kept
   std::function<void(const Progress&)> on_progress;      // often; may be empty
@@ -53,6 +54,7 @@ struct FitResult {
   std::string frozen_sha256;  // of the frozen tensors, the same before and after; "" when nothing was frozen
   StepPlan step;              // micro-batches and recomputation, as planned for FitOptions::ram
   int64_t planned_bytes = 0;  // with ram: what the allocator will have handed out at most
+  int64_t repeated_steps = 0; // that a device repeated from its recording
   int64_t cached_stages = 0;  // leading stages whose features were computed once
 };
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 
 #include "graft/core/autograd/backward.h"
 #include "graft/core/runtime/exec_context.h"
@@ -43,15 +44,37 @@ class SlotOptimizer final : public Optimizer {
   }
 
   void step(double lr) override {
-    begin(lr);
+    begin_step(lr);
     step_where_there_are_gradients();
   }
 
   // A device takes all parameters in few launches, when the last gradient is there.
   void backward_and_step(const Tensor& loss, double lr) override {
+    begin_step(lr);
+    backward_and_apply(loss);
+  }
+
+  // Counts the step and puts its numbers where the parameters are.
+  void begin_step(double lr) override {
+    ++steps_;
+    std::vector<double> numbers(ops::kOptimizerNumbers, 1.0);
+    numbers[ops::learning_rate] = lr;
+    if (attributes_.rule != ops::OptimizerRule::sgd) {
+      const double t = static_cast<double>(steps_);
+      numbers[ops::learning_rate] = lr / (1 - std::pow(attributes_.beta1, t));
+      numbers[ops::root] = std::sqrt(1 - std::pow(attributes_.beta2, t));
+    }
+    numbers[ops::gradient_scale] = 1 / loss_scale();
+    if (attributes_.rule == ops::OptimizerRule::adamw) numbers[ops::kept] = 1 - lr * attributes_.weight_decay;
+    if (!numbers_.defined()) numbers_ = Tensor::empty({ops::kOptimizerNumbers}, {.dtype = is_cpu(device()) ? DType::f64 : DType::f32, .device = device()});
+    numbers_.copy_from(Tensor::of({ops::kOptimizerNumbers}, numbers));
+    if (scale_) put_scale();
+  }
+
+  void backward_and_apply(const Tensor& loss) override {
     if (scale_) {
-      backward(loss, Tensor::full(loss.shape(), scale_->value(), loss.options()));
-      step(lr);
+      backward(loss, seed_.reshape(loss.shape()).to(loss.dtype()));
+      step_where_there_are_gradients();
       for (const NamedTensor& p : parameters_) set_grad(p.tensor, Tensor());
       return;
     }
@@ -61,7 +84,6 @@ class SlotOptimizer final : public Optimizer {
         const GradMeta* meta = grad_meta(parameters_[i].tensor);
         if (meta && !owners.emplace(meta, i).second) owners[meta] = parameters_.size();  // listed twice: two steps, at the end
       }
-    begin(lr);
     backward(loss, [&](GradMeta& leaf) {
       const auto owner = owners.find(&leaf);
       if (owner == owners.end() || owner->second == parameters_.size()) return;
@@ -75,9 +97,8 @@ class SlotOptimizer final : public Optimizer {
   double loss_scale() const override { return scale_ ? scale_->value() : 1; }
 
   bool settle() override {
-    if (!scale_ || !factor_.defined()) return true;
+    if (!std::exchange(is_unsettled_, false)) return true;
     const bool was_taken = factor_.item() != 0;
-    factor_ = Tensor();
     if (!was_taken) --steps_;  // as if it had not been
     scale_->update(was_taken);
     return was_taken;
@@ -107,20 +128,12 @@ class SlotOptimizer final : public Optimizer {
  private:
   Device device() const { return parameters_.empty() ? Device{} : parameters_[0].tensor.device(); }
 
-  // Counts the step and puts its numbers where the parameters are.
-  void begin(double lr) {
-    ++steps_;
-    std::vector<double> numbers(ops::kOptimizerNumbers, 1.0);
-    numbers[ops::learning_rate] = lr;
-    if (attributes_.rule != ops::OptimizerRule::sgd) {
-      const double t = static_cast<double>(steps_);
-      numbers[ops::learning_rate] = lr / (1 - std::pow(attributes_.beta1, t));
-      numbers[ops::root] = std::sqrt(1 - std::pow(attributes_.beta2, t));
-    }
-    numbers[ops::gradient_scale] = 1 / loss_scale();
-    if (attributes_.rule == ops::OptimizerRule::adamw) numbers[ops::kept] = 1 - lr * attributes_.weight_decay;
-    if (!numbers_.defined()) numbers_ = Tensor::empty({ops::kOptimizerNumbers}, {.dtype = is_cpu(device()) ? DType::f64 : DType::f32, .device = device()});
-    numbers_.copy_from(Tensor::of({ops::kOptimizerNumbers}, numbers));
+  void put_scale() {
+    is_unsettled_ = true;
+    const TensorOptions options{.dtype = numbers_.dtype(), .device = device()};
+    if (!seed_.defined()) seed_ = Tensor::empty({1}, options);
+    if (!factor_.defined()) factor_ = Tensor::full({1}, 1, options);
+    if (std::exchange(seed_value_, scale_->value()) != scale_->value()) seed_.copy_from(Tensor::full({1}, scale_->value(), {.dtype = numbers_.dtype()}));
   }
 
   ops::OptimizerParameter parameter(size_t i, const Tensor& grad) const {
@@ -150,7 +163,10 @@ class SlotOptimizer final : public Optimizer {
   std::vector<std::string> slot_names_;
   std::vector<std::vector<Tensor>> slots_;  // [parameter][slot]
   std::optional<LossScale> scale_;
-  Tensor factor_;                           // of the last step, until it is settled
+  Tensor factor_;                           // of the last step; on a device always at one place
+  bool is_unsettled_ = false;               // a step whose factor was not looked at yet
+  Tensor seed_;                             // [1], where the parameters are: the loss scale, seed_value_
+  double seed_value_ = 0;
   Tensor numbers_;                          // what changes from step to step, where the parameters are
 };
 

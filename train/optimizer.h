@@ -26,6 +26,10 @@ class GRAFT_API Optimizer {
   // complete, while that is in the cache, so that the gradients of a whole network never exist at once. The same bits.
   // Who needs all gradients together (to clip or inspect them, or for several batches a step) calls the three instead.
   virtual void backward_and_step(const Tensor& loss, double lr) = 0;
+  // backward_and_step() in two. First what differs from step to step: counts it and puts its numbers where the parameters are.
+  // Then work that a device can record and repeat with other numbers.
+  virtual void begin_step(double lr) = 0;
+  virtual void backward_and_apply(const Tensor& loss) = 0;
   // What the loss is to be multiplied by before backward; a step divides the gradients by it. backward_and_step() does both.
   virtual double loss_scale() const = 0;
   // With a loss scale, once after each step: whether it was taken, or left out because a gradient was not finite. Adapts the

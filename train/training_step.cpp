@@ -9,6 +9,13 @@
 #include "graft/train/metrics.h"
 
 namespace graft::train {
+
+// On a device nobody could look at labels without waiting for it: they are checked here.
+void check_labels(const Tensor& labels, int64_t classes) {
+  for (const int64_t label : labels.elements<int64_t>())
+    GRAFT_CHECK(label >= 0 && label < classes, "cross_entropy: label ", label, " is not in [0, ", classes, ")");
+}
+
 namespace {
 
 struct Piece {
@@ -17,12 +24,10 @@ struct Piece {
   double share;  // of the batch
   StepResult& result;
 
-  // On a device nobody could look at labels without waiting for it: they are checked here.
   Tensor on_device(const Tensor& logits) const {
     if (is_cpu(logits.device())) return labels;
-    for (const int64_t label : labels.elements<int64_t>())
-      GRAFT_CHECK(label >= 0 && label < logits.size(1), "cross_entropy: label ", label, " is not in [0, ", logits.size(1), ")");
-    return to_device(labels, logits.device());
+    check_labels(labels, logits.size(1));
+    return options.device_labels.defined() ? options.device_labels : to_device(labels, logits.device());
   }
 
   // The last stage's answers: their loss, its share of the batch's, and the gradient from there on.

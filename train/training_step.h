@@ -35,9 +35,13 @@ struct StepOptions {
   DropoutStream dropout;
   DType activations = DType::f32;  // f32 or bf16, away from the CPU f16 too: what stages take; the loss is of f32
   double loss_scale = 1;           // gradients are of loss_scale * loss; the loss that is read is not
+  Tensor device_labels;            // batch.labels where the network lies; undefined: they are brought there
   // In place of backward(loss), for a batch that goes through as a whole: an optimizer can step as gradients come.
   std::function<void(const Tensor& loss)> backward_whole;
 };
+
+// bad_input for a label that is no class; labels on the host.
+GRAFT_API void check_labels(const Tensor& labels, int64_t classes);
 
 // For the scope: batch norms normalise by the batch without moving their running statistics.
 class GRAFT_API HeldStatistics {

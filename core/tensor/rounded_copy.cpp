@@ -19,6 +19,11 @@ Tensor rounded_copy(const Tensor& parameter, DType dtype) {
   return kept->tensor;
 }
 
+Tensor refreshed_copy(const Tensor& parameter) {
+  const std::shared_ptr<RoundedCopy>& kept = parameter.storage().rounded_copy();
+  return kept ? rounded_copy(parameter, kept->tensor.dtype()) : Tensor();
+}
+
 Tensor current_copy(const Tensor& parameter) {
   const std::shared_ptr<RoundedCopy>& kept = parameter.storage().rounded_copy();
   return kept && kept->version == parameter.version() && kept->tensor.shape() == parameter.shape() ? kept->tensor : Tensor();

@@ -9,6 +9,9 @@ namespace graft {
 // after the parameter was written; one that is part of a larger storage is rounded each time. One thread at a time.
 GRAFT_API Tensor rounded_copy(const Tensor& parameter, DType dtype);
 
+// The copy that a parameter has, brought up to date at its address; undefined when it has none.
+GRAFT_API Tensor refreshed_copy(const Tensor& parameter);
+
 // Of a parameter whose copy is up to date, that copy, else undefined: whoever writes the parameter next may write it too and
 // then says so by copy_was_written().
 GRAFT_API Tensor current_copy(const Tensor& parameter);

@@ -1,5 +1,8 @@
 #include "graft/kernels/cuda/backend.h"
 
+#include "graft/core/base/environment.h"
+#include "graft/core/base/log.h"
+#include "graft/kernels/cuda/gpu/handles.h"
 #include "graft/kernels/cuda/gpu/pool.h"
 #include "graft/kernels/cuda/gpu/staging.h"
 #include "graft/kernels/cuda/register.h"
@@ -57,6 +60,31 @@ void Backend::copy(graft::Device id, void* to, const void* from, int64_t bytes) 
 }
 
 void Backend::wait(graft::Device id) { device(id.index).synchronize(); }
+
+namespace {
+
+class CapturedWork final : public RecordedWork {
+ public:
+  CapturedWork(gpu::Device& device, FunctionRef<void()> work) : graph_(device, work) {}
+  void run() override { graph_.launch(); }
+
+ private:
+  gpu::Graph graph_;
+};
+
+}  // namespace
+
+std::unique_ptr<RecordedWork> Backend::record(graft::Device id, FunctionRef<void()> work) {
+  gpu::Device& gpu = device(id.index);
+  if (environment("GRAFT_CUDA_GRAPH") == "0" || gpu.waits_each()) return nullptr;
+  try {
+    return std::make_unique<CapturedWork>(gpu, work);
+  } catch (const Error& error) {
+    if (gpu.lost()) throw;
+    log("graph", "not recorded: ", error.what());
+    return nullptr;
+  }
+}
 
 gpu::Device& device_of(const Tensor& tensor) {
   return static_cast<Backend&>(device_backend(tensor.device())).device(tensor.device().index);

@@ -32,6 +32,7 @@ class Backend final : public DeviceBackend {
   void download(graft::Device id, void* to, const void* from, int64_t bytes) override;
   void copy(graft::Device id, void* to, const void* from, int64_t bytes) override;
   void wait(graft::Device id) override;
+  std::unique_ptr<RecordedWork> record(graft::Device id, FunctionRef<void()> work) override;
   void fill(Tensor& y, double value) override;
   void cast(const Tensor& x, Tensor& y) override;
   void reformat(const Tensor& x, Tensor& y) override;

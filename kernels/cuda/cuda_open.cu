@@ -22,13 +22,14 @@ int device_count() {
   return why_none(count).empty() ? count : 0;
 }
 
-void open(Device device) {
+void open(Device device, bool autotune) {
   int count = 0;
   const std::string reason = why_none(count);
   if (!reason.empty()) fail(ErrorCode::resource, "device ", device, " cannot be used: ", reason);
   if (device.index >= count) fail(ErrorCode::resource, "device ", device, " cannot be used: this machine has CUDA devices up to cuda:", count - 1);
   static Backend* backend = new Backend(gpu::cuda_driver());  // never destroyed, as the driver
   backend->device(device.index);
+  if (autotune) backend->plans(device.index).set_candidates(cudnn::PlanCacheOptions::kAutotune);
 }
 
 std::string describe() {

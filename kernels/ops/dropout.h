@@ -10,6 +10,9 @@ struct DropoutAttributes {
   static constexpr std::string_view id = "dropout";
   double probability = 0.5;
   uint64_t seed = 0, epoch = 0, step = 0;  // the stream: CountedRandom(seed, dropout, epoch, step)
+  // Undefined, or i32 [5] beside x: the key and the counter's words of that stream, read when the kernel runs. A step that a
+  // device repeats has another stream each time.
+  Tensor words{};
 };
 
 // Forward and backward are the same call: y = x * mask, dx = dy * mask.

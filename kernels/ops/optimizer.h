@@ -45,7 +45,8 @@ struct OptimizerStepArgs {
   std::span<OptimizerParameter> parameters;
   const Tensor& numbers;
   const OptimizerStepAttributes& attributes;
-  // Null, or becomes what all gradients were multiplied by, [1], where the numbers are: 0 when the step was left out.
+  // Null, or becomes what all gradients were multiplied by, [1], where the numbers are: 0 when the step was left out. A device
+  // writes into it where it is defined.
   Tensor* factor = nullptr;
 };
 

@@ -297,7 +297,11 @@ TEST(Devices, AreNamedOrRefused) {
   const CommandResult cpu = bench({"--device", "cpu"});
   ASSERT_EQ(cpu.code, 0) << cpu.err;
   EXPECT_EQ(json::parse(cpu.out)["device"], "cpu");
+  EXPECT_EQ(json::parse(cpu.out)["graph"], false);
   EXPECT_EQ(bench({"--device", "auto"}).code, 0);
+  const CommandResult tuned = bench({"--device", "cpu", "--autotune"});
+  EXPECT_EQ(tuned.code, 2);
+  EXPECT_NE(tuned.err.find("--autotune measures cuDNN's ways of a convolution on a CUDA device; this runs on the CPU"), std::string::npos) << tuned.err;
   for (const char* nonsense : {"gpu", "cuda", "cuda:", "cuda:x", "cuda:-1", "cuda:0x", "CUDA:0", ""}) {
     const CommandResult result = bench({"--device", nonsense});
     EXPECT_EQ(result.code, 2) << nonsense << ": " << result.err;
@@ -312,7 +316,7 @@ TEST(Devices, AreNamedOrRefused) {
   EXPECT_EQ(half.code, 2) << half.err;
   EXPECT_NE(half.err.find("fp16 is for a CUDA device"), std::string::npos) << half.err;
   for (const char* verb : {"finetune", "pretrain", "predict", "evaluate", "features", "bench"})
-    EXPECT_NE(run_graft({verb, "--help"}).out.find("--device"), std::string::npos) << verb;
+    for (const char* flag : {"--device", "--autotune"}) EXPECT_NE(run_graft({verb, "--help"}).out.find(flag), std::string::npos) << verb;
 }
 
 TEST_F(Run, BenchSpeaksTheWorkersProtocol) {

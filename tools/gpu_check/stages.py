@@ -235,6 +235,8 @@ def peers(run, stage, name, rounds, iterations, common):
         run.emit(stage, figure=name, error=f"PyTorch is not beside it: {run.about['torch_missing'] or 'it sees no GPU'}")
         workers = {"graft": "GRAFT"}
     env = dict(run.env, GRAFT=run.program("graft"), PEERS_PY=machine.PYTHON)
+    if stage == "train":  # inference's graphs are compiled for seconds each: measuring eight of each is more than a stage has
+        env["GRAFT_CUDNN_AUTOTUNE"] = "1"
     if run.dry:
         env["CUDA_VISIBLE_DEVICES"] = ""
     command = [sys.executable, "bench.py", "--name", name, "--rounds", str(rounds), "--iters", str(iterations), "--rest", "0.05", "--foreign", "1", "--together",

@@ -49,6 +49,11 @@ PlanCache::PlanCache(gpu::Device& device, PlanCacheOptions options) : device_(de
   log("cudnn", device.id(), ": ", why_);
 }
 
+void PlanCache::set_candidates(size_t candidates) {
+  const std::lock_guard lock(mutex_);
+  options_.candidates = candidates;
+}
+
 std::shared_ptr<const Plan> PlanCache::find(const ConvGraph& graph) {
   if (!dnn_) return nullptr;
   device_.require_alive();

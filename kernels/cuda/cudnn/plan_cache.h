@@ -18,7 +18,7 @@ struct PlanCacheOptions {
   // How many engines are measured for a graph, the fastest of which is taken; 1: cuDNN's first proposal, unmeasured. What was
   // measured is kept like any plan, so that a machine's choices stay the same.
   size_t candidates = 1;
-  static constexpr size_t kAutotune = 8;  // with GRAFT_CUDNN_AUTOTUNE=1
+  static constexpr size_t kAutotune = 8;  // with GRAFT_CUDNN_AUTOTUNE=1, and what --autotune asks for
 
   // From GRAFT_CUDA_TF32, GRAFT_CUDNN_DETERMINISTIC, GRAFT_CUDNN_WORKSPACE (MiB), GRAFT_CUDNN_AUTOTUNE and GRAFT_CUDNN_CACHE (a folder
   // or "off"; else graft/cudnn in the user's cache folder).
@@ -30,6 +30,8 @@ class PlanCache {
   // Opens cuDNN for the device. Where that fails the cache is there and has no plans: why() says the reason.
   PlanCache(gpu::Device& device, PlanCacheOptions options);
 
+  // PlanCacheOptions::candidates for the graphs that come from now on.
+  void set_candidates(size_t candidates);
   bool available() const { return dnn_ != nullptr; }
   const std::string& why() const { return why_; }
 

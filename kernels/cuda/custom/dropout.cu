@@ -15,15 +15,19 @@ struct Dropout {
   static constexpr int group = N;
   Span<const T> x;
   Span<T> y;
-  PhiloxStream stream;
+  PhiloxStream given;
+  Span<const int32_t> words;  // empty: the given stream
   uint32_t threshold;
   float scale;
   Axes logical;  // from memory order to logical index
   bool in_order;
+  GRAFT_HD uint32_t word(int i) const { return static_cast<uint32_t>(words.load(i)); }
+  GRAFT_HD PhiloxStream stored() const { return {{word(0), word(1)}, {word(2), word(3), word(4)}}; }
   template <int M>
   GRAFT_HD void at(int64_t i) const {
     Group<T, M> v = x.template load_group<M>(i);
     PhiloxBlock numbers{};
+    const PhiloxStream stream = words ? stored() : given;
     for (int j = 0; j < M; ++j) {
       const int64_t index = in_order ? i + j : logical.offset(i + j);
       if (!in_order || j % 4 == 0) numbers = stream.block(static_cast<uint64_t>(index / 4));  // groups of 4 and 8 start at a block
@@ -50,7 +54,7 @@ void apply(ExecContext&, ops::DropoutArgs& args) {
     using T = decltype(zero);
     visit_group<T>(is_aligned(args.x) && is_aligned(args.y), [&](auto n) {
       launch_map(device_of(args.x), args.x.numel(),
-                 Dropout<T, n()>{span<T>(args.x), mutable_span<T>(args.y), stream, static_cast<uint32_t>(a.probability * 4294967296.0),
+                 Dropout<T, n()>{span<T>(args.x), mutable_span<T>(args.y), stream, span<int32_t>(a.words.defined() ? &a.words : nullptr), static_cast<uint32_t>(a.probability * 4294967296.0),
                                  static_cast<float>(1 / (1 - a.probability)), logical, args.x.format() == MemoryFormat::contiguous});
     });
   });

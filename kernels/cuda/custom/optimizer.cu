@@ -150,7 +150,7 @@ Tensor clip_factor(gpu::Device& device, const ops::OptimizerStepArgs& args) {
   const TensorOptions options{.device = args.numbers.device()};
   int64_t all = 0;
   for (const ops::OptimizerParameter& p : args.parameters) all += ceil_div(p.weight.numel(), ParameterTable::chunk);
-  Tensor partial = Tensor::empty({all}, options), factor = Tensor::empty({1}, options);
+  Tensor partial = Tensor::empty({all}, options), factor = args.factor && args.factor->defined() ? *args.factor : Tensor::empty({1}, options);
   const Span<float> sums = mutable_span<float>(partial);
   int64_t done = 0;
   for_each_table(args.parameters, [&](const ParameterTable& table, int32_t blocks) {

@@ -44,6 +44,7 @@ class Device {
   void set_bytes(void* to, int value, int64_t bytes);
   void synchronize();  // an error of the work before it surfaces here, with the names of the last kernels
 
+  bool waits_each() const { return wait_each_; }  // GRAFT_CUDA_WAIT: after every kernel
   bool capturing() const { return capturing_; }
   void set_capturing(bool on) { capturing_ = on; }
 

@@ -192,6 +192,10 @@ TEST_F(CudnnConv, AutotuneSurvivesWhatDoesNotRun) {
   plans.find(graph_number(2));
   gpu::Graph graph(emulated.device(), [&] { EXPECT_EQ(plans.find(graph_number(3))->engine, 1); });
   EXPECT_EQ(plans.stats().measured, 2);
+  plans.set_candidates(1);
+  EXPECT_EQ(plans.find(graph_number(4))->engine, 1);
+  EXPECT_EQ(plans.find(graph_number(2))->engine, 2) << "what was chosen stays";
+  EXPECT_EQ(plans.stats().measured, 2);
   setenv("GRAFT_CUDNN_AUTOTUNE", "1", 1);
   EXPECT_EQ(cudnn::PlanCacheOptions::from_environment().candidates, cudnn::PlanCacheOptions::kAutotune);
   unsetenv("GRAFT_CUDNN_AUTOTUNE");

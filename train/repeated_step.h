@@ -1,0 +1,44 @@
+// RepeatedStep: a whole training step (forward, backward, the optimizer's) that a device records once and repeats.
+#pragma once
+#include "graft/core/tensor/repeated_work.h"
+#include "graft/train/optimizer.h"
+#include "graft/train/training_step.h"
+
+namespace graft::train {
+
+// What differs from step to step stands on the device, at places of its own: images, labels, dropout's streams, the optimizer's
+// numbers and its loss scale. The bits are those of steps that are queued anew. Activations, gradients and workspaces stay the
+// recording's as long as this lives.
+class GRAFT_API RepeatedStep {
+ public:
+  // Of stages [first, end) and the optimizer of their parameters; all three must outlive this.
+  RepeatedStep(StagedNetwork& network, size_t first, Optimizer& optimizer);
+  ~RepeatedStep();
+  RepeatedStep(const RepeatedStep&) = delete;
+  RepeatedStep& operator=(const RepeatedStep&) = delete;
+
+  // Whether this batch's step is for the call below (repeated_work.h); not in micro-batches, recomputed, or on the CPU.
+  bool takes(const Batch& batch, const StepOptions& options);
+  // run_training_step() with options.backward_whole the optimizer's, of learning rate lr; its result is to be read before the next.
+  StepResult operator()(const Batch& batch, StepOptions options, double lr);
+  bool is_recorded() const { return work_.is_recorded(); }
+  int64_t repeats() const { return repeats_; }  // calls that ran the recording alone
+
+ private:
+  struct Place;
+  std::vector<Place> places();
+  void bring(const Batch& batch);
+  void note_changes();
+  void tell_of_repeat();
+
+  StagedNetwork& network_;
+  size_t first_;
+  Optimizer& optimizer_;
+  Tensor x_, labels_;  // what the recording reads
+  RepeatedWork work_;
+  std::vector<Place> recorded_places_;
+  StepResult result_;
+  int64_t repeats_ = 0;
+};
+
+}  // namespace graft::train
