@@ -11,18 +11,26 @@ void register_cuda_kernels(KernelSet& set) {
   register_conv(set);
   register_dropout(set);
   register_elementwise(set);
-  register_gather(set);
   register_image_input(set);
+  register_indexing(set);
+  register_integer_reduce(set);
+  register_integers(set);
   register_cublas(set);  // linear layers and matrix products too
   register_tensor_linear(set);
   register_linear(set);
   register_loss(set);
   register_matmul(set);
   register_movement(set);
+  register_normalize(set);
   register_optimizer(set);
+  register_ordering(set);
   register_pool(set);
   register_reduce(set);
   register_resample(set);
+  register_roi_align(set);
+  register_sample(set);
+  register_select(set);
+  register_softmax(set);
 }
 
 }  // namespace graft::cuda

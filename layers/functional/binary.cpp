@@ -1,7 +1,7 @@
 // functional::binary (add, mul, less, ...), pow and their Node.
 #include "graft/core/autograd/record.h"
-#include "graft/core/tensor/device_backend.h"
 #include "graft/kernels/registry.h"
+#include "graft/layers/functional/beside.h"
 #include "graft/layers/functional/elementwise.h"
 #include "graft/layers/functional/trace_step.h"
 
@@ -51,10 +51,9 @@ bool same_in_both_layouts(const Shape& s) { return s.rank() != 4 || s[1] == 1 ||
 }  // namespace
 
 Tensor binary(const Tensor& a, const Tensor& b, ops::Binary function) {
-  if (a.device() != b.device()) {  // numbers that were made on the host go to where the values are
-    const bool first = is_cpu(a.device());
-    GRAFT_CHECK(is_cpu((first ? a : b).device()) && !needs_grad(first ? a : b), "binary: operands on ", a.device(), " and ", b.device());
-    return first ? binary(to_device(a, b.device()), b, function) : binary(a, to_device(b, a.device()), function);
+  if (a.device() != b.device()) {
+    const Device device = meeting_place({a, b});
+    return binary(beside("binary", a, device), beside("binary", b, device), function);
   }
   GRAFT_CHECK(a.dtype() == b.dtype(), "binary: ", name_of(a.dtype()), " and ", name_of(b.dtype()), " do not mix");
   const Shape shape = ops::broadcast_shape(a.shape(), b.shape());

@@ -5,6 +5,7 @@
 #include "graft/core/tensor/device_backend.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/functional/axes.h"
+#include "graft/layers/functional/beside.h"
 #include "graft/layers/functional/elementwise.h"
 #include "graft/layers/functional/movement.h"
 #include "graft/layers/functional/reduction.h"
@@ -45,7 +46,7 @@ class ScatterNode final : public Node {
     if (needs(0)) dx = Tensor::empty(x.shape(), {.dtype = x.dtype(), .device = x.device()});
     if (needs(2)) dupdates = Tensor::empty(updates.shape(), {.dtype = x.dtype(), .device = x.device()});
     kernels_for(x).indexing.scatter_backward(
-        current_context(), {x.to(kInOrder), indices_.get("scatter"), updates.to(kInOrder), y_.get("scatter").to(kInOrder),
+        current_context(), {x.to(kInOrder), indices_.get("scatter").to(kInOrder), updates.to(kInOrder), y_.get("scatter").to(kInOrder),
                             grads[0].to(kInOrder), attributes_, needs(0) ? &dx : nullptr, needs(2) ? &dupdates : nullptr});
     if (needs(0)) dx = dx.to(x.format());
     if (needs(2)) dupdates = dupdates.to(updates.format());
@@ -61,23 +62,26 @@ class ScatterNode final : public Node {
 };
 
 Tensor gather_with(const Tensor& x, const Tensor& places, const ops::GatherAttributes& attributes) {
-  const Tensor indices = to_device(places, x.device());
+  if (x.device() != places.device() && is_cpu(x.device())) return gather_with(beside("gather", x, places.device()), places, attributes);
+  const Tensor indices = to_device(places, x.device()).to(kInOrder);
   Tensor y = Tensor::empty(ops::gather_output_shape(x.shape(), indices.shape(), attributes), {.dtype = x.dtype(), .device = x.device()});
   kernels_for(x).indexing.gather_forward(current_context(), {x.to(kInOrder), indices, attributes, y});
   return record(attributes, {x, indices}, y.to(x.format()), [&] { return std::make_shared<GatherNode>(x, indices, attributes); });
 }
 
 Tensor scatter_with(const Tensor& x, const Tensor& indices, const Tensor& updates, const ops::ScatterAttributes& attributes) {
+  if (const Device device = meeting_place({x, indices, updates}); x.device() != device || indices.device() != device || updates.device() != device)
+    return scatter_with(beside("scatter", x, device), to_device(indices, device), beside("scatter", updates, device), attributes);
   GRAFT_CHECK(x.dtype() == updates.dtype(), "scatter: updates of ", name_of(updates.dtype()), " into ", name_of(x.dtype()));
   Tensor y = Tensor::empty(x.shape(), {.dtype = x.dtype(), .device = x.device()});
-  kernels_for(x).indexing.scatter_forward(current_context(), {x.to(kInOrder), indices, updates.to(kInOrder), attributes, y});
+  kernels_for(x).indexing.scatter_forward(current_context(), {x.to(kInOrder), indices.to(kInOrder), updates.to(kInOrder), attributes, y});
   y = y.to(x.format());
   return record(attributes, {x, indices, updates}, y, [&] { return std::make_shared<ScatterNode>(x, indices, updates, y, attributes); });
 }
 
 // Positions of the elements that are not 0, in logical order.
 std::vector<int64_t> nonzero_positions(const Tensor& x) {
-  const Tensor ordered = x.to(kInOrder);
+  const Tensor ordered = to_device(x.to(kInOrder), {});  // their number is needed here: a device is waited for
   std::vector<int64_t> positions;
   visit_dtype(x.dtype(), [&](auto zero) {
     using T = decltype(zero);

@@ -1,6 +1,7 @@
 // functional::negative_log_likelihood, composed of gather and reductions.
 #include "graft/layers/functional/label_loss.h"
 
+#include "graft/core/tensor/device_backend.h"
 #include "graft/layers/functional/elementwise.h"
 #include "graft/layers/functional/indexing.h"
 #include "graft/layers/functional/movement.h"
@@ -24,7 +25,7 @@ Tensor negative_log_likelihood(const Tensor& log_probabilities, const Tensor& la
   GRAFT_CHECK(!options.class_weights.defined() || options.class_weights.shape() == Shape{x.size(1)},
               "negative_log_likelihood: class weights for ", x.size(1), " classes");
   const Tensor wide = cast(to_format(labels, MemoryFormat::contiguous), DType::i64);
-  check_label_range(wide, x.size(1), options.ignore_index);
+  if (is_cpu(wide.device())) check_label_range(wide, x.size(1), options.ignore_index);  // a device's gather makes the loss NaN
   const Tensor zero = Tensor::scalar(0, x.dtype());
   Tensor ignored, known = wide;
   if (options.ignore_index) {
@@ -37,7 +38,7 @@ Tensor negative_log_likelihood(const Tensor& log_probabilities, const Tensor& la
   Tensor weights = options.class_weights.defined() ? cast(gather(options.class_weights, known), x.dtype()) : Tensor();
   if (ignored.defined()) {
     loss = where(ignored, zero, loss);
-    const Tensor counted = weights.defined() ? weights : Tensor::full(loss.shape(), 1, {.dtype = x.dtype()});
+    const Tensor counted = weights.defined() ? weights : Tensor::full(loss.shape(), 1, {.dtype = x.dtype(), .device = x.device()});
     weights = where(ignored, zero, counted);
   }
   if (weights.defined()) loss = mul(loss, weights);

@@ -3,6 +3,7 @@
 
 #include "graft/core/autograd/record.h"
 #include "graft/kernels/registry.h"
+#include "graft/layers/functional/beside.h"
 #include "graft/layers/functional/elementwise.h"
 #include "graft/layers/functional/matrices.h"
 #include "graft/layers/functional/movement.h"
@@ -106,6 +107,7 @@ Tensor matmul_of_matrices(const Tensor& a, const Tensor& b) {
 Tensor matmul(const Tensor& a, const Tensor& b) {
   GRAFT_CHECK(a.rank() >= 1 && b.rank() >= 1, "matmul: ", a.shape(), " times ", b.shape());
   GRAFT_CHECK(a.dtype() == b.dtype(), "matmul: ", name_of(a.dtype()), " and ", name_of(b.dtype()), " do not mix");
+  if (const Device device = meeting_place({a, b}); a.device() != b.device()) return matmul(beside("matmul", a, device), beside("matmul", b, device));
   static constexpr int kFirst[] = {0}, kLast[] = {-1}, kRow[] = {-2};
   const Tensor left = a.rank() == 1 ? unsqueeze(a, kFirst) : a, right = b.rank() == 1 ? unsqueeze(b, kLast) : b;
   Tensor y = matmul_of_matrices(left, right);

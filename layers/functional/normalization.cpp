@@ -59,7 +59,7 @@ Tensor normalize(const Tensor& x, int axis, double eps, bool center) {
   const Tensor ordered = x.to(MemoryFormat::contiguous);
   Tensor y = Tensor::empty_like(ordered), scales;
   const bool recorded = will_record({x});
-  if (recorded) scales = Tensor::empty({x.shape().product(0, attributes.axis)}, {.dtype = DType::f64});
+  if (recorded) scales = Tensor::empty({x.shape().product(0, attributes.axis)}, {.dtype = DType::f64, .device = x.device()});
   kernels_for(x).normalize.forward(current_context(), {ordered, attributes, y, recorded ? &scales : nullptr});
   return record(attributes, {x}, y.to(x.format()), [&] { return std::make_shared<NormalizeNode>(y, scales, x.format(), attributes); });
 }

@@ -31,7 +31,7 @@ class TopKNode final : public Node {
     const Tensor zeros = Tensor::zeros(shape_, in_order), updates = grads[0].to(MemoryFormat::contiguous);
     Tensor dx = Tensor::empty(shape_, in_order);
     const ops::ScatterAttributes attributes{ops::Indexing::elements, axis_, ops::ScatterReduction::none};
-    kernels_for(dx).indexing.scatter_forward(current_context(), {zeros, indices_.get("topk"), updates, attributes, dx});
+    kernels_for(dx).indexing.scatter_forward(current_context(), {zeros, indices_.get("topk").to(MemoryFormat::contiguous), updates, attributes, dx});
     return {dx.to(options_.format)};
   }
   void release() override { indices_.release(); }

@@ -1,9 +1,11 @@
 // Pools made of other functions: global maximum, p-norms, maxima with their places and back.
 #include "graft/core/autograd/record.h"
+#include "graft/core/tensor/device_backend.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/functional/elementwise.h"
 #include "graft/layers/functional/image.h"
 #include "graft/layers/functional/indexing.h"
+#include "graft/layers/functional/movement.h"
 #include "graft/layers/functional/trace_step.h"
 
 namespace graft::functional {
@@ -29,6 +31,35 @@ struct PoolPlacesAttributes {
   ops::MaxPoolAttributes pool;
   bool column_major = false;
 };
+
+// Places in a plane of x to places in x [N,C,...]. column_major: the first spatial axis counts fastest. Without a trace.
+Tensor places_in_tensor(const Tensor& in_plane, const Shape& x, bool column_major) {
+  const auto& kernels = kernels_for(in_plane);
+  TensorOptions options = in_plane.options();
+  options.dtype = DType::i64;
+  const auto number = [&](int64_t value) { return Tensor::full(Shape{}, static_cast<double>(value), {.dtype = DType::i64, .device = options.device}); };
+  const auto apply = [&](ops::Binary function, const Tensor& a, const Tensor& b) {
+    Tensor y = Tensor::empty(in_plane.shape(), options);
+    kernels.binary.forward(current_context(), {a, b, {function}, y});
+    return y;
+  };
+  using ops::Binary;
+  Tensor places = Tensor::empty(in_plane.shape(), options);
+  kernels.select.cast(current_context(), {in_plane, places});
+  if (column_major) {
+    Tensor rest = places;
+    places = Tensor::zeros(in_plane.shape(), options);
+    for (int axis = x.rank() - 1; axis >= 2; --axis) {
+      const Tensor extent = number(std::max<int64_t>(x[axis], 1));
+      places = apply(Binary::add, places, apply(Binary::mul, apply(Binary::mod, rest, extent), number(x.product(2, axis))));
+      rest = apply(Binary::div, rest, extent);
+    }
+  }
+  std::vector<int64_t> by_plane(static_cast<size_t>(in_plane.rank()), 1);
+  by_plane[0] = x[0], by_plane[1] = x[1];
+  const Tensor planes = to_device(range(int64_t{0}, x[0] * x[1], int64_t{1}, DType::i64), options.device).reshape(Shape(std::span<const int64_t>(by_plane)));
+  return apply(Binary::add, places, apply(Binary::mul, planes, number(x.product(2, x.rank()))));
+}
 
 }  // namespace
 
@@ -64,23 +95,7 @@ PoolWithIndices max_pool_with_indices(const Tensor& x, const ops::MaxPoolAttribu
   options.dtype = DType::i32;
   Tensor again = Tensor::empty_like(result.y), in_plane = Tensor::empty(result.y.shape(), options);
   kernels_for(x).pool.max_forward(current_context(), {x, attributes, again, &in_plane});
-  const Tensor places = in_plane.to(MemoryFormat::contiguous);
-  result.indices = Tensor::empty(result.y.shape(), {.dtype = DType::i64});
-  const int64_t plane = x.shape().product(2, x.rank()), cells = result.y.shape().product(2, x.rank());
-  int64_t* out = result.indices.mutable_data<int64_t>();
-  for (int64_t i = 0; i < places.numel(); ++i) {
-    int64_t at = places.data<int32_t>()[i];
-    if (column_major) {  // the first spatial axis counts fastest
-      int64_t rest = at, swapped = 0;
-      for (int axis = x.rank() - 1; axis >= 2; --axis) {
-        swapped += rest % x.shape()[axis] * x.shape().product(2, axis);
-        rest /= x.shape()[axis];
-      }
-      at = swapped;
-    }
-    out[i] = i / cells * plane + at;
-  }
-  result.indices = result.indices.to(x.format());
+  result.indices = places_in_tensor(in_plane, x.shape(), column_major);
   trace_step(PoolPlacesAttributes{attributes, column_major}, {x}, result.indices);
   return result;
 }

@@ -1,6 +1,7 @@
 // functional::grid_sample, affine_grid, roi_align and their Nodes.
 #include "graft/core/autograd/record.h"
 #include "graft/kernels/registry.h"
+#include "graft/layers/functional/beside.h"
 #include "graft/layers/functional/elementwise.h"
 #include "graft/layers/functional/image.h"
 #include "graft/layers/functional/matrices.h"
@@ -73,6 +74,7 @@ std::vector<double> even_places(int64_t extent, bool align_corners) {
 Tensor grid_sample(const Tensor& x, const Tensor& grid, const ops::GridSampleAttributes& attributes) {
   GRAFT_CHECK(x.rank() >= 3 && x.rank() <= 5 && grid.rank() == x.rank() && grid.size(0) == x.size(0) && grid.size(-1) == x.rank() - 2,
               "grid_sample: grid ", grid.shape(), " for ", x.shape());
+  if (grid.device() != x.device()) return grid_sample(x, beside("grid_sample", grid, x.device()), attributes);
   for (int axis = 2; axis < x.rank(); ++axis) GRAFT_CHECK(x.size(axis) > 0, "grid_sample: ", x.shape(), " has no pixels");
   Shape shape = x.shape();
   for (int axis = 2; axis < x.rank(); ++axis) shape = shape.with(axis, grid.size(axis - 1));
@@ -106,9 +108,11 @@ Tensor roi_align(const Tensor& x, const Tensor& boxes, const Tensor& batch, cons
   GRAFT_CHECK(x.rank() == 4 && x.size(2) > 0 && x.size(3) > 0 && boxes.rank() == 2 && boxes.size(1) == 4 && is_floating(boxes.dtype()) &&
                   batch.shape() == Shape{boxes.size(0)},
               "roi_align: boxes ", boxes.shape(), " of images ", batch.shape(), " for ", x.shape());
+  if (boxes.device() != x.device()) return roi_align(x, beside("roi_align", boxes, x.device()), batch, attributes);
   GRAFT_CHECK(attributes.height >= 1 && attributes.width >= 1, "roi_align: an output of ", attributes.height, " by ", attributes.width);
-  const Tensor images = cast(batch, DType::i64);
-  for (const int64_t n : images.elements<int64_t>()) GRAFT_CHECK(n >= 0 && n < x.size(0), "roi_align: image ", n, " of ", x.size(0));
+  const Tensor images = to_device(cast(batch, DType::i64), x.device());
+  if (is_cpu(x.device()))  // a device's kernel makes boxes of no image NaN
+    for (const int64_t n : images.elements<int64_t>()) GRAFT_CHECK(n >= 0 && n < x.size(0), "roi_align: image ", n, " of ", x.size(0));
   Tensor y = Tensor::empty({boxes.size(0), x.size(1), attributes.height, attributes.width}, contiguous_like(x));
   kernels_for(x).sample.roi_forward(current_context(), {in_order(x), boxes, images, attributes, y});
   return record(attributes, {x, boxes, images}, y.to(x.format()), [&] { return std::make_shared<RoiAlignNode>(x, boxes, images, attributes); });

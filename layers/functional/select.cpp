@@ -1,6 +1,7 @@
 // functional::where, cast, to_format and their Nodes.
 #include "graft/core/autograd/record.h"
 #include "graft/kernels/registry.h"
+#include "graft/layers/functional/beside.h"
 #include "graft/layers/functional/elementwise.h"
 #include "graft/layers/functional/trace_step.h"
 
@@ -61,6 +62,8 @@ class FormatNode final : public Node {
 }  // namespace
 
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
+  if (const Device device = meeting_place({condition, a, b}); condition.device() != device || a.device() != device || b.device() != device)
+    return where(beside("where", condition, device), beside("where", a, device), beside("where", b, device));
   GRAFT_CHECK(condition.dtype() == DType::boolean, "where: a condition of ", name_of(condition.dtype()), ", expected bool");
   GRAFT_CHECK(a.dtype() == b.dtype(), "where: ", name_of(a.dtype()), " and ", name_of(b.dtype()), " do not mix");
   const Shape shape = ops::broadcast_shape(ops::broadcast_shape(condition.shape(), a.shape()), b.shape());

@@ -33,6 +33,24 @@ void visit_kernel_dtype(DType dtype, F&& f) {
   else f(float16{});
 }
 
+// Calls f(T{}) with the C++ type of an integer dtype or bool.
+template <class F>
+void visit_integer_dtype(DType dtype, F&& f) {
+  switch (dtype) {
+    case DType::i64: return f(int64_t{});
+    case DType::i32: return f(int32_t{});
+    case DType::i8: return f(int8_t{});
+    case DType::u8: return f(uint8_t{});
+    default: return f(bool{});
+  }
+}
+// Of any dtype but f64.
+template <class F>
+void visit_number_dtype(DType dtype, F&& f) {
+  if (is_floating(dtype)) visit_kernel_dtype(dtype, f);
+  else visit_integer_dtype(dtype, f);
+}
+
 // Calls f(integer) with an unsigned type of the dtype's size: moving needs no more.
 template <class F>
 void visit_size(DType dtype, F&& f) {

@@ -1,50 +1,83 @@
-// Broadcast: where an element of a result finds its two inputs when shapes or layouts differ. Index maths, host and device.
+// Broadcast: where an element of a result finds those of K tensors whose shapes or layouts differ. Index maths, host and device.
 #pragma once
 #include "graft/core/tensor/tensor.h"
+#include "graft/kernels/cuda/custom/axes.h"
 #include "graft/kernels/cuda/device/host_device.h"
 
 namespace graft::cuda {
 
+template <int K>
 struct Offsets {
-  int64_t a = 0, b = 0;
+  int64_t at[K];
 };
 
-// Axes in the result's memory order, the fastest first; a stride of 0 where an input is stretched.
+// Axes of a walk, the fastest first, with a stride for each tensor: 0 where it is stretched. Neighbouring axes that lie behind one
+// another in all tensors become one.
+template <int K>
 struct Broadcast {
   int axes = 0;
-  int64_t extent[Shape::max_rank]{}, stride_a[Shape::max_rank]{}, stride_b[Shape::max_rank]{};
+  int64_t count = 1;  // elements of the walk
+  int64_t extent[Shape::max_rank]{}, stride[K][Shape::max_rank]{};
 
-  GRAFT_HD Offsets offsets(int64_t i) const {
-    Offsets at;
+  GRAFT_HD Offsets<K> offsets(int64_t i) const {
+    Offsets<K> to{};
     for (int axis = 0; axis < axes; ++axis) {
-      const int64_t place = i % extent[axis];
+      const int64_t place = axis + 1 < axes ? i % extent[axis] : i;
       i /= extent[axis];
-      at.a += place * stride_a[axis];
-      at.b += place * stride_b[axis];
+      for (int k = 0; k < K; ++k) to.at[k] += place * stride[k][axis];
     }
-    return at;
+    return to;
   }
 
-  // Shapes broadcast as in NumPy, aligned at their last axes.
-  static Broadcast of(const Tensor& a, const Tensor& b, const Tensor& y) {
-    Broadcast walk;
-    const int rank = y.rank();
-    const auto stride_of = [rank](const Tensor& t, int axis) -> int64_t {  // of y's axis
-      const int own = axis - (rank - t.rank());
-      if (own < 0 || t.shape()[own] == 1) return 0;
-      if (t.format() == MemoryFormat::contiguous) return t.shape().product(own + 1, t.rank());
-      const int64_t c = t.shape()[1], w = t.shape()[3];
-      return own == 1 ? 1 : own == 3 ? c : own == 2 ? c * w : c * w * t.shape()[2];
-    };
-    constexpr int last_order[] = {1, 3, 2, 0};
-    for (int i = 0; i < rank; ++i) {
-      const int axis = y.format() == MemoryFormat::contiguous ? rank - 1 - i : last_order[i];
-      walk.extent[i] = y.shape()[axis];
-      walk.stride_a[i] = stride_of(a, axis);
-      walk.stride_b[i] = stride_of(b, axis);
+  // An axis slower than those before it.
+  void add(int64_t axis_extent, const int64_t (&strides)[K]) {
+    count *= axis_extent;
+    if (axis_extent == 1) return;
+    bool behind = axes > 0;
+    for (int k = 0; k < K && behind; ++k) behind = strides[k] == stride[k][axes - 1] * extent[axes - 1];
+    if (behind) {
+      extent[axes - 1] *= axis_extent;
+      return;
     }
-    walk.axes = rank;
+    extent[axes] = axis_extent;
+    for (int k = 0; k < K; ++k) stride[k][axes] = strides[k];
+    ++axes;
+  }
+
+  // Shapes broadcast to y's as in NumPy, aligned at their last axes; the walk follows y's memory.
+  static Broadcast of(const Tensor* const (&tensors)[K], const Tensor& y) {
+    Broadcast walk;
+    for (int place = 0; place < y.rank(); ++place) walk.add_axis(tensors, y, axis_in_memory(y, place));
     return walk;
+  }
+  void add_axis(const Tensor* const (&tensors)[K], const Tensor& y, int axis) {
+    int64_t strides[K];
+    for (int k = 0; k < K; ++k) {
+      const Tensor& t = *tensors[k];
+      const int own = axis - (y.rank() - t.rank());
+      strides[k] = own < 0 || t.shape()[own] == 1 ? 0 : stride_in_memory(t, own);
+    }
+    add(y.shape()[axis], strides);
+  }
+};
+
+// How a sum over the axes that `to` was stretched along walks: `kept` follows to's memory, `summed` the rest of y's.
+template <int K>
+struct StretchedAxes {
+  Broadcast<K> kept, summed;
+
+  static StretchedAxes of(const Tensor& to, const Tensor* const (&tensors)[K], const Tensor& y) {
+    StretchedAxes axes;
+    const int added = y.rank() - to.rank();
+    for (int place = 0; place < to.rank(); ++place) {
+      const int axis = axis_in_memory(to, place) + added;
+      if (to.shape()[axis - added] == y.shape()[axis]) axes.kept.add_axis(tensors, y, axis);
+    }
+    for (int place = 0; place < y.rank(); ++place) {
+      const int axis = axis_in_memory(y, place);
+      if (axis < added || to.shape()[axis - added] != y.shape()[axis]) axes.summed.add_axis(tensors, y, axis);
+    }
+    return axes;
   }
 };
 

@@ -1,6 +1,7 @@
-// Element-wise functions of one and two tensors; two tensors of one shape, or broadcast by index.
+// Element-wise functions of one and two tensors of floating-point numbers; two tensors of one shape, or broadcast by index.
 #include "graft/kernels/cuda/custom/arguments.h"
 #include "graft/kernels/cuda/custom/broadcast.h"
+#include "graft/kernels/cuda/custom/partial_sums.h"
 #include "graft/kernels/cuda/device/function_math.h"
 #include "graft/kernels/cuda/device/map.h"
 #include "graft/kernels/cuda/register.h"
@@ -65,11 +66,11 @@ struct BinaryBroadcast {
   Span<const T> a, b;
   Span<T> y;
   ops::Binary function;
-  Broadcast walk;
+  Broadcast<2> walk;
   template <int M>
   GRAFT_HD void at(int64_t i) const {
-    const Offsets at = walk.offsets(i);
-    y.store(i, from_float<T>(binary_value(function, to_float(a.load(at.a)), to_float(b.load(at.b)))));
+    const Offsets<2> from = walk.offsets(i);
+    y.store(i, from_float<T>(binary_value(function, to_float(a.load(from.at[0])), to_float(b.load(from.at[1])))));
   }
 };
 
@@ -94,10 +95,43 @@ struct BinaryBackward {
   }
 };
 
+// One input's gradient where the other one was stretched or lies in another order.
+template <class T>
+struct BinaryBroadcastBackward {
+  static constexpr const char* name = "binary backward, broadcast";
+  static constexpr int group = 1;
+  Span<const T> a, b, dy;
+  Span<T> to;
+  ops::Binary function;
+  bool of_a;
+  Broadcast<3> walk;  // dy, a, b in the order of `to`
+  template <int M>
+  GRAFT_HD void at(int64_t i) const {
+    const Offsets<3> from = walk.offsets(i);
+    const Slopes slopes = binary_slopes(function, to_float(a.load(from.at[1])), to_float(b.load(from.at[2])));
+    to.store(i, from_float<T>(to_float(dy.load(from.at[0])) * (of_a ? slopes.a : slopes.b)));
+  }
+};
+
+// The gradient of a stretched input, as terms of sums.
+template <class T>
+struct StretchedGradient {
+  static constexpr const char* name = "binary backward, stretched";
+  Span<const T> a, b, dy;
+  ops::Binary function;
+  bool of_a;
+  StretchedAxes<3> axes;  // dy, a, b
+  GRAFT_HD float term(int64_t result, int64_t i) const {
+    const Offsets<3> base = axes.kept.offsets(result), more = axes.summed.offsets(i);
+    const Slopes slopes = binary_slopes(function, to_float(a.load(base.at[1] + more.at[1])), to_float(b.load(base.at[2] + more.at[2])));
+    return to_float(dy.load(base.at[0] + more.at[0])) * (of_a ? slopes.a : slopes.b);
+  }
+};
+
 template <class Args>
 const char* declines_unary(const ExecContext&, const Args& args) {
   if (const char* reason = declines_dtype(args.x)) return reason;
-  return has_unary(args.attributes.function) ? nullptr : "this function has no CUDA kernel";
+  return has_unary(args.attributes.function) ? nullptr : "no function of floating-point numbers";
 }
 
 void unary_forward(ExecContext&, ops::UnaryForwardArgs& args) {
@@ -127,7 +161,7 @@ void unary_backward(ExecContext&, ops::UnaryBackwardArgs& args) {
 const char* declines_binary(const ExecContext&, const ops::BinaryForwardArgs& args) {
   if (const char* reason = declines_dtype(args.a)) return reason;
   if (args.a.device() != args.b.device()) return "the inputs are on different devices";
-  return has_binary(args.attributes.function) ? nullptr : "this function has no CUDA kernel";
+  return has_binary(args.attributes.function) ? nullptr : "no function of floating-point numbers";
 }
 
 void binary_forward(ExecContext&, ops::BinaryForwardArgs& args) {
@@ -138,7 +172,7 @@ void binary_forward(ExecContext&, ops::BinaryForwardArgs& args) {
     const Span<const T> a = span<T>(args.a), b = span<T>(args.b);
     const Span<T> y = mutable_span<T>(args.y);
     gpu::Device& device = device_of(args.a);
-    if (!plain) return launch_map(device, y.size, BinaryBroadcast<T>{a, b, y, args.attributes.function, Broadcast::of(args.a, args.b, args.y)});
+    if (!plain) return launch_map(device, y.size, BinaryBroadcast<T>{a, b, y, args.attributes.function, Broadcast<2>::of({&args.a, &args.b}, args.y)});
     visit_group<T>(is_aligned(args.a) && is_aligned(args.b) && is_aligned(args.y),
                    [&](auto n) { launch_map(device, y.size, BinaryForward<T, n()>{a, b, y, args.attributes.function}); });
   });
@@ -146,15 +180,32 @@ void binary_forward(ExecContext&, ops::BinaryForwardArgs& args) {
 
 const char* declines_binary_backward(const ExecContext&, const ops::BinaryBackwardArgs& args) {
   if (const char* reason = declines_dtype(args.a)) return reason;
-  if (args.a.shape() != args.dy.shape() || args.b.shape() != args.dy.shape()) return "gradients of stretched inputs have no CUDA kernel";
-  if (args.a.format() != args.dy.format() || args.b.format() != args.dy.format()) return "the layouts differ";
-  return has_binary(args.attributes.function) ? nullptr : "this function has no CUDA kernel";
+  return has_binary(args.attributes.function) ? nullptr : "this function has no gradient";
+}
+
+template <class T>
+void stretched_gradient(const ops::BinaryBackwardArgs& args, bool of_a, Tensor& to) {
+  const Span<const T> a = span<T>(args.a), b = span<T>(args.b), dy = span<T>(args.dy);
+  const Tensor* const tensors[] = {&args.dy, &args.a, &args.b};
+  const auto axes = StretchedAxes<3>::of(to, tensors, args.dy);
+  if (axes.summed.count == 1)
+    return launch_map(device_of(to), to.numel(), BinaryBroadcastBackward<T>{a, b, dy, mutable_span<T>(to), args.attributes.function, of_a, axes.kept});
+  const bool across = axes.kept.axes > 0 && axes.kept.stride[0][0] == 1;
+  launch_sums<T>(to, axes.summed.count, across, StretchedGradient<T>{a, b, dy, args.attributes.function, of_a, axes});
 }
 
 void binary_backward(ExecContext&, ops::BinaryBackwardArgs& args) {
+  const gpu::OperationName operation("binary backward");
+  const auto like_dy = [&](const Tensor& t) { return t.shape() == args.dy.shape() && t.format() == args.dy.format(); };
+  const bool plain = like_dy(args.a) && like_dy(args.b);
   const bool aligned = is_aligned(args.a) && is_aligned(args.b) && is_aligned(args.dy) && is_aligned(args.da) && is_aligned(args.db);
   visit_kernel_dtype(args.a.dtype(), [&](auto zero) {
     using T = decltype(zero);
+    if (!plain) {
+      if (args.da) stretched_gradient<T>(args, true, *args.da);
+      if (args.db) stretched_gradient<T>(args, false, *args.db);
+      return;
+    }
     visit_group<T>(aligned, [&](auto n) {
       launch_map(device_of(args.a), args.dy.numel(),
                  BinaryBackward<T, n()>{span<T>(args.a), span<T>(args.b), span<T>(args.dy), mutable_span<T>(args.da), mutable_span<T>(args.db),

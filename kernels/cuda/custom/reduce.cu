@@ -44,6 +44,9 @@ GRAFT_HD float finish_of(Reduce function, float value, float count, float shift)
   }
 }
 
+// What a pass over x is for: the result, or what its gradient needs to know of all elements that meet in one.
+enum class Purpose : unsigned char { result, equal_to_extreme, zeros, product_without_zeros };
+
 // x as results that each have `count` elements.
 template <class T>
 struct Reduced {
@@ -51,7 +54,8 @@ struct Reduced {
   Axes kept, reduced;
   int64_t results, count;
   Reduce function;
-  Span<const T> extremes;  // given: how many elements equal the result is counted instead
+  Purpose purpose = Purpose::result;
+  Span<const T> extremes{};  // equal_to_extreme: the results
 
   // Elements first, first + step ... of a result, combined.
   GRAFT_HD float part(int64_t result, int64_t first, int64_t step, Reduce how, float shift) const {
@@ -60,12 +64,17 @@ struct Reduced {
     for (int64_t i = first; i < count; i += step) value = combine_of(how, value, term_of(how, to_float(x.load(base + reduced.offset(i))), shift));
     return value;
   }
-  GRAFT_HD float equal(int64_t result, int64_t first, int64_t step) const {
+  // The same of a pass for the gradient: how many elements equal the extreme or 0; or the product of the others.
+  GRAFT_HD float part_for_gradient(int64_t result, int64_t first, int64_t step) const {
     const int64_t base = kept.offset(result);
-    const float extreme = to_float(extremes.load(result));
-    float value = 0;
-    for (int64_t i = first; i < count; i += step) value += to_float(x.load(base + reduced.offset(i))) == extreme ? 1.f : 0.f;
-    return value;
+    const float sought = purpose == Purpose::equal_to_extreme ? to_float(extremes.load(result)) : 0.f;
+    float found = 0, product = 1;
+    for (int64_t i = first; i < count; i += step) {
+      const float value = to_float(x.load(base + reduced.offset(i)));
+      if (value == sought) found += 1;
+      else product *= value;
+    }
+    return purpose == Purpose::product_without_zeros ? product : found;
   }
 };
 
@@ -79,7 +88,7 @@ struct ReduceThread {  // a thread a result
   Span<Y> y;
   template <int M>
   GRAFT_HD void at(int64_t i) const {
-    if (from.extremes) return y.store(i, from_float<Y>(from.equal(i, 0, 1)));
+    if (from.purpose != Purpose::result) return y.store(i, from_float<Y>(from.part_for_gradient(i, 0, 1)));
     const Reduce f = from.function;
     const float shift = f == Reduce::log_sum_exp ? finite_or_zero(from.part(i, 0, 1, Reduce::max, 0)) : 0.f;
     y.store(i, from_float<Y>(finish_of(f, from.part(i, 0, 1, f, shift), static_cast<float>(from.count), shift)));
@@ -103,8 +112,9 @@ struct ReduceBlock {  // a block a result
       return block_combine(t, scratch, from.part(result, t.thread(), t.threads(), how, shift), [how](float u, float v) { return combine_of(how, u, v); });
     };
     float value = 0;
-    if (from.extremes) {
-      value = block_reduce<Sum>(t, scratch, from.equal(result, t.thread(), t.threads()));
+    if (from.purpose != Purpose::result) {
+      const bool product = from.purpose == Purpose::product_without_zeros;
+      value = block_combine(t, scratch, from.part_for_gradient(result, t.thread(), t.threads()), [product](float u, float v) { return product ? u * v : u + v; });
     } else {
       const float shift = from.function == Reduce::log_sum_exp ? finite_or_zero(combined(Reduce::max, 0)) : 0.f;
       value = finish_of(from.function, combined(from.function, shift), static_cast<float>(from.count), shift);
@@ -118,7 +128,8 @@ struct ReduceBackward {
   static constexpr const char* name = "reduce backward";
   static constexpr int group = 1;
   Span<const T> x, y, dy;
-  Span<const float> equal;  // max, min: how many share the gradient
+  Span<const float> counts;    // max, min: how many share the gradient; prod: how many are 0
+  Span<const float> products;  // prod: of the others
   Span<T> dx;
   Axes result;  // from x's memory order to the result
   float count;
@@ -127,7 +138,8 @@ struct ReduceBackward {
     switch (function) {
       case Reduce::mean: return 1.f / count;
       case Reduce::max:
-      case Reduce::min: return value == reduced ? 1.f / equal.load(r) : 0.f;
+      case Reduce::min: return value == reduced ? 1.f / counts.load(r) : 0.f;
+      case Reduce::prod: return counts.load(r) == (value == 0 ? 1.f : 0.f) ? products.load(r) / (value == 0 ? 1.f : value) : 0.f;
       case Reduce::l1: return value > 0 ? 1.f : value < 0 ? -1.f : 0.f;
       case Reduce::l2: return reduced == 0 ? 0.f : value / reduced;
       case Reduce::log_sum: return expf(-reduced);
@@ -159,7 +171,7 @@ struct ResultStrides {
 template <class T>
 Reduced<T> reduced_of(const Tensor& x, const ops::ReduceAttributes& attributes, int64_t results) {
   const Shape kept = ops::reduce_output_shape(x.shape(), attributes, true);
-  Reduced<T> from{span<T>(x), {}, {}, results, results ? x.numel() / results : 0, attributes.function, {}};
+  Reduced<T> from{span<T>(x), {}, {}, results, results ? x.numel() / results : 0, attributes.function};
   for (int axis = x.rank() - 1; axis >= 0; --axis)
     if (kept[axis] == x.shape()[axis]) from.kept.add(kept[axis], stride_in_memory(x, axis));
   for (int place = 0; place < x.rank(); ++place) {
@@ -187,7 +199,6 @@ void forward(ExecContext&, ops::ReduceForwardArgs& args) {
 }
 
 const char* declines_backward(const ExecContext&, const ops::ReduceBackwardArgs& args) {
-  if (args.attributes.function == Reduce::prod) return "no gradient of a product";
   if (args.dx.format() != args.x.format()) return "the layouts differ";
   return declines_dtype(args.x);
 }
@@ -201,16 +212,21 @@ void backward(ExecContext&, ops::ReduceBackwardArgs& args) {
   for (int place = 0; place < x.rank(); ++place) result.add(x.shape()[axis_in_memory(x, place)], strides.stride[axis_in_memory(x, place)]);
   visit_kernel_dtype(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    Tensor equal;
-    Reduced<T> from = reduced_of<T>(x, args.attributes, args.y.numel());
-    if (args.attributes.function == Reduce::max || args.attributes.function == Reduce::min) {
-      equal = Tensor::empty(args.y.shape(), {.device = x.device()});
-      from.extremes = span<T>(args.y);
-      launch_reduce<T, float>(device, from, mutable_span<float>(equal));
-    }
+    Tensor counts, products;
+    const Reduced<T> from = reduced_of<T>(x, args.attributes, args.y.numel());
+    const auto pass = [&](Purpose purpose) {
+      Tensor known = Tensor::empty(args.y.shape(), {.device = x.device()});
+      Reduced<T> again = from;
+      again.purpose = purpose, again.extremes = span<T>(args.y);
+      launch_reduce<T, float>(device, again, mutable_span<float>(known));
+      return known;
+    };
+    const Reduce function = args.attributes.function;
+    if (function == Reduce::max || function == Reduce::min) counts = pass(Purpose::equal_to_extreme);
+    if (function == Reduce::prod) counts = pass(Purpose::zeros), products = pass(Purpose::product_without_zeros);
     launch_map(device, x.numel(),
-               ReduceBackward<T>{span<T>(x), span<T>(args.y), span<T>(args.dy), span<float>(equal.defined() ? &equal : nullptr), mutable_span<T>(args.dx), result,
-                                 static_cast<float>(from.count), args.attributes.function});
+               ReduceBackward<T>{span<T>(x), span<T>(args.y), span<T>(args.dy), span<float>(counts.defined() ? &counts : nullptr),
+                                 span<float>(products.defined() ? &products : nullptr), mutable_span<T>(args.dx), result, static_cast<float>(from.count), function});
   });
 }
 

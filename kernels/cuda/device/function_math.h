@@ -35,6 +35,15 @@ GRAFT_HD float unary_value(ops::Unary function, float x, float alpha, float beta
     case Unary::erf: return erff(x);
     case Unary::sin: return sinf(x);
     case Unary::cos: return cosf(x);
+    case Unary::tan: return tanf(x);
+    case Unary::asin: return asinf(x);
+    case Unary::acos: return acosf(x);
+    case Unary::atan: return atanf(x);
+    case Unary::sinh: return sinhf(x);
+    case Unary::cosh: return coshf(x);
+    case Unary::asinh: return asinhf(x);
+    case Unary::acosh: return acoshf(x);
+    case Unary::atanh: return atanhf(x);
     case Unary::softplus: return log_one_plus_exp(x);
     case Unary::softsign: return x / (1.f + fabsf(x));
     case Unary::leaky_relu: return x < 0 ? alpha * x : x;
@@ -50,7 +59,7 @@ GRAFT_HD float unary_value(ops::Unary function, float x, float alpha, float beta
     case Unary::gelu_tanh: return 0.5f * x * (1.f + tanhf(gelu_argument(x)));
     case Unary::silu: return x * logistic(alpha * x);
     case Unary::mish: return x * tanhf(log_one_plus_exp(x));
-    default: return NAN;  // has_unary() says which there are
+    default: return NAN;  // the others are of integers, or predicates
   }
 }
 
@@ -75,6 +84,15 @@ GRAFT_HD float unary_slope(ops::Unary function, float x, float y, float alpha, f
     case Unary::erf: return 1.12837916709551257f * expf(-x * x);
     case Unary::sin: return cosf(x);
     case Unary::cos: return -sinf(x);
+    case Unary::tan: return 1.f + y * y;
+    case Unary::asin: return 1.f / sqrtf(1.f - x * x);
+    case Unary::acos: return -1.f / sqrtf(1.f - x * x);
+    case Unary::atan: return 1.f / (1.f + x * x);
+    case Unary::sinh: return coshf(x);
+    case Unary::cosh: return sinhf(x);
+    case Unary::asinh: return 1.f / sqrtf(x * x + 1.f);
+    case Unary::acosh: return 1.f / sqrtf(x * x - 1.f);
+    case Unary::atanh: return 1.f / (1.f - x * x);
     case Unary::softplus: return logistic(x);
     case Unary::softsign: return 1.f / ((1.f + fabsf(x)) * (1.f + fabsf(x)));
     case Unary::leaky_relu: return x > 0 ? 1.f : alpha;
@@ -104,8 +122,12 @@ GRAFT_HD float unary_slope(ops::Unary function, float x, float y, float alpha, f
 }
 
 constexpr bool has_unary(ops::Unary function) {
-  using ops::Unary;
-  return function <= Unary::cos || (function >= Unary::softplus && function <= Unary::mish);
+  return function <= ops::Unary::mish;
+}
+
+GRAFT_HD float floored_mod(float a, float b) {
+  const float rest = fmodf(a, b);
+  return rest != 0.f && (rest < 0.f) != (b < 0.f) ? rest + b : rest;
 }
 
 GRAFT_HD float binary_value(ops::Binary function, float a, float b) {
@@ -115,7 +137,9 @@ GRAFT_HD float binary_value(ops::Binary function, float a, float b) {
     case Binary::sub: return a - b;
     case Binary::mul: return a * b;
     case Binary::div: return a / b;
-    case Binary::pow: return powf(a, b);
+    case Binary::pow: return b == 2.f ? a * a : powf(a, b);
+    case Binary::mod: return floored_mod(a, b);
+    case Binary::fmod: return fmodf(a, b);
     case Binary::min: return a != a || a < b ? a : b;
     case Binary::max: return a != a || a > b ? a : b;
     case Binary::prelu: return a < 0 ? a * b : a;
@@ -135,6 +159,8 @@ GRAFT_HD Slopes binary_slopes(ops::Binary function, float a, float b) {
     case Binary::mul: return {b, a};
     case Binary::div: return {1.f / b, -a / (b * b)};
     case Binary::pow: return {b == 0 ? 0.f : b * powf(a, b - 1.f), a == 0 && b >= 0 ? 0.f : powf(a, b) * logf(a)};
+    case Binary::mod: return {1.f, -floorf(a / b)};
+    case Binary::fmod: return {1.f, -truncf(a / b)};
     case Binary::min: return a == b ? Slopes{0.5f, 0.5f} : a != a || a < b ? Slopes{1.f, 0.f} : Slopes{0.f, 1.f};
     case Binary::max: return a == b ? Slopes{0.5f, 0.5f} : a != a || a > b ? Slopes{1.f, 0.f} : Slopes{0.f, 1.f};
     case Binary::prelu: return a < 0 ? Slopes{b, a} : Slopes{1.f, 0.f};
@@ -143,8 +169,7 @@ GRAFT_HD Slopes binary_slopes(ops::Binary function, float a, float b) {
 }
 
 constexpr bool has_binary(ops::Binary function) {
-  using ops::Binary;
-  return function <= Binary::pow || function == Binary::min || function == Binary::max || function == Binary::prelu;
+  return function <= ops::Binary::prelu;
 }
 
 }  // namespace graft::cuda

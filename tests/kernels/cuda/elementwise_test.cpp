@@ -18,8 +18,12 @@ std::vector<OpCase> unary_cases() {
   for (int f = 0; f <= static_cast<int>(ops::Unary::mish); ++f) {
     const auto function = static_cast<ops::Unary>(f);
     if (!cuda::has_unary(function)) continue;
-    const bool positive = function == ops::Unary::log || function == ops::Unary::sqrt || function == ops::Unary::reciprocal;
-    cases.push_back({str("function_", f), {activation({3, 7}, positive ? 0.3 : -3, 3)}, [function](std::span<const Tensor> in) {
+    using ops::Unary;
+    const bool positive = function == Unary::log || function == Unary::sqrt || function == Unary::reciprocal;
+    const bool within_one = function == Unary::asin || function == Unary::acos || function == Unary::atanh, from_one = function == Unary::acosh;
+    const double low = positive ? 0.3 : within_one ? -0.9 : from_one ? 1.2 : function == Unary::tan ? -1.2 : -3;
+    const double high = within_one ? 0.9 : function == Unary::tan ? 1.2 : 3;
+    cases.push_back({str("function_", f), {activation({3, 7}, low, high)}, [function](std::span<const Tensor> in) {
                        return std::vector<Tensor>{functional::unary(in[0], {function, 0.7, 0.9})};
                      }});
   }
@@ -42,12 +46,16 @@ OpCase binary_case(std::string name, const Shape& a, const Shape& b, ops::Binary
 std::vector<OpCase> binary_cases() {
   using ops::Binary;
   std::vector<OpCase> cases;
-  for (const Binary f : {Binary::add, Binary::sub, Binary::mul, Binary::div, Binary::pow, Binary::min, Binary::max, Binary::prelu})
+  for (const Binary f : {Binary::add, Binary::sub, Binary::mul, Binary::div, Binary::pow, Binary::mod, Binary::fmod, Binary::min, Binary::max, Binary::prelu})
     cases.push_back(binary_case(str("function_", static_cast<int>(f)), {5, 9}, {5, 9}, f));
   cases.push_back(binary_case("images", {2, 3, 4, 5}, {2, 3, 4, 5}, Binary::mul));
-  cases.push_back(binary_case("by_a_number", {2, 3, 4, 5}, {1}, Binary::mul, false));
-  cases.push_back(binary_case("by_channel", {2, 3, 4, 5}, {1, 3, 1, 1}, Binary::add, false));
-  cases.push_back(binary_case("both_stretched", {3, 1}, {1, 4}, Binary::sub, false));
+  cases.push_back(binary_case("by_a_number", {2, 3, 4, 5}, {1}, Binary::mul));
+  cases.push_back(binary_case("by_channel", {2, 3, 4, 5}, {1, 3, 1, 1}, Binary::add));
+  cases.push_back(binary_case("by_channel_scaled", {2, 40, 3, 3}, {1, 40, 1, 1}, Binary::mul));
+  cases.push_back(binary_case("by_pixel", {2, 3, 4, 5}, {2, 1, 4, 5}, Binary::div));
+  cases.push_back(binary_case("both_stretched", {3, 1}, {1, 4}, Binary::sub));
+  cases.push_back(binary_case("long_sums", {2, 5000}, {2, 1}, Binary::mul));
+  cases.push_back(binary_case("first_is_small", {4}, {3, 2, 4}, Binary::pow));
   return cases;
 }
 
@@ -78,9 +86,9 @@ TEST(CudaElementwise, BroadcastFindsEveryElement) {
     for (const Shape& a : inputs)
       for (const Shape& b : inputs) {
         const Tensor ta = Tensor::empty(a, {.format = format}), tb = Tensor::empty(b, {.format = format}), y = Tensor::empty(shape, {.format = format});
-        const cuda::Broadcast walk = cuda::Broadcast::of(ta, tb, y);
+        const auto walk = cuda::Broadcast<2>::of({&ta, &tb}, y);
         for (int64_t i = 0; i < y.numel(); ++i) {
-          const cuda::Offsets at = walk.offsets(i);
+          const cuda::Offsets<2> found = walk.offsets(i);
           const bool last = format == MemoryFormat::channels_last;  // the coordinates of element i
           const int64_t c = last ? i % 3 : i / 8 % 3, h = last ? i / 12 % 2 : i / 4 % 2, w = last ? i / 3 % 4 : i % 4, n = i / 24;
           const auto expected = [&](const Tensor& t) {
@@ -94,13 +102,13 @@ TEST(CudaElementwise, BroadcastFindsEveryElement) {
             }
             return offset;
           };
-          ASSERT_EQ(at.a, expected(ta)) << a.to_string() << " element " << i;
-          ASSERT_EQ(at.b, expected(tb)) << b.to_string() << " element " << i;
+          ASSERT_EQ(found.at[0], expected(ta)) << a.to_string() << " element " << i;
+          ASSERT_EQ(found.at[1], expected(tb)) << b.to_string() << " element " << i;
         }
       }
 }
 
-// Between floating types, forward and back; what the device does not convert is refused by name.
+// Between floating types, forward and back.
 TEST(CudaCast, IsTheCpus) {
   test::TestDevice opened;
   const DType types[] = {DType::f32, DType::bf16, DType::f16};
@@ -116,7 +124,25 @@ TEST(CudaCast, IsTheCpus) {
       backward(y, to_device(dy, test::kCuda));
       EXPECT_EQ(grad_of(device).to_doubles(), dy.to(from).to_doubles());
     }
-  EXPECT_THROW(functional::cast(Tensor::zeros({2}, {.device = test::kCuda}), DType::i64), Error);
+}
+
+// What a stretched input sums over, with what it keeps, is every element of the result once.
+TEST(CudaElementwise, StretchedAxesCoverTheResult) {
+  const Shape shape{2, 3, 2, 4};
+  for (const auto format : {MemoryFormat::contiguous, MemoryFormat::channels_last})
+    for (const Shape& s : {Shape{2, 3, 2, 4}, Shape{3, 1, 4}, Shape{1, 3, 1, 1}, Shape{4}, Shape{2, 1, 2, 1}, Shape{}}) {
+      const Tensor to = Tensor::empty(s, {.format = format}), y = Tensor::empty(shape, {.format = format});
+      const auto axes = cuda::StretchedAxes<2>::of(to, {&y, &to}, y);
+      ASSERT_EQ(axes.kept.count, to.numel());
+      std::vector<int> seen(static_cast<size_t>(y.numel()));
+      for (int64_t i = 0; i < axes.kept.count; ++i)
+        for (int64_t j = 0; j < axes.summed.count; ++j) {
+          const auto base = axes.kept.offsets(i), more = axes.summed.offsets(j);
+          ASSERT_EQ(base.at[1] + more.at[1], i);
+          ++seen[static_cast<size_t>(base.at[0] + more.at[0])];
+        }
+      EXPECT_EQ(seen, std::vector<int>(seen.size(), 1)) << s.to_string();
+    }
 }
 
 // A number of the host's goes to where the values are, from either side; one whose gradient is wanted does not.

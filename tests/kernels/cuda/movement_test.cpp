@@ -1,4 +1,4 @@
-// Reductions, movements, resampling, dropout and gathering on the device.
+// Reductions, movements, resampling and dropout on the device.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -8,7 +8,6 @@
 #include "graft/kernels/cuda/custom/axes.h"
 #include "graft/layers/functional/functional.h"
 #include "graft/layers/functional/image.h"
-#include "graft/layers/functional/indexing.h"
 #include "graft/layers/functional/movement.h"
 #include "graft/tests/kernels/cuda/device_check.h"
 
@@ -18,7 +17,6 @@ namespace {
 using ops::Reduce;
 using test::activation;
 using test::fixed;
-using test::matched;
 using test::OpCase;
 using test::OpInput;
 using Inputs = std::span<const Tensor>;
@@ -46,6 +44,8 @@ std::vector<OpCase> reduce_cases() {
       reduce_case("l1", {3, 5, 2}, {Reduce::l1, {1}}),
       reduce_case("l2_long", {2, 70}, {Reduce::l2, {1}}),
       reduce_case("sum_square", {2, 3, 4, 3}, {Reduce::sum_square, {2, 3}}),
+      reduce_case("prod", {3, 5, 2}, {Reduce::prod, {1}}),
+      reduce_case("prod_long", {2, 70}, {Reduce::prod, {1}}, 0.8),
       reduce_case("log_sum", {3, 6}, {Reduce::log_sum, {1}}, 0.5),
       reduce_case("log_sum_exp", {3, 6}, {Reduce::log_sum_exp, {1}}),
       reduce_case("log_sum_exp_long", {2, 3, 40, 2}, {Reduce::log_sum_exp, {2, 3}}),
@@ -112,15 +112,6 @@ std::vector<OpCase> dropout_cases() {
           one("long", activation({5, 64}), drop(0.9))};
 }
 
-OpCase gather_case(std::string name, const Shape& x, const Shape& indices, int axis, double classes) {
-  return {std::move(name), {matched(x), OpInput{indices, test::Role::labels, false, 0, classes}},
-          [axis](Inputs in) { return std::vector<Tensor>{functional::gather(in[0], in[1], axis)}; }};
-}
-std::vector<OpCase> gather_cases() {
-  return {gather_case("embedding", {7, 4}, {2, 3}, 0, 7), gather_case("rows_often_named", {3, 5}, {300}, 0, 3), gather_case("long_rows", {4, 300}, {6}, 0, 4),
-          gather_case("middle_axis", {2, 5, 3}, {4}, 1, 5), gather_case("scalar_index", {3, 4}, Shape{}, 0, 3)};
-}
-
 // Every element of tensors in both orders, and neighbours merged: images of one order walk along one axis.
 TEST(CudaAxes, WalkMemory) {
   for (const MemoryFormat format : {MemoryFormat::contiguous, MemoryFormat::channels_last}) {
@@ -158,21 +149,11 @@ TEST(CudaReduce, ExtremesOfOddValues) {
   EXPECT_NEAR(extreme(Reduce::log_sum_exp, {1000, 1000}), 1000 + std::log(2.), 1e-3);
 }
 
-TEST(CudaGather, AnIndexOutsideGivesNaN) {
-  test::TestDevice opened;
-  const Tensor x = to_device(Tensor::of<float>({2, 2}, {1, 2, 3, 4}), test::kCuda), i = to_device(Tensor::of<int32_t>({3}, {-1, 2, 0}), test::kCuda);
-  const std::vector<double> y = functional::gather(x, i).to_doubles();
-  EXPECT_EQ(y[0], 3);
-  EXPECT_TRUE(std::isnan(y[2]) && std::isnan(y[3]));
-  EXPECT_EQ(y[5], 2);
-}
-
 }  // namespace
 
 GRAFT_DEVICE_CASES(Reduce, reduce_cases());
 GRAFT_DEVICE_CASES(Movement, movement_cases());
 GRAFT_DEVICE_CASES(Resample, resample_cases());
 GRAFT_DEVICE_CASES(Dropout, dropout_cases());
-GRAFT_DEVICE_CASES(Gather, gather_cases());
 
 }  // namespace graft
