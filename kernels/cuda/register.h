@@ -26,5 +26,6 @@ void register_reduce(KernelSet& set);
 void register_resample(KernelSet& set);
 void register_tensor_conv(KernelSet& set);
 void register_tensor_linear(KernelSet& set);
+void register_wgmma_conv(KernelSet& set);
 
 }  // namespace graft::cuda
