@@ -56,6 +56,7 @@ Tensor PrefixRunner::run_repeatedly(const Tensor& from) {
 
 Tensor PrefixRunner::operator()(const Tensor& from) {
   const NoGradGuard no_grad;
+  if (x_.defined() && x_.device() != network_.device()) x_ = y_ = Tensor();
   const bool is_image = from.rank() == 4 && from.dtype() == DType::f32 && from.format() == MemoryFormat::channels_last;
   if (repeats_ && is_image && stages_ > 0 && work_.takes(network_.device(), from.shape().to_string())) return run_repeatedly(from);
   const Tensor x = to_device(from, network_.device());
