@@ -9,18 +9,27 @@
 namespace graft::cuda {
 namespace {
 
-template <class T, int N>
+// F: the function, as an enumerator or, for those that networks are full of, as a type: nothing is then asked for an element.
+template <class F, F kFrequent, class Call>
+void visit_function(F function, Call&& call) {
+  if (function == kFrequent) call(std::integral_constant<F, kFrequent>{});
+  else call(function);
+}
+
+template <class T, int N, class F>
 struct UnaryForward {
   static constexpr const char* name = "unary forward";
   static constexpr int group = N;
   Span<const T> x;
   Span<T> y;
-  ops::Unary function;
+  F function;
   float alpha, beta;
   template <int M>
   GRAFT_HD void at(int64_t i) const {
-    Group<T, M> v = x.template load_group<M>(i);
-    for (int j = 0; j < M; ++j) v.v[j] = from_float<T>(unary_value(function, to_float(v.v[j]), alpha, beta));
+    float values[M];
+    to_floats(x.template load_group<M>(i), values);
+    Group<T, M> v;
+    for (int j = 0; j < M; ++j) v.v[j] = from_float<T>(unary_value(function, values[j], alpha, beta));
     y.template store_group<M>(i, v);
   }
 };
@@ -43,19 +52,21 @@ struct UnaryBackward {
   }
 };
 
-template <class T, int N>
+template <class T, int N, class F>
 struct BinaryForward {
   static constexpr const char* name = "binary forward";
   static constexpr int group = N;
   Span<const T> a, b;
   Span<T> y;
-  ops::Binary function;
+  F function;
   template <int M>
   GRAFT_HD void at(int64_t i) const {
-    Group<T, M> u = a.template load_group<M>(i);
-    const Group<T, M> v = b.template load_group<M>(i);
-    for (int j = 0; j < M; ++j) u.v[j] = from_float<T>(binary_value(function, to_float(u.v[j]), to_float(v.v[j])));
-    y.template store_group<M>(i, u);
+    float u[M], v[M];
+    to_floats(a.template load_group<M>(i), u);
+    to_floats(b.template load_group<M>(i), v);
+    Group<T, M> result;
+    for (int j = 0; j < M; ++j) result.v[j] = from_float<T>(binary_value(function, u[j], v[j]));
+    y.template store_group<M>(i, result);
   }
 };
 
@@ -139,8 +150,11 @@ void unary_forward(ExecContext&, ops::UnaryForwardArgs& args) {
   visit_kernel_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     visit_group<T>(is_aligned(args.x) && is_aligned(args.y), [&](auto n) {
-      launch_map(device_of(args.x), args.x.numel(),
-                 UnaryForward<T, n()>{span<T>(args.x), mutable_span<T>(args.y), f.function, static_cast<float>(f.alpha), static_cast<float>(f.beta)});
+      visit_function<ops::Unary, ops::Unary::relu>(f.function, [&](auto function) {
+        launch_map(device_of(args.x), args.x.numel(),
+                   UnaryForward<T, n(), decltype(function)>{span<T>(args.x), mutable_span<T>(args.y), function, static_cast<float>(f.alpha),
+                                                            static_cast<float>(f.beta)});
+      });
     });
   });
 }
@@ -174,7 +188,11 @@ void binary_forward(ExecContext&, ops::BinaryForwardArgs& args) {
     gpu::Device& device = device_of(args.a);
     if (!plain) return launch_map(device, y.size, BinaryBroadcast<T>{a, b, y, args.attributes.function, Broadcast<2>::of({&args.a, &args.b}, args.y)});
     visit_group<T>(is_aligned(args.a) && is_aligned(args.b) && is_aligned(args.y),
-                   [&](auto n) { launch_map(device, y.size, BinaryForward<T, n()>{a, b, y, args.attributes.function}); });
+                   [&](auto n) {
+                     visit_function<ops::Binary, ops::Binary::add>(args.attributes.function, [&](auto function) {
+                       launch_map(device, y.size, BinaryForward<T, n(), decltype(function)>{a, b, y, function});
+                     });
+                   });
   });
 }
 

@@ -109,6 +109,7 @@ std::vector<OpCase> resample_cases() {
 std::vector<OpCase> dropout_cases() {
   const auto drop = [](double p) { return [p](const Tensor& t) { return functional::dropout(t, {.probability = p, .seed = 3, .epoch = 1, .step = 2}, true); }; };
   return {one("half", activation({3, 17}), drop(0.5)), one("image", activation({2, 3, 5, 4}), drop(0.2)), one("image_in_groups", activation({1, 16, 3, 2}), drop(0.7)),
+          one("image_in_quads", activation({2, 24, 2, 6}), drop(0.4)),
           one("long", activation({5, 64}), drop(0.9))};
 }
 
