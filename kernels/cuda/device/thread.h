@@ -40,7 +40,7 @@ class Thread {
   // The next `count` elements of the launch's shared memory; every thread asks for the same ones in the same order.
   template <class T>
   __device__ Shared<T> shared(int count) {
-    extern __shared__ __align__(16) unsigned char graft_shared[];
+    extern __shared__ __align__(1024) unsigned char graft_shared[];  // as the copy engine's swizzle wants it
     T* data = reinterpret_cast<T*>(graft_shared + offset_);
     offset_ += (count * static_cast<int>(sizeof(T)) + 15) / 16 * 16;
     return Shared<T>(data);

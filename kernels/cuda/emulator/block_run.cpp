@@ -23,7 +23,8 @@ BlockRun::BlockRun(const gpu::Launch& launch, int64_t block)
     : launch_(launch), block_(block), warp_phases_(static_cast<size_t>(launch.threads / 32)), waiting_(static_cast<size_t>(launch.threads)),
       ended_(static_cast<size_t>(launch.threads)), lanes_(static_cast<size_t>(launch.threads)),
       registers_(static_cast<size_t>(2 * launch.threads * Thread::kLaneBytes)), copies_(static_cast<size_t>(launch.threads)),
-      shared_(static_cast<size_t>(launch.shared_bytes)), shadow_(static_cast<size_t>(launch.shared_bytes)) {}
+      shared_(static_cast<size_t>(launch.shared_bytes)), shadow_(static_cast<size_t>(launch.shared_bytes)),
+      unfenced_(static_cast<size_t>(launch.shared_bytes / 16 + 1)) {}
 
 void BlockRun::fault(int thread, const std::string& what) const {
   fail(ErrorCode::internal, launch_.name, ": block ", block_, ", thread ", thread, " ", what);
@@ -64,26 +65,62 @@ void BlockRun::run_together() {
     }
   } while (release_meetings());
   const auto left = std::find(ended_.begin(), ended_.end(), false);
-  if (left != ended_.end()) fault(static_cast<int>(left - ended_.begin()), "waits at a barrier that other threads never reach");
+  if (left != ended_.end()) {
+    const auto thread = static_cast<size_t>(left - ended_.begin());
+    fault(static_cast<int>(thread), waiting_[thread] == Meeting::phase ? "waits for a phase that never ends: " + async_->what_is_missing() : "waits at a barrier that other threads never reach");
+  }
+  if (async_) async_->end();
+}
+
+// Lets go `count` threads that all stand at this meeting.
+bool BlockRun::release_group(size_t first, size_t count, Meeting meeting) {
+  const auto begin = waiting_.begin() + static_cast<std::ptrdiff_t>(first), end = begin + static_cast<std::ptrdiff_t>(count);
+  if (!std::all_of(begin, end, [&](Meeting m) { return m == meeting; })) return false;
+  std::fill(begin, end, Meeting::none);
+  if (async_ && (meeting == Meeting::block || meeting == Meeting::warp)) async_->join(static_cast<int>(first), static_cast<int>(first + count));
+  return true;
 }
 
 // Lets go whoever stands at a meeting that is complete; false when nobody does.
 bool BlockRun::release_meetings() {
   bool any = false;
   for (size_t warp = 0; warp < warp_phases_.size(); ++warp) {
-    const auto first = waiting_.begin() + static_cast<std::ptrdiff_t>(warp * 32);
-    if (*first == Meeting::none || *first == Meeting::block || !std::all_of(first, first + 32, [&](Meeting m) { return m == *first; })) continue;
-    std::fill(first, first + 32, Meeting::none);
+    const Meeting meeting = waiting_[warp * 32];
+    if (meeting == Meeting::none || meeting == Meeting::block || meeting == Meeting::warpgroup || meeting == Meeting::phase || !release_group(warp * 32, 32, meeting)) continue;
     ++warp_phases_[warp];
     any = true;
   }
-  if (!any && std::all_of(waiting_.begin(), waiting_.end(), [](Meeting m) { return m == Meeting::block; })) {
-    std::fill(waiting_.begin(), waiting_.end(), Meeting::none);
+  for (size_t first = 0; first + 128 <= waiting_.size(); first += 128) any = release_group(first, 128, Meeting::warpgroup) || any;
+  for (size_t thread = 0; async_ && thread < waiting_.size(); ++thread) {
+    if (waiting_[thread] != Meeting::phase || !async_->may_pass(waits_[thread].barrier, waits_[thread].parity)) continue;
+    waiting_[thread] = Meeting::none;
+    any = true;
+  }
+  if (!any && release_group(0, waiting_.size(), Meeting::block)) {
     ++phase_;
     any = true;
   }
   return any;
 }
+
+AsyncMemory& BlockRun::async() {
+  if (!async_) {
+    async_ = std::make_unique<AsyncMemory>(*this);
+    waits_.resize(waiting_.size());
+    operands_.resize(waiting_.size());
+    product_reads_.resize(waiting_.size() / 128 + 1);
+  }
+  return *async_;
+}
+
+void BlockRun::wait_for_phase(int thread, int64_t barrier, int parity) {
+  while (!async().pass(thread, barrier, parity)) {
+    waits_[static_cast<size_t>(thread)] = {barrier, parity};
+    meet(thread, Meeting::phase);
+  }
+}
+
+void BlockRun::fence_proxy(int thread) { std::replace(unfenced_.begin(), unfenced_.end(), static_cast<int16_t>(thread + 1), int16_t{0}); }
 
 void BlockRun::meet(int thread, Meeting meeting) {
   if (!entry_of_launch(launch_).cooperates) fault(thread, "meets others in a kernel that says it does not cooperate");
@@ -99,6 +136,8 @@ int64_t BlockRun::take_shared(int64_t offset, int64_t bytes) const {
 
 void BlockRun::check_shared(int thread, int64_t offset, bool write) {
   if (offset < 0) fault(thread, write ? "writes outside of an array in shared memory" : "reads outside of an array in shared memory");
+  if (async_ && async_->check_access(thread, offset, write)) return;
+  if (write) unfenced_[static_cast<size_t>(offset / 16)] = static_cast<int16_t>(thread + 1);
   const Place now = place(thread);
   Shadow& shadow = shadow_[static_cast<size_t>(offset)];
   if (!write && shadow.writer.thread < 0) fault(thread, "reads shared memory that nobody wrote");

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "graft/kernels/cuda/emulator/async_memory.h"
 #include "graft/kernels/cuda/emulator/fiber.h"
 #include "graft/kernels/cuda/emulator/thread.h"
 #include "graft/kernels/cuda/gpu/driver.h"
@@ -42,8 +43,21 @@ class BlockRun {
   void run();  // all threads to their end; Error(internal) names kernel, block and thread
 
   // For Thread.
-  enum class Meeting : unsigned char { none, block, warp, exchange, ballot, matrix_load, matrix_product };
+  enum class Meeting : unsigned char { none, block, warp, exchange, ballot, matrix_load, matrix_product, warpgroup, phase };
   void meet(int thread, Meeting meeting);
+  // Until the mbarrier's phase of this parity is over.
+  void wait_for_phase(int thread, int64_t barrier, int parity);
+  // What sm_90a does beside the block; made when it is first used.
+  AsyncMemory& async();
+  // What the threads of a warpgroup bring to a product, and what it reads.
+  struct Operands {
+    uint64_t a, b;
+  };
+  Operands& operands(int thread) { return operands_[static_cast<size_t>(thread)]; }
+  ProductReads& product_reads(int thread) { return product_reads_[static_cast<size_t>(thread / 128)]; }
+  // fence.proxy.async: what the thread wrote may be read by the copy engine and by products.
+  void fence_proxy(int thread);
+  bool is_unfenced(int64_t group) const { return unfenced_[static_cast<size_t>(group)] != 0; }
   float& lane_value(int thread) { return lanes_[static_cast<size_t>(thread)]; }
   std::byte* lane_registers(int thread, int buffer) { return &registers_[static_cast<size_t>((2 * thread + buffer) * Thread::kLaneBytes)]; }
   void begin_copy(int thread, const void* from, int64_t to, int bytes);
@@ -57,6 +71,7 @@ class BlockRun {
   [[noreturn]] void fault(int thread, const std::string& what) const;
   [[noreturn]] void fault_running(const std::string& what) const { fault(running_, what); }
   int threads() const { return launch_.threads; }
+  int64_t shared_bytes() const { return launch_.shared_bytes; }
 
  private:
   struct Shadow {
@@ -66,6 +81,7 @@ class BlockRun {
   void run_alone();
   void run_together();
   bool release_meetings();
+  bool release_group(size_t first, size_t count, Meeting meeting);
 
   const gpu::Launch& launch_;
   int64_t block_;
@@ -83,6 +99,15 @@ class BlockRun {
   std::vector<Copies> copies_;        // of each thread
   std::vector<std::byte> shared_;
   std::vector<Shadow> shadow_;  // of each element, at its first byte
+  std::vector<int16_t> unfenced_;  // of each 16 bytes: the thread that wrote them since its last proxy fence, + 1
+  std::unique_ptr<AsyncMemory> async_;
+  struct Wait {
+    int64_t barrier;
+    int parity;
+  };
+  std::vector<Wait> waits_;  // of threads at Meeting::phase
+  std::vector<Operands> operands_;
+  std::vector<ProductReads> product_reads_;  // of each warpgroup
 };
 
 // The block that runs on this host thread; null outside of launches.

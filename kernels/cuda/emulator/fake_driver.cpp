@@ -8,6 +8,7 @@
 #include "graft/kernels/cuda/device/span.h"
 #include "graft/kernels/cuda/emulator/fake_blas.h"
 #include "graft/kernels/cuda/emulator/fake_dnn.h"
+#include "graft/kernels/cuda/emulator/tensor_map.h"
 
 namespace graft::cuda::emulator {
 namespace {
@@ -17,6 +18,13 @@ using gpu::Status;
 // A call that CUDA refuses without losing the device.
 struct Refused {
   std::string why;
+};
+
+constexpr int kLargestShared = 227 << 10;  // of a block, compute capability 9.0
+
+// A launch's arguments, at the alignment that CUDA gives them.
+struct alignas(64) ArgumentBytes {
+  std::byte bytes[64];
 };
 
 struct RunningKernel {
@@ -39,6 +47,8 @@ void* host_address(const void* data, int64_t size, int64_t index, int count, int
     host = t_kernel.memory->check_element(first + i * element_bytes, element_bytes, write, *t_kernel.work, block->running_place());
   return host;
 }
+
+const std::byte* host_range(const void* data, int64_t bytes) { return t_kernel.memory->check_range(data, bytes, false, *t_kernel.work); }
 
 FakeDriver::~FakeDriver() {
   for (Event* event : events_) delete event;
@@ -134,7 +144,7 @@ Status FakeDriver::device_count(int& count) {
   return call([&] { count = devices_; });
 }
 Status FakeDriver::properties(int, gpu::Properties& result) {
-  return call([&] { result = {"emulated GPU", 9, 0, 4, int64_t{1} << 34, 1 << 20, 48 << 10}; });
+  return call([&] { result = {"emulated GPU", major_, minor_, 4, int64_t{1} << 34, 1 << 20, 48 << 10}; });
 }
 Status FakeDriver::open(int device) {
   return call([&] {
@@ -209,10 +219,10 @@ Status FakeDriver::set_bytes(void* to, int value, int64_t bytes, gpu::StreamId i
 Status FakeDriver::launch(const gpu::Launch& launch, gpu::StreamId id) {
   return call([&] {
     if (launch.blocks < 1 || launch.blocks > 0x7fffffff || launch.threads < 32 || launch.threads > 1024 || launch.threads % 32 != 0 ||
-        launch.shared_bytes < 0 || launch.shared_bytes > 48 << 10)
+        launch.shared_bytes < 0 || launch.shared_bytes > (major_ >= 9 ? kLargestShared : 48 << 10))
       throw Refused{"invalid configuration argument"};
-    const auto args = std::make_shared<std::vector<std::byte>>(static_cast<const std::byte*>(launch.args),
-                                                               static_cast<const std::byte*>(launch.args) + launch.args_bytes);
+    const auto args = std::make_shared<std::vector<ArgumentBytes>>(launch.args_bytes / sizeof(ArgumentBytes) + 1);
+    std::memcpy(args->data(), launch.args, launch.args_bytes);
     enqueue(id, launch.name, [=, this](const Work& work) {
       gpu::Launch copy = launch;
       copy.args = args->data();
@@ -233,6 +243,18 @@ Status FakeDriver::queue_on_host(std::string name, gpu::StreamId id, std::vector
       if (!skip_kernels_) host_work(data);
       kernels_run_.push_back(name);
     });
+  });
+}
+Status FakeDriver::encode(const gpu::BoxMap& boxes, gpu::TensorMap& map) {
+  return call([&] {
+    if (const std::string reason = refuses(boxes); !reason.empty()) throw Refused{reason};
+    HostTensorMap(boxes).write(map);
+  });
+}
+Status FakeDriver::encode(const gpu::PixelMap& pixels, gpu::TensorMap& map) {
+  return call([&] {
+    if (const std::string reason = refuses(pixels); !reason.empty()) throw Refused{reason};
+    HostTensorMap(pixels).write(map);
   });
 }
 Status FakeDriver::open_dnn(int, std::unique_ptr<cudnn::Dnn>& dnn) {

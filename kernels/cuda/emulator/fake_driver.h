@@ -22,6 +22,10 @@ struct HostRange {
   bool write;
 };
 
+// Where the host finds `bytes` of the device's memory that the running kernel's copy engine reads. Throws Error(internal)
+// when the access is not in order.
+const std::byte* host_range(const void* data, int64_t bytes);
+
 class FakeDriver final : public gpu::Driver {
  public:
   explicit FakeDriver(int devices = 1) : devices_(devices) {}
@@ -36,6 +40,8 @@ class FakeDriver final : public gpu::Driver {
   // Allocations, streams, events and graphs that were made and not given back.
   int64_t live_objects() const;
   int64_t device_allocations() const { return memory_.live(); }
+  // Compute capability 8.0 when nothing else is said: what needs 9.0 is slow to emulate, and its tests ask for it.
+  void set_capability(int major, int minor) { major_ = major, minor_ = minor; }
   // Gives the device a cuDNN (fake_dnn.h); without this it has none.
   void provide_dnn(FakeDnnState& state) { dnn_ = &state; }
   // The same with a cuBLASLt (fake_blas.h).
@@ -75,6 +81,8 @@ class FakeDriver final : public gpu::Driver {
   gpu::Status launch_graph(gpu::ExecutableId executable, gpu::StreamId stream) override;
   gpu::Status destroy_graph(gpu::GraphId graph) override;
   gpu::Status destroy_executable(gpu::ExecutableId executable) override;
+  gpu::Status encode(const gpu::BoxMap& boxes, gpu::TensorMap& map) override;
+  gpu::Status encode(const gpu::PixelMap& pixels, gpu::TensorMap& map) override;
   gpu::Status open_dnn(int device, std::unique_ptr<cudnn::Dnn>& dnn) override;
   gpu::Status open_blas(int device, std::unique_ptr<cublas::Blas>& blas) override;
 
@@ -112,7 +120,7 @@ class FakeDriver final : public gpu::Driver {
   void run_kernel(const gpu::Launch& launch, const Work& work);
   bool is_pinned(const void* pointer) const;
 
-  int devices_;
+  int devices_, major_ = 8, minor_ = 0;
   Memory memory_;
   Clock host_;  // what the host has waited for
   std::vector<std::unique_ptr<Stream>> streams_;

@@ -37,6 +37,11 @@ class Shared {
     return value;
   }
   void set(int i, T value) const { std::memcpy(emulator::shared_memory(run_) + place(i, true), &value, sizeof(T)); }
+  // For instructions: where element i lies; what they do there they check themselves.
+  uint32_t address(int i) const {
+    if (i < 0 || i >= count_) emulator::check_shared(run_, thread_, -1, true);
+    return static_cast<uint32_t>(offset_ + int64_t{i} * static_cast<int64_t>(sizeof(T)));
+  }
   // The same memory as elements of another type.
   template <class U>
   Shared<U> as() const {

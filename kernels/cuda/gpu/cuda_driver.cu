@@ -1,5 +1,6 @@
 #include "graft/kernels/cuda/gpu/cuda_driver.h"
 
+#include <cuda.h>
 #include <cuda_runtime.h>
 
 #include <cstdint>
@@ -37,6 +38,34 @@ Status status_of(cudaError_t error) {
   }
   return status;
 }
+
+// One of the driver's own functions, found through the runtime, so that the program needs no libcuda to start.
+template <class Function>
+struct DriverFunction {
+  Function call = nullptr;
+  Status status;
+  explicit DriverFunction(const char* name) {
+    void* found = nullptr;
+    cudaDriverEntryPointQueryResult result{};
+#if CUDART_VERSION >= 12050
+    const cudaError_t error = cudaGetDriverEntryPointByVersion(name, &found, 12000, cudaEnableDefault, &result);
+#else
+    const cudaError_t error = cudaGetDriverEntryPoint(name, &found, cudaEnableDefault, &result);
+#endif
+    if (error != cudaSuccess) status = status_of(error);
+    else if (result != cudaDriverEntryPointSuccess || !found) status = {Status::Code::failed, str("the driver has no ", name)};
+    else call = reinterpret_cast<Function>(found);
+  }
+};
+Status status_of_map(CUresult result) {
+  if (result == CUDA_SUCCESS) return {};
+  return {Status::Code::failed, str("the driver refuses the tensor map (error ", static_cast<int>(result), ")")};
+}
+CUtensorMap* tensor_map(TensorMap& map) {
+  static_assert(sizeof(TensorMap) == sizeof(CUtensorMap) && alignof(TensorMap) >= alignof(CUtensorMap));
+  return reinterpret_cast<CUtensorMap*>(&map);
+}
+cuuint64_t size_of_axis(int64_t size) { return static_cast<cuuint64_t>(size); }
 
 class CudaDriver final : public Driver {
  public:
@@ -79,6 +108,9 @@ class CudaDriver final : public Driver {
   }
   Status launch(const Launch& launch, StreamId stream) override {
     void* args[] = {const_cast<void*>(launch.args)};
+    if (launch.shared_bytes > 48 << 10)
+      if (const cudaError_t error = cudaFuncSetAttribute(launch.entry, cudaFuncAttributeMaxDynamicSharedMemorySize, launch.shared_bytes); error != cudaSuccess)
+        return status_of(error);
     return status_of(cudaLaunchKernel(launch.entry, dim3(static_cast<unsigned>(launch.blocks)), dim3(static_cast<unsigned>(launch.threads)), args,
                                       static_cast<size_t>(launch.shared_bytes), stream_of(stream)));
   }
@@ -125,6 +157,27 @@ class CudaDriver final : public Driver {
   }
   Status destroy_graph(GraphId graph) override { return status_of(cudaGraphDestroy(static_cast<cudaGraph_t>(graph))); }
   Status destroy_executable(ExecutableId executable) override { return status_of(cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(executable))); }
+
+  Status encode(const BoxMap& boxes, TensorMap& map) override {
+    static const DriverFunction<decltype(&cuTensorMapEncodeTiled)> function("cuTensorMapEncodeTiled");
+    if (!function.call) return function.status;
+    const cuuint64_t sizes[] = {size_of_axis(boxes.sizes[0]), size_of_axis(boxes.sizes[1]), size_of_axis(boxes.sizes[2])};
+    const cuuint64_t strides[] = {sizes[0] * 2, sizes[0] * sizes[1] * 2};
+    const cuuint32_t box[] = {static_cast<cuuint32_t>(boxes.box[0]), static_cast<cuuint32_t>(boxes.box[1]), static_cast<cuuint32_t>(boxes.box[2])}, steps[] = {1, 1, 1};
+    return status_of_map(function.call(tensor_map(map), CU_TENSOR_MAP_DATA_TYPE_UINT16, 3, const_cast<void*>(boxes.data), sizes, strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE,
+                                  CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE));
+  }
+  Status encode(const PixelMap& p, TensorMap& map) override {
+    static const DriverFunction<decltype(&cuTensorMapEncodeIm2col)> function("cuTensorMapEncodeIm2col");
+    if (!function.call) return function.status;
+    const cuuint64_t sizes[] = {size_of_axis(p.c), size_of_axis(p.w), size_of_axis(p.h), size_of_axis(p.n)};
+    const cuuint64_t strides[] = {sizes[0] * 2, sizes[0] * sizes[1] * 2, sizes[0] * sizes[1] * sizes[2] * 2};
+    const int lower[] = {p.lower_w, p.lower_h}, upper[] = {p.upper_w, p.upper_h};  // w first, as all axes
+    const cuuint32_t steps[] = {1, static_cast<cuuint32_t>(p.step_w), static_cast<cuuint32_t>(p.step_h), 1};
+    return status_of_map(function.call(tensor_map(map), CU_TENSOR_MAP_DATA_TYPE_UINT16, 4, const_cast<void*>(p.data), sizes, strides, lower, upper, kBoxRow,
+                                  static_cast<cuuint32_t>(p.pixels), steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+                                  CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE));
+  }
 
   Status open_dnn(int device, std::unique_ptr<cudnn::Dnn>& dnn) override { return cudnn::open_cudnn(device, dnn); }
   Status open_blas(int, std::unique_ptr<cublas::Blas>& blas) override { return cublas::open_cublas(blas); }

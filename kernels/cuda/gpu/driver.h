@@ -6,6 +6,8 @@
 #include <memory>
 #include <string>
 
+#include "graft/kernels/cuda/gpu/tensor_map.h"
+
 namespace graft::cudnn {
 class Dnn;
 }
@@ -44,7 +46,7 @@ struct Launch {
   const void* entry;
   int64_t blocks;
   int threads;       // of a block
-  int shared_bytes;  // dynamic shared memory of a block
+  int shared_bytes;  // dynamic shared memory of a block; more than 48 KiB where the device has it
   const void* args;  // one plain struct; copied by the call
   size_t args_bytes;
 };
@@ -83,6 +85,10 @@ class Driver {
   virtual Status launch_graph(ExecutableId executable, StreamId stream) = 0;
   virtual Status destroy_graph(GraphId graph) = 0;
   virtual Status destroy_executable(ExecutableId executable) = 0;
+
+  // Tensor maps for kernels of compute capability 9.0. failed: the shape is outside of what the copy engine takes.
+  virtual Status encode(const BoxMap& boxes, TensorMap& map) = 0;
+  virtual Status encode(const PixelMap& pixels, TensorMap& map) = 0;
 
   // cuDNN for an open device (cudnn/dnn.h). failed: it is not there; the message says why.
   virtual Status open_dnn(int device, std::unique_ptr<cudnn::Dnn>& dnn) = 0;

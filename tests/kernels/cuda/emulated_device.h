@@ -12,17 +12,21 @@
 
 namespace graft::test {
 
-// The fakes of libraries that a device has; null: not there.
+// The fakes of libraries that a device has; null: not there. And which GPU it is: what needs 9.0 is slow to emulate.
 struct Libraries {
-  Libraries(cuda::emulator::FakeDnnState* dnn_ = nullptr, cuda::emulator::FakeBlasState* blas_ = nullptr) : dnn(dnn_), blas(blas_) {}
+  enum class Capability : unsigned char { ampere, hopper };  // 8.0, 9.0
+  Libraries(cuda::emulator::FakeDnnState* dnn_ = nullptr, cuda::emulator::FakeBlasState* blas_ = nullptr, Capability capability_ = Capability::ampere)
+      : dnn(dnn_), blas(blas_), capability(capability_) {}
   cuda::emulator::FakeDnnState* dnn;
   cuda::emulator::FakeBlasState* blas;
+  Capability capability;
 };
 
 struct EmulatedDevice {
   explicit EmulatedDevice(const Libraries& libraries = {}) {
     if (libraries.dnn) driver.provide_dnn(*libraries.dnn);
     if (libraries.blas) driver.provide_blas(*libraries.blas);
+    if (libraries.capability == Libraries::Capability::hopper) driver.set_capability(9, 0);
   }
   cuda::emulator::FakeDriver driver;
   cuda::Backend backend{driver};
