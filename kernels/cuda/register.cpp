@@ -1,12 +1,18 @@
 #include "graft/kernels/cuda/register.h"
 
+#include "graft/core/base/environment.h"
+
 namespace graft::cuda {
 
 void register_cuda_kernels(KernelSet& set) {
+  // Nothing has measured wgmma's convolutions beside cuDNN's: "first" before them, "off" not at all, else behind.
+  const std::string wgmma = environment("GRAFT_CUDA_WGMMA");
   register_batch_norm(set);
   register_conversions(set);
   register_depthwise(set);  // convolutions in the order of preference
+  if (wgmma == "first") register_wgmma_conv(set);
   register_cudnn_conv(set);
+  if (wgmma != "first" && wgmma != "off") register_wgmma_conv(set);
   register_tensor_conv(set);
   register_conv(set);
   register_dropout(set);

@@ -34,5 +34,6 @@ void register_select(KernelSet& set);
 void register_softmax(KernelSet& set);
 void register_tensor_conv(KernelSet& set);
 void register_tensor_linear(KernelSet& set);
+void register_wgmma_conv(KernelSet& set);
 
 }  // namespace graft::cuda

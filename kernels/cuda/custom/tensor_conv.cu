@@ -2,7 +2,9 @@
 // linear layer is a convolution of images of one pixel. Parameters stay in float32; a convolution's weight is rounded first.
 #include "graft/kernels/cuda/custom/arguments.h"
 #include "graft/kernels/cuda/custom/bias_gradient.h"
+#include "graft/kernels/cuda/custom/tensor_conv.h"
 #include "graft/kernels/cuda/custom/tensor_operands.h"
+#include "graft/kernels/cuda/custom/tensor_outputs.h"
 #include "graft/kernels/cuda/device/map.h"
 #include "graft/kernels/cuda/device/product.h"
 #include "graft/kernels/cuda/device/tensor_product.h"
@@ -10,53 +12,6 @@
 
 namespace graft::cuda {
 namespace {
-
-// y [pixels, K] with bias, residual and activation.
-template <class T>
-struct TensorForward {
-  static constexpr const char* name = "tensor-core forward";
-  Span<T> y;
-  Span<const float> bias;
-  Span<const T> residual;
-  int64_t filters;
-  ops::FusedActivation activation;
-  template <int N>
-  GRAFT_HD void store(int, int64_t pixel, int64_t filter, const float (&v)[N]) const {
-    const int64_t at = pixel * filters + filter;
-    Group<T, N> r{}, result;
-    if (residual) r = residual.template load_group<N>(at);
-    GRAFT_UNROLL
-    for (int j = 0; j < N; ++j) {
-      float value = v[j];
-      if (bias) value += bias.load(filter + j);
-      if (residual) value += to_float(r.v[j]);
-      if (activation != ops::FusedActivation::none && value < 0) value = 0;
-      if (activation == ops::FusedActivation::relu6 && value > 6) value = 6;
-      result.v[j] = from_float<T>(value);
-    }
-    y.template store_group<N>(at, result);
-  }
-};
-
-// dx [input pixels of one phase, C].
-template <class T>
-struct TensorBackwardData {
-  static constexpr const char* name = "tensor-core backward-data";
-  Span<T> dx;
-  int64_t h, w, c, rows, columns;  // of dx; pixels of the phase in an image
-  int64_t phase_h, phase_w, stride_h, stride_w;
-  GRAFT_HD int64_t pixel(int64_t i) const {
-    const int64_t row = i / columns % rows * stride_h + phase_h, column = i % columns * stride_w + phase_w;
-    return (i / columns / rows * h + row) * w + column;
-  }
-  template <int N>
-  GRAFT_HD void store(int, int64_t i, int64_t channel, const float (&v)[N]) const {
-    Group<T, N> result;
-    GRAFT_UNROLL
-    for (int j = 0; j < N; ++j) result.v[j] = from_float<T>(v[j]);
-    dx.template store_group<N>(pixel(i) * c + channel, result);
-  }
-};
 
 // One part of dweight [K, taps], in the weight's memory order.
 struct TensorBackwardWeight {
@@ -178,7 +133,9 @@ const char* declines_device(const Tensor& x, const Tensor& y) {
   return device_of(x).properties().major >= 8 ? nullptr : "the GPU's tensor cores are older than compute capability 8.0";
 }
 
-const char* declines_conv(const Tensor& x, const Tensor& y, const Tensor* weight, const ops::ConvAttributes& attributes) {
+}  // namespace
+
+const char* declines_tensor_conv(const Tensor& x, const Tensor& y, const Tensor* weight, const ops::ConvAttributes& attributes) {
   if (const char* reason = declines_image(x)) return reason;
   if (y.format() != x.format()) return "memory order is not channels_last";
   if (attributes.groups != 1) return "it has groups";
@@ -187,15 +144,17 @@ const char* declines_conv(const Tensor& x, const Tensor& y, const Tensor* weight
   return weight->numel() / weight->size(0) > int64_t{1} << 30 ? "more than 2^30 taps" : nullptr;
 }
 
-Tensor rounded(const Tensor& weight, DType type) { return weight.to(type).to(MemoryFormat::channels_last); }
+Tensor rounded_weight(const Tensor& weight, DType type) { return weight.to(type).to(MemoryFormat::channels_last); }
+
+namespace {
 
 const char* declines_forward(const ExecContext&, const ops::ConvForwardArgs& args) {
   if (const char* reason = declines_parameter(args.bias)) return reason;
-  return declines_conv(args.x, args.y, &args.weight, args.attributes);
+  return declines_tensor_conv(args.x, args.y, &args.weight, args.attributes);
 }
 void run_forward(const char* name, const ops::ConvForwardArgs& args, const Tensor* residual, ops::FusedActivation activation) {
   const gpu::OperationName operation(name);
-  const Tensor weight = rounded(args.weight, args.x.dtype());
+  const Tensor weight = rounded_weight(args.weight, args.x.dtype());
   product_forward(ConvGeometry::of(args.x.shape(), args.y.shape(), weight, args.attributes), {args.x, weight, args.bias, residual, args.y}, activation);
 }
 void forward(ExecContext&, ops::ConvForwardArgs& args) { run_forward("conv forward", args, nullptr, ops::FusedActivation::none); }
@@ -207,17 +166,17 @@ const char* declines_fused(const ExecContext& context, const ops::FusedConvForwa
 }
 void fused_forward(ExecContext&, ops::FusedConvForwardArgs& args) { run_forward("fused_conv forward", plain(args), args.residual, args.attributes.activation); }
 
-const char* declines_backward_data(const ExecContext&, const ops::ConvBackwardDataArgs& args) { return declines_conv(args.dx, args.dy, &args.weight, args.attributes); }
+const char* declines_backward_data(const ExecContext&, const ops::ConvBackwardDataArgs& args) { return declines_tensor_conv(args.dx, args.dy, &args.weight, args.attributes); }
 void backward_data(ExecContext&, ops::ConvBackwardDataArgs& args) {
   const gpu::OperationName operation("conv backward-data");
-  const Tensor weight = rounded(args.weight, args.dy.dtype());
+  const Tensor weight = rounded_weight(args.weight, args.dy.dtype());
   product_backward_data(ConvGeometry::of(args.dx.shape(), args.dy.shape(), weight, args.attributes), args.dy, weight, args.dx);
 }
 
 const char* declines_backward_weight(const ExecContext&, const ops::ConvBackwardWeightArgs& args) {
   if (!args.dweight) return "no weight gradient is asked for";
   if (const char* reason = declines_parameter(args.dbias)) return reason;
-  return declines_conv(args.x, args.dy, args.dweight, args.attributes);
+  return declines_tensor_conv(args.x, args.dy, args.dweight, args.attributes);
 }
 void backward_weight(ExecContext&, ops::ConvBackwardWeightArgs& args) {
   const gpu::OperationName operation("conv backward-weight");

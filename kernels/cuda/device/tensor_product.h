@@ -3,6 +3,7 @@
 #pragma once
 #include "graft/core/base/checked_math.h"
 #include "graft/kernels/cuda/device/launch.h"
+#include "graft/kernels/cuda/device/staged_store.h"
 #include "graft/kernels/cuda/device/tensor_core.h"
 #include "graft/kernels/cuda/device/tensor_tile.h"
 
@@ -170,42 +171,13 @@ struct TensorProduct {
     }
   }
 
-  // Through shared memory, so that what is stored together lies together.
   template <class Thread, class Array>
   GRAFT_HD static void store(Thread& t, const Args& args, const TensorTiles::Tile& tile, const Array& shared, const Sums& sums) {
-    const auto pairs = shared.template as<Group<float, 2>>();
-    const auto quads = shared.template as<Group<float, 4>>();
-    const int own = t.thread() / 32 * StagedSums::floats, lane = t.lane(), other = StagedSums::first_quad(lane);
-    const int column = tile.column + warp_column(t) + lane % 4 * 8;
+    const int own = t.thread() / 32 * StagedSums::floats;
     GRAFT_UNROLL
-    for (int i = 0; i < down; ++i) {
-      GRAFT_UNROLL
-      for (int j = 0; j < across; ++j) {
-        const FragmentC& c = sums.c[i][j];
-        pairs.set(own / 2 + StagedSums::pair(lane, j, 0), {{c.v[0], c.v[1]}});
-        pairs.set(own / 2 + StagedSums::pair(lane, j, 1), {{c.v[2], c.v[3]}});
-      }
-      t.sync_warp();
-      GRAFT_UNROLL
-      for (int half = 0; half < 2; ++half) {
-        const Group<float, 4> x = quads.get(own / 4 + StagedSums::quad(lane, half) + other), y = quads.get(own / 4 + StagedSums::quad(lane, half) + 1 - other);
-        float v[8];
-        GRAFT_UNROLL
-        for (int j = 0; j < 4; ++j) v[j] = other ? y.v[j] : x.v[j], v[4 + j] = other ? x.v[j] : y.v[j];
-        const int row = tile.row + warp_row(t) + 16 * i + 8 * half + lane / 4;
-        if (row >= args.tiles.m) continue;
-        if constexpr (grouped) {
-          if (column < args.tiles.n) args.output.store(tile.part, row, column, v);
-        } else {
-          GRAFT_UNROLL
-          for (int j = 0; j < 8; ++j) {
-            const float one[1] = {v[j]};
-            if (column + j < args.tiles.n) args.output.store(tile.part, row, column + j, one);
-          }
-        }
-      }
-      t.sync_warp();
-    }
+    for (int i = 0; i < down; ++i)
+      store_staged<grouped>(t, shared, own, [&](int j) { return sums.c[i][j]; }, args.output, tile.part, tile.row + warp_row(t) + 16 * i, tile.column + warp_column(t),
+                            args.tiles.m, args.tiles.n);
   }
 };
 
