@@ -21,7 +21,7 @@ if ldd "$folder/bin/graft" | grep -E "libcuda|libcudart|libcudnn|libcublas|not f
   echo "the program may not need these to start"
   exit 1
 fi
-tools/cuda_targets.py "$folder/bin/graft" sm_80 sm_90 "compute_$(sed -n 's/^CMAKE_CUDA_ARCHITECTURES:.*;\([0-9]*\)-virtual$/\1/p' "$folder/CMakeCache.txt")"
+tools/cuda_targets.py "$folder/bin/graft" sm_80 sm_90 sm_90:HGMMA sm_90:UTMALDG "compute_$(sed -n 's/^CMAKE_CUDA_ARCHITECTURES:.*;\([0-9]*\)-virtual$/\1/p' "$folder/CMakeCache.txt")"
 "$folder/bin/graft" doctor | grep -E "^cuda +(in this build, but|cuda:0)"
 "$folder/bin/graft" bench --train --model cifar_resnet20 --image-size 32 --batch 4 --iterations 2
 # Without a GPU the programs of tools/gpu_check.sh skip everything and say why.

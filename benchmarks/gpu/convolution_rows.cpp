@@ -1,5 +1,6 @@
 #include "graft/benchmarks/gpu/rows.h"
 #include "graft/benchmarks/gpu/tensors.h"
+#include "graft/kernels/cuda/backend.h"
 #include "graft/kernels/registry.h"
 
 namespace graft::bench {
@@ -15,17 +16,24 @@ struct Layer {
 constexpr Layer kLayers[] = {{"1x1 64>256 @56", 1, 4, 4, 1, 1}, {"3x3 64>64 @56", 1, 1, 4, 3, 1}, {"3x3 256>256 @14", 4, 4, 16, 3, 1}, {"1x1 1024>256 @14", 16, 4, 16, 1, 1}};
 constexpr const char* kPasses[] = {"forward", "backward-data", "backward-weight"};
 
-// `own`: the best of graft's kernels, else cuDNN's; an Error where there is none.
-Row convolution(const Sizes& s, const Layer& layer, Pass pass, bool own) {
+// Whose kernels, by their names among the candidates.
+std::vector<const char*> kernels_here() {
+  const gpu::Properties& gpu = cuda::device_of(Tensor::empty({1}, {.device = kGpu})).properties();
+  if (gpu.major == 9 && gpu.minor == 0) return {"cudnn", "cuda_wgmma", "cuda_tensor"};
+  return {"cudnn", "cuda_tensor"};
+}
+
+// An Error where the kernel declines.
+Row convolution(const Sizes& s, const Layer& layer, Pass pass, std::string_view kernel) {
   const int64_t side = s.image / layer.divisor;
   const ops::ConvAttributes attributes{ops::square_window(layer.filter, layer.stride, layer.filter / 2)};
   Tensor x = noise({s.batch, layer.in * s.width, side, side}), weight = to_device(noise({layer.out * s.width, layer.in * s.width, layer.filter, layer.filter}, DType::f32), kGpu);
   Tensor y = noise(ops::conv_output_shape(x.shape(), weight.shape(), attributes));
   const auto context = std::make_shared<ExecContext>(1);
-  context->set_kernel_filter([own](auto, auto kernel) { return own == (kernel != "cudnn"); });
+  context->set_kernel_filter([kernel](auto, auto candidate) { return candidate == kernel; });
   const ops::ConvKernels& kernels = kernels_for(kGpu).conv;
   const double flops = 2.0 * static_cast<double>(y.numel()) * static_cast<double>(weight.numel()) / static_cast<double>(weight.size(0));
-  return {str("conv ", kPasses[static_cast<int>(pass)], own ? " own " : " cudnn ", layer.name), str("x ", x.shape(), " weight ", weight.shape()), 0, flops, [=, &kernels]() mutable {
+  return {str("conv ", kPasses[static_cast<int>(pass)], " ", kernel, " ", layer.name), str("x ", x.shape(), " weight ", weight.shape()), 0, flops, [=, &kernels]() mutable {
             if (pass == Pass::forward) kernels.forward(*context, {x, weight, nullptr, attributes, y});
             if (pass == Pass::backward_data) kernels.backward_data(*context, {y, weight, attributes, x});
             if (pass == Pass::backward_weight) kernels.backward_weight(*context, {x, y, attributes, &weight, nullptr});
@@ -35,10 +43,11 @@ Row convolution(const Sizes& s, const Layer& layer, Pass pass, bool own) {
 }  // namespace
 
 std::vector<RowMaker> convolution_rows() {
+  const std::vector<const char*> names = kernels_here();
   std::vector<RowMaker> rows;
   for (const Layer& layer : kLayers)
     for (const Pass pass : {Pass::forward, Pass::backward_data, Pass::backward_weight})
-      for (const bool own : {false, true}) rows.push_back({layer.name, [=](const Sizes& s) { return convolution(s, layer, pass, own); }});
+      for (const char* kernel : names) rows.push_back({layer.name, [=](const Sizes& s) { return convolution(s, layer, pass, kernel); }});
   return rows;
 }
 

@@ -27,6 +27,6 @@ struct RowMaker {
   std::function<Row(const Sizes&)> make;
 };
 std::vector<RowMaker> memory_rows();       // bound by memory
-std::vector<RowMaker> convolution_rows();  // three passes of some layers, by each of graft's kernels and by cuDNN
+std::vector<RowMaker> convolution_rows();  // three passes of some layers, by cuDNN and by the tensor-core kernels that the open GPU has
 
 }  // namespace graft::bench

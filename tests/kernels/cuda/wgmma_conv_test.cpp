@@ -6,7 +6,7 @@
 #include "graft/kernels/cuda/emulator/tensor_map.h"
 #include "graft/kernels/registry.h"
 #include "graft/tests/kernels/cuda/emulated_device.h"
-#include "graft/tests/kernels/cuda/product_cases.h"
+#include "graft/tests/kernels/cuda/wgmma_cases.h"
 
 namespace graft {
 namespace {
@@ -16,34 +16,9 @@ using ops::square_window;
 using test::EmulatedDevice;
 using test::Libraries;
 using test::OpCase;
-using test::conv_case;
 using test::kCuda;
 
 constexpr auto kHopper = Libraries::Capability::hopper;
-
-ConvAttributes uneven() {
-  ConvAttributes attributes{square_window(3, 1, 1)};
-  attributes.window.stride = {2, 3, 1};
-  attributes.window.pad_begin = {0, 2, 0};
-  attributes.window.pad_end = {1, 0, 0};
-  attributes.window.dilation = {1, 2, 1};
-  return attributes;
-}
-
-// Small: an emulated step of 128 x 64 x 64 takes milliseconds.
-std::vector<OpCase> cases() {
-  return {
-      conv_case("k1", {2, 16, 3, 5}, {24, 16, 1, 1}, {}, true),
-      conv_case("k1_stride2", {1, 8, 7, 6}, {16, 8, 1, 1}, {square_window(1, 2, 0)}),
-      conv_case("k1_several_steps", {1, 200, 3, 3}, {8, 200, 1, 1}, {}),
-      conv_case("k3", {1, 8, 6, 5}, {16, 8, 3, 3}, {square_window(3, 1, 1)}, true),
-      conv_case("k3_stride2", {1, 16, 9, 7}, {8, 16, 3, 3}, {square_window(3, 2, 1)}),
-      conv_case("k3_dilated", {1, 8, 9, 8}, {8, 8, 3, 3}, {square_window(3, 1, 2, 2)}),
-      conv_case("uneven", {2, 8, 8, 9}, {8, 8, 3, 3}, uneven(), true),
-      conv_case("several_tiles", {1, 72, 12, 11}, {136, 72, 1, 1}, {}, true),
-      conv_case("several_parts_of_pixels", {3, 8, 16, 15}, {8, 8, 1, 1}, {}),
-  };
-}
 
 class WgmmaConvOnDevice : public ::testing::TestWithParam<OpCase> {};
 TEST_P(WgmmaConvOnDevice, AgreesWithReference) {
@@ -51,7 +26,7 @@ TEST_P(WgmmaConvOnDevice, AgreesWithReference) {
   for (const char* kernel : {"warpgroup forward", "warpgroup backward-data", "warpgroup backward-weight"}) EXPECT_TRUE(ran.contains(kernel)) << kernel;
   for (const char* kernel : {"tensor-core forward", "tensor-core backward-data", "tensor-core backward-weight"}) EXPECT_FALSE(ran.contains(kernel)) << kernel;
 }
-INSTANTIATE_TEST_SUITE_P(Conv, WgmmaConvOnDevice, ::testing::ValuesIn(cases()), test::op_case_name);
+INSTANTIATE_TEST_SUITE_P(Conv, WgmmaConvOnDevice, ::testing::ValuesIn(test::wgmma_conv_cases()), test::op_case_name);
 
 // Of many shapes, forward and through the phases of dx: a list of pixels walks as WindowMap, which is compared with the
 // definition, has them.
