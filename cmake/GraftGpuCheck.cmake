@@ -16,8 +16,10 @@ endforeach()
 file(GLOB graft_gpu_only CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/gpu/*.cpp)
 file(GLOB graft_bench_rows CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/benchmarks/gpu/*_rows.cpp)
 add_executable(test_gpu ${graft_gpu_tests} ${graft_bench_rows} ${graft_gpu_only} ${PROJECT_SOURCE_DIR}/tests/support/op_case.cpp
+  ${PROJECT_SOURCE_DIR}/tests/support/onnx_case.cpp ${PROJECT_SOURCE_DIR}/tests/support/network_formula.cpp
   ${PROJECT_SOURCE_DIR}/tests/support/temporary_folder.cpp)
 target_link_libraries(test_gpu PRIVATE graft graft_flags GTest::gtest)
+target_compile_definitions(test_gpu PRIVATE GRAFT_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
 
 add_executable(bench_gpu ${PROJECT_SOURCE_DIR}/benchmarks/gpu/main.cpp ${graft_bench_rows})
 target_link_libraries(bench_gpu PRIVATE graft graft_flags nlohmann_json::nlohmann_json)

@@ -7,6 +7,7 @@
 
 #include "graft/core/autograd/record.h"
 #include "graft/core/runtime/random.h"
+#include "graft/core/tensor/device_backend.h"
 
 namespace graft::models {
 namespace {
@@ -53,7 +54,7 @@ Answer answer_of(Model& model, const Tensor& images) {
   model.network->train(false);
   const NoGradGuard no_grad;
   const ScopedTrace scope(answer.trace);
-  answer.result = model.network->forward(images);
+  answer.result = model.network->forward(to_device(images, model.network->device()));
   return answer;
 }
 

@@ -13,8 +13,10 @@
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
 #include "graft/core/runtime/exec_context.h"
+#include "graft/core/tensor/device_backend.h"
 #include "graft/io/weights/formats.h"
 #include "graft/models/graph/graph_module.h"
+#include "graft/tools/device.h"
 #include "graft/tools/output.h"
 #include "graft/tools/verbs.h"
 
@@ -24,6 +26,7 @@ namespace {
 struct RunFlags {
   std::string model, output;
   std::vector<std::string> inputs;
+  DeviceFlags device{.name = "cpu"};
   int threads = 0;
   uint64_t max_memory = 0;
   bool json = false;
@@ -77,10 +80,15 @@ int run_graph(const RunFlags& flags) {
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
   const NoGradGuard no_grad;
-  limit_memory(flags.max_memory);
+  const Device device = open_named_device(flags.device, "fp32");
+  if (is_cpu(device) || flags.max_memory > 0) limit_memory(flags.max_memory);
   models::GraphModule module(models::read_graph(io::onnx::read_model(flags.model)));
   module.train(false);
-  const std::vector<Tensor> outputs = module.run(read_inputs(flags, module.inputs()));
+  module.to(device);
+  std::vector<Tensor> inputs = read_inputs(flags, module.inputs());
+  for (Tensor& input : inputs) input = models::input_on(input, device);
+  std::vector<Tensor> outputs = module.run(inputs);
+  for (Tensor& output : outputs) output = to_device(output, {});
   file_system().create_directories(flags.output);
   std::string text;
   nlohmann::ordered_json written = nlohmann::ordered_json::array();
@@ -106,8 +114,9 @@ void add_run(CLI::App& app, Action& action) {
   verb->add_option("MODEL", f->model, "An .onnx file")->required();
   verb->add_option("--input", f->inputs, "An input's tensor, .npy or ONNX's .pb; of a graph with one input FILE alone")->type_name("NAME=FILE");
   verb->add_option("--output", f->output, "Folder for one NAME.npy per output ('/' in a name becomes '_')")->required()->type_name("DIR");
+  add_device_flags(*verb, f->device);
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")->check(CLI::Range(0, 1024))->type_name("N");
-  verb->add_option("--max-memory", f->max_memory, "The most memory that the graph may take, with K, M or G behind the number (0: what the machine has free); one that needs more leaves with code 4")
+  verb->add_option("--max-memory", f->max_memory, "The most memory that the graph may take, with K, M or G behind the number (0: what the machine has free); one that needs more leaves with code 4. On a CUDA device: the host's memory, and only when it is given")
       ->transform(CLI::AsSizeValue(false))->type_name("SIZE");
   verb->add_flag("--json", f->json, "One JSON document on stdout: each output's name, file, dtype and shape");
   verb->footer("Example:\n  graft run model.onnx --input data=x.npy --output out");

@@ -3,6 +3,7 @@
 
 #include "graft/core/runtime/exec_context.h"
 #include "graft/models/comparison.h"
+#include "graft/tools/device.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
 #include "graft/tools/verbs.h"
@@ -12,6 +13,7 @@ namespace {
 
 struct VerifyFlags {
   std::string a, b;
+  DeviceFlags device{.name = "cpu"};
   int threads = 0;
   bool json = false;
 };
@@ -19,7 +21,10 @@ struct VerifyFlags {
 int verify(const VerifyFlags& flags) {
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
+  const Device device = open_named_device(flags.device, "fp32");
   models::Model a = models::import_weights(flags.a).model, b = models::import_weights(flags.b).model;
+  for (models::Model* model : {&a, &b})
+    if (model->network->device() != device) model->network->to(device);
   const models::Comparison comparison = models::compare(a, b);
   result(flags.json ? comparison.to_json() + "\n" : comparison.to_text());
   if (comparison.same_answers()) return 0;
@@ -34,6 +39,7 @@ void add_verify(CLI::App& app, Action& action) {
   auto f = std::make_shared<VerifyFlags>();
   verb->add_option("A", f->a, "A model of graft or any weight file")->required();
   verb->add_option("B", f->b, "Another, of any format")->required();
+  add_device_flags(*verb, f->device);
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")->check(CLI::Range(0, 1024))->type_name("N");
   verb->add_flag("--json", f->json, "One JSON document on stdout");
   verb->footer("Example:\n  graft verify resnet50.pth resnet50.onnx\nExit code 0: answers to the same random images agree within 1e-4 relative; 3: they do not.");

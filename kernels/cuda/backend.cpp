@@ -44,6 +44,12 @@ cublas::ProductCache& Backend::products(int index) {
   return *products;
 }
 
+HostLists& Backend::lists(int index) {
+  std::unique_ptr<HostLists>& lists = lists_[index];
+  if (!lists) lists = std::make_unique<HostLists>(device(index));
+  return *lists;
+}
+
 Allocator& Backend::allocator(graft::Device id) { return device(id.index).pool(); }
 
 void Backend::upload(graft::Device id, void* to, const void* from, int64_t bytes) { device(id.index).staging().upload(to, from, bytes); }
@@ -96,6 +102,10 @@ cudnn::PlanCache& plans_of(const Tensor& tensor) {
 
 cublas::ProductCache& products_of(const Tensor& tensor) {
   return static_cast<Backend&>(device_backend(tensor.device())).products(tensor.device().index);
+}
+
+HostLists& lists_of(const Tensor& tensor) {
+  return static_cast<Backend&>(device_backend(tensor.device())).lists(tensor.device().index);
 }
 
 }  // namespace graft::cuda

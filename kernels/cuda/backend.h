@@ -7,6 +7,7 @@
 #include "graft/kernels/cuda/cublas/product_cache.h"
 #include "graft/kernels/cuda/cudnn/plan_cache.h"
 #include "graft/kernels/cuda/gpu/device.h"
+#include "graft/kernels/cuda/host_lists.h"
 #include "graft/kernels/device_kernels.h"
 
 namespace graft::cuda {
@@ -26,6 +27,8 @@ class Backend final : public DeviceBackend {
   cudnn::PlanCache& plans(int index);
   // cuBLASLt's products for a device, likewise.
   cublas::ProductCache& products(int index);
+  // What operations brought from the host to a device.
+  HostLists& lists(int index);
 
   Allocator& allocator(graft::Device id) override;
   void upload(graft::Device id, void* to, const void* from, int64_t bytes) override;
@@ -44,11 +47,13 @@ class Backend final : public DeviceBackend {
   std::map<int, std::unique_ptr<gpu::Device>> devices_;
   std::map<int, std::unique_ptr<cudnn::PlanCache>> plans_;  // these go before the devices
   std::map<int, std::unique_ptr<cublas::ProductCache>> products_;
+  std::map<int, std::unique_ptr<HostLists>> lists_;
 };
 
 // The device that a tensor lies on.
 gpu::Device& device_of(const Tensor& tensor);
 cudnn::PlanCache& plans_of(const Tensor& tensor);
 cublas::ProductCache& products_of(const Tensor& tensor);
+HostLists& lists_of(const Tensor& tensor);
 
 }  // namespace graft::cuda

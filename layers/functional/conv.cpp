@@ -4,6 +4,7 @@
 #include "graft/core/autograd/record.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/line_as_row.h"
 
 namespace graft::functional {
 namespace {
@@ -82,6 +83,7 @@ bool with_statistics(const Tensor& x, const Tensor& weight, const Tensor* bias, 
 Tensor conv(const Tensor& x, const Tensor& weight, const Tensor& bias, ops::ConvAttributes attributes, BatchStatistics* statistics) {
   GRAFT_CHECK(x.rank() >= 3 && x.rank() <= 5 && weight.rank() == x.rank(), "conv: input ", x.shape(), " and weight ",
               weight.shape(), " need the same 1 to 3 spatial axes");
+  if (is_devices_line(x)) return as_line(conv(as_row(x), as_row(weight), bias, along_row(attributes), statistics));
   attributes.window.axes = x.rank() - 2;
   for (int axis = 2; axis < weight.rank(); ++axis)
     attributes.window.kernel[static_cast<size_t>(axis - 2)] = weight.shape()[axis];

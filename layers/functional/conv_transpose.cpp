@@ -3,6 +3,7 @@
 #include "graft/kernels/registry.h"
 #include "graft/layers/functional/elementwise.h"
 #include "graft/layers/functional/image.h"
+#include "graft/layers/functional/line_as_row.h"
 
 namespace graft::functional {
 namespace {
@@ -42,6 +43,7 @@ class ConvTransposeNode final : public Node {
 Tensor conv_transpose(const Tensor& x, const Tensor& weight, const Tensor& bias, ops::ConvAttributes conv, const ops::Spatial& output_padding) {
   GRAFT_CHECK(x.rank() >= 3 && x.rank() <= 5 && weight.rank() == x.rank(), "conv_transpose: input ", x.shape(), " and weight ",
               weight.shape(), " need the same 1 to 3 spatial axes");
+  if (is_devices_line(x)) return as_line(conv_transpose(as_row(x), as_row(weight), bias, along_row(conv), {0, output_padding[0], 0}));
   conv.window.axes = x.rank() - 2;
   // Output padding takes from the end's; what a pad is less than 0 becomes zeros around the result.
   ops::PadAttributes around{std::vector<int64_t>(static_cast<size_t>(x.rank())), std::vector<int64_t>(static_cast<size_t>(x.rank())), 0};

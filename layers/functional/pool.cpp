@@ -2,6 +2,7 @@
 #include "graft/core/autograd/record.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/line_as_row.h"
 
 namespace graft::functional {
 namespace {
@@ -64,6 +65,7 @@ class AdaptiveAveragePoolNode final : public Node {
 }  // namespace
 
 Tensor max_pool(const Tensor& x, const ops::MaxPoolAttributes& attributes) {
+  if (is_devices_line(x)) return as_line(max_pool(as_row(x), along_row(attributes)));
   Tensor y = Tensor::empty(ops::pool_output_shape("max_pool", x.shape(), attributes.window, attributes.ceil_mode), x.options());
   Tensor indices;  // only backward needs them
   if (will_record({x})) {
@@ -76,12 +78,14 @@ Tensor max_pool(const Tensor& x, const ops::MaxPoolAttributes& attributes) {
 }
 
 Tensor average_pool(const Tensor& x, const ops::AveragePoolAttributes& attributes) {
+  if (is_devices_line(x)) return as_line(average_pool(as_row(x), along_row(attributes)));
   Tensor y = Tensor::empty(ops::pool_output_shape("average_pool", x.shape(), attributes.window, attributes.ceil_mode), x.options());
   kernels_for(x).pool.average_forward(current_context(), {x, attributes, y});
   return record(attributes, {x}, y, [&] { return std::make_shared<AveragePoolNode>(x, attributes); });
 }
 
 Tensor adaptive_average_pool(const Tensor& x, const ops::AdaptiveAveragePoolAttributes& attributes) {
+  if (is_devices_line(x)) return as_line(adaptive_average_pool(as_row(x), {{1, attributes.output[0], 1}}));
   Tensor y = Tensor::empty(ops::adaptive_pool_output_shape(x.shape(), attributes), x.options());
   kernels_for(x).pool.adaptive_forward(current_context(), {x, attributes, y});
   return record(attributes, {x}, y, [&] { return std::make_shared<AdaptiveAveragePoolNode>(x, attributes); });

@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "graft/core/tensor/device_backend.h"
 #include "graft/layers/functional/elementwise.h"
 #include "graft/layers/modules/dropout.h"
 #include "graft/models/graph/operators.h"
@@ -36,6 +37,29 @@ class GraphStage final : public Module {
   }
 };
 
+// A constant on the other device than its own: an integer that meets a device's values, or a number of the device's that an
+// operator reads. Kept while the constant's bits stay.
+struct PlacedCopy {
+  uint64_t storage = 0, version = 0;
+  Tensor value;
+
+  const Tensor& of(const Tensor& constant, Device device) {
+    if (constant.device() == device) return constant;
+    if (!value.defined() || value.device() != device || storage != constant.storage_id() || version != constant.version()) {
+      value = to_device(constant, device);
+      storage = constant.storage_id(), version = constant.version();
+    }
+    return value;
+  }
+};
+
+// Where an operator's values meet: the first device among the inputs that are not read as numbers, else the host.
+Device meeting_place(const graph::Operator& op, std::span<const Tensor> inputs) {
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (inputs[i].defined() && !op.reads_number(i) && !is_cpu(inputs[i].device())) return inputs[i].device();
+  return {};
+}
+
 }  // namespace
 
 struct GraphModule::Program {
@@ -61,6 +85,7 @@ struct GraphModule::Program {
   std::vector<Stage> stages;
   std::vector<std::string> names;        // by value
   std::vector<const Tensor*> constants;  // by value; null for values that are computed
+  std::vector<PlacedCopy> copies;        // by value: a constant where its readers want it
   int64_t declared_batch = 0;
 
   int values() const { return static_cast<int>(constants.size()); }
@@ -106,6 +131,7 @@ GraphModule::GraphModule(const GraphSource& source) : program_(std::make_unique<
     p.output_values.push_back(number(name));
   }
   if (p.inputs.size() == 1 && !p.inputs[0].dims.empty() && p.inputs[0].dims[0] > 0) p.declared_batch = p.inputs[0].dims[0];
+  p.copies.resize(p.constants.size());
   build_stages(source);
   register_tensors(source);
 }
@@ -226,6 +252,18 @@ void GraphModule::register_tensors(const GraphSource& source) {
 const std::vector<GraphInput>& GraphModule::inputs() const { return program_->inputs; }
 const std::vector<std::string>& GraphModule::outputs() const { return program_->outputs; }
 
+// Numbers to the host, all else to where the first value lies: shapes stay with the host, so that nobody waits for a device.
+void GraphModule::place_inputs(std::span<const int> numbers, const graph::Operator& op, std::vector<Tensor>& inputs) {
+  const Device device = meeting_place(op, inputs);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Device wanted = op.reads_number(i) ? Device{} : device;
+    if (!inputs[i].defined() || inputs[i].device() == wanted) continue;
+    GRAFT_CHECK(op.reads_number(i) || !needs_grad(inputs[i]), "its input ", i, " is a parameter on ", inputs[i].device(), ", others are on ", wanted);
+    const auto value = static_cast<size_t>(numbers[i]);
+    inputs[i] = program_->constants[value] ? program_->copies[value].of(inputs[i], wanted) : to_device(inputs[i], wanted);
+  }
+}
+
 void GraphModule::run_steps(size_t begin, size_t end, std::vector<Tensor>& values, bool only_first_output) {
   Program& p = *program_;
   graph::RunMode mode;
@@ -246,6 +284,7 @@ void GraphModule::run_steps(size_t begin, size_t end, std::vector<Tensor>& value
           found = true;
         }
       }
+      place_inputs(step.inputs, *step.op, inputs);
       for (size_t k = 0; k < inputs.size(); ++k) {
         if (!inputs[k].defined() || inputs[k].rank() != 4 || step.op->layout == Layout::any) continue;
         const bool is_weight = step.op->layout == Layout::images && k > 0;
@@ -264,6 +303,10 @@ void GraphModule::run_steps(size_t begin, size_t end, std::vector<Tensor>& value
     }
     for (const int v : step.last_uses) values[static_cast<size_t>(v)] = Tensor();
   }
+}
+
+Tensor input_on(const Tensor& input, Device device) {
+  return input.defined() && (is_floating(input.dtype()) || input.rank() > 1) ? to_device(input, device) : input;
 }
 
 std::vector<Tensor> GraphModule::run(std::span<const Tensor> inputs) {

@@ -13,7 +13,14 @@
 
 namespace graft::models {
 
+namespace graph {
+struct Operator;
+}
+
 inline constexpr const char* kGraphHead = "head";
+
+// A graph's input on a device: values and tables go there, single integers and lists of them (shapes, axes) stay with the host.
+GRAFT_API Tensor input_on(const Tensor& input, Device device);
 
 // Stages: the graph cut at every value through which all data flows, named by the node that computes it; behind them,
 // with a head of ours, pool (where the graph ends in a spatial map) and head. A BatchNormalization with stored tensors is
@@ -34,7 +41,7 @@ class GRAFT_API GraphModule final : public StagedNetwork {
 
   const std::vector<GraphInput>& inputs() const;
   const std::vector<std::string>& outputs() const;
-  // All outputs for all inputs, in the graph's order and without our head. bad_input naming the node for what does not fit.
+  // All outputs for all inputs, in the graph's order and without our head; each operator runs where its inputs lie. bad_input naming the node for what does not fit.
   std::vector<Tensor> run(std::span<const Tensor> inputs);
 
   // The value that a stage of the graph ends in.
@@ -47,6 +54,7 @@ class GRAFT_API GraphModule final : public StagedNetwork {
   void put_head(int64_t features, int64_t classes);
   void build_stages(const GraphSource& source);
   void register_tensors(const GraphSource& source);
+  void place_inputs(std::span<const int> numbers, const graph::Operator& op, std::vector<Tensor>& inputs);
   void run_steps(size_t begin, size_t end, std::vector<Tensor>& values, bool only_first_output);
 
   std::unique_ptr<Program> program_;

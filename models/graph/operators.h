@@ -1,6 +1,7 @@
 // The operators that graphs may use: one table per family maps an ONNX operator to a function over tensors. Differences
 // between opsets are handled in the functions. Reference: https://github.com/onnx/onnx/blob/main/docs/Operators.md
 #pragma once
+#include <initializer_list>
 #include <span>
 #include <string_view>
 
@@ -22,7 +23,16 @@ struct Operator {
   const char* attributes = "";  // those it knows, separated by blanks; others are refused
   Layout layout = Layout::contiguous;
   const char* domain = "";
+  unsigned numbers = 0;  // bit i: input i is read as numbers (a shape, axes, a limit), so it is wanted on the host
+
+  constexpr bool reads_number(size_t input) const { return input < 32 && (numbers >> input & 1u) != 0; }
 };
+
+// The operator, with those of its inputs that are read as numbers.
+constexpr Operator reading(Operator op, std::initializer_list<unsigned> inputs) {
+  for (const unsigned input : inputs) op.numbers |= 1u << input;
+  return op;
+}
 
 using OperatorTable = std::span<const Operator>;
 

@@ -31,12 +31,15 @@ std::vector<Tensor> tensors_of(const std::vector<OnnxCase::Bytes>& files) {
   return tensors;
 }
 
-CaseResult run_checked(const OnnxCase& test, const io::onnx::Model& model) {
+CaseResult run_checked(const OnnxCase& test, const io::onnx::Model& model, Device device) {
   const NoGradGuard no_grad;
   models::GraphModule module(models::read_graph(model));
   module.train(false);
+  module.to(device);
   for (const auto& set : test.sets) {
-    const auto outputs = module.run(tensors_of(set.inputs));
+    std::vector<Tensor> inputs = tensors_of(set.inputs);
+    for (Tensor& input : inputs) input = models::input_on(input, device);
+    const auto outputs = module.run(inputs);
     const auto expected = tensors_of(set.outputs);
     for (size_t i = 0; i < std::min(outputs.size(), expected.size()); ++i)
       if (const std::string reason = difference(outputs[i], expected[i], test); !reason.empty()) return {Verdict::failed, str("output ", i, ": ", reason)};
@@ -128,12 +131,12 @@ CaseResult verdict_of(F&& run) {
 
 }  // namespace
 
-CaseResult run_case(const OnnxCase& test) {
-  return verdict_of([&] { return run_checked(test, io::onnx::parse_model(test.model, test.name)); });
+CaseResult run_case(const OnnxCase& test, Device device) {
+  return verdict_of([&] { return run_checked(test, io::onnx::parse_model(test.model, test.name), device); });
 }
 
 CaseResult run_case(const OnnxCase& test, const io::onnx::Model& model) {
-  return verdict_of([&] { return run_checked(test, model); });
+  return verdict_of([&] { return run_checked(test, model, {}); });
 }
 
 }  // namespace graft::test

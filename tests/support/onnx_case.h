@@ -31,8 +31,8 @@ struct CaseResult {
   Verdict verdict = Verdict::passed;
   std::string reason;  // why it did not pass
 };
-// unsupported: graft refuses the model or its inputs; failed: it gives other numbers.
-CaseResult run_case(const OnnxCase& test);
+// On a device, or the host. unsupported: graft refuses the model or its inputs; failed: it gives other numbers.
+CaseResult run_case(const OnnxCase& test, Device device = {});
 // The same with another model in place of the case's own.
 CaseResult run_case(const OnnxCase& test, const io::onnx::Model& model);
 

@@ -62,7 +62,7 @@ void run(ExecContext&, ops::MatmulArgs& args) {
   Tensor table;
   if (!even) {
     const std::vector<int64_t> entries = table_of(args, most);
-    if (most > 0) table = to_device(Tensor::of<int64_t>({static_cast<int64_t>(entries.size())}, entries), args.y.device());
+    if (most > 0) table = lists_of(args.y).find(entries);
   }
   const int64_t steps = most * e.k;
   visit_kernel_dtype(args.y.dtype(), [&](auto zero) {

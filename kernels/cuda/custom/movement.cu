@@ -1,7 +1,6 @@
 // Elements that only move: concat, pad and take. Bits of any dtype go forward; gradients of take are sums.
 #include <vector>
 
-#include "graft/core/tensor/device_backend.h"
 #include "graft/kernels/cuda/custom/arguments.h"
 #include "graft/kernels/cuda/custom/axes.h"
 #include "graft/kernels/cuda/device/map.h"
@@ -166,9 +165,7 @@ bool in_steps(const std::vector<int64_t>& positions, int64_t& start, int64_t& st
   return true;
 }
 
-Tensor upload(const std::vector<int64_t>& values, Device device) {
-  return values.empty() ? Tensor() : to_device(Tensor::of<int64_t>({static_cast<int64_t>(values.size())}, values), device);
-}
+Tensor on_device(const std::vector<int64_t>& values, const Tensor& x) { return values.empty() ? Tensor() : lists_of(x).find(values); }
 
 void take_forward(ExecContext&, ops::TakeForwardArgs& args) {
   if (args.y.numel() == 0) return;
@@ -192,7 +189,7 @@ void take_forward(ExecContext&, ops::TakeForwardArgs& args) {
       for (const int64_t position : take.positions) tables.push_back(position < 0 ? -1 : position * stride);
     }
   }
-  const Tensor table = upload(tables, x.device()), fill = Tensor::scalar(args.attributes.fill, x.dtype());
+  const Tensor table = on_device(tables, x), fill = Tensor::scalar(args.attributes.fill, x.dtype());
   visit_size(x.dtype(), [&](auto zero) {
     using Bits = decltype(zero);
     Take<Bits> take{span<Bits>(x), mutable_span<Bits>(args.y), span<int64_t>(table.defined() ? &table : nullptr), args.y.rank(), {},
@@ -291,7 +288,7 @@ void take_backward(ExecContext&, ops::TakeBackwardArgs& args) {
     given.list = static_cast<int64_t>(tables.size());
     for (const auto& list : went) tables.insert(tables.end(), list.begin(), list.end());
   }
-  const Tensor table = upload(tables, dx.device());
+  const Tensor table = on_device(tables, dx);
   visit_kernel_dtype(dx.dtype(), [&](auto zero) {
     using T = decltype(zero);
     TakeBackward<T> back{span<T>(args.dy), mutable_span<T>(dx), span<int64_t>(table.defined() ? &table : nullptr), dx.rank(), {}, repeats, repeat_count};

@@ -1,7 +1,6 @@
 // resample: weighted sums along one axis, in the order of the list. The gradient is the same sum over the transposed list.
 #include <vector>
 
-#include "graft/core/tensor/device_backend.h"
 #include "graft/kernels/cuda/custom/arguments.h"
 #include "graft/kernels/cuda/custom/axes.h"
 #include "graft/kernels/cuda/device/map.h"
@@ -61,16 +60,11 @@ struct Resample {
   }
 };
 
-template <class T>
-Tensor on_device(const std::vector<T>& values, Device device) {
-  if (values.empty()) return Tensor::zeros({1}, {.dtype = dtype_of<T>::value, .device = device});
-  return to_device(Tensor::of<T>({static_cast<int64_t>(values.size())}, values), device);
-}
-
 void run(const Tensor& x, Tensor& y, int axis, const WeightList& list, double fill) {
   const gpu::OperationName operation("resample");
   if (y.numel() == 0) return;
-  const Tensor first = on_device(list.first, x.device()), positions = on_device(list.positions, x.device()), weights = on_device(list.weights, x.device());
+  HostLists& lists = lists_of(x);
+  const Tensor first = lists.find(list.first), positions = lists.find(list.positions), weights = lists.find(list.weights);
   const int64_t inner = stride_in_memory(x, axis);
   visit_kernel_dtype(x.dtype(), [&](auto zero) {
     using T = decltype(zero);

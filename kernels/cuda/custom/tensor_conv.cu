@@ -1,5 +1,7 @@
 // Convolution's three passes and linear layers on tensor cores, for 16-bit images: implicit products, summed in float32. A
-// linear layer is a convolution of images of one pixel. Parameters stay in float32; a convolution's weight is rounded first.
+// linear layer is a convolution of images of one pixel. Parameters stay in float32; a convolution reads its weight's
+// 16-bit copy.
+#include "graft/core/tensor/rounded_copy.h"
 #include "graft/kernels/cuda/custom/arguments.h"
 #include "graft/kernels/cuda/custom/bias_gradient.h"
 #include "graft/kernels/cuda/custom/tensor_conv.h"
@@ -144,7 +146,8 @@ const char* declines_tensor_conv(const Tensor& x, const Tensor& y, const Tensor*
   return weight->numel() / weight->size(0) > int64_t{1} << 30 ? "more than 2^30 taps" : nullptr;
 }
 
-Tensor rounded_weight(const Tensor& weight, DType type) { return weight.to(type).to(MemoryFormat::channels_last); }
+// The copy that is kept beside the weight: rounded once a version, by the optimizer's kernel where it writes both.
+Tensor rounded_weight(const Tensor& weight, DType type) { return rounded_copy(weight, type).to(MemoryFormat::channels_last); }
 
 namespace {
 

@@ -290,6 +290,7 @@ Status FakeDriver::synchronize(gpu::StreamId id) {
   return call([&] {
     Stream& stream = stream_of(id);
     forbid_capture(stream, "synchronize");
+    ++waits_;
     drain(stream, stream.queued);
     host_.join(stream.clock);
   });

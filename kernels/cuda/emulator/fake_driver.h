@@ -53,6 +53,8 @@ class FakeDriver final : public gpu::Driver {
                             std::function<void(std::span<std::byte* const>)> work);
   // Queued work that takes time says so while it runs; time stands still otherwise.
   void spend(double milliseconds) { time_ += milliseconds; }
+  // How often the host waited for a stream.
+  int64_t waits() const { return waits_; }
   // Names of the kernels that ran, in order.
   const std::vector<std::string>& kernels_run() const { return kernels_run_; }
 
@@ -129,7 +131,7 @@ class FakeDriver final : public gpu::Driver {
   std::map<const std::byte*, std::pair<std::unique_ptr<std::byte[]>, int64_t>> pinned_;
   std::vector<std::string> kernels_run_;
   size_t next_stream_ = 0;
-  int64_t calls_ = 0, failing_call_ = -1;
+  int64_t calls_ = 0, failing_call_ = -1, waits_ = 0;
   gpu::Status::Code failure_ = gpu::Status::Code::ok;
   bool skip_kernels_ = false;
   double time_ = 0;

@@ -93,10 +93,10 @@ constexpr Operator kActivations[] = {
     {"Swish", swish_op, "alpha", Layout::any},
     {"Gelu", gelu_op, "approximate", Layout::any},
     {"PRelu", prelu_op, "consumed_inputs", Layout::uniform},
-    {"Clip", clip_op, "min max consumed_inputs", Layout::any},
+    reading({"Clip", clip_op, "min max consumed_inputs", Layout::any}, {1, 2}),
     {"Softmax", softmax_op<false>, "axis"},
     {"LogSoftmax", softmax_op<true>, "axis"},
-    {"Dropout", dropout_op, "ratio seed is_test consumed_inputs", Layout::any},
+    reading({"Dropout", dropout_op, "ratio seed is_test consumed_inputs", Layout::any}, {1, 2}),
 };
 
 }  // namespace

@@ -31,8 +31,8 @@ OpOutputs rotary_embedding_op(const OpCall& call) {
 }
 
 constexpr Operator kAttentions[] = {
-    {"Attention", attention_op,
-     "is_causal kv_num_heads q_num_heads qk_matmul_output_mode scale softcap softmax_precision left_window_size right_window_size"},
+    reading({"Attention", attention_op,
+             "is_causal kv_num_heads q_num_heads qk_matmul_output_mode scale softcap softmax_precision left_window_size right_window_size"}, {6}),
     {"RotaryEmbedding", rotary_embedding_op, "interleaved num_heads rotary_embedding_dim"},
 };
 

@@ -50,8 +50,8 @@ OpOutputs eye_like(const OpCall& call) {
 
 constexpr Operator kConstants[] = {
     {"Constant", constant_op, "value value_float value_floats value_int value_ints value_string value_strings sparse_value", Layout::any},
-    {"ConstantOfShape", constant_of_shape, "value", Layout::any},
-    {"Range", range_op, "stash_type", Layout::any},
+    reading({"ConstantOfShape", constant_of_shape, "value", Layout::any}, {0}),
+    reading({"Range", range_op, "stash_type", Layout::any}, {0, 1, 2}),
     {"EyeLike", eye_like, "dtype k", Layout::any},
 };
 

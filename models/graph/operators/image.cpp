@@ -164,10 +164,10 @@ constexpr const char* kResizeAttributes =
     "antialias axes coordinate_transformation_mode cubic_coeff_a exclude_outside extrapolation_value keep_aspect_ratio_policy mode nearest_mode";
 
 constexpr Operator kImages[] = {
-    {"Resize", resize_op, kResizeAttributes, Layout::any},
-    {"Upsample", upsample_op, "mode scales", Layout::any},
+    reading({"Resize", resize_op, kResizeAttributes, Layout::any}, {1, 2, 3}),
+    reading({"Upsample", upsample_op, "mode scales", Layout::any}, {1}),
     {"GridSample", grid_sample_op, "align_corners mode padding_mode"},
-    {"AffineGrid", affine_grid_op, "align_corners"},
+    reading({"AffineGrid", affine_grid_op, "align_corners"}, {1}),
     {"RoiAlign", roi_align_op, "coordinate_transformation_mode mode output_height output_width sampling_ratio spatial_scale"},
 };
 

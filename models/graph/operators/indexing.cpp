@@ -58,9 +58,9 @@ constexpr Operator kIndexing[] = {
     {"Scatter", scatter_elements_op, "axis"},
     {"ScatterElements", scatter_elements_op, "axis reduction"},
     {"ScatterND", scatter_nd_op, "reduction"},
-    {"OneHot", one_hot_op, "axis"},
-    {"NonZero", nonzero_op, ""},
-    {"Compress", compress_op, "axis"},
+    reading({"OneHot", one_hot_op, "axis"}, {1, 2}),
+    reading({"NonZero", nonzero_op, ""}, {0}),
+    reading({"Compress", compress_op, "axis"}, {1}),
 };
 
 }  // namespace

@@ -128,15 +128,15 @@ OpOutputs trilu_op(const OpCall& call) {
 
 constexpr Operator kMovement[] = {
     {"Transpose", transpose_op, "perm"},
-    {"Slice", slice_op, "starts ends axes", Layout::any},
-    {"Split", split_op, "axis split num_outputs", Layout::any},
-    {"Expand", expand_op, ""},
-    {"Tile", tile_op, ""},
-    {"Pad", pad_op, "mode pads paddings value", Layout::any},
-    {"CenterCropPad", center_crop_pad, "axes"},
+    reading({"Slice", slice_op, "starts ends axes", Layout::any}, {1, 2, 3, 4}),
+    reading({"Split", split_op, "axis split num_outputs", Layout::any}, {1}),
+    reading({"Expand", expand_op, ""}, {1}),
+    reading({"Tile", tile_op, ""}, {1, 2}),
+    reading({"Pad", pad_op, "mode pads paddings value", Layout::any}, {1, 2, 3}),
+    reading({"CenterCropPad", center_crop_pad, "axes"}, {1}),
     {"DepthToSpace", depth_to_space_op, "blocksize mode"},
     {"SpaceToDepth", space_to_depth_op, "blocksize mode"},
-    {"Trilu", trilu_op, "upper"},
+    reading({"Trilu", trilu_op, "upper"}, {1}),
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
 // BatchNormalization and its relatives, where the graph's own tensors are their parameters. A batch norm of stored
 // statistics is a BatchNorm2d of the module instead.
+#include "graft/core/tensor/device_backend.h"
 #include "graft/layers/functional/elementwise.h"
 #include "graft/layers/functional/movement.h"
 #include "graft/layers/functional/normalization.h"
@@ -22,14 +23,14 @@ OpOutputs batch_normalization(const OpCall& call) {
   options.training = true;
   options.momentum = 1;
   const DType statistics = x.dtype() == DType::f64 ? DType::f64 : DType::f32;
-  const Tensor batch_mean = Tensor::empty(mean.shape(), {.dtype = statistics}), batch_variance = Tensor::empty(mean.shape(), {.dtype = statistics});
+  const Tensor batch_mean = Tensor::empty(mean.shape(), {.dtype = statistics, .device = x.device()}), batch_variance = Tensor::empty_like(batch_mean);
   const Tensor y = functional::batch_norm(x, call.in(1), call.in(2), batch_mean, batch_variance, options);
   const double keep = call.real("momentum", 0.9), count = static_cast<double>(x.numel() / std::max<int64_t>(x.size(1), 1));
   const auto running = [&](const Tensor& before, const Tensor& batch, double scale) {
     std::vector<double> values = before.to_doubles();
     const std::vector<double> now = batch.to_doubles();
     for (size_t i = 0; i < values.size(); ++i) values[i] = keep * values[i] + (1 - keep) * scale * now[i];
-    return Tensor::of(before.shape(), values).to(before.dtype());
+    return to_device(Tensor::of(before.shape(), values).to(before.dtype()), before.device());
   };
   return {y, running(mean, batch_mean, 1), running(variance, batch_variance, (count - 1) / count)};
 }

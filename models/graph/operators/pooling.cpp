@@ -69,7 +69,7 @@ constexpr Operator kPools[] = {
     {"GlobalAveragePool", global_average_pool_op, "", Layout::images},
     {"GlobalMaxPool", global_max_pool_op, "", Layout::images},
     {"GlobalLpPool", global_lp_pool_op, "p", Layout::images},
-    {"MaxUnpool", max_unpool_op, "kernel_shape pads strides"},
+    reading({"MaxUnpool", max_unpool_op, "kernel_shape pads strides"}, {2}),
 };
 
 }  // namespace

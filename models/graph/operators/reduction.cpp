@@ -52,7 +52,7 @@ OpOutputs reduce_op(const OpCall& call) {
   if (axes.empty() && call.integer("noop_with_empty_axes", 0) != 0) return {of_each(x, function)};
   ops::ReduceAttributes attributes{.function = function, .axes = {}, .keep_axes = call.integer("keepdims", 1) != 0};
   for (const int64_t axis : axes) attributes.axes.push_back(at_axis(axis, x.rank()));
-  if (x.numel() == 0) return {Tensor::full(ops::reduce_output_shape(x.shape(), attributes, attributes.keep_axes), of_nothing(function, x.dtype()), {.dtype = x.dtype()})};
+  if (x.numel() == 0) return {Tensor::full(ops::reduce_output_shape(x.shape(), attributes, attributes.keep_axes), of_nothing(function, x.dtype()), {.dtype = x.dtype(), .device = x.device()})};
   if (x.dtype() == DType::boolean) return {functional::cast(functional::reduce(functional::cast(x, DType::u8), attributes), DType::boolean)};
   return {functional::reduce(x, attributes)};
 }
@@ -91,20 +91,20 @@ OpOutputs hardmax_op(const OpCall& call) {
 constexpr const char* kReduceAttributes = "axes keepdims noop_with_empty_axes";
 
 constexpr Operator kReductions[] = {
-    {"ReduceSum", reduce_op<ops::Reduce::sum>, kReduceAttributes},
-    {"ReduceMean", reduce_op<ops::Reduce::mean>, kReduceAttributes},
-    {"ReduceMax", reduce_op<ops::Reduce::max>, kReduceAttributes},
-    {"ReduceMin", reduce_op<ops::Reduce::min>, kReduceAttributes},
-    {"ReduceProd", reduce_op<ops::Reduce::prod>, kReduceAttributes},
-    {"ReduceL1", reduce_op<ops::Reduce::l1>, kReduceAttributes},
-    {"ReduceL2", reduce_op<ops::Reduce::l2>, kReduceAttributes},
-    {"ReduceLogSum", reduce_op<ops::Reduce::log_sum>, kReduceAttributes},
-    {"ReduceLogSumExp", reduce_op<ops::Reduce::log_sum_exp>, kReduceAttributes},
-    {"ReduceSumSquare", reduce_op<ops::Reduce::sum_square>, kReduceAttributes},
+    reading({"ReduceSum", reduce_op<ops::Reduce::sum>, kReduceAttributes}, {1}),
+    reading({"ReduceMean", reduce_op<ops::Reduce::mean>, kReduceAttributes}, {1}),
+    reading({"ReduceMax", reduce_op<ops::Reduce::max>, kReduceAttributes}, {1}),
+    reading({"ReduceMin", reduce_op<ops::Reduce::min>, kReduceAttributes}, {1}),
+    reading({"ReduceProd", reduce_op<ops::Reduce::prod>, kReduceAttributes}, {1}),
+    reading({"ReduceL1", reduce_op<ops::Reduce::l1>, kReduceAttributes}, {1}),
+    reading({"ReduceL2", reduce_op<ops::Reduce::l2>, kReduceAttributes}, {1}),
+    reading({"ReduceLogSum", reduce_op<ops::Reduce::log_sum>, kReduceAttributes}, {1}),
+    reading({"ReduceLogSumExp", reduce_op<ops::Reduce::log_sum_exp>, kReduceAttributes}, {1}),
+    reading({"ReduceSumSquare", reduce_op<ops::Reduce::sum_square>, kReduceAttributes}, {1}),
     {"ArgMax", arg_extreme_op<true>, "axis keepdims select_last_index"},
     {"ArgMin", arg_extreme_op<false>, "axis keepdims select_last_index"},
-    {"TopK", topk_op, "axis k largest sorted"},
-    {"CumSum", cumulative_sum_op, "exclusive reverse"},
+    reading({"TopK", topk_op, "axis k largest sorted"}, {1}),
+    reading({"CumSum", cumulative_sum_op, "exclusive reverse"}, {1}),
     {"Hardmax", hardmax_op, "axis"},
 };
 

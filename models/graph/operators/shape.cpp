@@ -99,10 +99,10 @@ OpOutputs shape_op(const OpCall& call) {
 OpOutputs size_op(const OpCall& call) { return {Tensor::full(Shape(), static_cast<double>(call.in(0).numel()), {.dtype = DType::i64})}; }
 
 constexpr Operator kShapeOperators[] = {
-    {"Reshape", reshape_op, "allowzero shape consumed_inputs", Layout::any},
+    reading({"Reshape", reshape_op, "allowzero shape consumed_inputs", Layout::any}, {1}),
     {"Flatten", flatten_op, "axis", Layout::any},
-    {"Squeeze", squeeze_op, "axes", Layout::any},
-    {"Unsqueeze", unsqueeze_op, "axes", Layout::any},
+    reading({"Squeeze", squeeze_op, "axes", Layout::any}, {1}),
+    reading({"Unsqueeze", unsqueeze_op, "axes", Layout::any}, {1}),
     {"Concat", concat_op, "axis", Layout::uniform},
     {"Identity", identity_op, "", Layout::any},
     {"Shape", shape_op, "start end", Layout::any},

@@ -1,6 +1,8 @@
 // Convolution and linear layers on tensor cores, run on the emulator beside the reference.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "graft/core/runtime/exec_context.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/functional/functional.h"
@@ -101,6 +103,26 @@ TEST(TensorConv, TakesContiguousWeights) {
         EXPECT_EQ(emulated.driver.kernels_run().front(), "tensor-core backward-weight");
       }
     }
+}
+
+// A weight is rounded once, not in each pass, and again after it was written.
+TEST(TensorConv, RoundsAWeightOnce) {
+  EmulatedDevice emulated;
+  const Tensor x = to_device(test::distinct_values({1, 8, 4, 4}, -1, 1, 1).to(DType::bf16).to(MemoryFormat::channels_last), kCuda);
+  Tensor weight = to_device(test::distinct_values({8, 8, 3, 3}, -1, 1, 2).to(DType::f32).to(MemoryFormat::channels_last), kCuda);
+  const auto roundings = [&] {
+    emulated.device().synchronize();
+    return std::count(emulated.driver.kernels_run().begin(), emulated.driver.kernels_run().end(), "cast");
+  };
+  const auto pass = [&] { return functional::conv(x, weight, {}, {square_window(3, 1, 1)}); };
+  const auto before = roundings();
+  const std::vector<double> first = pass().to_doubles();
+  EXPECT_EQ(roundings(), before + 1);
+  EXPECT_EQ(pass().to_doubles(), first);
+  EXPECT_EQ(roundings(), before + 1);
+  weight.copy_from(to_device(Tensor::full(weight.shape(), 0.5, {.format = MemoryFormat::channels_last}), kCuda));
+  EXPECT_NE(pass().to_doubles(), first);
+  EXPECT_EQ(roundings(), before + 2);
 }
 
 TEST(TensorConv, SaysWhyItDeclines) {
