@@ -46,7 +46,7 @@ int features(const FeatureFlags& flags) {
     std::vector<std::string> notes;
     part = io::without_broken_images(part, io::kToleratedBrokenShare, notes);
     for (const std::string& note : notes) say("note: ", note);
-    train::BatchLoader loader(part, model.card.preprocess, {});
+    train::BatchLoader loader(part, model.card.preprocess, {.device = device});
     const train::FeatureSet set = train::extract_features(prefix, loader, [&](int64_t done, int64_t total) { bar.update(val ? "features, val" : "features", done, total); });
     if (arrays.size() == 0) say_refusal(prefix, flags.precision);
     arrays.add(val ? "x_val" : "x", set.features);

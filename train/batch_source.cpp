@@ -2,13 +2,15 @@
 
 #include <numeric>
 
+#include "graft/core/tensor/device_backend.h"
+
 namespace graft::train {
 namespace {
 
 class StreamingSource final : public BatchSource {
  public:
-  StreamingSource(std::unique_ptr<BatchLoader> loader, PrefixRunner* prefix, const Standardizer* standardizer)
-      : loader_(std::move(loader)), prefix_(prefix), standardizer_(standardizer) {}
+  StreamingSource(std::unique_ptr<BatchLoader> loader, PrefixRunner* prefix, const Standardizer* standardizer, Device device)
+      : loader_(std::move(loader)), prefix_(prefix), standardizer_(standardizer), device_(device) {}
   int64_t samples() const override { return loader_->samples(); }
   int64_t batches() const override { return loader_->batches(); }
   void start(int64_t epoch) override { loader_->start(epoch); }
@@ -16,6 +18,7 @@ class StreamingSource final : public BatchSource {
     if (!loader_->next(batch)) return false;
     if (prefix_) batch.x = (*prefix_)(batch.x);
     if (standardizer_) batch.x = standardizer_->apply(batch.x);
+    batch.x = to_device(batch.x, device_);
     return true;
   }
 
@@ -23,6 +26,7 @@ class StreamingSource final : public BatchSource {
   std::unique_ptr<BatchLoader> loader_;
   PrefixRunner* prefix_;
   const Standardizer* standardizer_;
+  Device device_;
 };
 
 // From the feature cache; an epoch whose view the cache cannot hold comes from the images.
@@ -54,6 +58,7 @@ class CachedSource final : public BatchSource {
     batch.samples.assign(order_.begin() + begin, order_.begin() + end);
     batch.x = features_.rows(part_, batch.samples);
     if (options_.standardizer) batch.x = options_.standardizer->apply(batch.x);
+    batch.x = to_device(batch.x, options_.device);
     batch.labels = Tensor::empty({end - begin}, {.dtype = DType::i64});
     int64_t* labels = batch.labels.mutable_data<int64_t>();
     for (const int64_t sample : batch.samples) *labels++ = dataset_->label(sample);
@@ -73,8 +78,8 @@ class CachedSource final : public BatchSource {
 
 }  // namespace
 
-std::unique_ptr<BatchSource> streaming_source(std::unique_ptr<BatchLoader> loader, PrefixRunner* prefix, const Standardizer* standardizer) {
-  return std::make_unique<StreamingSource>(std::move(loader), prefix, standardizer);
+std::unique_ptr<BatchSource> streaming_source(std::unique_ptr<BatchLoader> loader, PrefixRunner* prefix, const Standardizer* standardizer, Device device) {
+  return std::make_unique<StreamingSource>(std::move(loader), prefix, standardizer, device);
 }
 
 std::unique_ptr<BatchSource> cached_source(FrozenFeatures& features, std::shared_ptr<const io::Dataset> dataset, CachedOrder order,

@@ -45,7 +45,7 @@ void PrefixRunner::repeat(bool on) {
 
 Tensor PrefixRunner::run_repeatedly(const Tensor& from) {
   const Device device = network_.device();
-  if (!x_.defined() || x_.shape() != from.shape() || x_.device() != device)
+  if (!x_.defined() || x_.shape() != from.shape())
     x_ = Tensor::empty(from.shape(), {.format = MemoryFormat::channels_last, .device = device});
   x_.copy_from(from);
   Plan* plan = plan_for(x_);
@@ -56,7 +56,10 @@ Tensor PrefixRunner::run_repeatedly(const Tensor& from) {
 
 Tensor PrefixRunner::operator()(const Tensor& from) {
   const NoGradGuard no_grad;
-  if (x_.defined() && x_.device() != network_.device()) x_ = y_ = Tensor();
+  if (x_.defined() && x_.device() != network_.device()) {  // nothing stays on a device that the network left
+    work_.forget();
+    x_ = y_ = Tensor();
+  }
   const bool is_image = from.rank() == 4 && from.dtype() == DType::f32 && from.format() == MemoryFormat::channels_last;
   if (repeats_ && is_image && stages_ > 0 && work_.takes(network_.device(), from.shape().to_string())) return run_repeatedly(from);
   const Tensor x = to_device(from, network_.device());

@@ -29,6 +29,7 @@ class GRAFT_API PrefixRunner {
   bool is_recorded() const { return work_.is_recorded(); }
   // Runs x in f32 and tells the observer what the 8-bit form needs to know. bad_input when no plan can be made.
   void observe(const Tensor& x, RangeObserver& observer);
+  Device device() const { return network_.device(); }
   size_t stages() const { return stages_; }
   // Why the last x did not go through a plan of the precision asked for, and so was computed in f32; "" when it did.
   // (8-bit integers are never given up silently: bad_input.)

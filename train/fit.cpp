@@ -84,6 +84,7 @@ class Run {
     if (training) o.augment = augment_;
     o.views = recipe_.views;
     o.workers = options_.workers;
+    o.device = network_.device();
     if (options_.ram > 0) o.cache_bytes = 0;
     return std::make_unique<BatchLoader>(std::move(dataset), preprocess_, o);
   }
@@ -94,6 +95,7 @@ class Run {
     o.batch = recipe_.batch;
     o.drop_single = true;
     o.workers = options_.workers;
+    o.device = network_.device();
     return std::make_unique<BatchLoader>(data_.train, preprocess_, o);
   }
 
@@ -134,11 +136,11 @@ class Run {
       if (augment_.any()) note(str("every image is seen as ", recipe_.views, " fixed views in turn, itself among them, whose frozen features are computed once"));
     }
     if (head_) standardize();
-    train_ = streaming_source(loader(data_.train, recipe_.batch, true), prefix_.get(), standardizer_.get());
+    train_ = streaming_source(loader(data_.train, recipe_.batch, true), prefix_.get(), standardizer_.get(), network_.device());
     val_ = validation_source();
     if (features_) {
       const int64_t views = augment_.any() ? recipe_.views : 1;
-      train_ = cached_source(*features_, data_.train, {recipe_.batch, true, views, recipe_.seed, standardizer_.get()}, std::move(train_));
+      train_ = cached_source(*features_, data_.train, {recipe_.batch, true, views, recipe_.seed, standardizer_.get(), network_.device()}, std::move(train_));
     }
     GRAFT_CHECK(train_->batches() > 0, "one training sample is too few");
     if (!on_cpu() && options_.repeat_steps) repeated_ = std::make_unique<RepeatedStep>(network_, first_, *optimizer_);
@@ -150,6 +152,7 @@ class Run {
     o.loader.views = recipe_.views;
     o.loader.seed = recipe_.seed;
     o.loader.workers = options_.workers;
+    o.loader.device = network_.device();
     if (options_.ram > 0) o.loader.batch = std::min(recipe_.batch, o.loader.batch);
     o.cache.ram_bytes = options_.ram > 0 ? std::min(options_.cache_ram, options_.ram / 4) : options_.cache_ram;
     if (!options_.folder.empty()) {
@@ -195,8 +198,8 @@ class Run {
 
   std::unique_ptr<BatchSource> validation_source() {
     const int64_t batch = evaluation_batch();
-    auto images = streaming_source(loader(data_.val, batch, false), prefix_.get(), nullptr);
-    return features_ ? cached_source(*features_, data_.val, {.batch = batch}, std::move(images)) : std::move(images);
+    auto images = streaming_source(loader(data_.val, batch, false), prefix_.get(), nullptr, network_.device());
+    return features_ ? cached_source(*features_, data_.val, {.batch = batch, .device = network_.device()}, std::move(images)) : std::move(images);
   }
 
   // Mean and deviation of the training images' features, as they are without augmentation.
@@ -337,9 +340,12 @@ class Run {
     network_.train(false);
     Evaluation evaluation(std::ssize(data_.classes));
     val_->start(0);
-    for (Batch batch; val_->next(batch);) {
+    Batch batch;
+    for (bool more = val_->next(batch); more;) {
       check_stop();
-      evaluation.add(predictions(forward(batch.x)), batch.labels);
+      const Tensor logits = forward(batch.x), labels = batch.labels;
+      more = val_->next(batch);  // while a device works
+      evaluation.add(predictions(logits), labels);
       if (options_.on_progress)
         options_.on_progress({"validate", epoch, recipe_.epochs, evaluation.samples(), val_->samples(), 0, evaluation.accuracy()});
     }
@@ -441,11 +447,15 @@ Evaluation evaluate(PrefixRunner& run, std::shared_ptr<const io::Dataset> datase
                     int64_t batch, const std::function<void(int64_t, int64_t)>& progress) {
   LoaderOptions options;
   options.batch = batch;
+  options.device = run.device();
   BatchLoader loader(std::move(dataset), preprocess, options);
   Evaluation evaluation(classes);
   loader.start(0);
-  for (Batch b; loader.next(b);) {
-    evaluation.add(predictions(run(b.x)), b.labels);
+  Batch b;
+  for (bool more = loader.next(b); more;) {
+    const Tensor logits = run(b.x), labels = b.labels;
+    more = loader.next(b);  // while a device works
+    evaluation.add(predictions(logits), labels);
     if (progress) progress(evaluation.samples(), loader.samples());
   }
   return evaluation;

@@ -1,5 +1,6 @@
 #include "graft/train/loader.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstring>
 #include <exception>
@@ -9,9 +10,33 @@
 #include <thread>
 
 #include "graft/core/runtime/exec_context.h"
+#include "graft/core/tensor/device_backend.h"
 #include "graft/io/input.h"
+#include "graft/kernels/registry.h"
 
 namespace graft::train {
+namespace {
+
+// A batch as it was made: x on the host, or for a device the pixels it is to be made of.
+struct MadeBatch {
+  Batch batch;
+  Tensor pixels;  // u8 [N,H,W,C]
+  Tensor places;  // i32 [N, ops::kImagePlace]
+};
+
+// Queued on the device, where x is then.
+Batch sent(MadeBatch made, const io::Preprocess& preprocess, Device device) {
+  if (!made.pixels.defined()) return std::move(made.batch);
+  ops::ImageInputAttributes attributes{.scale = preprocess.scale, .bgr = preprocess.bgr};
+  std::copy(preprocess.mean.begin(), preprocess.mean.end(), attributes.mean.begin());
+  std::copy(preprocess.deviation.begin(), preprocess.deviation.end(), attributes.deviation.begin());
+  const Tensor pixels = to_device(made.pixels, device), places = to_device(made.places, device);
+  made.batch.x = Tensor::empty({pixels.size(0), preprocess.channels, preprocess.size, preprocess.size}, {.format = MemoryFormat::channels_last, .device = device});
+  kernels_for(device).image_input.forward(current_context(), {pixels, &places, attributes, made.batch.x});
+  return std::move(made.batch);
+}
+
+}  // namespace
 
 struct BatchLoader::Impl {
   std::shared_ptr<const io::Dataset> dataset;
@@ -28,7 +53,7 @@ struct BatchLoader::Impl {
   std::mutex mutex;
   std::condition_variable changed;
   std::vector<std::thread> threads;
-  std::map<int64_t, Batch> ready;
+  std::map<int64_t, MadeBatch> ready;
   std::map<int64_t, std::exception_ptr> errors;
   int64_t next_job = 0;
   bool stop = false;
@@ -38,8 +63,9 @@ struct BatchLoader::Impl {
     return full + (rest == 0 || (rest == 1 && options.drop_single) ? 0 : 1);
   }
 
-  // One sample's input, by an InputMaker that is this thread's for the time.
-  void input(int64_t sample, float* out) {
+  // Hands one sample's pixels to `use`, with the InputMaker that is this thread's for the time.
+  template <class Use>
+  void with_pixels(int64_t sample, Use&& use) {
     std::unique_ptr<io::InputMaker> maker;
     {
       const std::lock_guard lock(makers_mutex);
@@ -49,48 +75,63 @@ struct BatchLoader::Impl {
       }
     }
     if (!maker) maker = std::make_unique<io::InputMaker>(preprocess, options.augment);
-    make_input(*maker, sample, out);
+    use(*maker, pixels_of(*maker, sample));
     const std::lock_guard lock(makers_mutex);
     makers.push_back(std::move(maker));
   }
 
-  void make_input(io::InputMaker& maker, int64_t sample, float* out) {
+  io::InputMaker::Pixels pixels_of(io::InputMaker& maker, int64_t sample) {
     if (options.augment.any()) {
       const int64_t view = options.views > 0 ? epoch % options.views : epoch;
-      if (options.views > 0 && view == 0) return maker.input(*dataset, sample, nullptr, out);
+      if (options.views > 0 && view == 0) return maker.pixels(*dataset, sample, nullptr);
       CountedRandom random(options.seed, RandomPurpose::augmentation, static_cast<uint64_t>(view), static_cast<uint64_t>(sample));
-      return maker.input(*dataset, sample, &random, out);
+      return maker.pixels(*dataset, sample, &random);
     }
-    if (kept.empty()) return maker.input(*dataset, sample, nullptr, out);
+    if (kept.empty()) return maker.pixels(*dataset, sample, nullptr);
     Tensor& slot = kept[static_cast<size_t>(sample)];  // one thread a sample within an epoch
     if (!slot.defined()) {
       Tensor pixels = Tensor::empty({preprocess.size, preprocess.size, preprocess.channels}, {.dtype = DType::u8});
       std::memcpy(pixels.mutable_raw(), maker.pixels(*dataset, sample, nullptr).data, static_cast<size_t>(pixels.bytes()));
       slot = pixels;
     }
-    maker.normalise({slot.data<uint8_t>(), false}, out);
+    return {slot.data<uint8_t>(), false};
   }
 
-  Batch make(int64_t number, bool parallel) {
-    Batch batch;
+  MadeBatch make(int64_t number, bool parallel) {
+    MadeBatch made;
+    Batch& batch = made.batch;
     const int64_t begin = number * options.batch, count = std::min(options.batch, std::ssize(order) - begin);
     batch.samples.assign(order.begin() + begin, order.begin() + begin + count);
-    const int64_t side = preprocess.size, floats = side * side * preprocess.channels;
-    batch.x = Tensor::empty({count, preprocess.channels, side, side}, {.format = MemoryFormat::channels_last});
+    const int64_t side = preprocess.size, values = side * side * preprocess.channels;
     batch.labels = Tensor::empty({count}, {.dtype = DType::i64});
-    float* x = batch.x.mutable_data<float>();
     int64_t* labels = batch.labels.mutable_data<int64_t>();
+    float* x = nullptr;
+    uint8_t* pixels = nullptr;
+    int32_t* places = nullptr;
+    if (is_cpu(options.device)) {
+      batch.x = Tensor::empty({count, preprocess.channels, side, side}, {.format = MemoryFormat::channels_last});
+      x = batch.x.mutable_data<float>();
+    } else {
+      made.pixels = Tensor::empty({count, side, side, preprocess.channels}, {.dtype = DType::u8});
+      made.places = Tensor::zeros({count, ops::kImagePlace}, {.dtype = DType::i32});
+      pixels = made.pixels.mutable_data<uint8_t>();
+      places = made.places.mutable_data<int32_t>();
+    }
     const auto fill = [&](int64_t i) {
       const int64_t sample = batch.samples[static_cast<size_t>(i)];
       labels[i] = dataset->label(sample);
-      input(sample, x + i * floats);
+      with_pixels(sample, [&](io::InputMaker& maker, const io::InputMaker::Pixels& given) {
+        if (x) return maker.normalise(given, x + i * values);
+        std::memcpy(pixels + i * values, given.data, static_cast<size_t>(values));
+        places[i * ops::kImagePlace + ops::mirrored] = given.mirrored;
+      });
     };
     if (parallel) {
       current_context().parallel_for(count, fill);
     } else {
       for (int64_t i = 0; i < count; ++i) fill(i);
     }
-    return batch;
+    return made;
   }
 
   void work() {
@@ -101,7 +142,7 @@ struct BatchLoader::Impl {
       if (stop || next_job >= total) return;
       const int64_t mine = next_job++;
       lock.unlock();
-      Batch batch;
+      MadeBatch batch;
       std::exception_ptr error;
       try {
         batch = make(mine, false);
@@ -169,7 +210,7 @@ bool BatchLoader::next(Batch& batch) {
   Impl& impl = *impl_;
   if (impl.next_batch >= impl.batches()) return false;
   if (impl.options.workers == 0) {
-    batch = impl.make(impl.next_batch, true);
+    batch = sent(impl.make(impl.next_batch, true), impl.preprocess, impl.options.device);
     ++impl.next_batch;  // not past a batch that failed
     return true;
   }
@@ -177,9 +218,11 @@ bool BatchLoader::next(Batch& batch) {
   const int64_t wanted = impl.next_batch;
   impl.changed.wait(lock, [&] { return impl.ready.contains(wanted) || impl.errors.contains(wanted); });
   if (const auto failed = impl.errors.find(wanted); failed != impl.errors.end()) std::rethrow_exception(failed->second);
-  batch = std::move(impl.ready.extract(wanted).mapped());
+  MadeBatch made = std::move(impl.ready.extract(wanted).mapped());
   ++impl.next_batch;
   impl.changed.notify_all();
+  lock.unlock();
+  batch = sent(std::move(made), impl.preprocess, impl.options.device);
   return true;
 }
 

@@ -10,7 +10,7 @@
 namespace graft::train {
 
 struct Batch {
-  Tensor x;                      // f32 [N,C,H,W], channels_last
+  Tensor x;                      // f32 [N,C,H,W], channels_last, on LoaderOptions::device
   Tensor labels;                 // i64 [N]
   std::vector<int64_t> samples;  // indices in the data set
 };
@@ -23,6 +23,9 @@ struct LoaderOptions {
   io::Augment augment;       // none by default
   int64_t views = 0;         // with augmentation, 0: drawn anew every epoch; K: epoch e shows view e % K, of which view 0 is the image as it is
   int workers = 0;           // threads that prepare batches ahead; 0: prepared on the compute threads, between steps
+  // Away from the CPU images go there as 8-bit pixels, a quarter of the bytes, beside the work queued before; mirroring and
+  // normalising are that device's (kernels/ops/image_input.h). Labels stay on the host.
+  Device device;
   int64_t cache_bytes = int64_t{1} << 30;  // without augmentation, resized u8 images are kept up to this for later epochs
 };
 

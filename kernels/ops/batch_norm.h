@@ -47,9 +47,19 @@ struct BatchNormBackwardArgs {
   Tensor* dbias;     // [C] or null
   const Tensor* positive = nullptr;  // apply's, in place of y
 };
+// running = (1 - momentum) running + momentum batch, the variance's batch value times count / (count - 1): unbiased.
+struct BatchNormRunningArgs {
+  const Tensor& mean;       // of the batch, as statistics gives them
+  const Tensor& variance;
+  Tensor* running_mean;     // [C], or null: not kept
+  Tensor* running_variance;
+  double momentum;
+  int64_t count;            // values a channel, at least 2
+};
 
 struct BatchNormKernels {
   KernelList<BatchNormStatisticsArgs> statistics{"batch_norm statistics"};
+  KernelList<BatchNormRunningArgs> running{"batch_norm running statistics"};
   KernelList<BatchNormApplyArgs> apply{"batch_norm apply"};
   KernelList<BatchNormBackwardArgs> backward{"batch_norm backward"};
   // Whether kernels of this device keep the mask of such an x's ReLU behind a residual in bits, which backward then reads in

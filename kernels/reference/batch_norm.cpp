@@ -110,10 +110,27 @@ void backward(ExecContext&, ops::BatchNormBackwardArgs& args) {
   });
 }
 
+void move_towards(Tensor& running, const Tensor& batch, double momentum, double scale) {
+  visit_floating(running.dtype(), "batch_norm", [&](auto zero) {
+    using T = decltype(zero);
+    const std::vector<double> values = batch.to_doubles();
+    T* out = running.mutable_data<T>();
+    for (size_t i = 0; i < values.size(); ++i)
+      out[i] = convert<T>((1 - momentum) * convert<double>(out[i]) + momentum * scale * values[i]);
+  });
+}
+
+void running(ExecContext&, ops::BatchNormRunningArgs& args) {
+  const auto n = static_cast<double>(args.count);
+  if (args.running_mean) move_towards(*args.running_mean, args.mean, args.momentum, 1);
+  if (args.running_variance) move_towards(*args.running_variance, args.variance, args.momentum, n / (n - 1));
+}
+
 }  // namespace
 
 void register_batch_norm(KernelSet& set) {
   set.batch_norm.statistics.add({"reference", takes_all, statistics});
+  set.batch_norm.running.add({"reference", takes_all, running});
   set.batch_norm.apply.add({"reference", takes_all, apply});
   set.batch_norm.backward.add({"reference", takes_all, backward});
 }

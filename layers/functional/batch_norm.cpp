@@ -1,6 +1,5 @@
 // functional::batch_norm and its Node.
 #include "graft/core/autograd/record.h"
-#include "graft/core/tensor/device_backend.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/functional/functional.h"
 
@@ -78,30 +77,6 @@ void check_channels(const char* what, const Tensor& t, int64_t channels, bool re
               " for ", channels, " channels");
 }
 
-// The same where the host cannot reach the elements: queued behind the statistics, waiting for nothing.
-void update_running_on_device(Tensor& running, const Tensor& batch, double momentum, double scale) {
-  const ops::BinaryKernels& binary = kernels_for(running).binary;
-  const auto times = [&](const Tensor& x, double factor) {
-    Tensor y = Tensor::empty_like(x);
-    binary.forward(current_context(), {x, Tensor::full({1}, factor, {.dtype = x.dtype(), .device = x.device()}), {ops::Binary::mul}, y});
-    return y;
-  };
-  const Tensor kept = times(running, 1 - momentum), added = times(batch, momentum * scale);
-  binary.forward(current_context(), {kept, added, {ops::Binary::add}, running});
-}
-
-// running = (1 - momentum) * running + momentum * batch, one write.
-void update_running(Tensor& running, const Tensor& batch, double momentum, double scale) {
-  if (!is_cpu(running.device())) return update_running_on_device(running, batch, momentum, scale);
-  visit_floating(running.dtype(), "batch_norm", [&](auto zero) {
-    using T = decltype(zero);
-    const std::vector<double> values = batch.to_doubles();
-    T* out = running.mutable_data<T>();
-    for (size_t i = 0; i < values.size(); ++i)
-      out[i] = convert<T>((1 - momentum) * convert<double>(out[i]) + momentum * scale * values[i]);
-  });
-}
-
 }  // namespace
 
 Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor running_mean, Tensor running_var,
@@ -128,9 +103,9 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Ten
       variance = Tensor::empty({channels}, statistics);
       kernels.statistics(current_context(), {x, mean, variance});
     }
-    if (running_mean.defined()) update_running(running_mean, mean, options.momentum, 1);
-    const auto n = static_cast<double>(count);
-    if (running_var.defined()) update_running(running_var, variance, options.momentum, n / (n - 1));
+    if (running_mean.defined() || running_var.defined())
+      kernels.running(current_context(), {mean, variance, running_mean.defined() ? &running_mean : nullptr, running_var.defined() ? &running_var : nullptr,
+                                          options.momentum, count});
   }
   Tensor y = Tensor::empty_like(x), positive;
   const bool recorded = will_record({x, weight, bias, residual});

@@ -3,6 +3,7 @@
 
 #include "graft/kernels/cuda/custom/arguments.h"
 #include "graft/kernels/cuda/custom/column_sums.h"
+#include "graft/kernels/cuda/device/map.h"
 #include "graft/kernels/cuda/register.h"
 
 namespace graft::cuda {
@@ -65,6 +66,20 @@ struct JoinStatistics {
   GRAFT_HD void finish(int64_t channel, const float* sum) const {
     mean.store(channel, sum[1]);
     variance.store(channel, sum[2] / sum[0]);
+  }
+};
+
+// Both running statistics in one launch; each may be absent.
+struct MoveRunning {
+  static constexpr const char* name = "batch_norm running statistics";
+  static constexpr int group = 1;
+  Span<const float> mean, variance;
+  Span<float> running_mean, running_variance;
+  float kept, mean_share, variance_share;
+  template <int M>
+  GRAFT_HD void at(int64_t c) const {
+    if (running_mean) running_mean.store(c, kept * running_mean.load(c) + mean_share * mean.load(c));
+    if (running_variance) running_variance.store(c, kept * running_variance.load(c) + variance_share * variance.load(c));
   }
 };
 
@@ -309,6 +324,19 @@ bool parameters_aligned(const Args& args) {
   return is_aligned(args.mean) && is_aligned(args.variance) && is_aligned(args.weight) && is_aligned(args.bias);
 }
 
+const char* declines_running(const ExecContext&, const ops::BatchNormRunningArgs& args) {
+  for (const Tensor* t : {&args.mean, &args.variance, static_cast<const Tensor*>(args.running_mean), static_cast<const Tensor*>(args.running_variance)})
+    if (const char* reason = declines_parameter(t)) return reason;
+  return nullptr;
+}
+
+void running(ExecContext&, ops::BatchNormRunningArgs& args) {
+  const double n = static_cast<double>(args.count), share = args.momentum;
+  launch_map(device_of(args.mean), args.mean.numel(),
+             MoveRunning{span<float>(args.mean), span<float>(args.variance), mutable_span<float>(args.running_mean), mutable_span<float>(args.running_variance),
+                         static_cast<float>(1 - share), static_cast<float>(share), static_cast<float>(share * n / (n - 1))});
+}
+
 const char* declines_apply(const ExecContext&, const ops::BatchNormApplyArgs& args) {
   for (const Tensor* parameter : {&args.mean, &args.variance, args.weight, args.bias})
     if (const char* reason = declines_parameter(parameter)) return reason;
@@ -368,6 +396,7 @@ void backward(ExecContext&, ops::BatchNormBackwardArgs& args) {
 
 void register_batch_norm(KernelSet& set) {
   set.batch_norm.statistics.add({"cuda", declines_statistics, statistics});
+  set.batch_norm.running.add({"cuda", declines_running, running});
   set.batch_norm.apply.add({"cuda", declines_apply, apply});
   set.batch_norm.backward.add({"cuda", declines_backward, backward});
   set.batch_norm.keeps_mask = keeps_mask;

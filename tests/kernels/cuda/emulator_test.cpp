@@ -220,6 +220,40 @@ TEST(CudaFake, CopiesHappenLate) {
   device.check(emulated.driver.free_pinned(pinned), "pinned");
 }
 
+// A large upload crosses beside the work that was queued before it: that waits for nothing, and what comes after it for the upload.
+TEST(CudaUploads, CrossWhileTheWorkBeforeRuns) {
+  test::EmulatedDevice emulated;
+  gpu::Device& device = emulated.device();
+  const int64_t parts = 3;  // of 4 MiB: the third waits until the first has crossed
+  std::vector<float> values(static_cast<size_t>(parts << 20));
+  const auto upload = [&](float first) {
+    values.front() = first, values.back() = -first;
+    return to_device(Tensor::of({std::ssize(values)}, values), kCuda);
+  };
+  upload(1), upload(2);  // both landings are there
+  device.synchronize();
+  Tensor x = numbers(64);
+  const auto runs = [&] { return emulated.driver.kernels_run().size(); };
+  const size_t before = runs();
+  cuda::launch<Count>(device, 1, 64, args(x));
+  Tensor batch = upload(3);
+  EXPECT_EQ(runs(), before) << "the upload waited for the compute stream";
+  const std::vector<double> there = batch.to_doubles();
+  EXPECT_EQ(runs(), before + 1);
+  EXPECT_EQ(there.front(), 3);
+  EXPECT_EQ(there.back(), -3);
+}
+
+// Sizes that grow and shrink, several on their way at once: each arrives where it belongs.
+TEST(CudaUploads, ArriveInAnyOrderOfSizes) {
+  test::EmulatedDevice emulated;
+  std::vector<std::pair<Tensor, int64_t>> sent;
+  for (const int64_t count : {1, 5000, 1024, 1025, 1500000, 3, 2000, 2500000, 7, 1025})
+    sent.emplace_back(to_device(Tensor::full({count}, static_cast<double>(sent.size()) + 1), kCuda), count);
+  for (size_t i = 0; i < sent.size(); ++i)
+    EXPECT_EQ(sent[i].first.to_doubles(), std::vector<double>(static_cast<size_t>(sent[i].second), static_cast<double>(i) + 1)) << i;
+}
+
 TEST(CudaFake, NothingLeaks) {
   cuda::emulator::FakeDriver driver;
   {

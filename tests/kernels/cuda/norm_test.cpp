@@ -55,6 +55,26 @@ std::vector<OpCase> cases() {
   };
 }
 
+// Each statistic alone and both, in one launch.
+TEST(CudaBatchNorm, RunningStatisticsMoveAsTheCpus) {
+  const Shape channels{70};
+  const auto values = [&](uint64_t stream) { return test::distinct_values(channels, 0.1, 2, stream).to(DType::f32); };
+  for (const int which : {1, 2, 3}) {
+    const Tensor mean = values(1), variance = values(2);
+    Tensor running_mean = values(3), running_variance = values(4);
+    test::TestDevice opened;
+    Tensor mean_there = to_device(running_mean, test::kCuda), variance_there = to_device(running_variance, test::kCuda);
+    const auto part = [&](int bit, Tensor& t) { return which & bit ? &t : nullptr; };
+    kernels_for(Device{}).batch_norm.running(current_context(), {mean, variance, part(1, running_mean), part(2, running_variance), 0.1, 5});
+    kernels_for(test::kCuda).batch_norm.running(current_context(), {to_device(mean, test::kCuda), to_device(variance, test::kCuda), part(1, mean_there),
+                                                                    part(2, variance_there), 0.1, 5});
+    EXPECT_LE(test::relative_error(mean_there.to_doubles(), running_mean.to_doubles()), 1e-6) << which;
+    EXPECT_LE(test::relative_error(variance_there.to_doubles(), running_variance.to_doubles()), 1e-6) << which;
+    EXPECT_EQ(running_mean.to_doubles() == values(3).to_doubles(), which == 2);
+    EXPECT_EQ(running_variance.to_doubles() == values(4).to_doubles(), which == 1);
+  }
+}
+
 // Without a residual the ReLU's mask follows from x: the same gradients, to the bit, with and without the result.
 TEST(CudaBatchNorm, MasksFromXAsFromY) {
   test::TestDevice opened;
