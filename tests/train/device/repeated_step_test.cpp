@@ -115,9 +115,10 @@ TEST_P(DeviceRepeatedFit, GivesTheBitsOfStepsQueuedAnew) {
   }
 }
 
+// Own kernels take their time on the emulator: what a checkpoint must bring back is the same for both.
 TEST_P(DeviceRepeatedFit, ResumesToTheSameBits) {
   for (const Case& tried : cases()) {
-    if (tried.looks) continue;
+    if (tried.looks || (GetParam() == Products::own && tried.head == 1)) continue;
     SCOPED_TRACE(tried.name);
     const TemporaryFolder folder;
     const test::TestDevice opened(GetParam());
