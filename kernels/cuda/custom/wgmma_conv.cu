@@ -131,10 +131,11 @@ void warpgroup_backward_weight(const ConvGeometry& g, const Tensor& x, const Ten
   if (tiles.parts() > 1) launch_map(device, dweight.numel(), JoinParts<float>{span<float>(partial), mutable_span<float>(dweight), tiles.parts()});
 }
 
-// Why the instructions of sm_90a cannot do what tensor cores can. `image` [N,C,H,W] is what the window looks at.
+// Why the instructions of sm_90a cannot do what tensor cores can.
 const char* declines_warpgroup(const Tensor& x, const Tensor& y, const Tensor* weight, const ops::ConvAttributes& attributes) {
   if (const char* reason = declines_tensor_conv(x, y, weight, attributes)) return reason;
   const gpu::Properties& properties = device_of(x).properties();
+  if (!kHasSm90a) return "this build has no code for sm_90a";
   if (properties.major != 9 || properties.minor != 0) return "the GPU is not of compute capability 9.0";
   if (x.size(1) % 8 != 0 || y.size(1) % 8 != 0) return "channels or filters are no multiple of eight";
   if (!is_aligned(x) || !is_aligned(y)) return "a tensor does not start at 16 bytes";

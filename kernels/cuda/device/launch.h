@@ -4,6 +4,7 @@
 #pragma once
 #include <type_traits>
 
+#include "graft/kernels/cuda/device/host_device.h"
 #include "graft/kernels/cuda/gpu/device.h"
 #if defined(__CUDACC__)
 #include "graft/kernels/cuda/device/thread.h"
@@ -20,6 +21,14 @@ constexpr int most_threads() {
   if constexpr (requires { Body::threads; }) return Body::threads;
   else return kThreads;
 }
+
+// Whether this build has code for sm_90a, the emulator's too. The build says so (cmake/GraftCuda.cmake): without it such a body is
+// an empty kernel everywhere, and must decline.
+#if GRAFT_EMULATED || defined(GRAFT_SM90A)
+inline constexpr bool kHasSm90a = true;
+#else
+inline constexpr bool kHasSm90a = false;
+#endif
 
 #if defined(__CUDACC__)
 #if defined(__CUDA_ARCH__) && !defined(__CUDA_ARCH_FEAT_SM90_ALL)

@@ -122,19 +122,9 @@ __device__ __forceinline__ void wait_for_products(Thread&, WarpgroupSums<columns
   "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, " \
   "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, " \
   "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
-#define GRAFT_SUMS_128_NAMES \
-  "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, " \
-  "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, " \
-  "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, " \
-  "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, " \
-  "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, " \
-  "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, " \
-  "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, " \
-  "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
 #define GRAFT_SUMS_8(v, i) "+f"((v)[i]), "+f"((v)[(i) + 1]), "+f"((v)[(i) + 2]), "+f"((v)[(i) + 3]), "+f"((v)[(i) + 4]), "+f"((v)[(i) + 5]), "+f"((v)[(i) + 6]), "+f"((v)[(i) + 7])
 #define GRAFT_SUMS_32(v, i) GRAFT_SUMS_8(v, i), GRAFT_SUMS_8(v, (i) + 8), GRAFT_SUMS_8(v, (i) + 16), GRAFT_SUMS_8(v, (i) + 24)
 #define GRAFT_SUMS_64(v, i) GRAFT_SUMS_32(v, i), GRAFT_SUMS_32(v, (i) + 32)
-#define GRAFT_SUMS_128(v, i) GRAFT_SUMS_64(v, i), GRAFT_SUMS_64(v, (i) + 64)
 #define GRAFT_PRODUCT(n, type, registers, a_, b_, a_steps, b_steps)                                                                              \
   asm volatile("{\n\t.reg .pred add;\n\tsetp.eq.u32 add, 1, 1;\n\twgmma.mma_async.sync.aligned.m64n" #n "k16.f32." type "." type " {" GRAFT_SUMS_##registers##_NAMES "}, %" a_ \
                ", %" b_ ", add, 1, 1, %" a_steps ", %" b_steps ";\n\t}"                                                                           \
@@ -144,24 +134,20 @@ __device__ __forceinline__ void wait_for_products(Thread&, WarpgroupSums<columns
 // OperandPlace's; *_by_steps: by steps(). All threads of the warpgroup take part.
 template <class T, bool a_by_steps, bool b_by_steps, int columns>
 __device__ __forceinline__ void begin_product(Thread&, uint64_t a, uint64_t b, WarpgroupSums<columns>& sums) {
-  static_assert(columns == 64 || columns == 128 || columns == 256);
+  static_assert(columns == 64 || columns == 128);
   constexpr bool is_bf16 = std::is_same_v<T, bfloat16>;
   if constexpr (columns == 64 && is_bf16) GRAFT_PRODUCT(64, "bf16", 32, "32", "33", "34", "35");
   else if constexpr (columns == 64) GRAFT_PRODUCT(64, "f16", 32, "32", "33", "34", "35");
-  else if constexpr (columns == 128 && is_bf16) GRAFT_PRODUCT(128, "bf16", 64, "64", "65", "66", "67");
-  else if constexpr (columns == 128) GRAFT_PRODUCT(128, "f16", 64, "64", "65", "66", "67");
-  else if constexpr (is_bf16) GRAFT_PRODUCT(256, "bf16", 128, "128", "129", "130", "131");
-  else GRAFT_PRODUCT(256, "f16", 128, "128", "129", "130", "131");
+  else if constexpr (is_bf16) GRAFT_PRODUCT(128, "bf16", 64, "64", "65", "66", "67");
+  else GRAFT_PRODUCT(128, "f16", 64, "64", "65", "66", "67");
 }
 
 #undef GRAFT_PRODUCT
 #undef GRAFT_SUMS_8
 #undef GRAFT_SUMS_32
 #undef GRAFT_SUMS_64
-#undef GRAFT_SUMS_128
 #undef GRAFT_SUMS_32_NAMES
 #undef GRAFT_SUMS_64_NAMES
-#undef GRAFT_SUMS_128_NAMES
 
 }  // namespace graft::cuda
 #endif

@@ -4,6 +4,7 @@
 #include <cuda_runtime.h>
 
 #include <cstdint>
+#include <cstring>
 
 #include "graft/core/base/text.h"
 #include "graft/kernels/cuda/cublas/backend.h"
@@ -57,13 +58,12 @@ struct DriverFunction {
     else call = reinterpret_cast<Function>(found);
   }
 };
-Status status_of_map(CUresult result) {
-  if (result == CUDA_SUCCESS) return {};
-  return {Status::Code::failed, str("the driver refuses the tensor map (error ", static_cast<int>(result), ")")};
-}
-CUtensorMap* tensor_map(TensorMap& map) {
-  static_assert(sizeof(TensorMap) == sizeof(CUtensorMap) && alignof(TensorMap) >= alignof(CUtensorMap));
-  return reinterpret_cast<CUtensorMap*>(&map);
+// Gives a new map away; the driver wants it at 64 bytes, newer headers of it say 128.
+Status hand_over(CUresult result, const CUtensorMap& made, TensorMap& map) {
+  static_assert(sizeof(TensorMap) == sizeof(CUtensorMap) && alignof(TensorMap) >= 64);
+  if (result != CUDA_SUCCESS) return {Status::Code::failed, str("the driver refuses the tensor map (error ", static_cast<int>(result), ")")};
+  std::memcpy(&map, &made, sizeof map);
+  return {};
 }
 cuuint64_t size_of_axis(int64_t size) { return static_cast<cuuint64_t>(size); }
 
@@ -164,8 +164,10 @@ class CudaDriver final : public Driver {
     const cuuint64_t sizes[] = {size_of_axis(boxes.sizes[0]), size_of_axis(boxes.sizes[1]), size_of_axis(boxes.sizes[2])};
     const cuuint64_t strides[] = {sizes[0] * 2, sizes[0] * sizes[1] * 2};
     const cuuint32_t box[] = {static_cast<cuuint32_t>(boxes.box[0]), static_cast<cuuint32_t>(boxes.box[1]), static_cast<cuuint32_t>(boxes.box[2])}, steps[] = {1, 1, 1};
-    return status_of_map(function.call(tensor_map(map), CU_TENSOR_MAP_DATA_TYPE_UINT16, 3, const_cast<void*>(boxes.data), sizes, strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE,
-                                  CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE));
+    CUtensorMap made{};
+    const CUresult result = function.call(&made, CU_TENSOR_MAP_DATA_TYPE_UINT16, 3, const_cast<void*>(boxes.data), sizes, strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE,
+                                          CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+    return hand_over(result, made, map);
   }
   Status encode(const PixelMap& p, TensorMap& map) override {
     static const DriverFunction<decltype(&cuTensorMapEncodeIm2col)> function("cuTensorMapEncodeIm2col");
@@ -174,9 +176,11 @@ class CudaDriver final : public Driver {
     const cuuint64_t strides[] = {sizes[0] * 2, sizes[0] * sizes[1] * 2, sizes[0] * sizes[1] * sizes[2] * 2};
     const int lower[] = {p.lower_w, p.lower_h}, upper[] = {p.upper_w, p.upper_h};  // w first, as all axes
     const cuuint32_t steps[] = {1, static_cast<cuuint32_t>(p.step_w), static_cast<cuuint32_t>(p.step_h), 1};
-    return status_of_map(function.call(tensor_map(map), CU_TENSOR_MAP_DATA_TYPE_UINT16, 4, const_cast<void*>(p.data), sizes, strides, lower, upper, kBoxRow,
-                                  static_cast<cuuint32_t>(p.pixels), steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-                                  CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE));
+    CUtensorMap made{};
+    const CUresult result = function.call(&made, CU_TENSOR_MAP_DATA_TYPE_UINT16, 4, const_cast<void*>(p.data), sizes, strides, lower, upper, kBoxRow,
+                                          static_cast<cuuint32_t>(p.pixels), steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+                                          CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+    return hand_over(result, made, map);
   }
 
   Status open_dnn(int device, std::unique_ptr<cudnn::Dnn>& dnn) override { return cudnn::open_cudnn(device, dnn); }

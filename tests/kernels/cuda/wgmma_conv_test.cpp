@@ -153,6 +153,37 @@ TEST(WgmmaConv, SaysWhyItDeclines) {
   EXPECT_EQ(choice({1, 8, 20, 20}, {8, 8, 1, 1}, {square_window(1, 9, 0)}).reason, "the copy engine's lists of pixels do not reach over the window");
 }
 
+// A tensor map that the driver refuses is an Error as every call's, and nothing is left.
+TEST(WgmmaConv, EachCallOfTheDriverFailsOnce) {
+  const auto run = [](cuda::emulator::FakeDriver& driver) {
+    cuda::Backend backend(driver);
+    const Tensor x = to_device(image({1, 8, 4, 4}, -1, 1, 1), kCuda), weight = to_device(Tensor::zeros({8, 8, 3, 3}), kCuda);
+    Tensor dx = Tensor::empty_like(x), dweight = Tensor::empty_like(weight);
+    const ConvAttributes attributes{square_window(3, 1, 1)};
+    kernels_for(x).conv.backward_data(current_context(), {x, weight, attributes, dx});
+    kernels_for(x).conv.backward_weight(current_context(), {x, x, attributes, &dweight, nullptr});
+    backend.device(0).synchronize();
+  };
+  const auto prepare = [](cuda::emulator::FakeDriver& driver) { driver.set_capability(9, 0), driver.skip_kernels(); };
+  cuda::emulator::FakeDriver counted;
+  prepare(counted);
+  run(counted);
+  int refused_maps = 0;
+  for (int64_t n = 0; n < counted.calls(); ++n) {
+    cuda::emulator::FakeDriver driver;
+    prepare(driver);
+    driver.fail_call(n, gpu::Status::Code::failed);
+    try {
+      run(driver);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::resource) << error.what();
+      refused_maps += std::string_view(error.what()).find("encoding a tensor map") != std::string_view::npos;
+    }
+    EXPECT_EQ(driver.live_objects(), 0) << "call " << n;
+  }
+  EXPECT_EQ(refused_maps, 4);  // two of each pass
+}
+
 TEST(WgmmaConv, AnEnvironmentVariableSaysWhereItStands) {
   const auto order = [](const char* value) {
     setenv("GRAFT_CUDA_WGMMA", value, 1);
