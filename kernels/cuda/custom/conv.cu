@@ -2,6 +2,7 @@
 #include "graft/kernels/cuda/custom/arguments.h"
 #include "graft/kernels/cuda/custom/bias_gradient.h"
 #include "graft/kernels/cuda/custom/conv_geometry.h"
+#include "graft/kernels/cuda/device/join_parts.h"
 #include "graft/kernels/cuda/device/map.h"
 #include "graft/kernels/cuda/device/product.h"
 #include "graft/kernels/cuda/register.h"

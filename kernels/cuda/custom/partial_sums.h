@@ -5,6 +5,7 @@
 
 #include "graft/core/base/checked_math.h"
 #include "graft/kernels/cuda/custom/arguments.h"
+#include "graft/kernels/cuda/device/join_parts.h"
 #include "graft/kernels/cuda/device/map.h"
 
 namespace graft::cuda {
@@ -58,21 +59,6 @@ struct PartialSums {
   }
 };
 
-template <class T>
-struct AddChunks {
-  static constexpr const char* name = "sums of chunks";
-  static constexpr int group = 1;
-  Span<const float> sums;
-  Span<T> y;
-  int64_t chunks;
-  template <int M>
-  GRAFT_HD void at(int64_t i) const {
-    float sum = 0;
-    for (int64_t chunk = 0; chunk < chunks; ++chunk) sum += sums.load(chunk * y.size + i);
-    y.store(i, from_float<T>(sum));
-  }
-};
-
 // y[result] = the sum of f.term(result, i) for i in [0, terms).
 template <class T, class F>
 void launch_sums(Tensor& y, int64_t terms, bool across, const F& f) {
@@ -81,7 +67,7 @@ void launch_sums(Tensor& y, int64_t terms, bool across, const F& f) {
   const SumTiles tiles = SumTiles::of(y.numel(), terms, across);
   Tensor sums = Tensor::empty({tiles.chunks(), y.numel()}, {.device = y.device()});
   launch<PartialSums<F>>(device, tiles.across() * tiles.chunks(), kThreads, {f, tiles, tiles.across(), mutable_span<float>(sums)}, PartialSums<F>::shared_bytes);
-  launch_map(device, y.numel(), AddChunks<T>{span<float>(sums), mutable_span<T>(y), tiles.chunks()});
+  launch_map(device, y.numel(), JoinParts<T>{span<float>(sums), mutable_span<T>(y), tiles.chunks()});
 }
 
 }  // namespace graft::cuda

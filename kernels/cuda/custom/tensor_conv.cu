@@ -7,8 +7,8 @@
 #include "graft/kernels/cuda/custom/tensor_conv.h"
 #include "graft/kernels/cuda/custom/tensor_operands.h"
 #include "graft/kernels/cuda/custom/tensor_outputs.h"
+#include "graft/kernels/cuda/device/join_parts.h"
 #include "graft/kernels/cuda/device/map.h"
-#include "graft/kernels/cuda/device/product.h"
 #include "graft/kernels/cuda/device/tensor_product.h"
 #include "graft/kernels/cuda/register.h"
 

@@ -5,8 +5,8 @@
 #include "graft/kernels/cuda/custom/tensor_conv.h"
 #include "graft/kernels/cuda/custom/tensor_outputs.h"
 #include "graft/kernels/cuda/custom/warpgroup_passes.h"
+#include "graft/kernels/cuda/device/join_parts.h"
 #include "graft/kernels/cuda/device/map.h"
-#include "graft/kernels/cuda/device/product.h"
 #include "graft/kernels/cuda/device/warpgroup_product.h"
 #include "graft/kernels/cuda/register.h"
 
