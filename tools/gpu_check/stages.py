@@ -24,7 +24,7 @@ class Run:
         run.flags, run.out, run.about, run.passed = flags, out, about, {}
         run.began, run.warming = time.time(), []
         run.dry = flags.dry_run
-        run.env = machine.environment(about)
+        run.env = dict(machine.environment(about), GRAFT_TEST_DATA=os.path.join(machine.ROOT, "tests/data"))
         run.bin = os.path.join(os.path.abspath(flags.build), "bin")
 
     def emit(run, stage, /, **fields):
