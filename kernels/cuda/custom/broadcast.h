@@ -2,7 +2,7 @@
 #pragma once
 #include "graft/core/tensor/tensor.h"
 #include "graft/kernels/cuda/custom/axes.h"
-#include "graft/kernels/cuda/device/host_device.h"
+#include "graft/kernels/cuda/device/span.h"
 
 namespace graft::cuda {
 
@@ -78,6 +78,22 @@ struct StretchedAxes {
       if (axis < added || to.shape()[axis - added] != y.shape()[axis]) axes.summed.add_axis(tensors, y, axis);
     }
     return axes;
+  }
+};
+
+// y = f(a, b) where a and b are stretched or lie in another order. F: a plain struct with `name` and an operator().
+template <class T, class To, class F>
+struct BinaryBroadcast {
+  static constexpr const char* name = F::name;
+  static constexpr int group = 1;
+  Span<const T> a, b;
+  Span<To> y;
+  F f;
+  Broadcast<2> walk;
+  template <int M>
+  GRAFT_HD void at(int64_t i) const {
+    const Offsets<2> from = walk.offsets(i);
+    y.store(i, f(a.load(from.at[0]), b.load(from.at[1])));
   }
 };
 

@@ -70,19 +70,11 @@ struct BinaryForward {
   }
 };
 
-template <class T>
-struct BinaryBroadcast {
+struct BroadcastFloats {
   static constexpr const char* name = "binary forward, broadcast";
-  static constexpr int group = 1;
-  Span<const T> a, b;
-  Span<T> y;
   ops::Binary function;
-  Broadcast<2> walk;
-  template <int M>
-  GRAFT_HD void at(int64_t i) const {
-    const Offsets<2> from = walk.offsets(i);
-    y.store(i, from_float<T>(binary_value(function, to_float(a.load(from.at[0])), to_float(b.load(from.at[1])))));
-  }
+  template <class T>
+  GRAFT_HD T operator()(T a, T b) const { return from_float<T>(binary_value(function, to_float(a), to_float(b))); }
 };
 
 template <class T, int N>
@@ -186,7 +178,7 @@ void binary_forward(ExecContext&, ops::BinaryForwardArgs& args) {
     const Span<const T> a = span<T>(args.a), b = span<T>(args.b);
     const Span<T> y = mutable_span<T>(args.y);
     gpu::Device& device = device_of(args.a);
-    if (!plain) return launch_map(device, y.size, BinaryBroadcast<T>{a, b, y, args.attributes.function, Broadcast<2>::of({&args.a, &args.b}, args.y)});
+    if (!plain) return launch_map(device, y.size, BinaryBroadcast<T, T, BroadcastFloats>{a, b, y, {args.attributes.function}, Broadcast<2>::of({&args.a, &args.b}, args.y)});
     visit_group<T>(is_aligned(args.a) && is_aligned(args.b) && is_aligned(args.y),
                    [&](auto n) {
                      visit_function<ops::Binary, ops::Binary::add>(args.attributes.function, [&](auto function) {

@@ -42,19 +42,18 @@ struct UnaryPredicate {
   }
 };
 
-template <class T>
-struct IntegerBinary {
+struct BroadcastIntegers {
   static constexpr const char* name = "binary forward, integers";
-  static constexpr int group = 1;
-  Span<const T> a, b;
-  Span<T> y;
   ops::Binary function;
-  Broadcast<2> walk;
-  template <int M>
-  GRAFT_HD void at(int64_t i) const {
-    const Offsets<2> from = walk.offsets(i);
-    y.store(i, narrow<T>(binary_integer(function, widen(a.load(from.at[0])), widen(b.load(from.at[1])))));
-  }
+  template <class T>
+  GRAFT_HD T operator()(T a, T b) const { return narrow<T>(binary_integer(function, widen(a), widen(b))); }
+};
+
+struct BroadcastPredicate {
+  static constexpr const char* name = "binary forward, predicate, broadcast";
+  ops::Binary function;
+  template <class T>
+  GRAFT_HD bool operator()(T a, T b) const { return binary_predicate(function, widen(a), widen(b)); }
 };
 
 template <class T, int N>
@@ -70,21 +69,6 @@ struct BinaryPredicate {  // of tensors of one shape
     Group<bool, M> truth;
     for (int j = 0; j < M; ++j) truth.v[j] = binary_predicate(function, widen(u.v[j]), widen(v.v[j]));
     y.template store_group<M>(i, truth);
-  }
-};
-
-template <class T>
-struct BroadcastPredicate {
-  static constexpr const char* name = "binary forward, predicate, broadcast";
-  static constexpr int group = 1;
-  Span<const T> a, b;
-  Span<bool> y;
-  ops::Binary function;
-  Broadcast<2> walk;
-  template <int M>
-  GRAFT_HD void at(int64_t i) const {
-    const Offsets<2> from = walk.offsets(i);
-    y.store(i, binary_predicate(function, widen(a.load(from.at[0])), widen(b.load(from.at[1]))));
   }
 };
 
@@ -128,7 +112,8 @@ void binary_integers(ExecContext&, ops::BinaryForwardArgs& args) {
   visit_integer_dtype(args.a.dtype(), [&](auto zero) {
     using T = decltype(zero);
     launch_map(device_of(args.a), args.y.numel(),
-               IntegerBinary<T>{span<T>(args.a), span<T>(args.b), mutable_span<T>(args.y), args.attributes.function, Broadcast<2>::of({&args.a, &args.b}, args.y)});
+               BinaryBroadcast<T, T, BroadcastIntegers>{span<T>(args.a), span<T>(args.b), mutable_span<T>(args.y), {args.attributes.function},
+                                                        Broadcast<2>::of({&args.a, &args.b}, args.y)});
   });
 }
 
@@ -146,7 +131,7 @@ void binary_predicates(ExecContext&, ops::BinaryForwardArgs& args) {
     const Span<bool> y = mutable_span<bool>(args.y);
     gpu::Device& device = device_of(args.a);
     if (like_y(args.a) && like_y(args.b) && is_aligned(args.y)) return launch_map(device, y.size, BinaryPredicate<T, kGroup<T>>{a, b, y, f});
-    launch_map(device, y.size, BroadcastPredicate<T>{a, b, y, f, Broadcast<2>::of({&args.a, &args.b}, args.y)});
+    launch_map(device, y.size, BinaryBroadcast<T, bool, BroadcastPredicate>{a, b, y, {f}, Broadcast<2>::of({&args.a, &args.b}, args.y)});
   });
 }
 
