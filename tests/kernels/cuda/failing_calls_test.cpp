@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "graft/kernels/cuda/gpu/handles.h"
-#include "graft/tests/kernels/cuda/emulated_device.h"
+#include "graft/tests/kernels/cuda/failing_calls.h"
 #include "graft/tests/kernels/cuda/small_network.h"
 
 namespace graft {
@@ -13,13 +13,7 @@ using test::Sizes;
 using test::Trainer;
 using test::kCuda;
 
-// With graft's own products and with those of cuDNN and cuBLASLt; plans are not kept on disk here.
-struct CudaFailingCalls : ::testing::TestWithParam<bool> {
-  CudaFailingCalls() { setenv("GRAFT_CUDNN_CACHE", "off", 1); }
-  ~CudaFailingCalls() override { unsetenv("GRAFT_CUDNN_CACHE"); }
-  cuda::emulator::FakeDnnState dnn;
-  cuda::emulator::FakeBlasState blas;
-};
+class CudaFailingCalls : public test::FailingCalls {};
 INSTANTIATE_TEST_SUITE_P(Products, CudaFailingCalls, ::testing::Bool(), [](const auto& which) { return which.param ? "libraries" : "own"; });
 
 // One run of everything: opening, data, a step, a captured step, reading the loss.
@@ -36,41 +30,9 @@ void run_all(cuda::emulator::FakeDriver& driver) {
   loss.item();
 }
 
-// Every call fails once, in both ways: an Error that names the device, nothing leaked, nothing hung, no later call of a lost
-// device.
+// Allocations are tried again when the cache could help, and what is given back at the end is not worth an error.
 TEST_P(CudaFailingCalls, EachFailsOnce) {
-  int64_t calls = 0;
-  {
-    cuda::emulator::FakeDriver driver;
-    if (GetParam()) driver.provide_dnn(dnn), driver.provide_blas(blas);
-    driver.skip_kernels();
-    run_all(driver);
-    calls = driver.calls();
-    EXPECT_EQ(driver.live_objects(), 0);
-  }
-  ASSERT_GT(calls, 100);
-  using Code = gpu::Status::Code;
-  for (const Code code : {Code::out_of_memory, Code::failed, Code::lost}) {
-    int64_t errors = 0;
-    for (int64_t n = 0; n < calls; ++n) {
-      cuda::emulator::FakeDriver driver;
-      if (GetParam()) driver.provide_dnn(dnn), driver.provide_blas(blas);
-      driver.skip_kernels();
-      driver.fail_call(n, code);
-      try {
-        run_all(driver);
-      } catch (const Error& error) {
-        ++errors;
-        EXPECT_EQ(error.code(), ErrorCode::resource) << error.what();
-        EXPECT_TRUE(std::string_view(error.what()).starts_with("cuda:0: ")) << error.what();
-      }
-      ASSERT_EQ(dnn.live_plans, 0) << "call " << n;
-      if (code != Code::lost) ASSERT_EQ(driver.live_objects(), 0) << "call " << n;
-      else ASSERT_LE(driver.calls(), n + 2) << "a lost device is asked again";
-    }
-    // Allocations are tried again when the cache could help, and what is given back at the end is not worth an error.
-    EXPECT_GT(errors, calls / 2);
-  }
+  fail_each_call(100, run_all, [](Code, int64_t calls, int64_t errors) { EXPECT_GT(errors, calls / 2); });
 }
 
 }  // namespace
