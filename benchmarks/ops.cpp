@@ -1,7 +1,8 @@
-// The engine's passes on ResNet-50's convolutions, one benchmark a pass and layer: GFLOP/s, GB/s (each tensor moved once) and
-// both as shares of what this machine does at best, which is measured first.
-// BENCH_BATCH (8), BENCH_THREADS (2) and BENCH_DTYPE (f32, bf16: forward only) in the environment; else Google Benchmark's flags:
-// bench_ops --benchmark_filter=forward --benchmark_format=json
+// The engine's passes on ResNet-50's convolutions, one benchmark a pass and layer: GFLOP/s, GB/s
+// (each tensor moved once) and both as shares of what this machine does at best, which is measured
+// first. BENCH_BATCH (8), BENCH_THREADS (2) and BENCH_DTYPE (f32, bf16: forward only) in the
+// environment; else Google Benchmark's flags: bench_ops --benchmark_filter=forward
+// --benchmark_format=json
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -31,17 +32,28 @@ struct Layer {
 };
 
 const Layer layers[] = {
-    {"7x7s2 3>64 @224", 3, 64, 224, 7, 2, 3, 1},        {"1x1 64>64 @56", 64, 64, 56, 1, 1, 0, 1},
-    {"3x3 64>64 @56", 64, 64, 56, 3, 1, 1, 3},          {"1x1 64>256 @56", 64, 256, 56, 1, 1, 0, 4},
-    {"1x1 256>64 @56", 256, 64, 56, 1, 1, 0, 2},        {"1x1 256>128 @56", 256, 128, 56, 1, 1, 0, 1},
-    {"3x3s2 128>128 @56", 128, 128, 56, 3, 2, 1, 1},    {"1x1 128>512 @28", 128, 512, 28, 1, 1, 0, 4},
-    {"1x1s2 256>512 @56", 256, 512, 56, 1, 2, 0, 1},    {"1x1 512>128 @28", 512, 128, 28, 1, 1, 0, 3},
-    {"3x3 128>128 @28", 128, 128, 28, 3, 1, 1, 3},      {"1x1 512>256 @28", 512, 256, 28, 1, 1, 0, 1},
-    {"3x3s2 256>256 @28", 256, 256, 28, 3, 2, 1, 1},    {"1x1 256>1024 @14", 256, 1024, 14, 1, 1, 0, 6},
-    {"1x1s2 512>1024 @28", 512, 1024, 28, 1, 2, 0, 1},  {"1x1 1024>256 @14", 1024, 256, 14, 1, 1, 0, 5},
-    {"3x3 256>256 @14", 256, 256, 14, 3, 1, 1, 5},      {"1x1 1024>512 @14", 1024, 512, 14, 1, 1, 0, 1},
-    {"3x3s2 512>512 @14", 512, 512, 14, 3, 2, 1, 1},    {"1x1 512>2048 @7", 512, 2048, 7, 1, 1, 0, 3},
-    {"1x1s2 1024>2048 @14", 1024, 2048, 14, 1, 2, 0, 1}, {"1x1 2048>512 @7", 2048, 512, 7, 1, 1, 0, 2},
+    {"7x7s2 3>64 @224", 3, 64, 224, 7, 2, 3, 1},
+    {"1x1 64>64 @56", 64, 64, 56, 1, 1, 0, 1},
+    {"3x3 64>64 @56", 64, 64, 56, 3, 1, 1, 3},
+    {"1x1 64>256 @56", 64, 256, 56, 1, 1, 0, 4},
+    {"1x1 256>64 @56", 256, 64, 56, 1, 1, 0, 2},
+    {"1x1 256>128 @56", 256, 128, 56, 1, 1, 0, 1},
+    {"3x3s2 128>128 @56", 128, 128, 56, 3, 2, 1, 1},
+    {"1x1 128>512 @28", 128, 512, 28, 1, 1, 0, 4},
+    {"1x1s2 256>512 @56", 256, 512, 56, 1, 2, 0, 1},
+    {"1x1 512>128 @28", 512, 128, 28, 1, 1, 0, 3},
+    {"3x3 128>128 @28", 128, 128, 28, 3, 1, 1, 3},
+    {"1x1 512>256 @28", 512, 256, 28, 1, 1, 0, 1},
+    {"3x3s2 256>256 @28", 256, 256, 28, 3, 2, 1, 1},
+    {"1x1 256>1024 @14", 256, 1024, 14, 1, 1, 0, 6},
+    {"1x1s2 512>1024 @28", 512, 1024, 28, 1, 2, 0, 1},
+    {"1x1 1024>256 @14", 1024, 256, 14, 1, 1, 0, 5},
+    {"3x3 256>256 @14", 256, 256, 14, 3, 1, 1, 5},
+    {"1x1 1024>512 @14", 1024, 512, 14, 1, 1, 0, 1},
+    {"3x3s2 512>512 @14", 512, 512, 14, 3, 2, 1, 1},
+    {"1x1 512>2048 @7", 512, 2048, 7, 1, 1, 0, 3},
+    {"1x1s2 1024>2048 @14", 1024, 2048, 14, 1, 2, 0, 1},
+    {"1x1 2048>512 @7", 2048, 512, 7, 1, 1, 0, 2},
     {"3x3 512>512 @7", 512, 512, 7, 3, 1, 1, 2},
 };
 
@@ -116,7 +128,8 @@ double best_seconds(int times, F&& f) {
   for (int i = 0; i < times; ++i) {
     const auto start = std::chrono::steady_clock::now();
     f();
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    best = std::min(
+        best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }
   return best;
 }
@@ -147,12 +160,14 @@ enum class Pass { forward, backward_data, backward_weight };
 
 class Case {
  public:
-  Case(ExecContext& context, const Peak& peak, Pass pass, const Layer& layer, int64_t batch, DType dtype)
+  Case(ExecContext& context, const Peak& peak, Pass pass, const Layer& layer, int64_t batch,
+       DType dtype)
       : context_(context), peak_(peak), pass_(pass), fused_{{}, ops::FusedActivation::relu} {
     fused_.conv.window = ops::square_window(layer.filter, layer.stride, layer.padding);
     const auto nhwc = MemoryFormat::channels_last;
     x_ = random({batch, layer.c, layer.size, layer.size}, nhwc, dtype);
-    weight_ = random({layer.k, layer.c, layer.filter, layer.filter}, MemoryFormat::contiguous, DType::f32);
+    weight_ = random({layer.k, layer.c, layer.filter, layer.filter}, MemoryFormat::contiguous,
+                     DType::f32);
     bias_ = random({layer.k}, MemoryFormat::contiguous, DType::f32);
     y_ = random(ops::conv_output_shape(x_.shape(), weight_.shape(), fused_.conv), nhwc, dtype);
     kernels_for(weight_).fused_conv.pack(context_, {weight_, fused_, packed_});
@@ -161,7 +176,8 @@ class Case {
   void run(benchmark::State& state) {
     call();
     for (auto _ : state) call();
-    const double gflop = 2e-9 * static_cast<double>(y_.numel()) * static_cast<double>(weight_.numel() / weight_.size(0));
+    const double gflop = 2e-9 * static_cast<double>(y_.numel()) *
+                         static_cast<double>(weight_.numel() / weight_.size(0));
     const double gigabytes = 1e-9 * static_cast<double>(x_.bytes() + y_.bytes() + weight_.bytes());
     using Rate = benchmark::Counter;
     const auto rate = Rate::kIsIterationInvariantRate;
@@ -174,9 +190,13 @@ class Case {
  private:
   void call() {
     const ops::ConvKernels& conv = kernels_for(x_).conv;
-    if (pass_ == Pass::forward) kernels_for(x_).fused_conv.forward(context_, {x_, weight_, packed_.get(), &bias_, nullptr, fused_, y_});
-    else if (pass_ == Pass::backward_data) conv.backward_data(context_, {y_, weight_, fused_.conv, x_});
-    else conv.backward_weight(context_, {x_, y_, fused_.conv, &weight_, nullptr});
+    if (pass_ == Pass::forward)
+      kernels_for(x_).fused_conv.forward(context_,
+                                         {x_, weight_, packed_.get(), &bias_, nullptr, fused_, y_});
+    else if (pass_ == Pass::backward_data)
+      conv.backward_data(context_, {y_, weight_, fused_.conv, x_});
+    else
+      conv.backward_weight(context_, {x_, y_, fused_.conv, &weight_, nullptr});
   }
 
   ExecContext& context_;
@@ -192,14 +212,21 @@ int run(int argc, char** argv) {
   const bool bf16 = from_environment("BENCH_DTYPE", "f32") == "bf16";
   static ExecContext context(std::stoi(from_environment("BENCH_THREADS", "2")));
   static const Peak peak = measure_peak(context, bf16);
-  std::fprintf(stderr, "%d threads: %.0f GFLOP/s in registers, %.1f GB/s read\n", context.threads(), peak.gflops, peak.gigabytes_read);
-  const std::pair<Pass, const char*> passes[] = {{Pass::forward, "forward"}, {Pass::backward_data, "backward-data"}, {Pass::backward_weight, "backward-weight"}};
+  std::fprintf(stderr, "%d threads: %.0f GFLOP/s in registers, %.1f GB/s read\n", context.threads(),
+               peak.gflops, peak.gigabytes_read);
+  const std::pair<Pass, const char*> passes[] = {{Pass::forward, "forward"},
+                                                 {Pass::backward_data, "backward-data"},
+                                                 {Pass::backward_weight, "backward-weight"}};
   for (const auto& [pass, name] : passes) {
     if (bf16 && pass != Pass::forward) continue;
     for (const Layer& layer : layers)
-      benchmark::RegisterBenchmark((std::string(name) + "/" + layer.name).c_str(), [=, &layer, kind = pass](benchmark::State& state) {
-        Case(context, peak, kind, layer, batch, bf16 ? DType::bf16 : DType::f32).run(state);
-      })->Unit(benchmark::kMillisecond)->UseRealTime();
+      benchmark::RegisterBenchmark(
+          (std::string(name) + "/" + layer.name).c_str(),
+          [=, &layer, kind = pass](benchmark::State& state) {
+            Case(context, peak, kind, layer, batch, bf16 ? DType::bf16 : DType::f32).run(state);
+          })
+          ->Unit(benchmark::kMillisecond)
+          ->UseRealTime();
   }
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;

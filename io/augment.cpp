@@ -37,7 +37,8 @@ ResizeBox random_box(int64_t width, int64_t height, const Augment& augment, Coun
   const auto w = static_cast<double>(width), h = static_cast<double>(height);
   for (int attempt = 0; attempt < 10; ++attempt) {
     const double area = w * h * random.uniform(augment.scale_low, augment.scale_high);
-    const double ratio = std::exp(random.uniform(std::log(augment.ratio_low), std::log(augment.ratio_high)));
+    const double ratio =
+        std::exp(random.uniform(std::log(augment.ratio_low), std::log(augment.ratio_high)));
     const double bw = std::round(std::sqrt(area * ratio)), bh = std::round(std::sqrt(area / ratio));
     if (bw < 1 || bh < 1 || bw > w || bh > h) continue;
     const auto left = static_cast<double>(random.below(static_cast<uint64_t>(w - bw) + 1));
@@ -58,28 +59,35 @@ void jitter(Image& image, const Augment& a, CountedRandom& random) {
   if (a.contrast > 0) {
     double mean = 0;
     const uint8_t* p = image.pixels.data<uint8_t>();
-    for (int64_t i = 0; i < image.width * image.height; ++i) mean += luma(p + i * image.channels, image.channels);
+    for (int64_t i = 0; i < image.width * image.height; ++i)
+      mean += luma(p + i * image.channels, image.channels);
     mean = std::floor(mean / static_cast<double>(image.width * image.height) + 0.5);
     blend(image, contrast, [mean](const uint8_t*) { return mean; });
   }
-  if (a.saturation > 0 && image.channels == 3) blend(image, saturation, [](const uint8_t* q) { return luma(q, 3); });
+  if (a.saturation > 0 && image.channels == 3)
+    blend(image, saturation, [](const uint8_t* q) { return luma(q, 3); });
 }
 
 Augment augment_named(const std::string& name) {
   if (name == "none") return {};
   if (name == "light") return {.flip = true, .scale_low = 0.8};
-  if (name == "strong") return {.flip = true, .scale_low = 0.4, .brightness = 0.2, .contrast = 0.2, .saturation = 0.2};
+  if (name == "strong")
+    return {.flip = true, .scale_low = 0.4, .brightness = 0.2, .contrast = 0.2, .saturation = 0.2};
   bad_input("unknown augmentation '", name, "': expected none, light or strong");
 }
 
-Image augmented(const Image& image, const Preprocess& preprocess, const Augment& augment, CountedRandom& random) {
+Image augmented(const Image& image, const Preprocess& preprocess, const Augment& augment,
+                CountedRandom& random) {
   Image result;
   if (augment.crops()) {
     const Image source = with_channels(image, preprocess.channels);
-    result = resize(source, preprocess.size, preprocess.size, random_box(source.width, source.height, augment, random), preprocess.interpolation);
+    result =
+        resize(source, preprocess.size, preprocess.size,
+               random_box(source.width, source.height, augment, random), preprocess.interpolation);
   } else {
     result = preprocess.geometry(image);
-    if (result.pixels.is_same(image.pixels)) result.pixels = result.pixels.clone();  // the caller's pixels stay as they are
+    if (result.pixels.is_same(image.pixels))
+      result.pixels = result.pixels.clone();  // the caller's pixels stay as they are
   }
   if (augment.flip && random.uniform() < 0.5) flip(result);
   if (augment.jitters()) jitter(result, augment, random);

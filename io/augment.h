@@ -1,4 +1,5 @@
-// Augment: random changes of a training image, all numbers counted. Training only; nothing of it runs at inference.
+// Augment: random changes of a training image, all numbers counted. Training only; nothing of it
+// runs at inference.
 #pragma once
 #include <string>
 
@@ -8,9 +9,10 @@
 namespace graft::io {
 
 struct Augment {
-  bool flip = false;                           // mirrored with probability 1/2
-  double scale_low = 1, scale_high = 1;        // random resized crop: share of the image's area; 1, 1: no crop
-  double ratio_low = 3.0 / 4, ratio_high = 4.0 / 3;  // of its sides
+  bool flip = false;  // mirrored with probability 1/2
+  double scale_low = 1,
+         scale_high = 1;  // random resized crop: share of the image's area; 1, 1: no crop
+  double ratio_low = 3.0 / 4, ratio_high = 4.0 / 3;     // of its sides
   double brightness = 0, contrast = 0, saturation = 0;  // factor drawn from [1 - x, 1 + x]
 
   bool any() const { return flip || crops() || jitters(); }
@@ -19,17 +21,18 @@ struct Augment {
   bool operator==(const Augment&) const = default;
 };
 
-// Names on the command line: none; light (flip and a crop of 0.8 to 1 of the area); strong (light with crops from
-// 0.4 and colour jitter 0.2). bad_input for others.
+// Names on the command line: none; light (flip and a crop of 0.8 to 1 of the area); strong (light
+// with crops from 0.4 and colour jitter 0.2). bad_input for others.
 GRAFT_API Augment augment_named(const std::string& name);
 
-// Where a random resized crop falls in an image: torchvision's rule, ten tries at a box of the drawn area and ratio, else the
-// largest central box.
+// Where a random resized crop falls in an image: torchvision's rule, ten tries at a box of the
+// drawn area and ratio, else the largest central box.
 ResizeBox random_box(int64_t width, int64_t height, const Augment& augment, CountedRandom& random);
 // Changes brightness, contrast and saturation in place, by factors drawn in this order.
 void jitter(Image& image, const Augment& augment, CountedRandom& random);
 
 // The image as a size x size input of `preprocess`, changed at random.
-GRAFT_API Image augmented(const Image& image, const Preprocess& preprocess, const Augment& augment, CountedRandom& random);
+GRAFT_API Image augmented(const Image& image, const Preprocess& preprocess, const Augment& augment,
+                          CountedRandom& random);
 
 }  // namespace graft::io

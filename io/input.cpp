@@ -16,7 +16,12 @@ bool is_jpeg(const std::vector<std::byte>& bytes) {
 }
 
 ResampleAxis shrunk(const ResampleAxis& axis, int shrink) {
-  return {(axis.in + shrink - 1) / shrink, axis.low / shrink, axis.high / shrink, axis.full, axis.begin, axis.out};
+  return {(axis.in + shrink - 1) / shrink,
+          axis.low / shrink,
+          axis.high / shrink,
+          axis.full,
+          axis.begin,
+          axis.out};
 }
 
 }  // namespace
@@ -32,10 +37,12 @@ struct InputMaker::Impl {
   Image result;                    // u8 [size,size,channels]
 
   Impl(const Preprocess& p, const Augment& a) : preprocess(p), augment(a), normaliser(p) {
-    result = {p.size, p.size, p.channels, Tensor::empty({p.size, p.size, p.channels}, {.dtype = DType::u8})};
+    result = {p.size, p.size, p.channels,
+              Tensor::empty({p.size, p.size, p.channels}, {.dtype = DType::u8})};
   }
 
-  // Which part of an image of this size, upright, becomes the input; and by how much a JPEG may be shrunk first.
+  // Which part of an image of this size, upright, becomes the input; and by how much a JPEG may be
+  // shrunk first.
   PlacedWindow place(int64_t width, int64_t height, CountedRandom* random, int& shrink) const {
     const int64_t size = preprocess.size;
     shrink = 1;
@@ -44,7 +51,8 @@ struct InputMaker::Impl {
     const ResizeBox box = random_box(width, height, augment, *random);
     placed.x.low = box.left, placed.x.high = box.right;
     placed.y.low = box.top, placed.y.high = box.bottom;
-    const double least = std::min(box.right - box.left, box.bottom - box.top) / (kShrinkMargin * static_cast<double>(size));
+    const double least = std::min(box.right - box.left, box.bottom - box.top) /
+                         (kShrinkMargin * static_cast<double>(size));
     for (const int s : {2, 4, 8})
       if (least >= s) shrink = s;
     return placed;
@@ -59,7 +67,8 @@ struct InputMaker::Impl {
       to = grey.data();
     }
     if (placed.framed) std::memset(to, 0, static_cast<size_t>(size * size * used));
-    resampler.start(placed.x, placed.y, used, preprocess.interpolation, to + (placed.top * size + placed.left) * used, size * used);
+    resampler.start(placed.x, placed.y, used, preprocess.interpolation,
+                    to + (placed.top * size + placed.left) * used, size * used);
     row.resize(static_cast<size_t>(resampler.needed().right - resampler.needed().left));
   }
 
@@ -75,14 +84,17 @@ struct InputMaker::Impl {
     for (size_t i = 0; i < grey.size(); ++i) out[3 * i] = out[3 * i + 1] = out[3 * i + 2] = grey[i];
   }
 
-  void black() { std::fill_n(result.pixels.mutable_data<uint8_t>(), result.pixels.numel(), uint8_t{0}); }
+  void black() {
+    std::fill_n(result.pixels.mutable_data<uint8_t>(), result.pixels.numel(), uint8_t{0});
+  }
 
   void from_image(const Image& image, const PlacedWindow& placed) {
     if (placed.empty) return black();
     start(placed, image.channels);
     const PixelWindow& w = resampler.needed();
     const uint8_t* in = image.pixels.data<uint8_t>();
-    for (int64_t y = w.top; y < w.bottom; ++y) feed(in + (y * image.width + w.left) * image.channels, image.channels);
+    for (int64_t y = w.top; y < w.bottom; ++y)
+      feed(in + (y * image.width + w.left) * image.channels, image.channels);
     finish(image.channels);
   }
 
@@ -90,27 +102,33 @@ struct InputMaker::Impl {
     const JpegHeader header = reader.open(file, name);
     const bool turned = header.orientation >= 5;
     int shrink = 1;
-    PlacedWindow placed = place(turned ? header.height : header.width, turned ? header.width : header.height, random, shrink);
+    PlacedWindow placed = place(turned ? header.height : header.width,
+                                turned ? header.width : header.height, random, shrink);
     placed.x = shrunk(placed.x, shrink);
     placed.y = shrunk(placed.y, shrink);
-    if (header.orientation != 1 || header.channels == 4) return from_image(decode_jpeg(file, name, shrink), placed);
+    if (header.orientation != 1 || header.channels == 4)
+      return from_image(decode_jpeg(file, name, shrink), placed);
     if (placed.empty) return black();
     start(placed, header.channels);
-    reader.read(shrink, resampler.needed(), [&](const uint8_t* pixels) { feed(pixels, header.channels); });
+    reader.read(shrink, resampler.needed(),
+                [&](const uint8_t* pixels) { feed(pixels, header.channels); });
     finish(header.channels);
   }
 };
 
-InputMaker::InputMaker(const Preprocess& preprocess, const Augment& augment) : impl_(std::make_unique<Impl>(preprocess, augment)) {}
+InputMaker::InputMaker(const Preprocess& preprocess, const Augment& augment)
+    : impl_(std::make_unique<Impl>(preprocess, augment)) {}
 InputMaker::~InputMaker() = default;
 
-InputMaker::Pixels InputMaker::pixels(const Dataset& dataset, int64_t sample, CountedRandom* random) {
+InputMaker::Pixels InputMaker::pixels(const Dataset& dataset, int64_t sample,
+                                      CountedRandom* random) {
   Impl& m = *impl_;
   const bool has_file = dataset.encoded(sample, m.file);
   if (has_file && is_jpeg(m.file)) {
     m.from_jpeg(dataset.name(sample), random);
   } else {
-    const Image image = has_file ? decode_image(m.file, dataset.name(sample)) : dataset.image(sample);
+    const Image image =
+        has_file ? decode_image(m.file, dataset.name(sample)) : dataset.image(sample);
     int shrink = 1;
     m.from_image(image, m.place(image.width, image.height, random, shrink));
   }
@@ -120,8 +138,12 @@ InputMaker::Pixels InputMaker::pixels(const Dataset& dataset, int64_t sample, Co
   return {m.result.pixels.data<uint8_t>(), mirrored};
 }
 
-void InputMaker::normalise(const Pixels& pixels, float* out) const { impl_->normaliser(pixels.data, pixels.mirrored, out); }
+void InputMaker::normalise(const Pixels& pixels, float* out) const {
+  impl_->normaliser(pixels.data, pixels.mirrored, out);
+}
 
-void InputMaker::input(const Dataset& dataset, int64_t sample, CountedRandom* random, float* out) { normalise(pixels(dataset, sample, random), out); }
+void InputMaker::input(const Dataset& dataset, int64_t sample, CountedRandom* random, float* out) {
+  normalise(pixels(dataset, sample, random), out);
+}
 
 }  // namespace graft::io

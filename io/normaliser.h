@@ -1,4 +1,5 @@
-// The two steps of a Preprocess for many images: what of an image is kept, and a table of what each pixel value becomes.
+// The two steps of a Preprocess for many images: what of an image is kept, and a table of what each
+// pixel value becomes.
 #pragma once
 #include <array>
 
@@ -12,7 +13,8 @@ ResizedWindow kept_window(const Preprocess& preprocess, int64_t width, int64_t h
 class Normaliser {
  public:
   explicit Normaliser(const Preprocess& preprocess);
-  // u8 [size,size,channels], RGB, to floats in the network's channel order; mirrored: from right to left.
+  // u8 [size,size,channels], RGB, to floats in the network's channel order; mirrored: from right to
+  // left.
   void operator()(const uint8_t* pixels, bool mirrored, float* out) const;
 
  private:

@@ -10,23 +10,30 @@ namespace graft::io {
 
 void Preprocess::validate() const {
   GRAFT_CHECK(size >= 1 && size <= 8192, "preprocessing: an image size of ", size);
-  GRAFT_CHECK(resize_to == 0 || (resize_to >= 1 && resize_to <= 16384), "preprocessing: resize to ", resize_to);
-  GRAFT_CHECK(channels == 1 || channels == 3, "preprocessing: ", channels, " channels; 1 and 3 are possible");
-  GRAFT_CHECK(std::ssize(mean) == channels && std::ssize(deviation) == channels, "preprocessing: ", mean.size(), " means and ",
-              deviation.size(), " deviations for ", channels, " channels");
-  for (const double d : deviation) GRAFT_CHECK(d > 0 && std::isfinite(d), "preprocessing: a deviation of ", d);
+  GRAFT_CHECK(resize_to == 0 || (resize_to >= 1 && resize_to <= 16384), "preprocessing: resize to ",
+              resize_to);
+  GRAFT_CHECK(channels == 1 || channels == 3, "preprocessing: ", channels,
+              " channels; 1 and 3 are possible");
+  GRAFT_CHECK(std::ssize(mean) == channels && std::ssize(deviation) == channels,
+              "preprocessing: ", mean.size(), " means and ", deviation.size(), " deviations for ",
+              channels, " channels");
+  for (const double d : deviation)
+    GRAFT_CHECK(d > 0 && std::isfinite(d), "preprocessing: a deviation of ", d);
   for (const double m : mean) GRAFT_CHECK(std::isfinite(m), "preprocessing: a mean of ", m);
   GRAFT_CHECK(scale > 0 && std::isfinite(scale), "preprocessing: a scale of ", scale);
 }
 
-// As torchvision's Resize(short side) and CenterCrop: the long side is truncated, the crop's offset rounded half to even.
+// As torchvision's Resize(short side) and CenterCrop: the long side is truncated, the crop's offset
+// rounded half to even.
 ResizedWindow kept_window(const Preprocess& p, int64_t width, int64_t height) {
   const int64_t size = p.size, resize_to = p.resize_to;
   if (resize_to == 0) return {size, size, 0, 0, size, size};
   const int64_t shorter = std::min(width, height);
   const int64_t full_width = width <= height ? resize_to : resize_to * width / shorter;
   const int64_t full_height = width <= height ? resize_to * height / shorter : resize_to;
-  const auto offset = [&](int64_t extent) { return static_cast<int64_t>(std::nearbyint(static_cast<double>(extent - size) / 2.0)); };
+  const auto offset = [&](int64_t extent) {
+    return static_cast<int64_t>(std::nearbyint(static_cast<double>(extent - size) / 2.0));
+  };
   return {full_width, full_height, offset(full_width), offset(full_height), size, size};
 }
 
@@ -39,7 +46,9 @@ Image Preprocess::geometry(const Image& image) const {
 Normaliser::Normaliser(const Preprocess& p) : size_(p.size), channels_(p.channels), from_{0, 1, 2} {
   if (p.bgr && p.channels == 3) from_ = {2, 1, 0};
   for (size_t c = 0; c < static_cast<size_t>(channels_); ++c)  // in double
-    for (size_t v = 0; v < 256; ++v) table_[c][v] = static_cast<float>((static_cast<double>(v) * p.scale - p.mean[c]) / p.deviation[c]);
+    for (size_t v = 0; v < 256; ++v)
+      table_[c][v] =
+          static_cast<float>((static_cast<double>(v) * p.scale - p.mean[c]) / p.deviation[c]);
 }
 
 void Normaliser::operator()(const uint8_t* pixels, bool mirrored, float* out) const {
@@ -56,8 +65,9 @@ void Normaliser::operator()(const uint8_t* pixels, bool mirrored, float* out) co
 }
 
 void Preprocess::normalise_into(const Image& image, float* out) const {
-  GRAFT_CHECK(image.width == size && image.height == size && image.channels == channels, "preprocessing: image of ", image.width,
-              "x", image.height, "x", image.channels, ", expected ", size, "x", size, "x", channels);
+  GRAFT_CHECK(image.width == size && image.height == size && image.channels == channels,
+              "preprocessing: image of ", image.width, "x", image.height, "x", image.channels,
+              ", expected ", size, "x", size, "x", channels);
   Normaliser{*this}(image.pixels.data<uint8_t>(), false, out);
 }
 
@@ -95,7 +105,8 @@ Preprocess Preprocess::from_json(const std::string& text) {
     p.channels = json_integer(j, "channels", "the card\'s preprocessing");
     p.deviation = j.at("deviation").get<std::vector<double>>();
     const auto name = j.at("interpolation").get<std::string>();
-    GRAFT_CHECK(name == "bilinear" || name == "bicubic", "preprocessing: unknown interpolation '", name, "'");
+    GRAFT_CHECK(name == "bilinear" || name == "bicubic", "preprocessing: unknown interpolation '",
+                name, "'");
     p.interpolation = name == "bilinear" ? Interpolation::bilinear : Interpolation::bicubic;
     p.mean = j.at("mean").get<std::vector<double>>();
     p.resize_to = json_integer(j, "resize_to", "the card\'s preprocessing");

@@ -1,5 +1,5 @@
-// Preprocess: how an image becomes a network's input. The one description used in training, evaluation and predict;
-// it is stored in the model's card.
+// Preprocess: how an image becomes a network's input. The one description used in training,
+// evaluation and predict; it is stored in the model's card.
 #pragma once
 #include <string>
 #include <vector>
@@ -9,20 +9,23 @@
 
 namespace graft::io {
 
-// Resize, centre crop, channel order, scale and normalisation: x = (pixel * scale - mean[c]) / deviation[c].
+// Resize, centre crop, channel order, scale and normalisation: x = (pixel * scale - mean[c]) /
+// deviation[c].
 struct GRAFT_API Preprocess {
-  int64_t size = 224;           // side of the square input
-  int64_t resize_to = 256;      // short side before the centre crop; 0: resize straight to size x size, no crop
+  int64_t size = 224;  // side of the square input
+  int64_t resize_to =
+      256;  // short side before the centre crop; 0: resize straight to size x size, no crop
   Interpolation interpolation = Interpolation::bilinear;
-  int64_t channels = 3;         // what the network takes: 3, or 1 (colour images become luma)
-  bool bgr = false;             // channel order of the network
-  double scale = 1.0 / 255;     // pixel 0..255 times this
-  std::vector<double> mean{0.485, 0.456, 0.406};       // in the network's channel order, after scaling
+  int64_t channels = 3;      // what the network takes: 3, or 1 (colour images become luma)
+  bool bgr = false;          // channel order of the network
+  double scale = 1.0 / 255;  // pixel 0..255 times this
+  std::vector<double> mean{0.485, 0.456, 0.406};  // in the network's channel order, after scaling
   std::vector<double> deviation{0.229, 0.224, 0.225};  // likewise
 
   // bad_input when a number makes no sense.
   void validate() const;
-  // Another side of the network's input; what images are resized to before the crop follows in proportion. bad_input as above.
+  // Another side of the network's input; what images are resized to before the crop follows in
+  // proportion. bad_input as above.
   void set_size(int64_t new_size);
   // The image resized and cropped (u8 [size,size,channels], still RGB).
   Image geometry(const Image& image) const;

@@ -37,7 +37,8 @@ const KernelSet& kernels_for(Device device) {
     register_cpu_kernels(*set);
     register_reference_kernels(*set);
     set_cpu_sum([](const Tensor& a, const Tensor& b, Tensor& y) {
-      kernels_for(Device{}).binary.forward(current_context(), {a, b, ops::BinaryAttributes{.function = ops::Binary::add}, y});
+      kernels_for(Device{}).binary.forward(
+          current_context(), {a, b, ops::BinaryAttributes{.function = ops::Binary::add}, y});
     });
     return set;
   }();
@@ -49,7 +50,8 @@ void open_device([[maybe_unused]] Device device, [[maybe_unused]] const DeviceOp
 #ifdef GRAFT_HAS_CUDA
   cuda::open(device, options.autotune);
 #else
-  fail(ErrorCode::resource, "device ", device, " cannot be used: CUDA is not in this build of graft");
+  fail(ErrorCode::resource, "device ", device,
+       " cannot be used: CUDA is not in this build of graft");
 #endif
 }
 

@@ -20,8 +20,9 @@ Overloaded(F...) -> Overloaded<F...>;
 }  // namespace
 
 std::vector<std::string> architecture_names() {
-  std::vector<std::string> names = {"resnet18",       "resnet34",       "resnet50",       "resnet101",     "resnet152",
-                                    "cifar_resnet20", "cifar_resnet32", "cifar_resnet44", "cifar_resnet56"};
+  std::vector<std::string> names = {"resnet18",       "resnet34",       "resnet50",
+                                    "resnet101",      "resnet152",      "cifar_resnet20",
+                                    "cifar_resnet32", "cifar_resnet44", "cifar_resnet56"};
   const auto more = feature_network_names();
   names.insert(names.end(), more.begin(), more.end());
   return names;
@@ -29,38 +30,53 @@ std::vector<std::string> architecture_names() {
 
 Architecture architecture_named(std::string_view name) {
   const auto names = architecture_names();
-  GRAFT_CHECK(std::find(names.begin(), names.end(), name) != names.end(), "unknown architecture '", name, "': expected one of ", join(names));
-  if (name.starts_with(kCifarPrefix)) return CifarResNetConfig{.depth = std::stoll(std::string(name.substr(kCifarPrefix.size())))};
+  GRAFT_CHECK(std::find(names.begin(), names.end(), name) != names.end(), "unknown architecture '",
+              name, "': expected one of ", join(names));
+  if (name.starts_with(kCifarPrefix))
+    return CifarResNetConfig{.depth = std::stoll(std::string(name.substr(kCifarPrefix.size())))};
   if (name.starts_with("resnet")) return resnet_config(name);
   return FeatureConfig{.name = std::string(name)};
 }
 
 std::string name_of(const Architecture& architecture) {
-  return std::visit(Overloaded{[](const CifarResNetConfig& c) { return str(kCifarPrefix, c.depth); },
-                               [](const auto& c) { return c.name; }},
-                    architecture);
+  return std::visit(
+      Overloaded{[](const CifarResNetConfig& c) { return str(kCifarPrefix, c.depth); },
+                 [](const auto& c) { return c.name; }},
+      architecture);
 }
 
 std::shared_ptr<StagedNetwork> make_network(const Architecture& architecture) {
-  return std::visit(Overloaded{[](const ResNetConfig& c) -> std::shared_ptr<StagedNetwork> { return std::make_shared<ResNet>(c); },
-                               [](const CifarResNetConfig& c) -> std::shared_ptr<StagedNetwork> { return std::make_shared<CifarResNet>(c); },
-                               [](const FeatureConfig& c) -> std::shared_ptr<StagedNetwork> { return std::make_shared<FeatureNetwork>(c); },
-                               [](const GraphConfig& c) -> std::shared_ptr<StagedNetwork> { return std::make_shared<GraphModule>(c); }},
+  return std::visit(Overloaded{[](const ResNetConfig& c) -> std::shared_ptr<StagedNetwork> {
+                                 return std::make_shared<ResNet>(c);
+                               },
+                               [](const CifarResNetConfig& c) -> std::shared_ptr<StagedNetwork> {
+                                 return std::make_shared<CifarResNet>(c);
+                               },
+                               [](const FeatureConfig& c) -> std::shared_ptr<StagedNetwork> {
+                                 return std::make_shared<FeatureNetwork>(c);
+                               },
+                               [](const GraphConfig& c) -> std::shared_ptr<StagedNetwork> {
+                                 return std::make_shared<GraphModule>(c);
+                               }},
                     architecture);
 }
 
 std::string head_path(const Architecture& architecture) {
-  return std::visit(Overloaded{[](const ResNetConfig&) { return std::string("fc"); }, [](const CifarResNetConfig&) { return std::string("linear"); },
-                               [](const FeatureConfig& c) { return feature_head_path(c); }, [](const GraphConfig&) { return std::string(kGraphHead); }},
+  return std::visit(Overloaded{[](const ResNetConfig&) { return std::string("fc"); },
+                               [](const CifarResNetConfig&) { return std::string("linear"); },
+                               [](const FeatureConfig& c) { return feature_head_path(c); },
+                               [](const GraphConfig&) { return std::string(kGraphHead); }},
                     architecture);
 }
 
 std::string norm_behind(const Architecture& architecture, const std::string& conv) {
   if (std::holds_alternative<GraphConfig>(architecture)) return "";  // the graph's own nodes tell
-  if (const auto* features = std::get_if<FeatureConfig>(&architecture)) return feature_norm_behind(*features, conv);
+  if (const auto* features = std::get_if<FeatureConfig>(&architecture))
+    return feature_norm_behind(*features, conv);
   // "layer1.0.conv2" -> "layer1.0.bn2"; "layer1.0.downsample.0" -> "layer1.0.downsample.1".
   const size_t dot = conv.rfind('.');
-  const std::string parent = dot == std::string::npos ? "" : conv.substr(0, dot + 1), last = conv.substr(parent.size());
+  const std::string parent = dot == std::string::npos ? "" : conv.substr(0, dot + 1),
+                    last = conv.substr(parent.size());
   if (last.starts_with("conv")) return parent + "bn" + last.substr(4);
   return last == "0" && parent.ends_with("downsample.") ? parent + "1" : "";
 }
@@ -84,16 +100,23 @@ std::string describe(const Architecture& architecture) {
     text += ", 64 features";
   }
   const int64_t classes = classes_of(architecture);
-  return text + (classes > 0 ? str(", ", classes, classes == 1 ? " class" : " classes") : ", no head");
+  return text +
+         (classes > 0 ? str(", ", classes, classes == 1 ? " class" : " classes") : ", no head");
 }
 
-void replace_head(StagedNetwork& network, Architecture& architecture, int64_t classes, uint64_t seed) {
-  if (auto* resnet = dynamic_cast<ResNet*>(&network)) resnet->replace_head(classes);
-  else if (auto* cifar = dynamic_cast<CifarResNet*>(&network)) cifar->replace_head(classes);
-  else if (auto* features = dynamic_cast<FeatureNetwork*>(&network)) features->replace_head(classes);
-  else bad_input("this network's head cannot be replaced");
+void replace_head(StagedNetwork& network, Architecture& architecture, int64_t classes,
+                  uint64_t seed) {
+  if (auto* resnet = dynamic_cast<ResNet*>(&network))
+    resnet->replace_head(classes);
+  else if (auto* cifar = dynamic_cast<CifarResNet*>(&network))
+    cifar->replace_head(classes);
+  else if (auto* features = dynamic_cast<FeatureNetwork*>(&network))
+    features->replace_head(classes);
+  else
+    bad_input("this network's head cannot be replaced");
   std::visit([classes](auto& config) { config.classes = classes; }, architecture);
-  if (const auto* features = dynamic_cast<const FeatureNetwork*>(&network)) architecture = features->config();
+  if (const auto* features = dynamic_cast<const FeatureNetwork*>(&network))
+    architecture = features->config();
   initialize_at(network, head_path(architecture), seed);
 }
 

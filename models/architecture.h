@@ -1,4 +1,5 @@
-// Architecture: a native network as plain data, as it stands in a model's card, and the network made from it.
+// Architecture: a native network as plain data, as it stands in a model's card, and the network
+// made from it.
 #pragma once
 #include <memory>
 #include <string>
@@ -15,7 +16,8 @@ namespace graft::models {
 
 using Architecture = std::variant<ResNetConfig, CifarResNetConfig, FeatureConfig, GraphConfig>;
 
-// The names that --arch takes: resnet18 .. resnet152, cifar_resnet20 .. cifar_resnet56, vgg16_bn, mobilenet_v2 ...
+// The names that --arch takes: resnet18 .. resnet152, cifar_resnet20 .. cifar_resnet56, vgg16_bn,
+// mobilenet_v2 ...
 GRAFT_API std::vector<std::string> architecture_names();
 // bad_input listing the names for any other.
 GRAFT_API Architecture architecture_named(std::string_view name);
@@ -25,7 +27,8 @@ GRAFT_API std::string name_of(const Architecture& architecture);
 GRAFT_API std::string to_json(const Architecture& architecture);
 GRAFT_API Architecture architecture_from_json(const std::string& json);
 
-// Parameters at their neutral values (initialization.h). bad_input for a configuration that cannot be built.
+// Parameters at their neutral values (initialization.h). bad_input for a configuration that cannot
+// be built.
 GRAFT_API std::shared_ptr<StagedNetwork> make_network(const Architecture& architecture);
 
 // The path of the head's layer ("fc", "linear", "classifier.6").
@@ -41,7 +44,9 @@ GRAFT_API bool biased_before_norms(const Architecture& architecture);
 // "resnet18, cut after layer3, 256 features, 2 classes".
 GRAFT_API std::string describe(const Architecture& architecture);
 
-// Gives the network a new head for `classes` classes, initialised from `seed`; the architecture follows.
-GRAFT_API void replace_head(StagedNetwork& network, Architecture& architecture, int64_t classes, uint64_t seed);
+// Gives the network a new head for `classes` classes, initialised from `seed`; the architecture
+// follows.
+GRAFT_API void replace_head(StagedNetwork& network, Architecture& architecture, int64_t classes,
+                            uint64_t seed);
 
 }  // namespace graft::models

@@ -8,26 +8,44 @@ namespace graft::models {
 namespace {
 
 nlohmann::json json_of(const ResNetConfig& c) {
-  return {{"family", "resnet"},           {"name", c.name},
-          {"depths", c.depths},           {"bottleneck", c.bottleneck},
-          {"stride_in_3x3", c.stride_in_3x3}, {"eps", c.eps},
-          {"pool_pad_begin", c.pool_pad_begin}, {"pool_pad_end", c.pool_pad_end},
-          {"in_channels", c.in_channels}, {"stages", c.stages},
+  return {{"family", "resnet"},
+          {"name", c.name},
+          {"depths", c.depths},
+          {"bottleneck", c.bottleneck},
+          {"stride_in_3x3", c.stride_in_3x3},
+          {"eps", c.eps},
+          {"pool_pad_begin", c.pool_pad_begin},
+          {"pool_pad_end", c.pool_pad_end},
+          {"in_channels", c.in_channels},
+          {"stages", c.stages},
           {"classes", c.classes}};
 }
 
 nlohmann::json json_of(const CifarResNetConfig& c) {
-  return {{"family", "cifar_resnet"}, {"depth", c.depth}, {"in_channels", c.in_channels}, {"classes", c.classes}, {"eps", c.eps}};
+  return {{"family", "cifar_resnet"},
+          {"depth", c.depth},
+          {"in_channels", c.in_channels},
+          {"classes", c.classes},
+          {"eps", c.eps}};
 }
 
 nlohmann::json json_of(const FeatureConfig& c) {
-  return {{"family", "features"}, {"name", c.name}, {"in_channels", c.in_channels}, {"classes", c.classes},
-          {"cut", c.cut},         {"linear_head", c.linear_head}, {"eps", c.eps}};
+  return {{"family", "features"}, {"name", c.name}, {"in_channels", c.in_channels},
+          {"classes", c.classes}, {"cut", c.cut},   {"linear_head", c.linear_head},
+          {"eps", c.eps}};
 }
 
 nlohmann::json json_of(const GraphConfig& c) {
-  return {{"family", "graph"},       {"name", c.name},         {"in_channels", c.in_channels}, {"classes", c.classes}, {"classifier_input", c.classifier_input},
-          {"features", c.features}, {"own_head", c.own_head}, {"pooled", c.pooled},           {"eps", c.eps},         {"graph", nlohmann::json::parse(graph_to_json(*c.source))}};
+  return {{"family", "graph"},
+          {"name", c.name},
+          {"in_channels", c.in_channels},
+          {"classes", c.classes},
+          {"classifier_input", c.classifier_input},
+          {"features", c.features},
+          {"own_head", c.own_head},
+          {"pooled", c.pooled},
+          {"eps", c.eps},
+          {"graph", nlohmann::json::parse(graph_to_json(*c.source))}};
 }
 
 // Limits a hostile card: nothing here may ask for an absurd network.
@@ -39,7 +57,8 @@ T field(const nlohmann::json& j, const char* name, T low, T high) {
   } else {
     value = j.at(name).get<T>();
   }
-  GRAFT_CHECK(value >= low && value <= high, "the card's architecture has ", name, " ", value, ", expected ", low, " to ", high);
+  GRAFT_CHECK(value >= low && value <= high, "the card's architecture has ", name, " ", value,
+              ", expected ", low, " to ", high);
   return value;
 }
 
@@ -49,11 +68,14 @@ ResNetConfig resnet_from(const nlohmann::json& j) {
   ResNetConfig c;
   c.name = j.at("name").get<std::string>();
   const auto& depths = j.at("depths");
-  GRAFT_CHECK(depths.is_array() && depths.size() == c.depths.size(), "the card's architecture does not give the blocks of four stages");
+  GRAFT_CHECK(depths.is_array() && depths.size() == c.depths.size(),
+              "the card's architecture does not give the blocks of four stages");
   for (size_t i = 0; i < c.depths.size(); ++i) {
-    GRAFT_CHECK(depths[i].is_number_integer(), "the card's architecture has a stage of ", depths[i].dump(), " blocks");
+    GRAFT_CHECK(depths[i].is_number_integer(), "the card's architecture has a stage of ",
+                depths[i].dump(), " blocks");
     c.depths[i] = depths[i].get<int64_t>();
-    GRAFT_CHECK(c.depths[i] >= 1 && c.depths[i] <= 200, "the card's architecture has a stage of ", c.depths[i], " blocks");
+    GRAFT_CHECK(c.depths[i] >= 1 && c.depths[i] <= 200, "the card's architecture has a stage of ",
+                c.depths[i], " blocks");
   }
   c.bottleneck = j.at("bottleneck").get<bool>();
   c.stride_in_3x3 = j.at("stride_in_3x3").get<bool>();
@@ -67,8 +89,8 @@ ResNetConfig resnet_from(const nlohmann::json& j) {
 }
 
 CifarResNetConfig cifar_from(const nlohmann::json& j) {
-  return {field<int64_t>(j, "depth", 8, 1202), field<int64_t>(j, "in_channels", 1, 4096), field<int64_t>(j, "classes", 1, kMostClasses),
-          field(j, "eps", 0.0, 1.0)};
+  return {field<int64_t>(j, "depth", 8, 1202), field<int64_t>(j, "in_channels", 1, 4096),
+          field<int64_t>(j, "classes", 1, kMostClasses), field(j, "eps", 0.0, 1.0)};
 }
 
 FeatureConfig features_from(const nlohmann::json& j) {

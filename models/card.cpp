@@ -11,8 +11,11 @@ namespace {
 constexpr int64_t kCardVersion = 1;
 
 nlohmann::json json_of(const Lineage& lineage) {
-  nlohmann::json j = {{"graft_version", lineage.graft_version}, {"source_format", lineage.source_format}, {"source_naming", lineage.source_naming},
-                      {"source_sha256", lineage.source_sha256}, {"data_sha256", lineage.data_sha256}};
+  nlohmann::json j = {{"graft_version", lineage.graft_version},
+                      {"source_format", lineage.source_format},
+                      {"source_naming", lineage.source_naming},
+                      {"source_sha256", lineage.source_sha256},
+                      {"data_sha256", lineage.data_sha256}};
   j["recipe"] = lineage.recipe.empty() ? nlohmann::json() : nlohmann::json::parse(lineage.recipe);
   return j;
 }
@@ -38,13 +41,17 @@ Calibration calibration_from(const nlohmann::json& j) {
   Calibration calibration;
   calibration.images = io::json_integer(j, "images", "the model card's int8 ranges");
   for (const nlohmann::json& r : j.at("ranges")) {
-    GRAFT_CHECK(r.is_array() && r.size() == 3 && r[0].is_number_integer() && r[1].is_number() && r[2].is_number(), "the model card's int8 ranges are not [value, low, high]");
+    GRAFT_CHECK(r.is_array() && r.size() == 3 && r[0].is_number_integer() && r[1].is_number() &&
+                    r[2].is_number(),
+                "the model card's int8 ranges are not [value, low, high]");
     const auto value = r[0].get<int64_t>();
     const auto low = r[1].get<double>(), high = r[2].get<double>();
     const bool ascending = calibration.ranges.empty() || value > calibration.ranges.back().value;
-    GRAFT_CHECK(value >= 0 && value < (int64_t{1} << 30) && ascending && low <= high && std::abs(low) < 1e30 && std::abs(high) < 1e30,
+    GRAFT_CHECK(value >= 0 && value < (int64_t{1} << 30) && ascending && low <= high &&
+                    std::abs(low) < 1e30 && std::abs(high) < 1e30,
                 "the model card's int8 range of value ", value, " is none: ", low, " to ", high);
-    calibration.ranges.push_back({static_cast<int>(value), static_cast<float>(low), static_cast<float>(high)});
+    calibration.ranges.push_back(
+        {static_cast<int>(value), static_cast<float>(low), static_cast<float>(high)});
   }
   return calibration;
 }
@@ -69,7 +76,8 @@ ModelCard ModelCard::from_json(const std::string& text) {
   try {
     const auto j = nlohmann::json::parse(text);
     const auto version = io::json_integer(j, "card_version", "the model card");
-    GRAFT_CHECK(version == kCardVersion, "the model card is of version ", version, "; this graft reads version ", kCardVersion);
+    GRAFT_CHECK(version == kCardVersion, "the model card is of version ", version,
+                "; this graft reads version ", kCardVersion);
     ModelCard card;
     card.architecture = architecture_from_json(j.at("architecture").dump());
     card.preprocess = io::Preprocess::from_json(j.at("preprocess").dump());
@@ -79,8 +87,10 @@ ModelCard ModelCard::from_json(const std::string& text) {
     card.lineage = lineage_from(j.at("lineage"));
     if (j.contains("int8")) card.int8 = calibration_from(j.at("int8"));
     const int64_t classes = classes_of(card.architecture);
-    GRAFT_CHECK(card.labels.empty() || std::ssize(card.labels) == classes, "the model card names ", card.labels.size(), " labels for ", classes, " classes");
-    GRAFT_CHECK(card.preprocess.channels == in_channels_of(card.architecture), "the model card's preprocessing gives ", card.preprocess.channels,
+    GRAFT_CHECK(card.labels.empty() || std::ssize(card.labels) == classes, "the model card names ",
+                card.labels.size(), " labels for ", classes, " classes");
+    GRAFT_CHECK(card.preprocess.channels == in_channels_of(card.architecture),
+                "the model card's preprocessing gives ", card.preprocess.channels,
                 " channels to a network of ", in_channels_of(card.architecture));
     return card;
   } catch (const nlohmann::json::exception& error) {

@@ -1,5 +1,6 @@
-// ModelCard: everything about a trained model that is not a tensor. JSON in the model file's metadata; no code, and no
-// clock times, paths or host names, so that the same run writes the same bytes.
+// ModelCard: everything about a trained model that is not a tensor. JSON in the model file's
+// metadata; no code, and no clock times, paths or host names, so that the same run writes the same
+// bytes.
 #pragma once
 #include <string>
 #include <vector>
@@ -25,8 +26,8 @@ struct GRAFT_API ModelCard {
   io::Preprocess preprocess;
   bool preprocess_known = false;    // false: guessed at import
   std::vector<std::string> labels;  // by class; empty when the source named none
-  // Batch norms that stand for a normalisation folded into the convolution's bias (weight 1, mean 0, variance 1-eps):
-  // before one of them trains its statistics must be taken from images.
+  // Batch norms that stand for a normalisation folded into the convolution's bias (weight 1, mean
+  // 0, variance 1-eps): before one of them trains its statistics must be taken from images.
   std::vector<std::string> neutral_norms;
   Lineage lineage;
   Calibration int8;  // what --precision int8 needs; empty: not calibrated

@@ -7,7 +7,9 @@
 namespace graft::models {
 namespace {
 
-std::string text_of(const Finding& finding) { return str(finding.what, finding.known ? " (" : " (guessed: ", finding.why, ")"); }
+std::string text_of(const Finding& finding) {
+  return str(finding.what, finding.known ? " (" : " (guessed: ", finding.why, ")");
+}
 
 nlohmann::ordered_json json_of(const Finding& finding) {
   if (finding.what.empty()) return nullptr;
@@ -33,12 +35,17 @@ std::string Certificate::to_text() const {
   line("format", str(format, ", ", naming));
   line("sha-256", sha256);
   line("network", architecture);
-  line("tensors", str(matched, " matched, 0 missing, 0 unexpected, 0 of a wrong shape; ", parameters, " parameters"));
+  line("tensors", str(matched, " matched, 0 missing, 0 unexpected, 0 of a wrong shape; ",
+                      parameters, " parameters"));
   if (!unused.empty()) line("left out", list_of(unused));
   if (!ignored.empty()) line("beside it", list_of(ignored));
   if (neutral_norms > 0)
-    line("batch norm", str(neutral_norms, " were folded into the convolutions and stand un-folded: neutral, the same function", biases.empty() ? "" : " (", biases, biases.empty() ? "" : ")"));
-  else line("batch norm", biases);
+    line("batch norm",
+         str(neutral_norms,
+             " were folded into the convolutions and stand un-folded: neutral, the same function",
+             biases.empty() ? "" : " (", biases, biases.empty() ? "" : ")"));
+  else
+    line("batch norm", biases);
   if (!eps.what.empty()) line("batch norm eps", text_of(eps));
   if (!stride.what.empty()) line("stride", text_of(stride));
   if (!stem_pool.what.empty()) line("stem pool", text_of(stem_pool));
@@ -50,7 +57,8 @@ std::string Certificate::to_text() const {
   line("images", images);
   constexpr size_t shown_doubts = 8;
   for (size_t i = 0; i < std::min(doubts.size(), shown_doubts); ++i) line("DOUBTFUL", doubts[i]);
-  if (doubts.size() > shown_doubts) line("DOUBTFUL", str("and ", doubts.size() - shown_doubts, " doubts more"));
+  if (doubts.size() > shown_doubts)
+    line("DOUBTFUL", str("and ", doubts.size() - shown_doubts, " doubts more"));
   for (const std::string& note : notes) line("note", note);
   return out;
 }

@@ -1,5 +1,6 @@
-// The CIFAR ResNets (He et al. 2016, section 4.2): 20, 32, 44, 56 layers, parameterless shortcuts (option A), with the
-// names of the widely used akamaster checkpoints (conv1, bn1, layer1.0.conv1 ..., linear).
+// The CIFAR ResNets (He et al. 2016, section 4.2): 20, 32, 44, 56 layers, parameterless shortcuts
+// (option A), with the names of the widely used akamaster checkpoints (conv1, bn1, layer1.0.conv1
+// ..., linear).
 #pragma once
 #include "graft/layers/modules/staged_network.h"
 

@@ -12,7 +12,8 @@
 namespace graft::models {
 namespace {
 
-// Differences that are not numbers count as infinite, so that a NaN on one side is never taken for agreement.
+// Differences that are not numbers count as infinite, so that a NaN on one side is never taken for
+// agreement.
 TensorDifference difference_of(const std::string& name, const Tensor& a, const Tensor& b) {
   TensorDifference d{name};
   const std::vector<double> x = a.to_doubles(), y = b.to_doubles();
@@ -23,10 +24,13 @@ TensorDifference difference_of(const std::string& name, const Tensor& a, const T
       continue;
     }
     const double distance = std::abs(x[i] - y[i]);
-    d.largest = std::isfinite(distance) ? std::max(d.largest, distance) : std::numeric_limits<double>::infinity();
+    d.largest = std::isfinite(distance) ? std::max(d.largest, distance)
+                                        : std::numeric_limits<double>::infinity();
     if (std::isfinite(x[i])) scale = std::max(scale, std::abs(x[i]));
   }
-  d.relative = d.largest == 0 ? 0 : scale == 0 ? std::numeric_limits<double>::infinity() : d.largest / scale;
+  d.relative = d.largest == 0 ? 0
+               : scale == 0   ? std::numeric_limits<double>::infinity()
+                              : d.largest / scale;
   return d;
 }
 
@@ -34,14 +38,20 @@ void compare_tensors(const StateDict& a, const StateDict& b, Comparison& c) {
   for (const auto& [name, tensor] : a) {
     if (name.ends_with("num_batches_tracked")) continue;  // optional everywhere
     const Tensor other = b.find(name);
-    if (!other.defined()) c.only_in_a.push_back(name);
-    else if (other.shape() != tensor.shape()) c.other_shape.push_back(str(name, " ", tensor.shape(), " ", other.shape()));
-    else if (const TensorDifference d = difference_of(name, tensor, other); d.largest > 0) c.tensors.push_back(d);
-    else ++c.equal_tensors;
+    if (!other.defined())
+      c.only_in_a.push_back(name);
+    else if (other.shape() != tensor.shape())
+      c.other_shape.push_back(str(name, " ", tensor.shape(), " ", other.shape()));
+    else if (const TensorDifference d = difference_of(name, tensor, other); d.largest > 0)
+      c.tensors.push_back(d);
+    else
+      ++c.equal_tensors;
   }
   for (const auto& [name, tensor] : b)
-    if (!name.ends_with("num_batches_tracked") && !a.find(name).defined()) c.only_in_b.push_back(name);
-  std::stable_sort(c.tensors.begin(), c.tensors.end(), [](const auto& x, const auto& y) { return x.relative > y.relative; });
+    if (!name.ends_with("num_batches_tracked") && !a.find(name).defined())
+      c.only_in_b.push_back(name);
+  std::stable_sort(c.tensors.begin(), c.tensors.end(),
+                   [](const auto& x, const auto& y) { return x.relative > y.relative; });
 }
 
 struct Answer {
@@ -59,13 +69,18 @@ Answer answer_of(Model& model, const Tensor& images) {
 }
 
 bool same_steps(const Trace& a, const Trace& b) {
-  return a.steps.size() == b.steps.size() && std::equal(a.steps.begin(), a.steps.end(), b.steps.begin(), [](const TraceStep& x, const TraceStep& y) {
-           return x.op == y.op && x.outputs.size() == y.outputs.size() && x.outputs[0].shape() == y.outputs[0].shape();
-         });
+  return a.steps.size() == b.steps.size() &&
+         std::equal(a.steps.begin(), a.steps.end(), b.steps.begin(),
+                    [](const TraceStep& x, const TraceStep& y) {
+                      return x.op == y.op && x.outputs.size() == y.outputs.size() &&
+                             x.outputs[0].shape() == y.outputs[0].shape();
+                    });
 }
 
-// "layer1.0.conv1" for the convolution that takes layer1.0.conv1.weight; the operation's number for one without tensors.
-std::string layer_of(const TraceStep& step, size_t number, const std::map<uint64_t, std::string>& owners) {
+// "layer1.0.conv1" for the convolution that takes layer1.0.conv1.weight; the operation's number for
+// one without tensors.
+std::string layer_of(const TraceStep& step, size_t number,
+                     const std::map<uint64_t, std::string>& owners) {
   for (const Tensor& input : step.inputs) {
     if (!input.defined()) continue;
     const auto owner = owners.find(input.storage_id());
@@ -81,7 +96,8 @@ void compare_layers(Model& a, const Trace& traced_a, const Trace& traced_b, Comp
     owners[tensor.storage_id()] = dot == std::string::npos ? name : name.substr(0, dot);
   }
   for (size_t i = 0; i < traced_a.steps.size(); ++i) {
-    const TensorDifference d = difference_of("", traced_a.steps[i].outputs[0], traced_b.steps[i].outputs[0]);
+    const TensorDifference d =
+        difference_of("", traced_a.steps[i].outputs[0], traced_b.steps[i].outputs[0]);
     const std::string layer = layer_of(traced_a.steps[i], i, owners);
     if (d.relative > Comparison::kTolerance && c.first_layer.empty()) c.first_layer = layer;
     if (d.relative > c.largest_layer_difference) {
@@ -104,7 +120,9 @@ std::string shortened(const std::vector<std::string>& names) {
   return str(names.size(), ": ", join(std::vector(names.begin(), names.begin() + shown)), " ...");
 }
 
-nlohmann::ordered_json number(double value) { return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json("infinite"); }
+nlohmann::ordered_json number(double value) {
+  return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json("infinite");
+}
 
 }  // namespace
 
@@ -122,19 +140,23 @@ Comparison compare_answers(Model& a, Model& b) {
     c.answer_shapes = str("images of ", pa.channels, " and of ", pb.channels, " channels");
     return c;
   }
-  Tensor images = Tensor::empty({2, pa.channels, pa.size, pa.size}, {.format = MemoryFormat::channels_last});
+  Tensor images =
+      Tensor::empty({2, pa.channels, pa.size, pa.size}, {.format = MemoryFormat::channels_last});
   CountedRandom random(0, RandomPurpose::synthetic);
   fill_normal(images, 0, 1, random);
   const Answer from_a = answer_of(a, images), from_b = answer_of(b, images);
   c.comparable = from_a.result.shape() == from_b.result.shape();
-  c.answer_shapes = c.comparable ? from_a.result.shape().to_string() : str(from_a.result.shape(), " and ", from_b.result.shape());
+  c.answer_shapes = c.comparable ? from_a.result.shape().to_string()
+                                 : str(from_a.result.shape(), " and ", from_b.result.shape());
   if (c.comparable) c.answer = difference_of("", from_a.result, from_b.result).relative;
   c.same_operations = same_steps(from_a.trace, from_b.trace);
   if (c.same_operations) compare_layers(a, from_a.trace, from_b.trace, c);
   return c;
 }
 
-std::string Comparison::answer_text() const { return str(answer_shapes, ", largest difference ", scientific(answer), " relative"); }
+std::string Comparison::answer_text() const {
+  return str(answer_shapes, ", largest difference ", scientific(answer), " relative");
+}
 
 std::string Comparison::to_text() const {
   std::string out;
@@ -142,32 +164,49 @@ std::string Comparison::to_text() const {
     name.resize(12, ' ');
     out += name + value + "\n";
   };
-  line("tensors", str(equal_tensors, " the same, ", tensors.size(), " different, ", only_in_a.size() + only_in_b.size(), " in one only, ", other_shape.size(), " of another shape"));
+  line("tensors", str(equal_tensors, " the same, ", tensors.size(), " different, ",
+                      only_in_a.size() + only_in_b.size(), " in one only, ", other_shape.size(),
+                      " of another shape"));
   if (!only_in_a.empty()) line("only in A", shortened(only_in_a));
   if (!only_in_b.empty()) line("only in B", shortened(only_in_b));
   if (!other_shape.empty()) line("shapes", shortened(other_shape));
   for (size_t i = 0; i < std::min<size_t>(tensors.size(), 5); ++i)
-    line(i == 0 ? "largest" : "", str(tensors[i].name, "  ", scientific(tensors[i].relative), " relative, ", scientific(tensors[i].largest), " absolute"));
-  if (!comparable) line("answers", str("not comparable: ", answer_shapes));
-  else line("answers", str(answer_text(), same_answers() ? "" : str(", more than ", scientific(kTolerance))));
-  if (!first_layer.empty()) line("first layer", str(first_layer, " is the first whose result differs by more than ", scientific(kTolerance)));
-  if (!largest_layer.empty()) line("worst layer", str(largest_layer, "  ", scientific(largest_layer_difference)));
-  if (!same_preprocess) line("images", "A and B prepare their images differently; the same prepared ones went through both");
-  line("verdict", str(same_weights() ? "the same weights" : "other weights", ", ", same_answers() ? "the same answers" : "other answers"));
+    line(i == 0 ? "largest" : "", str(tensors[i].name, "  ", scientific(tensors[i].relative),
+                                      " relative, ", scientific(tensors[i].largest), " absolute"));
+  if (!comparable)
+    line("answers", str("not comparable: ", answer_shapes));
+  else
+    line("answers",
+         str(answer_text(), same_answers() ? "" : str(", more than ", scientific(kTolerance))));
+  if (!first_layer.empty())
+    line("first layer", str(first_layer, " is the first whose result differs by more than ",
+                            scientific(kTolerance)));
+  if (!largest_layer.empty())
+    line("worst layer", str(largest_layer, "  ", scientific(largest_layer_difference)));
+  if (!same_preprocess)
+    line("images",
+         "A and B prepare their images differently; the same prepared ones went through both");
+  line("verdict", str(same_weights() ? "the same weights" : "other weights", ", ",
+                      same_answers() ? "the same answers" : "other answers"));
   return out;
 }
 
 std::string Comparison::to_json() const {
   nlohmann::ordered_json different = nlohmann::ordered_json::array();
-  for (const TensorDifference& d : tensors) different.push_back({{"name", d.name}, {"largest", number(d.largest)}, {"relative", number(d.relative)}});
-  nlohmann::ordered_json j = {{"same_weights", same_weights()}, {"same_answers", same_answers()}, {"tolerance", kTolerance}, {"equal_tensors", equal_tensors},
-                              {"different", different}, {"only_in_a", only_in_a}, {"only_in_b", only_in_b}, {"other_shape", other_shape}};
+  for (const TensorDifference& d : tensors)
+    different.push_back(
+        {{"name", d.name}, {"largest", number(d.largest)}, {"relative", number(d.relative)}});
+  nlohmann::ordered_json j = {{"same_weights", same_weights()}, {"same_answers", same_answers()},
+                              {"tolerance", kTolerance},        {"equal_tensors", equal_tensors},
+                              {"different", different},         {"only_in_a", only_in_a},
+                              {"only_in_b", only_in_b},         {"other_shape", other_shape}};
   j["same_preprocess"] = same_preprocess;
   j["answer_shapes"] = answer_shapes;
   j["answer_difference"] = comparable ? number(answer) : nlohmann::ordered_json();
   j["first_layer"] = first_layer;
   j["worst_layer"] = largest_layer;
-  j["worst_layer_difference"] = same_operations ? number(largest_layer_difference) : nlohmann::ordered_json();
+  j["worst_layer_difference"] =
+      same_operations ? number(largest_layer_difference) : nlohmann::ordered_json();
   return j.dump(2);
 }
 

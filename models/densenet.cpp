@@ -1,4 +1,5 @@
-// DenseNet-121/161/169/201 (Huang et al. 2017), torchvision's layout: batch norm and ReLU stand before the convolutions.
+// DenseNet-121/161/169/201 (Huang et al. 2017), torchvision's layout: batch norm and ReLU stand
+// before the convolutions.
 #include "graft/layers/functional/functional.h"
 #include "graft/layers/modules/batch_norm2d.h"
 #include "graft/layers/modules/conv2d.h"
@@ -12,8 +13,10 @@ struct DenseLayout {
   int64_t growth, first;
   std::array<int64_t, 4> layers;
 };
-constexpr DenseLayout kDenseNets[] = {{"densenet121", 32, 64, {6, 12, 24, 16}}, {"densenet161", 48, 96, {6, 12, 36, 24}},
-                                      {"densenet169", 32, 64, {6, 12, 32, 32}}, {"densenet201", 32, 64, {6, 12, 48, 32}}};
+constexpr DenseLayout kDenseNets[] = {{"densenet121", 32, 64, {6, 12, 24, 16}},
+                                      {"densenet161", 48, 96, {6, 12, 36, 24}},
+                                      {"densenet169", 32, 64, {6, 12, 32, 32}},
+                                      {"densenet201", 32, 64, {6, 12, 48, 32}}};
 constexpr int64_t kBottleneck = 4;  // the 1x1 convolution gives this many times `growth` channels
 
 // norm1, ReLU, 1x1, norm2, ReLU, 3x3: `growth` channels from all that came before.
@@ -21,9 +24,12 @@ class DenseLayer final : public Module {
  public:
   DenseLayer(int64_t in, int64_t growth, double eps) {
     norm1_ = register_module("norm1", std::make_shared<BatchNorm2d>(BatchNorm2dOptions{in, eps}));
-    conv1_ = register_module("conv1", std::make_shared<Conv2d>(Conv2dOptions{in, kBottleneck * growth, 1}));
-    norm2_ = register_module("norm2", std::make_shared<BatchNorm2d>(BatchNorm2dOptions{kBottleneck * growth, eps}));
-    conv2_ = register_module("conv2", std::make_shared<Conv2d>(Conv2dOptions{kBottleneck * growth, growth, 3, 1, 1}));
+    conv1_ = register_module("conv1",
+                             std::make_shared<Conv2d>(Conv2dOptions{in, kBottleneck * growth, 1}));
+    norm2_ = register_module(
+        "norm2", std::make_shared<BatchNorm2d>(BatchNorm2dOptions{kBottleneck * growth, eps}));
+    conv2_ = register_module(
+        "conv2", std::make_shared<Conv2d>(Conv2dOptions{kBottleneck * growth, growth, 3, 1, 1}));
   }
   Tensor forward(const Tensor& x) override {
     return conv2_->forward(norm2_->normalise(*conv1_, norm1_->normalise(x, true), true));
@@ -38,7 +44,8 @@ class DenseBlock final : public Module {
  public:
   DenseBlock(int64_t in, int64_t growth, int64_t layers, double eps) {
     for (int64_t i = 0; i < layers; ++i)
-      register_module("denselayer" + std::to_string(i + 1), std::make_shared<DenseLayer>(in + i * growth, growth, eps));
+      register_module("denselayer" + std::to_string(i + 1),
+                      std::make_shared<DenseLayer>(in + i * growth, growth, eps));
   }
   Tensor forward(const Tensor& x) override {
     Tensor all = x;
@@ -57,7 +64,8 @@ class DenseTransition final : public Module {
     conv_ = register_module("conv", std::make_shared<Conv2d>(Conv2dOptions{in, out, 1}));
   }
   Tensor forward(const Tensor& x) override {
-    return functional::average_pool(conv_->forward(norm_->normalise(x, true)), {.window = ops::square_window(2, 2)});
+    return functional::average_pool(conv_->forward(norm_->normalise(x, true)),
+                                    {.window = ops::square_window(2, 2)});
   }
 
  private:
@@ -75,32 +83,41 @@ const DenseLayout& dense_layout(const std::string& name) {
 
 std::string densenet_name_of(const std::vector<int64_t>& blocks) {
   for (const DenseLayout& layout : kDenseNets)
-    if (std::equal(blocks.begin(), blocks.end(), layout.layers.begin(), layout.layers.end())) return layout.name;
+    if (std::equal(blocks.begin(), blocks.end(), layout.layers.begin(), layout.layers.end()))
+      return layout.name;
   return "";
 }
 
 void build_densenet(FeatureBuilder& build) {
   const FeatureConfig& config = build.config();
   const DenseLayout& layout = dense_layout(config.name);
-  const auto conv = build.feature("conv0", std::make_shared<Conv2d>(Conv2dOptions{config.in_channels, layout.first, 7, 2, 3}));
-  const auto norm = build.feature("norm0", std::make_shared<BatchNorm2d>(BatchNorm2dOptions{layout.first, config.eps}));
+  const auto conv = build.feature(
+      "conv0", std::make_shared<Conv2d>(Conv2dOptions{config.in_channels, layout.first, 7, 2, 3}));
+  const auto norm = build.feature(
+      "norm0", std::make_shared<BatchNorm2d>(BatchNorm2dOptions{layout.first, config.eps}));
   const auto stem = [=](const Tensor& x) {
-    return functional::max_pool(norm->normalise(*conv, x, true), {.window = ops::square_window(3, 2, 1)});
+    return functional::max_pool(norm->normalise(*conv, x, true),
+                                {.window = ops::square_window(3, 2, 1)});
   };
   if (!build.stage({"conv0", "norm0", "pool0"}, layout.first, stem)) return;
   int64_t in = layout.first;
   for (size_t i = 0; i < layout.layers.size(); ++i) {
-    const std::string name = "denseblock" + std::to_string(i + 1), behind = "transition" + std::to_string(i + 1);
-    const auto block = build.feature(name, std::make_shared<DenseBlock>(in, layout.growth, layout.layers[i], config.eps));
+    const std::string name = "denseblock" + std::to_string(i + 1),
+                      behind = "transition" + std::to_string(i + 1);
+    const auto block = build.feature(
+        name, std::make_shared<DenseBlock>(in, layout.growth, layout.layers[i], config.eps));
     in += layout.growth * layout.layers[i];
     if (!build.stage({name}, in, [=](const Tensor& x) { return block->forward(x); })) return;
     if (i + 1 == layout.layers.size()) break;
-    const auto transition = build.feature(behind, std::make_shared<DenseTransition>(in, in / 2, config.eps));
+    const auto transition =
+        build.feature(behind, std::make_shared<DenseTransition>(in, in / 2, config.eps));
     in /= 2;
     if (!build.stage({behind}, in, [=](const Tensor& x) { return transition->forward(x); })) return;
   }
-  const auto last = build.feature("norm5", std::make_shared<BatchNorm2d>(BatchNorm2dOptions{in, config.eps}));
-  if (!build.stage({"norm5"}, in, [=](const Tensor& x) { return last->normalise(x, true); })) return;
+  const auto last =
+      build.feature("norm5", std::make_shared<BatchNorm2d>(BatchNorm2dOptions{in, config.eps}));
+  if (!build.stage({"norm5"}, in, [=](const Tensor& x) { return last->normalise(x, true); }))
+    return;
   build.finish_linear("classifier", 0);
 }
 

@@ -21,9 +21,11 @@ Tensor ModuleGroup::forward(const Tensor& x) {
 }
 
 FeatureBuilder::FeatureBuilder(FeatureNetwork& network)
-    : network_(network), features_(network.register_module("features", std::make_shared<ModuleGroup>())) {}
+    : network_(network),
+      features_(network.register_module("features", std::make_shared<ModuleGroup>())) {}
 
-bool FeatureBuilder::stage(std::initializer_list<std::string> names, int64_t channels, std::function<Tensor(const Tensor&)> run) {
+bool FeatureBuilder::stage(std::initializer_list<std::string> names, int64_t channels,
+                           std::function<Tensor(const Tensor&)> run) {
   FeatureNetwork::Stage stage{{}, std::move(run)};
   for (const std::string& name : names)
     if (features_->find(name)) stage.paths.push_back("features." + name);
@@ -41,7 +43,9 @@ void FeatureBuilder::pool_and_linear_head() {
   if (config().classes > 0) network_.add_head("fc");
 }
 
-std::shared_ptr<ModuleGroup> FeatureBuilder::classifier() { return network_.register_module("classifier", std::make_shared<ModuleGroup>()); }
+std::shared_ptr<ModuleGroup> FeatureBuilder::classifier() {
+  return network_.register_module("classifier", std::make_shared<ModuleGroup>());
+}
 
 void FeatureBuilder::finish_linear(const std::string& head, double probability) {
   if (config().linear_head) return pool_and_linear_head();
@@ -49,7 +53,9 @@ void FeatureBuilder::finish_linear(const std::string& head, double probability) 
     network_.add_stage("pool", FeatureNetwork::pool_stage());
   } else {
     const auto dropout = classifier()->add("0", std::make_shared<Dropout>(probability));
-    network_.add_stage("pool", {{"classifier.0"}, [dropout](const Tensor& x) { return dropout->forward(pooled(x)); }});
+    network_.add_stage("pool", {{"classifier.0"}, [dropout](const Tensor& x) {
+                                  return dropout->forward(pooled(x));
+                                }});
   }
   if (config().classes > 0) network_.add_head(head);
 }
@@ -57,15 +63,20 @@ void FeatureBuilder::finish_linear(const std::string& head, double probability) 
 void FeatureBuilder::finish_vgg() {
   if (config().linear_head) return pool_and_linear_head();
   constexpr int64_t hidden = 4096;
-  network_.add_stage("pool", {{}, [](const Tensor& x) { return functional::flatten(functional::adaptive_average_pool(x, {{7, 7, 1}})); }});
+  network_.add_stage(
+      "pool", {{}, [](const Tensor& x) {
+                 return functional::flatten(functional::adaptive_average_pool(x, {{7, 7, 1}}));
+               }});
   const auto group = classifier();
   int64_t in = network_.features_ * 49;
   for (const int at : {0, 3}) {
     const std::string name = std::to_string(at), dropout_name = std::to_string(at + 2);
     const auto linear = group->add(name, std::make_shared<Linear>(in, hidden));
     const auto dropout = group->add(dropout_name, std::make_shared<Dropout>(0.5));
-    network_.add_stage("classifier." + name, {{"classifier." + name, "classifier." + dropout_name},
-                                              [=](const Tensor& x) { return dropout->forward(functional::relu(linear->forward(x))); }});
+    network_.add_stage("classifier." + name,
+                       {{"classifier." + name, "classifier." + dropout_name}, [=](const Tensor& x) {
+                          return dropout->forward(functional::relu(linear->forward(x)));
+                        }});
     in = hidden;
   }
   network_.features_ = hidden;
@@ -76,10 +87,13 @@ void FeatureBuilder::finish_squeezenet() {
   if (config().linear_head || config().classes == 0) return pool_and_linear_head();
   const auto group = classifier();
   const auto dropout = group->add("0", std::make_shared<Dropout>(0.5));
-  const auto conv = group->add("1", std::make_shared<Conv2d>(Conv2dOptions{network_.features_, config().classes, 1, 1, 0, 1, 1, true}));
-  network_.add_stage("classifier.1", {{"classifier.0", "classifier.1"}, [=](const Tensor& x) {
-                       return pooled(functional::relu(conv->forward(dropout->forward(x))));
-                     }});
+  const auto conv =
+      group->add("1", std::make_shared<Conv2d>(Conv2dOptions{network_.features_, config().classes,
+                                                             1, 1, 0, 1, 1, true}));
+  network_.add_stage("classifier.1",
+                     {{"classifier.0", "classifier.1"}, [=](const Tensor& x) {
+                        return pooled(functional::relu(conv->forward(dropout->forward(x))));
+                      }});
 }
 
 }  // namespace graft::models

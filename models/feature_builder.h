@@ -1,4 +1,5 @@
-// FeatureBuilder: what the builders of torchvision's feature networks (vgg.cpp, squeezenet.cpp ...) write with.
+// FeatureBuilder: what the builders of torchvision's feature networks (vgg.cpp, squeezenet.cpp ...)
+// write with.
 #pragma once
 #include <initializer_list>
 #include <memory>
@@ -18,7 +19,9 @@ class ModuleGroup final : public Module {
   std::shared_ptr<M> add(std::string name, std::shared_ptr<M> child) {
     return register_module(std::move(name), std::move(child));
   }
-  void replace(std::string_view name, std::shared_ptr<Module> child) { replace_child(name, std::move(child)); }
+  void replace(std::string_view name, std::shared_ptr<Module> child) {
+    replace_child(name, std::move(child));
+  }
   Tensor forward(const Tensor& x) override;  // the children in turn
 };
 
@@ -32,11 +35,13 @@ class FeatureBuilder {
   std::shared_ptr<M> feature(const std::string& name, std::shared_ptr<M> module) {
     return features_->add(name, std::move(module));
   }
-  // A stage named after its last module, features.<names.back()>, giving `channels` channels. False when the network is
-  // cut here: then nothing more is built.
-  bool stage(std::initializer_list<std::string> names, int64_t channels, std::function<Tensor(const Tensor&)> run);
-  // Ends a network that was not cut: global average pool and flatten, then the linear classifier at `head` ("classifier"
-  // or "classifier.1"), with dropout before it when the probability is positive.
+  // A stage named after its last module, features.<names.back()>, giving `channels` channels. False
+  // when the network is cut here: then nothing more is built.
+  bool stage(std::initializer_list<std::string> names, int64_t channels,
+             std::function<Tensor(const Tensor&)> run);
+  // Ends a network that was not cut: global average pool and flatten, then the linear classifier at
+  // `head` ("classifier" or "classifier.1"), with dropout before it when the probability is
+  // positive.
   void finish_linear(const std::string& head, double dropout);
   // VGG's: adaptive pool to 7x7, two hidden layers of 4096 with dropout, classifier.6.
   void finish_vgg();
@@ -51,7 +56,8 @@ class FeatureBuilder {
   std::shared_ptr<ModuleGroup> features_;
 };
 
-// MobileNetV2 as Keras and TensorFlow have it: 3x3 convolutions that stride are padded (0,1) at even extents, (1,1) at odd.
+// MobileNetV2 as Keras and TensorFlow have it: 3x3 convolutions that stride are padded (0,1) at
+// even extents, (1,1) at odd.
 inline constexpr const char* kMobileNetTf = "mobilenet_v2_tf";
 
 void build_vgg(FeatureBuilder& build);

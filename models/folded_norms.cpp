@@ -12,7 +12,8 @@ std::vector<std::string> unfold_norms(StateDict& tensors, const Architecture& ar
   const auto norm_of = [&](const std::string& bias) {
     const std::string layer = bias.substr(0, bias.size() - 5);
     const Tensor weight = tensors.find(layer + ".weight");
-    return weight.defined() && weight.rank() == 4 ? norm_behind(architecture, layer) : std::string();
+    return weight.defined() && weight.rank() == 4 ? norm_behind(architecture, layer)
+                                                  : std::string();
   };
   std::vector<std::string> conv_biases, neutral;
   for (const auto& [name, tensor] : tensors)
@@ -22,10 +23,13 @@ std::vector<std::string> unfold_norms(StateDict& tensors, const Architecture& ar
     const Tensor bias = tensors.at(name).to(DType::f32);
     const Tensor mean = tensors.find(norm + ".running_mean");
     if (mean.defined() && biased) continue;
-    if (biased) tensors.set(name, Tensor::zeros(bias.shape()));
-    else tensors.erase(name);
+    if (biased)
+      tensors.set(name, Tensor::zeros(bias.shape()));
+    else
+      tensors.erase(name);
     if (mean.defined()) {
-      GRAFT_CHECK(mean.shape() == bias.shape(), name, " ", bias.shape(), " and ", norm, ".running_mean ", mean.shape(), " do not fit");
+      GRAFT_CHECK(mean.shape() == bias.shape(), name, " ", bias.shape(), " and ", norm,
+                  ".running_mean ", mean.shape(), " do not fit");
       std::vector<double> shifted = mean.to_doubles();
       const std::vector<double> b = bias.to_doubles();
       for (size_t c = 0; c < b.size(); ++c) shifted[c] -= b[c];
@@ -42,7 +46,8 @@ std::vector<std::string> unfold_norms(StateDict& tensors, const Architecture& ar
   return neutral;
 }
 
-std::vector<std::string> still_neutral(StagedNetwork& network, const std::vector<std::string>& paths) {
+std::vector<std::string> still_neutral(StagedNetwork& network,
+                                       const std::vector<std::string>& paths) {
   const auto all_are = [](const Tensor& tensor, double value) {
     const auto values = tensor.to_doubles();
     return std::all_of(values.begin(), values.end(), [value](double v) { return v == value; });
@@ -52,7 +57,9 @@ std::vector<std::string> still_neutral(StagedNetwork& network, const std::vector
     const auto* norm = dynamic_cast<const BatchNorm2d*>(network.find(path));
     GRAFT_CHECK(norm != nullptr, "there is no batch norm '", path, "'");
     const double variance = Tensor::full({1}, 1 - norm->options().eps).item();
-    if (all_are(norm->weight(), 1) && all_are(norm->running_mean(), 0) && all_are(norm->running_var(), variance)) neutral.push_back(path);
+    if (all_are(norm->weight(), 1) && all_are(norm->running_mean(), 0) &&
+        all_are(norm->running_var(), variance))
+      neutral.push_back(path);
   }
   return neutral;
 }

@@ -18,24 +18,34 @@ void cut_resnet(SourceNetwork& source, const std::string& cut, Certificate& cert
   auto& config = std::get<ResNetConfig>(source.architecture);
   const int64_t found = config.stages;
   if (cut != "auto") {
-    const int64_t wanted = cut.size() == 6 && cut.starts_with("layer") && cut[5] >= '1' && cut[5] <= '4' ? cut[5] - '0' : 0;
-    GRAFT_CHECK(wanted > 0, "cannot cut at '", cut, "': the stages of ", config.name, " are layer1, layer2, layer3, layer4");
+    const int64_t wanted =
+        cut.size() == 6 && cut.starts_with("layer") && cut[5] >= '1' && cut[5] <= '4' ? cut[5] - '0'
+                                                                                      : 0;
+    GRAFT_CHECK(wanted > 0, "cannot cut at '", cut, "': the stages of ", config.name,
+                " are layer1, layer2, layer3, layer4");
     GRAFT_CHECK(wanted <= found, "cannot cut at '", cut, "': the file ends after layer", found);
     config.stages = wanted;
   }
   if (config.stages < found || (config.stages < 4 && config.classes > 0)) {
     StateDict kept;
     for (const auto& [name, tensor] : source.tensors) {
-      const bool behind = name.starts_with("fc.") || (name.starts_with("layer") && name.size() > 5 && name[5] - '0' > config.stages);
-      if (behind) certificate.unused.push_back(name);
-      else kept.add(name, tensor);
+      const bool behind =
+          name.starts_with("fc.") ||
+          (name.starts_with("layer") && name.size() > 5 && name[5] - '0' > config.stages);
+      if (behind)
+        certificate.unused.push_back(name);
+      else
+        kept.add(name, tensor);
     }
     source.tensors = std::move(kept);
     config.classes = 0;
   }
-  if (cut != "auto") certificate.cut = str("after layer", config.stages, ", as asked for");
-  else if (found < 4) certificate.cut = str("after layer", found, ": the file ends there");
-  else certificate.cut = "none: the whole network";
+  if (cut != "auto")
+    certificate.cut = str("after layer", config.stages, ", as asked for");
+  else if (found < 4)
+    certificate.cut = str("after layer", found, ": the file ends there");
+  else
+    certificate.cut = "none: the whole network";
 }
 
 void cut_features(SourceNetwork& source, const std::string& cut, Certificate& certificate) {
@@ -50,22 +60,28 @@ void cut_features(SourceNetwork& source, const std::string& cut, Certificate& ce
   for (const auto& [name, tensor] : source.tensors) {
     bool inside = false;
     for (size_t stage = 0; stage < network.stages().size(); ++stage)
-      for (const std::string& path : network.stage_paths(stage)) inside = inside || name.starts_with(path + ".");
-    if (inside) kept.add(name, tensor);
-    else certificate.unused.push_back(name);
+      for (const std::string& path : network.stage_paths(stage))
+        inside = inside || name.starts_with(path + ".");
+    if (inside)
+      kept.add(name, tensor);
+    else
+      certificate.unused.push_back(name);
   }
   source.tensors = std::move(kept);
   certificate.cut = str("after ", cut, ", as asked for");
 }
 
 void cut_network(SourceNetwork& source, const std::string& cut, Certificate& certificate) {
-  if (std::holds_alternative<FeatureConfig>(source.architecture)) return cut_features(source, cut, certificate);
-  if (std::holds_alternative<ResNetConfig>(source.architecture)) return cut_resnet(source, cut, certificate);
+  if (std::holds_alternative<FeatureConfig>(source.architecture))
+    return cut_features(source, cut, certificate);
+  if (std::holds_alternative<ResNetConfig>(source.architecture))
+    return cut_resnet(source, cut, certificate);
   GRAFT_CHECK(cut == "auto", "cannot cut at '", cut, "': a CIFAR ResNet is used whole");
   certificate.cut = "none: the whole network";
 }
 
-// Grey networks by summing the first convolution over its input channels: the answer to three equal channels.
+// Grey networks by summing the first convolution over its input channels: the answer to three equal
+// channels.
 void sum_first_convolution(SourceNetwork& source, Certificate& certificate) {
   const std::string first = first_convolution(source.tensors);
   const Tensor weight = source.tensors.at(first).to(DType::f32);
@@ -82,7 +98,9 @@ void sum_first_convolution(SourceNetwork& source, Certificate& certificate) {
     }
   source.tensors.set(first, sum);
   std::visit([](auto& config) { config.in_channels = 1; }, source.architecture);
-  certificate.notes.push_back("the first convolution is summed over its 3 input channels: the network takes grey images, normalised by the mean of the channels' numbers");
+  certificate.notes.push_back(
+      "the first convolution is summed over its 3 input channels: the network takes grey images, "
+      "normalised by the mean of the channels' numbers");
 }
 
 io::Preprocess guess_preprocess(const SourceNetwork& source, Finding& finding) {
@@ -93,37 +111,49 @@ io::Preprocess guess_preprocess(const SourceNetwork& source, Finding& finding) {
   if (std::holds_alternative<CifarResNetConfig>(source.architecture)) {
     io::Preprocess p = io::imagenet_preprocess(32);
     p.resize_to = 0;
-    finding = {"RGB / 255, ImageNet's mean and deviation, 32x32", false, "as the published CIFAR ResNets were trained"};
+    finding = {"RGB / 255, ImageNet's mean and deviation, 32x32", false,
+               "as the published CIFAR ResNets were trained"};
     return p;
   }
-  return guess_imagenet_preprocess(input_variance(source.tensors.find("conv1.weight"), source.tensors.find("bn1.running_var")), finding);
+  return guess_imagenet_preprocess(
+      input_variance(source.tensors.find("conv1.weight"), source.tensors.find("bn1.running_var")),
+      finding);
 }
 
-Finding or_usual(const Finding& implied, const Finding& usual) { return implied.what.empty() ? usual : implied; }
+Finding or_usual(const Finding& implied, const Finding& usual) {
+  return implied.what.empty() ? usual : implied;
+}
 
 void describe_findings(const SourceNetwork& source, Certificate& certificate) {
   const auto* config = std::get_if<ResNetConfig>(&source.architecture);
   const std::string nodes = "the graph's nodes", usual = "torchvision's; a state dict does not say";
   if (!config) {
     const std::string name = name_of(source.architecture);
-    if ((name.starts_with("vgg") && !name.ends_with("_bn")) || name.starts_with("squeezenet")) return;  // no batch norms
-    certificate.eps = or_usual(source.eps, {str(eps_of(source.architecture)), false, "PyTorch's default; a state dict does not say"});
+    if ((name.starts_with("vgg") && !name.ends_with("_bn")) || name.starts_with("squeezenet"))
+      return;  // no batch norms
+    certificate.eps = or_usual(source.eps, {str(eps_of(source.architecture)), false,
+                                            "PyTorch's default; a state dict does not say"});
     return;
   }
   const bool eps_known = source.graph && certificate.neutral_norms == 0;
   certificate.eps = or_usual(source.eps, {str(config->eps), eps_known, eps_known ? nodes : usual});
-  if (config->bottleneck) certificate.stride = or_usual(source.stride, {config->stride_in_3x3 ? kStrideV15 : kStrideV1, source.graph, source.graph ? nodes : usual});
-  certificate.stem_pool = or_usual(source.stem_pool, {pool_text(*config), source.graph, source.graph ? nodes : usual});
+  if (config->bottleneck)
+    certificate.stride = or_usual(source.stride, {config->stride_in_3x3 ? kStrideV15 : kStrideV1,
+                                                  source.graph, source.graph ? nodes : usual});
+  certificate.stem_pool =
+      or_usual(source.stem_pool, {pool_text(*config), source.graph, source.graph ? nodes : usual});
 }
 
 Imported import_model_file(const io::WeightFile& file, const ImportOptions& options) {
   Imported imported{model_from(file), {}};
   ModelCard& card = imported.model.card;
   const std::string name = name_of(card.architecture);
-  GRAFT_CHECK(options.arch.empty() || options.arch == name, "the file holds ", name, ", not ", options.arch);
+  GRAFT_CHECK(options.arch.empty() || options.arch == name, "the file holds ", name, ", not ",
+              options.arch);
   Certificate& c = imported.certificate;
   c.naming = kGraftNaming;
-  c.preprocess = {card.preprocess.to_json(), card.preprocess_known, card.preprocess_known ? "the model's card" : "as when it was imported first"};
+  c.preprocess = {card.preprocess.to_json(), card.preprocess_known,
+                  card.preprocess_known ? "the model's card" : "as when it was imported first"};
   c.eps = {str(eps_of(card.architecture)), true, "the model's card"};
   c.neutral_norms = std::ssize(card.neutral_norms);
   c.cut = "none: as the model is";
@@ -132,8 +162,11 @@ Imported import_model_file(const io::WeightFile& file, const ImportOptions& opti
 }
 
 Imported import_foreign(const io::WeightFile& file, const ImportOptions& options) {
-  if (file.format == "onnx" && options.arch.empty()) return import_graph(io::onnx::read_model(file.path), options);
-  SourceNetwork source = file.format == "onnx" ? source_from_graph(io::onnx::read_model(file.path), options.arch) : source_from_names(file, options.arch);
+  if (file.format == "onnx" && options.arch.empty())
+    return import_graph(io::onnx::read_model(file.path), options);
+  SourceNetwork source = file.format == "onnx"
+                             ? source_from_graph(io::onnx::read_model(file.path), options.arch)
+                             : source_from_names(file, options.arch);
   Imported imported;
   Certificate& certificate = imported.certificate;
   certificate.naming = source.naming;
@@ -144,7 +177,8 @@ Imported import_foreign(const io::WeightFile& file, const ImportOptions& options
   card.preprocess = guess_preprocess(source, certificate.preprocess);
   if (options.channels == ChannelRule::sum_conv1) sum_first_convolution(source, certificate);
   const int64_t channels = in_channels_of(source.architecture);
-  GRAFT_CHECK(channels == 1 || channels == 3, "the network takes ", channels, " channels; images have 1 or 3");
+  GRAFT_CHECK(channels == 1 || channels == 3, "the network takes ", channels,
+              " channels; images have 1 or 3");
   if (channels == 1) card.preprocess = grey_preprocess(card.preprocess);
   card.architecture = source.architecture;
   certificate.matched = static_cast<int64_t>(source.tensors.size());
@@ -157,19 +191,25 @@ Imported import_foreign(const io::WeightFile& file, const ImportOptions& options
   return imported;
 }
 
-// The file's own nodes as a network, and the imported network up to the same value; both without pool and head of graft.
+// The file's own nodes as a network, and the imported network up to the same value; both without
+// pool and head of graft.
 std::pair<Model, Model> source_and_network(const io::WeightFile& file, const Imported& imported) {
   const io::onnx::Model model = io::onnx::read_model(file.path);
   const ModelCard& card = imported.model.card;
   const auto* graph = std::get_if<GraphConfig>(&card.architecture);
-  if (has_card(file)) return {{std::make_shared<GraphModule>(read_graph(model)), card}, imported.model};
+  if (has_card(file))
+    return {{std::make_shared<GraphModule>(read_graph(model)), card}, imported.model};
   if (!graph) {
     Model source = import_graph(model, {}).model;
     source.card.preprocess = card.preprocess;
     return {source, imported.model};
   }
-  return {{std::make_shared<GraphModule>(cut_graph(read_graph(model), graph->source->outputs.at(0))), card},
-          {std::make_shared<GraphModule>(with_values(*graph->source, imported.model.network->state_dict())), card}};
+  return {
+      {std::make_shared<GraphModule>(cut_graph(read_graph(model), graph->source->outputs.at(0))),
+       card},
+      {std::make_shared<GraphModule>(
+           with_values(*graph->source, imported.model.network->state_dict())),
+       card}};
 }
 
 // The same random images through the source graph and through the network that was made of it.
@@ -177,16 +217,22 @@ void compare_with_source(const io::WeightFile& file, Imported& imported) {
   Certificate& c = imported.certificate;
   if (file.format != "onnx") return;
   if (!std::holds_alternative<GraphConfig>(imported.model.card.architecture)) {
-    const bool same_end = c.unused.empty() && std::none_of(c.notes.begin(), c.notes.end(), [](const std::string& note) { return note.find("left out") != std::string::npos; });
+    const bool same_end = c.unused.empty() &&
+                          std::none_of(c.notes.begin(), c.notes.end(), [](const std::string& note) {
+                            return note.find("left out") != std::string::npos;
+                          });
     if (!same_end || in_channels_of(imported.model.card.architecture) != 3)
-      return c.notes.push_back(str("the source graph was not run for comparison: the network ", same_end ? "takes other images" : "ends elsewhere"));
+      return c.notes.push_back(str("the source graph was not run for comparison: the network ",
+                                   same_end ? "takes other images" : "ends elsewhere"));
   }
   try {
     auto [source, network] = source_and_network(file, imported);
     const Comparison comparison = compare_answers(source, network);
     if (!comparison.comparable) return;
     c.comparison = comparison.answer_text();
-    if (!comparison.same_answers()) c.doubts.push_back(str("the network does not compute what the source graph does: ", c.comparison));
+    if (!comparison.same_answers())
+      c.doubts.push_back(
+          str("the network does not compute what the source graph does: ", c.comparison));
   } catch (const Error& error) {
     c.notes.push_back(str("the source graph was not run for comparison: ", error.what()));
   }
@@ -201,10 +247,13 @@ void look_for_doubts(Imported& imported) {
   try {
     statistics = check_statistics(network, card.preprocess.channels, card.preprocess.size);
   } catch (const Error&) {
-    if (!graph) throw;  // a graph may want another input than the card guesses; then there is nothing to compare
+    if (!graph)
+      throw;  // a graph may want another input than the card guesses; then there is nothing to
+              // compare
   }
   if (statistics.pairs > 0) imported.certificate.statistics = statistics.to_text();
-  for (std::string& doubt : doubts_of(network, card.neutral_norms, statistics)) imported.certificate.doubts.push_back(std::move(doubt));
+  for (std::string& doubt : doubts_of(network, card.neutral_norms, statistics))
+    imported.certificate.doubts.push_back(std::move(doubt));
 }
 
 }  // namespace
@@ -213,12 +262,15 @@ Imported import_weights(const std::string& path, const ImportOptions& options) {
   if (!options.arch.empty()) architecture_named(options.arch);
   const io::WeightFile file = io::read_weights(path);
   try {
-    Imported imported = has_card(file) ? import_model_file(file, options) : import_foreign(file, options);
+    Imported imported =
+        has_card(file) ? import_model_file(file, options) : import_foreign(file, options);
     Certificate& certificate = imported.certificate;
     certificate.path = path;
     certificate.format = file.format;
     if (has_card(file) && !options.examine) {
-      refuse_impossible_values(imported.model.network->state_dict(), std::holds_alternative<GraphConfig>(imported.model.card.architecture));
+      refuse_impossible_values(
+          imported.model.network->state_dict(),
+          std::holds_alternative<GraphConfig>(imported.model.card.architecture));
       return imported;
     }
     look_for_doubts(imported);
@@ -226,13 +278,22 @@ Imported import_weights(const std::string& path, const ImportOptions& options) {
     certificate.sha256 = sha256_of_file(path);
     certificate.architecture = describe(imported.model.card.architecture);
     if (has_card(file)) certificate.matched = static_cast<int64_t>(file.tensors.size());
-    for (const NamedTensor& p : imported.model.network->parameters()) certificate.parameters += p.tensor.numel();
+    for (const NamedTensor& p : imported.model.network->parameters())
+      certificate.parameters += p.tensor.numel();
     const int64_t classes = classes_of(imported.model.card.architecture);
     const auto* graph = std::get_if<GraphConfig>(&imported.model.card.architecture);
-    if (graph && classes > 0 && !graph->own_head) certificate.head = str("the graph's own, ", classes, " classes");
-    else certificate.head = classes > 0 ? str(head_path(imported.model.card.architecture), ", ", classes, " classes, from the file") : "none in the file";
-    imported.model.card.lineage = {.source_sha256 = certificate.sha256, .source_format = file.format, .source_naming = certificate.naming,
-                                   .data_sha256 = "", .recipe = "", .graft_version = GRAFT_VERSION};
+    if (graph && classes > 0 && !graph->own_head)
+      certificate.head = str("the graph's own, ", classes, " classes");
+    else
+      certificate.head = classes > 0 ? str(head_path(imported.model.card.architecture), ", ",
+                                           classes, " classes, from the file")
+                                     : "none in the file";
+    imported.model.card.lineage = {.source_sha256 = certificate.sha256,
+                                   .source_format = file.format,
+                                   .source_naming = certificate.naming,
+                                   .data_sha256 = "",
+                                   .recipe = "",
+                                   .graft_version = GRAFT_VERSION};
     return imported;
   } catch (const Error& error) {
     const std::string message = error.what();

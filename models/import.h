@@ -1,5 +1,5 @@
-// Import: any weight file -> a native network and a certificate of what was understood. Nothing is filled with random
-// values: what does not fit is refused, all of it in one error.
+// Import: any weight file -> a native network and a certificate of what was understood. Nothing is
+// filled with random values: what does not fit is refused, all of it in one error.
 #pragma once
 #include <string>
 #include <vector>
@@ -15,22 +15,25 @@ inline constexpr const char* kGraftNaming = "a model of graft, by its card";
 enum class ChannelRule { repeat, sum_conv1 };
 
 struct ImportOptions {
-  std::string arch;          // "": guessed from names and shapes
-  std::string cut = "auto";  // auto: after the last whole stage in the file; or a stage's name ("layer3")
-  // For grey images in a network of 3 channels: repeat the grey channel, or make it a 1-channel network whose first
-  // convolution is the sum of the source's over its input channels.
+  std::string arch;  // "": guessed from names and shapes
+  std::string cut =
+      "auto";  // auto: after the last whole stage in the file; or a stage's name ("layer3")
+  // For grey images in a network of 3 channels: repeat the grey channel, or make it a 1-channel
+  // network whose first convolution is the sum of the source's over its input channels.
   ChannelRule channels = ChannelRule::repeat;
-  // false: a model of graft is taken at its word (no doubts looked for, no hash of the file): for who only runs it.
+  // false: a model of graft is taken at its word (no doubts looked for, no hash of the file): for
+  // who only runs it.
   bool examine = true;
 };
 
 struct Imported {
-  Model model;  // the network with the file's own head, or none; its card without labels unless the file has them
+  Model model;  // the network with the file's own head, or none; its card without labels unless the
+                // file has them
   Certificate certificate;
 };
 
-// bad_input naming the file for: no architecture that graft knows; tensors missing, unexpected or of the wrong shape;
-// in an .onnx also any attribute that the native network does not have.
+// bad_input naming the file for: no architecture that graft knows; tensors missing, unexpected or
+// of the wrong shape; in an .onnx also any attribute that the native network does not have.
 GRAFT_API Imported import_weights(const std::string& path, const ImportOptions& options = {});
 
 }  // namespace graft::models

@@ -52,7 +52,8 @@ void initialize_one(const std::string& path, Module& module, uint64_t seed) {
 }  // namespace
 
 void initialize(Module& module, uint64_t seed) {
-  module.for_each_module([&](const std::string& path, Module& child) { initialize_one(path, child, seed); });
+  module.for_each_module(
+      [&](const std::string& path, Module& child) { initialize_one(path, child, seed); });
 }
 
 void initialize_at(Module& root, std::string_view path, uint64_t seed) {

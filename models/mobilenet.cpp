@@ -1,4 +1,5 @@
-// MobileNetV2 (Sandler et al. 2018) of width 1, torchvision's layout; under kMobileNetTf with TensorFlow's padding.
+// MobileNetV2 (Sandler et al. 2018) of width 1, torchvision's layout; under kMobileNetTf with
+// TensorFlow's padding.
 #include "graft/layers/functional/functional.h"
 #include "graft/layers/modules/batch_norm2d.h"
 #include "graft/layers/modules/conv2d.h"
@@ -10,16 +11,23 @@ namespace {
 // Convolution "0", batch norm "1", ReLU6. `same`: padded as TensorFlow does where it strides.
 class ConvNormRelu6 final : public Module {
  public:
-  ConvNormRelu6(const Conv2dOptions& options, double eps, bool same = false) : same_(same && options.stride == 2) {
+  ConvNormRelu6(const Conv2dOptions& options, double eps, bool same = false)
+      : same_(same && options.stride == 2) {
     conv_ = register_module("0", std::make_shared<Conv2d>(options));
-    norm_ = register_module("1", std::make_shared<BatchNorm2d>(BatchNorm2dOptions{options.out_channels, eps}));
+    norm_ = register_module(
+        "1", std::make_shared<BatchNorm2d>(BatchNorm2dOptions{options.out_channels, eps}));
   }
-  Tensor forward(const Tensor& x) override { return functional::relu6(same_ ? norm_->forward(convolve_same(x)) : norm_->normalise(*conv_, x, false)); }
+  Tensor forward(const Tensor& x) override {
+    return functional::relu6(same_ ? norm_->forward(convolve_same(x))
+                                   : norm_->normalise(*conv_, x, false));
+  }
 
  private:
-  // 3x3 with stride 2 and as much padding as half the extent, rounded up, needs; one more at the end than at the begin.
+  // 3x3 with stride 2 and as much padding as half the extent, rounded up, needs; one more at the
+  // end than at the begin.
   Tensor convolve_same(const Tensor& x) {
-    ops::ConvAttributes attributes{.window = ops::square_window(3, 2, 1), .groups = conv_->options().groups};
+    ops::ConvAttributes attributes{.window = ops::square_window(3, 2, 1),
+                                   .groups = conv_->options().groups};
     for (size_t axis = 0; axis < 2; ++axis)
       if (x.size(static_cast<int>(axis) + 2) % 2 == 0) attributes.window.pad_begin[axis] = 0;
     return functional::conv(x, conv_->weight(), Tensor(), attributes);
@@ -30,14 +38,19 @@ class ConvNormRelu6 final : public Module {
   std::shared_ptr<BatchNorm2d> norm_;
 };
 
-// 1x1 expansion (none for a factor of 1), 3x3 depthwise, 1x1 projection without a ReLU; the input added where it fits.
+// 1x1 expansion (none for a factor of 1), 3x3 depthwise, 1x1 projection without a ReLU; the input
+// added where it fits.
 class InvertedResidual final : public Module {
  public:
-  InvertedResidual(int64_t in, int64_t out, int64_t stride, int64_t expansion, double eps, bool same) : adds_(stride == 1 && in == out) {
+  InvertedResidual(int64_t in, int64_t out, int64_t stride, int64_t expansion, double eps,
+                   bool same)
+      : adds_(stride == 1 && in == out) {
     const int64_t hidden = in * expansion;
     steps_ = register_module("conv", std::make_shared<Sequential>());
-    if (expansion != 1) steps_->append(std::make_shared<ConvNormRelu6>(Conv2dOptions{in, hidden, 1}, eps));
-    steps_->append(std::make_shared<ConvNormRelu6>(Conv2dOptions{hidden, hidden, 3, stride, 1, 1, hidden}, eps, same));
+    if (expansion != 1)
+      steps_->append(std::make_shared<ConvNormRelu6>(Conv2dOptions{in, hidden, 1}, eps));
+    steps_->append(std::make_shared<ConvNormRelu6>(
+        Conv2dOptions{hidden, hidden, 3, stride, 1, 1, hidden}, eps, same));
     projection_ = std::make_shared<Conv2d>(Conv2dOptions{hidden, out, 1});
     steps_->append(projection_);
     last_ = std::make_shared<BatchNorm2d>(BatchNorm2dOptions{out, eps});
@@ -60,7 +73,9 @@ class InvertedResidual final : public Module {
 struct InvertedGroup {
   int64_t expansion, channels, blocks, stride;
 };
-constexpr InvertedGroup kInvertedGroups[] = {{1, 16, 1, 1}, {6, 24, 2, 2}, {6, 32, 3, 2}, {6, 64, 4, 2}, {6, 96, 3, 1}, {6, 160, 3, 2}, {6, 320, 1, 1}};
+constexpr InvertedGroup kInvertedGroups[] = {{1, 16, 1, 1}, {6, 24, 2, 2}, {6, 32, 3, 2},
+                                             {6, 64, 4, 2}, {6, 96, 3, 1}, {6, 160, 3, 2},
+                                             {6, 320, 1, 1}};
 
 }  // namespace
 
@@ -75,11 +90,15 @@ void build_mobilenet(FeatureBuilder& build) {
     in = out;
     return build.stage({name}, out, [module](const Tensor& x) { return module->forward(x); });
   };
-  if (!add(std::make_shared<ConvNormRelu6>(Conv2dOptions{in, 32, 3, 2, 1}, config.eps, same), 32)) return;
+  if (!add(std::make_shared<ConvNormRelu6>(Conv2dOptions{in, 32, 3, 2, 1}, config.eps, same), 32))
+    return;
   for (const InvertedGroup& group : kInvertedGroups)
     for (int64_t block = 0; block < group.blocks; ++block) {
       const int64_t stride = block == 0 ? group.stride : 1;
-      if (!add(std::make_shared<InvertedResidual>(in, group.channels, stride, group.expansion, config.eps, same), group.channels)) return;
+      if (!add(std::make_shared<InvertedResidual>(in, group.channels, stride, group.expansion,
+                                                  config.eps, same),
+               group.channels))
+        return;
     }
   if (!add(std::make_shared<ConvNormRelu6>(Conv2dOptions{in, 1280, 1}, config.eps), 1280)) return;
   build.finish_linear("classifier.1", 0.2);

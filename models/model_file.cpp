@@ -10,13 +10,14 @@
 namespace graft::models {
 namespace {
 
-// An .onnx file also holds what its nodes take as inputs beside the network's tensors. A graph that came out of such a file
-// may have tensors of these names itself.
+// An .onnx file also holds what its nodes take as inputs beside the network's tensors. A graph that
+// came out of such a file may have tensors of these names itself.
 StateDict tensors_of(const io::WeightFile& file, const Architecture& architecture) {
   if (file.format != "onnx") return file.tensors;
   const auto* graph = std::get_if<GraphConfig>(&architecture);
   const auto is_own = [&](const std::string& name) {
-    return graph && std::any_of(graph->source->tensors.begin(), graph->source->tensors.end(), [&](const GraphTensor& tensor) { return tensor.name == name; });
+    return graph && std::any_of(graph->source->tensors.begin(), graph->source->tensors.end(),
+                                [&](const GraphTensor& tensor) { return tensor.name == name; });
   };
   StateDict kept;
   for (const auto& [name, tensor] : file.tensors)
@@ -24,9 +25,12 @@ StateDict tensors_of(const io::WeightFile& file, const Architecture& architectur
   return kept;
 }
 
-// A card's word alone allocates nothing large: the network that it describes must be about as large as the tensors beside it.
-std::shared_ptr<StagedNetwork> described_network(const Architecture& architecture, const StateDict& tensors) {
-  constexpr int64_t times = 8, plus = int64_t{16} << 20;  // tensors in the file may be of half precision, a network holds temporaries
+// A card's word alone allocates nothing large: the network that it describes must be about as large
+// as the tensors beside it.
+std::shared_ptr<StagedNetwork> described_network(const Architecture& architecture,
+                                                 const StateDict& tensors) {
+  constexpr int64_t times = 8, plus = int64_t{16} << 20;  // tensors in the file may be of half
+                                                          // precision, a network holds temporaries
   int64_t bytes = 0;
   for (const auto& [name, tensor] : tensors) bytes = checked_add(bytes, tensor.bytes());
   const ScopedAllocationLimit limit(checked_add(checked_mul(times, bytes), plus));
@@ -39,24 +43,32 @@ void save_model(const std::string& path, const StagedNetwork& network, const Mod
   io::write_safetensors(path, network.state_dict(), {{"format", "pt"}, {kCardKey, card.to_json()}});
 }
 
-bool has_card(const io::WeightFile& file) { return (file.format == "safetensors" || file.format == "onnx") && file.metadata.contains(kCardKey); }
+bool has_card(const io::WeightFile& file) {
+  return (file.format == "safetensors" || file.format == "onnx") &&
+         file.metadata.contains(kCardKey);
+}
 
 Model model_from(const io::WeightFile& file) {
   const auto card = file.metadata.find(kCardKey);
-  GRAFT_CHECK(card != file.metadata.end(), file.path, ": is no model of graft (there is no card in it); graft finetune or graft convert make one");
+  GRAFT_CHECK(
+      card != file.metadata.end(), file.path,
+      ": is no model of graft (there is no card in it); graft finetune or graft convert make one");
   try {
     Model model{nullptr, ModelCard::from_json(card->second)};
     const StateDict tensors = tensors_of(file, model.card.architecture);
     auto* graph = std::get_if<GraphConfig>(&model.card.architecture);
     if (graph) {
-      GraphConfig filled = *graph;  // the values before the module: nothing is allocated for a card's word alone
+      GraphConfig filled =
+          *graph;  // the values before the module: nothing is allocated for a card's word alone
       filled.source = std::make_shared<GraphSource>(with_values(*graph->source, tensors));
       model.network = make_network(filled);
     } else {
       model.network = described_network(model.card.architecture, tensors);
     }
-    if (graph) model.network->load_state_dict(tensors);
-    else model.network->take_state_dict(tensors);
+    if (graph)
+      model.network->load_state_dict(tensors);
+    else
+      model.network->take_state_dict(tensors);
     model.network->train(false);
     return model;
   } catch (const Error& error) {

@@ -1,4 +1,5 @@
-// A trained model as one safetensors file: tensors under their plain names, the card in the metadata.
+// A trained model as one safetensors file: tensors under their plain names, the card in the
+// metadata.
 #pragma once
 #include <memory>
 #include <string>
@@ -17,11 +18,13 @@ struct Model {
 };
 
 // Writes network and card, old file or new, never half. The bytes depend on them alone.
-GRAFT_API void save_model(const std::string& path, const StagedNetwork& network, const ModelCard& card);
+GRAFT_API void save_model(const std::string& path, const StagedNetwork& network,
+                          const ModelCard& card);
 
 // True when a weight file carries a card of graft: a .safetensors, or an .onnx that graft wrote.
 GRAFT_API bool has_card(const io::WeightFile& file);
-// bad_input naming the path when the file has no card, or when card and tensors do not fit each other.
+// bad_input naming the path when the file has no card, or when card and tensors do not fit each
+// other.
 GRAFT_API Model load_model(const std::string& path);
 GRAFT_API Model model_from(const io::WeightFile& file);
 

@@ -20,13 +20,21 @@ io::onnx::ValueInfo tensor_info(const std::string& name, const Shape& shape) {
 
 // The lowest version of the file format that knows an opset (onnx's table of versions).
 int64_t ir_version_for(int64_t opset) {
-  return opset <= 18 ? 8 : opset <= 20 ? 9 : opset <= 22 ? 10 : opset == 23 ? 11 : opset == 24 ? 12 : opset <= 27 ? 13 : 14;
+  return opset <= 18   ? 8
+         : opset <= 20 ? 9
+         : opset <= 22 ? 10
+         : opset == 23 ? 11
+         : opset == 24 ? 12
+         : opset <= 27 ? 13
+                       : 14;
 }
 
 void trace_network(StagedNetwork& network, const ModelCard& card, io::onnx::Model& model) {
   model.opsets = {{"", kWrittenOpset}};
   network.train(false);
-  const Tensor image = Tensor::zeros({1, card.preprocess.channels, card.preprocess.size, card.preprocess.size}, {.format = MemoryFormat::channels_last});
+  const Tensor image =
+      Tensor::zeros({1, card.preprocess.channels, card.preprocess.size, card.preprocess.size},
+                    {.format = MemoryFormat::channels_last});
   Trace trace;
   Tensor result;
   {
@@ -39,7 +47,8 @@ void trace_network(StagedNetwork& network, const ModelCard& card, io::onnx::Mode
   for (const auto& [name, tensor] : network.state_dict())
     if (is_floating(tensor.dtype())) nodes.name(tensor, name, true);
   for (const TraceStep& step : trace.steps) nodes.add(step);
-  const std::string output = classes_of(card.architecture) > 0 ? "logits" : "features", computed = nodes.name_of(result);
+  const std::string output = classes_of(card.architecture) > 0 ? "logits" : "features",
+                    computed = nodes.name_of(result);
   for (io::onnx::Node& node : model.graph.nodes) {
     for (std::string& value : node.outputs)
       if (value == computed) value = output;
@@ -58,8 +67,10 @@ io::onnx::Model to_onnx(StagedNetwork& network, const ModelCard& card) {
   model.producer_version = GRAFT_VERSION;
   model.metadata = {{kCardKey, card.to_json()}};
   model.graph.name = name_of(card.architecture);
-  if (auto* graph = dynamic_cast<GraphModule*>(&network)) export_graph(*graph, card, model);
-  else trace_network(network, card, model);
+  if (auto* graph = dynamic_cast<GraphModule*>(&network))
+    export_graph(*graph, card, model);
+  else
+    trace_network(network, card, model);
   for (const io::onnx::OperatorSet& set : model.opsets)
     if (set.domain.empty()) model.ir_version = ir_version_for(set.version);
   return model;

@@ -33,11 +33,14 @@ Attribute real(const char* name, double value) {
 
 // kernel_shape, strides, pads and, where it is not 1, dilations.
 std::vector<Attribute> window_attributes(const ops::Window& w) {
-  const auto first = [&](const ops::Spatial& v) { return std::vector<int64_t>(v.begin(), v.begin() + w.axes); };
+  const auto first = [&](const ops::Spatial& v) {
+    return std::vector<int64_t>(v.begin(), v.begin() + w.axes);
+  };
   std::vector<int64_t> pads = first(w.pad_begin);
   const std::vector<int64_t> ends = first(w.pad_end), dilations = first(w.dilation);
   pads.insert(pads.end(), ends.begin(), ends.end());
-  std::vector<Attribute> attributes = {ints("kernel_shape", first(w.kernel)), ints("strides", first(w.stride)), ints("pads", pads)};
+  std::vector<Attribute> attributes = {ints("kernel_shape", first(w.kernel)),
+                                       ints("strides", first(w.stride)), ints("pads", pads)};
   for (const int64_t d : dilations)
     if (d != 1) return attributes.push_back(ints("dilations", dilations)), attributes;
   return attributes;
@@ -83,7 +86,8 @@ void OnnxNodes::name(const Tensor& tensor, const std::string& name, bool paramet
 
 const std::string& OnnxNodes::name_of(const Tensor& tensor) const {
   const auto found = names_.find(key_of(tensor));
-  GRAFT_CHECK(found != names_.end(), "onnx: a value ", tensor.shape(), " was not computed by recorded operations");
+  GRAFT_CHECK(found != names_.end(), "onnx: a value ", tensor.shape(),
+              " was not computed by recorded operations");
   return found->second;
 }
 
@@ -96,7 +100,8 @@ std::string OnnxNodes::output(const TraceStep& step) {
   for (size_t i = 1; i < step.inputs.size(); ++i) {
     if (!step.inputs[i].defined()) continue;
     const auto found = names_.find(key_of(step.inputs[i]));
-    if (found != names_.end() && found->second.ends_with(".weight")) return fresh(found->second.substr(0, found->second.size() - 7));
+    if (found != names_.end() && found->second.ends_with(".weight"))
+      return fresh(found->second.substr(0, found->second.size() - 7));
   }
   return fresh(std::string(step.op));
 }
@@ -117,7 +122,8 @@ std::string OnnxNodes::constant(const std::string& what, Tensor value) {
   return name;
 }
 
-void OnnxNodes::node(const char* op, std::vector<std::string> inputs, const std::string& output, Attributes attributes) {
+void OnnxNodes::node(const char* op, std::vector<std::string> inputs, const std::string& output,
+                     Attributes attributes) {
   while (!inputs.empty() && inputs.back().empty()) inputs.pop_back();
   io::onnx::Node made;
   made.name = output;
@@ -140,10 +146,13 @@ void OnnxNodes::convolution(const TraceStep& step) {
 void OnnxNodes::batch_norm(const TraceStep& step) {
   const auto& norm = step.as<ops::BatchNormAttributes>();
   GRAFT_CHECK(!norm.training, "onnx: a batch norm in training mode is not written");
-  GRAFT_CHECK(step.inputs.at(1).defined() && step.inputs.at(2).defined(), "onnx: a batch norm without weight and bias is not written");
+  GRAFT_CHECK(step.inputs.at(1).defined() && step.inputs.at(2).defined(),
+              "onnx: a batch norm without weight and bias is not written");
   std::string y = output(step);
   const std::string base = y;
-  node("BatchNormalization", {input(step, 0), input(step, 1), input(step, 2), input(step, 4), input(step, 5)}, y, {real("epsilon", norm.eps)});
+  node("BatchNormalization",
+       {input(step, 0), input(step, 1), input(step, 2), input(step, 4), input(step, 5)}, y,
+       {real("epsilon", norm.eps)});
   if (step.inputs[3].defined()) {
     const std::string sum = fresh(base + ".add");
     node("Add", {y, input(step, 3)}, sum);
@@ -164,8 +173,10 @@ void OnnxNodes::unary(const TraceStep& step) {
     const bool six = a.function == ops::Unary::relu6;
     const std::string y = fresh("clip");
     const DType dtype = step.inputs[0].dtype();
-    node("Clip", {x, constant(y + ".min", Tensor::of({}, std::vector<double>{six ? 0 : a.alpha}).to(dtype)),
-                  constant(y + ".max", Tensor::of({}, std::vector<double>{six ? 6 : a.beta}).to(dtype))}, y);
+    node("Clip",
+         {x, constant(y + ".min", Tensor::of({}, std::vector<double>{six ? 0 : a.alpha}).to(dtype)),
+          constant(y + ".max", Tensor::of({}, std::vector<double>{six ? 6 : a.beta}).to(dtype))},
+         y);
     names_[key_of(step.outputs[0])] = y;
     return;
   }
@@ -179,13 +190,23 @@ void OnnxNodes::unary(const TraceStep& step) {
   Attributes attributes;
   const char* op = operator_of(a.function);
   switch (a.function) {
-    case ops::Unary::leaky_relu: op = "LeakyRelu"; attributes = {real("alpha", a.alpha)}; break;
-    case ops::Unary::elu: op = "Elu"; attributes = {real("alpha", a.alpha)}; break;
-    case ops::Unary::hard_sigmoid: op = "HardSigmoid"; attributes = {real("alpha", a.alpha), real("beta", a.beta)}; break;
+    case ops::Unary::leaky_relu:
+      op = "LeakyRelu";
+      attributes = {real("alpha", a.alpha)};
+      break;
+    case ops::Unary::elu:
+      op = "Elu";
+      attributes = {real("alpha", a.alpha)};
+      break;
+    case ops::Unary::hard_sigmoid:
+      op = "HardSigmoid";
+      attributes = {real("alpha", a.alpha), real("beta", a.beta)};
+      break;
     case ops::Unary::hard_swish: op = "HardSwish"; break;
     default: break;
   }
-  GRAFT_CHECK(op, "onnx: element-wise function number ", static_cast<int>(a.function), " is not written");
+  GRAFT_CHECK(op, "onnx: element-wise function number ", static_cast<int>(a.function),
+              " is not written");
   const std::string y = fresh(std::string(op));
   node(op, {x}, y, attributes);
   names_[key_of(step.outputs[0])] = y;
@@ -193,7 +214,9 @@ void OnnxNodes::unary(const TraceStep& step) {
 
 void OnnxNodes::binary(const TraceStep& step) {
   const char* op = operator_of(step.as<ops::BinaryAttributes>().function);
-  GRAFT_CHECK(op, "onnx: function number ", static_cast<int>(step.as<ops::BinaryAttributes>().function), " of two tensors is not written");
+  GRAFT_CHECK(op, "onnx: function number ",
+              static_cast<int>(step.as<ops::BinaryAttributes>().function),
+              " of two tensors is not written");
   const std::string y = fresh(op);
   node(op, {input(step, 0), input(step, 1)}, y);
   names_[key_of(step.outputs[0])] = y;
@@ -211,7 +234,8 @@ void OnnxNodes::max_pool(const TraceStep& step) {
 void OnnxNodes::average_pool(const TraceStep& step) {
   const auto& pool = step.as<ops::AveragePoolAttributes>();
   Attributes attributes = window_attributes(pool.window);
-  GRAFT_CHECK(pool.window.dilation == ops::Window{}.dilation, "onnx: a dilated average pool is not in opset 17");
+  GRAFT_CHECK(pool.window.dilation == ops::Window{}.dilation,
+              "onnx: a dilated average pool is not in opset 17");
   if (pool.ceil_mode) attributes.push_back(integer("ceil_mode", 1));
   if (pool.count_include_pad) attributes.push_back(integer("count_include_pad", 1));
   const std::string y = fresh("avgpool");
@@ -228,24 +252,30 @@ void OnnxNodes::adaptive_pool(const TraceStep& step) {
   window.axes = x.rank() - 2;
   for (int axis = 2; axis < x.rank(); ++axis) {
     global = global && out[axis] == 1;
-    GRAFT_CHECK(x[axis] % out[axis] == 0, "onnx: an adaptive average pool from ", x, " to ", out, " has windows of different sizes");
-    window.kernel[static_cast<size_t>(axis - 2)] = window.stride[static_cast<size_t>(axis - 2)] = x[axis] / out[axis];
+    GRAFT_CHECK(x[axis] % out[axis] == 0, "onnx: an adaptive average pool from ", x, " to ", out,
+                " has windows of different sizes");
+    window.kernel[static_cast<size_t>(axis - 2)] = window.stride[static_cast<size_t>(axis - 2)] =
+        x[axis] / out[axis];
   }
-  if (global) node("GlobalAveragePool", {input(step, 0)}, y);
-  else node("AveragePool", {input(step, 0)}, y, window_attributes(window));
+  if (global)
+    node("GlobalAveragePool", {input(step, 0)}, y);
+  else
+    node("AveragePool", {input(step, 0)}, y, window_attributes(window));
   names_[key_of(step.outputs[0])] = y;
 }
 
 void OnnxNodes::reshape(const TraceStep& step) {
   const Shape &x = step.inputs[0].shape(), &out = step.outputs[0].shape();
-  GRAFT_CHECK(x.rank() >= 1 && out.rank() >= 1 && x[0] == out[0], "onnx: a reshape from ", x, " to ", out, " mixes samples");
+  GRAFT_CHECK(x.rank() >= 1 && out.rank() >= 1 && x[0] == out[0], "onnx: a reshape from ", x,
+              " to ", out, " mixes samples");
   const std::string y = fresh(out.rank() == 2 ? "flatten" : "reshape");
   if (out.rank() == 2) {
     node("Flatten", {input(step, 0)}, y, {integer("axis", 1)});
   } else {
     std::vector<int64_t> extents(out.begin(), out.end());
     extents[0] = 0;  // as it is
-    node("Reshape", {input(step, 0), constant(y + ".shape", Tensor::of({std::ssize(extents)}, extents))}, y);
+    node("Reshape",
+         {input(step, 0), constant(y + ".shape", Tensor::of({std::ssize(extents)}, extents))}, y);
   }
   names_[key_of(step.outputs[0])] = y;
 }
@@ -255,8 +285,11 @@ void OnnxNodes::pad(const TraceStep& step) {
   std::vector<int64_t> pads = a.begin;
   pads.insert(pads.end(), a.end.begin(), a.end.end());
   const std::string y = fresh("pad");
-  node("Pad", {input(step, 0), constant(y + ".pads", Tensor::of({std::ssize(pads)}, pads)),
-               constant(y + ".value", Tensor::of({}, std::vector<double>{a.value}).to(step.inputs[0].dtype()))}, y);
+  node("Pad",
+       {input(step, 0), constant(y + ".pads", Tensor::of({std::ssize(pads)}, pads)),
+        constant(y + ".value",
+                 Tensor::of({}, std::vector<double>{a.value}).to(step.inputs[0].dtype()))},
+       y);
   names_[key_of(step.outputs[0])] = y;
 }
 

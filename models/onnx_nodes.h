@@ -13,7 +13,8 @@ namespace graft::models {
 class OnnxNodes {
  public:
   explicit OnnxNodes(io::onnx::Graph& graph) : graph_(graph) {}
-  // A tensor that exists before the steps: the input, a parameter (then it becomes an initializer when a step reads it).
+  // A tensor that exists before the steps: the input, a parameter (then it becomes an initializer
+  // when a step reads it).
   void name(const Tensor& tensor, const std::string& name, bool parameter);
   // bad_input naming the operation when it has no node.
   void add(const TraceStep& step);
@@ -24,7 +25,9 @@ class OnnxNodes {
   using Attributes = std::vector<io::onnx::Attribute>;
   // A reshape's result shares its input's storage: storage and shape together tell values apart.
   using Key = std::pair<uint64_t, std::string>;
-  static Key key_of(const Tensor& tensor) { return {tensor.storage_id(), tensor.shape().to_string()}; }
+  static Key key_of(const Tensor& tensor) {
+    return {tensor.storage_id(), tensor.shape().to_string()};
+  }
 
   void convolution(const TraceStep& step);
   void batch_norm(const TraceStep& step);
@@ -36,7 +39,8 @@ class OnnxNodes {
   void reshape(const TraceStep& step);
   void pad(const TraceStep& step);
   // Appends a node that computes `output`.
-  void node(const char* op, std::vector<std::string> inputs, const std::string& output, Attributes attributes = {});
+  void node(const char* op, std::vector<std::string> inputs, const std::string& output,
+            Attributes attributes = {});
   std::string input(const TraceStep& step, size_t index);  // "" for an absent one
   // A fresh name for what `step` computes, after the parameter that it takes: "layer1.0.conv1".
   std::string output(const TraceStep& step);

@@ -6,7 +6,9 @@
 namespace graft::models {
 
 double input_variance(const Tensor& weight, const Tensor& variance) {
-  if (!weight.defined() || !variance.defined() || weight.rank() != 4 || variance.shape() != Shape{weight.size(0)}) return 0;
+  if (!weight.defined() || !variance.defined() || weight.rank() != 4 ||
+      variance.shape() != Shape{weight.size(0)})
+    return 0;
   const std::vector<double> w = weight.to_doubles(), v = variance.to_doubles();
   const size_t each = w.size() / v.size();
   std::vector<double> ratios;
@@ -24,7 +26,8 @@ io::Preprocess guess_imagenet_preprocess(double variance, Finding& finding) {
   constexpr double kRawPixels = 300;
   io::Preprocess p = io::imagenet_preprocess(224);
   if (variance < kRawPixels) {
-    finding = {"RGB / 255, ImageNet's mean and deviation, 224x224", false, "the usual one of ImageNet's networks; the file says nothing"};
+    finding = {"RGB / 255, ImageNet's mean and deviation, 224x224", false,
+               "the usual one of ImageNet's networks; the file says nothing"};
     return p;
   }
   p.bgr = true;
@@ -32,7 +35,9 @@ io::Preprocess guess_imagenet_preprocess(double variance, Finding& finding) {
   p.mean = {103.06, 115.90, 123.15};
   p.deviation = {1, 1, 1};
   finding = {"BGR, 0 to 255, minus (103.06, 115.90, 123.15), 224x224", false,
-             str("bn1's running variance is ", std::llround(variance), " times that of inputs of deviation 1: the network learned on raw pixels, as MSRA's and Caffe's did")};
+             str("bn1's running variance is ", std::llround(variance),
+                 " times that of inputs of deviation 1: the network learned on raw pixels, as "
+                 "MSRA's and Caffe's did")};
   return p;
 }
 

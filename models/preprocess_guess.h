@@ -5,9 +5,9 @@
 
 namespace graft::models {
 
-// How much larger the first norm's variance [K] is than independent inputs of deviation 1 through `weight` [K,C,R,S] would
-// make it; 0 when either is undefined or they do not fit. About 1 to 10 for normalised pixels, some thousands (about 58
-// squared) for pixels of 0 .. 255.
+// How much larger the first norm's variance [K] is than independent inputs of deviation 1 through
+// `weight` [K,C,R,S] would make it; 0 when either is undefined or they do not fit. About 1 to 10
+// for normalised pixels, some thousands (about 58 squared) for pixels of 0 .. 255.
 double input_variance(const Tensor& weight, const Tensor& variance);
 
 // ImageNet's usual one, or Caffe's where that variance shows raw pixels; 224x224.

@@ -33,7 +33,9 @@ class Block final : public Module {
     if (!o.project) return;
     projection_ = std::make_shared<Conv2d>(Conv2dOptions{o.in, out, 1, o.stride, 0});
     projection_norm_ = std::make_shared<BatchNorm2d>(BatchNorm2dOptions{out, o.eps});
-    register_module("downsample", std::make_shared<Sequential>(std::initializer_list<std::shared_ptr<Module>>{projection_, projection_norm_}));
+    register_module("downsample",
+                    std::make_shared<Sequential>(std::initializer_list<std::shared_ptr<Module>>{
+                        projection_, projection_norm_}));
   }
 
   Tensor forward(const Tensor& x) override {
@@ -50,7 +52,9 @@ class Block final : public Module {
   void add_layer(const Conv2dOptions& options, double eps) {
     const std::string number = std::to_string(convs_.size() + 1);
     convs_.push_back(register_module("conv" + number, std::make_shared<Conv2d>(options)));
-    norms_.push_back(register_module("bn" + number, std::make_shared<BatchNorm2d>(BatchNorm2dOptions{options.out_channels, eps})));
+    norms_.push_back(register_module(
+        "bn" + number,
+        std::make_shared<BatchNorm2d>(BatchNorm2dOptions{options.out_channels, eps})));
   }
 
   std::vector<std::shared_ptr<Conv2d>> convs_;
@@ -72,18 +76,27 @@ ResNetConfig resnet_config(std::string_view name) {
   ResNetConfig config;
   config.name = name;
   config.bottleneck = name != "resnet18" && name != "resnet34";
-  if (name == "resnet18") config.depths = {2, 2, 2, 2};
-  else if (name == "resnet34" || name == "resnet50") config.depths = {3, 4, 6, 3};
-  else if (name == "resnet101") config.depths = {3, 4, 23, 3};
-  else if (name == "resnet152") config.depths = {3, 8, 36, 3};
-  else bad_input("unknown ResNet '", name, "': expected resnet18, resnet34, resnet50, resnet101 or resnet152");
+  if (name == "resnet18")
+    config.depths = {2, 2, 2, 2};
+  else if (name == "resnet34" || name == "resnet50")
+    config.depths = {3, 4, 6, 3};
+  else if (name == "resnet101")
+    config.depths = {3, 4, 23, 3};
+  else if (name == "resnet152")
+    config.depths = {3, 8, 36, 3};
+  else
+    bad_input("unknown ResNet '", name,
+              "': expected resnet18, resnet34, resnet50, resnet101 or resnet152");
   return config;
 }
 
 ResNet::ResNet(const ResNetConfig& config) : config_(config) {
-  GRAFT_CHECK(config.stages >= 1 && config.stages <= 4 && config.in_channels >= 1 && config.classes >= 0, "ResNet: ",
-              config.stages, " stages, ", config.in_channels, " input channels, ", config.classes, " classes");
-  register_module("conv1", std::make_shared<Conv2d>(Conv2dOptions{config.in_channels, 64, 7, 2, 3}));
+  GRAFT_CHECK(
+      config.stages >= 1 && config.stages <= 4 && config.in_channels >= 1 && config.classes >= 0,
+      "ResNet: ", config.stages, " stages, ", config.in_channels, " input channels, ",
+      config.classes, " classes");
+  register_module("conv1",
+                  std::make_shared<Conv2d>(Conv2dOptions{config.in_channels, 64, 7, 2, 3}));
   register_module("bn1", std::make_shared<BatchNorm2d>(BatchNorm2dOptions{64, config.eps}));
   stages_ = {"stem"};
   int64_t in = 64;
@@ -92,7 +105,8 @@ ResNet::ResNet(const ResNetConfig& config) : config_(config) {
     const int64_t width = kWidths[stage], out = width * (config.bottleneck ? 4 : 1);
     for (int64_t block = 0; block < config.depths[stage]; ++block, in = out) {
       const int64_t stride = block == 0 && stage > 0 ? 2 : 1;
-      layer->append(std::make_shared<Block>(BlockOptions{in, width, stride, config.bottleneck, config.stride_in_3x3,
+      layer->append(std::make_shared<Block>(BlockOptions{in, width, stride, config.bottleneck,
+                                                         config.stride_in_3x3,
                                                          stride != 1 || in != out, config.eps}));
     }
     stages_.push_back("layer" + std::to_string(stage + 1));
@@ -105,7 +119,9 @@ ResNet::ResNet(const ResNetConfig& config) : config_(config) {
   }
 }
 
-int64_t ResNet::features() const { return kWidths[config_.stages - 1] * (config_.bottleneck ? 4 : 1); }
+int64_t ResNet::features() const {
+  return kWidths[config_.stages - 1] * (config_.bottleneck ? 4 : 1);
+}
 
 void ResNet::replace_head(int64_t classes) {
   GRAFT_CHECK(classes >= 1, "a head needs at least one class, got ", classes);
@@ -129,16 +145,18 @@ std::vector<std::string> ResNet::stage_paths(size_t stage) const {
 Tensor ResNet::run_stage(const std::string& stage, const Tensor& x) {
   if (stage == "stem") {
     auto* norm = static_cast<BatchNorm2d*>(find("bn1"));
-    return functional::max_pool(norm->normalise(static_cast<Conv2d&>(*find("conv1")), x, true), stem_pool(config_));
+    return functional::max_pool(norm->normalise(static_cast<Conv2d&>(*find("conv1")), x, true),
+                                stem_pool(config_));
   }
   if (stage == "pool") return functional::flatten(functional::global_average_pool(x));
   return find(stage)->forward(x);
 }
 
 Tensor ResNet::forward_stages(const Tensor& x, size_t begin, size_t end) {
-  GRAFT_CHECK(begin <= end && end <= stages_.size(), "stages [", begin, ", ", end, ") of ", stages_.size());
-  GRAFT_CHECK(begin > 0 || (x.rank() == 4 && x.shape()[1] == config_.in_channels), config_.name, ": input ", x.shape(),
-              ", expected [N,", config_.in_channels, ",H,W]");
+  GRAFT_CHECK(begin <= end && end <= stages_.size(), "stages [", begin, ", ", end, ") of ",
+              stages_.size());
+  GRAFT_CHECK(begin > 0 || (x.rank() == 4 && x.shape()[1] == config_.in_channels), config_.name,
+              ": input ", x.shape(), ", expected [N,", config_.in_channels, ",H,W]");
   Tensor y = x;
   for (size_t stage = begin; stage < end; ++stage) y = run_stage(stages_[stage], y);
   return y;

@@ -1,4 +1,5 @@
-// A state dict read as one of our networks: the prefix its names stand under, then its blocks, by names and shapes.
+// A state dict read as one of our networks: the prefix its names stand under, then its blocks, by
+// names and shapes.
 #include <charconv>
 
 #include "graft/models/feature_builder.h"
@@ -8,13 +9,14 @@
 namespace graft::models {
 namespace {
 
-// The prefix under which a network's first convolution stands: one of the file's roots, with or without "module."
-// (DataParallel), "model." or "backbone.".
+// The prefix under which a network's first convolution stands: one of the file's roots, with or
+// without "module." (DataParallel), "model." or "backbone.".
 std::string find_prefix(const io::WeightFile& file) {
   std::vector<std::string> roots = file.roots;
   if (roots.empty()) roots = {""};
   for (const std::string& root : roots)
-    for (const char* wrapper : {"", "module.", "model.", "module.model.", "backbone.", "encoder.", "network."})
+    for (const char* wrapper :
+         {"", "module.", "model.", "module.model.", "backbone.", "encoder.", "network."})
       if (!first_convolution(file.tensors, root + wrapper).empty()) return root + wrapper;
   return roots.front();
 }
@@ -42,9 +44,11 @@ Architecture cifar_architecture(const StateDict& tensors, const std::string& arc
   config.depth = 6 * count_blocks(tensors, "layer1") + 2;
   config.in_channels = tensors.at("conv1.weight").size(1);
   config.classes = head_classes(tensors, "linear");
-  GRAFT_CHECK(config.depth >= 8 && config.depth < 6000 && config.classes > 0, "the names are those of a CIFAR ResNet, but ",
+  GRAFT_CHECK(config.depth >= 8 && config.depth < 6000 && config.classes > 0,
+              "the names are those of a CIFAR ResNet, but ",
               config.classes > 0 ? "it has no blocks" : "linear.weight is missing");
-  GRAFT_CHECK(arch.empty() || arch == name_of(config), "the file holds ", name_of(config), ", not ", arch);
+  GRAFT_CHECK(arch.empty() || arch == name_of(config), "the file holds ", name_of(config), ", not ",
+              arch);
   return config;
 }
 
@@ -52,7 +56,8 @@ Architecture resnet_architecture(const StateDict& tensors, const std::string& ar
   std::vector<int64_t> depths;
   for (int stage = 1; stage <= 4; ++stage)
     if (const int64_t blocks = count_blocks(tensors, "layer" + std::to_string(stage)); blocks > 0) {
-      GRAFT_CHECK(std::ssize(depths) == stage - 1, "layer", stage - 1, " is missing although layer", stage, " is there");
+      GRAFT_CHECK(std::ssize(depths) == stage - 1, "layer", stage - 1, " is missing although layer",
+                  stage, " is there");
       depths.push_back(blocks);
     }
   GRAFT_CHECK(!depths.empty(), "no tensor is named layer1.*: this is no ResNet");
@@ -64,13 +69,15 @@ Architecture resnet_architecture(const StateDict& tensors, const std::string& ar
   return config;
 }
 
-// "norm.1", "conv.2" in dense layers, as torchvision's oldest files have them, become "norm1", "conv2".
+// "norm.1", "conv.2" in dense layers, as torchvision's oldest files have them, become "norm1",
+// "conv2".
 StateDict without_dots(StateDict tensors) {
   StateDict renamed;
   for (const auto& [name, tensor] : tensors) {
     std::string to = name;
     for (const char* part : {".norm.1.", ".norm.2.", ".conv.1.", ".conv.2."})
-      if (const size_t at = to.find(part); at != std::string::npos && to.find("denselayer") < at) to.erase(at + 5, 1);
+      if (const size_t at = to.find(part); at != std::string::npos && to.find("denselayer") < at)
+        to.erase(at + 5, 1);
     renamed.add(to, tensor);
   }
   return renamed;
@@ -79,21 +86,26 @@ StateDict without_dots(StateDict tensors) {
 }  // namespace
 
 std::string first_convolution(const StateDict& tensors, const std::string& prefix) {
-  for (const char* name : {"conv1.weight", "features.conv0.weight", "features.0.0.weight", "features.0.weight"})
+  for (const char* name :
+       {"conv1.weight", "features.conv0.weight", "features.0.0.weight", "features.0.weight"})
     if (tensors.contains(prefix + name)) return prefix + name;
   return "";
 }
 
-std::string resnet_name(const std::vector<int64_t>& depths, bool bottleneck, const std::string& arch) {
+std::string resnet_name(const std::vector<int64_t>& depths, bool bottleneck,
+                        const std::string& arch) {
   std::vector<std::string> fitting;
   for (const char* name : {"resnet18", "resnet34", "resnet50", "resnet101", "resnet152"}) {
     const ResNetConfig config = resnet_config(name);
-    if (config.bottleneck == bottleneck && std::equal(depths.begin(), depths.end(), config.depths.begin())) fitting.push_back(name);
+    if (config.bottleneck == bottleneck &&
+        std::equal(depths.begin(), depths.end(), config.depths.begin()))
+      fitting.push_back(name);
   }
   const std::string found = str(bottleneck ? "bottleneck" : "basic", " blocks ", join(depths, "-"));
   GRAFT_CHECK(!fitting.empty(), found, " are no ResNet-18, 34, 50, 101 or 152");
   if (arch.empty()) return fitting.front();
-  GRAFT_CHECK(std::find(fitting.begin(), fitting.end(), arch) != fitting.end(), "the file's ", found, " are ", fitting.front(), ", not ", arch);
+  GRAFT_CHECK(std::find(fitting.begin(), fitting.end(), arch) != fitting.end(), "the file's ",
+              found, " are ", fitting.front(), ", not ", arch);
   return arch;
 }
 
@@ -103,22 +115,31 @@ namespace {
 const char* find_architecture(SourceNetwork& source, const std::string& arch) {
   const std::string first = first_convolution(source.tensors);
   const Tensor stem = source.tensors.find(first);
-  GRAFT_CHECK(stem.defined() && stem.rank() == 4, "no tensor has the name of a first convolution (conv1.weight, features.0.weight ...): graft knows the names of torchvision's ResNets, VGGs, SqueezeNets, DenseNets and MobileNetV2, of the CIFAR ResNets, of timm and transformers, and of Gluon's, Caffe's, Detectron's and Keras' ResNets; the file has ",
-              source.tensors.size() + source.ignored.size(), " tensors", source.tensors.empty() ? "" : ", the first is ", source.tensors.empty() ? "" : source.tensors.begin()->first);
+  GRAFT_CHECK(stem.defined() && stem.rank() == 4,
+              "no tensor has the name of a first convolution (conv1.weight, features.0.weight "
+              "...): graft knows the names of torchvision's ResNets, VGGs, SqueezeNets, DenseNets "
+              "and MobileNetV2, of the CIFAR ResNets, of timm and transformers, and of Gluon's, "
+              "Caffe's, Detectron's and Keras' ResNets; the file has ",
+              source.tensors.size() + source.ignored.size(), " tensors",
+              source.tensors.empty() ? "" : ", the first is ",
+              source.tensors.empty() ? "" : source.tensors.begin()->first);
   const bool cifar = first == "conv1.weight" && stem.size(2) == 3 && stem.size(0) == 16;
   if (first == "conv1.weight") {
-    source.architecture = cifar ? cifar_architecture(source.tensors, arch) : resnet_architecture(source.tensors, arch);
+    source.architecture = cifar ? cifar_architecture(source.tensors, arch)
+                                : resnet_architecture(source.tensors, arch);
     return cifar ? "CIFAR ResNet" : "torchvision";
   }
   source.tensors = without_dots(std::move(source.tensors));
   const FeatureConfig config = feature_config_of(source.tensors);
-  GRAFT_CHECK(!config.name.empty(), "the file has a ", first, ", but is no VGG, SqueezeNet, DenseNet or MobileNetV2 of torchvision");
+  GRAFT_CHECK(!config.name.empty(), "the file has a ", first,
+              ", but is no VGG, SqueezeNet, DenseNet or MobileNetV2 of torchvision");
   GRAFT_CHECK(arch.empty() || arch == config.name, "the file holds ", config.name, ", not ", arch);
   source.architecture = config;
   return "torchvision";
 }
 
-// What the scheme says beside the tensors, into the architecture and with its reason for the certificate.
+// What the scheme says beside the tensors, into the architecture and with its reason for the
+// certificate.
 void apply_implied(const Renamed& renamed, SourceNetwork& source) {
   if (renamed.eps) {
     std::visit([&](auto& config) { config.eps = renamed.eps->value; }, source.architecture);
@@ -126,14 +147,18 @@ void apply_implied(const Renamed& renamed, SourceNetwork& source) {
   }
   if (renamed.preprocess) {
     source.images = renamed.preprocess->value;
-    source.preprocess = {renamed.preprocess_text, renamed.preprocess->known, renamed.preprocess->why};
+    source.preprocess = {renamed.preprocess_text, renamed.preprocess->known,
+                         renamed.preprocess->why};
   }
-  if (auto* features = std::get_if<FeatureConfig>(&source.architecture); features && renamed.same_padding) features->name = kMobileNetTf;
+  if (auto* features = std::get_if<FeatureConfig>(&source.architecture);
+      features && renamed.same_padding)
+    features->name = kMobileNetTf;
   auto* config = std::get_if<ResNetConfig>(&source.architecture);
   if (!config) return;
   if (renamed.stride_in_3x3 && config->bottleneck) {
     config->stride_in_3x3 = renamed.stride_in_3x3->value;
-    source.stride = {config->stride_in_3x3 ? kStrideV15 : kStrideV1, renamed.stride_in_3x3->known, renamed.stride_in_3x3->why};
+    source.stride = {config->stride_in_3x3 ? kStrideV15 : kStrideV1, renamed.stride_in_3x3->known,
+                     renamed.stride_in_3x3->why};
   }
   if (renamed.pool_pads) {
     config->pool_pad_begin = renamed.pool_pads->value[0];
@@ -156,15 +181,21 @@ SourceNetwork renamed_source(Renamed renamed, const io::WeightFile& file, const 
 
 }  // namespace
 
-std::string pool_text(const ResNetConfig& config) { return str("padded ", config.pool_pad_begin, " at the begin, ", config.pool_pad_end, " at the end"); }
+std::string pool_text(const ResNetConfig& config) {
+  return str("padded ", config.pool_pad_begin, " at the begin, ", config.pool_pad_end,
+             " at the end");
+}
 
 SourceNetwork source_from_names(const io::WeightFile& file, const std::string& arch) {
-  if (auto renamed = rename_to_torchvision(file)) return renamed_source(std::move(*renamed), file, arch);
+  if (auto renamed = rename_to_torchvision(file))
+    return renamed_source(std::move(*renamed), file, arch);
   const std::string prefix = find_prefix(file);
   SourceNetwork source;
   for (const auto& [name, tensor] : file.tensors) {
-    if (name.starts_with(prefix)) source.tensors.add(name.substr(prefix.size()), tensor);
-    else source.ignored.push_back(name);
+    if (name.starts_with(prefix))
+      source.tensors.add(name.substr(prefix.size()), tensor);
+    else
+      source.ignored.push_back(name);
   }
   source.notes = file.notes;
   const std::string network = find_architecture(source, arch);

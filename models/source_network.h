@@ -1,5 +1,5 @@
-// SourceNetwork: a weight file read as one of our networks, before it is checked: what the state-dict and the ONNX
-// readers of the import hand over.
+// SourceNetwork: a weight file read as one of our networks, before it is checked: what the
+// state-dict and the ONNX readers of the import hand over.
 #pragma once
 #include <optional>
 #include <string>
@@ -15,9 +15,10 @@ namespace graft::models {
 
 struct SourceNetwork {
   Architecture architecture;  // stages and classes as the file has them
-  StateDict tensors;          // torchvision's names; convolutions may have biases, batch norms may be absent (folded)
+  StateDict tensors;  // torchvision's names; convolutions may have biases, batch norms may be
+                      // absent (folded)
   std::string naming;
-  bool graph = false;              // attributes were read, not assumed
+  bool graph = false;  // attributes were read, not assumed
   // What a naming scheme implies, with its reason; empty: the usual guesses.
   Finding eps, stride, stem_pool, preprocess;
   std::optional<io::Preprocess> images;  // goes with `preprocess`
@@ -34,10 +35,13 @@ inline constexpr const char* kStrideV15 = "v1.5: in the 3x3 convolution";
 inline constexpr const char* kStrideV1 = "v1: in the first 1x1 convolution";
 std::string pool_text(const ResNetConfig& config);  // "padded 1 at the begin, 1 at the end"
 
-// The name of the first convolution's weight, by which a network of ours is known; "" when there is none.
+// The name of the first convolution's weight, by which a network of ours is known; "" when there is
+// none.
 std::string first_convolution(const StateDict& tensors, const std::string& prefix = "");
 
-// A ResNet's name by its blocks; those after the last stage present are free. `arch` must agree when given.
-std::string resnet_name(const std::vector<int64_t>& depths, bool bottleneck, const std::string& arch);
+// A ResNet's name by its blocks; those after the last stage present are free. `arch` must agree
+// when given.
+std::string resnet_name(const std::vector<int64_t>& depths, bool bottleneck,
+                        const std::string& arch);
 
 }  // namespace graft::models

@@ -12,13 +12,17 @@ namespace {
 class Fire final : public Module {
  public:
   Fire(int64_t in, int64_t squeezed, int64_t expanded) {
-    squeeze_ = register_module("squeeze", std::make_shared<Conv2d>(Conv2dOptions{in, squeezed, 1, 1, 0, 1, 1, true}));
-    expand1x1_ = register_module("expand1x1", std::make_shared<Conv2d>(Conv2dOptions{squeezed, expanded, 1, 1, 0, 1, 1, true}));
-    expand3x3_ = register_module("expand3x3", std::make_shared<Conv2d>(Conv2dOptions{squeezed, expanded, 3, 1, 1, 1, 1, true}));
+    squeeze_ = register_module(
+        "squeeze", std::make_shared<Conv2d>(Conv2dOptions{in, squeezed, 1, 1, 0, 1, 1, true}));
+    expand1x1_ = register_module("expand1x1", std::make_shared<Conv2d>(Conv2dOptions{
+                                                  squeezed, expanded, 1, 1, 0, 1, 1, true}));
+    expand3x3_ = register_module("expand3x3", std::make_shared<Conv2d>(Conv2dOptions{
+                                                  squeezed, expanded, 3, 1, 1, 1, 1, true}));
   }
   Tensor forward(const Tensor& x) override {
     const Tensor squeezed = functional::relu(squeeze_->forward(x));
-    const Tensor both[] = {functional::relu(expand1x1_->forward(squeezed)), functional::relu(expand3x3_->forward(squeezed))};
+    const Tensor both[] = {functional::relu(expand1x1_->forward(squeezed)),
+                           functional::relu(expand3x3_->forward(squeezed))};
     return functional::concat(both, 1);
   }
 
@@ -29,20 +33,26 @@ class Fire final : public Module {
 struct FireWidths {
   int64_t squeezed, expanded;
 };
-constexpr FireWidths kFires[] = {{16, 64}, {16, 64}, {32, 128}, {32, 128}, {48, 192}, {48, 192}, {64, 256}, {64, 256}};
+constexpr FireWidths kFires[] = {{16, 64},  {16, 64},  {32, 128}, {32, 128},
+                                 {48, 192}, {48, 192}, {64, 256}, {64, 256}};
 
 }  // namespace
 
 void build_squeezenet(FeatureBuilder& build) {
   const FeatureConfig& config = build.config();
   const bool first_version = config.name == "squeezenet1_0";
-  const Conv2dOptions stem = first_version ? Conv2dOptions{config.in_channels, 96, 7, 2, 0, 1, 1, true}
-                                           : Conv2dOptions{config.in_channels, 64, 3, 2, 0, 1, 1, true};
-  const auto pool = [](const Tensor& x) { return functional::max_pool(x, {.window = ops::square_window(3, 2), .ceil_mode = true}); };
-  const std::vector<int64_t> pools = first_version ? std::vector<int64_t>{2, 6, 11} : std::vector<int64_t>{2, 5, 8};
+  const Conv2dOptions stem = first_version
+                                 ? Conv2dOptions{config.in_channels, 96, 7, 2, 0, 1, 1, true}
+                                 : Conv2dOptions{config.in_channels, 64, 3, 2, 0, 1, 1, true};
+  const auto pool = [](const Tensor& x) {
+    return functional::max_pool(x, {.window = ops::square_window(3, 2), .ceil_mode = true});
+  };
+  const std::vector<int64_t> pools =
+      first_version ? std::vector<int64_t>{2, 6, 11} : std::vector<int64_t>{2, 5, 8};
   const auto conv = build.feature("0", std::make_shared<Conv2d>(stem));
   int64_t in = stem.out_channels;
-  if (!build.stage({"0"}, in, [=](const Tensor& x) { return functional::relu(conv->forward(x)); })) return;
+  if (!build.stage({"0"}, in, [=](const Tensor& x) { return functional::relu(conv->forward(x)); }))
+    return;
   size_t fire = 0;
   for (int64_t index = 2; index <= 12; ++index) {
     const std::string name = std::to_string(index);
@@ -51,7 +61,8 @@ void build_squeezenet(FeatureBuilder& build) {
       continue;
     }
     const FireWidths widths = kFires[fire++];
-    const auto module = build.feature(name, std::make_shared<Fire>(in, widths.squeezed, widths.expanded));
+    const auto module =
+        build.feature(name, std::make_shared<Fire>(in, widths.squeezed, widths.expanded));
     in = 2 * widths.expanded;
     if (!build.stage({name}, in, [=](const Tensor& x) { return module->forward(x); })) return;
   }

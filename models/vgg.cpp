@@ -12,7 +12,10 @@ struct VggLayout {
   const char* name;
   std::array<int, 5> convolutions;
 };
-constexpr VggLayout kVggs[] = {{"vgg11", {1, 1, 2, 2, 2}}, {"vgg13", {2, 2, 2, 2, 2}}, {"vgg16", {2, 2, 3, 3, 3}}, {"vgg19", {2, 2, 4, 4, 4}}};
+constexpr VggLayout kVggs[] = {{"vgg11", {1, 1, 2, 2, 2}},
+                               {"vgg13", {2, 2, 2, 2, 2}},
+                               {"vgg16", {2, 2, 3, 3, 3}},
+                               {"vgg19", {2, 2, 4, 4, 4}}};
 constexpr int64_t kVggWidths[] = {64, 128, 256, 512, 512};
 
 const VggLayout& vgg_layout(std::string_view name) {
@@ -36,7 +39,8 @@ std::vector<int64_t> vgg_convolutions(const VggLayout& layout, bool normed) {
 std::string vgg_name_of(const std::vector<int64_t>& convolutions) {
   for (const VggLayout& layout : kVggs)
     for (const bool normed : {false, true})
-      if (vgg_convolutions(layout, normed) == convolutions) return std::string(layout.name) + (normed ? "_bn" : "");
+      if (vgg_convolutions(layout, normed) == convolutions)
+        return std::string(layout.name) + (normed ? "_bn" : "");
   return "";
 }
 
@@ -49,16 +53,24 @@ void build_vgg(FeatureBuilder& build) {
     const int64_t out = kVggWidths[block];
     for (int i = 0; i < layout.convolutions[block]; ++i, in = out) {
       const std::string name = std::to_string(index), norm_name = std::to_string(index + 1);
-      const auto conv = build.feature(name, std::make_shared<Conv2d>(Conv2dOptions{in, out, 3, 1, 1, 1, 1, true}));
+      const auto conv = build.feature(
+          name, std::make_shared<Conv2d>(Conv2dOptions{in, out, 3, 1, 1, 1, 1, true}));
       index += normed ? 3 : 2;
       if (normed) {
-        const auto norm = build.feature(norm_name, std::make_shared<BatchNorm2d>(BatchNorm2dOptions{out, config.eps}));
-        if (!build.stage({name, norm_name}, out, [=](const Tensor& x) { return norm->normalise(*conv, x, true); })) return;
-      } else if (!build.stage({name}, out, [=](const Tensor& x) { return functional::relu(conv->forward(x)); })) {
+        const auto norm = build.feature(
+            norm_name, std::make_shared<BatchNorm2d>(BatchNorm2dOptions{out, config.eps}));
+        if (!build.stage({name, norm_name}, out,
+                         [=](const Tensor& x) { return norm->normalise(*conv, x, true); }))
+          return;
+      } else if (!build.stage({name}, out, [=](const Tensor& x) {
+                   return functional::relu(conv->forward(x));
+                 })) {
         return;
       }
     }
-    const auto pool = [](const Tensor& x) { return functional::max_pool(x, {.window = ops::square_window(2, 2)}); };
+    const auto pool = [](const Tensor& x) {
+      return functional::max_pool(x, {.window = ops::square_window(2, 2)});
+    };
     if (!build.stage({std::to_string(index++)}, out, pool)) return;
   }
   build.finish_vgg();

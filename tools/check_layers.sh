@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The house check: who may include whom, file sizes, headers' first lines. Prints one line per fault; exit 1 on any.
+# The house check: who may include whom, file sizes, headers' first lines, the format of every source (where clang-format
+# 14 is installed; .clang-format says how). Prints one line per fault; exit 1 on any.
 # Usage: tools/check_layers.sh [ROOT]   Files over the size limit stand in tools/long_files.txt, each with its reason.
 set -euo pipefail
 root=${1:-$(cd "$(dirname "$0")/.." && pwd)}
@@ -81,9 +82,18 @@ for folder in $(existing $library tools benchmarks examples tests docs); do
 done
 [ ! -f README.md ] || [ "$(wc -l < README.md)" -le 80 ] || echo "README.md: more than 80 lines" >> "$faults"
 
+# One format: versions of clang-format differ, so only Debian 12's is asked.
+formatter=$(command -v clang-format-14 || true)
+format_note="format not checked: there is no clang-format-14"
+if [ -n "$formatter" ]; then
+  format_note="format"
+  printf '%s\0' "${all[@]}" | xargs -0 -n 50 -P 2 "$formatter" --dry-run --ferror-limit=1 2>&1 |
+    sed -n 's/^\([^ :]*:[0-9]*\):.*clang-format-violations.*/\1: not as .clang-format says (clang-format-14 -i)/p' | sort -u >> "$faults"
+fi
+
 if [ -s "$faults" ]; then
   cat "$faults"
   echo "$(wc -l < "$faults") fault(s)"
   exit 1
 fi
-echo "${#all[@]} files: arrows, sizes and headers are in order"
+echo "${#all[@]} files: arrows, sizes, headers are in order; $format_note"

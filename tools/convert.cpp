@@ -1,4 +1,5 @@
-// graft convert: any weight file into a model of graft (.safetensors) or an .npz, with the import's certificate.
+// graft convert: any weight file into a model of graft (.safetensors) or an .npz, with the import's
+// certificate.
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
@@ -19,32 +20,46 @@ struct ConvertFlags {
 
 int convert(const ConvertFlags& flags) {
   const bool safetensors = flags.out.ends_with(".safetensors"), onnx = flags.out.ends_with(".onnx");
-  if (!safetensors && !onnx && !flags.out.ends_with(".npz")) fail(ErrorCode::usage, flags.out, ": graft writes .safetensors, .npz and .onnx");
-  const models::Imported imported =
-      models::import_weights(flags.in, {.arch = flags.arch, .cut = flags.cut, .channels = channel_rule(flags.channels)});
-  if (safetensors) models::save_model(flags.out, *imported.model.network, imported.model.card);
-  else if (onnx) io::onnx::write_model(flags.out, models::to_onnx(*imported.model.network, imported.model.card));
-  else io::write_npz(flags.out, imported.model.network->state_dict());
+  if (!safetensors && !onnx && !flags.out.ends_with(".npz"))
+    fail(ErrorCode::usage, flags.out, ": graft writes .safetensors, .npz and .onnx");
+  const models::Imported imported = models::import_weights(
+      flags.in, {.arch = flags.arch, .cut = flags.cut, .channels = channel_rule(flags.channels)});
+  if (safetensors)
+    models::save_model(flags.out, *imported.model.network, imported.model.card);
+  else if (onnx)
+    io::onnx::write_model(flags.out, models::to_onnx(*imported.model.network, imported.model.card));
+  else
+    io::write_npz(flags.out, imported.model.network->state_dict());
   if (flags.json) {
     auto document = nlohmann::ordered_json::parse(imported.certificate.to_json());
     document["written"] = {{"path", flags.out}, {"sha256", sha256_of_file(flags.out)}};
     result(document);
-  } else result(imported.certificate.to_text());
+  } else
+    result(imported.certificate.to_text());
   return 0;
 }
 
 }  // namespace
 
 void add_convert(CLI::App& app, Action& action) {
-  auto* verb = app.add_subcommand("convert", "A weight file of any format into .safetensors (with a model card), .npz or .onnx");
+  auto* verb = app.add_subcommand(
+      "convert",
+      "A weight file of any format into .safetensors (with a model card), .npz or .onnx");
   auto f = std::make_shared<ConvertFlags>();
-  verb->add_option("IN", f->in, ".safetensors, .npz, .onnx, .pth/.th, .h5/.keras, .params")->required();
+  verb->add_option("IN", f->in, ".safetensors, .npz, .onnx, .pth/.th, .h5/.keras, .params")
+      ->required();
   verb->add_option("OUT", f->out, ".safetensors, .npz or .onnx")->required();
-  verb->add_option("--arch", f->arch, "The network's name, checked against the file (default: guessed from it)")
-      ->check(CLI::IsMember(models::architecture_names()))->type_name("NAME");
-  verb->add_option("--cut", f->cut, "auto: after the last whole stage in the file; or a stage: layer3, features.4")->type_name("STAGE");
-  verb->add_option("--channels", f->channels, "repeat, or sum-conv1: a network that takes grey images")
-      ->check(CLI::IsMember({"repeat", "sum-conv1"}))->type_name("RULE");
+  verb->add_option("--arch", f->arch,
+                   "The network's name, checked against the file (default: guessed from it)")
+      ->check(CLI::IsMember(models::architecture_names()))
+      ->type_name("NAME");
+  verb->add_option("--cut", f->cut,
+                   "auto: after the last whole stage in the file; or a stage: layer3, features.4")
+      ->type_name("STAGE");
+  verb->add_option("--channels", f->channels,
+                   "repeat, or sum-conv1: a network that takes grey images")
+      ->check(CLI::IsMember({"repeat", "sum-conv1"}))
+      ->type_name("RULE");
   verb->add_flag("--json", f->json, "The certificate as JSON, and what was written");
   verb->footer("Example:\n  graft convert resnet18.pth resnet18.safetensors");
   verb->callback([&action, f] { action = [f] { return convert(*f); }; });

@@ -26,7 +26,8 @@ nlohmann::ordered_json examine() {
   found["backends"] = {"cpu"};
   found["cuda"] = describe_cuda();
   found["hdf5"] = hdf5_state();
-  found["json"] = str(NLOHMANN_JSON_VERSION_MAJOR, ".", NLOHMANN_JSON_VERSION_MINOR, ".", NLOHMANN_JSON_VERSION_PATCH);
+  found["json"] = str(NLOHMANN_JSON_VERSION_MAJOR, ".", NLOHMANN_JSON_VERSION_MINOR, ".",
+                      NLOHMANN_JSON_VERSION_PATCH);
   found["cli11"] = CLI11_VERSION;
   return found;
 }
@@ -49,10 +50,13 @@ int doctor(bool json) {
 }  // namespace
 
 void add_doctor(CLI::App& app, Action& action) {
-  auto* verb = app.add_subcommand("doctor", "What this build and machine have: instruction sets, backends, versions");
+  auto* verb = app.add_subcommand(
+      "doctor", "What this build and machine have: instruction sets, backends, versions");
   auto json = std::make_shared<bool>(false);
   verb->add_flag("--json", *json, "One JSON document on stdout");
-  verb->footer("Example:\n  graft doctor\nGRAFT_ISA=portable|avx2|avx512 and GRAFT_THREADS=N change what is used.");
+  verb->footer(
+      "Example:\n  graft doctor\nGRAFT_ISA=portable|avx2|avx512 and GRAFT_THREADS=N change what is "
+      "used.");
   verb->callback([&action, json] { action = [json] { return doctor(*json); }; });
 }
 

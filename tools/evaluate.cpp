@@ -1,4 +1,5 @@
-// graft evaluate: accuracy, recall and precision per class and the confusion matrix of a model on a data set.
+// graft evaluate: accuracy, recall and precision per class and the confusion matrix of a model on a
+// data set.
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -20,9 +21,12 @@ namespace {
 // A data set whose labels count as the model's do.
 class Relabelled final : public io::Dataset {
  public:
-  Relabelled(std::shared_ptr<const io::Dataset> dataset, std::vector<int64_t> labels) : dataset_(std::move(dataset)), labels_(std::move(labels)) {}
+  Relabelled(std::shared_ptr<const io::Dataset> dataset, std::vector<int64_t> labels)
+      : dataset_(std::move(dataset)), labels_(std::move(labels)) {}
   int64_t size() const override { return dataset_->size(); }
-  int64_t label(int64_t index) const override { return labels_.at(static_cast<size_t>(dataset_->label(index))); }
+  int64_t label(int64_t index) const override {
+    return labels_.at(static_cast<size_t>(dataset_->label(index)));
+  }
   io::Image image(int64_t index) const override { return dataset_->image(index); }
   std::string name(int64_t index) const override { return dataset_->name(index); }
   std::string fingerprint() const override { return dataset_->fingerprint(); }
@@ -32,26 +36,34 @@ class Relabelled final : public io::Dataset {
   std::vector<int64_t> labels_;
 };
 
-// The model's index of each of the data set's classes, by name; without names in the model, by count.
-std::vector<int64_t> match_labels(const models::ModelCard& card, const std::vector<std::string>& classes, const std::string& path) {
+// The model's index of each of the data set's classes, by name; without names in the model, by
+// count.
+std::vector<int64_t> match_labels(const models::ModelCard& card,
+                                  const std::vector<std::string>& classes,
+                                  const std::string& path) {
   std::vector<int64_t> found;
   if (card.labels.empty()) {
     const int64_t count = models::classes_of(card.architecture);
-    GRAFT_CHECK(std::ssize(classes) <= count, path, ": has ", classes.size(), " classes, the model ", count);
+    GRAFT_CHECK(std::ssize(classes) <= count, path, ": has ", classes.size(),
+                " classes, the model ", count);
     for (size_t i = 0; i < classes.size(); ++i) found.push_back(static_cast<int64_t>(i));
     return found;
   }
   for (const std::string& name : classes) {
     const auto at = std::find(card.labels.begin(), card.labels.end(), name);
-    GRAFT_CHECK(at != card.labels.end(), path, ": its class '", name, "' is none of the model's: ", join(card.labels));
+    GRAFT_CHECK(at != card.labels.end(), path, ": its class '", name,
+                "' is none of the model's: ", join(card.labels));
     found.push_back(at - card.labels.begin());
   }
   return found;
 }
 
-nlohmann::ordered_json document(const train::Evaluation& e, const std::vector<std::string>& labels) {
-  nlohmann::ordered_json j = {{"accuracy", e.accuracy()}, {"correct", e.correct()}, {"images", e.samples()}};
-  nlohmann::ordered_json classes = nlohmann::ordered_json::array(), confusion = nlohmann::ordered_json::array();
+nlohmann::ordered_json document(const train::Evaluation& e,
+                                const std::vector<std::string>& labels) {
+  nlohmann::ordered_json j = {
+      {"accuracy", e.accuracy()}, {"correct", e.correct()}, {"images", e.samples()}};
+  nlohmann::ordered_json classes = nlohmann::ordered_json::array(),
+                         confusion = nlohmann::ordered_json::array();
   for (int64_t label = 0; label < e.classes(); ++label) {
     int64_t images = 0;
     nlohmann::ordered_json row = nlohmann::ordered_json::array();
@@ -60,7 +72,10 @@ nlohmann::ordered_json document(const train::Evaluation& e, const std::vector<st
       row.push_back(e.confusion(label, p));
     }
     confusion.push_back(row);
-    classes.push_back({{"label", labels[static_cast<size_t>(label)]}, {"images", images}, {"recall", e.recall(label)}, {"precision", e.precision(label)}});
+    classes.push_back({{"label", labels[static_cast<size_t>(label)]},
+                       {"images", images},
+                       {"recall", e.recall(label)},
+                       {"precision", e.precision(label)}});
   }
   j["classes"] = classes;
   j["confusion"] = confusion;  // [true][predicted]
@@ -74,20 +89,25 @@ std::string padded(std::string text, size_t width, bool right = false) {
 
 std::string text_of(const train::Evaluation& e, const std::vector<std::string>& labels) {
   constexpr int64_t kMatrix = 20;
-  std::string out = str("accuracy ", fixed(e.accuracy(), 4), " (", e.correct(), " of ", e.samples(), " images)\n\n");
+  std::string out = str("accuracy ", fixed(e.accuracy(), 4), " (", e.correct(), " of ", e.samples(),
+                        " images)\n\n");
   size_t width = 5;
   for (const std::string& label : labels) width = std::max(width, label.size());
   out += padded("class", width) + "  images  recall  precision\n";
   for (int64_t l = 0; l < e.classes(); ++l) {
     int64_t images = 0;
     for (int64_t p = 0; p < e.classes(); ++p) images += e.confusion(l, p);
-    out += str(padded(labels[static_cast<size_t>(l)], width), "  ", padded(std::to_string(images), 6, true), "  ", fixed(e.recall(l), 4), "  ", fixed(e.precision(l), 4), "\n");
+    out += str(padded(labels[static_cast<size_t>(l)], width), "  ",
+               padded(std::to_string(images), 6, true), "  ", fixed(e.recall(l), 4), "  ",
+               fixed(e.precision(l), 4), "\n");
   }
-  if (e.classes() > kMatrix) return out + str("\nthe confusion matrix of ", e.classes(), " classes is in --json\n");
+  if (e.classes() > kMatrix)
+    return out + str("\nthe confusion matrix of ", e.classes(), " classes is in --json\n");
   out += "\nconfusion matrix (a row a true class, a column a predicted one)\n";
   for (int64_t l = 0; l < e.classes(); ++l) {
     out += padded(labels[static_cast<size_t>(l)], width);
-    for (int64_t p = 0; p < e.classes(); ++p) out += padded(std::to_string(e.confusion(l, p)), 7, true);
+    for (int64_t p = 0; p < e.classes(); ++p)
+      out += padded(std::to_string(e.confusion(l, p)), 7, true);
     out += "\n";
   }
   return out;
@@ -101,13 +121,17 @@ struct EvaluateFlags {
 };
 
 // What int8 costs: accuracy, and recall per class, beside fp32's.
-std::string comparison_text(const train::Evaluation& whole, const train::Evaluation& int8, const std::vector<std::string>& labels) {
-  std::string out = str("\nint8 beside fp32: accuracy ", fixed(int8.accuracy(), 4), " and ", fixed(whole.accuracy(), 4), "\n");
+std::string comparison_text(const train::Evaluation& whole, const train::Evaluation& int8,
+                            const std::vector<std::string>& labels) {
+  std::string out = str("\nint8 beside fp32: accuracy ", fixed(int8.accuracy(), 4), " and ",
+                        fixed(whole.accuracy(), 4), "\n");
   size_t width = 5;
   for (const std::string& label : labels) width = std::max(width, label.size());
   out += padded("class", width) + "  recall int8  recall fp32    lost\n";
   for (int64_t l = 0; l < whole.classes(); ++l)
-    out += str(padded(labels[static_cast<size_t>(l)], width), "  ", padded(fixed(int8.recall(l), 4), 11, true), "  ", padded(fixed(whole.recall(l), 4), 11, true), "  ",
+    out += str(padded(labels[static_cast<size_t>(l)], width), "  ",
+               padded(fixed(int8.recall(l), 4), 11, true), "  ",
+               padded(fixed(whole.recall(l), 4), 11, true), "  ",
                padded(fixed(whole.recall(l) - int8.recall(l), 4), 6, true), "\n");
   return out;
 }
@@ -118,18 +142,22 @@ void calibrate_model(models::Model& model, const EvaluateFlags& flags) {
   data.train = io::without_broken_images(data.train, io::kToleratedBrokenShare, data.notes);
   for (const std::string& note : data.notes) say("note: ", note);
   ProgressBar bar;
-  model.card.int8 = train::calibrate(*model.network, data.train, model.card.preprocess, 256,
-                                     [&](int64_t done, int64_t total) { bar.update("calibrating", done, total); });
+  model.card.int8 = train::calibrate(
+      *model.network, data.train, model.card.preprocess, 256,
+      [&](int64_t done, int64_t total) { bar.update("calibrating", done, total); });
   bar.clear();
-  say("int8: ranges of ", model.card.int8.ranges.size(), " values from ", model.card.int8.images, " images");
+  say("int8: ranges of ", model.card.int8.ranges.size(), " values from ", model.card.int8.images,
+      " images");
   if (!flags.save.empty()) models::save_model(flags.save, *model.network, model.card);
 }
 
 int evaluate(const EvaluateFlags& flags) {
   const bool int8 = flags.precision == "int8";
   GRAFT_CHECK(int8 || flags.calibrate.empty(), "--calibrate is for --precision int8");
-  GRAFT_CHECK(flags.save.empty() || !flags.calibrate.empty(), "--save keeps what --calibrate finds");
-  GRAFT_CHECK(flags.save.empty() || flags.save.ends_with(".safetensors"), flags.save, ": models are written as .safetensors");
+  GRAFT_CHECK(flags.save.empty() || !flags.calibrate.empty(),
+              "--save keeps what --calibrate finds");
+  GRAFT_CHECK(flags.save.empty() || flags.save.ends_with(".safetensors"), flags.save,
+              ": models are written as .safetensors");
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
   const Device device = open_named_device(flags.device, flags.precision);
@@ -141,12 +169,16 @@ int evaluate(const EvaluateFlags& flags) {
   io::OpenedData data = io::open_data(flags.data, {.need_train = false});
   data.val = io::without_broken_images(data.val, io::kToleratedBrokenShare, data.notes);
   for (const std::string& note : data.notes) say("note: ", note);
-  const auto relabelled = std::make_shared<Relabelled>(data.val, match_labels(model.card, data.classes, flags.data));
+  const auto relabelled =
+      std::make_shared<Relabelled>(data.val, match_labels(model.card, data.classes, flags.data));
   ProgressBar bar;
   const auto in = [&](const std::string& precision) {
-    train::PrefixRunner run(*model.network, model.network->stages().size(), precision_named(precision), calibration_for(precision, model.card, flags.model));
-    const train::Evaluation e = train::evaluate(run, relabelled, model.card.preprocess, classes, 32,
-                                                [&](int64_t done, int64_t total) { bar.update("evaluating", done, total); });
+    train::PrefixRunner run(*model.network, model.network->stages().size(),
+                            precision_named(precision),
+                            calibration_for(precision, model.card, flags.model));
+    const train::Evaluation e = train::evaluate(
+        run, relabelled, model.card.preprocess, classes, 32,
+        [&](int64_t done, int64_t total) { bar.update("evaluating", done, total); });
     bar.clear();
     say_refusal(run, precision);
     return e;
@@ -157,10 +189,15 @@ int evaluate(const EvaluateFlags& flags) {
   std::vector<std::string> labels = model.card.labels;
   for (int64_t i = std::ssize(labels); i < classes; ++i) labels.push_back(str("class ", i));
   if (!flags.report.empty()) {
-    RunReport report{.title = str("evaluation of ", file_name(flags.model)), .classes = labels, .confusion = (whole ? *whole : e).rows()};
-    report.facts = {{"model", models::describe(model.card.architecture)}, {"images", std::to_string(e.samples())},
+    RunReport report{.title = str("evaluation of ", file_name(flags.model)),
+                     .classes = labels,
+                     .confusion = (whole ? *whole : e).rows()};
+    report.facts = {{"model", models::describe(model.card.architecture)},
+                    {"images", std::to_string(e.samples())},
                     {"accuracy", fixed((whole ? *whole : e).accuracy(), 4)}};
-    if (whole) report.facts.emplace_back("accuracy in int8", fixed(e.accuracy(), 4)), report.int8_confusion = e.rows();
+    if (whole)
+      report.facts.emplace_back("accuracy in int8", fixed(e.accuracy(), 4)),
+          report.int8_confusion = e.rows();
     write_file_atomically(flags.report, report_html(report));
   }
   if (flags.json) {
@@ -176,20 +213,37 @@ int evaluate(const EvaluateFlags& flags) {
 }  // namespace
 
 void add_evaluate(CLI::App& app, Action& action) {
-  auto* verb = app.add_subcommand("evaluate", "Accuracy, per class and confusion matrix, of a model on a data set");
+  auto* verb = app.add_subcommand(
+      "evaluate", "Accuracy, per class and confusion matrix, of a model on a data set");
   auto f = std::make_shared<EvaluateFlags>();
-  verb->add_option("MODEL", f->model, "A model of graft, or any weight file with a classifier")->required();
-  verb->add_option("--data", f->data, "The images: their val or test part when there is one, else all")->required()->type_name("PATH");
-  verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")->check(CLI::Range(0, 1024))->type_name("N");
-  verb->add_option("--precision", f->precision, kPrecisionHelp)->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))->type_name("P");
+  verb->add_option("MODEL", f->model, "A model of graft, or any weight file with a classifier")
+      ->required();
+  verb->add_option("--data", f->data,
+                   "The images: their val or test part when there is one, else all")
+      ->required()
+      ->type_name("PATH");
+  verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")
+      ->check(CLI::Range(0, 1024))
+      ->type_name("N");
+  verb->add_option("--precision", f->precision, kPrecisionHelp)
+      ->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))
+      ->type_name("P");
   add_device_flags(*verb, f->device);
-  verb->add_option("--calibrate", f->calibrate, "For int8: images like those to come (the training part of a data set); up to 256 are used")->type_name("PATH");
-  verb->add_option("--save", f->save, "With --calibrate: the model with what was found, so that --precision int8 needs nothing more")->type_name("FILE");
+  verb->add_option("--calibrate", f->calibrate,
+                   "For int8: images like those to come (the training part of a data set); up to "
+                   "256 are used")
+      ->type_name("PATH");
+  verb->add_option("--save", f->save,
+                   "With --calibrate: the model with what was found, so that --precision int8 "
+                   "needs nothing more")
+      ->type_name("FILE");
   verb->add_option("--report", f->report, "An HTML page of the result")->type_name("FILE");
   verb->add_flag("--json", f->json, "One JSON document on stdout");
-  verb->footer("Example:\n  graft evaluate run/model.safetensors --data photos\n"
-               "  graft evaluate run/model.safetensors --data photos --precision int8 --calibrate photos --save int8.safetensors\n"
-               "With int8 the answer says what it costs: accuracy, and recall per class, beside fp32.");
+  verb->footer(
+      "Example:\n  graft evaluate run/model.safetensors --data photos\n"
+      "  graft evaluate run/model.safetensors --data photos --precision int8 --calibrate photos "
+      "--save int8.safetensors\n"
+      "With int8 the answer says what it costs: accuracy, and recall per class, beside fp32.");
   verb->callback([&action, f] { action = [f] { return evaluate(*f); }; });
 }
 

@@ -1,4 +1,6 @@
 // graft features: what stands before the classifier, for every image of a data set, as an .npz.
+#include "graft/train/features.h"
+
 #include <CLI/CLI.hpp>
 #include <optional>
 
@@ -10,7 +12,6 @@
 #include "graft/tools/output.h"
 #include "graft/tools/progress.h"
 #include "graft/tools/verbs.h"
-#include "graft/train/features.h"
 
 namespace graft::tools {
 namespace {
@@ -23,11 +24,13 @@ struct FeatureFlags {
 };
 
 int features(const FeatureFlags& flags) {
-  if (!flags.out.ends_with(".npz")) fail(ErrorCode::usage, flags.out, ": features are written as .npz");
+  if (!flags.out.ends_with(".npz"))
+    fail(ErrorCode::usage, flags.out, ": features are written as .npz");
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
   const Device device = open_named_device(flags.device, flags.precision);
-  models::Imported imported = models::import_weights(flags.model, {.cut = flags.cut, .channels = channel_rule(flags.channels)});
+  models::Imported imported = models::import_weights(
+      flags.model, {.cut = flags.cut, .channels = channel_rule(flags.channels)});
   models::Model model = std::move(imported.model);
   if (flags.image_size) model.card.preprocess.set_size(*flags.image_size);
   io::OpenedData data = io::open_data(flags.data, {.val_split = 0});
@@ -36,7 +39,8 @@ int features(const FeatureFlags& flags) {
   if (imported.certificate.naming != models::kGraftNaming) say(imported.certificate.to_text());
   model.network->to(device);
   const bool head = models::classes_of(model.card.architecture) > 0;
-  train::PrefixRunner prefix(*model.network, model.network->stages().size() - (head ? 1 : 0), precision_named(flags.precision),
+  train::PrefixRunner prefix(*model.network, model.network->stages().size() - (head ? 1 : 0),
+                             precision_named(flags.precision),
                              calibration_for(flags.precision, model.card, flags.model));
   StateDict arrays;
   ProgressBar bar;
@@ -47,7 +51,10 @@ int features(const FeatureFlags& flags) {
     part = io::without_broken_images(part, io::kToleratedBrokenShare, notes);
     for (const std::string& note : notes) say("note: ", note);
     train::BatchLoader loader(part, model.card.preprocess, {.device = device});
-    const train::FeatureSet set = train::extract_features(prefix, loader, [&](int64_t done, int64_t total) { bar.update(val ? "features, val" : "features", done, total); });
+    const train::FeatureSet set =
+        train::extract_features(prefix, loader, [&](int64_t done, int64_t total) {
+          bar.update(val ? "features, val" : "features", done, total);
+        });
     if (arrays.size() == 0) say_refusal(prefix, flags.precision);
     arrays.add(val ? "x_val" : "x", set.features);
     arrays.add(val ? "y_val" : "y", set.labels);
@@ -55,7 +62,8 @@ int features(const FeatureFlags& flags) {
   bar.clear();
   io::write_npz(flags.out, arrays);
   std::string text;
-  for (const auto& [name, tensor] : arrays) text += str(name, " ", std::string(name_of(tensor.dtype())), " ", tensor.shape(), "\n");
+  for (const auto& [name, tensor] : arrays)
+    text += str(name, " ", std::string(name_of(tensor.dtype())), " ", tensor.shape(), "\n");
   result(str(flags.out, "\n", text, "classes: ", join(data.classes), "\n"));
   return 0;
 }
@@ -63,17 +71,32 @@ int features(const FeatureFlags& flags) {
 }  // namespace
 
 void add_features(CLI::App& app, Action& action) {
-  auto* verb = app.add_subcommand("features", "The features before the classifier, and the labels, of every image");
+  auto* verb = app.add_subcommand(
+      "features", "The features before the classifier, and the labels, of every image");
   auto f = std::make_shared<FeatureFlags>();
   verb->add_option("MODEL", f->model, "A model of graft or any weight file")->required();
   verb->add_option("--data", f->data, "The images")->required()->type_name("PATH");
-  verb->add_option("--out", f->out, "An .npz with x, y and, when the data has such a part, x_val, y_val")->required()->type_name("FILE");
-  verb->add_option("--cut", f->cut, "auto, or a stage (layer3, features.4): features after it, pooled")->type_name("STAGE");
-  verb->add_option("--channels", f->channels, "repeat or sum-conv1")->check(CLI::IsMember({"repeat", "sum-conv1"}))->type_name("RULE");
-  verb->add_option("--image-size", f->image_size, "Side of the network's input (default: the model's)")->check(CLI::Range(8, 4096))->type_name("N");
-  verb->add_option("--precision", f->precision, kPrecisionHelp)->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))->type_name("P");
+  verb->add_option("--out", f->out,
+                   "An .npz with x, y and, when the data has such a part, x_val, y_val")
+      ->required()
+      ->type_name("FILE");
+  verb->add_option("--cut", f->cut,
+                   "auto, or a stage (layer3, features.4): features after it, pooled")
+      ->type_name("STAGE");
+  verb->add_option("--channels", f->channels, "repeat or sum-conv1")
+      ->check(CLI::IsMember({"repeat", "sum-conv1"}))
+      ->type_name("RULE");
+  verb->add_option("--image-size", f->image_size,
+                   "Side of the network's input (default: the model's)")
+      ->check(CLI::Range(8, 4096))
+      ->type_name("N");
+  verb->add_option("--precision", f->precision, kPrecisionHelp)
+      ->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))
+      ->type_name("P");
   add_device_flags(*verb, f->device);
-  verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")->check(CLI::Range(0, 1024))->type_name("N");
+  verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")
+      ->check(CLI::Range(0, 1024))
+      ->type_name("N");
   verb->footer("Example:\n  graft features resnet18.safetensors --data photos --out features.npz");
   verb->callback([&action, f] { action = [f] { return features(*f); }; });
 }

@@ -15,18 +15,24 @@ struct FinetuneFlags {
 };
 
 int finetune(const FinetuneFlags& flags) {
-  return train_and_report(flags.training, make_recipe(flags.training, flags.freeze, flags.bn), [&](const io::OpenedData& data) {
-    models::Imported imported =
-        models::import_weights(flags.weights, {.arch = flags.arch, .cut = flags.cut, .channels = channel_rule(flags.channels)});
-    Network made{std::move(imported.model), ""};
-    give_head(made, data, flags.training.seed);
-    if (flags.training.image_size) made.model.card.preprocess.set_size(*flags.training.image_size);
-    check_on_images(made.model, data.train, imported.certificate);
-    imported.certificate.head = str("new: ", models::head_path(made.model.card.architecture), ", ", data.classes.size(), " classes, initialised from seed ", flags.training.seed);
-    made.certificate = imported.certificate.to_text();
-    say(made.certificate);
-    return made;
-  });
+  return train_and_report(
+      flags.training, make_recipe(flags.training, flags.freeze, flags.bn),
+      [&](const io::OpenedData& data) {
+        models::Imported imported = models::import_weights(
+            flags.weights,
+            {.arch = flags.arch, .cut = flags.cut, .channels = channel_rule(flags.channels)});
+        Network made{std::move(imported.model), ""};
+        give_head(made, data, flags.training.seed);
+        if (flags.training.image_size)
+          made.model.card.preprocess.set_size(*flags.training.image_size);
+        check_on_images(made.model, data.train, imported.certificate);
+        imported.certificate.head =
+            str("new: ", models::head_path(made.model.card.architecture), ", ", data.classes.size(),
+                " classes, initialised from seed ", flags.training.seed);
+        made.certificate = imported.certificate.to_text();
+        say(made.certificate);
+        return made;
+      });
 }
 
 struct PretrainFlags {
@@ -35,21 +41,23 @@ struct PretrainFlags {
 };
 
 int pretrain(const PretrainFlags& flags) {
-  return train_and_report(flags.training, make_recipe(flags.training, "none", "auto"), [&](const io::OpenedData& data) {
-    Network made;
-    models::ModelCard& card = made.model.card;
-    card.architecture = models::architecture_named(flags.arch);
-    card.preprocess = io::imagenet_preprocess(224);
-    if (std::holds_alternative<models::CifarResNetConfig>(card.architecture)) {
-      card.preprocess = io::imagenet_preprocess(32);
-      card.preprocess.resize_to = 0;
-    }
-    made.model.network = models::make_network(card.architecture);
-    models::initialize(*made.model.network, flags.training.seed);
-    give_head(made, data, flags.training.seed);
-    say("network: ", models::describe(card.architecture), ", random weights from seed ", flags.training.seed);
-    return made;
-  });
+  return train_and_report(
+      flags.training, make_recipe(flags.training, "none", "auto"), [&](const io::OpenedData& data) {
+        Network made;
+        models::ModelCard& card = made.model.card;
+        card.architecture = models::architecture_named(flags.arch);
+        card.preprocess = io::imagenet_preprocess(224);
+        if (std::holds_alternative<models::CifarResNetConfig>(card.architecture)) {
+          card.preprocess = io::imagenet_preprocess(32);
+          card.preprocess.resize_to = 0;
+        }
+        made.model.network = models::make_network(card.architecture);
+        models::initialize(*made.model.network, flags.training.seed);
+        give_head(made, data, flags.training.seed);
+        say("network: ", models::describe(card.architecture), ", random weights from seed ",
+            flags.training.seed);
+        return made;
+      });
 }
 
 }  // namespace
@@ -57,27 +65,53 @@ int pretrain(const PretrainFlags& flags) {
 void add_finetune(CLI::App& app, Action& action) {
   auto* verb = app.add_subcommand("finetune", "Train a pretrained network on your own images");
   auto f = std::make_shared<FinetuneFlags>();
-  verb->add_option("--weights", f->weights, "Pretrained weights: .safetensors, .npz, .onnx, .pth/.th, .h5/.keras, .params, or a model of graft")->required()->type_name("FILE");
-  verb->add_option("--arch", f->arch, "The network's name, checked against the file (default: guessed from it; an .onnx then is run as the graph that it is)")
-      ->check(CLI::IsMember(models::architecture_names()))->type_name("NAME");
-  verb->add_option("--cut", f->cut, "auto: after the last whole stage in the file (a graph: in front of its classifier); or a stage: layer3, features.4; or a graph's node")->type_name("STAGE");
-  verb->add_option("--freeze", f->freeze, "backbone (all but the new head), none, or stages: stem,layer1,...; ..NAME: all up to that stage or node")->type_name("WHAT");
-  verb->add_option("--bn", f->bn, "Batch norm: source (its statistics stay), adapt (re-estimated on your data), train; auto: source where frozen, else train")
-      ->check(CLI::IsMember({"auto", "source", "adapt", "train"}))->type_name("POLICY");
-  verb->add_option("--channels", f->channels, "Grey images: repeat their channel, or sum-conv1: a network that takes grey ones")
-      ->check(CLI::IsMember({"repeat", "sum-conv1"}))->type_name("RULE");
+  verb->add_option("--weights", f->weights,
+                   "Pretrained weights: .safetensors, .npz, .onnx, .pth/.th, .h5/.keras, .params, "
+                   "or a model of graft")
+      ->required()
+      ->type_name("FILE");
+  verb->add_option("--arch", f->arch,
+                   "The network's name, checked against the file (default: guessed from it; an "
+                   ".onnx then is run as the graph that it is)")
+      ->check(CLI::IsMember(models::architecture_names()))
+      ->type_name("NAME");
+  verb->add_option("--cut", f->cut,
+                   "auto: after the last whole stage in the file (a graph: in front of its "
+                   "classifier); or a stage: layer3, features.4; or a graph's node")
+      ->type_name("STAGE");
+  verb->add_option("--freeze", f->freeze,
+                   "backbone (all but the new head), none, or stages: stem,layer1,...; ..NAME: all "
+                   "up to that stage or node")
+      ->type_name("WHAT");
+  verb->add_option("--bn", f->bn,
+                   "Batch norm: source (its statistics stay), adapt (re-estimated on your data), "
+                   "train; auto: source where frozen, else train")
+      ->check(CLI::IsMember({"auto", "source", "adapt", "train"}))
+      ->type_name("POLICY");
+  verb->add_option(
+          "--channels", f->channels,
+          "Grey images: repeat their channel, or sum-conv1: a network that takes grey ones")
+      ->check(CLI::IsMember({"repeat", "sum-conv1"}))
+      ->type_name("RULE");
   add_training_flags(*verb, f->training);
-  verb->footer("Example:\n  graft finetune --weights resnet18.safetensors --data photos --out run\n"
-               "Writes model.safetensors (the best epoch), last.ckpt.safetensors, metrics.jsonl and report.html into RUN.");
+  verb->footer(
+      "Example:\n  graft finetune --weights resnet18.safetensors --data photos --out run\n"
+      "Writes model.safetensors (the best epoch), last.ckpt.safetensors, metrics.jsonl and "
+      "report.html into RUN.");
   verb->callback([&action, f] { action = [f] { return finetune(*f); }; });
 }
 
 void add_pretrain(CLI::App& app, Action& action) {
   auto* verb = app.add_subcommand("pretrain", "The same training from random weights");
   auto f = std::make_shared<PretrainFlags>();
-  verb->add_option("--arch", f->arch, "The network")->required()->check(CLI::IsMember(models::architecture_names()))->type_name("NAME");
+  verb->add_option("--arch", f->arch, "The network")
+      ->required()
+      ->check(CLI::IsMember(models::architecture_names()))
+      ->type_name("NAME");
   add_training_flags(*verb, f->training);
-  verb->footer("Example:\n  graft pretrain --arch resnet18 --data photos --image-size 64 --epochs 20 --out run");
+  verb->footer(
+      "Example:\n  graft pretrain --arch resnet18 --data photos --image-size 64 --epochs 20 --out "
+      "run");
   verb->callback([&action, f] { action = [f] { return pretrain(*f); }; });
 }
 

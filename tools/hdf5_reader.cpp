@@ -44,7 +44,8 @@ std::string find_program() {
   const ssize_t length = ::readlink("/proc/self/exe", self, sizeof self);
   if (length <= 0 || length == static_cast<ssize_t>(sizeof self)) return "";
   const std::string folder = parent_path(std::string(self, static_cast<size_t>(length)));
-  for (const std::string& path : {folder + "/" + kProgram, folder + "/../libexec/graft/" + kProgram})
+  for (const std::string& path :
+       {folder + "/" + kProgram, folder + "/../libexec/graft/" + kProgram})
     if (::access(path.c_str(), X_OK) == 0) return path;
   return "";
 }
@@ -52,15 +53,18 @@ std::string find_program() {
 // The file's bytes in memory that has a descriptor: what the reader sees, wherever they came from.
 void copy_to(Descriptor& memory, File& file) {
   memory.open(::memfd_create("hdf5", MFD_CLOEXEC));
-  if (memory.number() < 0) fail(ErrorCode::resource, "no memory for the HDF5 reader: ", std::strerror(errno));
+  if (memory.number() < 0)
+    fail(ErrorCode::resource, "no memory for the HDF5 reader: ", std::strerror(errno));
   std::vector<std::byte> buffer(1 << 20);
   for (int64_t at = 0; at < file.size();) {
-    const auto part = std::span(buffer).first(static_cast<size_t>(std::min<int64_t>(std::ssize(buffer), file.size() - at)));
+    const auto part = std::span(buffer).first(
+        static_cast<size_t>(std::min<int64_t>(std::ssize(buffer), file.size() - at)));
     file.read_at(at, part);
     for (size_t done = 0; done < part.size();) {
       const ssize_t written = ::write(memory.number(), part.data() + done, part.size() - done);
       if (written < 0 && errno == EINTR) continue;
-      if (written <= 0) fail(ErrorCode::resource, "no memory for the HDF5 reader: ", std::strerror(errno));
+      if (written <= 0)
+        fail(ErrorCode::resource, "no memory for the HDF5 reader: ", std::strerror(errno));
       done += static_cast<size_t>(written);
     }
     at += std::ssize(part);
@@ -72,7 +76,8 @@ class Reader {
  public:
   explicit Reader(File& file) {
     const std::string program = find_program();
-    GRAFT_CHECK(!program.empty(), "is an HDF5 file (Keras), and ", kProgram, ", which reads those, is not installed beside graft");
+    GRAFT_CHECK(!program.empty(), "is an HDF5 file (Keras), and ", kProgram,
+                ", which reads those, is not installed beside graft");
     Descriptor memory, out, err;
     copy_to(memory, file);
     make_pipe(answer_, out);
@@ -85,9 +90,11 @@ class Reader {
     std::string name = kProgram;
     char* const arguments[] = {name.data(), nullptr};
     char* const environment[] = {nullptr};
-    const int failed = ::posix_spawn(&process_, program.c_str(), &actions, nullptr, arguments, environment);
+    const int failed =
+        ::posix_spawn(&process_, program.c_str(), &actions, nullptr, arguments, environment);
     ::posix_spawn_file_actions_destroy(&actions);
-    if (failed != 0) fail(ErrorCode::resource, program, ": cannot be started: ", std::strerror(failed));
+    if (failed != 0)
+      fail(ErrorCode::resource, program, ": cannot be started: ", std::strerror(failed));
   }
   ~Reader() {
     if (process_ > 0) ::kill(process_, SIGKILL);
@@ -113,7 +120,8 @@ class Reader {
  private:
   static void make_pipe(Descriptor& read_end, Descriptor& write_end) {
     int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) fail(ErrorCode::resource, "no pipe to the HDF5 reader: ", std::strerror(errno));
+    if (::pipe2(ends, O_CLOEXEC) != 0)
+      fail(ErrorCode::resource, "no pipe to the HDF5 reader: ", std::strerror(errno));
     read_end.open(ends[0]);
     write_end.open(ends[1]);
   }
@@ -122,10 +130,12 @@ class Reader {
       pollfd wanted{from.number(), POLLIN, 0};
       const int ready = ::poll(&wanted, 1, kPatienceMs);
       if (ready < 0 && errno == EINTR) continue;
-      GRAFT_CHECK(ready != 0, "the HDF5 reader was stopped: it said nothing for ", kPatienceMs / 1000, " s");
+      GRAFT_CHECK(ready != 0, "the HDF5 reader was stopped: it said nothing for ",
+                  kPatienceMs / 1000, " s");
       const ssize_t got = ::read(from.number(), out.data(), out.size());
       if (got < 0 && errno == EINTR) continue;
-      if (got < 0) fail(ErrorCode::resource, "the pipe to the HDF5 reader broke: ", std::strerror(errno));
+      if (got < 0)
+        fail(ErrorCode::resource, "the pipe to the HDF5 reader broke: ", std::strerror(errno));
       return got;
     }
   }
@@ -140,7 +150,8 @@ class Reader {
     char words[1000];
     size_t length = 0;
     while (length < sizeof words) {
-      const ssize_t got = next(complaint_, std::as_writable_bytes(std::span(words)).subspan(length));
+      const ssize_t got =
+          next(complaint_, std::as_writable_bytes(std::span(words)).subspan(length));
       if (got == 0) break;
       length += static_cast<size_t>(got);
     }
@@ -151,9 +162,13 @@ class Reader {
         if (static_cast<unsigned char>(c) < ' ') c = ' ';
       bad_input(said);
     }
-    if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGKILL)) bad_input("libhdf5 was stopped while reading it: it took too long or too much memory");
-    if (WIFSIGNALED(status)) bad_input("is damaged: libhdf5 crashed on it (signal ", WTERMSIG(status), "), in a process of its own");
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 127) fail(ErrorCode::resource, kProgram, " cannot be run: libhdf5 is not installed");
+    if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGKILL))
+      bad_input("libhdf5 was stopped while reading it: it took too long or too much memory");
+    if (WIFSIGNALED(status))
+      bad_input("is damaged: libhdf5 crashed on it (signal ", WTERMSIG(status),
+                "), in a process of its own");
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+      fail(ErrorCode::resource, kProgram, " cannot be run: libhdf5 is not installed");
     bad_input("is damaged: libhdf5 gave up on it");
   }
 
@@ -162,18 +177,22 @@ class Reader {
   int status_ = 0;
 };
 
-// The answer as a file that is read front to back, as the reader of safetensors does with tensors in the order of their data.
+// The answer as a file that is read front to back, as the reader of safetensors does with tensors
+// in the order of their data.
 class AnswerFile final : public File {
  public:
   AnswerFile(Reader& reader, int64_t size) : reader_(reader), size_(size) {}
   const std::string& path() const override { return path_; }
   int64_t size() override { return size_; }
   void read_at(int64_t offset, std::span<std::byte> out) override {
-    GRAFT_CHECK(offset == position_ && std::ssize(out) <= size_ - position_, "the HDF5 reader's answer is not in order");
+    GRAFT_CHECK(offset == position_ && std::ssize(out) <= size_ - position_,
+                "the HDF5 reader's answer is not in order");
     reader_.read(out);
     position_ += std::ssize(out);
   }
-  void append(std::span<const std::byte>) override { fail(ErrorCode::internal, "the HDF5 reader's answer is not written to"); }
+  void append(std::span<const std::byte>) override {
+    fail(ErrorCode::internal, "the HDF5 reader's answer is not written to");
+  }
   void sync() override {}
   void close() override {}
 
@@ -187,7 +206,8 @@ io::WeightFile read_in_child(File& file, const io::ReadLimits& limits) {
   Reader reader(file);
   int64_t size = 0;
   reader.read(std::as_writable_bytes(std::span(&size, 1)));
-  const int64_t most = checked_add(io::MemoryBudget::base, checked_mul(limits.inflate_ratio, file.size()));
+  const int64_t most =
+      checked_add(io::MemoryBudget::base, checked_mul(limits.inflate_ratio, file.size()));
   GRAFT_CHECK(size > 8 && size <= most, "unpacks to ", size, " bytes, more than ", most);
   AnswerFile answer(reader, size);
   io::WeightFile result = io::read_safetensors(answer, limits);
@@ -203,10 +223,15 @@ io::WeightFile read_in_child(File& file, const io::ReadLimits& limits) {
 
 #ifdef GRAFT_HDF5_VERSION
 void lend_hdf5_reader() { io::set_hdf5_reader(read_in_child); }
-std::string hdf5_state() { return find_program().empty() ? str(kProgram, " is not installed beside graft") : GRAFT_HDF5_VERSION ", in a process of its own"; }
+std::string hdf5_state() {
+  return find_program().empty() ? str(kProgram, " is not installed beside graft")
+                                : GRAFT_HDF5_VERSION ", in a process of its own";
+}
 #else
 namespace {
-io::WeightFile refuse_hdf5(File&, const io::ReadLimits&) { bad_input("is an HDF5 file (Keras), and this graft was built without libhdf5"); }
+io::WeightFile refuse_hdf5(File&, const io::ReadLimits&) {
+  bad_input("is an HDF5 file (Keras), and this graft was built without libhdf5");
+}
 }  // namespace
 void lend_hdf5_reader() { io::set_hdf5_reader(refuse_hdf5); }
 std::string hdf5_state() { return "none: built without libhdf5"; }

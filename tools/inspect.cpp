@@ -19,22 +19,34 @@ int inspect(const std::string& path, const std::string& data, bool json) {
   nlohmann::ordered_json understood;
   try {
     models::Imported imported = models::import_weights(path);
-    if (images.train || images.val) check_on_images(imported.model, images.train ? images.train : images.val, imported.certificate);
+    if (images.train || images.val)
+      check_on_images(imported.model, images.train ? images.train : images.val,
+                      imported.certificate);
     certificate = imported.certificate.to_text();
     understood = nlohmann::ordered_json::parse(imported.certificate.to_json());
     if (!imported.model.card.labels.empty()) understood["labels"] = imported.model.card.labels;
-    understood["preprocess_fields"] = nlohmann::ordered_json::parse(imported.model.card.preprocess.to_json());
+    understood["preprocess_fields"] =
+        nlohmann::ordered_json::parse(imported.model.card.preprocess.to_json());
   } catch (const Error& error) {
     refusal = error.what();
   }
   if (json) {
-    nlohmann::ordered_json tensors = nlohmann::ordered_json::array(), metadata = nlohmann::ordered_json::object();
+    nlohmann::ordered_json tensors = nlohmann::ordered_json::array(),
+                           metadata = nlohmann::ordered_json::object();
     for (const auto& [name, tensor] : file.tensors)
-      tensors.push_back({{"name", name}, {"dtype", std::string(name_of(tensor.dtype()))}, {"shape", std::vector<int64_t>(tensor.shape().begin(), tensor.shape().end())}});
+      tensors.push_back(
+          {{"name", name},
+           {"dtype", std::string(name_of(tensor.dtype()))},
+           {"shape", std::vector<int64_t>(tensor.shape().begin(), tensor.shape().end())}});
     for (const auto& [key, value] : file.metadata) metadata[key] = value;
-    nlohmann::ordered_json document = {{"path", path}, {"format", file.format}, {"notes", file.notes}, {"metadata", metadata}, {"tensors", tensors}};
+    nlohmann::ordered_json document = {{"path", path},
+                                       {"format", file.format},
+                                       {"notes", file.notes},
+                                       {"metadata", metadata},
+                                       {"tensors", tensors}};
     document["import"] = understood;
-    document["import_refused"] = refusal.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(refusal);
+    document["import_refused"] =
+        refusal.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(refusal);
     result(document);
     return 0;
   }
@@ -45,13 +57,16 @@ int inspect(const std::string& path, const std::string& data, bool json) {
     numbers += tensor.numel();
     bytes += tensor.bytes();
   }
-  std::string out = str(path, ": ", file.format, ", ", file.tensors.size(), " tensors, ", thousands(numbers), " numbers, ", size_text(bytes), "\n");
+  std::string out = str(path, ": ", file.format, ", ", file.tensors.size(), " tensors, ",
+                        thousands(numbers), " numbers, ", size_text(bytes), "\n");
   for (const auto& [name, tensor] : file.tensors) {
     std::string padded = printable(name);
     padded.resize(width, ' ');
     out += str("  ", padded, "  ", std::string(name_of(tensor.dtype())), " ", tensor.shape(), "\n");
   }
-  for (const auto& [key, value] : file.metadata) out += str("metadata ", printable(key), ": ", printable(value.size() > 400 ? value.substr(0, 400) + "..." : value), "\n");
+  for (const auto& [key, value] : file.metadata)
+    out += str("metadata ", printable(key), ": ",
+               printable(value.size() > 400 ? value.substr(0, 400) + "..." : value), "\n");
   for (const std::string& note : file.notes) out += str("note: ", printable(note), "\n");
   result(out + (refusal.empty() ? certificate : str("as a network: ", printable(refusal), "\n")));
   return 0;
@@ -60,14 +75,20 @@ int inspect(const std::string& path, const std::string& data, bool json) {
 }  // namespace
 
 void add_inspect(CLI::App& app, Action& action) {
-  auto* verb = app.add_subcommand("inspect", "What a weight file holds: tensors, guessed architecture, preprocessing, what is missing");
+  auto* verb = app.add_subcommand(
+      "inspect",
+      "What a weight file holds: tensors, guessed architecture, preprocessing, what is missing");
   struct Flags {
     std::string file, data;
     bool json = false;
   };
   auto f = std::make_shared<Flags>();
-  verb->add_option("FILE", f->file, ".safetensors, .npz, .onnx, .pth/.th, .h5/.keras, .params")->required();
-  verb->add_option("--data", f->data, "Images of yours, as finetune takes them: a few are run through the network, and what its batch norms' statistics say of them joins the certificate")->type_name("PATH");
+  verb->add_option("FILE", f->file, ".safetensors, .npz, .onnx, .pth/.th, .h5/.keras, .params")
+      ->required();
+  verb->add_option("--data", f->data,
+                   "Images of yours, as finetune takes them: a few are run through the network, "
+                   "and what its batch norms' statistics say of them joins the certificate")
+      ->type_name("PATH");
   verb->add_flag("--json", f->json, "One JSON document on stdout");
   verb->footer("Example:\n  graft inspect resnet50.onnx");
   verb->callback([&action, f] { action = [f] { return inspect(f->file, f->data, f->json); }; });

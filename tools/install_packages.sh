@@ -6,7 +6,7 @@ packages="g++ cmake ninja-build libjpeg-dev zlib1g-dev nlohmann-json3-dev libstb
 case "${1:-release}" in
   release) ;;
   tests) packages="$packages libgtest-dev" ;;
-  ci) packages="$packages libgtest-dev ccache clang libclang-rt-dev" ;;
+  ci) packages="$packages libgtest-dev ccache clang clang-format-14 libclang-rt-dev" ;;
   *) echo "usage: $0 release|tests|ci" >&2; exit 2 ;;
 esac
 

@@ -23,7 +23,8 @@ void note(int) { g_interrupted = true; }
 
 InterruptGuard::InterruptGuard() {
   // SA_RESETHAND: the second signal meets the default action.
-  for (int signal : {SIGINT, SIGTERM}) set(signal, note, static_cast<int>(SA_RESETHAND) | SA_RESTART);
+  for (int signal : {SIGINT, SIGTERM})
+    set(signal, note, static_cast<int>(SA_RESETHAND) | SA_RESTART);
 }
 
 InterruptGuard::~InterruptGuard() {

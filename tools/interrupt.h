@@ -1,10 +1,12 @@
-// Ctrl-C as a question that the training loop asks between steps, so that it can save before it leaves.
+// Ctrl-C as a question that the training loop asks between steps, so that it can save before it
+// leaves.
 #pragma once
 #include <atomic>
 
 namespace graft::tools {
 
-// While it lives, the first SIGINT or SIGTERM only sets a flag; a second one ends the process at once.
+// While it lives, the first SIGINT or SIGTERM only sets a flag; a second one ends the process at
+// once.
 class InterruptGuard {
  public:
   InterruptGuard();

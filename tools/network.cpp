@@ -14,7 +14,8 @@ void give_head(Network& made, const io::OpenedData& data, uint64_t seed) {
   made.model.card.int8 = {};  // if any, of the weights as they were
 }
 
-void save_network(const std::string& path, const Network& made, const io::OpenedData& data, const train::Recipe& recipe) {
+void save_network(const std::string& path, const Network& made, const io::OpenedData& data,
+                  const train::Recipe& recipe) {
   models::ModelCard card = made.model.card;
   card.neutral_norms = models::still_neutral(*made.model.network, card.neutral_norms);
   card.preprocess_known = true;  // whatever the source used: this model was trained with it
@@ -31,7 +32,8 @@ models::Imported load_any(const std::string& path, models::ImportOptions options
   return imported;
 }
 
-void check_on_images(models::Model& model, const std::shared_ptr<const io::Dataset>& dataset, models::Certificate& certificate) {
+void check_on_images(models::Model& model, const std::shared_ptr<const io::Dataset>& dataset,
+                     models::Certificate& certificate) {
   if (certificate.naming == models::kGraftNaming || !dataset || dataset->size() == 0) return;
   const io::Preprocess& preprocess = model.card.preprocess;
   const int64_t wanted = std::min(models::images_to_check(preprocess.size), dataset->size());
@@ -42,11 +44,13 @@ void check_on_images(models::Model& model, const std::shared_ptr<const io::Datas
     loader.start(0);
     train::Batch batch;
     if (!loader.next(batch)) return;
-    const models::ImageCheck check = models::check_with_images(*model.network, model.card.neutral_norms, batch.x);
+    const models::ImageCheck check =
+        models::check_with_images(*model.network, model.card.neutral_norms, batch.x);
     certificate.images = check.to_text();
     certificate.doubts.insert(certificate.doubts.end(), check.doubts.begin(), check.doubts.end());
   } catch (const Error& error) {
-    certificate.notes.push_back(str("no images were run through the network as a check: ", error.what()));
+    certificate.notes.push_back(
+        str("no images were run through the network as a check: ", error.what()));
   }
 }
 
@@ -54,7 +58,8 @@ models::ChannelRule channel_rule(const std::string& name) {
   return name == "sum-conv1" ? models::ChannelRule::sum_conv1 : models::ChannelRule::repeat;
 }
 
-Calibration calibration_for(const std::string& precision, const models::ModelCard& card, const std::string& path) {
+Calibration calibration_for(const std::string& precision, const models::ModelCard& card,
+                            const std::string& path) {
   if (precision != "int8") return {};
   GRAFT_CHECK(!card.int8.empty(), path, ": is not calibrated for int8; graft evaluate ", path,
               " --data PATH --precision int8 --calibrate PATH --save FILE does it and keeps it");
@@ -62,9 +67,12 @@ Calibration calibration_for(const std::string& precision, const models::ModelCar
 }
 
 void say_refusal(const train::PrefixRunner& run, const std::string& precision) {
-  if (precision != "fp32" && !run.refusal().empty()) say("note: --precision ", precision, ": this network is computed in fp32: ", run.refusal());
+  if (precision != "fp32" && !run.refusal().empty())
+    say("note: --precision ", precision, ": this network is computed in fp32: ", run.refusal());
 }
 
-DType precision_named(const std::string& name) { return name == "bf16" ? DType::bf16 : name == "fp16" ? DType::f16 : DType::f32; }
+DType precision_named(const std::string& name) {
+  return name == "bf16" ? DType::bf16 : name == "fp16" ? DType::f16 : DType::f32;
+}
 
 }  // namespace graft::tools

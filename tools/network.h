@@ -18,23 +18,29 @@ struct Network {
 void give_head(Network& made, const io::OpenedData& data, uint64_t seed);
 
 // The model file: tensors, labels, preprocessing, and where it came from.
-void save_network(const std::string& path, const Network& made, const io::OpenedData& data, const train::Recipe& recipe);
+void save_network(const std::string& path, const Network& made, const io::OpenedData& data,
+                  const train::Recipe& recipe);
 
-// The weights that predict, evaluate, features and bench take: a model of graft, or any file that imports. What the
-// import says goes to stderr unless the file is a model of graft.
+// The weights that predict, evaluate, features and bench take: a model of graft, or any file that
+// imports. What the import says goes to stderr unless the file is a model of graft.
 models::Imported load_any(const std::string& path, models::ImportOptions options = {});
 
-// Runs images of the data set through a network just imported; what its batch norms say of them joins the certificate.
-// Nothing happens for models of graft.
-void check_on_images(models::Model& model, const std::shared_ptr<const io::Dataset>& dataset, models::Certificate& certificate);
+// Runs images of the data set through a network just imported; what its batch norms say of them
+// joins the certificate. Nothing happens for models of graft.
+void check_on_images(models::Model& model, const std::shared_ptr<const io::Dataset>& dataset,
+                     models::Certificate& certificate);
 
 // "repeat", "sum-conv1" as --channels has them.
 models::ChannelRule channel_rule(const std::string& name);
-DType precision_named(const std::string& name);  // bf16, fp16, else f32: int8 works between f32 values
+DType precision_named(
+    const std::string& name);  // bf16, fp16, else f32: int8 works between f32 values
 inline constexpr const char* kPrecisionHelp =
-    "fp32; bf16: faster where the processor multiplies bfloat16, three digits exact; fp16: on a CUDA device; int8: for a model calibrated by graft evaluate --calibrate or graft finetune --int8";
+    "fp32; bf16: faster where the processor multiplies bfloat16, three digits exact; fp16: on a "
+    "CUDA device; int8: for a model calibrated by graft evaluate --calibrate or graft finetune "
+    "--int8";
 // The card's ranges for int8, nothing for another precision. bad_input when it has none.
-Calibration calibration_for(const std::string& precision, const models::ModelCard& card, const std::string& path);
+Calibration calibration_for(const std::string& precision, const models::ModelCard& card,
+                            const std::string& path);
 // Says on stderr when a runner could not keep to the precision asked for.
 void say_refusal(const train::PrefixRunner& run, const std::string& precision);
 

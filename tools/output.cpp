@@ -13,7 +13,8 @@ namespace graft::tools {
 std::string printable(std::string text, bool keep_lines) {
   for (size_t i = 0; i < text.size(); ++i) {
     const auto c = static_cast<unsigned char>(text[i]);
-    const bool c1 = c == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0;
+    const bool c1 =
+        c == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0;
     if (c1) text[i + 1] = '?';
     if (c1 || c == 0x7f || (c < ' ' && !(keep_lines && c == '\n'))) text[i] = '?';
   }

@@ -7,7 +7,8 @@
 
 namespace graft::tools {
 
-void ProgressBar::update(const std::string& label, int64_t done, int64_t total, double loss, double accuracy) {
+void ProgressBar::update(const std::string& label, int64_t done, int64_t total, double loss,
+                         double accuracy) {
   static const bool terminal = stderr_is_terminal();
   if (!terminal) return;
   const auto now = Clock::now();
@@ -22,10 +23,11 @@ void ProgressBar::update(const std::string& label, int64_t done, int64_t total, 
   const double rate = static_cast<double>(done) / seconds;
   constexpr int64_t width = 24;
   const int64_t filled = std::clamp<int64_t>(width * done / total, 0, width);
-  std::string line = str("\r", label_, " [", std::string(static_cast<size_t>(filled), '='),
-                         std::string(static_cast<size_t>(width - filled), ' '), "] ", done, "/", total, "  ",
-                         fixed(rate, 0), " images/s  ETA ",
-                         rate > 0 ? duration(static_cast<double>(total - done) / rate) : std::string("-"));
+  std::string line =
+      str("\r", label_, " [", std::string(static_cast<size_t>(filled), '='),
+          std::string(static_cast<size_t>(width - filled), ' '), "] ", done, "/", total, "  ",
+          fixed(rate, 0), " images/s  ETA ",
+          rate > 0 ? duration(static_cast<double>(total - done) / rate) : std::string("-"));
   if (loss >= 0) line += "  loss " + fixed(loss, 4);
   if (accuracy >= 0) line += "  acc " + fixed(accuracy, 3);
   line += "\x1b[K";
@@ -54,8 +56,10 @@ std::string epoch_line(const EpochRow& row, int64_t epochs) {
   const std::string total = std::to_string(epochs);
   std::string epoch = std::to_string(row.epoch);
   epoch.insert(0, total.size() > epoch.size() ? total.size() - epoch.size() : 0, ' ');
-  return str("epoch ", epoch, "/", total, "  loss ", fixed(row.loss, 4), "  train ", fixed(row.train_accuracy, 4), "  val ",
-             fixed(row.val_accuracy, 4), "  lr ", significant(row.lr), "  ", fixed(row.images_per_s, 0), " images/s  ", duration(row.seconds));
+  return str("epoch ", epoch, "/", total, "  loss ", fixed(row.loss, 4), "  train ",
+             fixed(row.train_accuracy, 4), "  val ", fixed(row.val_accuracy, 4), "  lr ",
+             significant(row.lr), "  ", fixed(row.images_per_s, 0), " images/s  ",
+             duration(row.seconds));
 }
 
 }  // namespace graft::tools

@@ -10,9 +10,10 @@ namespace graft::tools {
 
 class ProgressBar {
  public:
-  // label such as "epoch 3/60"; a new label starts a new count. Drawn at most ten times a second, on a terminal only.
-  // A loss or accuracy below 0 is not shown.
-  void update(const std::string& label, int64_t done, int64_t total, double loss = -1, double accuracy = -1);
+  // label such as "epoch 3/60"; a new label starts a new count. Drawn at most ten times a second,
+  // on a terminal only. A loss or accuracy below 0 is not shown.
+  void update(const std::string& label, int64_t done, int64_t total, double loss = -1,
+              double accuracy = -1);
   void clear();  // wipes the bar's line
 
  private:

@@ -22,7 +22,9 @@ std::string escape(const std::string& text) {
   return out;
 }
 
-std::string percent(double share) { return std::isfinite(share) ? fixed(share * 100, 1) + " %" : "-"; }
+std::string percent(double share) {
+  return std::isfinite(share) ? fixed(share * 100, 1) + " %" : "-";
+}
 
 struct Curve {
   std::string name, color;
@@ -30,39 +32,50 @@ struct Curve {
 };
 
 // A line chart. `low` and `high` bound the vertical axis.
-std::string chart(const std::string& title, const std::vector<Curve>& curves, double low, double high) {
+std::string chart(const std::string& title, const std::vector<Curve>& curves, double low,
+                  double high) {
   constexpr double width = 520, height = 260, left = 56, right = 12, top = 30, bottom = 34;
   if (!(high > low)) high = low + 1;
   const size_t count = curves.empty() ? 0 : curves[0].values.size();
   const auto x_of = [&](size_t i) {
-    return left + (width - left - right) * (count > 1 ? static_cast<double>(i) / static_cast<double>(count - 1) : 0.5);
+    return left + (width - left - right) *
+                      (count > 1 ? static_cast<double>(i) / static_cast<double>(count - 1) : 0.5);
   };
-  const auto y_of = [&](double v) { return top + (height - top - bottom) * (1 - (std::clamp(v, low, high) - low) / (high - low)); };
-  std::string svg = str("<svg viewBox=\"0 0 ", fixed(width, 0), " ", fixed(height, 0), "\" role=\"img\" aria-label=\"",
-                        escape(title), "\"><text x=\"", fixed(left, 0), "\" y=\"16\" class=\"t\">", escape(title), "</text>");
+  const auto y_of = [&](double v) {
+    return top + (height - top - bottom) * (1 - (std::clamp(v, low, high) - low) / (high - low));
+  };
+  std::string svg = str("<svg viewBox=\"0 0 ", fixed(width, 0), " ", fixed(height, 0),
+                        "\" role=\"img\" aria-label=\"", escape(title), "\"><text x=\"",
+                        fixed(left, 0), "\" y=\"16\" class=\"t\">", escape(title), "</text>");
   for (int tick = 0; tick <= 4; ++tick) {
     const double value = low + (high - low) * tick / 4;
     const std::string y = fixed(y_of(value), 1);
-    svg += str("<line class=\"g\" x1=\"", fixed(left, 0), "\" x2=\"", fixed(width - right, 0), "\" y1=\"", y, "\" y2=\"", y,
-               "\"/><text class=\"a\" text-anchor=\"end\" x=\"", fixed(left - 6, 0), "\" y=\"", y, "\" dy=\"4\">",
+    svg += str("<line class=\"g\" x1=\"", fixed(left, 0), "\" x2=\"", fixed(width - right, 0),
+               "\" y1=\"", y, "\" y2=\"", y, "\"/><text class=\"a\" text-anchor=\"end\" x=\"",
+               fixed(left - 6, 0), "\" y=\"", y, "\" dy=\"4\">",
                fixed(value, high - low < 4 ? 2 : 1), "</text>");
   }
   if (count > 0) {
-    svg += str("<text class=\"a\" x=\"", fixed(x_of(0), 1), "\" y=\"", fixed(height - 12, 0), "\" text-anchor=\"middle\">1</text>");
+    svg += str("<text class=\"a\" x=\"", fixed(x_of(0), 1), "\" y=\"", fixed(height - 12, 0),
+               "\" text-anchor=\"middle\">1</text>");
     if (count > 1)
-      svg += str("<text class=\"a\" x=\"", fixed(x_of(count - 1), 1), "\" y=\"", fixed(height - 12, 0),
-                 "\" text-anchor=\"end\">epoch ", count, "</text>");
+      svg += str("<text class=\"a\" x=\"", fixed(x_of(count - 1), 1), "\" y=\"",
+                 fixed(height - 12, 0), "\" text-anchor=\"end\">epoch ", count, "</text>");
   }
   double legend = width - right;
   for (const Curve& curve : curves) {
     std::string points;
     for (size_t i = 0; i < curve.values.size(); ++i)
-      if (std::isfinite(curve.values[i])) points += str(fixed(x_of(i), 1), ",", fixed(y_of(curve.values[i]), 1), " ");
+      if (std::isfinite(curve.values[i]))
+        points += str(fixed(x_of(i), 1), ",", fixed(y_of(curve.values[i]), 1), " ");
     if (count == 1 && !points.empty())
-      svg += str("<circle r=\"4\" cx=\"", fixed(x_of(0), 1), "\" cy=\"", fixed(y_of(curve.values[0]), 1), "\" fill=\"", curve.color, "\"/>");
-    svg += str("<polyline fill=\"none\" stroke-width=\"2\" stroke=\"", curve.color, "\" points=\"", points, "\"/>");
-    svg += str("<text class=\"a\" text-anchor=\"end\" fill=\"", curve.color, "\" style=\"fill:", curve.color, "\" x=\"",
-               fixed(legend, 0), "\" y=\"16\">", escape(curve.name), "</text>");
+      svg += str("<circle r=\"4\" cx=\"", fixed(x_of(0), 1), "\" cy=\"",
+                 fixed(y_of(curve.values[0]), 1), "\" fill=\"", curve.color, "\"/>");
+    svg += str("<polyline fill=\"none\" stroke-width=\"2\" stroke=\"", curve.color, "\" points=\"",
+               points, "\"/>");
+    svg += str("<text class=\"a\" text-anchor=\"end\" fill=\"", curve.color,
+               "\" style=\"fill:", curve.color, "\" x=\"", fixed(legend, 0), "\" y=\"16\">",
+               escape(curve.name), "</text>");
     legend -= 12 + 7.0 * static_cast<double>(curve.name.size());
   }
   return svg + "</svg>";
@@ -79,12 +92,15 @@ std::string curves(const std::vector<EpochRow>& epochs) {
     for (double accuracy : {row.train_accuracy, row.val_accuracy})
       if (std::isfinite(accuracy)) lowest = std::min(lowest, accuracy);
   }
-  return "<div class=\"two\">" + chart("Training loss", {{"loss", "#b4481e", loss}}, 0, highest_loss * 1.05) +
-         chart("Accuracy", {{"validation", "#1e6fb4", val}, {"training", "#7a9a3c", train}}, std::floor(lowest * 10) / 10, 1) +
+  return "<div class=\"two\">" +
+         chart("Training loss", {{"loss", "#b4481e", loss}}, 0, highest_loss * 1.05) +
+         chart("Accuracy", {{"validation", "#1e6fb4", val}, {"training", "#7a9a3c", train}},
+               std::floor(lowest * 10) / 10, 1) +
          "</div>";
 }
 
-// Recall, precision and count of each class; with 8-bit integers measured, their recall and what it lost.
+// Recall, precision and count of each class; with 8-bit integers measured, their recall and what it
+// lost.
 std::string per_class(const RunReport& report) {
   std::string rows;
   const bool int8 = !report.int8_confusion.empty();
@@ -95,22 +111,28 @@ std::string per_class(const RunReport& report) {
       predicted += report.confusion[o][c];
     }
     const auto right = static_cast<double>(report.confusion[c][c]);
-    rows += str("<tr><th>", escape(report.classes[c]), "</th><td>", thousands(of_class), "</td><td>",
-                percent(of_class ? right / static_cast<double>(of_class) : NAN), "</td><td>",
-                percent(predicted ? right / static_cast<double>(predicted) : NAN), "</td>");
+    rows +=
+        str("<tr><th>", escape(report.classes[c]), "</th><td>", thousands(of_class), "</td><td>",
+            percent(of_class ? right / static_cast<double>(of_class) : NAN), "</td><td>",
+            percent(predicted ? right / static_cast<double>(predicted) : NAN), "</td>");
     if (int8) {
-      const auto right8 = static_cast<double>(report.int8_confusion[c][c]), count = static_cast<double>(of_class);
-      rows += str("<td>", percent(of_class ? right8 / count : NAN), "</td><td>", percent(of_class ? (right - right8) / count : NAN), "</td>");
+      const auto right8 = static_cast<double>(report.int8_confusion[c][c]),
+                 count = static_cast<double>(of_class);
+      rows += str("<td>", percent(of_class ? right8 / count : NAN), "</td><td>",
+                  percent(of_class ? (right - right8) / count : NAN), "</td>");
     }
     rows += "</tr>\n";
   }
-  return str("<table><tr><th>class</th><th>images</th><th>found (recall)</th><th>right when said (precision)</th>",
-             int8 ? "<th>found in int8</th><th>lost by int8</th>" : "", "</tr>\n") + rows + "</table>";
+  return str("<table><tr><th>class</th><th>images</th><th>found (recall)</th><th>right when said "
+             "(precision)</th>",
+             int8 ? "<th>found in int8</th><th>lost by int8</th>" : "", "</tr>\n") +
+         rows + "</table>";
 }
 
 std::string confusion_matrix(const RunReport& report) {
   std::string table = "<table class=\"m\"><tr><th>true \\ predicted</th>";
-  for (const std::string& name : report.classes) table += "<th><span>" + escape(name) + "</span></th>";
+  for (const std::string& name : report.classes)
+    table += "<th><span>" + escape(name) + "</span></th>";
   table += "</tr>\n";
   for (size_t row = 0; row < report.confusion.size(); ++row) {
     int64_t total = 0;
@@ -120,7 +142,8 @@ std::string confusion_matrix(const RunReport& report) {
       const int64_t n = report.confusion[row][column];
       const double share = total ? static_cast<double>(n) / static_cast<double>(total) : 0;
       const char* color = row == column ? "30,111,180" : "180,72,30";
-      table += str("<td style=\"background:rgba(", color, ",", fixed(share * 0.85, 3), ")\">", n ? thousands(n) : "", "</td>");
+      table += str("<td style=\"background:rgba(", color, ",", fixed(share * 0.85, 3), ")\">",
+                   n ? thousands(n) : "", "</td>");
     }
     table += "</tr>\n";
   }
@@ -128,27 +151,39 @@ std::string confusion_matrix(const RunReport& report) {
 }
 
 constexpr const char* style =
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#222}"
-    "h1{font-size:1.5em}h2{font-size:1.15em;margin-top:2em}table{border-collapse:collapse;margin:.5em 0}"
-    "td,th{padding:.2em .7em;text-align:left;border-bottom:1px solid #ddd;font-weight:normal}th{color:#555}"
-    ".m td{text-align:right;min-width:2.2em}.m{font-size:13px;display:block;overflow-x:auto}pre{background:#f5f5f2;padding:1em;overflow-x:auto}"
-    ".two{display:flex;flex-wrap:wrap;gap:1em}.two svg{flex:1 1 440px;max-width:560px}.t{font-size:14px;font-weight:600}"
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 "
+    "1em;color:#222}"
+    "h1{font-size:1.5em}h2{font-size:1.15em;margin-top:2em}table{border-collapse:collapse;margin:."
+    "5em 0}"
+    "td,th{padding:.2em .7em;text-align:left;border-bottom:1px solid "
+    "#ddd;font-weight:normal}th{color:#555}"
+    ".m "
+    "td{text-align:right;min-width:2.2em}.m{font-size:13px;display:block;overflow-x:auto}pre{"
+    "background:#f5f5f2;padding:1em;overflow-x:auto}"
+    ".two{display:flex;flex-wrap:wrap;gap:1em}.two svg{flex:1 1 "
+    "440px;max-width:560px}.t{font-size:14px;font-weight:600}"
     ".a{font-size:12px;fill:#666}.g{stroke:#ddd}.w{background:#fff3d6;padding:.5em 1em}";
 
 }  // namespace
 
 std::string report_html(const RunReport& report) {
-  std::string page = str("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-                         "content=\"width=device-width\"><title>", escape(report.title), "</title><style>", style,
-                         "</style></head><body>\n<h1>", escape(report.title), "</h1>\n");
-  for (const std::string& warning : report.warnings) page += "<p class=\"w\">" + escape(warning) + "</p>\n";
+  std::string page = str(
+      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+      "content=\"width=device-width\"><title>",
+      escape(report.title), "</title><style>", style, "</style></head><body>\n<h1>",
+      escape(report.title), "</h1>\n");
+  for (const std::string& warning : report.warnings)
+    page += "<p class=\"w\">" + escape(warning) + "</p>\n";
   page += "<table>";
-  for (const auto& [name, value] : report.facts) page += str("<tr><th>", escape(name), "</th><td>", escape(value), "</td></tr>\n");
+  for (const auto& [name, value] : report.facts)
+    page += str("<tr><th>", escape(name), "</th><td>", escape(value), "</td></tr>\n");
   page += "</table>\n";
   if (!report.epochs.empty()) page += "<h2>Curves</h2>\n" + curves(report.epochs);
   if (!report.confusion.empty())
-    page += "\n<h2>Per class (validation)</h2>\n" + per_class(report) + "\n<h2>Confusion matrix (validation)</h2>\n" + confusion_matrix(report);
-  if (!report.certificate.empty()) page += "\n<h2>Import certificate</h2>\n<pre>" + escape(report.certificate) + "</pre>";
+    page += "\n<h2>Per class (validation)</h2>\n" + per_class(report) +
+            "\n<h2>Confusion matrix (validation)</h2>\n" + confusion_matrix(report);
+  if (!report.certificate.empty())
+    page += "\n<h2>Import certificate</h2>\n<pre>" + escape(report.certificate) + "</pre>";
   if (!report.recipe.empty()) page += "\n<h2>Recipe</h2>\n<pre>" + escape(report.recipe) + "</pre>";
   return page + "\n</body></html>\n";
 }

@@ -1,4 +1,5 @@
-// report.html: one self-contained page about a run (inline SVG and CSS, nothing fetched, no scripts).
+// report.html: one self-contained page about a run (inline SVG and CSS, nothing fetched, no
+// scripts).
 #pragma once
 #include <cstdint>
 #include <string>
@@ -18,9 +19,10 @@ struct RunReport {
   std::vector<EpochRow> epochs;
   std::vector<std::string> classes;
   std::vector<std::vector<int64_t>> confusion;  // [true class][predicted class]
-  std::vector<std::vector<int64_t>> int8_confusion;  // the same in 8-bit integers; empty: not measured
-  std::string recipe;                           // JSON text; empty: no run
-  std::string certificate;                      // the import's words; empty for a run from random weights
+  std::vector<std::vector<int64_t>>
+      int8_confusion;       // the same in 8-bit integers; empty: not measured
+  std::string recipe;       // JSON text; empty: no run
+  std::string certificate;  // the import's words; empty for a run from random weights
   std::vector<std::string> warnings;
 };
 

@@ -15,13 +15,17 @@ std::string RunFolder::features() const { return join_path(path, train::kFeature
 
 namespace {
 
-// What a killed run was writing when it died: "last.ckpt.safetensors.tmp-4711" and the like, of our own files only.
+// What a killed run was writing when it died: "last.ckpt.safetensors.tmp-4711" and the like, of our
+// own files only.
 void remove_unfinished(const RunFolder& run) {
   for (const auto& [name, is_folder, is_regular] : file_system().list(run.path)) {
     const size_t at = name.rfind(".tmp-");
-    if (!is_regular || at == std::string::npos || name.find_first_not_of("0123456789", at + 5) != std::string::npos) continue;
+    if (!is_regular || at == std::string::npos ||
+        name.find_first_not_of("0123456789", at + 5) != std::string::npos)
+      continue;
     const std::string owner = join_path(run.path, name.substr(0, at));
-    for (const std::string& file : {run.checkpoint(), run.model(), run.metrics(), run.report(), join_path(run.path, ".writable")})
+    for (const std::string& file : {run.checkpoint(), run.model(), run.metrics(), run.report(),
+                                    join_path(run.path, ".writable")})
       if (owner == file) file_system().remove(join_path(run.path, name));
   }
 }
@@ -35,9 +39,12 @@ RunFolder open_run_folder(const std::string& path, bool resume, bool overwrite) 
   if (files.exists(path)) {
     GRAFT_CHECK(files.is_directory(path), path, ": is a file, a folder for the run was expected");
     if (!resume && !overwrite && !files.list(path).empty())
-      fail(ErrorCode::usage, path, ": is not empty; pass --resume to go on, --overwrite to start again, or another --out");
+      fail(ErrorCode::usage, path,
+           ": is not empty; pass --resume to go on, --overwrite to start again, or another --out");
     if (overwrite)
-      for (const std::string& file : {run.checkpoint(), run.model(), run.metrics(), run.report(), run.features()}) files.remove(file);
+      for (const std::string& file :
+           {run.checkpoint(), run.model(), run.metrics(), run.report(), run.features()})
+        files.remove(file);
   }
   files.create_directories(path);
   if (resume || overwrite) remove_unfinished(run);

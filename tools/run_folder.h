@@ -15,9 +15,10 @@ struct RunFolder {
   std::string features() const;  // of a frozen prefix, while the run goes on
 };
 
-// Makes the folder and proves that it can be written to, before any work is spent. Error(usage) when it holds anything
-// and neither flag is given; overwrite removes a former run's files, resume keeps them. resume without a checkpoint
-// starts from the beginning, so that a script may always pass it.
+// Makes the folder and proves that it can be written to, before any work is spent. Error(usage)
+// when it holds anything and neither flag is given; overwrite removes a former run's files, resume
+// keeps them. resume without a checkpoint starts from the beginning, so that a script may always
+// pass it.
 RunFolder open_run_folder(const std::string& path, bool resume, bool overwrite);
 
 }  // namespace graft::tools

@@ -24,40 +24,53 @@ namespace graft::tools {
 namespace {
 
 io::OpenedData open_training_data(const TrainingFlags& flags) {
-  io::OpenedData data = io::open_data(flags.data, {.val_path = flags.val, .val_split = flags.val_split, .seed = flags.seed});
+  io::OpenedData data = io::open_data(
+      flags.data, {.val_path = flags.val, .val_split = flags.val_split, .seed = flags.seed});
   data.train = io::without_broken_images(data.train, io::kToleratedBrokenShare, data.notes);
   data.val = io::without_broken_images(data.val, io::kToleratedBrokenShare, data.notes);
-  say("data: ", flags.data, " (", data.format, "), ", data.classes.size(), " classes, ", thousands(data.train->size()),
-      " training and ", thousands(data.val->size()), " validation images");
+  say("data: ", flags.data, " (", data.format, "), ", data.classes.size(), " classes, ",
+      thousands(data.train->size()), " training and ", thousands(data.val->size()),
+      " validation images");
   for (const std::string& note : data.notes) say("note: ", note);
-  GRAFT_CHECK(data.classes.size() >= 2, flags.data, ": has one class only (", join(data.classes), "); at least two are needed to train");
+  GRAFT_CHECK(data.classes.size() >= 2, flags.data, ": has one class only (", join(data.classes),
+              "); at least two are needed to train");
   return data;
 }
 
 // A colour network fed with grey images, or the other way round, is said once.
 void say_channel_rule(const io::OpenedData& data, const io::Preprocess& preprocess) {
   const int64_t found = data.train->image(0).channels;
-  if (found == 1 && preprocess.channels == 3) say("note: grey images enter the 3-channel network with their one channel repeated");
+  if (found == 1 && preprocess.channels == 3)
+    say("note: grey images enter the 3-channel network with their one channel repeated");
   if (found == 1 && preprocess.channels == 1) say("note: grey images enter a 1-channel network");
-  if (found == 3 && preprocess.channels == 1) say("note: colour images become grey (ITU-R 601 luma) for the 1-channel network");
+  if (found == 3 && preprocess.channels == 1)
+    say("note: colour images become grey (ITU-R 601 luma) for the 1-channel network");
 }
 
 EpochRow row_of(const train::EpochMetrics& m) {
   return {m.epoch, m.loss, m.train_accuracy, m.val_accuracy, m.lr, m.images_per_s, m.seconds};
 }
 
-RunReport make_report(const Network& made, const io::OpenedData& data, const train::Recipe& recipe, const train::FitResult& fitted) {
+RunReport make_report(const Network& made, const io::OpenedData& data, const train::Recipe& recipe,
+                      const train::FitResult& fitted) {
   RunReport report;
-  report.title = str("graft: ", models::describe(made.model.card.architecture), " on ", data.classes.size(), " classes");
-  report.facts = {{"network", models::describe(made.model.card.architecture)},
-                  {"best validation accuracy", str(fixed(fitted.best_accuracy, 4), " (epoch ", fitted.best_epoch, ")")},
-                  {"validation images", thousands(fitted.best.samples())},
-                  {"training images", thousands(data.train->size())},
-                  {"frozen tensors", fitted.frozen_sha256.empty() ? "none" : "unchanged, SHA-256 " + fitted.frozen_sha256},
-                  {"source weights, SHA-256", made.model.card.lineage.source_sha256.empty() ? "none: random weights" : made.model.card.lineage.source_sha256},
-                  {"data manifest, SHA-256", data.manifest_sha256},
-                  {"trained on", made.model.network->device().to_string()}};
-  for (const train::EpochMetrics& metrics : fitted.history) report.epochs.push_back(row_of(metrics));
+  report.title = str("graft: ", models::describe(made.model.card.architecture), " on ",
+                     data.classes.size(), " classes");
+  report.facts = {
+      {"network", models::describe(made.model.card.architecture)},
+      {"best validation accuracy",
+       str(fixed(fitted.best_accuracy, 4), " (epoch ", fitted.best_epoch, ")")},
+      {"validation images", thousands(fitted.best.samples())},
+      {"training images", thousands(data.train->size())},
+      {"frozen tensors",
+       fitted.frozen_sha256.empty() ? "none" : "unchanged, SHA-256 " + fitted.frozen_sha256},
+      {"source weights, SHA-256", made.model.card.lineage.source_sha256.empty()
+                                      ? "none: random weights"
+                                      : made.model.card.lineage.source_sha256},
+      {"data manifest, SHA-256", data.manifest_sha256},
+      {"trained on", made.model.network->device().to_string()}};
+  for (const train::EpochMetrics& metrics : fitted.history)
+    report.epochs.push_back(row_of(metrics));
   report.classes = data.classes;
   const auto classes = static_cast<int64_t>(data.classes.size());
   for (int64_t label = 0; label < classes; ++label) {
@@ -89,8 +102,11 @@ int64_t peak_resident_bytes() {
 void listen(train::FitOptions& options, ProgressBar& bar, int64_t epochs) {
   options.on_progress = [&bar](const train::Progress& p) {
     const std::string phase = p.phase;
-    bar.update(phase == "features" ? "frozen features" : str(phase == "train" ? "epoch " : "checking ", p.epoch, "/", p.epochs), p.done,
-               p.total, phase == "train" ? p.loss : -1, phase == "features" ? -1 : p.accuracy);
+    bar.update(phase == "features"
+                   ? "frozen features"
+                   : str(phase == "train" ? "epoch " : "checking ", p.epoch, "/", p.epochs),
+               p.done, p.total, phase == "train" ? p.loss : -1,
+               phase == "features" ? -1 : p.accuracy);
   };
   options.on_epoch = [&bar, epochs](const train::EpochMetrics& metrics) {
     bar.clear();
@@ -102,7 +118,8 @@ void listen(train::FitOptions& options, ProgressBar& bar, int64_t epochs) {
   };
 }
 
-// Ranges from the training images into the card; what 8 bits make of the validation images, both on the CPU.
+// Ranges from the training images into the card; what 8 bits make of the validation images, both on
+// the CPU.
 train::Evaluation measure_int8(Network& made, const io::OpenedData& data, ProgressBar& bar) {
   StagedNetwork& network = *made.model.network;
   models::ModelCard& card = made.model.card;
@@ -110,7 +127,8 @@ train::Evaluation measure_int8(Network& made, const io::OpenedData& data, Progre
   const auto progress = [&bar](int64_t done, int64_t total) { bar.update("int8", done, total); };
   card.int8 = train::calibrate(network, data.train, card.preprocess, 256, progress);
   train::PrefixRunner run(network, network.stages().size(), DType::f32, card.int8);
-  train::Evaluation e = train::evaluate(run, data.val, card.preprocess, std::ssize(data.classes), 32, progress);
+  train::Evaluation e =
+      train::evaluate(run, data.val, card.preprocess, std::ssize(data.classes), 32, progress);
   bar.clear();
   return e;
 }
@@ -118,49 +136,115 @@ train::Evaluation measure_int8(Network& made, const io::OpenedData& data, Progre
 }  // namespace
 
 void add_training_flags(CLI::App& verb, TrainingFlags& f) {
-  verb.add_option("--data", f.data, "Images to train on: a folder of class folders (train/ and val/ or test/ inside, or not), "
-                                    "MNIST IDX, CIFAR, CSV \"path,label\", or .npz with x and y")->required()->type_name("PATH");
-  verb.add_option("--val", f.val, "Validation images (default: the data set's own, else --val-split)")->type_name("PATH");
-  verb.add_option("--val-split", f.val_split, "Share held out when there is no validation part")->check(CLI::Range(0.01, 0.9))->type_name("SHARE");
-  verb.add_option("--out", f.out, "Folder for model, checkpoint, metrics and report")->type_name("RUN");
-  verb.add_option("--epochs", f.epochs, "Passes over the data (default: 60 with a frozen backbone, else 10)")->check(CLI::Range(1, 100000))->type_name("N");
-  verb.add_option("--batch", f.batch, "Images a step (default 32)")->check(CLI::Range(1, 65536))->type_name("N");
-  verb.add_option("--optimizer", f.optimizer, "sgd, adam or adamw (default: adam with a frozen backbone, else sgd)")
-      ->check(CLI::IsMember({"sgd", "adam", "adamw"}))->type_name("NAME");
-  verb.add_option("--lr", f.lr, "Highest learning rate (default 0.01; adam and adamw without a frozen backbone 0.001; sgd with one 0.1)")
-      ->check(CLI::PositiveNumber)->type_name("F");
-  verb.add_option("--momentum", f.momentum, "Of sgd (default 0.9)")->check(CLI::Range(0.0, 1.0))->type_name("F");
-  verb.add_option("--weight-decay", f.weight_decay, "Default: with a frozen backbone and adam or sgd, the head's features / (10 x images), with adamw 0; else 1e-4")->check(CLI::NonNegativeNumber)->type_name("F");
+  verb.add_option("--data", f.data,
+                  "Images to train on: a folder of class folders (train/ and val/ or test/ inside, "
+                  "or not), "
+                  "MNIST IDX, CIFAR, CSV \"path,label\", or .npz with x and y")
+      ->required()
+      ->type_name("PATH");
+  verb.add_option("--val", f.val,
+                  "Validation images (default: the data set's own, else --val-split)")
+      ->type_name("PATH");
+  verb.add_option("--val-split", f.val_split, "Share held out when there is no validation part")
+      ->check(CLI::Range(0.01, 0.9))
+      ->type_name("SHARE");
+  verb.add_option("--out", f.out, "Folder for model, checkpoint, metrics and report")
+      ->type_name("RUN");
+  verb.add_option("--epochs", f.epochs,
+                  "Passes over the data (default: 60 with a frozen backbone, else 10)")
+      ->check(CLI::Range(1, 100000))
+      ->type_name("N");
+  verb.add_option("--batch", f.batch, "Images a step (default 32)")
+      ->check(CLI::Range(1, 65536))
+      ->type_name("N");
+  verb.add_option("--optimizer", f.optimizer,
+                  "sgd, adam or adamw (default: adam with a frozen backbone, else sgd)")
+      ->check(CLI::IsMember({"sgd", "adam", "adamw"}))
+      ->type_name("NAME");
+  verb.add_option("--lr", f.lr,
+                  "Highest learning rate (default 0.01; adam and adamw without a frozen backbone "
+                  "0.001; sgd with one 0.1)")
+      ->check(CLI::PositiveNumber)
+      ->type_name("F");
+  verb.add_option("--momentum", f.momentum, "Of sgd (default 0.9)")
+      ->check(CLI::Range(0.0, 1.0))
+      ->type_name("F");
+  verb.add_option("--weight-decay", f.weight_decay,
+                  "Default: with a frozen backbone and adam or sgd, the head's features / (10 x "
+                  "images), with adamw 0; else 1e-4")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("F");
   verb.add_option("--schedule", f.schedule, "cosine, step, onecycle or constant (default cosine)")
-      ->check(CLI::IsMember({"cosine", "step", "onecycle", "constant"}))->type_name("NAME");
-  verb.add_option("--warmup", f.warmup, "Epochs of rising rate (default: 0 with a frozen backbone, else 1)")->check(CLI::NonNegativeNumber)->type_name("N");
-  verb.add_option("--image-size", f.image_size, "Side of the network's input (default: the network's)")->check(CLI::Range(8, 4096))->type_name("N");
-  verb.add_option("--augment", f.augment, "auto, none or light: flip and random resized crop of 0.8 to 1 (auto: none with a frozen backbone, else light)")
-      ->check(CLI::IsMember({"auto", "none", "light"}))->type_name("NAME");
-  verb.add_option("--cache-features", f.cache_features, "auto: features of a frozen prefix are computed once; off: every epoch")
-      ->check(CLI::IsMember({"auto", "off"}))->type_name("NAME");
-  verb.add_option("--ram", f.ram, "Memory that the run may take: plans micro-batches and recomputation to keep within, and says so (default: no limit)")
-      ->transform(CLI::AsSizeValue(false))->type_name("SIZE");
-  verb.add_option("--cache-ram", f.cache_ram, "Memory for frozen features; what does not fit is in RUN/features.cache only (default 2G)")
-      ->transform(CLI::AsSizeValue(false))->type_name("SIZE");
-  verb.add_option("--views", f.views, "With --augment light: every image is seen as N fixed views in turn, itself among them, whose frozen features are computed once; "
-                                      "0: changed anew every epoch (default: 4 with a frozen backbone, else 0)")->check(CLI::Range(0, 1000))->type_name("N");
-  verb.add_option("--workers", f.workers, "Threads that prepare batches ahead (0: the compute threads do it)")->check(CLI::Range(0, 256))->type_name("N");
-  verb.add_option("--threads", f.threads, "Compute threads (0: one per core); the result does not depend on it")->check(CLI::Range(0, 1024))->type_name("N");
-  verb.add_option("--precision", f.precision, "fp32; bf16, on CUDA fp16: activations and their gradients in 16 bits, faster where the processor multiplies them; weights, statistics and loss stay fp32")
-      ->check(CLI::IsMember({"fp32", "bf16", "fp16"}))->type_name("P");
-  verb.add_option("--loss-scale", f.loss_scale, "With fp16: what the loss is multiplied by before backward; dynamic: doubles while gradients are finite, halves when one is not")
-      ->check([](const std::string& text) { return text == "dynamic" ? std::string() : CLI::Range(1.0, 16777216.0)(text); })->type_name("F");
+      ->check(CLI::IsMember({"cosine", "step", "onecycle", "constant"}))
+      ->type_name("NAME");
+  verb.add_option("--warmup", f.warmup,
+                  "Epochs of rising rate (default: 0 with a frozen backbone, else 1)")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("N");
+  verb.add_option("--image-size", f.image_size,
+                  "Side of the network's input (default: the network's)")
+      ->check(CLI::Range(8, 4096))
+      ->type_name("N");
+  verb.add_option("--augment", f.augment,
+                  "auto, none or light: flip and random resized crop of 0.8 to 1 (auto: none with "
+                  "a frozen backbone, else light)")
+      ->check(CLI::IsMember({"auto", "none", "light"}))
+      ->type_name("NAME");
+  verb.add_option("--cache-features", f.cache_features,
+                  "auto: features of a frozen prefix are computed once; off: every epoch")
+      ->check(CLI::IsMember({"auto", "off"}))
+      ->type_name("NAME");
+  verb.add_option("--ram", f.ram,
+                  "Memory that the run may take: plans micro-batches and recomputation to keep "
+                  "within, and says so (default: no limit)")
+      ->transform(CLI::AsSizeValue(false))
+      ->type_name("SIZE");
+  verb.add_option("--cache-ram", f.cache_ram,
+                  "Memory for frozen features; what does not fit is in RUN/features.cache only "
+                  "(default 2G)")
+      ->transform(CLI::AsSizeValue(false))
+      ->type_name("SIZE");
+  verb.add_option("--views", f.views,
+                  "With --augment light: every image is seen as N fixed views in turn, itself "
+                  "among them, whose frozen features are computed once; "
+                  "0: changed anew every epoch (default: 4 with a frozen backbone, else 0)")
+      ->check(CLI::Range(0, 1000))
+      ->type_name("N");
+  verb.add_option("--workers", f.workers,
+                  "Threads that prepare batches ahead (0: the compute threads do it)")
+      ->check(CLI::Range(0, 256))
+      ->type_name("N");
+  verb.add_option("--threads", f.threads,
+                  "Compute threads (0: one per core); the result does not depend on it")
+      ->check(CLI::Range(0, 1024))
+      ->type_name("N");
+  verb.add_option("--precision", f.precision,
+                  "fp32; bf16, on CUDA fp16: activations and their gradients in 16 bits, faster "
+                  "where the processor multiplies them; weights, statistics and loss stay fp32")
+      ->check(CLI::IsMember({"fp32", "bf16", "fp16"}))
+      ->type_name("P");
+  verb.add_option("--loss-scale", f.loss_scale,
+                  "With fp16: what the loss is multiplied by before backward; dynamic: doubles "
+                  "while gradients are finite, halves when one is not")
+      ->check([](const std::string& text) {
+        return text == "dynamic" ? std::string() : CLI::Range(1.0, 16777216.0)(text);
+      })
+      ->type_name("F");
   add_device_flags(verb, f.device);
   verb.add_option("--seed", f.seed, "Of everything random")->type_name("N");
-  verb.add_option("--checkpoint-seconds", f.checkpoint_seconds, "A checkpoint after an epoch when this long passed since the last one")
-      ->check(CLI::NonNegativeNumber)->type_name("S");
-  verb.add_flag("--int8", f.int8, "At the end, calibrate 8-bit integers on the training images for --precision int8; the report says what they cost per class");
+  verb.add_option("--checkpoint-seconds", f.checkpoint_seconds,
+                  "A checkpoint after an epoch when this long passed since the last one")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("S");
+  verb.add_flag("--int8", f.int8,
+                "At the end, calibrate 8-bit integers on the training images for --precision int8; "
+                "the report says what they cost per class");
   verb.add_flag("--resume", f.resume, "Go on from the checkpoint in RUN, to the same bits");
   verb.add_flag("--overwrite", f.overwrite, "Start again in a RUN that is not empty");
 }
 
-train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze, const std::string& batch_norm) {
+train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
+                          const std::string& batch_norm) {
   train::Recipe recipe = train::default_recipe(freeze);
   recipe.freeze = freeze;
   recipe.batch_norm = batch_norm;
@@ -171,7 +255,8 @@ train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
   if (flags.batch) recipe.batch = *flags.batch;
   if (flags.optimizer && *flags.optimizer != recipe.optimizer.name) {
     recipe.optimizer.name = *flags.optimizer;
-    recipe.lr = freeze == "backbone" ? (*flags.optimizer == "sgd" ? 0.1 : 0.01) : (*flags.optimizer == "sgd" ? 0.01 : 0.001);
+    recipe.lr = freeze == "backbone" ? (*flags.optimizer == "sgd" ? 0.1 : 0.01)
+                                     : (*flags.optimizer == "sgd" ? 0.01 : 0.001);
   }
   if (flags.lr) recipe.lr = *flags.lr;
   if (flags.momentum) recipe.optimizer.momentum = *flags.momentum;
@@ -187,12 +272,15 @@ train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
   return recipe;
 }
 
-int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe, const NetworkMaker& make_network) {
+int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
+                     const NetworkMaker& make_network) {
   const InterruptGuard interrupt;
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
   GRAFT_CHECK(file_system().exists(flags.data), flags.data, ": there is no such file or folder");
-  const Device device = open_named_device(flags.device, flags.precision, flags.ram > 0 ? "--ram plans the host's memory, for training on the CPU" : "");
+  const Device device = open_named_device(
+      flags.device, flags.precision,
+      flags.ram > 0 ? "--ram plans the host's memory, for training on the CPU" : "");
   const RunFolder run = open_run_folder(flags.out, flags.resume, flags.overwrite);
   const io::OpenedData data = open_training_data(flags);
   Network made = make_network(data);
@@ -215,10 +303,12 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe, co
   options.on_plan = [&](const train::StepPlan& step) { planned.step = step; };
   options.save_best = [&](int64_t, double) { save_network(run.model(), made, data, planned); };
   listen(options, bar, recipe.epochs);
-  const train::FitResult fitted = train::fit(*made.model.network, data, made.model.card.preprocess, recipe, options);
+  const train::FitResult fitted =
+      train::fit(*made.model.network, data, made.model.card.preprocess, recipe, options);
   bar.clear();
   if (fitted.interrupted) {
-    say("interrupted: ", run.checkpoint(), " is kept; the same command with --resume goes on from it");
+    say("interrupted: ", run.checkpoint(),
+        " is kept; the same command with --resume goes on from it");
     return exit_interrupted;
   }
   RunReport report = make_report(made, data, planned, fitted);
@@ -228,14 +318,19 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe, co
     save_network(run.model(), made, data, planned);
     report.int8_confusion = int8.rows();
     report.facts.emplace_back("accuracy in int8", fixed(int8.accuracy(), 4));
-    int8_line = str("in int8  accuracy ", fixed(int8.accuracy(), 4), ", calibrated on ", made.model.card.int8.images, " training images\n");
+    int8_line = str("in int8  accuracy ", fixed(int8.accuracy(), 4), ", calibrated on ",
+                    made.model.card.int8.images, " training images\n");
   }
   write_file_atomically(run.report(), report_html(report));
   if (flags.ram > 0)
-    say("memory: at most ", size_text(peak_resident_bytes()), " were resident; tensors took ", size_text(cpu_allocator().stats().peak_bytes), " of the ", size_text(fitted.planned_bytes), " planned");
-  if (!fitted.frozen_sha256.empty()) say("frozen tensors are unchanged (SHA-256 ", fitted.frozen_sha256.substr(0, 16), "...)");
-  result(str("accuracy ", fixed(fitted.best_accuracy, 4), " on ", thousands(fitted.best.samples()), " validation images, epoch ",
-             fitted.best_epoch, " of ", recipe.epochs, "\nmodel    ", run.model(), "\nreport   ", run.report(), "\n", int8_line));
+    say("memory: at most ", size_text(peak_resident_bytes()), " were resident; tensors took ",
+        size_text(cpu_allocator().stats().peak_bytes), " of the ", size_text(fitted.planned_bytes),
+        " planned");
+  if (!fitted.frozen_sha256.empty())
+    say("frozen tensors are unchanged (SHA-256 ", fitted.frozen_sha256.substr(0, 16), "...)");
+  result(str("accuracy ", fixed(fitted.best_accuracy, 4), " on ", thousands(fitted.best.samples()),
+             " validation images, epoch ", fitted.best_epoch, " of ", recipe.epochs, "\nmodel    ",
+             run.model(), "\nreport   ", run.report(), "\n", int8_line));
   return 0;
 }
 

@@ -39,13 +39,17 @@ struct TrainingFlags {
 // Adds the flags above to a verb.
 void add_training_flags(CLI::App& verb, TrainingFlags& flags);
 
-// default_recipe(freeze) with the user's words put over it. A given optimizer without --lr gets the rate that suits it.
-train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze, const std::string& batch_norm);
+// default_recipe(freeze) with the user's words put over it. A given optimizer without --lr gets the
+// rate that suits it.
+train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
+                          const std::string& batch_norm);
 
 // Makes the network once the number of classes and the data's first words are known.
 using NetworkMaker = std::function<Network(const io::OpenedData& data)>;
 
-// Opens the data, makes the network, trains, writes the run folder, prints the result. Returns the exit code.
-int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe, const NetworkMaker& make_network);
+// Opens the data, makes the network, trains, writes the run folder, prints the result. Returns the
+// exit code.
+int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
+                     const NetworkMaker& make_network);
 
 }  // namespace graft::tools

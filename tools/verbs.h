@@ -1,4 +1,5 @@
-// The verbs of the graft command. Each adds its subcommand and flags; once chosen it sets what main() then runs.
+// The verbs of the graft command. Each adds its subcommand and flags; once chosen it sets what
+// main() then runs.
 #pragma once
 #include <functional>
 

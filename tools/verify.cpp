@@ -1,4 +1,5 @@
-// graft verify: are two files the same network, in weights and in answers; and where do they begin to differ.
+// graft verify: are two files the same network, in weights and in answers; and where do they begin
+// to differ.
 #include <CLI/CLI.hpp>
 
 #include "graft/core/runtime/exec_context.h"
@@ -22,7 +23,8 @@ int verify(const VerifyFlags& flags) {
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
   const Device device = open_named_device(flags.device, "fp32");
-  models::Model a = models::import_weights(flags.a).model, b = models::import_weights(flags.b).model;
+  models::Model a = models::import_weights(flags.a).model,
+                b = models::import_weights(flags.b).model;
   for (models::Model* model : {&a, &b})
     if (model->network->device() != device) model->network->to(device);
   const models::Comparison comparison = models::compare(a, b);
@@ -35,14 +37,20 @@ int verify(const VerifyFlags& flags) {
 }  // namespace
 
 void add_verify(CLI::App& app, Action& action) {
-  auto* verb = app.add_subcommand("verify", "Two files: the same weights, the same answers? The largest difference, and in which layer");
+  auto* verb = app.add_subcommand(
+      "verify",
+      "Two files: the same weights, the same answers? The largest difference, and in which layer");
   auto f = std::make_shared<VerifyFlags>();
   verb->add_option("A", f->a, "A model of graft or any weight file")->required();
   verb->add_option("B", f->b, "Another, of any format")->required();
   add_device_flags(*verb, f->device);
-  verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")->check(CLI::Range(0, 1024))->type_name("N");
+  verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")
+      ->check(CLI::Range(0, 1024))
+      ->type_name("N");
   verb->add_flag("--json", f->json, "One JSON document on stdout");
-  verb->footer("Example:\n  graft verify resnet50.pth resnet50.onnx\nExit code 0: answers to the same random images agree within 1e-4 relative; 3: they do not.");
+  verb->footer(
+      "Example:\n  graft verify resnet50.pth resnet50.onnx\nExit code 0: answers to the same "
+      "random images agree within 1e-4 relative; 3: they do not.");
   verb->callback([&action, f] { action = [f] { return verify(*f); }; });
 }
 

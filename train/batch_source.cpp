@@ -9,7 +9,8 @@ namespace {
 
 class StreamingSource final : public BatchSource {
  public:
-  StreamingSource(std::unique_ptr<BatchLoader> loader, PrefixRunner* prefix, const Standardizer* standardizer, Device device)
+  StreamingSource(std::unique_ptr<BatchLoader> loader, PrefixRunner* prefix,
+                  const Standardizer* standardizer, Device device)
       : loader_(std::move(loader)), prefix_(prefix), standardizer_(standardizer), device_(device) {}
   int64_t samples() const override { return loader_->samples(); }
   int64_t batches() const override { return loader_->batches(); }
@@ -32,8 +33,12 @@ class StreamingSource final : public BatchSource {
 // From the feature cache; an epoch whose view the cache cannot hold comes from the images.
 class CachedSource final : public BatchSource {
  public:
-  CachedSource(FrozenFeatures& features, std::shared_ptr<const io::Dataset> dataset, CachedOrder order, std::unique_ptr<BatchSource> uncached)
-      : features_(features), dataset_(std::move(dataset)), options_(order), uncached_(std::move(uncached)) {}
+  CachedSource(FrozenFeatures& features, std::shared_ptr<const io::Dataset> dataset,
+               CachedOrder order, std::unique_ptr<BatchSource> uncached)
+      : features_(features),
+        dataset_(std::move(dataset)),
+        options_(order),
+        uncached_(std::move(uncached)) {}
   int64_t samples() const override { return dataset_->size(); }
   int64_t batches() const override { return uncached_->batches(); }
 
@@ -54,7 +59,8 @@ class CachedSource final : public BatchSource {
   bool next(Batch& batch) override {
     if (!is_cached_) return uncached_->next(batch);
     if (next_ >= batches()) return false;
-    const int64_t begin = next_++ * options_.batch, end = std::min(begin + options_.batch, samples());
+    const int64_t begin = next_++ * options_.batch,
+                  end = std::min(begin + options_.batch, samples());
     batch.samples.assign(order_.begin() + begin, order_.begin() + end);
     batch.x = features_.rows(part_, batch.samples);
     if (options_.standardizer) batch.x = options_.standardizer->apply(batch.x);
@@ -78,11 +84,15 @@ class CachedSource final : public BatchSource {
 
 }  // namespace
 
-std::unique_ptr<BatchSource> streaming_source(std::unique_ptr<BatchLoader> loader, PrefixRunner* prefix, const Standardizer* standardizer, Device device) {
+std::unique_ptr<BatchSource> streaming_source(std::unique_ptr<BatchLoader> loader,
+                                              PrefixRunner* prefix,
+                                              const Standardizer* standardizer, Device device) {
   return std::make_unique<StreamingSource>(std::move(loader), prefix, standardizer, device);
 }
 
-std::unique_ptr<BatchSource> cached_source(FrozenFeatures& features, std::shared_ptr<const io::Dataset> dataset, CachedOrder order,
+std::unique_ptr<BatchSource> cached_source(FrozenFeatures& features,
+                                           std::shared_ptr<const io::Dataset> dataset,
+                                           CachedOrder order,
                                            std::unique_ptr<BatchSource> uncached) {
   return std::make_unique<CachedSource>(features, std::move(dataset), order, std::move(uncached));
 }

@@ -17,8 +17,13 @@ void add_all(StateDict& to, const std::string& prefix, const StateDict& from) {
 nlohmann::json metrics_json(const EpochMetrics& m) { return nlohmann::json::parse(m.to_json()); }
 
 EpochMetrics metrics_from(const nlohmann::json& j, const std::string& what) {
-  return {io::json_integer(j, "epoch", what), j.at("loss").get<double>(), j.at("train_accuracy").get<double>(), j.at("val_accuracy").get<double>(),
-          j.at("lr").get<double>(), j.at("images_per_s").get<double>(), j.at("seconds").get<double>()};
+  return {io::json_integer(j, "epoch", what),
+          j.at("loss").get<double>(),
+          j.at("train_accuracy").get<double>(),
+          j.at("val_accuracy").get<double>(),
+          j.at("lr").get<double>(),
+          j.at("images_per_s").get<double>(),
+          j.at("seconds").get<double>()};
 }
 
 }  // namespace
@@ -28,8 +33,13 @@ void save_checkpoint(const std::string& path, const Checkpoint& c) {
   add_all(tensors, "model/", c.model);
   add_all(tensors, "best/", c.best);
   add_all(tensors, "optim/", c.optimizer);
-  nlohmann::json j = {{"version", 1}, {"recipe", c.recipe}, {"identity", c.identity}, {"instruction_set", c.instruction_set},
-                      {"epoch", c.epoch}, {"best_epoch", c.best_epoch}, {"best_accuracy", c.best_accuracy}};
+  nlohmann::json j = {{"version", 1},
+                      {"recipe", c.recipe},
+                      {"identity", c.identity},
+                      {"instruction_set", c.instruction_set},
+                      {"epoch", c.epoch},
+                      {"best_epoch", c.best_epoch},
+                      {"best_accuracy", c.best_accuracy}};
   j["history"] = nlohmann::json::array();
   for (const EpochMetrics& metrics : c.history) j["history"].push_back(metrics_json(metrics));
   io::write_safetensors(path, tensors, {{"format", "pt"}, {kKey, j.dump()}});

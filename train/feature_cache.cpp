@@ -16,7 +16,8 @@ constexpr int64_t kChunkBytes = int64_t{4} << 20;
 // A row's check sum knows its place, so that a row that was written elsewhere does not pass.
 uint32_t checksum(int64_t row, const std::byte* bytes, int64_t count) {
   uLong sum = crc32_z(0, reinterpret_cast<const Bytef*>(&row), sizeof row);
-  return static_cast<uint32_t>(crc32_z(sum, reinterpret_cast<const Bytef*>(bytes), static_cast<size_t>(count)));
+  return static_cast<uint32_t>(
+      crc32_z(sum, reinterpret_cast<const Bytef*>(bytes), static_cast<size_t>(count)));
 }
 
 }  // namespace
@@ -48,11 +49,15 @@ void FeatureCache::open_file() {
     if (files.exists(path)) {
       reader_ = files.open_read(path);
       std::string found(static_cast<size_t>(kHeaderBytes), ' ');
-      if (reader_->size() >= kHeaderBytes) reader_->read_at(0, std::as_writable_bytes(std::span(found)));
+      if (reader_->size() >= kHeaderBytes)
+        reader_->read_at(0, std::as_writable_bytes(std::span(found)));
       usable = found == header();
       is_ours_ = true;
-      if (usable) adopt(*reader_);
-      else if (options_.on_note) options_.on_note(str(path, ": its features are of other weights, data or settings and are computed anew"));
+      if (usable)
+        adopt(*reader_);
+      else if (options_.on_note)
+        options_.on_note(str(
+            path, ": its features are of other weights, data or settings and are computed anew"));
     }
     if (!usable) {
       const std::string text = header();
@@ -69,7 +74,8 @@ void FeatureCache::open_file() {
 }
 
 void FeatureCache::adopt(File& file) {
-  const int64_t size = file.size(), whole = std::min(file_limit_, (size - kHeaderBytes) / record_bytes());
+  const int64_t size = file.size(),
+                whole = std::min(file_limit_, (size - kHeaderBytes) / record_bytes());
   records_.resize(static_cast<size_t>(record_bytes()));
   for (int64_t row = 0; row < whole; ++row) {
     file.read_at(kHeaderBytes + row * record_bytes(), records_);
@@ -82,14 +88,16 @@ void FeatureCache::adopt(File& file) {
   const int64_t used = kHeaderBytes + file_rows_ * record_bytes();
   if (used != size) file_system().truncate(options_.path, used);
   if (file_rows_ > 0 && options_.on_note)
-    options_.on_note(str(options_.path, ": ", file_rows_, " of ", rows_, " rows of features are there from the run before"));
+    options_.on_note(str(options_.path, ": ", file_rows_, " of ", rows_,
+                         " rows of features are there from the run before"));
 }
 
 void FeatureCache::keep_in_memory(const std::byte* row) {
   if (ram_rows_ >= ram_limit_) return;
   if (ram_rows_ % chunk_rows_ == 0) {
     try {
-      chunks_.push_back(Tensor::empty({std::min(chunk_rows_, ram_limit_ - ram_rows_) * row_bytes_}, {.dtype = DType::u8}));
+      chunks_.push_back(Tensor::empty({std::min(chunk_rows_, ram_limit_ - ram_rows_) * row_bytes_},
+                                      {.dtype = DType::u8}));
     } catch (const Error&) {  // less memory than was promised: what is kept is kept
       ram_limit_ = ram_rows_;
       return;
@@ -112,7 +120,10 @@ void FeatureCache::give_up_file(const std::string& reason) {
   if (options_.on_note) options_.on_note(str("features are not kept on disk (", reason, ")"));
 }
 
-bool FeatureCache::can_hold(int64_t end) const { return end <= std::max(ram_limit_, file_limit_) && (writer_ || end <= std::max(ram_limit_, file_rows_)); }
+bool FeatureCache::can_hold(int64_t end) const {
+  return end <= std::max(ram_limit_, file_limit_) &&
+         (writer_ || end <= std::max(ram_limit_, file_rows_));
+}
 
 bool FeatureCache::append(const std::byte* rows, int64_t count) {
   const int64_t first = computed();
@@ -141,10 +152,12 @@ bool FeatureCache::append(const std::byte* rows, int64_t count) {
 void FeatureCache::read(int64_t row, std::byte* out) const {
   GRAFT_ASSERT(row >= 0 && row < computed());
   if (row < ram_rows_) {
-    const auto* chunk = static_cast<const std::byte*>(chunks_[static_cast<size_t>(row / chunk_rows_)].raw());
+    const auto* chunk =
+        static_cast<const std::byte*>(chunks_[static_cast<size_t>(row / chunk_rows_)].raw());
     std::memcpy(out, chunk + row % chunk_rows_ * row_bytes_, static_cast<size_t>(row_bytes_));
   } else {
-    reader_->read_at(kHeaderBytes + row * record_bytes(), std::span(out, static_cast<size_t>(row_bytes_)));
+    reader_->read_at(kHeaderBytes + row * record_bytes(),
+                     std::span(out, static_cast<size_t>(row_bytes_)));
   }
 }
 

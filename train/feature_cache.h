@@ -1,4 +1,5 @@
-// FeatureCache: rows of equal size, kept in memory up to a limit and in a file that a killed run goes on with.
+// FeatureCache: rows of equal size, kept in memory up to a limit and in a file that a killed run
+// goes on with.
 #pragma once
 #include <functional>
 #include <memory>
@@ -13,22 +14,27 @@ namespace graft::train {
 struct FeatureCacheOptions {
   int64_t ram_bytes = int64_t{2} << 30;
   std::string path;  // of the file; "": none
-  std::string key;   // a hash of everything that the rows depend on: a file of another key is begun anew
-  int64_t file_bytes = int64_t{64} << 30;  // the file grows no further
+  std::string
+      key;  // a hash of everything that the rows depend on: a file of another key is begun anew
+  int64_t file_bytes = int64_t{64} << 30;           // the file grows no further
   std::function<void(const std::string&)> on_note;  // may be empty
 };
 
-// Rows are added in order. Every row goes to the file, the first ones to memory as well; what has a place in neither is not
-// kept. The file is read, not mapped: a damaged disk is then an Error and not a signal. Nothing but append() and read()
-// after construction touches it. One thread at a time.
+// Rows are added in order. Every row goes to the file, the first ones to memory as well; what has a
+// place in neither is not kept. The file is read, not mapped: a damaged disk is then an Error and
+// not a signal. Nothing but append() and read() after construction touches it. One thread at a
+// time.
 class GRAFT_API FeatureCache {
  public:
-  // At most `rows` rows of row_bytes bytes. Takes over the rows of a file with the same key, each of whose check sums are
-  // tried; from the first that is wrong on the file is cut off. A file that cannot be used is said once, then done without.
+  // At most `rows` rows of row_bytes bytes. Takes over the rows of a file with the same key, each
+  // of whose check sums are tried; from the first that is wrong on the file is cut off. A file that
+  // cannot be used is said once, then done without.
   FeatureCache(int64_t rows, int64_t row_bytes, FeatureCacheOptions options);
   ~FeatureCache();
 
-  int64_t computed() const { return std::max(ram_rows_, file_rows_); }  // rows [0, computed()) are here
+  int64_t computed() const {
+    return std::max(ram_rows_, file_rows_);
+  }  // rows [0, computed()) are here
   int64_t in_memory() const { return ram_rows_; }
   // The most memory that rows still to come may take.
   int64_t bytes_to_come() const { return (ram_limit_ - ram_rows_) * row_bytes_; }
@@ -53,7 +59,7 @@ class GRAFT_API FeatureCache {
   int64_t ram_limit_ = 0, file_limit_ = 0;  // rows
   int64_t ram_rows_ = 0, file_rows_ = 0;
   int64_t chunk_rows_ = 0;
-  bool is_ours_ = false;  // there is a file, and it may be removed
+  bool is_ours_ = false;                   // there is a file, and it may be removed
   std::vector<Tensor> chunks_;             // u8, chunk_rows_ rows each
   std::unique_ptr<File> writer_, reader_;  // writer_ null: the file grows no more
   std::vector<std::byte> records_;

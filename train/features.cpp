@@ -17,23 +17,33 @@ struct PrefixRunner::Compiled {
   std::unique_ptr<Plan> plan;  // null: this network cannot be compiled
 };
 
-PrefixRunner::PrefixRunner(StagedNetwork& network, size_t stages, DType precision, Calibration calibration)
-    : network_(network), stages_(stages), precision_(precision), calibration_(std::move(calibration)) {}
+PrefixRunner::PrefixRunner(StagedNetwork& network, size_t stages, DType precision,
+                           Calibration calibration)
+    : network_(network),
+      stages_(stages),
+      precision_(precision),
+      calibration_(std::move(calibration)) {}
 PrefixRunner::~PrefixRunner() = default;
 
 Plan* PrefixRunner::plan_for(const Tensor& x) {
-  const auto run = [this](const Tensor& input) { return network_.forward_stages(input, 0, stages_); };
-  if (x.rank() != 4 || x.dtype() != DType::f32 || x.format() != MemoryFormat::channels_last || stages_ == 0) {
+  const auto run = [this](const Tensor& input) {
+    return network_.forward_stages(input, 0, stages_);
+  };
+  if (x.rank() != 4 || x.dtype() != DType::f32 || x.format() != MemoryFormat::channels_last ||
+      stages_ == 0) {
     refusal_ = stages_ == 0 ? "" : "plans take float32 channels_last images";
     return nullptr;
   }
   const Shape image{x.size(1), x.size(2), x.size(3)};
   if (!compiled_ || compiled_->image != image || (compiled_->plan && compiled_->plan->stale())) {
-    PlanOptions options{.precision = precision_, .device = x.device(), .calibration = calibration_.empty() ? nullptr : &calibration_};
+    PlanOptions options{.precision = precision_,
+                        .device = x.device(),
+                        .calibration = calibration_.empty() ? nullptr : &calibration_};
     if (!network_.looks_at_values()) options.tracing = PlanOptions::Tracing::shapes;
     refusal_.clear();
     work_.forget();
-    compiled_ = std::make_unique<Compiled>(Compiled{image, Plan::compile(run, image, &refusal_, options)});
+    compiled_ =
+        std::make_unique<Compiled>(Compiled{image, Plan::compile(run, image, &refusal_, options)});
   }
   return compiled_->plan.get();
 }
@@ -56,12 +66,16 @@ Tensor PrefixRunner::run_repeatedly(const Tensor& from) {
 
 Tensor PrefixRunner::operator()(const Tensor& from) {
   const NoGradGuard no_grad;
-  if (x_.defined() && x_.device() != network_.device()) {  // nothing stays on a device that the network left
+  if (x_.defined() &&
+      x_.device() != network_.device()) {  // nothing stays on a device that the network left
     work_.forget();
     x_ = y_ = Tensor();
   }
-  const bool is_image = from.rank() == 4 && from.dtype() == DType::f32 && from.format() == MemoryFormat::channels_last;
-  if (repeats_ && is_image && stages_ > 0 && work_.takes(network_.device(), from.shape().to_string())) return run_repeatedly(from);
+  const bool is_image = from.rank() == 4 && from.dtype() == DType::f32 &&
+                        from.format() == MemoryFormat::channels_last;
+  if (repeats_ && is_image && stages_ > 0 &&
+      work_.takes(network_.device(), from.shape().to_string()))
+    return run_repeatedly(from);
   const Tensor x = to_device(from, network_.device());
   if (Plan* plan = plan_for(x)) return plan->run(x);
   GRAFT_CHECK(calibration_.empty(), "int8: this network cannot be compiled: ", refusal_);
@@ -75,9 +89,11 @@ void PrefixRunner::observe(const Tensor& x, RangeObserver& observer) {
   plan->observe(x, observer);
 }
 
-Calibration calibrate(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset, const io::Preprocess& preprocess, int64_t most,
+Calibration calibrate(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset,
+                      const io::Preprocess& preprocess, int64_t most,
                       const std::function<void(int64_t, int64_t)>& progress) {
-  GRAFT_CHECK(is_cpu(network.device()), "int8: ranges are observed on the CPU, the network is on ", network.device());
+  GRAFT_CHECK(is_cpu(network.device()), "int8: ranges are observed on the CPU, the network is on ",
+              network.device());
   network.train(false);
   const int64_t images = dataset->size(), taken = std::min(images, most);
   GRAFT_CHECK(taken > 0, "int8: there are no images to calibrate on");
@@ -96,7 +112,8 @@ Calibration calibrate(StagedNetwork& network, std::shared_ptr<const io::Dataset>
   return observer.calibration();
 }
 
-FeatureSet extract_features(PrefixRunner& prefix, BatchLoader& loader, const std::function<void(int64_t, int64_t)>& progress) {
+FeatureSet extract_features(PrefixRunner& prefix, BatchLoader& loader,
+                            const std::function<void(int64_t, int64_t)>& progress) {
   FeatureSet set;
   const int64_t total = loader.samples();
   set.labels = Tensor::empty({total}, {.dtype = DType::i64});
@@ -114,7 +131,8 @@ FeatureSet extract_features(PrefixRunner& prefix, BatchLoader& loader, const std
     }
     GRAFT_ASSERT(done + y.size(0) <= total);
     std::memcpy(out + done * row, y.raw(), static_cast<size_t>(y.bytes()));
-    std::memcpy(labels + done, batch.labels.data<int64_t>(), static_cast<size_t>(batch.labels.bytes()));
+    std::memcpy(labels + done, batch.labels.data<int64_t>(),
+                static_cast<size_t>(batch.labels.bytes()));
     done += y.size(0);
     if (progress) progress(done, total);
   }
@@ -122,7 +140,8 @@ FeatureSet extract_features(PrefixRunner& prefix, BatchLoader& loader, const std
   return set;
 }
 
-Standardizer Standardizer::of(int64_t rows, int64_t count, const std::function<void(int64_t row, float* out)>& read) {
+Standardizer Standardizer::of(int64_t rows, int64_t count,
+                              const std::function<void(int64_t row, float* out)>& read) {
   GRAFT_CHECK(rows >= 1 && count >= 1, "standardisation: ", rows, " rows of ", count, " features");
   const auto size = static_cast<size_t>(count);
   Standardizer s{std::vector<double>(size), std::vector<double>(size)};
@@ -149,25 +168,31 @@ Standardizer Standardizer::of(int64_t rows, int64_t count, const std::function<v
 Standardizer Standardizer::of(const Tensor& features) {
   GRAFT_CHECK(features.rank() == 2, "standardisation: features ", features.shape());
   const int64_t count = features.size(1);
-  return of(features.size(0), count, [&](int64_t row, float* out) { std::copy_n(features.data<float>() + row * count, count, out); });
+  return of(features.size(0), count, [&](int64_t row, float* out) {
+    std::copy_n(features.data<float>() + row * count, count, out);
+  });
 }
 
 Tensor Standardizer::apply(const Tensor& given) const {
   const Tensor features = to_device(given, {});
   const int64_t rows = features.size(0), count = features.size(1);
-  GRAFT_CHECK(count == std::ssize(mean), "standardisation: ", count, " features, expected ", mean.size());
+  GRAFT_CHECK(count == std::ssize(mean), "standardisation: ", count, " features, expected ",
+              mean.size());
   Tensor result = Tensor::empty_like(features);
   const float* x = features.data<float>();
   float* y = result.mutable_data<float>();
   for (int64_t n = 0; n < rows; ++n, x += count, y += count)
-    for (int64_t f = 0; f < count; ++f) y[f] = static_cast<float>((static_cast<double>(x[f]) - mean[static_cast<size_t>(f)]) / deviation[static_cast<size_t>(f)]);
+    for (int64_t f = 0; f < count; ++f)
+      y[f] = static_cast<float>((static_cast<double>(x[f]) - mean[static_cast<size_t>(f)]) /
+                                deviation[static_cast<size_t>(f)]);
   return result;
 }
 
 StateDict Standardizer::fold(Linear& head) const {
   StateDict before;
   Tensor weight = head.weight(), bias = head.bias();
-  GRAFT_CHECK(bias.defined() && weight.size(1) == std::ssize(mean), "standardisation: the head has no bias or other features");
+  GRAFT_CHECK(bias.defined() && weight.size(1) == std::ssize(mean),
+              "standardisation: the head has no bias or other features");
   before.add("weight", weight.clone());
   before.add("bias", bias.clone());
   const int64_t out = weight.size(0), in = weight.size(1);

@@ -1,5 +1,5 @@
-// The frozen prefix: its features, computed once per sample when nothing random stands before it; and the
-// standardisation of features for a linear head.
+// The frozen prefix: its features, computed once per sample when nothing random stands before it;
+// and the standardisation of features for a linear head.
 #pragma once
 #include <functional>
 #include <memory>
@@ -13,26 +13,30 @@
 
 namespace graft::train {
 
-// Runs stages [0, stages) of a network in eval mode without recording; through a compiled plan where one can be made.
-// A sample's features never depend on the other samples of its batch.
+// Runs stages [0, stages) of a network in eval mode without recording; through a compiled plan
+// where one can be made. A sample's features never depend on the other samples of its batch.
 class GRAFT_API PrefixRunner {
  public:
-  // precision f32 or bf16 (away from the CPU f16 too): of the values inside of the plan; features are f32 either way. With a
-  // calibration, of the same network, its convolutions run in 8-bit integers.
-  PrefixRunner(StagedNetwork& network, size_t stages, DType precision = DType::f32, Calibration calibration = {});
+  // precision f32 or bf16 (away from the CPU f16 too): of the values inside of the plan; features
+  // are f32 either way. With a calibration, of the same network, its convolutions run in 8-bit
+  // integers.
+  PrefixRunner(StagedNetwork& network, size_t stages, DType precision = DType::f32,
+               Calibration calibration = {});
   ~PrefixRunner();
   // x on any device; the features lie on the network's.
   Tensor operator()(const Tensor& x);
-  // A device records the plan's work for a batch size that comes twice in a row and repeats it (repeated_work.h); what it
-  // allocates then stays this runner's. The same bits. On unless it is switched off.
+  // A device records the plan's work for a batch size that comes twice in a row and repeats it
+  // (repeated_work.h); what it allocates then stays this runner's. The same bits. On unless it is
+  // switched off.
   void repeat(bool on);
   bool is_recorded() const { return work_.is_recorded(); }
-  // Runs x in f32 and tells the observer what the 8-bit form needs to know. bad_input when no plan can be made.
+  // Runs x in f32 and tells the observer what the 8-bit form needs to know. bad_input when no plan
+  // can be made.
   void observe(const Tensor& x, RangeObserver& observer);
   Device device() const { return network_.device(); }
   size_t stages() const { return stages_; }
-  // Why the last x did not go through a plan of the precision asked for, and so was computed in f32; "" when it did.
-  // (8-bit integers are never given up silently: bad_input.)
+  // Why the last x did not go through a plan of the precision asked for, and so was computed in
+  // f32; "" when it did. (8-bit integers are never given up silently: bad_input.)
   const std::string& refusal() const { return refusal_; }
 
  private:
@@ -57,22 +61,29 @@ struct FeatureSet {
 };
 
 // `progress` (may be empty) hears the samples done. The loader must not shuffle.
-GRAFT_API FeatureSet extract_features(PrefixRunner& prefix, BatchLoader& loader,
-                                      const std::function<void(int64_t done, int64_t total)>& progress = {});
-// Observes up to `most` images spread evenly over a data set. `progress` (may be empty) hears the images done.
-GRAFT_API Calibration calibrate(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset, const io::Preprocess& preprocess,
-                                int64_t most = 256, const std::function<void(int64_t done, int64_t total)>& progress = {});
+GRAFT_API FeatureSet
+extract_features(PrefixRunner& prefix, BatchLoader& loader,
+                 const std::function<void(int64_t done, int64_t total)>& progress = {});
+// Observes up to `most` images spread evenly over a data set. `progress` (may be empty) hears the
+// images done.
+GRAFT_API Calibration
+calibrate(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset,
+          const io::Preprocess& preprocess, int64_t most = 256,
+          const std::function<void(int64_t done, int64_t total)>& progress = {});
 
-// Per-feature mean and deviation of [N,F] features, in double and in sample order; constant features get deviation 1.
+// Per-feature mean and deviation of [N,F] features, in double and in sample order; constant
+// features get deviation 1.
 struct GRAFT_API Standardizer {
   std::vector<double> mean, deviation;
 
   static Standardizer of(const Tensor& features);  // f32
   // The same of rows that are read one after another, twice.
-  static Standardizer of(int64_t rows, int64_t count, const std::function<void(int64_t row, float* out)>& read);
-  Tensor apply(const Tensor& features) const;  // f32: (x - mean) / deviation, in double, on the host
-  // Makes a head that learned on standardised features take plain ones: W / deviation, b - W mean / deviation. Writes
-  // into the head; the former values come back.
+  static Standardizer of(int64_t rows, int64_t count,
+                         const std::function<void(int64_t row, float* out)>& read);
+  Tensor apply(
+      const Tensor& features) const;  // f32: (x - mean) / deviation, in double, on the host
+  // Makes a head that learned on standardised features take plain ones: W / deviation, b - W mean /
+  // deviation. Writes into the head; the former values come back.
   StateDict fold(Linear& head) const;
 };
 

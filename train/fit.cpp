@@ -22,18 +22,28 @@ namespace {
 struct Interrupted {};  // thrown and caught within fit()
 
 using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 // One run of fit().
 class Run {
  public:
-  Run(StagedNetwork& network, const io::OpenedData& data, const io::Preprocess& preprocess, const Recipe& recipe, const FitOptions& options)
-      : network_(network), data_(data), preprocess_(preprocess), recipe_(recipe), options_(options), augment_(io::augment_named(recipe.augment)) {}
+  Run(StagedNetwork& network, const io::OpenedData& data, const io::Preprocess& preprocess,
+      const Recipe& recipe, const FitOptions& options)
+      : network_(network),
+        data_(data),
+        preprocess_(preprocess),
+        recipe_(recipe),
+        options_(options),
+        augment_(io::augment_named(recipe.augment)) {}
 
   FitResult operator()() {
     recipe_.validate();
-    GRAFT_CHECK(!on_cpu() || recipe_.precision != "fp16", "precision fp16 is for a CUDA device; the CPU trains in fp32 or bf16");
-    GRAFT_CHECK(on_cpu() || options_.ram == 0, "memory planning counts the host's bytes: --ram is for training on the CPU");
+    GRAFT_CHECK(!on_cpu() || recipe_.precision != "fp16",
+                "precision fp16 is for a CUDA device; the CPU trains in fp32 or bf16");
+    GRAFT_CHECK(on_cpu() || options_.ram == 0,
+                "memory planning counts the host's bytes: --ram is for training on the CPU");
     GRAFT_CHECK(data_.train && data_.val, "training needs a training and a validation part");
     apply_freezing(network_, recipe_);
     give_statistics();
@@ -67,15 +77,19 @@ class Run {
     if (options_.stop && options_.stop->load()) throw Interrupted{};
   }
 
-  // A resumed run has them in its checkpoint, but starts from the same network as the first: the pass is cheap.
+  // A resumed run has them in its checkpoint, but starts from the same network as the first: the
+  // pass is cheap.
   void give_statistics() {
     const auto moving = norms_that_move(network_, options_.neutral_norms, recipe_);
     if (moving.empty()) return;
-    note(str(moving.size(), " batch norms were folded into their convolutions: one pass over the training images gives them statistics; the network's function stays the same"));
+    note(str(moving.size(),
+             " batch norms were folded into their convolutions: one pass over the training images "
+             "gives them statistics; the network's function stays the same"));
     take_statistics(network_, moving, *loader(data_.train, recipe_.batch, false));
   }
 
-  std::unique_ptr<BatchLoader> loader(std::shared_ptr<const io::Dataset> dataset, int64_t batch, bool training) const {
+  std::unique_ptr<BatchLoader> loader(std::shared_ptr<const io::Dataset> dataset, int64_t batch,
+                                      bool training) const {
     LoaderOptions o;
     o.batch = batch;
     o.shuffle = training;
@@ -89,7 +103,8 @@ class Run {
     return std::make_unique<BatchLoader>(std::move(dataset), preprocess_, o);
   }
 
-  // For batch norms to re-estimate their statistics: every image as it is, but for a last batch of one.
+  // For batch norms to re-estimate their statistics: every image as it is, but for a last batch of
+  // one.
   std::unique_ptr<BatchLoader> statistics_loader() const {
     LoaderOptions o;
     o.batch = recipe_.batch;
@@ -104,7 +119,8 @@ class Run {
     for (const NamedTensor& p : network_.parameters())
       if (requires_grad(p.tensor)) trainable.push_back(p);
     OptimizerOptions options = recipe_.optimizer;
-    if (const Linear* head = recipe_.standardize && recipe_.head_prior ? lone_linear_head() : nullptr)
+    if (const Linear* head =
+            recipe_.standardize && recipe_.head_prior ? lone_linear_head() : nullptr)
       options.weight_decay = head_weight_decay(head->weight().shape()[1], data_.train->size());
     if (recipe_.precision == "fp16") options.loss_scale = recipe_.loss_scale;
     optimizer_ = make_optimizer(std::move(trainable), options);
@@ -120,30 +136,42 @@ class Run {
 
   void hear_features(int64_t done, int64_t total) const {
     check_stop();
-    if (options_.on_progress) options_.on_progress({"features", 0, recipe_.epochs, done, total, 0, 0});
+    if (options_.on_progress)
+      options_.on_progress({"features", 0, recipe_.epochs, done, total, 0, 0});
   }
 
   void prepare_sources() {
     const size_t frozen = network_.frozen_stages();
-    GRAFT_CHECK(frozen < network_.stages().size(), "every stage is frozen: nothing is left to train");
+    GRAFT_CHECK(frozen < network_.stages().size(),
+                "every stage is frozen: nothing is left to train");
     first_ = frozen;
-    if (frozen > 0) prefix_ = std::make_unique<PrefixRunner>(network_, frozen, recipe_.activations());
+    if (frozen > 0)
+      prefix_ = std::make_unique<PrefixRunner>(network_, frozen, recipe_.activations());
     if (prefix_) prefix_->repeat(options_.repeat_steps);
     if (recipe_.standardize) head_ = lone_linear_head();
     if (frozen > 0 && recipe_.cache_features && (!augment_.any() || recipe_.views > 0)) {
-      features_ = std::make_unique<FrozenFeatures>(*prefix_, data_, preprocess_, features_options());
+      features_ =
+          std::make_unique<FrozenFeatures>(*prefix_, data_, preprocess_, features_options());
       result_.cached_stages = static_cast<int64_t>(frozen);
-      if (augment_.any()) note(str("every image is seen as ", recipe_.views, " fixed views in turn, itself among them, whose frozen features are computed once"));
+      if (augment_.any())
+        note(str(
+            "every image is seen as ", recipe_.views,
+            " fixed views in turn, itself among them, whose frozen features are computed once"));
     }
     if (head_) standardize();
-    train_ = streaming_source(loader(data_.train, recipe_.batch, true), prefix_.get(), standardizer_.get(), network_.device());
+    train_ = streaming_source(loader(data_.train, recipe_.batch, true), prefix_.get(),
+                              standardizer_.get(), network_.device());
     val_ = validation_source();
     if (features_) {
       const int64_t views = augment_.any() ? recipe_.views : 1;
-      train_ = cached_source(*features_, data_.train, {recipe_.batch, true, views, recipe_.seed, standardizer_.get(), network_.device()}, std::move(train_));
+      train_ = cached_source(
+          *features_, data_.train,
+          {recipe_.batch, true, views, recipe_.seed, standardizer_.get(), network_.device()},
+          std::move(train_));
     }
     GRAFT_CHECK(train_->batches() > 0, "one training sample is too few");
-    if (!on_cpu() && options_.repeat_steps) repeated_ = std::make_unique<RepeatedStep>(network_, first_, *optimizer_);
+    if (!on_cpu() && options_.repeat_steps)
+      repeated_ = std::make_unique<RepeatedStep>(network_, first_, *optimizer_);
   }
 
   FrozenFeaturesOptions features_options() const {
@@ -154,7 +182,8 @@ class Run {
     o.loader.workers = options_.workers;
     o.loader.device = network_.device();
     if (options_.ram > 0) o.loader.batch = std::min(recipe_.batch, o.loader.batch);
-    o.cache.ram_bytes = options_.ram > 0 ? std::min(options_.cache_ram, options_.ram / 4) : options_.cache_ram;
+    o.cache.ram_bytes =
+        options_.ram > 0 ? std::min(options_.cache_ram, options_.ram / 4) : options_.cache_ram;
     if (!options_.folder.empty()) {
       file_system().create_directories(options_.folder);
       o.cache.path = file(kFeatureFile);
@@ -165,31 +194,48 @@ class Run {
     return o;
   }
 
-  int64_t evaluation_batch() const { return recipe_.step.micro_batch > 0 ? recipe_.step.micro_batch : recipe_.batch; }
+  int64_t evaluation_batch() const {
+    return recipe_.step.micro_batch > 0 ? recipe_.step.micro_batch : recipe_.batch;
+  }
 
-  // Runs steps on images of zeros, none of which changes the network, until one keeps within FitOptions::ram.
+  // Runs steps on images of zeros, none of which changes the network, until one keeps within
+  // FitOptions::ram.
   void plan_step() {
     const int64_t image = 4 * preprocess_.channels * preprocess_.size * preprocess_.size;
     const auto live = [] { return cpu_allocator().stats().live_bytes; };
     const int64_t before = live();
-    const StateDict copy = copy_of_changing();  // as long as the plan is made: the best epoch's values, in a run
+    const StateDict copy =
+        copy_of_changing();  // as long as the plan is made: the best epoch's values, in a run
     const int64_t copy_bytes = live() - before;
-    RamRequest request{options_.ram, std::min(recipe_.batch, data_.train->size()), image, norms_learn(network_), options_.resume ? &recipe_.step : nullptr};
-    // Features to come, batches that workers prepare ahead, and the next batch while this one is still there.
-    request.beside_step = (features_ ? features_->bytes_to_come() : 0) + (2 * options_.workers + (options_.workers > 0 ? 3 : 1)) * recipe_.batch * image;
-    request.between_steps = live() + 2 * copy_bytes;  // a checkpoint that saves the best epoch's model
-    const MemoryPlan plan = plan_within(request, [&](int64_t images, const StepPlan& step) {
-      Batch batch{Tensor::zeros({images, preprocess_.channels, preprocess_.size, preprocess_.size}, {.format = MemoryFormat::channels_last}),
-                  Tensor::zeros({images}, {.dtype = DType::i64}), {}};
-      if (prefix_) batch.x = (*prefix_)(batch.x);
-      if (standardizer_) batch.x = standardizer_->apply(batch.x);
-      network_.train(true);
-      const HeldStatistics held(network_);
-      StepOptions options{recipe_.label_smoothing, step, {}, activations()};
-      options.backward_whole = [](const Tensor& loss) { backward(loss, [](GradMeta& leaf) { leaf.grad = Tensor(); }); };
-      run_training_step(network_, first_, batch, options);
-      network_.zero_grad();
-    }, [&](const std::string& text) { note(text); });
+    RamRequest request{options_.ram, std::min(recipe_.batch, data_.train->size()), image,
+                       norms_learn(network_), options_.resume ? &recipe_.step : nullptr};
+    // Features to come, batches that workers prepare ahead, and the next batch while this one is
+    // still there.
+    request.beside_step =
+        (features_ ? features_->bytes_to_come() : 0) +
+        (2 * options_.workers + (options_.workers > 0 ? 3 : 1)) * recipe_.batch * image;
+    request.between_steps =
+        live() + 2 * copy_bytes;  // a checkpoint that saves the best epoch's model
+    const MemoryPlan plan = plan_within(
+        request,
+        [&](int64_t images, const StepPlan& step) {
+          Batch batch{
+              Tensor::zeros({images, preprocess_.channels, preprocess_.size, preprocess_.size},
+                            {.format = MemoryFormat::channels_last}),
+              Tensor::zeros({images}, {.dtype = DType::i64}),
+              {}};
+          if (prefix_) batch.x = (*prefix_)(batch.x);
+          if (standardizer_) batch.x = standardizer_->apply(batch.x);
+          network_.train(true);
+          const HeldStatistics held(network_);
+          StepOptions options{recipe_.label_smoothing, step, {}, activations()};
+          options.backward_whole = [](const Tensor& loss) {
+            backward(loss, [](GradMeta& leaf) { leaf.grad = Tensor(); });
+          };
+          run_training_step(network_, first_, batch, options);
+          network_.zero_grad();
+        },
+        [&](const std::string& text) { note(text); });
     recipe_.step = result_.step = plan.step;
     result_.planned_bytes = plan.peak;
     if (options_.on_plan) options_.on_plan(plan.step);
@@ -198,21 +244,27 @@ class Run {
 
   std::unique_ptr<BatchSource> validation_source() {
     const int64_t batch = evaluation_batch();
-    auto images = streaming_source(loader(data_.val, batch, false), prefix_.get(), nullptr, network_.device());
-    return features_ ? cached_source(*features_, data_.val, {.batch = batch, .device = network_.device()}, std::move(images)) : std::move(images);
+    auto images = streaming_source(loader(data_.val, batch, false), prefix_.get(), nullptr,
+                                   network_.device());
+    return features_
+               ? cached_source(*features_, data_.val, {.batch = batch, .device = network_.device()},
+                               std::move(images))
+               : std::move(images);
   }
 
   // Mean and deviation of the training images' features, as they are without augmentation.
   void standardize() {
     if (features_ && features_->ensure(features_->train(0))) {
-      standardizer_ = std::make_unique<Standardizer>(Standardizer::of(data_.train->size(), features_->feature_count(), [&](int64_t row, float* out) {
-        const Tensor x = features_->rows(features_->train(0), {row});
-        std::copy_n(x.data<float>(), x.numel(), out);
-      }));
+      standardizer_ = std::make_unique<Standardizer>(Standardizer::of(
+          data_.train->size(), features_->feature_count(), [&](int64_t row, float* out) {
+            const Tensor x = features_->rows(features_->train(0), {row});
+            std::copy_n(x.data<float>(), x.numel(), out);
+          }));
       return;
     }
     const auto from = loader(data_.train, recipe_.batch, false);
-    const FeatureSet set = extract_features(*prefix_, *from, [&](int64_t done, int64_t total) { hear_features(done, total); });
+    const FeatureSet set = extract_features(
+        *prefix_, *from, [&](int64_t done, int64_t total) { hear_features(done, total); });
     standardizer_ = std::make_unique<Standardizer>(Standardizer::of(set.features));
   }
 
@@ -220,7 +272,8 @@ class Run {
   DType activations() const { return head_ ? DType::f32 : recipe_.activations(); }
   Tensor forward(const Tensor& x) {
     const Tensor entering = functional::cast(to_device(x, network_.device()), activations());
-    return functional::cast(network_.forward_stages(entering, first_, network_.stages().size()), DType::f32);
+    return functional::cast(network_.forward_stages(entering, first_, network_.stages().size()),
+                            DType::f32);
   }
 
   // The tensors that training can change.
@@ -228,7 +281,8 @@ class Run {
     StateDict state;
     network_.for_each_module([&](const std::string& path, Module& module) {
       if (module.frozen()) return;
-      for (const auto& [name, tensor] : module.own_tensors()) state.add(path.empty() ? name : path + "." + name, tensor);
+      for (const auto& [name, tensor] : module.own_tensors())
+        state.add(path.empty() ? name : path + "." + name, tensor);
     });
     return state;
   }
@@ -276,16 +330,23 @@ class Run {
       log->close();
     }
     if (options_.on_epoch) options_.on_epoch(metrics);
-    if (epoch == recipe_.epochs || seconds_since(last_checkpoint_) >= options_.checkpoint_seconds) save();
+    if (epoch == recipe_.epochs || seconds_since(last_checkpoint_) >= options_.checkpoint_seconds)
+      save();
   }
 
   void check_loss(double loss, int64_t epoch, int64_t step) const {
-    GRAFT_CHECK(std::isfinite(loss), "the loss is ", loss, " at step ", step + 1, " of epoch ", epoch, ": lower the learning rate (", recipe_.lr, ")");
+    GRAFT_CHECK(std::isfinite(loss), "the loss is ", loss, " at step ", step + 1, " of epoch ",
+                epoch, ": lower the learning rate (", recipe_.lr, ")");
   }
 
-  // On the CPU the step is done and its loss was looked at before a parameter changed; a device has it queued.
+  // On the CPU the step is done and its loss was looked at before a parameter changed; a device has
+  // it queued.
   StepResult take_step(const Batch& batch, int64_t epoch, int64_t step, double lr) {
-    StepOptions options{recipe_.label_smoothing, recipe_.step, {recipe_.seed, static_cast<uint64_t>(epoch), static_cast<uint64_t>(step)}, activations(), optimizer_->loss_scale()};
+    StepOptions options{recipe_.label_smoothing,
+                        recipe_.step,
+                        {recipe_.seed, static_cast<uint64_t>(epoch), static_cast<uint64_t>(step)},
+                        activations(),
+                        optimizer_->loss_scale()};
     if (repeated_ && repeated_->takes(batch, options)) return (*repeated_)(batch, options, lr);
     options.backward_whole = [&](const Tensor& loss) {
       if (on_cpu()) check_loss(loss.item(), epoch, step);
@@ -305,7 +366,8 @@ class Run {
   EpochMetrics train_epoch(int64_t epoch) {
     network_.train(true);
     const auto start = Clock::now();
-    const ScheduleOptions schedule{recipe_.schedule, recipe_.lr, recipe_.epochs * train_->batches(), recipe_.warmup_epochs * train_->batches()};
+    const ScheduleOptions schedule{recipe_.schedule, recipe_.lr, recipe_.epochs * train_->batches(),
+                                   recipe_.warmup_epochs * train_->batches()};
     int64_t step = (epoch - 1) * train_->batches(), seen = 0, correct = 0, left_out = 0;
     double loss_sum = 0;
     EpochMetrics metrics{.epoch = epoch};
@@ -321,16 +383,20 @@ class Run {
       answer.read();
       check_loss(answer.loss, epoch, step);
       left_out += !optimizer_->settle();
-      for (size_t i = 0; i < answer.predictions.size(); ++i) correct += answer.predictions[i] == labels.data<int64_t>()[i];
+      for (size_t i = 0; i < answer.predictions.size(); ++i)
+        correct += answer.predictions[i] == labels.data<int64_t>()[i];
       seen += count;
       loss_sum += answer.loss * static_cast<double>(count);
       metrics.loss = loss_sum / static_cast<double>(seen);
       metrics.train_accuracy = static_cast<double>(correct) / static_cast<double>(seen);
       if (options_.on_progress)
-        options_.on_progress({"train", epoch, recipe_.epochs, seen, train_->samples(), metrics.loss, metrics.train_accuracy});
+        options_.on_progress({"train", epoch, recipe_.epochs, seen, train_->samples(), metrics.loss,
+                              metrics.train_accuracy});
     }
     if (left_out > 0)
-      note(str(left_out, left_out == 1 ? " step" : " steps", " of epoch ", epoch, " left out, for a gradient was not finite; the loss scale is now ", optimizer_->loss_scale()));
+      note(str(left_out, left_out == 1 ? " step" : " steps", " of epoch ", epoch,
+               " left out, for a gradient was not finite; the loss scale is now ",
+               optimizer_->loss_scale()));
     metrics.images_per_s = static_cast<double>(seen) / std::max(seconds_since(start), 1e-9);
     return metrics;
   }
@@ -347,13 +413,14 @@ class Run {
       more = val_->next(batch);  // while a device works
       evaluation.add(predictions(logits), labels);
       if (options_.on_progress)
-        options_.on_progress({"validate", epoch, recipe_.epochs, evaluation.samples(), val_->samples(), 0, evaluation.accuracy()});
+        options_.on_progress({"validate", epoch, recipe_.epochs, evaluation.samples(),
+                              val_->samples(), 0, evaluation.accuracy()});
     }
     return evaluation;
   }
 
-  // The model file first, then the checkpoint that knows of it: after a kill in between, the epochs since the older
-  // checkpoint are run again and write the same model file.
+  // The model file first, then the checkpoint that knows of it: after a kill in between, the epochs
+  // since the older checkpoint are run again and write the same model file.
   void save() {
     if (options_.save_best && best_unsaved_) {
       const StateDict now = copy_of_changing();
@@ -367,7 +434,8 @@ class Run {
     if (options_.folder.empty()) return;
     save_checkpoint(file("last.ckpt.safetensors"),
                     {changing(), best_, optimizer_->state(), recipe_.to_json(), options_.identity,
-                     arithmetic_of(network_), done_, result_.best_epoch, result_.best_accuracy, result_.history});
+                     arithmetic_of(network_), done_, result_.best_epoch, result_.best_accuracy,
+                     result_.history});
   }
 
   void start_files() {
@@ -382,11 +450,15 @@ class Run {
     GRAFT_CHECK(file_system().exists(path), path, ": there is no checkpoint to resume from");
     const Checkpoint c = load_checkpoint(path);
     if (options_.ram > 0) recipe_.step = step_plan_of(c.recipe);
-    GRAFT_CHECK(c.recipe == recipe_.to_json(), path, ": is of another recipe (", c.recipe, "), this run's is ", recipe_.to_json());
-    GRAFT_CHECK(c.identity == options_.identity, path, ": is of other weights or data than this run");
+    GRAFT_CHECK(c.recipe == recipe_.to_json(), path, ": is of another recipe (", c.recipe,
+                "), this run's is ", recipe_.to_json());
+    GRAFT_CHECK(c.identity == options_.identity, path,
+                ": is of other weights or data than this run");
     if (const std::string here = arithmetic_of(network_); c.instruction_set != here)
-      note(str("the checkpoint was made with ", c.instruction_set, " instructions, this run uses ", here, ": bits may differ"));
-    GRAFT_CHECK(c.model.size() == changing().size(), path, ": has ", c.model.size(), " trainable tensors, expected ", changing().size());
+      note(str("the checkpoint was made with ", c.instruction_set, " instructions, this run uses ",
+               here, ": bits may differ"));
+    GRAFT_CHECK(c.model.size() == changing().size(), path, ": has ", c.model.size(),
+                " trainable tensors, expected ", changing().size());
     put(c.model);
     optimizer_->load_state(c.optimizer);
     best_ = c.best;
@@ -420,8 +492,8 @@ class Run {
   std::unique_ptr<BatchSource> train_, val_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<RepeatedStep> repeated_;  // null: every step is queued anew
-  Linear* head_ = nullptr;  // set: it learns on standardised features
-  size_t first_ = 0;        // the first stage that trains
+  Linear* head_ = nullptr;                  // set: it learns on standardised features
+  size_t first_ = 0;                        // the first stage that trains
   StateDict best_;
   bool best_unsaved_ = false;
   int64_t done_ = 0;  // epochs finished
@@ -431,20 +503,22 @@ class Run {
 
 }  // namespace
 
-FitResult fit(StagedNetwork& network, const io::OpenedData& data, const io::Preprocess& preprocess, const Recipe& recipe,
-              const FitOptions& options) {
+FitResult fit(StagedNetwork& network, const io::OpenedData& data, const io::Preprocess& preprocess,
+              const Recipe& recipe, const FitOptions& options) {
   return Run(network, data, preprocess, recipe, options)();
 }
 
-Evaluation evaluate(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset, const io::Preprocess& preprocess,
-                    int64_t classes, int64_t batch, const std::function<void(int64_t, int64_t)>& progress) {
+Evaluation evaluate(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset,
+                    const io::Preprocess& preprocess, int64_t classes, int64_t batch,
+                    const std::function<void(int64_t, int64_t)>& progress) {
   network.train(false);
   PrefixRunner run(network, network.stages().size());
   return evaluate(run, std::move(dataset), preprocess, classes, batch, progress);
 }
 
-Evaluation evaluate(PrefixRunner& run, std::shared_ptr<const io::Dataset> dataset, const io::Preprocess& preprocess, int64_t classes,
-                    int64_t batch, const std::function<void(int64_t, int64_t)>& progress) {
+Evaluation evaluate(PrefixRunner& run, std::shared_ptr<const io::Dataset> dataset,
+                    const io::Preprocess& preprocess, int64_t classes, int64_t batch,
+                    const std::function<void(int64_t, int64_t)>& progress) {
   LoaderOptions options;
   options.batch = batch;
   options.device = run.device();

@@ -1,4 +1,5 @@
-// fit(): trains a network by a recipe, keeps the best epoch, and can go on after a kill to the same bits.
+// fit(): trains a network by a recipe, keeps the best epoch, and can go on after a kill to the same
+// bits.
 #pragma once
 #include <atomic>
 #include <functional>
@@ -26,22 +27,28 @@ struct Progress {
 
 // Everything that does not change the numbers: files, threads, whom to tell.
 struct FitOptions {
-  std::string folder;              // metrics.jsonl and last.ckpt.safetensors go here; "": no files
-  bool resume = false;             // go on from folder's checkpoint; bad_input when it is of another run
-  std::string identity;            // source weights and data, as hashes: what a checkpoint must match
-  double checkpoint_seconds = 2;   // at most one checkpoint in this time, besides the first and the last
-  std::vector<std::string> neutral_norms;  // folded batch norms without statistics of their own (models/card.h)
-  int64_t cache_ram = int64_t{2} << 30;  // bytes of frozen features kept in memory; the others only in folder's features.cache
-  int64_t ram = 0;                 // bytes that the process may take: the step is planned to keep within (memory_plan.h); 0: no limit
-  bool repeat_steps = true;        // a device records its step once and repeats it (repeated_step.h); it keeps a step's memory then
-  int workers = 0;                 // loader threads (LoaderOptions::workers)
-  const std::atomic<bool>* stop = nullptr;               // set: leave at the next step, checkpoint kept
-  std::function<void(const Progress&)> on_progress;      // often; may be empty
-  std::function<void(const EpochMetrics&)> on_epoch;     // after each epoch; may be empty
-  std::function<void(const StepPlan&)> on_plan;          // with ram, before the first step; may be empty
-  std::function<void(const std::string&)> on_note;       // sentences for the user; may be empty
-  // Writes the finished model file; called with the network holding the best epoch's values, before the checkpoint
-  // that knows of it. May be empty.
+  std::string folder;    // metrics.jsonl and last.ckpt.safetensors go here; "": no files
+  bool resume = false;   // go on from folder's checkpoint; bad_input when it is of another run
+  std::string identity;  // source weights and data, as hashes: what a checkpoint must match
+  double checkpoint_seconds =
+      2;  // at most one checkpoint in this time, besides the first and the last
+  std::vector<std::string>
+      neutral_norms;  // folded batch norms without statistics of their own (models/card.h)
+  int64_t cache_ram =
+      int64_t{2}
+      << 30;  // bytes of frozen features kept in memory; the others only in folder's features.cache
+  int64_t ram = 0;           // bytes that the process may take: the step is planned to keep within
+                             // (memory_plan.h); 0: no limit
+  bool repeat_steps = true;  // a device records its step once and repeats it (repeated_step.h); it
+                             // keeps a step's memory then
+  int workers = 0;           // loader threads (LoaderOptions::workers)
+  const std::atomic<bool>* stop = nullptr;           // set: leave at the next step, checkpoint kept
+  std::function<void(const Progress&)> on_progress;  // often; may be empty
+  std::function<void(const EpochMetrics&)> on_epoch;  // after each epoch; may be empty
+  std::function<void(const StepPlan&)> on_plan;     // with ram, before the first step; may be empty
+  std::function<void(const std::string&)> on_note;  // sentences for the user; may be empty
+  // Writes the finished model file; called with the network holding the best epoch's values, before
+  // the checkpoint that knows of it. May be empty.
   std::function<void(int64_t best_epoch, double accuracy)> save_best;
 };
 
@@ -49,26 +56,32 @@ struct FitResult {
   std::vector<EpochMetrics> history;
   int64_t best_epoch = 0;
   double best_accuracy = 0;
-  Evaluation best{1};         // of the best epoch's network on the validation part
+  Evaluation best{1};  // of the best epoch's network on the validation part
   bool interrupted = false;
-  std::string frozen_sha256;  // of the frozen tensors, the same before and after; "" when nothing was frozen
-  StepPlan step;              // micro-batches and recomputation, as planned for FitOptions::ram
-  int64_t planned_bytes = 0;  // with ram: what the allocator will have handed out at most
-  int64_t repeated_steps = 0; // that a device repeated from its recording
-  int64_t cached_stages = 0;  // leading stages whose features were computed once
+  std::string frozen_sha256;   // of the frozen tensors, the same before and after; "" when nothing
+                               // was frozen
+  StepPlan step;               // micro-batches and recomputation, as planned for FitOptions::ram
+  int64_t planned_bytes = 0;   // with ram: what the allocator will have handed out at most
+  int64_t repeated_steps = 0;  // that a device repeated from its recording
+  int64_t cached_stages = 0;   // leading stages whose features were computed once
 };
 
-// On return the network holds the best epoch's values (or, interrupted, those of the last step). bad_input for what the
-// recipe or the data make impossible; a loss that is not finite names its step.
-GRAFT_API FitResult fit(StagedNetwork& network, const io::OpenedData& data, const io::Preprocess& preprocess, const Recipe& recipe,
+// On return the network holds the best epoch's values (or, interrupted, those of the last step).
+// bad_input for what the recipe or the data make impossible; a loss that is not finite names its
+// step.
+GRAFT_API FitResult fit(StagedNetwork& network, const io::OpenedData& data,
+                        const io::Preprocess& preprocess, const Recipe& recipe,
                         const FitOptions& options);
 
 // The network as it is on a data set, in eval mode.
-GRAFT_API Evaluation evaluate(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset, const io::Preprocess& preprocess,
-                              int64_t classes, int64_t batch = 32,
-                              const std::function<void(int64_t done, int64_t total)>& progress = {});
+GRAFT_API Evaluation
+evaluate(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset,
+         const io::Preprocess& preprocess, int64_t classes, int64_t batch = 32,
+         const std::function<void(int64_t done, int64_t total)>& progress = {});
 // Through a runner of all stages: in its precision.
-GRAFT_API Evaluation evaluate(PrefixRunner& run, std::shared_ptr<const io::Dataset> dataset, const io::Preprocess& preprocess, int64_t classes,
-                              int64_t batch = 32, const std::function<void(int64_t done, int64_t total)>& progress = {});
+GRAFT_API Evaluation
+evaluate(PrefixRunner& run, std::shared_ptr<const io::Dataset> dataset,
+         const io::Preprocess& preprocess, int64_t classes, int64_t batch = 32,
+         const std::function<void(int64_t done, int64_t total)>& progress = {});
 
 }  // namespace graft::train

@@ -14,8 +14,10 @@ namespace {
 std::vector<std::string> split_list(const std::string& text) {
   std::vector<std::string> parts(1);
   for (const char c : text) {
-    if (c == ',') parts.emplace_back();
-    else parts.back() += c;
+    if (c == ',')
+      parts.emplace_back();
+    else
+      parts.back() += c;
   }
   return parts;
 }
@@ -33,7 +35,8 @@ void freeze_named(StagedNetwork& network, const std::string& name) {
     return;
   }
   Module* module = name.empty() ? nullptr : network.find(name);
-  GRAFT_CHECK(module != nullptr, "freeze: there is no stage or module '", name, "'; the stages are ", join(stages));
+  GRAFT_CHECK(module != nullptr, "freeze: there is no stage or module '", name,
+              "'; the stages are ", join(stages));
   module->freeze();
 }
 
@@ -48,7 +51,8 @@ void for_each_norm(StagedNetwork& network, F&& f) {
 
 void apply_freezing(StagedNetwork& network, const Recipe& recipe) {
   if (recipe.freeze == "backbone") {
-    for (size_t stage = 0; stage + 1 < network.stages().size(); ++stage) network.freeze_stage(stage);
+    for (size_t stage = 0; stage + 1 < network.stages().size(); ++stage)
+      network.freeze_stage(stage);
   } else if (recipe.freeze != "none") {
     for (const std::string& name : split_list(recipe.freeze)) freeze_named(network, name);
   }
@@ -61,7 +65,8 @@ void apply_freezing(StagedNetwork& network, const Recipe& recipe) {
     }
   });
   const auto parameters = network.parameters();
-  GRAFT_CHECK(std::any_of(parameters.begin(), parameters.end(), [](const NamedTensor& p) { return requires_grad(p.tensor); }),
+  GRAFT_CHECK(std::any_of(parameters.begin(), parameters.end(),
+                          [](const NamedTensor& p) { return requires_grad(p.tensor); }),
               "freeze: '", recipe.freeze, "' leaves nothing to train");
 }
 
@@ -93,7 +98,9 @@ void reestimate_statistics(StagedNetwork& network, BatchLoader& loader) {
   }
 }
 
-std::vector<std::string> norms_that_move(StagedNetwork& network, const std::vector<std::string>& paths, const Recipe& recipe) {
+std::vector<std::string> norms_that_move(StagedNetwork& network,
+                                         const std::vector<std::string>& paths,
+                                         const Recipe& recipe) {
   std::vector<std::string> moving;
   if (recipe.batch_norm == "source") return moving;
   for (const std::string& path : paths) {
@@ -104,10 +111,12 @@ std::vector<std::string> norms_that_move(StagedNetwork& network, const std::vect
   return moving;
 }
 
-void take_statistics(StagedNetwork& network, const std::vector<std::string>& paths, BatchLoader& loader) {
+void take_statistics(StagedNetwork& network, const std::vector<std::string>& paths,
+                     BatchLoader& loader) {
   const NoGradGuard no_grad;
   std::vector<BatchNorm2d*> norms;
-  for (const std::string& path : paths) norms.push_back(dynamic_cast<BatchNorm2d*>(network.find(path)));
+  for (const std::string& path : paths)
+    norms.push_back(dynamic_cast<BatchNorm2d*>(network.find(path)));
   network.train(false);
   for (BatchNorm2d* norm : norms) {
     GRAFT_ASSERT(norm != nullptr);

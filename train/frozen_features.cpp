@@ -8,7 +8,8 @@
 namespace graft::train {
 std::string feature_key(StagedNetwork& network, size_t stages, const Recipe& recipe) {
   Sha256 hash;
-  hash.update(str(GRAFT_VERSION, " ", arithmetic_of(network), " ", environment("GRAFT_WINOGRAD"), " ", recipe.precision, " ", stages, "\n"));
+  hash.update(str(GRAFT_VERSION, " ", arithmetic_of(network), " ", environment("GRAFT_WINOGRAD"),
+                  " ", recipe.precision, " ", stages, "\n"));
   if (recipe.augment != "none") hash.update(str(recipe.augment, " ", recipe.seed, "\n"));
   for (size_t stage = 0; stage < stages; ++stage)
     for (Module* owner : network.stage_modules(stage))
@@ -21,17 +22,27 @@ std::string feature_key(StagedNetwork& network, size_t stages, const Recipe& rec
   return hash.hex();
 }
 
-FrozenFeatures::FrozenFeatures(PrefixRunner& prefix, const io::OpenedData& data, const io::Preprocess& preprocess, FrozenFeaturesOptions options)
-    : prefix_(prefix), train_(data.train), val_(data.val), preprocess_(preprocess), options_(std::move(options)) {
-  row_ = to_device(prefix(Tensor::zeros({1, preprocess.channels, preprocess.size, preprocess.size}, {.format = MemoryFormat::channels_last})), {});
+FrozenFeatures::FrozenFeatures(PrefixRunner& prefix, const io::OpenedData& data,
+                               const io::Preprocess& preprocess, FrozenFeaturesOptions options)
+    : prefix_(prefix),
+      train_(data.train),
+      val_(data.val),
+      preprocess_(preprocess),
+      options_(std::move(options)) {
+  row_ = to_device(prefix(Tensor::zeros({1, preprocess.channels, preprocess.size, preprocess.size},
+                                        {.format = MemoryFormat::channels_last})),
+                   {});
   options_.loader.shuffle = options_.loader.drop_single = false;
   const LoaderOptions& l = options_.loader;
   const int64_t views = l.augment.any() ? l.views : 1;
   GRAFT_ASSERT(views >= 1);
   FeatureCacheOptions& cache = options_.cache;
-  cache.key = sha256_hex(str(cache.key, "\n", preprocess.to_json(), "\n", data.manifest_sha256, " ", train_->size(), " ", val_->size(), "\n",
-                             row_.shape(), " ", static_cast<int>(row_.dtype()), " ", static_cast<int>(row_.format()), "\n", views));
-  cache_ = std::make_unique<FeatureCache>(train_->size() * views + val_->size(), row_.bytes(), cache);
+  cache.key = sha256_hex(str(cache.key, "\n", preprocess.to_json(), "\n", data.manifest_sha256, " ",
+                             train_->size(), " ", val_->size(), "\n", row_.shape(), " ",
+                             static_cast<int>(row_.dtype()), " ", static_cast<int>(row_.format()),
+                             "\n", views));
+  cache_ =
+      std::make_unique<FeatureCache>(train_->size() * views + val_->size(), row_.bytes(), cache);
 }
 
 FrozenFeatures::Part FrozenFeatures::train(int64_t view) const {
@@ -39,7 +50,9 @@ FrozenFeatures::Part FrozenFeatures::train(int64_t view) const {
   return {begin, begin + n};
 }
 
-FrozenFeatures::Part FrozenFeatures::val() const { return {train_->size(), train_->size() + val_->size()}; }
+FrozenFeatures::Part FrozenFeatures::val() const {
+  return {train_->size(), train_->size() + val_->size()};
+}
 
 bool FrozenFeatures::ensure(const Part& part) {
   if (part.end <= cache_->computed()) return true;

@@ -1,4 +1,5 @@
-// FrozenFeatures: what a frozen prefix makes of every training and validation image, computed once and kept.
+// FrozenFeatures: what a frozen prefix makes of every training and validation image, computed once
+// and kept.
 #pragma once
 #include <functional>
 #include <memory>
@@ -11,27 +12,29 @@
 namespace graft::train {
 
 struct FrozenFeaturesOptions {
-  LoaderOptions loader;        // augmentation, views, seed and workers of the training images
+  LoaderOptions loader;  // augmentation, views, seed and workers of the training images
   FeatureCacheOptions cache;
   std::function<void(int64_t done, int64_t total)> progress;  // may throw to leave; may be empty
 };
 
-// The feature cache's file in a run's folder. It is removed when the run ends, and left by one that was interrupted, killed or failed
-// for --resume to go on with.
+// The feature cache's file in a run's folder. It is removed when the run ends, and left by one that
+// was interrupted, killed or failed for --resume to go on with.
 inline constexpr const char* kFeatureFile = "features.cache";
 
-// Everything the features depend on beside images and preprocessing: the prefix's tensors, the augmentation and its seed, and
-// what chooses kernels.
+// Everything the features depend on beside images and preprocessing: the prefix's tensors, the
+// augmentation and its seed, and what chooses kernels.
 GRAFT_API std::string feature_key(StagedNetwork& network, size_t stages, const Recipe& recipe);
 
-// The rows stand in this order: the training images as they are (view 0), the validation images, then the training images'
-// views 1, 2, ... They are computed in this order too, each part when it is first asked for. What the cache cannot keep is
-// not here: the caller then runs the prefix every time.
+// The rows stand in this order: the training images as they are (view 0), the validation images,
+// then the training images' views 1, 2, ... They are computed in this order too, each part when it
+// is first asked for. What the cache cannot keep is not here: the caller then runs the prefix every
+// time.
 class GRAFT_API FrozenFeatures {
  public:
-  // Of images that are preprocess's. The cache's key is completed here: preprocessing, data, number of views and what
-  // the rows look like.
-  FrozenFeatures(PrefixRunner& prefix, const io::OpenedData& data, const io::Preprocess& preprocess, FrozenFeaturesOptions options);
+  // Of images that are preprocess's. The cache's key is completed here: preprocessing, data, number
+  // of views and what the rows look like.
+  FrozenFeatures(PrefixRunner& prefix, const io::OpenedData& data, const io::Preprocess& preprocess,
+                 FrozenFeaturesOptions options);
 
   struct Part {
     int64_t begin, end;  // rows

@@ -31,8 +31,11 @@ Batch sent(MadeBatch made, const io::Preprocess& preprocess, Device device) {
   std::copy(preprocess.mean.begin(), preprocess.mean.end(), attributes.mean.begin());
   std::copy(preprocess.deviation.begin(), preprocess.deviation.end(), attributes.deviation.begin());
   const Tensor pixels = to_device(made.pixels, device), places = to_device(made.places, device);
-  made.batch.x = Tensor::empty({pixels.size(0), preprocess.channels, preprocess.size, preprocess.size}, {.format = MemoryFormat::channels_last, .device = device});
-  kernels_for(device).image_input.forward(current_context(), {pixels, &places, attributes, made.batch.x});
+  made.batch.x =
+      Tensor::empty({pixels.size(0), preprocess.channels, preprocess.size, preprocess.size},
+                    {.format = MemoryFormat::channels_last, .device = device});
+  kernels_for(device).image_input.forward(current_context(),
+                                          {pixels, &places, attributes, made.batch.x});
   return std::move(made.batch);
 }
 
@@ -44,12 +47,13 @@ struct BatchLoader::Impl {
   LoaderOptions options;
   std::vector<int64_t> order;
   int64_t epoch = 0, first = 0;
-  int64_t next_batch = 0;       // the next one to hand out
-  std::vector<Tensor> kept;     // resized images by sample, u8; empty when nothing is kept
+  int64_t next_batch = 0;    // the next one to hand out
+  std::vector<Tensor> kept;  // resized images by sample, u8; empty when nothing is kept
   std::mutex makers_mutex;
   std::vector<std::unique_ptr<io::InputMaker>> makers;  // those that no thread uses now
 
-  // Prefetching: workers take batch numbers in turn and stay at most `ahead` in front of next_batch.
+  // Prefetching: workers take batch numbers in turn and stay at most `ahead` in front of
+  // next_batch.
   std::mutex mutex;
   std::condition_variable changed;
   std::vector<std::thread> threads;
@@ -84,14 +88,17 @@ struct BatchLoader::Impl {
     if (options.augment.any()) {
       const int64_t view = options.views > 0 ? epoch % options.views : epoch;
       if (options.views > 0 && view == 0) return maker.pixels(*dataset, sample, nullptr);
-      CountedRandom random(options.seed, RandomPurpose::augmentation, static_cast<uint64_t>(view), static_cast<uint64_t>(sample));
+      CountedRandom random(options.seed, RandomPurpose::augmentation, static_cast<uint64_t>(view),
+                           static_cast<uint64_t>(sample));
       return maker.pixels(*dataset, sample, &random);
     }
     if (kept.empty()) return maker.pixels(*dataset, sample, nullptr);
     Tensor& slot = kept[static_cast<size_t>(sample)];  // one thread a sample within an epoch
     if (!slot.defined()) {
-      Tensor pixels = Tensor::empty({preprocess.size, preprocess.size, preprocess.channels}, {.dtype = DType::u8});
-      std::memcpy(pixels.mutable_raw(), maker.pixels(*dataset, sample, nullptr).data, static_cast<size_t>(pixels.bytes()));
+      Tensor pixels = Tensor::empty({preprocess.size, preprocess.size, preprocess.channels},
+                                    {.dtype = DType::u8});
+      std::memcpy(pixels.mutable_raw(), maker.pixels(*dataset, sample, nullptr).data,
+                  static_cast<size_t>(pixels.bytes()));
       slot = pixels;
     }
     return {slot.data<uint8_t>(), false};
@@ -100,7 +107,8 @@ struct BatchLoader::Impl {
   MadeBatch make(int64_t number, bool parallel) {
     MadeBatch made;
     Batch& batch = made.batch;
-    const int64_t begin = number * options.batch, count = std::min(options.batch, std::ssize(order) - begin);
+    const int64_t begin = number * options.batch,
+                  count = std::min(options.batch, std::ssize(order) - begin);
     batch.samples.assign(order.begin() + begin, order.begin() + begin + count);
     const int64_t side = preprocess.size, values = side * side * preprocess.channels;
     batch.labels = Tensor::empty({count}, {.dtype = DType::i64});
@@ -109,7 +117,8 @@ struct BatchLoader::Impl {
     uint8_t* pixels = nullptr;
     int32_t* places = nullptr;
     if (is_cpu(options.device)) {
-      batch.x = Tensor::empty({count, preprocess.channels, side, side}, {.format = MemoryFormat::channels_last});
+      batch.x = Tensor::empty({count, preprocess.channels, side, side},
+                              {.format = MemoryFormat::channels_last});
       x = batch.x.mutable_data<float>();
     } else {
       made.pixels = Tensor::empty({count, side, side, preprocess.channels}, {.dtype = DType::u8});
@@ -138,7 +147,8 @@ struct BatchLoader::Impl {
     const int64_t total = batches(), ahead = 2 * options.workers + 2;
     std::unique_lock lock(mutex);
     for (;;) {
-      changed.wait(lock, [&] { return stop || next_job >= total || next_job < next_batch + ahead; });
+      changed.wait(lock,
+                   [&] { return stop || next_job >= total || next_job < next_batch + ahead; });
       if (stop || next_job >= total) return;
       const int64_t mine = next_job++;
       lock.unlock();
@@ -150,8 +160,10 @@ struct BatchLoader::Impl {
         error = std::current_exception();
       }
       lock.lock();
-      if (error) errors[mine] = error;
-      else ready[mine] = std::move(batch);
+      if (error)
+        errors[mine] = error;
+      else
+        ready[mine] = std::move(batch);
       changed.notify_all();
     }
   }
@@ -171,14 +183,17 @@ struct BatchLoader::Impl {
   }
 };
 
-BatchLoader::BatchLoader(std::shared_ptr<const io::Dataset> dataset, io::Preprocess preprocess, LoaderOptions options)
+BatchLoader::BatchLoader(std::shared_ptr<const io::Dataset> dataset, io::Preprocess preprocess,
+                         LoaderOptions options)
     : impl_(std::make_unique<Impl>()) {
   GRAFT_CHECK(dataset && dataset->size() > 0, "the data set has no samples");
-  GRAFT_CHECK(options.batch >= 1 && options.workers >= 0 && options.workers <= 256, "loader: batch ", options.batch, ", ",
-              options.workers, " workers");
+  GRAFT_CHECK(options.batch >= 1 && options.workers >= 0 && options.workers <= 256,
+              "loader: batch ", options.batch, ", ", options.workers, " workers");
   preprocess.validate();
-  const int64_t bytes = checked_mul(dataset->size(), preprocess.size * preprocess.size * preprocess.channels);
-  if (!options.augment.any() && bytes <= options.cache_bytes) impl_->kept.resize(static_cast<size_t>(dataset->size()));
+  const int64_t bytes =
+      checked_mul(dataset->size(), preprocess.size * preprocess.size * preprocess.channels);
+  if (!options.augment.any() && bytes <= options.cache_bytes)
+    impl_->kept.resize(static_cast<size_t>(dataset->size()));
   impl_->dataset = std::move(dataset);
   impl_->preprocess = std::move(preprocess);
   impl_->options = std::move(options);
@@ -203,7 +218,8 @@ void BatchLoader::start(int64_t epoch, int64_t first) {
     std::iota(impl_->order.begin(), impl_->order.end(), int64_t{0});
   }
   impl_->order.erase(impl_->order.begin(), impl_->order.begin() + first);
-  for (int i = 0; i < impl_->options.workers; ++i) impl_->threads.emplace_back([impl = impl_.get()] { impl->work(); });
+  for (int i = 0; i < impl_->options.workers; ++i)
+    impl_->threads.emplace_back([impl = impl_.get()] { impl->work(); });
 }
 
 bool BatchLoader::next(Batch& batch) {
@@ -216,8 +232,10 @@ bool BatchLoader::next(Batch& batch) {
   }
   std::unique_lock lock(impl.mutex);
   const int64_t wanted = impl.next_batch;
-  impl.changed.wait(lock, [&] { return impl.ready.contains(wanted) || impl.errors.contains(wanted); });
-  if (const auto failed = impl.errors.find(wanted); failed != impl.errors.end()) std::rethrow_exception(failed->second);
+  impl.changed.wait(lock,
+                    [&] { return impl.ready.contains(wanted) || impl.errors.contains(wanted); });
+  if (const auto failed = impl.errors.find(wanted); failed != impl.errors.end())
+    std::rethrow_exception(failed->second);
   MadeBatch made = std::move(impl.ready.extract(wanted).mapped());
   ++impl.next_batch;
   impl.changed.notify_all();

@@ -1,4 +1,5 @@
-// BatchLoader: a data set as batches of network input, in an order that (seed, epoch) alone decides.
+// BatchLoader: a data set as batches of network input, in an order that (seed, epoch) alone
+// decides.
 #pragma once
 #include <memory>
 #include <vector>
@@ -20,25 +21,32 @@ struct LoaderOptions {
   bool shuffle = false;
   bool drop_single = false;  // leave out a last batch of one sample (batch norm cannot train on it)
   uint64_t seed = 0;
-  io::Augment augment;       // none by default
-  int64_t views = 0;         // with augmentation, 0: drawn anew every epoch; K: epoch e shows view e % K, of which view 0 is the image as it is
-  int workers = 0;           // threads that prepare batches ahead; 0: prepared on the compute threads, between steps
-  // Away from the CPU images go there as 8-bit pixels, a quarter of the bytes, beside the work queued before; mirroring and
-  // normalising are that device's (kernels/ops/image_input.h). Labels stay on the host.
+  io::Augment augment;  // none by default
+  int64_t views = 0;  // with augmentation, 0: drawn anew every epoch; K: epoch e shows view e % K,
+                      // of which view 0 is the image as it is
+  int workers =
+      0;  // threads that prepare batches ahead; 0: prepared on the compute threads, between steps
+  // Away from the CPU images go there as 8-bit pixels, a quarter of the bytes, beside the work
+  // queued before; mirroring and normalising are that device's (kernels/ops/image_input.h). Labels
+  // stay on the host.
   Device device;
-  int64_t cache_bytes = int64_t{1} << 30;  // without augmentation, resized u8 images are kept up to this for later epochs
+  int64_t cache_bytes =
+      int64_t{1}
+      << 30;  // without augmentation, resized u8 images are kept up to this for later epochs
 };
 
 class GRAFT_API BatchLoader {
  public:
-  BatchLoader(std::shared_ptr<const io::Dataset> dataset, io::Preprocess preprocess, LoaderOptions options);
+  BatchLoader(std::shared_ptr<const io::Dataset> dataset, io::Preprocess preprocess,
+              LoaderOptions options);
   ~BatchLoader();
   BatchLoader(const BatchLoader&) = delete;
   BatchLoader& operator=(const BatchLoader&) = delete;
 
   int64_t samples() const;
   int64_t batches() const;  // an epoch's
-  // Starts epoch `epoch` (counted from 0), at its sample number `first` in order; batches then come from next().
+  // Starts epoch `epoch` (counted from 0), at its sample number `first` in order; batches then come
+  // from next().
   void start(int64_t epoch, int64_t first = 0);
   // False after the epoch's last batch. An image that cannot be read: its Error.
   bool next(Batch& batch);

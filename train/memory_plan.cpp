@@ -12,16 +12,19 @@
 namespace graft::train {
 namespace {
 
-// Blocks come in size classes: a block for m images can be up to a sixteenth larger than m times one image's share.
+// Blocks come in size classes: a block for m images can be up to a sixteenth larger than m times
+// one image's share.
 constexpr double kRounding = 1.07;
 
 std::vector<StepPlan> candidates(const MemoryRequest& request) {
   const int64_t least = std::min<int64_t>(request.batch, request.norms_learn ? 4 : 1);
   std::vector<StepPlan> plans{{0, false}};
   if (request.norms_learn) plans.push_back({0, true});
-  for (int64_t micro = ceil_div(request.batch, 2); micro >= least && micro < request.batch; micro = micro == 1 ? 0 : ceil_div(micro, 2))
+  for (int64_t micro = ceil_div(request.batch, 2); micro >= least && micro < request.batch;
+       micro = micro == 1 ? 0 : ceil_div(micro, 2))
     plans.push_back({micro, request.norms_learn});
-  if (request.norms_learn && plans.back().micro_batch != least && least < request.batch) plans.push_back({least, true});
+  if (request.norms_learn && plans.back().micro_batch != least && least < request.batch)
+    plans.push_back({least, true});
   if (!request.norms_learn) plans.push_back({request.batch > 1 ? 1 : 0, true});
   return plans;
 }
@@ -29,17 +32,24 @@ std::vector<StepPlan> candidates(const MemoryRequest& request) {
 // Foretells a step's bytes from two small steps, of each kind once.
 class Foretelling {
  public:
-  Foretelling(const MemoryRequest& request, const StepBytes& step_bytes) : request_(request), step_bytes_(step_bytes) {}
+  Foretelling(const MemoryRequest& request, const StepBytes& step_bytes)
+      : request_(request), step_bytes_(step_bytes) {}
 
   int64_t operator()(const StepPlan& plan) {
-    const int64_t few = std::min<int64_t>(request_.batch, 2), some = std::min<int64_t>(request_.batch, 4);
+    const int64_t few = std::min<int64_t>(request_.batch, 2),
+                  some = std::min<int64_t>(request_.batch, 4);
     Line& line = lines_[plan.recompute];
     if (line.few == 0) {
       line.few = step_bytes_(few, {0, plan.recompute});
-      line.an_image = some > few ? std::max<int64_t>((step_bytes_(some, {0, plan.recompute}) - line.few) / (some - few), 0) : line.few / few;
+      line.an_image =
+          some > few ? std::max<int64_t>(
+                           (step_bytes_(some, {0, plan.recompute}) - line.few) / (some - few), 0)
+                     : line.few / few;
     }
     const int64_t micro = plan.micro_batch > 0 ? plan.micro_batch : request_.batch;
-    return line.few + static_cast<int64_t>(kRounding * static_cast<double>((micro - few) * line.an_image)) + (request_.batch - micro) * request_.bytes_an_image;
+    return line.few +
+           static_cast<int64_t>(kRounding * static_cast<double>((micro - few) * line.an_image)) +
+           (request_.batch - micro) * request_.bytes_an_image;
   }
 
  private:
@@ -69,34 +79,45 @@ MemoryPlan plan_memory(const MemoryRequest& request, const StepBytes& step_bytes
 
 namespace {
 
-constexpr int64_t kBeside = int64_t{64} << 20;  // still to come beside the allocator: files, threads, a library's heap
+constexpr int64_t kBeside =
+    int64_t{64} << 20;  // still to come beside the allocator: files, threads, a library's heap
 
 int64_t mib(int64_t bytes) { return ceil_div(bytes, int64_t{1} << 20); }
 
 std::string words(const StepPlan& plan, int64_t batch) {
-  return str("batch ", batch, plan.micro_batch > 0 ? str(" in micro-batches of ", plan.micro_batch) : std::string(), plan.recompute ? ", stages computed again in backward" : "");
+  return str("batch ", batch,
+             plan.micro_batch > 0 ? str(" in micro-batches of ", plan.micro_batch) : std::string(),
+             plan.recompute ? ", stages computed again in backward" : "");
 }
 
 }  // namespace
 
-MemoryPlan plan_within(const RamRequest& request, const std::function<void(int64_t images, const StepPlan& plan)>& run_step,
+MemoryPlan plan_within(const RamRequest& request,
+                       const std::function<void(int64_t images, const StepPlan& plan)>& run_step,
                        const std::function<void(const std::string&)>& say) {
   const StepBytes step_bytes = [&](int64_t images, const StepPlan& plan) {
     cpu_allocator().release_cached();
     cpu_allocator().reset_peak();
     run_step(images, plan);
-    return std::max(cpu_allocator().stats().peak_bytes, request.between_steps) + request.beside_step;
+    return std::max(cpu_allocator().stats().peak_bytes, request.between_steps) +
+           request.beside_step;
   };
   run_step(1 + (request.batch > 1), {});  // whatever is made once: packed weights
   cpu_allocator().release_cached();
-  const int64_t beside = std::max<int64_t>(resident_bytes() - cpu_allocator().stats().reserved_bytes, 0) + kBeside;
-  const MemoryRequest inner{request.ram - beside, request.batch, request.norms_learn, request.bytes_an_image};
-  const MemoryPlan plan = request.given ? MemoryPlan{*request.given, step_bytes(request.batch, *request.given)} : plan_memory(inner, step_bytes);
+  const int64_t beside =
+      std::max<int64_t>(resident_bytes() - cpu_allocator().stats().reserved_bytes, 0) + kBeside;
+  const MemoryRequest inner{request.ram - beside, request.batch, request.norms_learn,
+                            request.bytes_an_image};
+  const MemoryPlan plan =
+      request.given ? MemoryPlan{*request.given, step_bytes(request.batch, *request.given)}
+                    : plan_memory(inner, step_bytes);
   if (plan.peak > inner.allowed)
-    fail(ErrorCode::resource, "memory: ", mib(request.ram), " MiB do not suffice; ", mib(plan.peak + beside), " MiB would (", words(plan.step, request.batch), ")");
+    fail(ErrorCode::resource, "memory: ", mib(request.ram), " MiB do not suffice; ",
+         mib(plan.peak + beside), " MiB would (", words(plan.step, request.batch), ")");
   cpu_allocator().release_cached();
-  say(str("memory: peak planned: ", mib(plan.peak + beside), " MiB of the ", mib(request.ram), " MiB allowed (", words(plan.step, request.batch), "); ",
-          mib(plan.peak), " MiB of it for tensors"));
+  say(str("memory: peak planned: ", mib(plan.peak + beside), " MiB of the ", mib(request.ram),
+          " MiB allowed (", words(plan.step, request.batch), "); ", mib(plan.peak),
+          " MiB of it for tensors"));
   return plan;
 }
 

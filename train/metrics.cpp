@@ -25,7 +25,8 @@ std::vector<int64_t> predictions(const Tensor& given) {
 void Evaluation::add(const std::vector<int64_t>& predicted, const Tensor& labels) {
   const int64_t* label = labels.data<int64_t>();
   for (size_t i = 0; i < predicted.size(); ++i) {
-    GRAFT_CHECK(label[i] >= 0 && label[i] < classes_ && predicted[i] < classes_, "label ", label[i], " of ", classes_, " classes");
+    GRAFT_CHECK(label[i] >= 0 && label[i] < classes_ && predicted[i] < classes_, "label ", label[i],
+                " of ", classes_, " classes");
     ++confusion_[static_cast<size_t>(label[i] * classes_ + predicted[i])];
   }
 }
@@ -53,14 +54,17 @@ double Evaluation::accuracy() const {
 
 std::vector<std::vector<int64_t>> Evaluation::rows() const {
   std::vector<std::vector<int64_t>> rows;
-  for (int64_t label = 0; label < classes_; ++label) rows.emplace_back(confusion_.begin() + label * classes_, confusion_.begin() + (label + 1) * classes_);
+  for (int64_t label = 0; label < classes_; ++label)
+    rows.emplace_back(confusion_.begin() + label * classes_,
+                      confusion_.begin() + (label + 1) * classes_);
   return rows;
 }
 
 double Evaluation::precision(int64_t label) const {
   int64_t predicted = 0;
   for (int64_t c = 0; c < classes_; ++c) predicted += confusion(c, label);
-  return predicted ? static_cast<double>(confusion(label, label)) / static_cast<double>(predicted) : 0;
+  return predicted ? static_cast<double>(confusion(label, label)) / static_cast<double>(predicted)
+                   : 0;
 }
 
 double Evaluation::recall(int64_t label) const {
@@ -70,8 +74,13 @@ double Evaluation::recall(int64_t label) const {
 }
 
 std::string EpochMetrics::to_json() const {
-  const nlohmann::ordered_json j = {{"epoch", epoch}, {"loss", loss}, {"train_accuracy", train_accuracy}, {"val_accuracy", val_accuracy},
-                                    {"lr", lr}, {"images_per_s", images_per_s}, {"seconds", seconds}};
+  const nlohmann::ordered_json j = {{"epoch", epoch},
+                                    {"loss", loss},
+                                    {"train_accuracy", train_accuracy},
+                                    {"val_accuracy", val_accuracy},
+                                    {"lr", lr},
+                                    {"images_per_s", images_per_s},
+                                    {"seconds", seconds}};
   return j.dump();
 }
 

@@ -1,4 +1,5 @@
-// What a classifier's answers are worth: accuracy, confusion matrix, precision and recall per class.
+// What a classifier's answers are worth: accuracy, confusion matrix, precision and recall per
+// class.
 #pragma once
 #include <string>
 #include <vector>
@@ -12,17 +13,18 @@ GRAFT_API std::vector<int64_t> predictions(const Tensor& logits);  // [N,C]
 
 class GRAFT_API Evaluation {
  public:
-  explicit Evaluation(int64_t classes) : classes_(classes), confusion_(static_cast<size_t>(classes * classes)) {}
+  explicit Evaluation(int64_t classes)
+      : classes_(classes), confusion_(static_cast<size_t>(classes * classes)) {}
   void add(const std::vector<int64_t>& predicted, const Tensor& labels);  // i64 [N]
 
   int64_t classes() const { return classes_; }
   int64_t samples() const;
   int64_t correct() const;
-  double accuracy() const;                                 // 0 without samples
+  double accuracy() const;  // 0 without samples
   int64_t confusion(int64_t label, int64_t predicted) const;
-  std::vector<std::vector<int64_t>> rows() const;          // [label][predicted]
-  double precision(int64_t label) const;                   // 0 when never predicted
-  double recall(int64_t label) const;                      // 0 when there is no sample
+  std::vector<std::vector<int64_t>> rows() const;  // [label][predicted]
+  double precision(int64_t label) const;           // 0 when never predicted
+  double recall(int64_t label) const;              // 0 when there is no sample
 
  private:
   int64_t classes_;
@@ -35,7 +37,7 @@ struct EpochMetrics {
   double loss = 0;    // mean over the training samples
   double train_accuracy = 0;
   double val_accuracy = 0;
-  double lr = 0;      // of the epoch's last step
+  double lr = 0;  // of the epoch's last step
   double images_per_s = 0;
   double seconds = 0;
 

@@ -31,15 +31,24 @@ std::vector<std::string> slots_of(ops::OptimizerRule rule, double momentum) {
 class SlotOptimizer final : public Optimizer {
  public:
   SlotOptimizer(std::vector<NamedTensor> parameters, const OptimizerOptions& o)
-      : attributes_{.rule = rule_of(o.name), .momentum = o.momentum, .nesterov = o.nesterov, .weight_decay = o.weight_decay,
-                    .beta1 = o.beta1, .beta2 = o.beta2, .eps = o.eps, .skip_if_not_finite = o.loss_scale != 1},
-        parameters_(std::move(parameters)), slot_names_(slots_of(attributes_.rule, o.momentum)) {
+      : attributes_{.rule = rule_of(o.name),
+                    .momentum = o.momentum,
+                    .nesterov = o.nesterov,
+                    .weight_decay = o.weight_decay,
+                    .beta1 = o.beta1,
+                    .beta2 = o.beta2,
+                    .eps = o.eps,
+                    .skip_if_not_finite = o.loss_scale != 1},
+        parameters_(std::move(parameters)),
+        slot_names_(slots_of(attributes_.rule, o.momentum)) {
     if (o.loss_scale != 1) scale_.emplace(o.loss_scale);
     for (const NamedTensor& parameter : parameters_) {
-      GRAFT_CHECK(parameter.tensor.dtype() == DType::f32 || parameter.tensor.dtype() == DType::f64, "optimizer: ", parameter.name,
-                  " is ", name_of(parameter.tensor.dtype()), "; float32 or float64 is needed");
+      GRAFT_CHECK(parameter.tensor.dtype() == DType::f32 || parameter.tensor.dtype() == DType::f64,
+                  "optimizer: ", parameter.name, " is ", name_of(parameter.tensor.dtype()),
+                  "; float32 or float64 is needed");
       slots_.emplace_back();
-      for (size_t i = 0; i < slot_names_.size(); ++i) slots_.back().push_back(Tensor::zeros_like(parameter.tensor));
+      for (size_t i = 0; i < slot_names_.size(); ++i)
+        slots_.back().push_back(Tensor::zeros_like(parameter.tensor));
     }
   }
 
@@ -65,8 +74,12 @@ class SlotOptimizer final : public Optimizer {
       numbers[ops::root] = std::sqrt(1 - std::pow(attributes_.beta2, t));
     }
     numbers[ops::gradient_scale] = 1 / loss_scale();
-    if (attributes_.rule == ops::OptimizerRule::adamw) numbers[ops::kept] = 1 - lr * attributes_.weight_decay;
-    if (!numbers_.defined()) numbers_ = Tensor::empty({ops::kOptimizerNumbers}, {.dtype = is_cpu(device()) ? DType::f64 : DType::f32, .device = device()});
+    if (attributes_.rule == ops::OptimizerRule::adamw)
+      numbers[ops::kept] = 1 - lr * attributes_.weight_decay;
+    if (!numbers_.defined())
+      numbers_ =
+          Tensor::empty({ops::kOptimizerNumbers},
+                        {.dtype = is_cpu(device()) ? DType::f64 : DType::f32, .device = device()});
     numbers_.copy_from(Tensor::of({ops::kOptimizerNumbers}, numbers));
     if (scale_) put_scale();
   }
@@ -82,7 +95,8 @@ class SlotOptimizer final : public Optimizer {
     if (is_cpu(device()))
       for (size_t i = 0; i < parameters_.size(); ++i) {
         const GradMeta* meta = grad_meta(parameters_[i].tensor);
-        if (meta && !owners.emplace(meta, i).second) owners[meta] = parameters_.size();  // listed twice: two steps, at the end
+        if (meta && !owners.emplace(meta, i).second)
+          owners[meta] = parameters_.size();  // listed twice: two steps, at the end
       }
     backward(loss, [&](GradMeta& leaf) {
       const auto owner = owners.find(&leaf);
@@ -107,21 +121,29 @@ class SlotOptimizer final : public Optimizer {
   StateDict state() const override {
     StateDict state;
     for (size_t i = 0; i < parameters_.size(); ++i)
-      for (size_t s = 0; s < slot_names_.size(); ++s) state.add(parameters_[i].name + "/" + slot_names_[s], slots_[i][s]);
+      for (size_t s = 0; s < slot_names_.size(); ++s)
+        state.add(parameters_[i].name + "/" + slot_names_[s], slots_[i][s]);
     state.add("step", Tensor::of<int64_t>(Shape{}, {steps_}));
-    if (scale_) state.add("loss_scale", Tensor::of<double>({2}, {scale_->value(), static_cast<double>(scale_->steps_taken())}));
+    if (scale_)
+      state.add(
+          "loss_scale",
+          Tensor::of<double>({2}, {scale_->value(), static_cast<double>(scale_->steps_taken())}));
     return state;
   }
 
   void load_state(const StateDict& state) override {
     const size_t expected = parameters_.size() * slot_names_.size() + (scale_ ? 2 : 1);
-    GRAFT_CHECK(state.size() == expected, "the checkpoint's optimizer has ", state.size(), " entries, expected ", expected);
+    GRAFT_CHECK(state.size() == expected, "the checkpoint's optimizer has ", state.size(),
+                " entries, expected ", expected);
     for (size_t i = 0; i < parameters_.size(); ++i)
-      for (size_t s = 0; s < slot_names_.size(); ++s) slots_[i][s].copy_from(state.at(parameters_[i].name + "/" + slot_names_[s]));
+      for (size_t s = 0; s < slot_names_.size(); ++s)
+        slots_[i][s].copy_from(state.at(parameters_[i].name + "/" + slot_names_[s]));
     steps_ = static_cast<int64_t>(state.at("step").item());
     if (!scale_) return;
     const std::vector<double> scale = state.at("loss_scale").to_doubles();
-    GRAFT_CHECK(scale.size() == 2 && scale[0] >= 1 && scale[0] <= LossScale::kMost && scale[1] >= 0 && scale[1] < LossScale::kGrowthInterval, "the checkpoint's loss scale is damaged");
+    GRAFT_CHECK(scale.size() == 2 && scale[0] >= 1 && scale[0] <= LossScale::kMost &&
+                    scale[1] >= 0 && scale[1] < LossScale::kGrowthInterval,
+                "the checkpoint's loss scale is damaged");
     scale_->restore(scale[0], static_cast<int64_t>(scale[1]));
   }
 
@@ -133,26 +155,31 @@ class SlotOptimizer final : public Optimizer {
     const TensorOptions options{.dtype = numbers_.dtype(), .device = device()};
     if (!seed_.defined()) seed_ = Tensor::empty({1}, options);
     if (!factor_.defined()) factor_ = Tensor::full({1}, 1, options);
-    if (std::exchange(seed_value_, scale_->value()) != scale_->value()) seed_.copy_from(Tensor::full({1}, scale_->value(), {.dtype = numbers_.dtype()}));
+    if (std::exchange(seed_value_, scale_->value()) != scale_->value())
+      seed_.copy_from(Tensor::full({1}, scale_->value(), {.dtype = numbers_.dtype()}));
   }
 
   ops::OptimizerParameter parameter(size_t i, const Tensor& grad) const {
     const Tensor& weight = parameters_[i].tensor;
-    GRAFT_CHECK(grad.shape() == weight.shape() && grad.dtype() == weight.dtype(), "optimizer: gradient ", grad.shape(), " for ",
-                parameters_[i].name, " ", weight.shape());
+    GRAFT_CHECK(grad.shape() == weight.shape() && grad.dtype() == weight.dtype(),
+                "optimizer: gradient ", grad.shape(), " for ", parameters_[i].name, " ",
+                weight.shape());
     const auto slot = [&](size_t s) { return s < slots_[i].size() ? slots_[i][s] : Tensor(); };
-    return {weight, grad.to(weight.format()), slot(0), slot(1), is_cpu(weight.device()) ? Tensor() : current_copy(weight)};
+    return {weight, grad.to(weight.format()), slot(0), slot(1),
+            is_cpu(weight.device()) ? Tensor() : current_copy(weight)};
   }
 
   void step_where_there_are_gradients() {
     std::vector<ops::OptimizerParameter> list;
     for (size_t i = 0; i < parameters_.size(); ++i)
-      if (const Tensor grad = grad_of(parameters_[i].tensor); grad.defined()) list.push_back(parameter(i, grad));
+      if (const Tensor grad = grad_of(parameters_[i].tensor); grad.defined())
+        list.push_back(parameter(i, grad));
     if (!list.empty()) run(list);
   }
 
   void run(std::span<ops::OptimizerParameter> list) {
-    kernels_for(device()).optimizer.step(current_context(), {list, numbers_, attributes_, scale_ ? &factor_ : nullptr});
+    kernels_for(device()).optimizer.step(
+        current_context(), {list, numbers_, attributes_, scale_ ? &factor_ : nullptr});
     for (const ops::OptimizerParameter& p : list)
       if (p.copy.defined()) copy_was_written(p.weight);
   }
@@ -163,20 +190,23 @@ class SlotOptimizer final : public Optimizer {
   std::vector<std::string> slot_names_;
   std::vector<std::vector<Tensor>> slots_;  // [parameter][slot]
   std::optional<LossScale> scale_;
-  Tensor factor_;                           // of the last step; on a device always at one place
-  bool is_unsettled_ = false;               // a step whose factor was not looked at yet
-  Tensor seed_;                             // [1], where the parameters are: the loss scale, seed_value_
+  Tensor factor_;              // of the last step; on a device always at one place
+  bool is_unsettled_ = false;  // a step whose factor was not looked at yet
+  Tensor seed_;                // [1], where the parameters are: the loss scale, seed_value_
   double seed_value_ = 0;
-  Tensor numbers_;                          // what changes from step to step, where the parameters are
+  Tensor numbers_;  // what changes from step to step, where the parameters are
 };
 
 }  // namespace
 
-std::unique_ptr<Optimizer> make_optimizer(std::vector<NamedTensor> parameters, const OptimizerOptions& o) {
-  GRAFT_CHECK(o.momentum >= 0 && o.momentum < 1 && o.weight_decay >= 0, "optimizer: momentum ", o.momentum, ", weight decay ", o.weight_decay);
-  GRAFT_CHECK(o.beta1 >= 0 && o.beta1 < 1 && o.beta2 >= 0 && o.beta2 < 1 && o.eps >= 0, "optimizer: betas ", o.beta1, " and ", o.beta2,
-              ", eps ", o.eps);
-  GRAFT_CHECK(o.loss_scale == 0 || (o.loss_scale >= 1 && o.loss_scale <= LossScale::kMost), "optimizer: a loss scale of ", o.loss_scale, " is not between 1 and 2^24");
+std::unique_ptr<Optimizer> make_optimizer(std::vector<NamedTensor> parameters,
+                                          const OptimizerOptions& o) {
+  GRAFT_CHECK(o.momentum >= 0 && o.momentum < 1 && o.weight_decay >= 0, "optimizer: momentum ",
+              o.momentum, ", weight decay ", o.weight_decay);
+  GRAFT_CHECK(o.beta1 >= 0 && o.beta1 < 1 && o.beta2 >= 0 && o.beta2 < 1 && o.eps >= 0,
+              "optimizer: betas ", o.beta1, " and ", o.beta2, ", eps ", o.eps);
+  GRAFT_CHECK(o.loss_scale == 0 || (o.loss_scale >= 1 && o.loss_scale <= LossScale::kMost),
+              "optimizer: a loss scale of ", o.loss_scale, " is not between 1 and 2^24");
   return std::make_unique<SlotOptimizer>(std::move(parameters), o);
 }
 

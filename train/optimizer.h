@@ -1,4 +1,5 @@
-// SGD, Adam and AdamW with PyTorch's formulas (torch.optim's documentation), one pass over each tensor.
+// SGD, Adam and AdamW with PyTorch's formulas (torch.optim's documentation), one pass over each
+// tensor.
 #pragma once
 #include <memory>
 #include <string>
@@ -14,7 +15,7 @@ struct OptimizerOptions {
   bool nesterov = false;     // sgd
   double weight_decay = 0;   // sgd, adam: added to the gradient; adamw: decoupled
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;  // adam, adamw
-  double loss_scale = 1;     // loss_scale.h: 1 not scaled, another number fixed, 0 dynamic
+  double loss_scale = 1;  // loss_scale.h: 1 not scaled, another number fixed, 0 dynamic
 };
 
 // Slots have their parameter's dtype. Parameters without a gradient are left alone in a step.
@@ -22,26 +23,30 @@ class GRAFT_API Optimizer {
  public:
   virtual ~Optimizer() = default;
   virtual void step(double lr) = 0;
-  // backward(loss), step(lr) and clearing the gradients in one: each parameter takes its step as soon as its gradient is
-  // complete, while that is in the cache, so that the gradients of a whole network never exist at once. The same bits.
-  // Who needs all gradients together (to clip or inspect them, or for several batches a step) calls the three instead.
+  // backward(loss), step(lr) and clearing the gradients in one: each parameter takes its step as
+  // soon as its gradient is complete, while that is in the cache, so that the gradients of a whole
+  // network never exist at once. The same bits. Who needs all gradients together (to clip or
+  // inspect them, or for several batches a step) calls the three instead.
   virtual void backward_and_step(const Tensor& loss, double lr) = 0;
-  // backward_and_step() in two. First what differs from step to step: counts it and puts its numbers where the parameters are.
-  // Then work that a device can record and repeat with other numbers.
+  // backward_and_step() in two. First what differs from step to step: counts it and puts its
+  // numbers where the parameters are. Then work that a device can record and repeat with other
+  // numbers.
   virtual void begin_step(double lr) = 0;
   virtual void backward_and_apply(const Tensor& loss) = 0;
-  // What the loss is to be multiplied by before backward; a step divides the gradients by it. backward_and_step() does both.
+  // What the loss is to be multiplied by before backward; a step divides the gradients by it.
+  // backward_and_step() does both.
   virtual double loss_scale() const = 0;
-  // With a loss scale, once after each step: whether it was taken, or left out because a gradient was not finite. Adapts the
-  // scale; waits for a device. True without one.
+  // With a loss scale, once after each step: whether it was taken, or left out because a gradient
+  // was not finite. Adapts the scale; waits for a device. True without one.
   virtual bool settle() = 0;
-  // Slots as "<parameter>/<slot>", "step" (i64 scalar) and, with a loss scale, "loss_scale" (f64: it, and the steps taken with
-  // it): what a checkpoint keeps.
+  // Slots as "<parameter>/<slot>", "step" (i64 scalar) and, with a loss scale, "loss_scale" (f64:
+  // it, and the steps taken with it): what a checkpoint keeps.
   virtual StateDict state() const = 0;
   // bad_input when the slots do not fit the parameters.
   virtual void load_state(const StateDict& state) = 0;
 };
 
-GRAFT_API std::unique_ptr<Optimizer> make_optimizer(std::vector<NamedTensor> parameters, const OptimizerOptions& options);
+GRAFT_API std::unique_ptr<Optimizer> make_optimizer(std::vector<NamedTensor> parameters,
+                                                    const OptimizerOptions& options);
 
 }  // namespace graft::train

@@ -12,17 +12,23 @@
 namespace graft::train {
 
 void Recipe::validate() const {
-  GRAFT_CHECK(epochs >= 1 && epochs <= 1000000, "epochs: ", epochs, " is not between 1 and 1000000");
+  GRAFT_CHECK(epochs >= 1 && epochs <= 1000000, "epochs: ", epochs,
+              " is not between 1 and 1000000");
   GRAFT_CHECK(batch >= 1 && batch <= 65536, "batch: ", batch, " is not between 1 and 65536");
   GRAFT_CHECK(lr > 0, "lr: ", lr, " is not positive");
-  GRAFT_CHECK(warmup_epochs >= 0 && warmup_epochs <= epochs, "warmup: ", warmup_epochs, " of ", epochs, " epochs");
-  GRAFT_CHECK(label_smoothing >= 0 && label_smoothing < 1, "label smoothing: ", label_smoothing, " is not in [0, 1)");
+  GRAFT_CHECK(warmup_epochs >= 0 && warmup_epochs <= epochs, "warmup: ", warmup_epochs, " of ",
+              epochs, " epochs");
+  GRAFT_CHECK(label_smoothing >= 0 && label_smoothing < 1, "label smoothing: ", label_smoothing,
+              " is not in [0, 1)");
   constexpr std::array<std::string_view, 4> policies = {"auto", "source", "adapt", "train"};
-  GRAFT_CHECK(std::find(policies.begin(), policies.end(), batch_norm) != policies.end(), "bn: '", batch_norm,
-              "' is none of auto, source, adapt, train");
-  GRAFT_CHECK(precision == "fp32" || precision == "bf16" || precision == "fp16", "precision: '", precision, "' is none of fp32, bf16, fp16");
-  GRAFT_CHECK(loss_scale == 0 || (loss_scale >= 1 && loss_scale <= LossScale::kMost), "loss scale: ", loss_scale, " is not between 1 and 2^24");
-  GRAFT_CHECK(loss_scale == 0 || precision == "fp16", "loss scale: is for precision fp16, this is ", precision);
+  GRAFT_CHECK(std::find(policies.begin(), policies.end(), batch_norm) != policies.end(), "bn: '",
+              batch_norm, "' is none of auto, source, adapt, train");
+  GRAFT_CHECK(precision == "fp32" || precision == "bf16" || precision == "fp16", "precision: '",
+              precision, "' is none of fp32, bf16, fp16");
+  GRAFT_CHECK(loss_scale == 0 || (loss_scale >= 1 && loss_scale <= LossScale::kMost),
+              "loss scale: ", loss_scale, " is not between 1 and 2^24");
+  GRAFT_CHECK(loss_scale == 0 || precision == "fp16", "loss scale: is for precision fp16, this is ",
+              precision);
   GRAFT_CHECK(views >= 0 && views <= 1000, "views: ", views, " is not between 0 and 1000");
   GRAFT_CHECK(!head_prior || (optimizer.weight_decay == 0 && optimizer.name != "adamw"),
               "head_prior: is for adam and sgd without another weight decay");
@@ -34,24 +40,24 @@ void Recipe::validate() const {
 
 std::string Recipe::to_json() const {
   nlohmann::json j = {{"augment", augment},
-                            {"batch", batch},
-                            {"batch_norm", batch_norm},
-                            {"beta1", optimizer.beta1},
-                            {"beta2", optimizer.beta2},
-                            {"cache_features", cache_features},
-                            {"epochs", epochs},
-                            {"eps", optimizer.eps},
-                            {"freeze", freeze},
-                            {"label_smoothing", label_smoothing},
-                            {"lr", lr},
-                            {"momentum", optimizer.momentum},
-                            {"nesterov", optimizer.nesterov},
-                            {"optimizer", optimizer.name},
-                            {"schedule", schedule},
-                            {"seed", seed},
-                            {"standardize", standardize},
-                            {"warmup_epochs", warmup_epochs},
-                            {"weight_decay", optimizer.weight_decay}};
+                      {"batch", batch},
+                      {"batch_norm", batch_norm},
+                      {"beta1", optimizer.beta1},
+                      {"beta2", optimizer.beta2},
+                      {"cache_features", cache_features},
+                      {"epochs", epochs},
+                      {"eps", optimizer.eps},
+                      {"freeze", freeze},
+                      {"label_smoothing", label_smoothing},
+                      {"lr", lr},
+                      {"momentum", optimizer.momentum},
+                      {"nesterov", optimizer.nesterov},
+                      {"optimizer", optimizer.name},
+                      {"schedule", schedule},
+                      {"seed", seed},
+                      {"standardize", standardize},
+                      {"warmup_epochs", warmup_epochs},
+                      {"weight_decay", optimizer.weight_decay}};
   if (head_prior) j["weight_decay"] = "features / (10 * images)";
   if (precision != "fp32") j["precision"] = precision;
   if (loss_scale != 0) j["loss_scale"] = loss_scale;

@@ -1,4 +1,5 @@
-// Recipe: every number that decides what a training run computes. Two runs of one recipe on one machine are the same.
+// Recipe: every number that decides what a training run computes. Two runs of one recipe on one
+// machine are the same.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -16,34 +17,43 @@ struct GRAFT_API Recipe {
   double lr = 0.01;
   std::string schedule = "cosine";  // schedule.h
   int64_t warmup_epochs = 0;
-  std::string freeze = "none";      // none, backbone (all but the head), or stages/modules: "stem,layer1", "..layer2"
+  std::string freeze =
+      "none";  // none, backbone (all but the head), or stages/modules: "stem,layer1", "..layer2"
   std::string batch_norm = "auto";  // auto, source, adapt, train: see batch_norm_policy.h
   std::string augment = "none";     // io/augment.h
   double label_smoothing = 0;
-  bool standardize = false;         // a linear head on frozen features learns on standardised ones (folded when saved)
-  bool head_prior = false;          // that head's weight decay is head_weight_decay() of its features and the images
-  bool cache_features = true;       // features of a frozen prefix are computed once
-  std::string precision = "fp32";   // fp32, bf16, on CUDA fp16: of activations and their gradients; everything else is fp32
-  double loss_scale = 0;            // fp16: loss_scale.h; 0: dynamic
-  int64_t views = 0;                // with augmentation, 0: images change anew every epoch; K: epoch e shows fixed view (e - 1) % K of each,
-                                    // the first of which is the image as it is: then features can be cached
-  StepPlan step;                    // micro-batches and recomputation: what --ram planned
+  bool standardize =
+      false;  // a linear head on frozen features learns on standardised ones (folded when saved)
+  bool head_prior =
+      false;  // that head's weight decay is head_weight_decay() of its features and the images
+  bool cache_features = true;      // features of a frozen prefix are computed once
+  std::string precision = "fp32";  // fp32, bf16, on CUDA fp16: of activations and their gradients;
+                                   // everything else is fp32
+  double loss_scale = 0;           // fp16: loss_scale.h; 0: dynamic
+  int64_t views =
+      0;  // with augmentation, 0: images change anew every epoch; K: epoch e shows fixed view (e -
+          // 1) % K of each, the first of which is the image as it is: then features can be cached
+  StepPlan step;  // micro-batches and recomputation: what --ram planned
   uint64_t seed = 0;
 
-  DType activations() const { return precision == "bf16" ? DType::bf16 : precision == "fp16" ? DType::f16 : DType::f32; }
-  void validate() const;          // bad_input naming the field
-  std::string to_json() const;    // keys sorted; fp32 goes without saying, as before there was a choice
+  DType activations() const {
+    return precision == "bf16" ? DType::bf16 : precision == "fp16" ? DType::f16 : DType::f32;
+  }
+  void validate() const;  // bad_input naming the field
+  std::string to_json()
+      const;  // keys sorted; fp32 goes without saying, as before there was a choice
   bool operator==(const Recipe&) const;
 };
 
-// What a normal prior of variance 10 / features on every weight of a linear head adds to the gradient of the mean loss over
-// `images`: features / (10 images). Standardised features then give logits of variance 10 before any image is seen. (MAP
-// estimation, e.g. Bishop, Pattern Recognition and Machine Learning, 4.3.2 and 4.5.1.)
+// What a normal prior of variance 10 / features on every weight of a linear head adds to the
+// gradient of the mean loss over `images`: features / (10 images). Standardised features then give
+// logits of variance 10 before any image is seen. (MAP estimation, e.g. Bishop, Pattern Recognition
+// and Machine Learning, 4.3.2 and 4.5.1.)
 GRAFT_API double head_weight_decay(int64_t features, int64_t images);
 
-// The defaults. Frozen backbone: 60 epochs of a linear head on cached, standardised features with Adam 1e-2, cosine, the
-// head's prior as weight decay; no augmentation. Else: 10 epochs of SGD 0.01 with momentum and weight decay 1e-4, one epoch
-// of warm-up, cosine, light augmentation.
+// The defaults. Frozen backbone: 60 epochs of a linear head on cached, standardised features with
+// Adam 1e-2, cosine, the head's prior as weight decay; no augmentation. Else: 10 epochs of SGD 0.01
+// with momentum and weight decay 1e-4, one epoch of warm-up, cosine, light augmentation.
 GRAFT_API Recipe default_recipe(const std::string& freeze);
 
 }  // namespace graft::train

@@ -14,10 +14,13 @@ struct RepeatedStep::Place {
   uint64_t version = 0;
   int64_t count = 0, added = 0;  // of a counter on the host: its value, and what a step adds
   bool is_counter = false, is_written = false, copy_is_written = false;
-  bool operator==(const Place& other) const { return storage == other.storage && copy_storage == other.copy_storage && learns == other.learns; }
+  bool operator==(const Place& other) const {
+    return storage == other.storage && copy_storage == other.copy_storage && learns == other.learns;
+  }
 };
 
-RepeatedStep::RepeatedStep(StagedNetwork& network, size_t first, Optimizer& optimizer) : network_(network), first_(first), optimizer_(optimizer) {
+RepeatedStep::RepeatedStep(StagedNetwork& network, size_t first, Optimizer& optimizer)
+    : network_(network), first_(first), optimizer_(optimizer) {
   keep_dropout_streams_on(network.device(), network);
 }
 
@@ -26,8 +29,10 @@ RepeatedStep::~RepeatedStep() { keep_dropout_streams_on(Device{}, network_); }
 bool RepeatedStep::takes(const Batch& batch, const StepOptions& options) {
   const StepPlan& plan = options.plan;
   if (plan.recompute || (plan.micro_batch > 0 && plan.micro_batch < batch.x.size(0))) return false;
-  return work_.takes(network_.device(), str(batch.x.shape(), " ", name_of(batch.x.dtype()), " ", static_cast<int>(batch.x.format()), " ",
-                                            name_of(options.activations), " ", options.label_smoothing));
+  return work_.takes(
+      network_.device(),
+      str(batch.x.shape(), " ", name_of(batch.x.dtype()), " ", static_cast<int>(batch.x.format()),
+          " ", name_of(options.activations), " ", options.label_smoothing));
 }
 
 // 16-bit copies are brought up to date on the way: a recording reads them without asking.
@@ -36,9 +41,11 @@ std::vector<RepeatedStep::Place> RepeatedStep::places() {
   network_.for_each_module([&](const std::string&, Module& module) {
     for (const NamedTensor& own : module.own_tensors()) {
       const Tensor copy = is_cpu(own.tensor.device()) ? Tensor() : refreshed_copy(own.tensor);
-      Place place{own.tensor, own.tensor.storage_id(), copy.defined() ? copy.storage_id() : 0, requires_grad(own.tensor)};
+      Place place{own.tensor, own.tensor.storage_id(), copy.defined() ? copy.storage_id() : 0,
+                  requires_grad(own.tensor)};
       place.version = own.tensor.version();
-      place.is_counter = is_cpu(own.tensor.device()) && own.tensor.dtype() == DType::i64 && own.tensor.numel() == 1;
+      place.is_counter = is_cpu(own.tensor.device()) && own.tensor.dtype() == DType::i64 &&
+                         own.tensor.numel() == 1;
       if (place.is_counter) place.count = own.tensor.data<int64_t>()[0];
       all.push_back(std::move(place));
     }
@@ -49,7 +56,8 @@ std::vector<RepeatedStep::Place> RepeatedStep::places() {
 void RepeatedStep::bring(const Batch& batch) {
   const Device device = network_.device();
   const auto into = [&](Tensor& place, const Tensor& from) {
-    if (!place.defined() || place.shape() != from.shape() || place.dtype() != from.dtype() || place.format() != from.format() || place.device() != device)
+    if (!place.defined() || place.shape() != from.shape() || place.dtype() != from.dtype() ||
+        place.format() != from.format() || place.device() != device)
       place = Tensor::empty(from.shape(), {from.dtype(), from.format(), device});
     place.copy_from(from);
   };
@@ -73,16 +81,20 @@ void RepeatedStep::tell_of_repeat() {
   ++repeats_;
   for (Place& place : recorded_places_) {
     if (!place.is_written) continue;
-    if (place.is_counter) place.tensor.mutable_data<int64_t>()[0] += place.added;
-    else place.tensor.mutable_raw();
+    if (place.is_counter)
+      place.tensor.mutable_data<int64_t>()[0] += place.added;
+    else
+      place.tensor.mutable_raw();
     if (place.copy_is_written) copy_was_written(place.tensor);
   }
 }
 
 StepResult RepeatedStep::operator()(const Batch& batch, StepOptions options, double lr) {
   if (work_.is_recorded() && places() != recorded_places_) work_.forget();
-  if (work_.is_recorded()) check_labels(batch.labels, result_.pieces[0].logits.size(1));
-  else result_ = {};  // its memory is wanted again
+  if (work_.is_recorded())
+    check_labels(batch.labels, result_.pieces[0].logits.size(1));
+  else
+    result_ = {};  // its memory is wanted again
   bring(batch);
   set_dropout_streams(network_, options.dropout.seed, options.dropout.epoch, options.dropout.step);
   optimizer_.begin_step(lr);

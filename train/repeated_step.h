@@ -1,4 +1,5 @@
-// RepeatedStep: a whole training step (forward, backward, the optimizer's) that a device records once and repeats.
+// RepeatedStep: a whole training step (forward, backward, the optimizer's) that a device records
+// once and repeats.
 #pragma once
 #include "graft/core/tensor/repeated_work.h"
 #include "graft/train/optimizer.h"
@@ -6,9 +7,10 @@
 
 namespace graft::train {
 
-// What differs from step to step stands on the device, at places of its own: images, labels, dropout's streams, the optimizer's
-// numbers and its loss scale. The bits are those of steps that are queued anew. Activations, gradients and workspaces stay the
-// recording's as long as this lives.
+// What differs from step to step stands on the device, at places of its own: images, labels,
+// dropout's streams, the optimizer's numbers and its loss scale. The bits are those of steps that
+// are queued anew. Activations, gradients and workspaces stay the recording's as long as this
+// lives.
 class GRAFT_API RepeatedStep {
  public:
   // Of stages [first, end) and the optimizer of their parameters; all three must outlive this.
@@ -17,9 +19,11 @@ class GRAFT_API RepeatedStep {
   RepeatedStep(const RepeatedStep&) = delete;
   RepeatedStep& operator=(const RepeatedStep&) = delete;
 
-  // Whether this batch's step is for the call below (repeated_work.h); not in micro-batches, recomputed, or on the CPU.
+  // Whether this batch's step is for the call below (repeated_work.h); not in micro-batches,
+  // recomputed, or on the CPU.
   bool takes(const Batch& batch, const StepOptions& options);
-  // run_training_step() with options.backward_whole the optimizer's, of learning rate lr; its result is to be read before the next.
+  // run_training_step() with options.backward_whole the optimizer's, of learning rate lr; its
+  // result is to be read before the next.
   StepResult operator()(const Batch& batch, StepOptions options, double lr);
   bool is_recorded() const { return work_.is_recorded(); }
   int64_t repeats() const { return repeats_; }  // calls that ran the recording alone

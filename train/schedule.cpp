@@ -23,7 +23,8 @@ double one_cycle(const ScheduleOptions& o, double step) {
 }  // namespace
 
 double learning_rate(const ScheduleOptions& o, int64_t step) {
-  GRAFT_CHECK(o.lr > 0 && std::isfinite(o.lr) && o.steps >= 1 && o.warmup >= 0, "schedule: rate ", o.lr, " over ", o.steps, " steps");
+  GRAFT_CHECK(o.lr > 0 && std::isfinite(o.lr) && o.steps >= 1 && o.warmup >= 0, "schedule: rate ",
+              o.lr, " over ", o.steps, " steps");
   if (o.name == "onecycle") return one_cycle(o, static_cast<double>(step));
   if (step < o.warmup) return o.lr * static_cast<double>(step + 1) / static_cast<double>(o.warmup);
   if (o.name == "constant") return o.lr;

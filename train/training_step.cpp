@@ -13,7 +13,8 @@ namespace graft::train {
 // On a device nobody could look at labels without waiting for it: they are checked here.
 void check_labels(const Tensor& labels, int64_t classes) {
   for (const int64_t label : labels.elements<int64_t>())
-    GRAFT_CHECK(label >= 0 && label < classes, "cross_entropy: label ", label, " is not in [0, ", classes, ")");
+    GRAFT_CHECK(label >= 0 && label < classes, "cross_entropy: label ", label, " is not in [0, ",
+                classes, ")");
 }
 
 namespace {
@@ -27,18 +28,23 @@ struct Piece {
   Tensor on_device(const Tensor& logits) const {
     if (is_cpu(logits.device())) return labels;
     check_labels(labels, logits.size(1));
-    return options.device_labels.defined() ? options.device_labels : to_device(labels, logits.device());
+    return options.device_labels.defined() ? options.device_labels
+                                           : to_device(labels, logits.device());
   }
 
   // The last stage's answers: their loss, its share of the batch's, and the gradient from there on.
   void finish(const Tensor& answers_of_network) const {
     const Tensor logits = functional::cast(answers_of_network, DType::f32);
-    const Tensor loss = functional::cross_entropy(logits, on_device(logits), {.label_smoothing = options.label_smoothing});
+    const Tensor loss = functional::cross_entropy(logits, on_device(logits),
+                                                  {.label_smoothing = options.label_smoothing});
     result.pieces.push_back({loss.detach(), logits.detach(), share});
     result.is_stepped = share == 1 && !options.plan.recompute && options.backward_whole;
-    if (result.is_stepped) options.backward_whole(loss);
-    else if (share * options.loss_scale == 1) backward(loss);
-    else backward(loss, Tensor::full(loss.shape(), share * options.loss_scale, loss.options()));
+    if (result.is_stepped)
+      options.backward_whole(loss);
+    else if (share * options.loss_scale == 1)
+      backward(loss);
+    else
+      backward(loss, Tensor::full(loss.shape(), share * options.loss_scale, loss.options()));
   }
 };
 
@@ -51,7 +57,8 @@ void run_recomputed(StagedNetwork& network, size_t first, const Tensor& x, const
   std::vector<Tensor> inputs{x};  // of stages first, first + 1, ...
   {
     const NoGradGuard no_grad;
-    for (size_t stage = first; stage < last; ++stage) inputs.push_back(network.forward_stages(inputs.back(), stage, stage + 1));
+    for (size_t stage = first; stage < last; ++stage)
+      inputs.push_back(network.forward_stages(inputs.back(), stage, stage + 1));
   }
   Tensor gradient;  // of the results of the stage at hand
   for (size_t stage = last + 1; stage-- > first;) {
@@ -80,7 +87,8 @@ HeldStatistics::HeldStatistics(StagedNetwork& network) {
     if (!norm) return;
     Before before{norm, norm->options().momentum, {}, 0};
     for (const auto& [name, tensor] : module.own_tensors())
-      if (!name.empty() && name == norm->options().names[4]) before.count = tensor, before.batches = tensor.data<int64_t>()[0];
+      if (!name.empty() && name == norm->options().names[4])
+        before.count = tensor, before.batches = tensor.data<int64_t>()[0];
     norm->set_momentum(0);
     before_.push_back(std::move(before));
   });
@@ -89,7 +97,8 @@ HeldStatistics::HeldStatistics(StagedNetwork& network) {
 HeldStatistics::~HeldStatistics() {
   for (Before& before : before_) {
     before.norm->set_momentum(before.momentum);
-    if (before.count.defined() && before.count.data<int64_t>()[0] != before.batches) before.count.mutable_data<int64_t>()[0] = before.batches;
+    if (before.count.defined() && before.count.data<int64_t>()[0] != before.batches)
+      before.count.mutable_data<int64_t>()[0] = before.batches;
   }
 }
 
@@ -102,7 +111,8 @@ void StepResult::read() {
   pieces.clear();
 }
 
-StepResult run_training_step(StagedNetwork& network, size_t first, const Batch& batch, const StepOptions& options) {
+StepResult run_training_step(StagedNetwork& network, size_t first, const Batch& batch,
+                             const StepOptions& options) {
   const StepPlan& plan = options.plan;
   const DropoutStream& dropout = options.dropout;
   const int64_t count = batch.x.size(0), limit = plan.micro_batch > 0 ? plan.micro_batch : count;
@@ -110,11 +120,14 @@ StepResult run_training_step(StagedNetwork& network, size_t first, const Batch& 
   StepResult result;
   for (int64_t i = 0; i < pieces; ++i) {
     const int64_t begin = i * count / pieces, size = (i + 1) * count / pieces - begin;
-    set_dropout_streams(network, dropout.seed, dropout.epoch, dropout.step + (static_cast<uint64_t>(i) << 40));
-    const Tensor given = to_device(pieces == 1 ? batch.x : batch.x.narrow_batch(begin, size), network.device());
+    set_dropout_streams(network, dropout.seed, dropout.epoch,
+                        dropout.step + (static_cast<uint64_t>(i) << 40));
+    const Tensor given =
+        to_device(pieces == 1 ? batch.x : batch.x.narrow_batch(begin, size), network.device());
     const Tensor x = functional::cast(given, options.activations);
     const Tensor labels = pieces == 1 ? batch.labels : batch.labels.narrow_batch(begin, size);
-    const Piece piece{labels, options, static_cast<double>(size) / static_cast<double>(count), result};
+    const Piece piece{labels, options, static_cast<double>(size) / static_cast<double>(count),
+                      result};
     (plan.recompute ? run_recomputed : run_kept)(network, first, x, piece);
   }
   return result;

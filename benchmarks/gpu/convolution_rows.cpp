@@ -8,12 +8,16 @@ namespace {
 
 enum class Pass : unsigned char { forward, backward_data, backward_weight };
 
-// A layer of ResNet-50 in units of Sizes: channels as multiples of the width, the image's side as a divisor of the input's.
+// A layer of ResNet-50 in units of Sizes: channels as multiples of the width, the image's side as a
+// divisor of the input's.
 struct Layer {
   const char* name;
   int64_t in, out, divisor, filter, stride;
 };
-constexpr Layer kLayers[] = {{"1x1 64>256 @56", 1, 4, 4, 1, 1}, {"3x3 64>64 @56", 1, 1, 4, 3, 1}, {"3x3 256>256 @14", 4, 4, 16, 3, 1}, {"1x1 1024>256 @14", 16, 4, 16, 1, 1}};
+constexpr Layer kLayers[] = {{"1x1 64>256 @56", 1, 4, 4, 1, 1},
+                             {"3x3 64>64 @56", 1, 1, 4, 3, 1},
+                             {"3x3 256>256 @14", 4, 4, 16, 3, 1},
+                             {"1x1 1024>256 @14", 16, 4, 16, 1, 1}};
 constexpr const char* kPasses[] = {"forward", "backward-data", "backward-weight"};
 
 // Whose kernels, by their names among the candidates.
@@ -26,17 +30,27 @@ std::vector<const char*> kernels_here() {
 // An Error where the kernel declines.
 Row convolution(const Sizes& s, const Layer& layer, Pass pass, std::string_view kernel) {
   const int64_t side = s.image / layer.divisor;
-  const ops::ConvAttributes attributes{ops::square_window(layer.filter, layer.stride, layer.filter / 2)};
-  Tensor x = noise({s.batch, layer.in * s.width, side, side}), weight = to_device(noise({layer.out * s.width, layer.in * s.width, layer.filter, layer.filter}, DType::f32), kGpu);
+  const ops::ConvAttributes attributes{
+      ops::square_window(layer.filter, layer.stride, layer.filter / 2)};
+  Tensor x = noise({s.batch, layer.in * s.width, side, side}),
+         weight =
+             to_device(noise({layer.out * s.width, layer.in * s.width, layer.filter, layer.filter},
+                             DType::f32),
+                       kGpu);
   Tensor y = noise(ops::conv_output_shape(x.shape(), weight.shape(), attributes));
   const auto context = std::make_shared<ExecContext>(1);
   context->set_kernel_filter([kernel](auto, auto candidate) { return candidate == kernel; });
   const ops::ConvKernels& kernels = kernels_for(kGpu).conv;
-  const double flops = 2.0 * static_cast<double>(y.numel()) * static_cast<double>(weight.numel()) / static_cast<double>(weight.size(0));
-  return {str("conv ", kPasses[static_cast<int>(pass)], " ", kernel, " ", layer.name), str("x ", x.shape(), " weight ", weight.shape()), 0, flops, [=, &kernels]() mutable {
-            if (pass == Pass::forward) kernels.forward(*context, {x, weight, nullptr, attributes, y});
-            if (pass == Pass::backward_data) kernels.backward_data(*context, {y, weight, attributes, x});
-            if (pass == Pass::backward_weight) kernels.backward_weight(*context, {x, y, attributes, &weight, nullptr});
+  const double flops = 2.0 * static_cast<double>(y.numel()) * static_cast<double>(weight.numel()) /
+                       static_cast<double>(weight.size(0));
+  return {str("conv ", kPasses[static_cast<int>(pass)], " ", kernel, " ", layer.name),
+          str("x ", x.shape(), " weight ", weight.shape()), 0, flops, [=, &kernels]() mutable {
+            if (pass == Pass::forward)
+              kernels.forward(*context, {x, weight, nullptr, attributes, y});
+            if (pass == Pass::backward_data)
+              kernels.backward_data(*context, {y, weight, attributes, x});
+            if (pass == Pass::backward_weight)
+              kernels.backward_weight(*context, {x, y, attributes, &weight, nullptr});
           }};
 }
 
@@ -47,7 +61,9 @@ std::vector<RowMaker> convolution_rows() {
   std::vector<RowMaker> rows;
   for (const Layer& layer : kLayers)
     for (const Pass pass : {Pass::forward, Pass::backward_data, Pass::backward_weight})
-      for (const char* kernel : names) rows.push_back({layer.name, [=](const Sizes& s) { return convolution(s, layer, pass, kernel); }});
+      for (const char* kernel : names)
+        rows.push_back(
+            {layer.name, [=](const Sizes& s) { return convolution(s, layer, pass, kernel); }});
   return rows;
 }
 

@@ -1,6 +1,6 @@
-// bench_gpu: how fast this machine's GPU copies, then graft's own kernels beside that. One JSON line a figure on standard output,
-// errors too; where no GPU can be used one line says why.
-// Usage: bench_gpu [--batch N] [--rounds N] [--only WORD]
+// bench_gpu: how fast this machine's GPU copies, then graft's own kernels beside that. One JSON
+// line a figure on standard output, errors too; where no GPU can be used one line says why. Usage:
+// bench_gpu [--batch N] [--rounds N] [--only WORD]
 #include <algorithm>
 #include <chrono>
 #include <iostream>
@@ -30,10 +30,15 @@ Flags parse(int argc, char** argv) {
   Flags flags;
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string_view flag = argv[i];
-    if (flag == "--batch") flags.sizes.batch = std::max(1, std::atoi(argv[i + 1]));
-    else if (flag == "--rounds") flags.rounds = std::max(1, std::atoi(argv[i + 1]));
-    else if (flag == "--only") flags.only = argv[i + 1];
-    else bad_input("bench_gpu: no flag ", flag, "; usage: bench_gpu [--batch N] [--rounds N] [--only WORD]");
+    if (flag == "--batch")
+      flags.sizes.batch = std::max(1, std::atoi(argv[i + 1]));
+    else if (flag == "--rounds")
+      flags.rounds = std::max(1, std::atoi(argv[i + 1]));
+    else if (flag == "--only")
+      flags.only = argv[i + 1];
+    else
+      bad_input("bench_gpu: no flag ", flag,
+                "; usage: bench_gpu [--batch N] [--rounds N] [--only WORD]");
   }
   return flags;
 }
@@ -45,8 +50,8 @@ struct Timing {
   bool captured = false;
 };
 
-// Seconds of one run: `kRuns` at a time, the host waiting at the end of each. As a captured graph, so that the time of launching does
-// not count; what cannot be captured is queued.
+// Seconds of one run: `kRuns` at a time, the host waiting at the end of each. As a captured graph,
+// so that the time of launching does not count; what cannot be captured is queued.
 Timing time_of(gpu::Device& device, int rounds, FunctionRef<void()> run) {
   run();  // fills the pool, builds plans
   device.synchronize();
@@ -62,10 +67,14 @@ Timing time_of(gpu::Device& device, int rounds, FunctionRef<void()> run) {
   for (int round = -1; round < rounds; ++round) {
     device.synchronize();
     const auto start = std::chrono::steady_clock::now();
-    if (graph) graph->launch();
-    else several();
+    if (graph)
+      graph->launch();
+    else
+      several();
     device.synchronize();
-    if (round >= 0) seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / kRuns);
+    if (round >= 0)
+      seconds.push_back(
+          std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / kRuns);
   }
   std::sort(seconds.begin(), seconds.end());
   return {seconds[seconds.size() / 2], seconds.front(), graph != nullptr};
@@ -76,9 +85,15 @@ double copy_speed(gpu::Device& device, int rounds) {
   const int64_t bytes = int64_t{1} << 30;
   const Tensor from = noise({bytes}, DType::u8);
   Tensor to = Tensor::empty({bytes}, {.dtype = DType::u8, .device = kGpu});
-  const Timing timing = time_of(device, rounds, [&] { device.copy(to.mutable_raw(), from.raw(), bytes, gpu::CopyKind::on_device); });
+  const Timing timing = time_of(device, rounds, [&] {
+    device.copy(to.mutable_raw(), from.raw(), bytes, gpu::CopyKind::on_device);
+  });
   const double speed = 2 * static_cast<double>(bytes) / timing.median;
-  emit({{"kernel", "copy"}, {"tensors", "1 GiB"}, {"us", timing.median * 1e6}, {"us_min", timing.fastest * 1e6}, {"gb_s", speed * 1e-9}});
+  emit({{"kernel", "copy"},
+        {"tensors", "1 GiB"},
+        {"us", timing.median * 1e6},
+        {"us_min", timing.fastest * 1e6},
+        {"gb_s", speed * 1e-9}});
   return speed;
 }
 
@@ -89,9 +104,11 @@ void measure(gpu::Device& device, const Flags& flags, const RowMaker& maker, dou
     Row row = maker.make(flags.sizes);
     line["kernel"] = row.name, line["tensors"] = row.tensors;
     const Timing timing = time_of(device, flags.rounds, row.run);
-    line["us"] = timing.median * 1e6, line["us_min"] = timing.fastest * 1e6, line["timed"] = timing.captured ? "graph" : "queue";
+    line["us"] = timing.median * 1e6, line["us_min"] = timing.fastest * 1e6,
+    line["timed"] = timing.captured ? "graph" : "queue";
     if (row.bytes > 0) {
-      line["bytes"] = row.bytes, line["gb_s"] = row.bytes / timing.median * 1e-9, line["share_of_copy"] = row.bytes / timing.median / copy;
+      line["bytes"] = row.bytes, line["gb_s"] = row.bytes / timing.median * 1e-9,
+      line["share_of_copy"] = row.bytes / timing.median / copy;
       line["fits_l2"] = row.bytes < static_cast<double>(device.properties().l2_bytes);
     }
     if (row.flops > 0) line["tflop_s"] = row.flops / timing.median * 1e-12;

@@ -1,4 +1,5 @@
-// What bench_gpu measures: graft's own CUDA kernels at the shapes of ResNet-50, each with the bytes that it has to move at least.
+// What bench_gpu measures: graft's own CUDA kernels at the shapes of ResNet-50, each with the bytes
+// that it has to move at least.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -13,8 +14,9 @@ struct Sizes {
   std::string network = "resnet50";  // whose parameters an optimizer moves
 };
 
-// One kernel, ready to run on cuda:0. `bytes` counts each tensor once for each pass over it that the formula needs (a batch
-// norm's backward reads x and dy twice); 0: not bound by memory. `flops`: of a convolution, else 0.
+// One kernel, ready to run on cuda:0. `bytes` counts each tensor once for each pass over it that
+// the formula needs (a batch norm's backward reads x and dy twice); 0: not bound by memory.
+// `flops`: of a convolution, else 0.
 struct Row {
   std::string name, tensors;
   double bytes = 0, flops = 0;
@@ -27,6 +29,7 @@ struct RowMaker {
   std::function<Row(const Sizes&)> make;
 };
 std::vector<RowMaker> memory_rows();       // bound by memory
-std::vector<RowMaker> convolution_rows();  // three passes of some layers, by cuDNN and by the tensor-core kernels that the open GPU has
+std::vector<RowMaker> convolution_rows();  // three passes of some layers, by cuDNN and by the
+                                           // tensor-core kernels that the open GPU has
 
 }  // namespace graft::bench

@@ -18,7 +18,9 @@ std::shared_ptr<GradMeta> ensure_meta(const Tensor& tensor) {
   return std::static_pointer_cast<GradMeta>(tensor.autograd_meta());
 }
 
-void accumulate(Tensor& into, Tensor grad) { into = into.defined() ? sum_of(std::move(into), std::move(grad)) : std::move(grad); }
+void accumulate(Tensor& into, Tensor grad) {
+  into = into.defined() ? sum_of(std::move(into), std::move(grad)) : std::move(grad);
+}
 
 // Nodes reachable from `root`, every node before those it feeds its gradient to.
 std::vector<Node*> topological_order(Node* root) {
@@ -59,7 +61,8 @@ Remake::~Remake() = default;
 
 SavedTensor::SavedTensor(const Tensor& tensor) {
   if (!tensor.defined()) return;
-  if (const GradMeta* meta = grad_meta(tensor); meta && meta->node) remake_ = meta->node->remake(meta->output);
+  if (const GradMeta* meta = grad_meta(tensor); meta && meta->node)
+    remake_ = meta->node->remake(meta->output);
   if (!remake_) tensor_ = tensor.detach();
   version_ = tensor.version();
   saved_ = true;
@@ -75,8 +78,8 @@ const Tensor& SavedTensor::get(const char* op) const {
 
 void set_requires_grad(const Tensor& tensor, bool requires_grad) {
   if (!requires_grad && !tensor.autograd_meta()) return;
-  GRAFT_CHECK(!requires_grad || is_floating(tensor.dtype()), "only floating-point tensors have gradients, got ",
-              name_of(tensor.dtype()));
+  GRAFT_CHECK(!requires_grad || is_floating(tensor.dtype()),
+              "only floating-point tensors have gradients, got ", name_of(tensor.dtype()));
   const auto meta = ensure_meta(tensor);
   GRAFT_CHECK(!meta->node, "requires_grad can be set on leaves only");
   meta->requires_grad = requires_grad;
@@ -109,7 +112,8 @@ bool will_record(std::span<const Tensor> inputs) {
   return t_grad_enabled && std::any_of(inputs.begin(), inputs.end(), needs_grad);
 }
 
-void attach_node(const std::shared_ptr<Node>& node, std::span<const Tensor> inputs, std::span<const Tensor> outputs) {
+void attach_node(const std::shared_ptr<Node>& node, std::span<const Tensor> inputs,
+                 std::span<const Tensor> outputs) {
   for (const Tensor& input : inputs) {
     Edge edge;
     if (needs_grad(input)) {
@@ -166,8 +170,10 @@ class BackwardWalk {
     for (size_t i = 0; i < results.size(); ++i) {
       const Edge& edge = node.edges()[i];
       if (!edge.needed || !results[i].defined()) continue;
-      if (edge.leaf) accumulate(edge.leaf->grad, std::move(results[i]));
-      else collect(*edge.node, edge.output, std::move(results[i]));
+      if (edge.leaf)
+        accumulate(edge.leaf->grad, std::move(results[i]));
+      else
+        collect(*edge.node, edge.output, std::move(results[i]));
     }
     node.release();
   }
@@ -175,8 +181,10 @@ class BackwardWalk {
   void find_gradients_so_far(Node& node) {
     for (const Edge& edge : node.edges()) {
       Tensor* sum = nullptr;
-      if (edge.needed && edge.leaf) sum = &edge.leaf->grad;
-      else if (const auto found = edge.needed ? pending_.find(edge.node.get()) : pending_.end(); found != pending_.end())
+      if (edge.needed && edge.leaf)
+        sum = &edge.leaf->grad;
+      else if (const auto found = edge.needed ? pending_.find(edge.node.get()) : pending_.end();
+               found != pending_.end())
         sum = &found->second[static_cast<size_t>(edge.output)];
       node.so_far_.push_back(sum && sum->defined() && sum->is_unshared() ? sum : nullptr);
     }
@@ -184,24 +192,31 @@ class BackwardWalk {
 
   void tell_of_leaves(const Node& node) {
     for (const Edge& edge : node.edges())
-      if (edge.leaf && --uses_[edge.leaf.get()] == 0 && edge.leaf->grad.defined()) (*on_complete_)(*edge.leaf);
+      if (edge.leaf && --uses_[edge.leaf.get()] == 0 && edge.leaf->grad.defined())
+        (*on_complete_)(*edge.leaf);
   }
 
   const LeafHook* on_complete_;
-  std::unordered_map<Node*, std::vector<Tensor>> pending_;  // gradients of outputs, until their node is reached
-  std::unordered_map<const GradMeta*, int64_t> uses_;       // operations still to come that have the leaf as an input
+  std::unordered_map<Node*, std::vector<Tensor>>
+      pending_;  // gradients of outputs, until their node is reached
+  std::unordered_map<const GradMeta*, int64_t>
+      uses_;  // operations still to come that have the leaf as an input
 };
 
 namespace {
 
 void run_backward(const Tensor& loss, const Tensor& grad, const LeafHook* on_complete) {
   GradMeta* meta = grad_meta(loss);
-  GRAFT_CHECK(meta && (meta->node || meta->requires_grad), "backward: no input of this result needs a gradient");
-  GRAFT_CHECK(grad.defined() || loss.numel() == 1, "backward: a loss of shape ", loss.shape(), " needs a gradient to start from");
-  GRAFT_CHECK(!grad.defined() || grad.shape() == loss.shape(), "backward: gradient ", grad.shape(), " for a result of shape ", loss.shape());
-  GRAFT_CHECK(!grad.defined() || grad.dtype() == loss.dtype(), "backward: gradient of ", name_of(grad.dtype()), " for a result of ",
-              name_of(loss.dtype()));
-  const Tensor seed = grad.defined() ? grad.to(loss.format()) : Tensor::full(loss.shape(), 1.0, loss.options());
+  GRAFT_CHECK(meta && (meta->node || meta->requires_grad),
+              "backward: no input of this result needs a gradient");
+  GRAFT_CHECK(grad.defined() || loss.numel() == 1, "backward: a loss of shape ", loss.shape(),
+              " needs a gradient to start from");
+  GRAFT_CHECK(!grad.defined() || grad.shape() == loss.shape(), "backward: gradient ", grad.shape(),
+              " for a result of shape ", loss.shape());
+  GRAFT_CHECK(!grad.defined() || grad.dtype() == loss.dtype(), "backward: gradient of ",
+              name_of(grad.dtype()), " for a result of ", name_of(loss.dtype()));
+  const Tensor seed =
+      grad.defined() ? grad.to(loss.format()) : Tensor::full(loss.shape(), 1.0, loss.options());
   NoGradGuard no_grad;
   if (meta->node) {
     BackwardWalk{on_complete}(meta->node, meta->output, seed);

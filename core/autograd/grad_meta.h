@@ -1,4 +1,5 @@
-// What autograd hangs on a tensor: whether it needs a gradient, its gradient, and the Node that made it.
+// What autograd hangs on a tensor: whether it needs a gradient, its gradient, and the Node that
+// made it.
 #pragma once
 #include <memory>
 
@@ -9,14 +10,16 @@ namespace graft {
 class Node;
 
 struct GradMeta final : AutogradMeta {
-  bool requires_grad = false;   // a leaf whose gradient is wanted
-  Tensor grad;                  // leaves only; undefined until a backward reached it
-  std::shared_ptr<Node> node;   // non-leaves: who made it
-  int output = 0;               // which of the node's outputs it is
+  bool requires_grad = false;  // a leaf whose gradient is wanted
+  Tensor grad;                 // leaves only; undefined until a backward reached it
+  std::shared_ptr<Node> node;  // non-leaves: who made it
+  int output = 0;              // which of the node's outputs it is
 };
 
 // The tensor's GradMeta, or null when it has none.
-inline GradMeta* grad_meta(const Tensor& tensor) { return static_cast<GradMeta*>(tensor.autograd_meta().get()); }
+inline GradMeta* grad_meta(const Tensor& tensor) {
+  return static_cast<GradMeta*>(tensor.autograd_meta().get());
+}
 
 // True for leaves with requires_grad and for results computed from them.
 inline bool needs_grad(const Tensor& tensor) {

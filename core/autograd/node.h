@@ -16,8 +16,9 @@ class GRAFT_API Remake {
   virtual Tensor operator()() const = 0;
 };
 
-// A tensor kept for backward; or, where the node that made it has one, its Remake, which the first get() runs. get() throws Error(bad_input) when it was overwritten since it was
-// saved, or when the graph was consumed by an earlier backward.
+// A tensor kept for backward; or, where the node that made it has one, its Remake, which the first
+// get() runs. get() throws Error(bad_input) when it was overwritten since it was saved, or when the
+// graph was consumed by an earlier backward.
 class GRAFT_API SavedTensor {
  public:
   SavedTensor() = default;
@@ -46,27 +47,32 @@ class GRAFT_API Node {
   Node() = default;
   virtual ~Node();  // a long chain is dropped without recursion
   virtual const char* name() const = 0;
-  // grads[i] is the gradient of output i (undefined: zero). Returns one gradient per input, undefined where
-  // needs(i) is false: compute only what is needed.
+  // grads[i] is the gradient of output i (undefined: zero). Returns one gradient per input,
+  // undefined where needs(i) is false: compute only what is needed.
   virtual std::vector<Tensor> backward(std::span<const Tensor> grads) = 0;
   // Drops what was saved for backward; called once the node is done.
   virtual void release() = 0;
-  // The way to make `output` again, for those who would save it for backward. Null: its elements are to be kept.
+  // The way to make `output` again, for those who would save it for backward. Null: its elements
+  // are to be kept.
   virtual std::shared_ptr<const Remake> remake(int /*output*/) const { return nullptr; }
 
-  // For backward() alone: what other operations have summed up so far of an input's gradient; null when there is nothing, or
-  // when others hold it. A node that adds its own part to it in the pass that computes that part takes the tensor out of
-  // here and returns it; the other way is to return the part, which is then added.
-  Tensor* gradient_so_far(int input) const { return so_far_.empty() ? nullptr : so_far_[static_cast<size_t>(input)]; }
+  // For backward() alone: what other operations have summed up so far of an input's gradient; null
+  // when there is nothing, or when others hold it. A node that adds its own part to it in the pass
+  // that computes that part takes the tensor out of here and returns it; the other way is to return
+  // the part, which is then added.
+  Tensor* gradient_so_far(int input) const {
+    return so_far_.empty() ? nullptr : so_far_[static_cast<size_t>(input)];
+  }
 
   bool needs(int input) const { return edges_[static_cast<size_t>(input)].needed; }
   const std::vector<Edge>& edges() const { return edges_; }
   int outputs() const { return outputs_; }
 
  private:
-  friend GRAFT_API void attach_node(const std::shared_ptr<Node>&, std::span<const Tensor>, std::span<const Tensor>);
+  friend GRAFT_API void attach_node(const std::shared_ptr<Node>&, std::span<const Tensor>,
+                                    std::span<const Tensor>);
   friend class BackwardWalk;
-  std::vector<Edge> edges_;  // one per input
+  std::vector<Edge> edges_;      // one per input
   std::vector<Tensor*> so_far_;  // one per input while backward() runs
   int outputs_ = 1;
   bool consumed_ = false;  // a backward went through it

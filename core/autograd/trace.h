@@ -1,4 +1,5 @@
-// Trace: the list of recorded operations, the only graph form in graft. Plans compile it, ONNX export writes it.
+// Trace: the list of recorded operations, the only graph form in graft. Plans compile it, ONNX
+// export writes it.
 #pragma once
 #include <any>
 #include <span>
@@ -9,7 +10,8 @@
 
 namespace graft {
 
-// One operation: its id (a constant such as ops::ConvAttributes::id), a copy of its attribute struct, its tensors.
+// One operation: its id (a constant such as ops::ConvAttributes::id), a copy of its attribute
+// struct, its tensors.
 struct TraceStep {
   std::string_view op;
   std::any attributes;

@@ -1,4 +1,5 @@
-// Checked 64-bit arithmetic for sizes and offsets: every product of shapes and every byte count goes through here.
+// Checked 64-bit arithmetic for sizes and offsets: every product of shapes and every byte count
+// goes through here.
 #pragma once
 #include <cstdint>
 
@@ -8,13 +9,15 @@ namespace graft {
 
 inline int64_t checked_mul(int64_t a, int64_t b) {
   int64_t result;
-  if (__builtin_mul_overflow(a, b, &result)) [[unlikely]] bad_input("size overflow: ", a, " * ", b);
+  if (__builtin_mul_overflow(a, b, &result)) [[unlikely]]
+    bad_input("size overflow: ", a, " * ", b);
   return result;
 }
 
 inline int64_t checked_add(int64_t a, int64_t b) {
   int64_t result;
-  if (__builtin_add_overflow(a, b, &result)) [[unlikely]] bad_input("size overflow: ", a, " + ", b);
+  if (__builtin_add_overflow(a, b, &result)) [[unlikely]]
+    bad_input("size overflow: ", a, " + ", b);
   return result;
 }
 

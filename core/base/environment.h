@@ -1,5 +1,5 @@
-// The environment switches, read in one place: GRAFT_LOG, GRAFT_ISA, GRAFT_WINOGRAD, GRAFT_THREADS, and those of
-// the CUDA backend (docs/cuda.md).
+// The environment switches, read in one place: GRAFT_LOG, GRAFT_ISA, GRAFT_WINOGRAD, GRAFT_THREADS,
+// and those of the CUDA backend (docs/cuda.md).
 #pragma once
 #include <string>
 

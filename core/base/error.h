@@ -1,4 +1,5 @@
-// The one exception type of the library, and the checks that throw it. The library never aborts and never prints.
+// The one exception type of the library, and the checks that throw it. The library never aborts and
+// never prints.
 #pragma once
 #include <stdexcept>
 #include <string>
@@ -16,13 +17,16 @@ enum class ErrorCode : int {
   resource = 4,   // out of memory, disk or device trouble
 };
 
-// what() is one sentence that names the op, file or tensor. Crosses the C++ API; nothing else is thrown on purpose.
+// what() is one sentence that names the op, file or tensor. Crosses the C++ API; nothing else is
+// thrown on purpose.
 class GRAFT_API Error : public std::runtime_error {
  public:
   Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
   ErrorCode code() const noexcept { return code_; }
   // The same error with "context: " put before its message.
-  Error with_context(const std::string& context) const { return Error(code_, context + ": " + what()); }
+  Error with_context(const std::string& context) const {
+    return Error(code_, context + ": " + what());
+  }
 
  private:
   ErrorCode code_;
@@ -39,15 +43,18 @@ template <class... Parts>
 
 }  // namespace graft
 
-// The caller's mistake: throws Error(bad_input) with the message. The message is built only on failure.
-#define GRAFT_CHECK(condition, ...)                             \
-  do {                                                          \
-    if (!(condition)) [[unlikely]] ::graft::bad_input(__VA_ARGS__); \
+// The caller's mistake: throws Error(bad_input) with the message. The message is built only on
+// failure.
+#define GRAFT_CHECK(condition, ...)    \
+  do {                                 \
+    if (!(condition)) [[unlikely]]     \
+      ::graft::bad_input(__VA_ARGS__); \
   } while (false)
 
 // Our mistake: throws Error(internal) naming the place.
-#define GRAFT_ASSERT(condition)                                                                             \
-  do {                                                                                                      \
-    if (!(condition)) [[unlikely]]                                                                          \
-      ::graft::fail(::graft::ErrorCode::internal, "graft bug: ", #condition, " at ", __FILE__, ":", __LINE__); \
+#define GRAFT_ASSERT(condition)                                                                \
+  do {                                                                                         \
+    if (!(condition)) [[unlikely]]                                                             \
+      ::graft::fail(::graft::ErrorCode::internal, "graft bug: ", #condition, " at ", __FILE__, \
+                    ":", __LINE__);                                                            \
   } while (false)

@@ -18,11 +18,13 @@ FileSystem& file_system() {
   return replacement ? *replacement : posix_file_system();
 }
 
-std::unique_ptr<File> FileSystem::open_beneath(const std::string& folder, const std::string& relative) {
+std::unique_ptr<File> FileSystem::open_beneath(const std::string& folder,
+                                               const std::string& relative) {
   bad_input(join_path(folder, relative), ": this file system cannot open files beneath a folder");
 }
 
-ScopedFileSystem::ScopedFileSystem(FileSystem& replacement) : previous_(g_replacement.exchange(&replacement)) {}
+ScopedFileSystem::ScopedFileSystem(FileSystem& replacement)
+    : previous_(g_replacement.exchange(&replacement)) {}
 ScopedFileSystem::~ScopedFileSystem() { g_replacement.store(previous_); }
 
 std::vector<std::byte> read_file(const std::string& path, int64_t limit) {
@@ -39,7 +41,8 @@ std::string read_text_file(const std::string& path, int64_t limit) {
   return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
 }
 
-void write_file_atomically(const std::string& path, std::span<const std::span<const std::byte>> parts) {
+void write_file_atomically(const std::string& path,
+                           std::span<const std::span<const std::byte>> parts) {
   FileSystem& fs = file_system();
   const std::string temporary = str(path, ".tmp-", static_cast<int64_t>(::getpid()));
   try {

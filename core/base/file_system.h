@@ -1,4 +1,5 @@
-// The seam through which everything in graft reads and writes files, so that tests can inject faults.
+// The seam through which everything in graft reads and writes files, so that tests can inject
+// faults.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -11,7 +12,8 @@
 
 namespace graft {
 
-// One open file. Every call throws graft::Error naming the path; the destructor closes and never throws.
+// One open file. Every call throws graft::Error naming the path; the destructor closes and never
+// throws.
 class GRAFT_API File {
  public:
   virtual ~File() = default;
@@ -35,14 +37,16 @@ class GRAFT_API FileSystem {
   virtual ~FileSystem() = default;
   virtual std::unique_ptr<File> open_read(const std::string& path) = 0;
   virtual std::unique_ptr<File> create(const std::string& path) = 0;  // truncates
-  // Opens the regular file `relative` below `folder` for reading, following no link on the way; bad_input for an
-  // absolute path, "..", a link, or a file with several hard links. For names that come out of files (ONNX's external
-  // data): what is checked is what is opened.
-  virtual std::unique_ptr<File> open_beneath(const std::string& folder, const std::string& relative);
+  // Opens the regular file `relative` below `folder` for reading, following no link on the way;
+  // bad_input for an absolute path, "..", a link, or a file with several hard links. For names that
+  // come out of files (ONNX's external data): what is checked is what is opened.
+  virtual std::unique_ptr<File> open_beneath(const std::string& folder,
+                                             const std::string& relative);
   virtual std::unique_ptr<File> open_append(const std::string& path) = 0;
   virtual bool exists(const std::string& path) = 0;
   virtual bool is_directory(const std::string& path) = 0;
-  virtual std::vector<DirectoryEntry> list(const std::string& path) = 0;  // sorted by name, without . and ..
+  virtual std::vector<DirectoryEntry> list(
+      const std::string& path) = 0;  // sorted by name, without . and ..
   virtual void create_directories(const std::string& path) = 0;
   virtual void rename(const std::string& from, const std::string& to) = 0;
   virtual void remove(const std::string& path) = 0;  // no error when it is not there
@@ -66,17 +70,19 @@ class GRAFT_API ScopedFileSystem {
   FileSystem* previous_;
 };
 
-// Whole-file helpers on file_system(). `limit` in bytes: a larger file is refused before it is read.
+// Whole-file helpers on file_system(). `limit` in bytes: a larger file is refused before it is
+// read.
 GRAFT_API std::vector<std::byte> read_file(const std::string& path, int64_t limit);
 GRAFT_API std::string read_text_file(const std::string& path, int64_t limit);
-// Old content or new, never half: writes path + ".tmp-<pid>", fsyncs, renames, fsyncs the folder; removes the
-// temporary file when anything fails.
-GRAFT_API void write_file_atomically(const std::string& path, std::span<const std::span<const std::byte>> parts);
+// Old content or new, never half: writes path + ".tmp-<pid>", fsyncs, renames, fsyncs the folder;
+// removes the temporary file when anything fails.
+GRAFT_API void write_file_atomically(const std::string& path,
+                                     std::span<const std::span<const std::byte>> parts);
 GRAFT_API void write_file_atomically(const std::string& path, const std::string& text);
 
 // "a/b" from "a" and "b".
 GRAFT_API std::string join_path(const std::string& folder, const std::string& name);
-GRAFT_API std::string parent_path(const std::string& path);     // "." when there is none
+GRAFT_API std::string parent_path(const std::string& path);  // "." when there is none
 GRAFT_API std::string file_name(const std::string& path);
 GRAFT_API std::string lower_extension(const std::string& path);  // ".npz", "" when there is none
 

@@ -29,7 +29,8 @@ struct LogState {
 };
 
 LogState& state() {
-  static LogState* instance = new LogState;  // never destroyed: threads may log while the program ends
+  static LogState* instance =
+      new LogState;  // never destroyed: threads may log while the program ends
   return *instance;
 }
 

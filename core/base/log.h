@@ -1,4 +1,5 @@
-// Logging to a sink. There is none by default; GRAFT_LOG=topic,topic (or "all") sends those topics to stderr.
+// Logging to a sink. There is none by default; GRAFT_LOG=topic,topic (or "all") sends those topics
+// to stderr.
 #pragma once
 #include <functional>
 #include <string_view>

@@ -17,9 +17,10 @@ namespace graft {
 namespace {
 
 [[noreturn]] void fail_errno(const std::string& path, const char* action, int error) {
-  const bool resource = error == ENOSPC || error == EDQUOT || error == EIO || error == EMFILE || error == ENFILE ||
-                        error == ENOMEM || error == EFBIG;
-  fail(resource ? ErrorCode::resource : ErrorCode::bad_input, path, ": cannot ", action, ": ", std::strerror(error));
+  const bool resource = error == ENOSPC || error == EDQUOT || error == EIO || error == EMFILE ||
+                        error == ENFILE || error == ENOMEM || error == EFBIG;
+  fail(resource ? ErrorCode::resource : ErrorCode::bad_input, path, ": cannot ", action, ": ",
+       std::strerror(error));
 }
 
 template <class Call>
@@ -48,9 +49,11 @@ class PosixFile final : public File {
 
   void read_at(int64_t offset, std::span<std::byte> out) override {
     while (!out.empty()) {
-      const ssize_t got = retry([&] { return ::pread(descriptor_, out.data(), out.size(), offset); });
+      const ssize_t got =
+          retry([&] { return ::pread(descriptor_, out.data(), out.size(), offset); });
       if (got < 0) fail_errno(path_, "read", errno);
-      GRAFT_CHECK(got > 0, path_, ": is truncated: ", out.size(), " bytes missing at offset ", offset);
+      GRAFT_CHECK(got > 0, path_, ": is truncated: ", out.size(), " bytes missing at offset ",
+                  offset);
       out = out.subspan(static_cast<size_t>(got));
       offset += got;
     }
@@ -100,8 +103,8 @@ struct Descriptor {
   }
 };
 
-// One component at a time, each relative to the folder opened before it and with O_NOFOLLOW: no rename or link made
-// meanwhile can lead outside.
+// One component at a time, each relative to the folder opened before it and with O_NOFOLLOW: no
+// rename or link made meanwhile can lead outside.
 std::unique_ptr<File> open_below(const std::string& folder, const std::string& relative) {
   const std::string path = join_path(folder, relative);
   Descriptor at(retry([&] { return ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
@@ -114,7 +117,8 @@ std::unique_ptr<File> open_below(const std::string& folder, const std::string& r
                 ": is not a plain path below its folder");
     const int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | (last ? O_NONBLOCK : O_DIRECTORY);
     at = Descriptor(retry([&] { return ::openat(at.value, part.c_str(), flags); }));
-    if (at.value < 0 && errno == ELOOP) bad_input(path, ": is or goes through a symbolic link, which is not followed");
+    if (at.value < 0 && errno == ELOOP)
+      bad_input(path, ": is or goes through a symbolic link, which is not followed");
     if (at.value < 0) fail_errno(path, "open", errno);
     if (last) break;
     begin = end + 1;
@@ -128,11 +132,14 @@ std::unique_ptr<File> open_below(const std::string& folder, const std::string& r
 
 class PosixFileSystem final : public FileSystem {
  public:
-  std::unique_ptr<File> open_read(const std::string& path) override { return open_file(path, O_RDONLY, "open"); }
+  std::unique_ptr<File> open_read(const std::string& path) override {
+    return open_file(path, O_RDONLY, "open");
+  }
   std::unique_ptr<File> create(const std::string& path) override {
     return open_file(path, O_WRONLY | O_CREAT | O_TRUNC, "create");
   }
-  std::unique_ptr<File> open_beneath(const std::string& folder, const std::string& relative) override {
+  std::unique_ptr<File> open_beneath(const std::string& folder,
+                                     const std::string& relative) override {
     return open_below(folder, relative);
   }
   std::unique_ptr<File> open_append(const std::string& path) override {
@@ -160,7 +167,8 @@ class PosixFileSystem final : public FileSystem {
       entries.push_back({name, known && S_ISDIR(info.st_mode), known && S_ISREG(info.st_mode)});
     }
     ::closedir(folder);
-    std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+    std::sort(entries.begin(), entries.end(),
+              [](const auto& a, const auto& b) { return a.name < b.name; });
     return entries;
   }
 
@@ -173,21 +181,25 @@ class PosixFileSystem final : public FileSystem {
   }
 
   void rename(const std::string& from, const std::string& to) override {
-    if (::rename(from.c_str(), to.c_str()) != 0) fail_errno(to, "put the finished file in place", errno);
+    if (::rename(from.c_str(), to.c_str()) != 0)
+      fail_errno(to, "put the finished file in place", errno);
   }
   void remove(const std::string& path) override {
     if (::unlink(path.c_str()) != 0 && errno != ENOENT) fail_errno(path, "remove", errno);
   }
   void truncate(const std::string& path, int64_t size) override {
-    if (retry([&] { return ::truncate(path.c_str(), size); }) != 0) fail_errno(path, "truncate", errno);
+    if (retry([&] { return ::truncate(path.c_str(), size); }) != 0)
+      fail_errno(path, "truncate", errno);
   }
   void sync_directory(const std::string& path) override {
-    const int descriptor = retry([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+    const int descriptor =
+        retry([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
     if (descriptor < 0) fail_errno(path, "open", errno);
     const int result = retry([&] { return ::fsync(descriptor); });
     const int error = errno;
     ::close(descriptor);
-    if (result != 0 && error != EINVAL) fail_errno(path, "sync", error);  // EINVAL: this file system has no such call
+    if (result != 0 && error != EINVAL)
+      fail_errno(path, "sync", error);  // EINVAL: this file system has no such call
   }
 };
 

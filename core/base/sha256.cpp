@@ -28,7 +28,8 @@ uint32_t big_endian(const std::byte* p) {
 }  // namespace
 
 Sha256::Sha256()
-    : state_{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19} {}
+    : state_{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+             0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19} {}
 
 void Sha256::block(const std::byte* data) {
   std::array<uint32_t, 64> w;
@@ -68,7 +69,8 @@ std::string Sha256::hex() {
   const uint64_t bits = length_ * 8;
   std::array<std::byte, 72> padding{std::byte{0x80}};
   const size_t zeros = (119 - length_ % 64) % 64;  // after 0x80, up to 8 bytes before a block's end
-  for (size_t i = 0; i < 8; ++i) padding[1 + zeros + i] = static_cast<std::byte>(bits >> (56 - 8 * i));
+  for (size_t i = 0; i < 8; ++i)
+    padding[1 + zeros + i] = static_cast<std::byte>(bits >> (56 - 8 * i));
   update(std::span(padding).first(1 + zeros + 8));
   std::string text;
   for (const uint32_t word : state_)
@@ -90,7 +92,8 @@ std::string sha256_of_file(const std::string& path) {
   Sha256 hash;
   const int64_t size = file->size();
   for (int64_t offset = 0; offset < size; offset += static_cast<int64_t>(buffer.size())) {
-    const auto piece = std::span(buffer).first(static_cast<size_t>(std::min<int64_t>(size - offset, std::ssize(buffer))));
+    const auto piece = std::span(buffer).first(
+        static_cast<size_t>(std::min<int64_t>(size - offset, std::ssize(buffer))));
     file->read_at(offset, piece);
     hash.update(piece);
   }

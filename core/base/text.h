@@ -1,4 +1,5 @@
-// Text assembly for messages: str("conv2d: got ", n, " channels") without streams or printf formats.
+// Text assembly for messages: str("conv2d: got ", n, " channels") without streams or printf
+// formats.
 #pragma once
 #include <concepts>
 #include <cstdint>
@@ -11,15 +12,15 @@
 namespace graft {
 
 namespace detail {
-GRAFT_API void append_double(std::string& out, double value);  // shortest form that reads back equal
+GRAFT_API void append_double(std::string& out,
+                             double value);  // shortest form that reads back equal
 
 inline void append(std::string& out, std::string_view text) { out += text; }
 inline void append(std::string& out, const char* text) { out += text ? text : "(null)"; }
 inline void append(std::string& out, char c) { out += c; }
 inline void append(std::string& out, bool b) { out += b ? "true" : "false"; }
 template <std::integral T>
-  requires(!std::same_as<T, bool> && !std::same_as<T, char>)
-void append(std::string& out, T value) {
+requires(!std::same_as<T, bool> && !std::same_as<T, char>) void append(std::string& out, T value) {
   out += std::to_string(value);
 }
 template <std::floating_point T>
@@ -27,12 +28,10 @@ void append(std::string& out, T value) {
   append_double(out, static_cast<double>(value));
 }
 template <class T>
-  requires requires(const T& t) {
-    { t.to_string() } -> std::convertible_to<std::string>;
-  }
-void append(std::string& out, const T& value) {
-  out += value.to_string();
+requires requires(const T& t) {
+  { t.to_string() } -> std::convertible_to<std::string>;
 }
+void append(std::string& out, const T& value) { out += value.to_string(); }
 }  // namespace detail
 
 // Concatenates its arguments: strings, numbers, bools and anything with to_string().

@@ -17,12 +17,14 @@ int default_threads() {
   if (!wanted.empty()) {
     int threads = 0;
     const auto parsed = std::from_chars(wanted.data(), wanted.data() + wanted.size(), threads);
-    GRAFT_CHECK(parsed.ec == std::errc() && parsed.ptr == wanted.data() + wanted.size() && threads >= 1 && threads <= 1024,
+    GRAFT_CHECK(parsed.ec == std::errc() && parsed.ptr == wanted.data() + wanted.size() &&
+                    threads >= 1 && threads <= 1024,
                 "GRAFT_THREADS=", wanted, ": expected a number from 1 to 1024");
     return threads;
   }
   cpu_set_t allowed;
-  if (::sched_getaffinity(0, sizeof allowed, &allowed) == 0) return std::max(1, CPU_COUNT(&allowed));
+  if (::sched_getaffinity(0, sizeof allowed, &allowed) == 0)
+    return std::max(1, CPU_COUNT(&allowed));
   return 1;
 }
 
@@ -35,11 +37,14 @@ ExecContext::ExecContext(int threads, InstructionSet instruction_set)
 
 ExecContext& current_context() {
   if (t_current) return *t_current;
-  static ExecContext* process_default = new ExecContext;  // never destroyed: its threads may outlive main
+  static ExecContext* process_default =
+      new ExecContext;  // never destroyed: its threads may outlive main
   return *process_default;
 }
 
-ScopedExecContext::ScopedExecContext(ExecContext& context) : previous_(t_current) { t_current = &context; }
+ScopedExecContext::ScopedExecContext(ExecContext& context) : previous_(t_current) {
+  t_current = &context;
+}
 ScopedExecContext::~ScopedExecContext() { t_current = previous_; }
 
 }  // namespace graft

@@ -1,4 +1,5 @@
-// ExecContext: what a kernel runs with (threads, instruction set). One default for the process; a scope may set another.
+// ExecContext: what a kernel runs with (threads, instruction set). One default for the process; a
+// scope may set another.
 #pragma once
 #include <functional>
 #include <memory>
@@ -22,29 +23,34 @@ class GRAFT_API ExecContext {
   ThreadPool& pool() { return *pool_; }
   int threads() const { return pool_->threads(); }
   InstructionSet instruction_set() const { return instruction_set_; }
-  void parallel_for(int64_t count, FunctionRef<void(int64_t)> job) { pool_->parallel_for(count, job); }
+  void parallel_for(int64_t count, FunctionRef<void(int64_t)> job) {
+    pool_->parallel_for(count, job);
+  }
 
-  // Which implementations dispatch may choose, so that tests and benchmarks can run one after another: asked for every
-  // candidate of a pass ("conv forward"), best first, by its name ("reference"). Empty, as at first: all.
+  // Which implementations dispatch may choose, so that tests and benchmarks can run one after
+  // another: asked for every candidate of a pass ("conv forward"), best first, by its name
+  // ("reference"). Empty, as at first: all.
   using KernelFilter = std::function<bool(std::string_view pass, std::string_view kernel)>;
   void set_kernel_filter(KernelFilter filter) { kernel_filter_ = std::move(filter); }
   bool allows(std::string_view pass, std::string_view kernel) const {
     return !kernel_filter_ || kernel_filter_(pass, kernel);
   }
 
-  // Told of every kernel that ran, for profiles. Empty, as at first: nobody listens and nothing is timed.
+  // Told of every kernel that ran, for profiles. Empty, as at first: nobody listens and nothing is
+  // timed.
   struct KernelRun {
     std::string_view pass, kernel;
-    std::string arguments;    // shapes
-    double multiply_adds;     // 0: not counted for this op
+    std::string arguments;  // shapes
+    double multiply_adds;   // 0: not counted for this op
     double seconds;
   };
   using KernelObserver = std::function<void(const KernelRun&)>;
   void set_kernel_observer(KernelObserver observer) { kernel_observer_ = std::move(observer); }
   const KernelObserver& kernel_observer() const { return kernel_observer_; }
 
-  // Asked before each kernel with an input x whether to leave it out: its result then stays unset. For whoever wants to
-  // know what a network does and not what comes of it. Empty, as at first: every kernel runs.
+  // Asked before each kernel with an input x whether to leave it out: its result then stays unset.
+  // For whoever wants to know what a network does and not what comes of it. Empty, as at first:
+  // every kernel runs.
   using KernelSkip = std::function<bool(const Tensor& x)>;
   void set_kernel_skip(KernelSkip skip) { kernel_skip_ = std::move(skip); }
   bool skips(const Tensor& x) const { return kernel_skip_ && kernel_skip_(x); }

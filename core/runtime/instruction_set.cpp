@@ -9,8 +9,9 @@ InstructionSet machine_instruction_set() {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
+                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                      __builtin_cpu_supports("avx512vl");
   if (avx512 && __builtin_cpu_supports("avx512bf16")) return InstructionSet::avx512_bf16;
   if (avx512) return InstructionSet::avx512;
   if (avx2) return InstructionSet::avx2;
@@ -25,7 +26,8 @@ InstructionSet default_instruction_set() {
   for (const auto set : {InstructionSet::portable, InstructionSet::avx2, InstructionSet::avx512,
                          InstructionSet::avx512_bf16}) {
     if (wanted != name_of(set)) continue;
-    GRAFT_CHECK(set <= machine, "GRAFT_ISA=", wanted, ": this machine has ", name_of(machine), " at most");
+    GRAFT_CHECK(set <= machine, "GRAFT_ISA=", wanted, ": this machine has ", name_of(machine),
+                " at most");
     return set;
   }
   bad_input("GRAFT_ISA=", wanted, ": expected portable, avx2, avx512 or avx512_bf16");

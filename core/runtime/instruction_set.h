@@ -1,4 +1,5 @@
-// Which vector instructions the machine has, and which ones kernels may use (GRAFT_ISA=portable|avx2|avx512).
+// Which vector instructions the machine has, and which ones kernels may use
+// (GRAFT_ISA=portable|avx2|avx512).
 #pragma once
 #include <string_view>
 
@@ -6,7 +7,12 @@
 
 namespace graft {
 
-enum class InstructionSet : unsigned char { portable, avx2, avx512, avx512_bf16 };  // each includes those before it
+enum class InstructionSet : unsigned char {
+  portable,
+  avx2,
+  avx512,
+  avx512_bf16
+};  // each includes those before it
 
 constexpr std::string_view name_of(InstructionSet set) {
   constexpr std::string_view names[] = {"portable", "avx2", "avx512", "avx512_bf16"};
@@ -15,7 +21,8 @@ constexpr std::string_view name_of(InstructionSet set) {
 
 // The best that this machine (and its operating system) runs.
 GRAFT_API InstructionSet machine_instruction_set();
-// The machine's, lowered by GRAFT_ISA. bad_input when the variable names an unknown set or one the machine lacks.
+// The machine's, lowered by GRAFT_ISA. bad_input when the variable names an unknown set or one the
+// machine lacks.
 GRAFT_API InstructionSet default_instruction_set();
 
 }  // namespace graft

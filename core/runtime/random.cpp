@@ -5,12 +5,15 @@
 
 namespace graft {
 
-std::array<uint32_t, 4> philox4x32_10(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key) {
+std::array<uint32_t, 4> philox4x32_10(std::array<uint32_t, 4> counter,
+                                      std::array<uint32_t, 2> key) {
   for (int round = 0; round < 10; ++round) {
     const uint64_t product0 = uint64_t{0xD2511F53u} * counter[0];
     const uint64_t product1 = uint64_t{0xCD9E8D57u} * counter[2];
-    counter = {static_cast<uint32_t>(product1 >> 32) ^ counter[1] ^ key[0], static_cast<uint32_t>(product1),
-               static_cast<uint32_t>(product0 >> 32) ^ counter[3] ^ key[1], static_cast<uint32_t>(product0)};
+    counter = {static_cast<uint32_t>(product1 >> 32) ^ counter[1] ^ key[0],
+               static_cast<uint32_t>(product1),
+               static_cast<uint32_t>(product0 >> 32) ^ counter[3] ^ key[1],
+               static_cast<uint32_t>(product0)};
     key[0] += 0x9E3779B9u;
     key[1] += 0xBB67AE85u;
   }
@@ -19,7 +22,8 @@ std::array<uint32_t, 4> philox4x32_10(std::array<uint32_t, 4> counter, std::arra
 
 namespace {
 
-uint64_t mix(uint64_t a, uint64_t b) {  // splitmix64 finaliser: folds wide ids into the 96 bits of stream
+uint64_t mix(uint64_t a,
+             uint64_t b) {  // splitmix64 finaliser: folds wide ids into the 96 bits of stream
   uint64_t z = a + 0x9E3779B97F4A7C15u * (b + 1);
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
   z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
@@ -32,7 +36,8 @@ uint64_t mix(uint64_t a, uint64_t b) {  // splitmix64 finaliser: folds wide ids 
 CountedRandom::CountedRandom(uint64_t seed, RandomPurpose purpose, uint64_t epoch, uint64_t sample)
     : key_{static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)} {
   const uint64_t id = mix(mix(static_cast<uint64_t>(purpose), epoch), sample);
-  stream_ = {static_cast<uint32_t>(id), static_cast<uint32_t>(id >> 32), static_cast<uint32_t>(purpose)};
+  stream_ = {static_cast<uint32_t>(id), static_cast<uint32_t>(id >> 32),
+             static_cast<uint32_t>(purpose)};
 }
 
 uint32_t CountedRandom::next() {

@@ -1,6 +1,6 @@
-// Counted randomness (Philox4x32-10): every number is a function of (seed, purpose, epoch, sample, position), so the
-// order of work and the number of threads never matter.
-// Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+// Counted randomness (Philox4x32-10): every number is a function of (seed, purpose, epoch, sample,
+// position), so the order of work and the number of threads never matter. Source: Salmon et al.,
+// "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -12,7 +12,14 @@
 namespace graft {
 
 // What a stream is for: two purposes never share numbers.
-enum class RandomPurpose : uint32_t { initialization = 1, shuffle, augmentation, dropout, split, synthetic };
+enum class RandomPurpose : uint32_t {
+  initialization = 1,
+  shuffle,
+  augmentation,
+  dropout,
+  split,
+  synthetic
+};
 
 class GRAFT_API CountedRandom {
  public:
@@ -26,7 +33,8 @@ class GRAFT_API CountedRandom {
 
   // The whole state is where the stream stands.
   uint64_t position() const { return position_; }
-  // What names the stream, for kernels that compute its numbers themselves: the key, and the counter's three upper words.
+  // What names the stream, for kernels that compute its numbers themselves: the key, and the
+  // counter's three upper words.
   const std::array<uint32_t, 2>& key() const { return key_; }
   const std::array<uint32_t, 3>& stream() const { return stream_; }
   void seek(uint64_t position) { position_ = position; }
@@ -39,8 +47,10 @@ class GRAFT_API CountedRandom {
   std::array<uint32_t, 4> block_{};
 };
 
-// The block function itself: counter and key to four numbers. Exposed for tests against the published vectors.
-GRAFT_API std::array<uint32_t, 4> philox4x32_10(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key);
+// The block function itself: counter and key to four numbers. Exposed for tests against the
+// published vectors.
+GRAFT_API std::array<uint32_t, 4> philox4x32_10(std::array<uint32_t, 4> counter,
+                                                std::array<uint32_t, 2> key);
 
 // A permutation of 0 .. count-1 (Fisher-Yates).
 GRAFT_API std::vector<int64_t> random_permutation(int64_t count, CountedRandom& random);

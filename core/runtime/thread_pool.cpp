@@ -54,7 +54,8 @@ struct Batch {
   }
 };
 
-// The workers and what they wait on. Left behind (leaked) in a forked child, where its threads do not exist.
+// The workers and what they wait on. Left behind (leaked) in a forked child, where its threads do
+// not exist.
 struct Crew {
   std::mutex mutex;
   std::condition_variable wake;
@@ -81,7 +82,8 @@ struct Crew {
   void work() {
     uint64_t seen = 0;
     for (;;) {
-      for (int i = 0; i < kSpins && generation.load(std::memory_order_acquire) == seen; ++i) pause_cpu();
+      for (int i = 0; i < kSpins && generation.load(std::memory_order_acquire) == seen; ++i)
+        pause_cpu();
       Batch* mine = nullptr;
       {
         std::unique_lock lock(mutex);
@@ -129,7 +131,8 @@ struct ThreadPool::Impl {
 
   Crew& ready_crew() {
     if (!crew || owner != ::getpid()) {
-      (void)crew.release();  // after fork: the parent's threads are not here, so they cannot be joined
+      (void)crew
+          .release();  // after fork: the parent's threads are not here, so they cannot be joined
       crew = std::make_unique<Crew>(threads - 1);
       owner = ::getpid();
     }
@@ -138,7 +141,8 @@ struct ThreadPool::Impl {
 };
 
 ThreadPool::ThreadPool(int threads) : impl_(std::make_unique<Impl>(threads)) {
-  GRAFT_CHECK(threads >= 1 && threads <= 1024, "a thread pool needs 1 to 1024 threads, got ", threads);
+  GRAFT_CHECK(threads >= 1 && threads <= 1024, "a thread pool needs 1 to 1024 threads, got ",
+              threads);
 }
 
 ThreadPool::~ThreadPool() {

@@ -1,4 +1,5 @@
-// graft's one thread pool: fixed workers that spin briefly, then park. Shared by kernels and the data loader.
+// graft's one thread pool: fixed workers that spin briefly, then park. Shared by kernels and the
+// data loader.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -17,9 +18,10 @@ class GRAFT_API ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int threads() const;
-  // Calls job(i) for every i in [0, count), in any order and on any thread, and returns when all are done. The caller
-  // works too. Nested calls and calls while another thread is using the pool run inline. The first exception a job
-  // throws is rethrown here; jobs not yet started are then skipped. After fork() the child makes its workers anew.
+  // Calls job(i) for every i in [0, count), in any order and on any thread, and returns when all
+  // are done. The caller works too. Nested calls and calls while another thread is using the pool
+  // run inline. The first exception a job throws is rethrown here; jobs not yet started are then
+  // skipped. After fork() the child makes its workers anew.
   void parallel_for(int64_t count, FunctionRef<void(int64_t)> job);
 
  private:

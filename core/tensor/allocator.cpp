@@ -23,8 +23,10 @@ thread_local int64_t* t_allowance = nullptr;  // of the innermost ScopedAllocati
 constexpr int64_t kAlignment = 64;
 constexpr int64_t kPage = 4096;
 constexpr int64_t kHugePage = int64_t{2} << 20;
-constexpr int64_t kSegment = int64_t{1} << 30;  // of address space: memory is taken as it is first written
-// From here on blocks are cut to measure. An address sanitizer sees the ends of blocks of their own only.
+constexpr int64_t kSegment = int64_t{1}
+                             << 30;  // of address space: memory is taken as it is first written
+// From here on blocks are cut to measure. An address sanitizer sees the ends of blocks of their own
+// only.
 #if defined(__SANITIZE_ADDRESS__) || defined(FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION)
 constexpr int64_t kLarge = int64_t{1} << 60;
 #else
@@ -32,22 +34,26 @@ constexpr int64_t kLarge = int64_t{1} << 20;
 #endif
 
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-constexpr bool kKeepsBlocks = false;  // exact sizes, freed at once: the sanitizer sees every step outside of a block
+constexpr bool kKeepsBlocks =
+    false;  // exact sizes, freed at once: the sanitizer sees every step outside of a block
 #else
 constexpr bool kKeepsBlocks = true;
 #endif
 
-// What a request takes: large ones whole pages, the others their size class, the next multiple of a quarter of their
-// leading power of two.
+// What a request takes: large ones whole pages, the others their size class, the next multiple of a
+// quarter of their leading power of two.
 int64_t block_bytes(int64_t bytes) {
   if (!kKeepsBlocks) return bytes;
   if (bytes <= kAlignment) return kAlignment;
   if (bytes >= kLarge) return round_up(bytes, kPage);
-  return round_up(bytes, std::max(static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(bytes - 1))) / 4, kAlignment));
+  return round_up(
+      bytes, std::max(static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(bytes - 1))) / 4,
+                      kAlignment));
 }
 
-// Large blocks, cut from segments of address space: the smallest free piece that fits is split, neighbours that are free
-// join. So memory that small tensors leave serves large ones, and the most in use at once is nearly all that is taken.
+// Large blocks, cut from segments of address space: the smallest free piece that fits is split,
+// neighbours that are free join. So memory that small tensors leave serves large ones, and the most
+// in use at once is nearly all that is taken.
 class SplitBlocks {
  public:
   // Null when the system has no more. `fresh`: bytes that were never handed out before.
@@ -62,7 +68,8 @@ class SplitBlocks {
     Segment* segment = segment_with_room(bytes);
     if (!segment) return nullptr;
     std::byte* at = segment->end;
-    if (const auto last = free_before(at); last != by_address_.end() && at != segment->begin) {  // it ends where the fresh part begins
+    if (const auto last = free_before(at);
+        last != by_address_.end() && at != segment->begin) {  // it ends where the fresh part begins
       at = last->first;
       erase(at, last->second);
     }
@@ -77,7 +84,8 @@ class SplitBlocks {
       erase(first, size);
       at = first, bytes += size;
     }
-    if (const auto after = by_address_.find(at + bytes); after != by_address_.end() && !begins_segment(at + bytes)) {
+    if (const auto after = by_address_.find(at + bytes);
+        after != by_address_.end() && !begins_segment(at + bytes)) {
       const int64_t size = after->second;
       erase(after->first, size);
       bytes += size;
@@ -89,19 +97,22 @@ class SplitBlocks {
   int64_t release() {
     int64_t released = 0;
     for (Segment& segment : segments_)
-      if (const auto last = free_before(segment.end); last != by_address_.end() && segment.end != segment.begin) {
+      if (const auto last = free_before(segment.end);
+          last != by_address_.end() && segment.end != segment.begin) {
         const auto [at, size] = *last;
         erase(at, size);
         ::madvise(at, static_cast<size_t>(size), MADV_DONTNEED);
         segment.end = at;
         released += size;
       }
-    for (const auto& [at, size] : by_address_) ::madvise(at, static_cast<size_t>(size), MADV_DONTNEED);
+    for (const auto& [at, size] : by_address_)
+      ::madvise(at, static_cast<size_t>(size), MADV_DONTNEED);
     return released;
   }
 
   ~SplitBlocks() {
-    for (const Segment& segment : segments_) ::munmap(segment.begin, static_cast<size_t>(segment.bytes));
+    for (const Segment& segment : segments_)
+      ::munmap(segment.begin, static_cast<size_t>(segment.bytes));
   }
 
  private:
@@ -117,8 +128,10 @@ class SplitBlocks {
       const int64_t before = last != by_address_.end() && s.end != s.begin ? last->second : 0;
       if (s.begin + s.bytes - s.end + before >= bytes) return &s;
     }
-    for (const int64_t size : {std::max(kSegment, round_up(bytes, kHugePage)), round_up(bytes, kHugePage)}) {
-      void* memory = ::mmap(nullptr, static_cast<size_t>(size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    for (const int64_t size :
+         {std::max(kSegment, round_up(bytes, kHugePage)), round_up(bytes, kHugePage)}) {
+      void* memory = ::mmap(nullptr, static_cast<size_t>(size), PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       if (memory == MAP_FAILED) continue;
       ::madvise(memory, static_cast<size_t>(size), MADV_HUGEPAGE);  // advice only
       auto* begin = static_cast<std::byte*>(memory);
@@ -136,7 +149,8 @@ class SplitBlocks {
     return next->first + next->second == at ? next : by_address_.end();
   }
   bool begins_segment(const std::byte* at) const {
-    return std::any_of(segments_.begin(), segments_.end(), [at](const Segment& s) { return s.begin == at; });
+    return std::any_of(segments_.begin(), segments_.end(),
+                       [at](const Segment& s) { return s.begin == at; });
   }
   void insert(std::byte* at, int64_t bytes) {
     const auto placed = by_address_.emplace(at, bytes).first;
@@ -159,12 +173,14 @@ class SplitBlocks {
 
 }  // namespace
 
-ScopedAllocationLimit::ScopedAllocationLimit(int64_t bytes) : left_(bytes), outer_(std::exchange(t_allowance, &left_)) {}
+ScopedAllocationLimit::ScopedAllocationLimit(int64_t bytes)
+    : left_(bytes), outer_(std::exchange(t_allowance, &left_)) {}
 ScopedAllocationLimit::~ScopedAllocationLimit() { t_allowance = outer_; }
 
 void charge_allocation(int64_t bytes) {
   if (!t_allowance) return;
-  GRAFT_CHECK(bytes <= *t_allowance, "asks for ", bytes, " bytes of memory where ", *t_allowance, " are left to it");
+  GRAFT_CHECK(bytes <= *t_allowance, "asks for ", bytes, " bytes of memory where ", *t_allowance,
+              " are left to it");
   *t_allowance -= bytes;
 }
 
@@ -200,7 +216,9 @@ struct CachingCpuAllocator::Impl {
     }
     ++stats.system_calls;
     void* pointer = nullptr;
-    if (::posix_memalign(&pointer, static_cast<size_t>(kAlignment), static_cast<size_t>(bytes)) != 0) return nullptr;
+    if (::posix_memalign(&pointer, static_cast<size_t>(kAlignment), static_cast<size_t>(bytes)) !=
+        0)
+      return nullptr;
     if (pointer) stats.reserved_bytes += bytes;
     return pointer;
   }
@@ -236,13 +254,15 @@ void* CachingCpuAllocator::take(int64_t bytes, bool& is_zero) {
   std::lock_guard lock(impl_->mutex);
   AllocatorStats& stats = impl_->stats;
   ++stats.requests;
-  if (impl_->fault_hook && impl_->fault_hook(bytes)) fail(ErrorCode::resource, "out of memory: ", bytes, " bytes");
+  if (impl_->fault_hook && impl_->fault_hook(bytes))
+    fail(ErrorCode::resource, "out of memory: ", bytes, " bytes");
   void* pointer = impl_->take(rounded, is_zero);
   if (!pointer) {  // the cache may hold what is missing
     impl_->release();
     pointer = impl_->take(rounded, is_zero);
   }
-  if (!pointer) fail(ErrorCode::resource, "out of memory: ", bytes, " bytes (", stats.live_bytes, " in use)");
+  if (!pointer)
+    fail(ErrorCode::resource, "out of memory: ", bytes, " bytes (", stats.live_bytes, " in use)");
   stats.live_bytes += rounded;
   stats.peak_bytes = std::max(stats.peak_bytes, stats.live_bytes);
   return pointer;
@@ -259,11 +279,15 @@ void CachingCpuAllocator::deallocate(void* pointer, int64_t bytes) noexcept {
     return;
   }
   try {
-    if (rounded >= kLarge) impl_->large.deallocate(static_cast<std::byte*>(pointer), rounded);
-    else impl_->cached[rounded].push_back(pointer);
+    if (rounded >= kLarge)
+      impl_->large.deallocate(static_cast<std::byte*>(pointer), rounded);
+    else
+      impl_->cached[rounded].push_back(pointer);
   } catch (...) {  // no memory for the list itself: give the block's memory back
-    if (rounded >= kLarge) ::madvise(pointer, static_cast<size_t>(rounded), MADV_DONTNEED);
-    else std::free(pointer);
+    if (rounded >= kLarge)
+      ::madvise(pointer, static_cast<size_t>(rounded), MADV_DONTNEED);
+    else
+      std::free(pointer);
     impl_->stats.reserved_bytes -= rounded;
   }
 }

@@ -48,17 +48,45 @@ inline void append(std::string& out, DType dtype) { out += name_of(dtype); }
 
 template <class T>
 struct dtype_of;
-template <> struct dtype_of<double> { static constexpr DType value = DType::f64; };
-template <> struct dtype_of<float> { static constexpr DType value = DType::f32; };
-template <> struct dtype_of<bfloat16> { static constexpr DType value = DType::bf16; };
-template <> struct dtype_of<float16> { static constexpr DType value = DType::f16; };
-template <> struct dtype_of<int64_t> { static constexpr DType value = DType::i64; };
-template <> struct dtype_of<int32_t> { static constexpr DType value = DType::i32; };
-template <> struct dtype_of<int8_t> { static constexpr DType value = DType::i8; };
-template <> struct dtype_of<uint8_t> { static constexpr DType value = DType::u8; };
-template <> struct dtype_of<bool> { static constexpr DType value = DType::boolean; };
+template <>
+struct dtype_of<double> {
+  static constexpr DType value = DType::f64;
+};
+template <>
+struct dtype_of<float> {
+  static constexpr DType value = DType::f32;
+};
+template <>
+struct dtype_of<bfloat16> {
+  static constexpr DType value = DType::bf16;
+};
+template <>
+struct dtype_of<float16> {
+  static constexpr DType value = DType::f16;
+};
+template <>
+struct dtype_of<int64_t> {
+  static constexpr DType value = DType::i64;
+};
+template <>
+struct dtype_of<int32_t> {
+  static constexpr DType value = DType::i32;
+};
+template <>
+struct dtype_of<int8_t> {
+  static constexpr DType value = DType::i8;
+};
+template <>
+struct dtype_of<uint8_t> {
+  static constexpr DType value = DType::u8;
+};
+template <>
+struct dtype_of<bool> {
+  static constexpr DType value = DType::boolean;
+};
 
-// Calls f with a value-initialised element of the dtype's C++ type: visit_dtype(d, [&](auto zero) { using T = decltype(zero); ... }).
+// Calls f with a value-initialised element of the dtype's C++ type: visit_dtype(d, [&](auto zero) {
+// using T = decltype(zero); ... }).
 template <class F>
 decltype(auto) visit_dtype(DType dtype, F&& f) {
   switch (dtype) {
@@ -87,16 +115,22 @@ decltype(auto) visit_floating(DType dtype, std::string_view op, F&& f) {
   }
 }
 
-// Converts between element types: through float for the 16-bit ones; float to integer truncates, to bool tests != 0.
+// Converts between element types: through float for the 16-bit ones; float to integer truncates, to
+// bool tests != 0.
 template <class To, class From>
 To convert(From value) {
   constexpr bool from_half = std::is_same_v<From, bfloat16> || std::is_same_v<From, float16>;
   constexpr bool to_half = std::is_same_v<To, bfloat16> || std::is_same_v<To, float16>;
-  if constexpr (std::is_same_v<To, From>) return value;
-  else if constexpr (from_half) return convert<To>(static_cast<float>(value));
-  else if constexpr (to_half) return To(static_cast<float>(value));
-  else if constexpr (std::is_same_v<To, bool>) return value != From{};
-  else return static_cast<To>(value);
+  if constexpr (std::is_same_v<To, From>)
+    return value;
+  else if constexpr (from_half)
+    return convert<To>(static_cast<float>(value));
+  else if constexpr (to_half)
+    return To(static_cast<float>(value));
+  else if constexpr (std::is_same_v<To, bool>)
+    return value != From{};
+  else
+    return static_cast<To>(value);
 }
 
 }  // namespace graft

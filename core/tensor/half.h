@@ -1,4 +1,5 @@
-// bfloat16 and float16 as plain 16-bit values with exact conversions (round to nearest even). No arithmetic on them.
+// bfloat16 and float16 as plain 16-bit values with exact conversions (round to nearest even). No
+// arithmetic on them.
 #pragma once
 #include <bit>
 #include <cstdint>
@@ -16,7 +17,9 @@ struct bfloat16 {
       bits = static_cast<uint16_t>((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
     }
   }
-  explicit operator float() const { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+  explicit operator float() const {
+    return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+  }
 };
 
 struct float16 {

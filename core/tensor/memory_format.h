@@ -1,4 +1,5 @@
-// Physical order of a tensor's elements: an explicit tag, never a guess. Shapes stay NCHW whatever the tag.
+// Physical order of a tensor's elements: an explicit tag, never a guess. Shapes stay NCHW whatever
+// the tag.
 #pragma once
 #include <string_view>
 

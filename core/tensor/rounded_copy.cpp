@@ -12,9 +12,13 @@ Tensor rounded_copy(const Tensor& parameter, DType dtype) {
   Storage& storage = parameter.storage();
   if (parameter.bytes() != storage.bytes()) return parameter.to(dtype);
   std::shared_ptr<RoundedCopy>& kept = storage.rounded_copy();
-  const bool fits = kept && kept->tensor.dtype() == dtype && kept->tensor.shape() == parameter.shape() && kept->tensor.format() == parameter.format();
-  if (!fits) kept = std::make_shared<RoundedCopy>(RoundedCopy{parameter.to(dtype), storage.version()});
-  else if (kept->version != storage.version()) kept->tensor.copy_from(parameter);
+  const bool fits = kept && kept->tensor.dtype() == dtype &&
+                    kept->tensor.shape() == parameter.shape() &&
+                    kept->tensor.format() == parameter.format();
+  if (!fits)
+    kept = std::make_shared<RoundedCopy>(RoundedCopy{parameter.to(dtype), storage.version()});
+  else if (kept->version != storage.version())
+    kept->tensor.copy_from(parameter);
   kept->version = storage.version();
   return kept->tensor;
 }
@@ -26,7 +30,9 @@ Tensor refreshed_copy(const Tensor& parameter) {
 
 Tensor current_copy(const Tensor& parameter) {
   const std::shared_ptr<RoundedCopy>& kept = parameter.storage().rounded_copy();
-  return kept && kept->version == parameter.version() && kept->tensor.shape() == parameter.shape() ? kept->tensor : Tensor();
+  return kept && kept->version == parameter.version() && kept->tensor.shape() == parameter.shape()
+             ? kept->tensor
+             : Tensor();
 }
 
 void copy_was_written(const Tensor& parameter) {

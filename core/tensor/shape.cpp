@@ -5,7 +5,8 @@
 namespace graft {
 
 Shape::Shape(std::span<const int64_t> extents) {
-  GRAFT_CHECK(extents.size() <= max_rank, "a tensor has at most ", max_rank, " axes, got ", extents.size());
+  GRAFT_CHECK(extents.size() <= max_rank, "a tensor has at most ", max_rank, " axes, got ",
+              extents.size());
   rank_ = static_cast<int>(extents.size());
   bool empty = false;
   for (size_t i = 0; i < extents.size(); ++i) {
@@ -14,7 +15,9 @@ Shape::Shape(std::span<const int64_t> extents) {
     empty = empty || extents[i] == 0;
   }
   for (const int64_t extent : extents)
-    if (extent != 0) numel_ = checked_mul(numel_, extent);  // the product of an empty shape must not overflow either
+    if (extent != 0)
+      numel_ =
+          checked_mul(numel_, extent);  // the product of an empty shape must not overflow either
   if (empty) numel_ = 0;
 }
 
@@ -36,7 +39,9 @@ int64_t Shape::product(int begin_axis, int end_axis) const {
   return result;
 }
 
-bool Shape::operator==(const Shape& other) const { return std::equal(begin(), end(), other.begin(), other.end()); }
+bool Shape::operator==(const Shape& other) const {
+  return std::equal(begin(), end(), other.begin(), other.end());
+}
 
 std::string Shape::to_string() const { return str("[", join(extents(), ","), "]"); }
 

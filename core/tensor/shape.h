@@ -16,11 +16,14 @@ class GRAFT_API Shape {
 
   Shape() = default;  // rank 0: one element
   // bad_input when an extent is negative, the rank exceeds 8 or the product overflows.
-  Shape(std::initializer_list<int64_t> extents) : Shape(std::span(extents.begin(), extents.size())) {}
+  Shape(std::initializer_list<int64_t> extents)
+      : Shape(std::span(extents.begin(), extents.size())) {}
   explicit Shape(std::span<const int64_t> extents);
 
   int rank() const { return rank_; }
-  int64_t operator[](int axis) const { return extents_[static_cast<size_t>(axis)]; }  // 0 <= axis < rank
+  int64_t operator[](int axis) const {
+    return extents_[static_cast<size_t>(axis)];
+  }  // 0 <= axis < rank
   // Like operator[], but checks, and counts negative axes from the end.
   int64_t at(int axis) const;
   int64_t numel() const { return numel_; }
@@ -28,8 +31,8 @@ class GRAFT_API Shape {
   auto begin() const { return extents_.begin(); }
   auto end() const { return extents_.begin() + rank_; }
 
-  Shape with(int axis, int64_t extent) const;             // a copy with one extent replaced
-  int64_t product(int begin_axis, int end_axis) const;    // product of extents [begin, end)
+  Shape with(int axis, int64_t extent) const;           // a copy with one extent replaced
+  int64_t product(int begin_axis, int end_axis) const;  // product of extents [begin, end)
   bool operator==(const Shape& other) const;
   std::string to_string() const;  // "[2,3,224,224]"
 

@@ -1,4 +1,5 @@
-// An ordered list of named tensors: what files hold and modules load. Plain data, no structure but the names.
+// An ordered list of named tensors: what files hold and modules load. Plain data, no structure but
+// the names.
 #pragma once
 #include <map>
 #include <string>

@@ -1,5 +1,5 @@
-// A block of bytes with an owner and a version. The version counts writes: plans, packed weights and autograd's saved
-// tensors are keyed by (storage, version).
+// A block of bytes with an owner and a version. The version counts writes: plans, packed weights
+// and autograd's saved tensors are keyed by (storage, version).
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -15,8 +15,11 @@ class GRAFT_API Storage {
  public:
   enum class Content { unset, zero };
   Storage(Allocator& allocator, int64_t bytes, Content content = Content::unset)
-      : allocator_(allocator), bytes_(bytes),
-        data_(static_cast<std::byte*>(content == Content::zero ? allocator.allocate_zeroed(bytes) : allocator.allocate(bytes))), id_(next_id()) {}
+      : allocator_(allocator),
+        bytes_(bytes),
+        data_(static_cast<std::byte*>(content == Content::zero ? allocator.allocate_zeroed(bytes)
+                                                               : allocator.allocate(bytes))),
+        id_(next_id()) {}
   ~Storage() { allocator_.deallocate(data_, bytes_); }
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;

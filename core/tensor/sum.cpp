@@ -13,8 +13,10 @@ void plain_sum(const Tensor& a, const Tensor& b, Tensor& y) {
     const T *p = a.data<T>(), *q = b.data<T>();
     T* out = y.mutable_data<T>();
     for (int64_t i = 0; i < a.numel(); ++i) {
-      if constexpr (sizeof(T) == 2) out[i] = T(static_cast<float>(p[i]) + static_cast<float>(q[i]));
-      else out[i] = p[i] + q[i];
+      if constexpr (sizeof(T) == 2)
+        out[i] = T(static_cast<float>(p[i]) + static_cast<float>(q[i]));
+      else
+        out[i] = p[i] + q[i];
     }
   });
 }
@@ -24,12 +26,14 @@ std::atomic<CpuSum> g_cpu_sum{plain_sum};
 }  // namespace
 
 Tensor sum_of(Tensor a, Tensor b) {
-  GRAFT_CHECK(a.shape() == b.shape() && a.dtype() == b.dtype(), "backward: gradients of shapes ", a.shape(), " and ",
-              b.shape(), " meet");
+  GRAFT_CHECK(a.shape() == b.shape() && a.dtype() == b.dtype(), "backward: gradients of shapes ",
+              a.shape(), " and ", b.shape(), " meet");
   b = b.to(a.format());
   Tensor y = a.is_unshared() ? a : b.is_unshared() ? b : Tensor::empty_like(a);
-  if (is_cpu(a.device())) g_cpu_sum.load()(a, b, y);
-  else device_backend(a.device()).add(a, b, y);
+  if (is_cpu(a.device()))
+    g_cpu_sum.load()(a, b, y);
+  else
+    device_backend(a.device()).add(a, b, y);
   return y;
 }
 

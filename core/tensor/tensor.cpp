@@ -9,7 +9,9 @@
 namespace graft {
 namespace {
 
-Allocator& allocator_of(Device device) { return is_cpu(device) ? cpu_allocator() : device_backend(device).allocator(device); }
+Allocator& allocator_of(Device device) {
+  return is_cpu(device) ? cpu_allocator() : device_backend(device).allocator(device);
+}
 
 }  // namespace
 
@@ -24,27 +26,35 @@ Tensor Tensor::made(const Shape& shape, TensorOptions options, Storage::Content 
   impl->dtype = options.dtype;
   impl->format = shape.rank() == 4 ? options.format : MemoryFormat::contiguous;
   const bool on_cpu = is_cpu(options.device);
-  impl->storage = std::make_shared<Storage>(allocator_of(options.device), checked_mul(shape.numel(), size_of(options.dtype)),
+  impl->storage = std::make_shared<Storage>(allocator_of(options.device),
+                                            checked_mul(shape.numel(), size_of(options.dtype)),
                                             on_cpu ? content : Storage::Content::unset);
   Tensor result(std::move(impl));
   if (!on_cpu && content == Storage::Content::zero) device_backend(options.device).fill(result, 0);
   return result;
 }
 
-Tensor Tensor::empty(const Shape& shape, TensorOptions options) { return made(shape, options, Storage::Content::unset); }
-Tensor Tensor::zeros(const Shape& shape, TensorOptions options) { return made(shape, options, Storage::Content::zero); }
+Tensor Tensor::empty(const Shape& shape, TensorOptions options) {
+  return made(shape, options, Storage::Content::unset);
+}
+Tensor Tensor::zeros(const Shape& shape, TensorOptions options) {
+  return made(shape, options, Storage::Content::zero);
+}
 
 namespace {
 
 // As convert(), but for a number that an integer cannot hold: the nearest that it can, 0 for NaN.
 template <class To, class From>
 To convert_saturated(From value) {
-  constexpr bool narrows = !std::is_integral_v<From> && std::is_integral_v<To> && !std::is_same_v<To, bool>;
+  constexpr bool narrows =
+      !std::is_integral_v<From> && std::is_integral_v<To> && !std::is_same_v<To, bool>;
   if constexpr (narrows) {
     const auto wide = convert<double>(value);
     if (wide != wide) return 0;
-    if (wide <= static_cast<double>(std::numeric_limits<To>::min())) return std::numeric_limits<To>::min();
-    if (wide >= static_cast<double>(std::numeric_limits<To>::max())) return std::numeric_limits<To>::max();
+    if (wide <= static_cast<double>(std::numeric_limits<To>::min()))
+      return std::numeric_limits<To>::min();
+    if (wide >= static_cast<double>(std::numeric_limits<To>::max()))
+      return std::numeric_limits<To>::max();
   }
   return convert<To>(value);
 }
@@ -88,8 +98,8 @@ std::vector<double> Tensor::to_doubles() const {
 
 Tensor Tensor::reshape(const Shape& shape) const {
   GRAFT_CHECK(shape.numel() == numel(), "cannot reshape ", this->shape(), " to ", shape);
-  GRAFT_CHECK(format() == MemoryFormat::contiguous, "reshape needs a contiguous tensor, got channels_last ",
-              this->shape());
+  GRAFT_CHECK(format() == MemoryFormat::contiguous,
+              "reshape needs a contiguous tensor, got channels_last ", this->shape());
   auto copy = std::make_shared<Impl>(impl());
   copy->shape = shape;
   copy->autograd = nullptr;
@@ -97,8 +107,8 @@ Tensor Tensor::reshape(const Shape& shape) const {
 }
 
 Tensor Tensor::narrow_batch(int64_t begin, int64_t count) const {
-  GRAFT_CHECK(rank() >= 1 && begin >= 0 && count >= 0 && begin <= size(0) - count, "samples [", begin, ", ",
-              begin + count, ") of shape ", shape());
+  GRAFT_CHECK(rank() >= 1 && begin >= 0 && count >= 0 && begin <= size(0) - count, "samples [",
+              begin, ", ", begin + count, ") of shape ", shape());
   auto copy = std::make_shared<Impl>(impl());
   copy->shape = shape().with(0, count);
   copy->offset += begin * (size(0) ? bytes() / size(0) : 0);
@@ -108,8 +118,10 @@ Tensor Tensor::narrow_batch(int64_t begin, int64_t count) const {
 
 Tensor Tensor::clone() const {
   Tensor copy = empty_like(*this);
-  if (!is_cpu(device())) device_backend(device()).copy(device(), copy.mutable_raw(), raw(), bytes());
-  else std::memcpy(copy.mutable_raw(), raw(), static_cast<size_t>(bytes()));
+  if (!is_cpu(device()))
+    device_backend(device()).copy(device(), copy.mutable_raw(), raw(), bytes());
+  else
+    std::memcpy(copy.mutable_raw(), raw(), static_cast<size_t>(bytes()));
   return copy;
 }
 
@@ -147,7 +159,8 @@ void transpose_planes(const T* in, T* out, int64_t batch, int64_t rows, int64_t 
     for (int64_t r0 = 0; r0 < rows; r0 += tile)
       for (int64_t c0 = 0; c0 < columns; c0 += tile)
         for (int64_t c = c0; c < std::min(c0 + tile, columns); ++c)
-          for (int64_t r = r0; r < std::min(r0 + tile, rows); ++r) out[c * rows + r] = in[r * columns + c];
+          for (int64_t r = r0; r < std::min(r0 + tile, rows); ++r)
+            out[c * rows + r] = in[r * columns + c];
 }
 
 }  // namespace
@@ -174,18 +187,26 @@ Tensor to_device(const Tensor& tensor, Device device) {
   if (device == from) return tensor;
   if (!is_cpu(device) && !is_cpu(from)) return to_device(to_device(tensor, {}), device);
   Tensor result = Tensor::empty(tensor.shape(), {tensor.dtype(), tensor.format(), device});
-  if (is_cpu(device)) device_backend(from).download(from, result.mutable_raw(), tensor.raw(), tensor.bytes());
-  else device_backend(device).upload(device, result.mutable_raw(), tensor.raw(), tensor.bytes());
+  if (is_cpu(device))
+    device_backend(from).download(from, result.mutable_raw(), tensor.raw(), tensor.bytes());
+  else
+    device_backend(device).upload(device, result.mutable_raw(), tensor.raw(), tensor.bytes());
   return result;
 }
 
 void Tensor::copy_from(const Tensor& source) {
   GRAFT_CHECK(source.shape() == shape(), "cannot copy ", source.shape(), " into ", shape());
   const Tensor converted = source.to(dtype()).to(format());
-  if (is_cpu(device()) && is_cpu(converted.device())) std::memcpy(mutable_raw(), converted.raw(), static_cast<size_t>(bytes()));
-  else if (is_cpu(device())) device_backend(converted.device()).download(converted.device(), mutable_raw(), converted.raw(), bytes());
-  else if (is_cpu(converted.device())) device_backend(device()).upload(device(), mutable_raw(), converted.raw(), bytes());
-  else device_backend(device()).copy(device(), mutable_raw(), to_device(converted, device()).raw(), bytes());
+  if (is_cpu(device()) && is_cpu(converted.device()))
+    std::memcpy(mutable_raw(), converted.raw(), static_cast<size_t>(bytes()));
+  else if (is_cpu(device()))
+    device_backend(converted.device())
+        .download(converted.device(), mutable_raw(), converted.raw(), bytes());
+  else if (is_cpu(converted.device()))
+    device_backend(device()).upload(device(), mutable_raw(), converted.raw(), bytes());
+  else
+    device_backend(device()).copy(device(), mutable_raw(), to_device(converted, device()).raw(),
+                                  bytes());
 }
 
 }  // namespace graft

@@ -1,5 +1,5 @@
-// Tensor: a handle to dense elements (Storage) with shape, dtype, layout and device. Copies share; nothing is a view
-// with strides, so a kernel sees one of two layouts and nothing else.
+// Tensor: a handle to dense elements (Storage) with shape, dtype, layout and device. Copies share;
+// nothing is a view with strides, so a kernel sees one of two layouts and nothing else.
 #pragma once
 #include <initializer_list>
 #include <memory>
@@ -57,7 +57,8 @@ class GRAFT_API Tensor {
   Device device() const { return impl().storage->device(); }
   TensorOptions options() const { return {dtype(), format(), device()}; }
 
-  // Elements in memory order. T must be the dtype's type. mutable_data() counts as a write (Storage's version).
+  // Elements in memory order. T must be the dtype's type. mutable_data() counts as a write
+  // (Storage's version).
   template <class T>
   const T* data() const {
     check_type(dtype_of<T>::value);
@@ -81,10 +82,12 @@ class GRAFT_API Tensor {
 
   // The one element of a tensor with numel() == 1, converted to double.
   double item() const;
-  // All elements as double, in NCHW (logical) order whatever the layout. For tests and small results.
+  // All elements as double, in NCHW (logical) order whatever the layout. For tests and small
+  // results.
   std::vector<double> to_doubles() const;
 
-  // Shares storage; contiguous only; same numel. Not recorded by autograd (use functional::reshape for that).
+  // Shares storage; contiguous only; same numel. Not recorded by autograd (use functional::reshape
+  // for that).
   Tensor reshape(const Shape& shape) const;
   // Samples [begin, begin + count) of axis 0, sharing storage.
   Tensor narrow_batch(int64_t begin, int64_t count) const;
@@ -92,7 +95,8 @@ class GRAFT_API Tensor {
   Tensor clone() const;
   // The same handle when nothing changes, else a converted copy. Not recorded by autograd.
   Tensor to(DType dtype) const;
-  Tensor to(MemoryFormat format) const;  // channels_last needs rank 4; other ranks come back as they are
+  Tensor to(
+      MemoryFormat format) const;  // channels_last needs rank 4; other ranks come back as they are
   // Shares storage but not autograd's data.
   Tensor detach() const;
   // Overwrites the elements from `source` (same shape; dtype and layout are converted). One write.
@@ -101,11 +105,16 @@ class GRAFT_API Tensor {
   // Two handles of the same tensor (not: equal values).
   bool is_same(const Tensor& other) const { return impl_ == other.impl_; }
   const void* identity() const { return impl_.get(); }
-  // No other handle and no other tensor sees its elements, and autograd knows nothing of it: they may be overwritten.
-  bool is_unshared() const { return impl_.use_count() == 1 && impl().storage.use_count() == 1 && !impl().autograd; }
+  // No other handle and no other tensor sees its elements, and autograd knows nothing of it: they
+  // may be overwritten.
+  bool is_unshared() const {
+    return impl_.use_count() == 1 && impl().storage.use_count() == 1 && !impl().autograd;
+  }
 
   const std::shared_ptr<AutogradMeta>& autograd_meta() const { return impl().autograd; }
-  void set_autograd_meta(std::shared_ptr<AutogradMeta> meta) const { impl().autograd = std::move(meta); }
+  void set_autograd_meta(std::shared_ptr<AutogradMeta> meta) const {
+    impl().autograd = std::move(meta);
+  }
 
  private:
   struct Impl {
@@ -128,7 +137,8 @@ class GRAFT_API Tensor {
     return *impl_;
   }
   void check_type(DType wanted) const {
-    GRAFT_CHECK(dtype() == wanted, "tensor ", shape(), " holds ", name_of(dtype()), ", not ", name_of(wanted));
+    GRAFT_CHECK(dtype() == wanted, "tensor ", shape(), " holds ", name_of(dtype()), ", not ",
+                name_of(wanted));
   }
 
   std::shared_ptr<Impl> impl_;
@@ -136,7 +146,8 @@ class GRAFT_API Tensor {
 
 template <class T>
 Tensor Tensor::of(const Shape& shape, const std::vector<T>& values) {
-  GRAFT_CHECK(static_cast<int64_t>(values.size()) == shape.numel(), values.size(), " values for shape ", shape);
+  GRAFT_CHECK(static_cast<int64_t>(values.size()) == shape.numel(), values.size(),
+              " values for shape ", shape);
   Tensor result = empty(shape, {.dtype = dtype_of<T>::value});
   T* out = result.mutable_data<T>();
   for (size_t i = 0; i < values.size(); ++i) out[i] = values[i];

@@ -1,8 +1,9 @@
-// The transfer-learning tutorial in C++: a ResNet-50, a new head for 10 classes, cross-entropy, Adam 1e-3, grey 28x28
-// images, batches of 4. The tutorial feeds one channel to a network of three, which fails; here the grey channel is
-// repeated, and the program says so.
-// Usage: finetune DATA STEPS [WEIGHTS]     DATA: any data set graft reads, such as a folder of MNIST IDX files;
-//                                          WEIGHTS: a pretrained ResNet-50; without it, random weights
+// The transfer-learning tutorial in C++: a ResNet-50, a new head for 10 classes, cross-entropy,
+// Adam 1e-3, grey 28x28 images, batches of 4. The tutorial feeds one channel to a network of three,
+// which fails; here the grey channel is repeated, and the program says so. Usage: finetune DATA
+// STEPS [WEIGHTS]     DATA: any data set graft reads, such as a folder of MNIST IDX files;
+//                                          WEIGHTS: a pretrained ResNet-50; without it, random
+//                                          weights
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -47,8 +48,10 @@ graft::models::Model make_network(const char* weights, int64_t classes) {
 
 void train(const std::string& path, int64_t steps, const char* weights) {
   const graft::io::OpenedData data = graft::io::open_data(path);
-  const graft::models::Model model = make_network(weights, static_cast<int64_t>(data.classes.size()));
-  if (data.train->image(0).channels == 1) std::printf("grey images: their one channel is repeated for the network's three\n");
+  const graft::models::Model model =
+      make_network(weights, static_cast<int64_t>(data.classes.size()));
+  if (data.train->image(0).channels == 1)
+    std::printf("grey images: their one channel is repeated for the network's three\n");
   graft::train::LoaderOptions options;
   options.batch = 4;
   options.shuffle = true;
@@ -67,16 +70,21 @@ void train(const std::string& path, int64_t steps, const char* weights) {
     loader.start(epoch);
     for (graft::train::Batch batch; step < steps && loader.next(batch);) {
       model.network->zero_grad();
-      const graft::Tensor loss = graft::functional::cross_entropy(model.network->forward(batch.x), batch.labels);
+      const graft::Tensor loss =
+          graft::functional::cross_entropy(model.network->forward(batch.x), batch.labels);
       graft::backward(loss);
       optimizer->step(1e-3);
       loss_sum += loss.item();
       if (++step % kWindow != 0) continue;
-      const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-      std::printf("step %5lld  loss %.4f  %.2f steps/s\n", static_cast<long long>(step), loss_sum / kWindow, static_cast<double>(step) / seconds);
+      const double seconds =
+          std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+      std::printf("step %5lld  loss %.4f  %.2f steps/s\n", static_cast<long long>(step),
+                  loss_sum / kWindow, static_cast<double>(step) / seconds);
       std::fflush(stdout);
       if (step == kWindow) first_loss = loss_sum / kWindow;
-      if (step + kWindow > steps) std::printf("loss of the first %lld steps %.4f, of the last %.4f\n", static_cast<long long>(kWindow), first_loss, loss_sum / kWindow);
+      if (step + kWindow > steps)
+        std::printf("loss of the first %lld steps %.4f, of the last %.4f\n",
+                    static_cast<long long>(kWindow), first_loss, loss_sum / kWindow);
       loss_sum = 0;
     }
   }

@@ -1,5 +1,6 @@
 // functional::channel_scale and its Node: check, run a kernel, record.
 #include "channel_scale.h"
+
 #include "graft/core/autograd/record.h"
 
 namespace graft::functional {
@@ -38,9 +39,10 @@ class ChannelScaleNode final : public Node {
 }  // namespace
 
 Tensor channel_scale(const Tensor& x, const Tensor& scale) {
-  GRAFT_CHECK(x.rank() >= 2 && scale.rank() == 1 && scale.size(0) == x.size(1), "channel_scale: x ", x.shape(),
-              " needs a scale of [C], got ", scale.shape());
-  GRAFT_CHECK(x.dtype() == scale.dtype(), "channel_scale: x is ", name_of(x.dtype()), ", scale ", name_of(scale.dtype()));
+  GRAFT_CHECK(x.rank() >= 2 && scale.rank() == 1 && scale.size(0) == x.size(1), "channel_scale: x ",
+              x.shape(), " needs a scale of [C], got ", scale.shape());
+  GRAFT_CHECK(x.dtype() == scale.dtype(), "channel_scale: x is ", name_of(x.dtype()), ", scale ",
+              name_of(scale.dtype()));
   Tensor y = Tensor::empty_like(x);
   kernels().forward(current_context(), {x, scale, y});
   return record(ops::ChannelScaleAttributes{}, {x, scale}, y,

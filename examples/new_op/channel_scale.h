@@ -1,4 +1,5 @@
-// channel_scale: every channel times its own factor. Contract, as kernels/ops/channel_scale.h would hold it.
+// channel_scale: every channel times its own factor. Contract, as kernels/ops/channel_scale.h would
+// hold it.
 #pragma once
 #include "graft/core/tensor/tensor.h"
 #include "graft/kernels/ops/kernel_list.h"

@@ -1,4 +1,5 @@
-// The obvious loops: any rank, any floating dtype, either layout. The oracle for every faster implementation.
+// The obvious loops: any rank, any floating dtype, either layout. The oracle for every faster
+// implementation.
 #include "channel_scale.h"
 #include "graft/kernels/reference/access.h"
 

@@ -1,8 +1,10 @@
-// Known values, and the gradient against finite differences in double. In the tree: tests/layers/channel_scale_test.cpp.
+// Known values, and the gradient against finite differences in double. In the tree:
+// tests/layers/channel_scale_test.cpp.
+#include "channel_scale.h"
+
 #include <cmath>
 #include <cstdio>
 
-#include "channel_scale.h"
 #include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/grad_meta.h"
 #include "graft/core/autograd/record.h"
@@ -38,7 +40,8 @@ void gradient_matches_finite_differences(const Tensor& x, const Tensor& scale) {
       leaf.mutable_data<double>()[i] = value - h;
       const double below = loss_of(x, scale);
       leaf.mutable_data<double>()[i] = value;
-      expect(std::abs((above - below) / (2 * h) - analytic[i]) < 1e-6 * (1 + std::abs(analytic[i])), "gradient");
+      expect(std::abs((above - below) / (2 * h) - analytic[i]) < 1e-6 * (1 + std::abs(analytic[i])),
+             "gradient");
     }
   }
 }
@@ -48,7 +51,8 @@ void gradient_matches_finite_differences(const Tensor& x, const Tensor& scale) {
 int main() {
   const Tensor x = Tensor::of<double>({1, 2, 1, 2}, {1, 2, 3, 4});
   const Tensor scale = Tensor::of<double>({2}, {10, -1});
-  expect(F::channel_scale(x, scale).to_doubles() == std::vector<double>{10, 20, -3, -4}, "known values");
+  expect(F::channel_scale(x, scale).to_doubles() == std::vector<double>{10, 20, -3, -4},
+         "known values");
   gradient_matches_finite_differences(x, scale);
   try {
     F::channel_scale(x, Tensor::of<double>({3}, {1, 2, 3}));

@@ -1,5 +1,5 @@
-// CIFAR-10/100 binary folders (https://www.cs.toronto.edu/~kriz/cifar.html): records of 1 or 2 label bytes and 3072
-// bytes of planes R, G, B of 32x32.
+// CIFAR-10/100 binary folders (https://www.cs.toronto.edu/~kriz/cifar.html): records of 1 or 2
+// label bytes and 3072 bytes of planes R, G, B of 32x32.
 #include <utility>
 
 #include "graft/core/base/file_system.h"
@@ -19,20 +19,27 @@ struct CifarKind {
 };
 
 CifarKind kind_of(const std::string& path) {
-  if (file_system().exists(join_path(path, "data_batch_1.bin")) || file_system().exists(join_path(path, "test_batch.bin")))
-    return {1, 10, "batches.meta.txt",
-            {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"}, {"test_batch.bin"}};
+  if (file_system().exists(join_path(path, "data_batch_1.bin")) ||
+      file_system().exists(join_path(path, "test_batch.bin")))
+    return {1,
+            10,
+            "batches.meta.txt",
+            {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin",
+             "data_batch_5.bin"},
+            {"test_batch.bin"}};
   return {2, 100, "fine_label_names.txt", {"train.bin"}, {"test.bin"}};
 }
 
-DataPart read_part(const std::string& folder, const CifarKind& kind, const std::vector<std::string>& names) {
+DataPart read_part(const std::string& folder, const CifarKind& kind,
+                   const std::vector<std::string>& names) {
   const int64_t record = kind.labels + 3 * kPixels;
   std::vector<std::byte> bytes;
   for (const std::string& name : names) {
     const std::string path = join_path(folder, name);
     if (!file_system().exists(path)) continue;
     const auto more = read_maybe_gzipped(path, int64_t{1} << 30);
-    GRAFT_CHECK(!more.empty() && std::ssize(more) % record == 0, path, ": ", more.size(), " bytes are no whole number of CIFAR records of ", record);
+    GRAFT_CHECK(!more.empty() && std::ssize(more) % record == 0, path, ": ", more.size(),
+                " bytes are no whole number of CIFAR records of ", record);
     bytes.insert(bytes.end(), more.begin(), more.end());
   }
   DataPart part;
@@ -45,9 +52,11 @@ DataPart read_part(const std::string& folder, const CifarKind& kind, const std::
   for (int64_t n = 0; n < count; ++n) {
     const std::byte* in = bytes.data() + n * record;
     labels.push_back(std::to_integer<int64_t>(in[kind.labels - 1]));
-    GRAFT_CHECK(labels.back() < kind.classes, folder, ": label ", labels.back(), " of record ", n, " is not below ", kind.classes);
+    GRAFT_CHECK(labels.back() < kind.classes, folder, ": label ", labels.back(), " of record ", n,
+                " is not below ", kind.classes);
     for (int64_t i = 0; i < kPixels; ++i)
-      for (int64_t c = 0; c < 3; ++c) *out++ = std::to_integer<uint8_t>(in[kind.labels + c * kPixels + i]);
+      for (int64_t c = 0; c < 3; ++c)
+        *out++ = std::to_integer<uint8_t>(in[kind.labels + c * kPixels + i]);
   }
   part.dataset = pixel_dataset(join_path(folder, names[0]), std::move(block), std::move(labels));
   return part;

@@ -1,5 +1,5 @@
-// A CSV "path,label" (RFC 4180 quoting; a header line "path,label" or "file,label" or "image,label" is skipped). Paths
-// are relative to the CSV's folder. Labels are class names.
+// A CSV "path,label" (RFC 4180 quoting; a header line "path,label" or "file,label" or "image,label"
+// is skipped). Paths are relative to the CSV's folder. Labels are class names.
 #include <algorithm>
 #include <map>
 
@@ -31,9 +31,12 @@ std::vector<Row> parse(const std::string& text, const std::string& path) {
     const char c = text[i];
     line += c == '\n';
     if (quoted) {
-      if (c != '"') row.fields.back() += c;
-      else if (i + 1 < text.size() && text[i + 1] == '"') row.fields.back() += text[++i];
-      else quoted = false;
+      if (c != '"')
+        row.fields.back() += c;
+      else if (i + 1 < text.size() && text[i + 1] == '"')
+        row.fields.back() += text[++i];
+      else
+        quoted = false;
     } else if (c == '"' && row.fields.back().empty() && !was_quoted) {
       quoted = was_quoted = true;
     } else if (c == ',') {
@@ -52,7 +55,8 @@ std::vector<Row> parse(const std::string& text, const std::string& path) {
 
 bool is_header(const Row& row) {
   return row.fields.size() == 2 && row.fields[1] == "label" &&
-         (row.fields[0] == "path" || row.fields[0] == "file" || row.fields[0] == "image" || row.fields[0] == "filename");
+         (row.fields[0] == "path" || row.fields[0] == "file" || row.fields[0] == "image" ||
+          row.fields[0] == "filename");
 }
 
 }  // namespace
@@ -65,11 +69,12 @@ DataPart read_csv(const std::string& path) {
   GRAFT_CHECK(!rows.empty(), path, ": the CSV names no images");
   std::map<std::string, int64_t> labels;
   for (const Row& row : rows) {
-    GRAFT_CHECK(row.fields.size() == 2 && !row.fields[0].empty() && !row.fields[1].empty(), path, ": line ", row.line,
-                " is not \"path,label\"");
+    GRAFT_CHECK(row.fields.size() == 2 && !row.fields[0].empty() && !row.fields[1].empty(), path,
+                ": line ", row.line, " is not \"path,label\"");
     labels[row.fields[1]] = 0;
   }
-  GRAFT_CHECK(labels.size() >= 2, path, ": at least two classes are needed, it has ", labels.size());
+  GRAFT_CHECK(labels.size() >= 2, path, ": at least two classes are needed, it has ",
+              labels.size());
   DataPart part;
   for (auto& [name, label] : labels) {
     label = std::ssize(part.classes);
@@ -79,7 +84,8 @@ DataPart read_csv(const std::string& path) {
   for (const Row& row : rows) {
     const std::string& file = row.fields[0];
     const std::string full = file[0] == '/' ? file : join_path(parent_path(path), file);
-    const bool is_file = full.find('\0') == std::string::npos && file_system().exists(full) && !file_system().is_directory(full);
+    const bool is_file = full.find('\0') == std::string::npos && file_system().exists(full) &&
+                         !file_system().is_directory(full);
     GRAFT_CHECK(is_file, path, ": line ", row.line, ": there is no file ", full);
     files.push_back({full, file, labels[row.fields[1]]});
   }

@@ -13,45 +13,51 @@ class GRAFT_API Dataset {
  public:
   virtual ~Dataset() = default;
   virtual int64_t size() const = 0;
-  virtual int64_t label(int64_t index) const = 0;      // 0 .. classes-1
-  virtual Image image(int64_t index) const = 0;        // decodes; Error(bad_input) naming the file
-  virtual std::string name(int64_t index) const = 0;   // path, or "file[index]"
-  // The sample's image file as it is, into `bytes`, whose memory is used again. False, as at first: it has none of its own.
+  virtual int64_t label(int64_t index) const = 0;     // 0 .. classes-1
+  virtual Image image(int64_t index) const = 0;       // decodes; Error(bad_input) naming the file
+  virtual std::string name(int64_t index) const = 0;  // path, or "file[index]"
+  // The sample's image file as it is, into `bytes`, whose memory is used again. False, as at first:
+  // it has none of its own.
   virtual bool encoded(int64_t index, std::vector<std::byte>& bytes) const;
   // Adds what identifies the samples (names, labels, sizes) to a hash.
   virtual std::string fingerprint() const = 0;
 };
 
 struct DataOptions {
-  std::string val_path;       // "": what the data set brings, else a split of the training part
-  double val_split = 0.2;     // share of the training samples held out when there is no validation part; 0: none is
-  uint64_t seed = 0;          // of the split and the subset
-  int64_t train_limit = 0;    // 0: all; else this many training samples, drawn by seed, classes kept in proportion
-  bool need_train = true;     // false: evaluation only; then the validation part may be all there is
+  std::string val_path;  // "": what the data set brings, else a split of the training part
+  double val_split =
+      0.2;  // share of the training samples held out when there is no validation part; 0: none is
+  uint64_t seed = 0;  // of the split and the subset
+  int64_t train_limit =
+      0;  // 0: all; else this many training samples, drawn by seed, classes kept in proportion
+  bool need_train = true;  // false: evaluation only; then the validation part may be all there is
 };
 
 struct OpenedData {
   std::string format;  // "folder", "idx", "cifar", "csv", "npz"
   std::shared_ptr<const Dataset> train;
   std::shared_ptr<const Dataset> val;
-  std::vector<std::string> classes;      // sorted names, as labels count
-  std::vector<std::string> notes;        // sentences: split made, subset drawn, files left out
-  std::string manifest_sha256;           // of both parts' fingerprints and the classes
+  std::vector<std::string> classes;  // sorted names, as labels count
+  std::vector<std::string> notes;    // sentences: split made, subset drawn, files left out
+  std::string manifest_sha256;       // of both parts' fingerprints and the classes
 };
 
-// A folder of class folders (with train/ and val/, valid/, validation/ or test/ inside or not), a folder of MNIST IDX
-// files (plain or .gz), a CIFAR-10/100 binary folder, a CSV "path,label" or an .npz with x (u8 [N,H,W] or [N,H,W,C])
-// and y. Error(bad_input) in one sentence for anything else.
+// A folder of class folders (with train/ and val/, valid/, validation/ or test/ inside or not), a
+// folder of MNIST IDX files (plain or .gz), a CIFAR-10/100 binary folder, a CSV "path,label" or an
+// .npz with x (u8 [N,H,W] or [N,H,W,C]) and y. Error(bad_input) in one sentence for anything else.
 GRAFT_API OpenedData open_data(const std::string& path, const DataOptions& options = {});
 
 // Some samples of another data set, in the given order.
-GRAFT_API std::shared_ptr<const Dataset> subset(std::shared_ptr<const Dataset> dataset, std::vector<int64_t> indices);
+GRAFT_API std::shared_ptr<const Dataset> subset(std::shared_ptr<const Dataset> dataset,
+                                                std::vector<int64_t> indices);
 // The share of broken images that graft's verbs tolerate.
 inline constexpr double kToleratedBrokenShare = 0.1;
 
-// Decodes every image once; returns the data set without the broken ones, each reported in `notes` with its path and
-// reason. Error(bad_input) when more than `tolerated_share` of the images are broken.
-GRAFT_API std::shared_ptr<const Dataset> without_broken_images(std::shared_ptr<const Dataset> dataset, double tolerated_share,
-                                                               std::vector<std::string>& notes);
+// Decodes every image once; returns the data set without the broken ones, each reported in `notes`
+// with its path and reason. Error(bad_input) when more than `tolerated_share` of the images are
+// broken.
+GRAFT_API std::shared_ptr<const Dataset> without_broken_images(
+    std::shared_ptr<const Dataset> dataset, double tolerated_share,
+    std::vector<std::string>& notes);
 
 }  // namespace graft::io

@@ -1,10 +1,10 @@
-// A folder of class folders, as torchvision's ImageFolder reads it; and the file data set that CSVs share.
-#include "graft/io/datasets/file_dataset.h"
-
+// A folder of class folders, as torchvision's ImageFolder reads it; and the file data set that CSVs
+// share.
 #include <algorithm>
 
 #include "graft/core/base/file_system.h"
 #include "graft/core/base/sha256.h"
+#include "graft/io/datasets/file_dataset.h"
 #include "graft/io/datasets/sources.h"
 
 namespace graft::io {
@@ -15,13 +15,16 @@ class FileDataset final : public Dataset {
   explicit FileDataset(std::vector<LabelledFile> files) : files_(std::move(files)) {}
   int64_t size() const override { return std::ssize(files_); }
   int64_t label(int64_t index) const override { return files_[static_cast<size_t>(index)].label; }
-  Image image(int64_t index) const override { return read_image(files_[static_cast<size_t>(index)].path); }
+  Image image(int64_t index) const override {
+    return read_image(files_[static_cast<size_t>(index)].path);
+  }
   std::string name(int64_t index) const override { return files_[static_cast<size_t>(index)].path; }
 
   bool encoded(int64_t index, std::vector<std::byte>& bytes) const override {
     const auto file = file_system().open_read(files_[static_cast<size_t>(index)].path);
     const int64_t size = file->size();
-    GRAFT_CHECK(size <= kMaxImageFileBytes, file->path(), ": ", size, " bytes are too many for an image");
+    GRAFT_CHECK(size <= kMaxImageFileBytes, file->path(), ": ", size,
+                " bytes are too many for an image");
     bytes.resize(static_cast<size_t>(size));
     file->read_at(0, bytes);
     return true;
@@ -31,7 +34,8 @@ class FileDataset final : public Dataset {
   std::string fingerprint() const override {
     Sha256 hash;
     for (const LabelledFile& file : files_)
-      hash.update(str(file.short_name, "\t", file.label, "\t", file_system().open_read(file.path)->size(), "\n"));
+      hash.update(str(file.short_name, "\t", file.label, "\t",
+                      file_system().open_read(file.path)->size(), "\n"));
     return hash.hex();
   }
 
@@ -40,12 +44,16 @@ class FileDataset final : public Dataset {
 };
 
 // Images below a class folder, its own folders included.
-void collect(const std::string& folder, const std::string& short_name, int64_t label, int depth, std::vector<LabelledFile>& out) {
+void collect(const std::string& folder, const std::string& short_name, int64_t label, int depth,
+             std::vector<LabelledFile>& out) {
   GRAFT_CHECK(depth <= 16, folder, ": folders are nested too deeply");
   for (const DirectoryEntry& entry : file_system().list(folder)) {
-    const std::string path = join_path(folder, entry.name), name = join_path(short_name, entry.name);
-    if (entry.is_directory) collect(path, name, label, depth + 1, out);
-    else if (entry.is_regular && has_image_extension(path)) out.push_back({path, name, label});
+    const std::string path = join_path(folder, entry.name),
+                      name = join_path(short_name, entry.name);
+    if (entry.is_directory)
+      collect(path, name, label, depth + 1, out);
+    else if (entry.is_regular && has_image_extension(path))
+      out.push_back({path, name, label});
   }
 }
 
@@ -59,12 +67,15 @@ std::vector<std::string> class_folders(const std::string& path) {
 DataPart read_part(const std::string& path) {
   DataPart part;
   part.classes = class_folders(path);
-  GRAFT_CHECK(part.classes.size() >= 2, path, ": a folder of class folders is needed (at least two), it has ", part.classes.size());
+  GRAFT_CHECK(part.classes.size() >= 2, path,
+              ": a folder of class folders is needed (at least two), it has ", part.classes.size());
   std::vector<LabelledFile> files;
   for (size_t label = 0; label < part.classes.size(); ++label) {
     const size_t before = files.size();
-    collect(join_path(path, part.classes[label]), part.classes[label], static_cast<int64_t>(label), 0, files);
-    GRAFT_CHECK(files.size() > before, join_path(path, part.classes[label]), ": the class folder holds no images");
+    collect(join_path(path, part.classes[label]), part.classes[label], static_cast<int64_t>(label),
+            0, files);
+    GRAFT_CHECK(files.size() > before, join_path(path, part.classes[label]),
+                ": the class folder holds no images");
   }
   part.dataset = file_dataset(std::move(files));
   return part;
@@ -92,8 +103,9 @@ DataParts read_folder(const std::string& path) {
   }
   parts.train = read_part(train);
   parts.val = read_part(val);
-  GRAFT_CHECK(parts.train.classes == parts.val.classes, path, ": the classes of ", file_name(train), "/ (",
-              join(parts.train.classes), ") and ", file_name(val), "/ (", join(parts.val.classes), ") differ");
+  GRAFT_CHECK(parts.train.classes == parts.val.classes, path, ": the classes of ", file_name(train),
+              "/ (", join(parts.train.classes), ") and ", file_name(val), "/ (",
+              join(parts.val.classes), ") differ");
   return parts;
 }
 

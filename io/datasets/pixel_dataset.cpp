@@ -20,7 +20,8 @@ class PixelDataset final : public Dataset {
     const Shape& s = pixels_.shape();
     Image image{s[2], s[1], s[3], Tensor::empty({s[1], s[2], s[3]}, {.dtype = DType::u8})};
     const int64_t bytes = s[1] * s[2] * s[3];
-    std::memcpy(image.pixels.mutable_data<uint8_t>(), pixels_.data<uint8_t>() + index * bytes, static_cast<size_t>(bytes));
+    std::memcpy(image.pixels.mutable_data<uint8_t>(), pixels_.data<uint8_t>() + index * bytes,
+                static_cast<size_t>(bytes));
     return image;
   }
 
@@ -39,11 +40,14 @@ class PixelDataset final : public Dataset {
 
 }  // namespace
 
-std::shared_ptr<const Dataset> pixel_dataset(std::string file, Tensor pixels, std::vector<int64_t> labels) {
+std::shared_ptr<const Dataset> pixel_dataset(std::string file, Tensor pixels,
+                                             std::vector<int64_t> labels) {
   const Shape& s = pixels.shape();
-  GRAFT_CHECK(s.rank() == 4 && (s[3] == 1 || s[3] == 3) && s[1] >= 1 && s[2] >= 1 && s[1] <= kMaxImagePixels / s[2], file,
-              ": images of shape ", s, "; [N,H,W,1] or [N,H,W,3] are possible");
-  GRAFT_CHECK(std::ssize(labels) == s[0], file, ": ", s[0], " images but ", labels.size(), " labels");
+  GRAFT_CHECK(s.rank() == 4 && (s[3] == 1 || s[3] == 3) && s[1] >= 1 && s[2] >= 1 &&
+                  s[1] <= kMaxImagePixels / s[2],
+              file, ": images of shape ", s, "; [N,H,W,1] or [N,H,W,3] are possible");
+  GRAFT_CHECK(std::ssize(labels) == s[0], file, ": ", s[0], " images but ", labels.size(),
+              " labels");
   return std::make_shared<PixelDataset>(std::move(file), std::move(pixels), std::move(labels));
 }
 

@@ -1,4 +1,5 @@
-// The readers behind open_data(), one file a format. Each gives one part (train or val) with its classes.
+// The readers behind open_data(), one file a format. Each gives one part (train or val) with its
+// classes.
 #pragma once
 #include <optional>
 
@@ -23,7 +24,9 @@ DataParts read_cifar(const std::string& path);
 DataPart read_csv(const std::string& path);
 DataPart read_npz_data(const std::string& path);
 
-// Images kept as one block of u8 pixels [N,H,W,C] with labels: what IDX, CIFAR and npz files become.
-std::shared_ptr<const Dataset> pixel_dataset(std::string file, Tensor pixels, std::vector<int64_t> labels);
+// Images kept as one block of u8 pixels [N,H,W,C] with labels: what IDX, CIFAR and npz files
+// become.
+std::shared_ptr<const Dataset> pixel_dataset(std::string file, Tensor pixels,
+                                             std::vector<int64_t> labels);
 
 }  // namespace graft::io

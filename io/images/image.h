@@ -1,4 +1,5 @@
-// Image: decoded 8-bit pixels, upright. JPEG (libjpeg-turbo), PNG and BMP (stb_image), PGM and PPM; nothing else.
+// Image: decoded 8-bit pixels, upright. JPEG (libjpeg-turbo), PNG and BMP (stb_image), PGM and PPM;
+// nothing else.
 #pragma once
 #include <span>
 #include <string>
@@ -16,22 +17,24 @@ struct Image {
 };
 
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-constexpr int64_t kMaxImagePixels = int64_t{1} << 20;  // keeps a fuzzer from spending its time on clearing memory
+constexpr int64_t kMaxImagePixels =
+    int64_t{1} << 20;  // keeps a fuzzer from spending its time on clearing memory
 #else
 constexpr int64_t kMaxImagePixels = int64_t{64} << 20;  // width * height, checked before decoding
 #endif
 constexpr int64_t kMaxImageFileBytes = int64_t{512} << 20;
 
-// 16-bit samples are reduced to their upper 8 bits (PNM: scaled by their maximum), alpha is dropped (as PIL's
-// convert("RGB") does), palettes are expanded, CMYK JPEGs converted, EXIF orientation applied. Error(bad_input) naming
-// `name` for what is broken, truncated, too large or of another format.
+// 16-bit samples are reduced to their upper 8 bits (PNM: scaled by their maximum), alpha is dropped
+// (as PIL's convert("RGB") does), palettes are expanded, CMYK JPEGs converted, EXIF orientation
+// applied. Error(bad_input) naming `name` for what is broken, truncated, too large or of another
+// format.
 GRAFT_API Image decode_image(std::span<const std::byte> bytes, const std::string& name);
 GRAFT_API Image read_image(const std::string& path);
 // True for the file names that data sets take: .jpg .jpeg .png .bmp .ppm .pgm .pnm in any case.
 GRAFT_API bool has_image_extension(const std::string& path);
 
-// The same pixels with another number of channels: grey to RGB by repetition; RGB to grey by ITU-R 601 luma
-// (299 R + 587 G + 114 B) / 1000, rounded as PIL does.
+// The same pixels with another number of channels: grey to RGB by repetition; RGB to grey by ITU-R
+// 601 luma (299 R + 587 G + 114 B) / 1000, rounded as PIL does.
 GRAFT_API Image with_channels(const Image& image, int64_t channels);
 
 }  // namespace graft::io

@@ -1,11 +1,11 @@
 #include "graft/io/images/jpeg.h"
 
+#include <jpeglib.h>
+
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
 #include <vector>
-
-#include <jpeglib.h>
 
 #include "graft/io/images/exif.h"
 
@@ -14,7 +14,8 @@ namespace {
 
 constexpr int kMaxScans = 100;  // a progressive file of many scans costs time without end
 
-// libjpeg's error object with a way back into C++. Warnings (truncated, corrupt data) are errors too.
+// libjpeg's error object with a way back into C++. Warnings (truncated, corrupt data) are errors
+// too.
 struct ErrorManager {
   jpeg_error_mgr base;
   std::jmp_buf jump;
@@ -43,11 +44,13 @@ void limit_scans(j_common_ptr info) {
 
 // Adobe writes CMYK inverted: RGB = C*K/255 with the stored values.
 Image cmyk_to_rgb(const Image& cmyk) {
-  Image rgb{cmyk.width, cmyk.height, 3, Tensor::empty({cmyk.height, cmyk.width, 3}, {.dtype = DType::u8})};
+  Image rgb{cmyk.width, cmyk.height, 3,
+            Tensor::empty({cmyk.height, cmyk.width, 3}, {.dtype = DType::u8})};
   const uint8_t* in = cmyk.pixels.data<uint8_t>();
   uint8_t* out = rgb.pixels.mutable_data<uint8_t>();
   for (int64_t i = 0; i < cmyk.width * cmyk.height; ++i)
-    for (int64_t c = 0; c < 3; ++c) out[3 * i + c] = static_cast<uint8_t>((in[4 * i + c] * in[4 * i + 3] + 127) / 255);
+    for (int64_t c = 0; c < 3; ++c)
+      out[3 * i + c] = static_cast<uint8_t>((in[4 * i + c] * in[4 * i + 3] + 127) / 255);
   return rgb;
 }
 
@@ -78,7 +81,9 @@ struct JpegReader::Decoder {
   }
   ~Decoder() { jpeg_destroy_decompress(&info); }
 
-  [[noreturn]] void complain() { bad_input(*name, ": broken JPEG: ", static_cast<const char*>(errors.message)); }
+  [[noreturn]] void complain() {
+    bad_input(*name, ": broken JPEG: ", static_cast<const char*>(errors.message));
+  }
 
   // False: errors.message says why.
   bool create() {
@@ -101,8 +106,8 @@ struct JpegReader::Decoder {
     return true;
   }
 
-  // Decodes the window's columns and two more on either side, whose colours depend on the cut; false: errors.message
-  // says why. `left` becomes the first column that is decoded.
+  // Decodes the window's columns and two more on either side, whose colours depend on the cut;
+  // false: errors.message says why. `left` becomes the first column that is decoded.
   bool start(int shrink, const PixelWindow& window, int64_t& left) {
     if (setjmp(errors.jump)) return false;
     info.scale_num = 1;
@@ -110,7 +115,10 @@ struct JpegReader::Decoder {
     jpeg_start_decompress(&info);
     left = 0;
     JDIMENSION first = static_cast<JDIMENSION>(window.left > 2 ? window.left - 2 : 0);
-    JDIMENSION width = (window.right + 2 < info.output_width ? static_cast<JDIMENSION>(window.right + 2) : info.output_width) - first;
+    JDIMENSION width =
+        (window.right + 2 < info.output_width ? static_cast<JDIMENSION>(window.right + 2)
+                                              : info.output_width) -
+        first;
     if (width < info.output_width) {
       jpeg_crop_scanline(&info, &first, &width);
       left = first;
@@ -134,7 +142,8 @@ struct JpegReader::Decoder {
 };
 
 JpegReader::JpegReader() : decoder_(std::make_unique<Decoder>()) {
-  if (!decoder_->create()) fail(ErrorCode::internal, "libjpeg: ", static_cast<const char*>(decoder_->errors.message));
+  if (!decoder_->create())
+    fail(ErrorCode::internal, "libjpeg: ", static_cast<const char*>(decoder_->errors.message));
 }
 JpegReader::~JpegReader() = default;
 
@@ -143,12 +152,15 @@ JpegHeader JpegReader::open(std::span<const std::byte> bytes, const std::string&
   d.name = &name;
   if (!d.read_header(bytes)) d.complain();
   const int64_t width = d.info.image_width, height = d.info.image_height;
-  GRAFT_CHECK(width * height <= kMaxImagePixels, name, ": ", width, "x", height, " pixels, more than the limit of ", kMaxImagePixels);
-  const int64_t channels = d.info.out_color_space == JCS_CMYK ? 4 : (d.info.out_color_space == JCS_GRAYSCALE ? 1 : 3);
+  GRAFT_CHECK(width * height <= kMaxImagePixels, name, ": ", width, "x", height,
+              " pixels, more than the limit of ", kMaxImagePixels);
+  const int64_t channels =
+      d.info.out_color_space == JCS_CMYK ? 4 : (d.info.out_color_space == JCS_GRAYSCALE ? 1 : 3);
   return {width, height, channels, orientation_of(d.info)};
 }
 
-void JpegReader::read(int shrink, const PixelWindow& window, FunctionRef<void(const uint8_t* pixels)> row) {
+void JpegReader::read(int shrink, const PixelWindow& window,
+                      FunctionRef<void(const uint8_t* pixels)> row) {
   Decoder& d = *decoder_;
   int64_t left = 0;
   if (!d.start(shrink, window, left)) d.complain();
@@ -165,8 +177,10 @@ void JpegReader::read(int shrink, const PixelWindow& window, FunctionRef<void(co
 Image decode_jpeg(std::span<const std::byte> bytes, const std::string& name, int shrink) {
   JpegReader reader;
   const JpegHeader header = reader.open(bytes, name);
-  const int64_t width = (header.width + shrink - 1) / shrink, height = (header.height + shrink - 1) / shrink;
-  Image image{width, height, header.channels, Tensor::empty({height, width, header.channels}, {.dtype = DType::u8})};
+  const int64_t width = (header.width + shrink - 1) / shrink,
+                height = (header.height + shrink - 1) / shrink;
+  Image image{width, height, header.channels,
+              Tensor::empty({height, width, header.channels}, {.dtype = DType::u8})};
   uint8_t* out = image.pixels.mutable_data<uint8_t>();
   const int64_t bytes_a_row = width * header.channels;
   reader.read(shrink, {0, 0, width, height}, [&](const uint8_t* pixels) {

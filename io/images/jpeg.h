@@ -27,9 +27,10 @@ class JpegReader {
 
   // Both outlive the reading. Error(bad_input) naming the file for what is broken or too large.
   JpegHeader open(std::span<const std::byte> bytes, const std::string& name);
-  // After open(), once: the rows of a window of the image shrunk to 1/1, 1/2, 1/4 or 1/8 (sizes rounded up), each from its
-  // column `left` on. The pixels are those that decoding everything gives. What lies below the window is not decoded, so that
-  // damage there goes unnoticed; of what lies above and beside it, most work is saved.
+  // After open(), once: the rows of a window of the image shrunk to 1/1, 1/2, 1/4 or 1/8 (sizes
+  // rounded up), each from its column `left` on. The pixels are those that decoding everything
+  // gives. What lies below the window is not decoded, so that damage there goes unnoticed; of what
+  // lies above and beside it, most work is saved.
   void read(int shrink, const PixelWindow& window, FunctionRef<void(const uint8_t* pixels)> row);
 
  private:

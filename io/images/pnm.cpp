@@ -24,7 +24,8 @@ class Header {
 
   // The samples: one white-space byte after the header's last number.
   std::span<const std::byte> samples() const {
-    GRAFT_CHECK(at_ < bytes_.size() && is_space(byte()), name_, ": broken PNM: its header cannot be read");
+    GRAFT_CHECK(at_ < bytes_.size() && is_space(byte()), name_,
+                ": broken PNM: its header cannot be read");
     return bytes_.subspan(at_ + 1);
   }
 
@@ -49,13 +50,16 @@ class Header {
 Image decode_pnm(std::span<const std::byte> bytes, const std::string& name) {
   const int64_t channels = bytes[1] == std::byte{'6'} ? 3 : 1;
   Header header(bytes, name);
-  const int64_t width = header.number(INT32_MAX), height = header.number(INT32_MAX), most = header.number(65535);
-  GRAFT_CHECK(width * height <= kMaxImagePixels, name, ": ", width, "x", height, " pixels, more than the limit of ", kMaxImagePixels);
+  const int64_t width = header.number(INT32_MAX), height = header.number(INT32_MAX),
+                most = header.number(65535);
+  GRAFT_CHECK(width * height <= kMaxImagePixels, name, ": ", width, "x", height,
+              " pixels, more than the limit of ", kMaxImagePixels);
   const int64_t count = width * height * channels, size = most < 256 ? 1 : 2;
   const std::span<const std::byte> samples = header.samples();
-  GRAFT_CHECK(std::ssize(samples) >= count * size, name, ": broken PNM: it is truncated, ", samples.size(), " of ", count * size,
-              " bytes are there");
-  Image image{width, height, channels, Tensor::empty({height, width, channels}, {.dtype = DType::u8})};
+  GRAFT_CHECK(std::ssize(samples) >= count * size, name, ": broken PNM: it is truncated, ",
+              samples.size(), " of ", count * size, " bytes are there");
+  Image image{width, height, channels,
+              Tensor::empty({height, width, channels}, {.dtype = DType::u8})};
   uint8_t* out = image.pixels.mutable_data<uint8_t>();
   if (most == 255) {
     std::memcpy(out, samples.data(), static_cast<size_t>(count));
@@ -63,7 +67,8 @@ Image decode_pnm(std::span<const std::byte> bytes, const std::string& name) {
   }
   for (int64_t i = 0; i < count; ++i) {
     int64_t value = 0;  // big-endian
-    for (int64_t k = 0; k < size; ++k) value = value << 8 | std::to_integer<int64_t>(samples[static_cast<size_t>(i * size + k)]);
+    for (int64_t k = 0; k < size; ++k)
+      value = value << 8 | std::to_integer<int64_t>(samples[static_cast<size_t>(i * size + k)]);
     out[i] = static_cast<uint8_t>((std::min(value, most) * 255 + most / 2) / most);
   }
   return image;

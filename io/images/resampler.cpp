@@ -35,12 +35,17 @@ ResampleAxis visible(int64_t in, int64_t full, int64_t begin, int64_t count) {
 }  // namespace
 
 PlacedWindow::PlacedWindow(const ResizedWindow& w, int64_t in_width, int64_t in_height)
-    : x(visible(in_width, w.full_width, w.x0, w.width)), y(visible(in_height, w.full_height, w.y0, w.height)),
-      left(x.begin - w.x0), top(y.begin - w.y0), empty(x.out == 0 || y.out == 0), framed(x.out != w.width || y.out != w.height) {}
+    : x(visible(in_width, w.full_width, w.x0, w.width)),
+      y(visible(in_height, w.full_height, w.y0, w.height)),
+      left(x.begin - w.x0),
+      top(y.begin - w.y0),
+      empty(x.out == 0 || y.out == 0),
+      framed(x.out != w.width || y.out != w.height) {}
 
-// Source: Pillow's libImaging/Resample.c (the method, described in its comments): for every output position the
-// source range under the filter's support, and weights normalised to one, in fixed point of 32-8-2 bits. Every output
-// then gets the same number of weights, with zeros behind or in front, so that the inner loops have one length.
+// Source: Pillow's libImaging/Resample.c (the method, described in its comments): for every output
+// position the source range under the filter's support, and weights normalised to one, in fixed
+// point of 32-8-2 bits. Every output then gets the same number of weights, with zeros behind or in
+// front, so that the inner loops have one length.
 void Resampler::Taps::make(const ResampleAxis& axis, Interpolation interpolation) {
   const double scale = (axis.high - axis.low) / static_cast<double>(axis.full);
   const double filter_scale = std::max(scale, 1.0);
@@ -71,15 +76,18 @@ void Resampler::Taps::make(const ResampleAxis& axis, Interpolation interpolation
     first[static_cast<size_t>(i)] = static_cast<int32_t>(at);
     for (int64_t k = 0; k < r.count; ++k) {
       const double w = (sum != 0 ? value(r, k) / sum : 0) * (1 << kResampleBits);
-      weights[static_cast<size_t>(i * taps + r.first - at + k)] = static_cast<int32_t>(w < 0 ? w - 0.5 : w + 0.5);
+      weights[static_cast<size_t>(i * taps + r.first - at + k)] =
+          static_cast<int32_t>(w < 0 ? w - 0.5 : w + 0.5);
     }
   }
 }
 
-void Resampler::start(const ResampleAxis& x, const ResampleAxis& y, int64_t channels, Interpolation interpolation, uint8_t* out, int64_t stride) {
+void Resampler::start(const ResampleAxis& x, const ResampleAxis& y, int64_t channels,
+                      Interpolation interpolation, uint8_t* out, int64_t stride) {
   across_.make(x, interpolation);
   down_.make(y, interpolation);
-  needed_ = {across_.first.front(), down_.first.front(), across_.first.back() + across_.taps, down_.first.back() + down_.taps};
+  needed_ = {across_.first.front(), down_.first.front(), across_.first.back() + across_.taps,
+             down_.first.back() + down_.taps};
   for (int32_t& first : across_.first) first -= static_cast<int32_t>(needed_.left);
   channels_ = channels;
   stride_ = stride;
@@ -95,19 +103,23 @@ void Resampler::start(const ResampleAxis& x, const ResampleAxis& y, int64_t chan
 void Resampler::row(const uint8_t* pixels) {
   const int64_t width = std::ssize(across_.first), in_width = needed_.right - needed_.left;
   uint8_t* to = ring_.data() + next_in_ % down_.taps * ring_stride_;
-  (channels_ == 1 ? table_->across_grey : table_->across_rgb)(pixels, in_width, across_.first.data(), across_.weights.data(), across_.taps, width, to);
+  (channels_ == 1 ? table_->across_grey : table_->across_rgb)(
+      pixels, in_width, across_.first.data(), across_.weights.data(), across_.taps, width, to);
   ++next_in_;
   for (; next_out_ < std::ssize(down_.first); ++next_out_) {
     const int64_t first = down_.first[static_cast<size_t>(next_out_)];
     if (first + down_.taps > next_in_) return;
-    for (int64_t k = 0; k < down_.taps; ++k) rows_[static_cast<size_t>(k)] = ring_.data() + (first + k) % down_.taps * ring_stride_;
-    table_->down(rows_.data(), down_.weights.data() + next_out_ * down_.taps, down_.taps, width * channels_, out_ + next_out_ * stride_);
+    for (int64_t k = 0; k < down_.taps; ++k)
+      rows_[static_cast<size_t>(k)] = ring_.data() + (first + k) % down_.taps * ring_stride_;
+    table_->down(rows_.data(), down_.weights.data() + next_out_ * down_.taps, down_.taps,
+                 width * channels_, out_ + next_out_ * stride_);
   }
 }
 
 void Resampler::rows_of(const Image& image) {
   const uint8_t* in = image.pixels.data<uint8_t>();
-  for (int64_t y = needed_.top; y < needed_.bottom; ++y) row(in + (y * image.width + needed_.left) * channels_);
+  for (int64_t y = needed_.top; y < needed_.bottom; ++y)
+    row(in + (y * image.width + needed_.left) * channels_);
 }
 
 }  // namespace graft::io

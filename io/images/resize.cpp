@@ -11,34 +11,45 @@ bool is_possible(int64_t width, int64_t height) {
 
 }  // namespace
 
-Image resize(const Image& image, int64_t width, int64_t height, const ResizeBox& box, Interpolation interpolation) {
+Image resize(const Image& image, int64_t width, int64_t height, const ResizeBox& box,
+             Interpolation interpolation) {
   GRAFT_CHECK(is_possible(width, height), "cannot resize an image to ", width, "x", height);
   GRAFT_CHECK(box.left >= 0 && box.top >= 0 && box.right <= static_cast<double>(image.width) &&
-                  box.bottom <= static_cast<double>(image.height) && box.left < box.right && box.top < box.bottom,
+                  box.bottom <= static_cast<double>(image.height) && box.left < box.right &&
+                  box.top < box.bottom,
               "resize: the box lies outside of the image of ", image.width, "x", image.height);
-  Image result{width, height, image.channels, Tensor::empty({height, width, image.channels}, {.dtype = DType::u8})};
+  Image result{width, height, image.channels,
+               Tensor::empty({height, width, image.channels}, {.dtype = DType::u8})};
   Resampler resampler;
-  resampler.start({image.width, box.left, box.right, width, 0, width}, {image.height, box.top, box.bottom, height, 0, height},
-                  image.channels, interpolation, result.pixels.mutable_data<uint8_t>(), width * image.channels);
+  resampler.start({image.width, box.left, box.right, width, 0, width},
+                  {image.height, box.top, box.bottom, height, 0, height}, image.channels,
+                  interpolation, result.pixels.mutable_data<uint8_t>(), width * image.channels);
   resampler.rows_of(image);
   return result;
 }
 
 Image resize(const Image& image, int64_t width, int64_t height, Interpolation interpolation) {
   if (width == image.width && height == image.height) return image;
-  return resize(image, width, height, {0, 0, static_cast<double>(image.width), static_cast<double>(image.height)}, interpolation);
+  return resize(image, width, height,
+                {0, 0, static_cast<double>(image.width), static_cast<double>(image.height)},
+                interpolation);
 }
 
 Image resize_window(const Image& image, const ResizedWindow& w, Interpolation interpolation) {
-  GRAFT_CHECK(is_possible(w.full_width, w.full_height) && is_possible(w.width, w.height), "cannot resize an image to ", w.full_width, "x", w.full_height);
+  GRAFT_CHECK(is_possible(w.full_width, w.full_height) && is_possible(w.width, w.height),
+              "cannot resize an image to ", w.full_width, "x", w.full_height);
   const PlacedWindow placed(w, image.width, image.height);
   const Shape shape{w.height, w.width, image.channels};
-  Image result{w.width, w.height, image.channels, placed.framed ? Tensor::zeros(shape, {.dtype = DType::u8}) : Tensor::empty(shape, {.dtype = DType::u8})};
+  Image result{w.width, w.height, image.channels,
+               placed.framed ? Tensor::zeros(shape, {.dtype = DType::u8})
+                             : Tensor::empty(shape, {.dtype = DType::u8})};
   if (placed.empty) return result;
   const int64_t stride = w.width * image.channels;
   Resampler resampler;
-  resampler.start(placed.x, placed.y, image.channels, interpolation,
-                  result.pixels.mutable_data<uint8_t>() + placed.top * stride + placed.left * image.channels, stride);
+  resampler.start(
+      placed.x, placed.y, image.channels, interpolation,
+      result.pixels.mutable_data<uint8_t>() + placed.top * stride + placed.left * image.channels,
+      stride);
   resampler.rows_of(image);
   return result;
 }

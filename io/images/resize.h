@@ -1,5 +1,5 @@
-// Resizing as Pillow does it: antialiased (the filter widens when shrinking), separable, 8-bit fixed point, so that
-// results equal Pillow's within one grey level.
+// Resizing as Pillow does it: antialiased (the filter widens when shrinking), separable, 8-bit
+// fixed point, so that results equal Pillow's within one grey level.
 #pragma once
 #include "graft/io/images/image.h"
 
@@ -13,14 +13,18 @@ struct ResizeBox {
 };
 
 // The box scaled to width x height. bad_input for empty sizes or a box outside of the image.
-GRAFT_API Image resize(const Image& image, int64_t width, int64_t height, const ResizeBox& box, Interpolation interpolation);
-GRAFT_API Image resize(const Image& image, int64_t width, int64_t height, Interpolation interpolation = Interpolation::bilinear);
-// Only the window [x0, x0+width) x [y0, y0+height) of the image resized to full_width x full_height: what resize and
-// crop would give, without computing the rest. Outside of the resized image: black.
+GRAFT_API Image resize(const Image& image, int64_t width, int64_t height, const ResizeBox& box,
+                       Interpolation interpolation);
+GRAFT_API Image resize(const Image& image, int64_t width, int64_t height,
+                       Interpolation interpolation = Interpolation::bilinear);
+// Only the window [x0, x0+width) x [y0, y0+height) of the image resized to full_width x
+// full_height: what resize and crop would give, without computing the rest. Outside of the resized
+// image: black.
 struct ResizedWindow {
   int64_t full_width, full_height;
   int64_t x0, y0, width, height;
 };
-GRAFT_API Image resize_window(const Image& image, const ResizedWindow& window, Interpolation interpolation);
+GRAFT_API Image resize_window(const Image& image, const ResizedWindow& window,
+                              Interpolation interpolation);
 
 }  // namespace graft::io

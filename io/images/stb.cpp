@@ -1,4 +1,5 @@
-// The one unit that compiles stb_image: PNG and BMP only, its memory bounded, its own failures turned into ours.
+// The one unit that compiles stb_image: PNG and BMP only, its memory bounded, its own failures
+// turned into ours.
 #include "graft/io/images/stb.h"
 
 #include <cstdlib>
@@ -6,12 +7,14 @@
 
 namespace {
 
-// The largest block that the image being decoded on this thread may ask for: a deflate stream can promise a thousand
-// times its size.
+// The largest block that the image being decoded on this thread may ask for: a deflate stream can
+// promise a thousand times its size.
 thread_local size_t largest_block = 0;
 
 void* bounded_malloc(size_t size) { return size <= largest_block ? std::malloc(size) : nullptr; }
-void* bounded_realloc(void* block, size_t size) { return size <= largest_block ? std::realloc(block, size) : nullptr; }
+void* bounded_realloc(void* block, size_t size) {
+  return size <= largest_block ? std::realloc(block, size) : nullptr;
+}
 
 }  // namespace
 
@@ -25,7 +28,8 @@ void* bounded_realloc(void* block, size_t size) { return size <= largest_block ?
 #define STBI_ONLY_BMP
 #define STBI_NO_STDIO
 #define STBI_NO_THREAD_LOCALS
-#define STBI_NO_FAILURE_STRINGS  // they are global variables, written by every thread that meets a broken image
+#define STBI_NO_FAILURE_STRINGS  // they are global variables, written by every thread that meets a
+                                 // broken image
 #define STBI_MALLOC(size) bounded_malloc(size)
 #define STBI_REALLOC(block, size) bounded_realloc(block, size)
 #define STBI_FREE(block) std::free(block)
@@ -39,17 +43,22 @@ Image decode_with_stb(std::span<const std::byte> bytes, const std::string& name)
   const int size = static_cast<int>(bytes.size());
   int width = 0, height = 0, stored = 0;
   largest_block = size_t{1} << 20;
-  GRAFT_CHECK(stbi_info_from_memory(data, size, &width, &height, &stored) && width > 0 && height > 0, name,
-              ": broken image: its header cannot be read");
-  GRAFT_CHECK(int64_t{width} * height <= kMaxImagePixels, name, ": ", width, "x", height, " pixels, more than the limit of ",
-              kMaxImagePixels);
+  GRAFT_CHECK(
+      stbi_info_from_memory(data, size, &width, &height, &stored) && width > 0 && height > 0, name,
+      ": broken image: its header cannot be read");
+  GRAFT_CHECK(int64_t{width} * height <= kMaxImagePixels, name, ": ", width, "x", height,
+              " pixels, more than the limit of ", kMaxImagePixels);
   const int channels = stored <= 2 ? 1 : 3;
-  // Four samples of 16 bits and a filter byte a row, once doubled; or the file's packed data, gathered by doubling.
-  largest_block = std::max(2 * (static_cast<size_t>(width) * 8 + 2) * static_cast<size_t>(height), 2 * bytes.size()) + (size_t{1} << 16);
+  // Four samples of 16 bits and a filter byte a row, once doubled; or the file's packed data,
+  // gathered by doubling.
+  largest_block = std::max(2 * (static_cast<size_t>(width) * 8 + 2) * static_cast<size_t>(height),
+                           2 * bytes.size()) +
+                  (size_t{1} << 16);
   const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
       stbi_load_from_memory(data, size, &width, &height, &stored, channels), stbi_image_free);
   GRAFT_CHECK(pixels != nullptr, name, ": broken image: its pixels cannot be decoded");
-  Image image{width, height, channels, Tensor::empty({height, width, channels}, {.dtype = DType::u8})};
+  Image image{width, height, channels,
+              Tensor::empty({height, width, channels}, {.dtype = DType::u8})};
   std::copy_n(pixels.get(), image.pixels.numel(), image.pixels.mutable_data<uint8_t>());
   return image;
 }

@@ -26,8 +26,8 @@ int64_t little_endian(std::span<const std::byte> bytes, size_t at, size_t count)
 
 }  // namespace
 
-// Source: PNG (ISO/IEC 15948) section 5.3: length, type, data, CRC of type and data. A type's first letter is a capital
-// where the chunk is needed.
+// Source: PNG (ISO/IEC 15948) section 5.3: length, type, data, CRC of type and data. A type's first
+// letter is a capital where the chunk is needed.
 void check_png_chunks(std::span<const std::byte> png, const std::string& name) {
   for (size_t at = 8;;) {
     GRAFT_CHECK(png.size() >= 12 && at <= png.size() - 12, name, ": broken PNG: it is truncated");
@@ -37,14 +37,16 @@ void check_png_chunks(std::span<const std::byte> png, const std::string& name) {
     const bool is_needed = type[0] >= 'A' && type[0] <= 'Z';
     if (is_needed && verifies_checksums) {
       const auto sum = crc32_z(0, reinterpret_cast<const Bytef*>(png.data()) + at + 4, length + 4);
-      GRAFT_CHECK(static_cast<int64_t>(sum) == big_endian(png, at + 8 + length), name, ": broken PNG: the check sum of ", type, " is wrong");
+      GRAFT_CHECK(static_cast<int64_t>(sum) == big_endian(png, at + 8 + length), name,
+                  ": broken PNG: the check sum of ", type, " is wrong");
     }
     if (type == "IEND") return;
     at += 12 + length;
   }
 }
 
-// Source: BITMAPFILEHEADER, then BITMAPCOREHEADER (12 bytes) or BITMAPINFOHEADER and its successors (40 and more).
+// Source: BITMAPFILEHEADER, then BITMAPCOREHEADER (12 bytes) or BITMAPINFOHEADER and its successors
+// (40 and more).
 void check_bmp_length(std::span<const std::byte> bmp, const std::string& name) {
   GRAFT_CHECK(bmp.size() >= 26, name, ": broken BMP: it is truncated");
   const bool is_core = little_endian(bmp, 14, 4) == 12;
@@ -57,8 +59,9 @@ void check_bmp_length(std::span<const std::byte> bmp, const std::string& name) {
   GRAFT_CHECK(sound, name, ": broken BMP: its header cannot be read");
   const int64_t last_row = (width * bits + 7) / 8, row = (last_row + 3) / 4 * 4;
   const int64_t size = std::ssize(bmp);
-  GRAFT_CHECK(height <= size && row <= size && pixels <= size && row * (height - 1) + last_row <= size - pixels, name,
-              ": broken BMP: it is truncated");
+  GRAFT_CHECK(height <= size && row <= size && pixels <= size &&
+                  row * (height - 1) + last_row <= size - pixels,
+              name, ": broken BMP: it is truncated");
 }
 
 }  // namespace graft::io

@@ -1,11 +1,13 @@
-// What stb_image leaves unchecked: a PNG's check sums and a BMP's length. Damage would else become made-up pixels.
+// What stb_image leaves unchecked: a PNG's check sums and a BMP's length. Damage would else become
+// made-up pixels.
 #pragma once
 #include <span>
 #include <string>
 
 namespace graft::io {
 
-// bad_input naming `name` when a chunk is cut off, the last one is missing or a needed one has a wrong check sum.
+// bad_input naming `name` when a chunk is cut off, the last one is missing or a needed one has a
+// wrong check sum.
 void check_png_chunks(std::span<const std::byte> png, const std::string& name);
 // bad_input naming `name` when the pixels that the header promises are not all there.
 void check_bmp_length(std::span<const std::byte> bmp, const std::string& name);

@@ -1,5 +1,5 @@
-// ModelProto, GraphProto, NodeProto, AttributeProto, FunctionProto and the type messages. Field numbers are those of
-// https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
+// ModelProto, GraphProto, NodeProto, AttributeProto, FunctionProto and the type messages. Field
+// numbers are those of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
 #include <algorithm>
 
 #include "graft/io/onnx/parser.h"
@@ -12,7 +12,9 @@ Graph parse_graph(Bytes bytes, ParseContext& context, int depth);
 
 std::string without_default_domain(std::string domain) { return domain == "ai.onnx" ? "" : domain; }
 
-ElementType element_type(int64_t number) { return static_cast<ElementType>(static_cast<int32_t>(number)); }
+ElementType element_type(int64_t number) {
+  return static_cast<ElementType>(static_cast<int32_t>(number));
+}
 
 Dimension parse_dimension(Bytes bytes, ParseContext& context) {
   Dimension dimension;
@@ -89,16 +91,21 @@ AttributeType type_by_content(uint32_t field) {
 }
 
 // The fields with values; false for another field.
-bool parse_attribute_value(WireReader& reader, ParseContext& context, Attribute& attribute, int depth) {
+bool parse_attribute_value(WireReader& reader, ParseContext& context, Attribute& attribute,
+                           int depth) {
   const auto owner = [&] { return str("attribute '", attribute.name, "'"); };
   switch (reader.field()) {
     case 2: attribute.f = reader.real32(); return true;
     case 3: attribute.i = reader.integer(); return true;
     case 4: attribute.s = take_text(reader, context); return true;
     case 5:
-    case 10: attribute.tensors.push_back(parse_tensor_proto(reader.bytes(), context, owner())); return true;
+    case 10:
+      attribute.tensors.push_back(parse_tensor_proto(reader.bytes(), context, owner()));
+      return true;
     case 6:
-    case 11: attribute.graphs.push_back(parse_graph(reader.bytes(), context, depth + 1)); return true;
+    case 11:
+      attribute.graphs.push_back(parse_graph(reader.bytes(), context, depth + 1));
+      return true;
     case 7:
       reader.fixed<float>([&](float value) {
         context.budget.charge(sizeof(value));
@@ -132,23 +139,29 @@ Attribute parse_attribute(Bytes bytes, ParseContext& context, int depth) {
       continue;
     }
     if (field == 1) attribute.name = take_text(reader, context);
-    if (field == 20) attribute.type = static_cast<AttributeType>(static_cast<int32_t>(reader.integer()));
+    if (field == 20)
+      attribute.type = static_cast<AttributeType>(static_cast<int32_t>(reader.integer()));
     if (field == 21) attribute.reference = take_text(reader, context);
   }
   if (attribute.type == AttributeType::undefined) attribute.type = by_content;
-  const bool lacks_value = (attribute.type == AttributeType::tensor && attribute.tensors.size() != 1) ||
-                           (attribute.type == AttributeType::graph && attribute.graphs.size() != 1);
-  GRAFT_CHECK(!lacks_value || !attribute.reference.empty(), "attribute '", attribute.name, "' has not exactly one value");
+  const bool lacks_value =
+      (attribute.type == AttributeType::tensor && attribute.tensors.size() != 1) ||
+      (attribute.type == AttributeType::graph && attribute.graphs.size() != 1);
+  GRAFT_CHECK(!lacks_value || !attribute.reference.empty(), "attribute '", attribute.name,
+              "' has not exactly one value");
   return attribute;
 }
 
 std::string label_of(const Node& node) {
-  const std::string& label = !node.name.empty() ? node.name : !node.outputs.empty() ? node.outputs[0] : node.op_type;
+  const std::string& label = !node.name.empty()      ? node.name
+                             : !node.outputs.empty() ? node.outputs[0]
+                                                     : node.op_type;
   return str("node '", label.substr(0, 200), "'");
 }
 
 Node parse_node(Bytes bytes, ParseContext& context, int depth) {
-  GRAFT_CHECK(++context.nodes <= context.limits.nodes, "has more than ", context.limits.nodes, " nodes");
+  GRAFT_CHECK(++context.nodes <= context.limits.nodes, "has more than ", context.limits.nodes,
+              " nodes");
   context.budget.charge(sizeof(Node));
   Node node;
   WireReader reader(bytes);
@@ -160,7 +173,8 @@ Node parse_node(Bytes bytes, ParseContext& context, int depth) {
       case 4: node.op_type = take_text(reader, context); break;
       case 5: {
         const Bytes attribute = reader.bytes();
-        in_context(label_of(node), [&] { node.attributes.push_back(parse_attribute(attribute, context, depth)); });
+        in_context(label_of(node),
+                   [&] { node.attributes.push_back(parse_attribute(attribute, context, depth)); });
         break;
       }
       case 7: node.domain = without_default_domain(take_text(reader, context)); break;
@@ -173,7 +187,8 @@ Node parse_node(Bytes bytes, ParseContext& context, int depth) {
 }
 
 Graph parse_graph(Bytes bytes, ParseContext& context, int depth) {
-  GRAFT_CHECK(depth < context.limits.nesting, "its graphs are nested deeper than ", context.limits.nesting, " levels");
+  GRAFT_CHECK(depth < context.limits.nesting, "its graphs are nested deeper than ",
+              context.limits.nesting, " levels");
   context.budget.charge(sizeof(Graph));
   Graph graph;
   WireReader reader(bytes);
@@ -181,7 +196,9 @@ Graph parse_graph(Bytes bytes, ParseContext& context, int depth) {
     switch (reader.field()) {
       case 1: graph.nodes.push_back(parse_node(reader.bytes(), context, depth)); break;
       case 2: graph.name = take_text(reader, context); break;
-      case 5: graph.initializers.push_back(parse_tensor_proto(reader.bytes(), context, "an initializer")); break;
+      case 5:
+        graph.initializers.push_back(parse_tensor_proto(reader.bytes(), context, "an initializer"));
+        break;
       case 11: graph.inputs.push_back(parse_value_info(reader.bytes(), context)); break;
       case 12: graph.outputs.push_back(parse_value_info(reader.bytes(), context)); break;
       case 13: graph.value_infos.push_back(parse_value_info(reader.bytes(), context)); break;
@@ -216,7 +233,9 @@ Function parse_function(Bytes bytes, ParseContext& context) {
       case 7: function.nodes.push_back(parse_node(reader.bytes(), context, 0)); break;
       case 9: function.opsets.push_back(parse_operator_set(reader.bytes(), context)); break;
       case 10: function.domain = without_default_domain(take_text(reader, context)); break;
-      case 11: function.default_attributes.push_back(parse_attribute(reader.bytes(), context, 0)); break;
+      case 11:
+        function.default_attributes.push_back(parse_attribute(reader.bytes(), context, 0));
+        break;
       case 13: function.overload = take_text(reader, context); break;
       default: break;
     }
@@ -224,7 +243,8 @@ Function parse_function(Bytes bytes, ParseContext& context) {
   return function;
 }
 
-void parse_metadata_entry(Bytes bytes, ParseContext& context, std::map<std::string, std::string>& metadata) {
+void parse_metadata_entry(Bytes bytes, ParseContext& context,
+                          std::map<std::string, std::string>& metadata) {
   context.budget.charge(100);
   WireReader reader(bytes);
   std::string key, value;

@@ -28,7 +28,8 @@ void ExternalData::read(const std::string& location, int64_t offset, std::span<s
 
 namespace {
 
-Model parse_checked(Bytes bytes, const std::string& name, const ReadLimits& limits, ExternalData* external) {
+Model parse_checked(Bytes bytes, const std::string& name, const ReadLimits& limits,
+                    ExternalData* external) {
   return in_context(name, [&] {
     GRAFT_CHECK(static_cast<int64_t>(bytes.size()) <= limits.protobuf_bytes, "has ", bytes.size(),
                 " bytes, more than the limit of ", limits.protobuf_bytes);

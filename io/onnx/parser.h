@@ -16,9 +16,11 @@ class ExternalData {
  public:
   explicit ExternalData(std::string folder) : folder_(std::move(folder)) {}
   void read(const std::string& location, int64_t offset, std::span<std::byte> out);
-  // The size of `location`; bad_input when it cannot be opened. Also grants the memory budget of its tensors.
+  // The size of `location`; bad_input when it cannot be opened. Also grants the memory budget of
+  // its tensors.
   int64_t size(const std::string& location);
-  // Charged with a tensor's bytes before it is allocated: tensors may share bytes, but only to four times the size.
+  // Charged with a tensor's bytes before it is allocated: tensors may share bytes, but only to four
+  // times the size.
   void charge(int64_t bytes);
 
  private:
@@ -38,7 +40,8 @@ struct ParseContext {
   int64_t widened_tensors = 0;
 };
 
-// `bytes` must outlive the call only. `owner` names the tensor's place for messages when it has no name.
+// `bytes` must outlive the call only. `owner` names the tensor's place for messages when it has no
+// name.
 NamedTensor parse_tensor_proto(Bytes bytes, ParseContext& context, const std::string& owner);
 Model parse_model_proto(Bytes bytes, ParseContext& context);
 

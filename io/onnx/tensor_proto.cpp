@@ -1,4 +1,5 @@
-// TensorProto: raw bytes, typed fields or external data, checked against the shape before memory is taken.
+// TensorProto: raw bytes, typed fields or external data, checked against the shape before memory is
+// taken.
 #include <array>
 #include <charconv>
 #include <cstring>
@@ -11,8 +12,19 @@ namespace {
 
 // Field numbers of onnx.proto's TensorProto.
 enum Field : uint32_t {
-  dims = 1, data_type = 2, segment = 3, float_data = 4, int32_data = 5, string_data = 6, int64_data = 7, name = 8,
-  raw_data = 9, double_data = 10, uint64_data = 11, external_data = 13, data_location = 14,
+  dims = 1,
+  data_type = 2,
+  segment = 3,
+  float_data = 4,
+  int32_data = 5,
+  string_data = 6,
+  int64_data = 7,
+  name = 8,
+  raw_data = 9,
+  double_data = 10,
+  uint64_data = 11,
+  external_data = 13,
+  data_location = 14,
 };
 
 struct ExternalPlace {
@@ -62,8 +74,8 @@ Field typed_field(StoredType type) {
 int64_t parse_number(const std::string& text, const char* what) {
   int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  GRAFT_CHECK(error == std::errc{} && end == text.data() + text.size() && value >= 0, "external data has the ", what, " '",
-              text.substr(0, 40), "'");
+  GRAFT_CHECK(error == std::errc{} && end == text.data() + text.size() && value >= 0,
+              "external data has the ", what, " '", text.substr(0, 40), "'");
   return value;
 }
 
@@ -91,7 +103,9 @@ void parse_fields(Bytes bytes, ParseContext& context, TensorFields& fields) {
           tensor.dims.push_back(extent);
         });
         break;
-      case data_type: tensor.type = static_cast<ElementType>(static_cast<int32_t>(reader.integer())); break;
+      case data_type:
+        tensor.type = static_cast<ElementType>(static_cast<int32_t>(reader.integer()));
+        break;
       case segment: bad_input("is stored in segments, which is not supported");
       case float_data: reader.fixed<float>([&](float) { ++count; }); break;
       case double_data: reader.fixed<double>([&](double) { ++count; }); break;
@@ -117,10 +131,12 @@ void put(std::span<std::byte>& out, T value) {
 // int32_data holds every type of at most 32 bits, 16-bit floats by their bits.
 void put_narrow(std::span<std::byte>& out, int64_t value, StoredType type) {
   const int64_t bits = 8 * stored_size(type);
-  const bool is_signed = type == StoredType::i8 || type == StoredType::i16 || type == StoredType::i32;
+  const bool is_signed =
+      type == StoredType::i8 || type == StoredType::i16 || type == StoredType::i32;
   const int64_t low = is_signed ? -(int64_t{1} << (bits - 1)) : 0;
   const int64_t high = is_signed ? -low : int64_t{1} << bits;
-  GRAFT_CHECK(value >= low && value < high, "has the value ", value, ", which its element type cannot hold");
+  GRAFT_CHECK(value >= low && value < high, "has the value ", value,
+              ", which its element type cannot hold");
   if (bits == 8) return put(out, static_cast<uint8_t>(value));
   if (bits == 16) return put(out, static_cast<uint16_t>(value));
   put(out, static_cast<int32_t>(value));
@@ -138,7 +154,8 @@ void fill_from_typed_fields(Bytes bytes, StoredType type, std::span<std::byte> o
       case uint64_data:
         reader.integers([&](int64_t value) {
           if (type == StoredType::u64) return put(out, value);
-          GRAFT_CHECK(value >= 0 && value <= 0xffffffff, "has a value that its element type cannot hold");
+          GRAFT_CHECK(value >= 0 && value <= 0xffffffff,
+                      "has a value that its element type cannot hold");
           put(out, static_cast<uint32_t>(value));
         });
         break;
@@ -149,13 +166,17 @@ void fill_from_typed_fields(Bytes bytes, StoredType type, std::span<std::byte> o
 
 void check_external(const TensorFields& fields, int64_t needed, ParseContext& context) {
   const ExternalPlace& place = fields.place;
-  GRAFT_CHECK(context.external != nullptr, "keeps its data in another file, which is not read here");
+  GRAFT_CHECK(context.external != nullptr,
+              "keeps its data in another file, which is not read here");
   GRAFT_CHECK(!place.location.empty(), "says that its data is in another file, but not in which");
-  GRAFT_CHECK(place.location.find("_ORT_MEM_ADDR_") == std::string::npos, "refers to memory of another program");
-  GRAFT_CHECK(place.length < 0 || place.length == needed, "needs ", needed, " bytes, its external data has ", place.length);
+  GRAFT_CHECK(place.location.find("_ORT_MEM_ADDR_") == std::string::npos,
+              "refers to memory of another program");
+  GRAFT_CHECK(place.length < 0 || place.length == needed, "needs ", needed,
+              " bytes, its external data has ", place.length);
   const int64_t size = context.external->size(place.location);
-  GRAFT_CHECK(needed <= size && place.offset <= size - needed, "its external data '", place.location.substr(0, 200),
-              "' is truncated: ", needed, " bytes at ", place.offset, " are outside of ", size);
+  GRAFT_CHECK(needed <= size && place.offset <= size - needed, "its external data '",
+              place.location.substr(0, 200), "' is truncated: ", needed, " bytes at ", place.offset,
+              " are outside of ", size);
   context.external->charge(needed);
 }
 
@@ -163,19 +184,21 @@ void read_value(TensorFields& fields, Bytes bytes, ParseContext& context) {
   NamedTensor& tensor = fields.tensor;
   const Shape shape = checked_shape(tensor.dims, context.limits);
   if (tensor.type == ElementType::string) {
-    GRAFT_CHECK(static_cast<int64_t>(tensor.strings.size()) == shape.numel(), "has ", tensor.strings.size(),
-                " texts for shape ", shape);
+    GRAFT_CHECK(static_cast<int64_t>(tensor.strings.size()) == shape.numel(), "has ",
+                tensor.strings.size(), " texts for shape ", shape);
     return;
   }
   const std::optional<StoredType> type = stored_type_of(tensor.type);
-  GRAFT_CHECK(type.has_value(), "has the element type ", name_of(tensor.type), ", which is not supported");
+  GRAFT_CHECK(type.has_value(), "has the element type ", name_of(tensor.type),
+              ", which is not supported");
   const int64_t needed = checked_mul(shape.numel(), stored_size(*type));
   const auto raw_bytes = fields.raw ? static_cast<int64_t>(fields.raw->size()) : 0;
   const int64_t count = fields.counts[typed_field(*type)];
   if (fields.is_external)
     check_external(fields, needed, context);
   else if (fields.raw && (raw_bytes > 0 || count == 0))
-    GRAFT_CHECK(raw_bytes == needed, "has ", raw_bytes, " bytes, shape ", shape, " of ", name_of(*type), " needs ", needed);
+    GRAFT_CHECK(raw_bytes == needed, "has ", raw_bytes, " bytes, shape ", shape, " of ",
+                name_of(*type), " needs ", needed);
   else
     GRAFT_CHECK(count == shape.numel(), "has ", count, " values for shape ", shape);
   context.widened_tensors += is_widened(*type);
@@ -201,8 +224,9 @@ std::string name_of(ElementType type) {
     case ElementType::complex128: return "complex128";
     default: break;
   }
-  static constexpr const char* later[] = {"float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz", "uint4",
-                                          "int4", "float4e2m1", "float8e8m0", "uint2", "int2"};
+  static constexpr const char* later[] = {
+      "float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz", "uint4",
+      "int4",         "float4e2m1",     "float8e8m0", "uint2",          "int2"};
   const auto number = static_cast<int32_t>(type);
   return number >= 17 && number <= 26 ? later[number - 17] : str("number ", number);
 }
@@ -214,7 +238,8 @@ std::string take_text(WireReader& reader, ParseContext& context) {
 }
 
 NamedTensor parse_tensor_proto(Bytes bytes, ParseContext& context, const std::string& owner) {
-  GRAFT_CHECK(++context.tensors <= context.limits.tensors, "has more than ", context.limits.tensors, " tensors");
+  GRAFT_CHECK(++context.tensors <= context.limits.tensors, "has more than ", context.limits.tensors,
+              " tensors");
   context.budget.charge(sizeof(NamedTensor) + 300);
   TensorFields fields;
   try {

@@ -6,7 +6,8 @@ bool WireReader::next() {
   if (pending_) skip();
   if (rest_.empty()) return false;
   const uint64_t tag = take_varint(rest_);
-  GRAFT_CHECK(tag >> 3 >= 1 && tag >> 3 < (1u << 29), "its protobuf is damaged: field number ", tag >> 3);
+  GRAFT_CHECK(tag >> 3 >= 1 && tag >> 3 < (1u << 29), "its protobuf is damaged: field number ",
+              tag >> 3);
   const auto type = static_cast<int>(tag & 7);
   GRAFT_CHECK(type != 3 && type != 4 && type <= 5, "its protobuf is damaged: wire type ", type);
   field_ = static_cast<uint32_t>(tag >> 3);
@@ -28,8 +29,8 @@ uint64_t WireReader::take_varint(Bytes& from) {
 }
 
 Bytes WireReader::take(uint64_t count) {
-  GRAFT_CHECK(count <= rest_.size(), "is truncated, or its protobuf is damaged: ", count, " bytes wanted, ", rest_.size(),
-              " left");
+  GRAFT_CHECK(count <= rest_.size(), "is truncated, or its protobuf is damaged: ", count,
+              " bytes wanted, ", rest_.size(), " left");
   const Bytes part = rest_.first(count);
   rest_ = rest_.subspan(count);
   pending_ = false;
@@ -37,12 +38,14 @@ Bytes WireReader::take(uint64_t count) {
 }
 
 Bytes WireReader::take_fixed(WireType type, size_t count) {
-  GRAFT_CHECK(type_ == type, "its protobuf is damaged: field ", field_, " has another type than expected");
+  GRAFT_CHECK(type_ == type, "its protobuf is damaged: field ", field_,
+              " has another type than expected");
   return take(count);
 }
 
 int64_t WireReader::integer() {
-  GRAFT_CHECK(type_ == WireType::varint, "its protobuf is damaged: field ", field_, " has another type than expected");
+  GRAFT_CHECK(type_ == WireType::varint, "its protobuf is damaged: field ", field_,
+              " has another type than expected");
   pending_ = false;
   return static_cast<int64_t>(take_varint(rest_));
 }
@@ -54,7 +57,8 @@ float WireReader::real32() {
 }
 
 Bytes WireReader::bytes() {
-  GRAFT_CHECK(type_ == WireType::bytes, "its protobuf is damaged: field ", field_, " has another type than expected");
+  GRAFT_CHECK(type_ == WireType::bytes, "its protobuf is damaged: field ", field_,
+              " has another type than expected");
   return take(take_varint(rest_));
 }
 

@@ -1,4 +1,5 @@
-// Protobuf's wire format (https://protobuf.dev/programming-guides/encoding/), read in place and bounds-checked.
+// Protobuf's wire format (https://protobuf.dev/programming-guides/encoding/), read in place and
+// bounds-checked.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -11,15 +12,23 @@ namespace graft::io::onnx {
 
 using Bytes = std::span<const std::byte>;
 
-enum class WireType : uint8_t { varint = 0, fixed64 = 1, bytes = 2, group_begin = 3, group_end = 4, fixed32 = 5 };
+enum class WireType : uint8_t {
+  varint = 0,
+  fixed64 = 1,
+  bytes = 2,
+  group_begin = 3,
+  group_end = 4,
+  fixed32 = 5
+};
 
-// Walks one message's fields: while (reader.next()) switch (reader.field()) { case 1: x = reader.integer(); ... }.
-// A field whose value is not taken is skipped by the next next().
+// Walks one message's fields: while (reader.next()) switch (reader.field()) { case 1: x =
+// reader.integer(); ... }. A field whose value is not taken is skipped by the next next().
 class WireReader {
  public:
   explicit WireReader(Bytes message) : rest_(message) {}
 
-  // False at the message's end. bad_input for damaged data; groups, gone from protobuf since 2008, are refused.
+  // False at the message's end. bad_input for damaged data; groups, gone from protobuf since 2008,
+  // are refused.
   bool next();
   uint32_t field() const { return field_; }
 
@@ -39,8 +48,11 @@ class WireReader {
   void fixed(F&& f) {
     static_assert(sizeof(T) == 4 || sizeof(T) == 8);
     const bool is_packed = type_ == WireType::bytes;
-    Bytes values = is_packed ? bytes() : take_fixed(sizeof(T) == 4 ? WireType::fixed32 : WireType::fixed64, sizeof(T));
-    GRAFT_CHECK(values.size() % sizeof(T) == 0, "its protobuf is damaged: a list of numbers is cut off");
+    Bytes values =
+        is_packed ? bytes()
+                  : take_fixed(sizeof(T) == 4 ? WireType::fixed32 : WireType::fixed64, sizeof(T));
+    GRAFT_CHECK(values.size() % sizeof(T) == 0,
+                "its protobuf is damaged: a list of numbers is cut off");
     for (; !values.empty(); values = values.subspan(sizeof(T))) {
       T value;
       std::memcpy(&value, values.data(), sizeof(T));

@@ -29,11 +29,14 @@ class WireWriter {
     tag(field, 2);
     varint(size);
   }
-  void append(const void* data, size_t size) { bytes_.append(static_cast<const char*>(data), size); }
+  void append(const void* data, size_t size) {
+    bytes_.append(static_cast<const char*>(data), size);
+  }
   const std::string& bytes() const { return bytes_; }
 
  private:
-  static_assert(std::endian::native == std::endian::little, "numbers are stored as the machine has them");
+  static_assert(std::endian::native == std::endian::little,
+                "numbers are stored as the machine has them");
   void varint(uint64_t value) {
     for (; value >= 0x80; value >>= 7) bytes_ += static_cast<char>(0x80 | (value & 0x7f));
     bytes_ += static_cast<char>(value);

@@ -1,4 +1,5 @@
-// A Model as the bytes of an .onnx file. Field numbers are onnx.proto's (https://github.com/onnx/onnx, IR version 8).
+// A Model as the bytes of an .onnx file. Field numbers are onnx.proto's
+// (https://github.com/onnx/onnx, IR version 8).
 #include "graft/core/base/file_system.h"
 #include "graft/io/onnx/model.h"
 #include "graft/io/onnx/wire_writer.h"
@@ -76,7 +77,8 @@ WireWriter encode_node(const Node& node) {
   for (const std::string& output : node.outputs) out.text(2, output);
   out.text(3, node.name);
   out.text(4, node.op_type);
-  for (const Attribute& attribute : node.attributes) out.text(5, encode_attribute(attribute).bytes());
+  for (const Attribute& attribute : node.attributes)
+    out.text(5, encode_attribute(attribute).bytes());
   if (!node.domain.empty()) out.text(7, node.domain);
   return out;
 }
@@ -86,8 +88,10 @@ WireWriter encode_value_info(const ValueInfo& info) {
   WireWriter shape;
   for (const Dimension& dimension : info.dims) {
     WireWriter extent;
-    if (dimension.value >= 0) extent.integer(1, dimension.value);
-    else if (!dimension.symbol.empty()) extent.text(2, dimension.symbol);
+    if (dimension.value >= 0)
+      extent.integer(1, dimension.value);
+    else if (!dimension.symbol.empty())
+      extent.text(2, dimension.symbol);
     shape.text(1, extent.bytes());
   }
   WireWriter tensor, type, out;
@@ -134,9 +138,11 @@ void write_model(const std::string& path, const Model& model) {
   }
   const WireWriter graph = encode_graph(model.graph);
   constexpr size_t kMostBytes = (size_t{1} << 31) - 1;  // protobuf's limit for a message
-  GRAFT_CHECK(graph.bytes().size() + out.bytes().size() < kMostBytes, path, ": an .onnx file holds less than 2 GiB; write .safetensors instead");
+  GRAFT_CHECK(graph.bytes().size() + out.bytes().size() < kMostBytes, path,
+              ": an .onnx file holds less than 2 GiB; write .safetensors instead");
   out.begin_bytes(7, graph.bytes().size());
-  const std::span<const std::byte> parts[] = {std::as_bytes(std::span(out.bytes())), std::as_bytes(std::span(graph.bytes()))};
+  const std::span<const std::byte> parts[] = {std::as_bytes(std::span(out.bytes())),
+                                              std::as_bytes(std::span(graph.bytes()))};
   write_file_atomically(path, parts);
 }
 

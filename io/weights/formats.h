@@ -1,4 +1,5 @@
-// The readers behind read_weights(), one per format, over any File: for tests, fuzzing and the data-set readers.
+// The readers behind read_weights(), one per format, over any File: for tests, fuzzing and the
+// data-set readers.
 #pragma once
 #include <span>
 #include <string>
@@ -11,7 +12,8 @@ namespace graft::io {
 // A read-only File over bytes that outlive it; `name` stands for the path in messages.
 class GRAFT_API MemoryFile final : public File {
  public:
-  MemoryFile(std::string name, std::span<const std::byte> bytes) : name_(std::move(name)), bytes_(bytes) {}
+  MemoryFile(std::string name, std::span<const std::byte> bytes)
+      : name_(std::move(name)), bytes_(bytes) {}
   const std::string& path() const override { return name_; }
   int64_t size() override { return static_cast<int64_t>(bytes_.size()); }
   void read_at(int64_t offset, std::span<std::byte> out) override;
@@ -33,7 +35,8 @@ GRAFT_API WeightFile read_pytorch_zip(File& file, const ReadLimits& limits = {})
 GRAFT_API WeightFile read_pytorch_legacy(File& file, const ReadLimits& limits = {});
 GRAFT_API WeightFile read_mxnet(File& file, const ReadLimits& limits = {});
 
-// One array of an .npy file (format versions 1 to 3, C or Fortran order, little-endian); the result is in C order.
+// One array of an .npy file (format versions 1 to 3, C or Fortran order, little-endian); the result
+// is in C order.
 GRAFT_API Tensor read_npy(File& file, const ReadLimits& limits = {});
 GRAFT_API Tensor read_npy(const std::string& path, const ReadLimits& limits = {});
 

@@ -14,10 +14,12 @@ std::atomic<Hdf5Reader> lent_reader{nullptr};
 
 constexpr int64_t kConfigBytes = 64 << 20;
 
-std::vector<std::byte> unpacked(File& file, const std::vector<ZipMember>& members, const std::string& name, int64_t limit) {
+std::vector<std::byte> unpacked(File& file, const std::vector<ZipMember>& members,
+                                const std::string& name, int64_t limit) {
   for (const ZipMember& member : members) {
     if (member.name != name) continue;
-    GRAFT_CHECK(member.size <= limit, "its ", name, " has ", member.size, " bytes, more than the limit of ", limit);
+    GRAFT_CHECK(member.size <= limit, "its ", name, " has ", member.size,
+                " bytes, more than the limit of ", limit);
     std::vector<std::byte> bytes(static_cast<size_t>(member.size));
     ZipReader reader(file, member);
     reader.read(bytes);
@@ -33,7 +35,10 @@ void set_hdf5_reader(Hdf5Reader reader) { lent_reader = reader; }
 
 WeightFile read_hdf5(File& file, const ReadLimits& limits) {
   const Hdf5Reader reader = lent_reader;
-  if (reader == nullptr) bad_input(file.path(), ": is an HDF5 file (Keras), which the graft command reads and the library does not: graft convert makes a .safetensors of it");
+  if (reader == nullptr)
+    bad_input(file.path(),
+              ": is an HDF5 file (Keras), which the graft command reads and the library does not: "
+              "graft convert makes a .safetensors of it");
   WeightFile result = in_context(file.path(), [&] { return reader(file, limits); });
   result.path = file.path();
   result.format = "hdf5";
@@ -49,7 +54,8 @@ WeightFile read_keras_archive(File& file, const ReadLimits& limits) {
     MemoryFile inner(file.path(), weights);
     WeightFile result = read_hdf5(inner, limits);
     result.format = "keras";
-    result.metadata[kKerasConfigKey] = std::string(reinterpret_cast<const char*>(config.data()), config.size());
+    result.metadata[kKerasConfigKey] =
+        std::string(reinterpret_cast<const char*>(config.data()), config.size());
     return result;
   });
 }

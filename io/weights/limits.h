@@ -25,8 +25,8 @@ struct ReadLimits {
   int nesting = 64;
 };
 
-// Charged before structure (nodes, strings, dictionary entries) is allocated, so that a file of many tiny records
-// cannot cost more than `factor` times its size.
+// Charged before structure (nodes, strings, dictionary entries) is allocated, so that a file of
+// many tiny records cannot cost more than `factor` times its size.
 class GRAFT_API MemoryBudget {
  public:
   static constexpr int64_t base = 16 << 20;
@@ -34,7 +34,8 @@ class GRAFT_API MemoryBudget {
   explicit MemoryBudget(int64_t file_bytes, int64_t times = factor)
       : left_(checked_add(base, checked_mul(times, file_bytes))) {}
   void charge(int64_t bytes) {
-    GRAFT_CHECK(bytes >= 0 && bytes <= left_, "unpacks to much more than its own size, so it is not read");
+    GRAFT_CHECK(bytes >= 0 && bytes <= left_,
+                "unpacks to much more than its own size, so it is not read");
     left_ -= bytes;
   }
 

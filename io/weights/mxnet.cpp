@@ -1,5 +1,6 @@
-// MXNet's .params: a list of arrays, then the list of their names. Layout: NDArray::Save in mxnet's src/ndarray/ndarray.cc
-// (format versions 1 to 3 by magic number, and the oldest, whose arrays begin with their rank).
+// MXNet's .params: a list of arrays, then the list of their names. Layout: NDArray::Save in mxnet's
+// src/ndarray/ndarray.cc (format versions 1 to 3 by magic number, and the oldest, whose arrays
+// begin with their rank).
 #include <algorithm>
 #include <array>
 
@@ -22,7 +23,8 @@ class Cursor {
   int64_t position() const { return position_; }
   int64_t left() const { return size_ - position_; }
   void read(std::span<std::byte> out) {
-    GRAFT_CHECK(static_cast<int64_t>(out.size()) <= left(), "is truncated: ", out.size(), " bytes wanted at offset ", position_, ", ", left(), " are left");
+    GRAFT_CHECK(static_cast<int64_t>(out.size()) <= left(), "is truncated: ", out.size(),
+                " bytes wanted at offset ", position_, ", ", left(), " are left");
     if (!out.empty()) file_.read_at(position_, out);
     position_ += static_cast<int64_t>(out.size());
   }
@@ -39,8 +41,10 @@ class Cursor {
 };
 
 StoredType type_of_flag(int32_t flag) {
-  constexpr StoredType types[] = {StoredType::f32, StoredType::f64, StoredType::f16,     StoredType::u8,  StoredType::i32, StoredType::i8,  StoredType::i64,
-                                  StoredType::boolean, StoredType::i16, StoredType::u16, StoredType::u32, StoredType::u64, StoredType::bf16};
+  constexpr StoredType types[] = {
+      StoredType::f32, StoredType::f64, StoredType::f16,     StoredType::u8,  StoredType::i32,
+      StoredType::i8,  StoredType::i64, StoredType::boolean, StoredType::i16, StoredType::u16,
+      StoredType::u32, StoredType::u64, StoredType::bf16};
   GRAFT_CHECK(flag >= 0 && flag < std::ssize(types), "has the unknown element type ", flag);
   return types[flag];
 }
@@ -58,13 +62,16 @@ Tensor read_array(Cursor& in, const ReadLimits& limits, int64_t& widened_arrays)
   if (rank == -1 || (rank == 0 && magic != kArrayV3)) return {};
   GRAFT_CHECK(rank >= 0 && rank <= 32, "has the rank ", rank);
   std::vector<int64_t> extents;
-  for (int64_t axis = 0; axis < rank; ++axis) extents.push_back(versioned ? in.number<int64_t>() : in.number<uint32_t>());
-  if (magic == kArrayV3 && std::find(extents.begin(), extents.end(), -1) != extents.end()) return {};
+  for (int64_t axis = 0; axis < rank; ++axis)
+    extents.push_back(versioned ? in.number<int64_t>() : in.number<uint32_t>());
+  if (magic == kArrayV3 && std::find(extents.begin(), extents.end(), -1) != extents.end())
+    return {};
   in.number<int64_t>();  // device type and number where the array was
   const StoredType type = type_of_flag(in.number<int32_t>());
   const Shape shape = checked_shape(extents, limits);
   const int64_t bytes = checked_mul(shape.numel(), stored_size(type));
-  GRAFT_CHECK(bytes <= in.left(), "is truncated: ", shape, " of ", name_of(type), " needs ", bytes, " bytes at offset ", in.position(), ", ", in.left(), " are left");
+  GRAFT_CHECK(bytes <= in.left(), "is truncated: ", shape, " of ", name_of(type), " needs ", bytes,
+              " bytes at offset ", in.position(), ", ", in.left(), " are left");
   widened_arrays += is_widened(type);
   return read_elements(type, shape, [&](std::span<std::byte> out) { in.read(out); });
 }
@@ -86,13 +93,15 @@ WeightFile read_mxnet_checked(File& file, const ReadLimits& limits) {
   GRAFT_CHECK(in.number<uint64_t>() == kArrayListMagic, "is no list of MXNet arrays");
   in.number<uint64_t>();  // reserved
   const auto count = in.number<uint64_t>();
-  GRAFT_CHECK(count <= static_cast<uint64_t>(limits.tensors), "has ", count, " arrays, more than the limit of ", limits.tensors);
+  GRAFT_CHECK(count <= static_cast<uint64_t>(limits.tensors), "has ", count,
+              " arrays, more than the limit of ", limits.tensors);
   MemoryBudget budget(in.left());
   int64_t widened_arrays = 0, absent = 0;
   std::vector<Tensor> arrays;
   for (uint64_t i = 0; i < count; ++i) {
     budget.charge(200);
-    arrays.push_back(in_context(str("array ", i), [&] { return read_array(in, limits, widened_arrays); }));
+    arrays.push_back(
+        in_context(str("array ", i), [&] { return read_array(in, limits, widened_arrays); }));
   }
   const auto names = in.number<uint64_t>();
   GRAFT_CHECK(names == count || names == 0, "has ", count, " arrays and ", names, " names");
@@ -101,11 +110,14 @@ WeightFile read_mxnet_checked(File& file, const ReadLimits& limits) {
   result.format = "mxnet";
   for (size_t i = 0; i < arrays.size(); ++i) {
     std::string name = names == 0 ? std::to_string(i) : read_array_name(in, limits, budget);
-    if (!arrays[i].defined()) ++absent;
-    else result.tensors.add(std::move(name), std::move(arrays[i]));
+    if (!arrays[i].defined())
+      ++absent;
+    else
+      result.tensors.add(std::move(name), std::move(arrays[i]));
   }
   GRAFT_CHECK(in.left() == 0, "has ", in.left(), " bytes after its last name");
-  if (names == 0 && count > 0) result.notes.push_back("the arrays have no names in the file; they are numbered");
+  if (names == 0 && count > 0)
+    result.notes.push_back("the arrays have no names in the file; they are numbered");
   if (absent > 0) result.notes.push_back(str(absent, " places of the list hold no array"));
   if (widened_arrays > 0) result.notes.push_back(widened_note(widened_arrays));
   return result;

@@ -21,10 +21,13 @@ class LiteralReader {
     text_.remove_prefix(1);
     return true;
   }
-  void expect(char c) { GRAFT_CHECK(accept(c), "the npy header is damaged: '", c, "' was expected"); }
+  void expect(char c) {
+    GRAFT_CHECK(accept(c), "the npy header is damaged: '", c, "' was expected");
+  }
   std::string_view quoted() {
     skip_space();
-    GRAFT_CHECK(!text_.empty() && (text_[0] == '\'' || text_[0] == '"'), "the npy header is damaged, or its array "
+    GRAFT_CHECK(!text_.empty() && (text_[0] == '\'' || text_[0] == '"'),
+                "the npy header is damaged, or its array "
                 "has named fields, which are not supported");
     const char quote = text_[0];
     const size_t end = text_.find(quote, 1);
@@ -47,7 +50,8 @@ class LiteralReader {
     skip_space();
     int64_t value = 0;
     const auto [end, error] = std::from_chars(text_.data(), text_.data() + text_.size(), value);
-    GRAFT_CHECK(error == std::errc{} && value >= 0, "the npy header's shape has something other than a size");
+    GRAFT_CHECK(error == std::errc{} && value >= 0,
+                "the npy header's shape has something other than a size");
     text_.remove_prefix(static_cast<size_t>(end - text_.data()));
     if (!text_.empty() && text_[0] == 'L') text_.remove_prefix(1);  // Python 2's long
     return value;
@@ -59,28 +63,33 @@ class LiteralReader {
 
  private:
   void skip_space() {
-    while (!text_.empty() && (text_[0] == ' ' || text_[0] == '\n' || text_[0] == '\t')) text_.remove_prefix(1);
+    while (!text_.empty() && (text_[0] == ' ' || text_[0] == '\n' || text_[0] == '\t'))
+      text_.remove_prefix(1);
   }
   std::string_view text_;
 };
 
 StoredType type_from_description(std::string_view text) {
   static const std::map<std::string_view, StoredType> known = {
-      {"f2", StoredType::f16}, {"f4", StoredType::f32}, {"f8", StoredType::f64}, {"i1", StoredType::i8},
-      {"i2", StoredType::i16}, {"i4", StoredType::i32}, {"i8", StoredType::i64}, {"u1", StoredType::u8},
-      {"u2", StoredType::u16}, {"u4", StoredType::u32}, {"u8", StoredType::u64}, {"b1", StoredType::boolean}};
-  GRAFT_CHECK(text.size() < 2 || text[1] != 'O', "an array of Python objects ('", text, "') would need code to be run");
+      {"f2", StoredType::f16}, {"f4", StoredType::f32}, {"f8", StoredType::f64},
+      {"i1", StoredType::i8},  {"i2", StoredType::i16}, {"i4", StoredType::i32},
+      {"i8", StoredType::i64}, {"u1", StoredType::u8},  {"u2", StoredType::u16},
+      {"u4", StoredType::u32}, {"u8", StoredType::u64}, {"b1", StoredType::boolean}};
+  GRAFT_CHECK(text.size() < 2 || text[1] != 'O', "an array of Python objects ('", text,
+              "') would need code to be run");
   const auto found = known.find(text.substr(text.empty() ? 0 : 1));
   GRAFT_CHECK(found != known.end(), "the element type '", text.substr(0, 40), "' is not supported");
   const bool one_byte = stored_size(found->second) == 1;
-  GRAFT_CHECK(text[0] != '>' || one_byte, "the array is big-endian ('", text, "'), which is not supported");
-  GRAFT_CHECK(text[0] == '<' || (one_byte && (text[0] == '|' || text[0] == '>')), "the element type '", text,
-              "' is not supported");
+  GRAFT_CHECK(text[0] != '>' || one_byte, "the array is big-endian ('", text,
+              "'), which is not supported");
+  GRAFT_CHECK(text[0] == '<' || (one_byte && (text[0] == '|' || text[0] == '>')),
+              "the element type '", text, "' is not supported");
   return found->second;
 }
 
 // Column-major elements (first axis fastest) to row-major.
-void transpose_to_c_order(std::span<const std::byte> in, std::span<std::byte> out, const Shape& shape, size_t size) {
+void transpose_to_c_order(std::span<const std::byte> in, std::span<std::byte> out,
+                          const Shape& shape, size_t size) {
   std::array<int64_t, Shape::max_rank> index{};
   std::array<int64_t, Shape::max_rank> stride{};
   int64_t next = 1;
@@ -90,7 +99,8 @@ void transpose_to_c_order(std::span<const std::byte> in, std::span<std::byte> ou
   }
   int64_t source = 0;
   for (int64_t i = 0; i < shape.numel(); ++i) {
-    std::memcpy(out.data() + static_cast<size_t>(i) * size, in.data() + static_cast<size_t>(source) * size, size);
+    std::memcpy(out.data() + static_cast<size_t>(i) * size,
+                in.data() + static_cast<size_t>(source) * size, size);
     for (int axis = shape.rank() - 1; axis >= 0; --axis) {
       const auto a = static_cast<size_t>(axis);
       source += stride[a];
@@ -131,7 +141,8 @@ NpyHeader parse_npy_header(std::string_view text, const ReadLimits& limits) {
       header.shape = checked_shape(extents, limits);
       has_shape = true;
     } else {
-      bad_input("the npy header has the key '", key.substr(0, 40), "' twice, or should not have it");
+      bad_input("the npy header has the key '", key.substr(0, 40),
+                "' twice, or should not have it");
     }
     if (!reader.accept(',')) {
       reader.expect('}');
@@ -142,29 +153,31 @@ NpyHeader parse_npy_header(std::string_view text, const ReadLimits& limits) {
   return header;
 }
 
-Tensor read_npy_stream(int64_t bytes, FunctionRef<void(std::span<std::byte>)> read, const ReadLimits& limits,
-                       bool& was_widened) {
+Tensor read_npy_stream(int64_t bytes, FunctionRef<void(std::span<std::byte>)> read,
+                       const ReadLimits& limits, bool& was_widened) {
   GRAFT_CHECK(bytes >= 10, "is truncated: ", bytes, " bytes cannot be an npy array");
   std::array<std::byte, 12> start;
   read(std::span(start).first(8));
   GRAFT_CHECK(std::memcmp(start.data(), "\x93NUMPY", 6) == 0, "is not an npy array");
   const int version = std::to_integer<int>(start[6]);
-  GRAFT_CHECK(version >= 1 && version <= 3 && start[7] == std::byte{0}, "has npy version ", version, ".",
-              std::to_integer<int>(start[7]), ", 1.0 to 3.0 are known");
+  GRAFT_CHECK(version >= 1 && version <= 3 && start[7] == std::byte{0}, "has npy version ", version,
+              ".", std::to_integer<int>(start[7]), ", 1.0 to 3.0 are known");
   const size_t length_bytes = version == 1 ? 2 : 4;
-  GRAFT_CHECK(bytes >= static_cast<int64_t>(8 + length_bytes), "is truncated inside its npy header");
+  GRAFT_CHECK(bytes >= static_cast<int64_t>(8 + length_bytes),
+              "is truncated inside its npy header");
   read(std::span(start).subspan(8, length_bytes));
-  const int64_t header_bytes =
-      version == 1 ? int64_t{load<uint16_t>(std::span(start).subspan(8))} : int64_t{load<uint32_t>(std::span(start).subspan(8))};
-  GRAFT_CHECK(header_bytes <= limits.npy_header_bytes, "has an npy header of ", header_bytes, " bytes, the limit is ",
-              limits.npy_header_bytes);
+  const int64_t header_bytes = version == 1 ? int64_t{load<uint16_t>(std::span(start).subspan(8))}
+                                            : int64_t{load<uint32_t>(std::span(start).subspan(8))};
+  GRAFT_CHECK(header_bytes <= limits.npy_header_bytes, "has an npy header of ", header_bytes,
+              " bytes, the limit is ", limits.npy_header_bytes);
   const int64_t payload = bytes - 8 - static_cast<int64_t>(length_bytes) - header_bytes;
   GRAFT_CHECK(payload >= 0, "is truncated inside its npy header");
   std::string text(static_cast<size_t>(header_bytes), '\0');
   read(std::as_writable_bytes(std::span(text)));
   const NpyHeader header = parse_npy_header(text, limits);
   const int64_t needed = checked_mul(header.shape.numel(), stored_size(header.type));
-  GRAFT_CHECK(payload >= needed, "is truncated: shape ", header.shape, " needs ", needed, " bytes, there are ", payload);
+  GRAFT_CHECK(payload >= needed, "is truncated: shape ", header.shape, " needs ", needed,
+              " bytes, there are ", payload);
   GRAFT_CHECK(payload == needed, "has ", payload - needed, " bytes after its array");
   was_widened = is_widened(header.type);
   return read_elements(header.type, header.shape, [&](std::span<std::byte> out) {

@@ -1,4 +1,5 @@
-// The NPY format of one array (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html), inside NPZ or alone.
+// The NPY format of one array
+// (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html), inside NPZ or alone.
 #pragma once
 #include <span>
 #include <string>
@@ -14,14 +15,16 @@ struct NpyHeader {
   Shape shape;
 };
 
-// Parses the header's text, a Python dictionary such as "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }".
+// Parses the header's text, a Python dictionary such as "{'descr': '<f4', 'fortran_order': False,
+// 'shape': (2, 3), }".
 NpyHeader parse_npy_header(std::string_view text, const ReadLimits& limits);
 
 // Reads an array of `bytes` bytes in all, front to back, through `read`.
-Tensor read_npy_stream(int64_t bytes, FunctionRef<void(std::span<std::byte>)> read, const ReadLimits& limits,
-                       bool& was_widened);
+Tensor read_npy_stream(int64_t bytes, FunctionRef<void(std::span<std::byte>)> read,
+                       const ReadLimits& limits, bool& was_widened);
 
-// Magic, version and header of a C-order array, padded to a multiple of 64 bytes. bad_input for bfloat16.
+// Magic, version and header of a C-order array, padded to a multiple of 64 bytes. bad_input for
+// bfloat16.
 std::string npy_header(const Tensor& tensor);
 
 }  // namespace graft::io

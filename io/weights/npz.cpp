@@ -11,14 +11,16 @@ namespace {
 
 WeightFile read_checked(File& file, const ReadLimits& limits) {
   const std::vector<ZipMember> members = read_zip_directory(file, limits);
-  GRAFT_CHECK(static_cast<int64_t>(members.size()) <= limits.tensors, "has more than ", limits.tensors, " tensors");
+  GRAFT_CHECK(static_cast<int64_t>(members.size()) <= limits.tensors, "has more than ",
+              limits.tensors, " tensors");
   WeightFile result;
   result.path = file.path();
   result.format = "npz";
   int64_t widened_tensors = 0;
   for (const ZipMember& member : members) {
     if (member.name.ends_with('/') && member.size == 0) continue;  // a folder
-    GRAFT_CHECK(member.name.ends_with(".npy"), "the zip member '", member.name, "' is not an .npy array");
+    GRAFT_CHECK(member.name.ends_with(".npy"), "the zip member '", member.name,
+                "' is not an .npy array");
     std::string name = member.name.substr(0, member.name.size() - 4);
     Tensor tensor = in_context(str("array '", name, "'"), [&] {
       ZipReader reader(file, member);
@@ -54,9 +56,12 @@ void write_npz(const std::string& path, const StateDict& tensors) {
       kept.push_back(to_device(tensor, {}).to(MemoryFormat::contiguous));
       headers.push_back(npy_header(kept.back()));
     });
-    parts.push_back({name + ".npy", {std::as_bytes(std::span(headers.back())), bytes_of(std::as_const(kept.back()))}});
+    parts.push_back(
+        {name + ".npy",
+         {std::as_bytes(std::span(headers.back())), bytes_of(std::as_const(kept.back()))}});
   }
-  std::sort(parts.begin(), parts.end(), [](const ZipPart& a, const ZipPart& b) { return a.name < b.name; });
+  std::sort(parts.begin(), parts.end(),
+            [](const ZipPart& a, const ZipPart& b) { return a.name < b.name; });
   write_zip(path, parts);
 }
 

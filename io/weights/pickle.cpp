@@ -1,5 +1,5 @@
-// Opcodes follow CPython's Lib/pickletools.py. Values live in one array and refer to each other by index, so that
-// shared and even cyclic structures cost nothing and are never walked here.
+// Opcodes follow CPython's Lib/pickletools.py. Values live in one array and refer to each other by
+// index, so that shared and even cyclic structures cost nothing and are never walked here.
 #include "graft/io/weights/pickle.h"
 
 #include <algorithm>
@@ -21,7 +21,8 @@ class Machine {
     while (true) {
       const auto opcode = static_cast<unsigned char>(std::to_integer<int>(take(1)[0]));
       if (opcode == '.') break;
-      if (!run_constant(opcode) && !run_container(opcode) && !run_memory(opcode) && !run_object(opcode))
+      if (!run_constant(opcode) && !run_container(opcode) && !run_memory(opcode) &&
+          !run_object(opcode))
         bad_input("has the pickle opcode ", static_cast<int>(opcode), ", which plain data has not");
     }
     pickle_.root = pop();
@@ -43,7 +44,8 @@ class Machine {
     return load<T>(take(sizeof(T)));
   }
   std::string_view text(uint64_t count) {
-    GRAFT_CHECK(count <= static_cast<uint64_t>(limits_.pickle_bytes), "its pickle has a text of ", count, " bytes");
+    GRAFT_CHECK(count <= static_cast<uint64_t>(limits_.pickle_bytes), "its pickle has a text of ",
+                count, " bytes");
     const auto part = take(count);
     return {reinterpret_cast<const char*>(part.data()), part.size()};
   }
@@ -51,7 +53,8 @@ class Machine {
     const auto* begin = reinterpret_cast<const char*>(input_.data());
     const std::string_view rest(begin + position_, input_.size() - position_);
     const size_t end = rest.find('\n');
-    GRAFT_CHECK((end == std::string_view::npos ? rest.size() : end) <= 1000, "its pickle has an overlong line");
+    GRAFT_CHECK((end == std::string_view::npos ? rest.size() : end) <= 1000,
+                "its pickle has an overlong line");
     if (end == std::string_view::npos) throw EndOfInput{};
     position_ += end + 1;
     return rest.substr(0, end);
@@ -67,7 +70,8 @@ class Machine {
     return made;
   }
   void push(uint32_t index) {
-    GRAFT_CHECK(static_cast<int64_t>(stack_.size()) < limits_.pickle_stack, "its pickle's stack grows beyond the limit");
+    GRAFT_CHECK(static_cast<int64_t>(stack_.size()) < limits_.pickle_stack,
+                "its pickle's stack grows beyond the limit");
     stack_.push_back(index);
   }
   uint32_t pop() {
@@ -128,7 +132,7 @@ class Machine {
       case 'X': push_text(PickleKind::text, number<uint32_t>()); return true;
       case 0x8c: push_text(PickleKind::text, number<uint8_t>()); return true;
       case 0x8d: push_text(PickleKind::text, number<uint64_t>()); return true;
-      case 'U': push_text(PickleKind::text, number<uint8_t>()); return true;   // Python 2's str
+      case 'U': push_text(PickleKind::text, number<uint8_t>()); return true;  // Python 2's str
       case 'T': push_text(PickleKind::text, number<uint32_t>()); return true;
       case 'C': push_text(PickleKind::bytes, number<uint8_t>()); return true;
       case 'B': push_text(PickleKind::bytes, number<uint32_t>()); return true;
@@ -147,7 +151,10 @@ class Machine {
       case ']': push_new(PickleKind::list); return true;
       case ')': push_new(PickleKind::tuple); return true;
       case 0x8f: push_new(PickleKind::set); return true;
-      case '(': marks_.push_back(stack_.size()); check_marks(); return true;
+      case '(':
+        marks_.push_back(stack_.size());
+        check_marks();
+        return true;
       case 't': {
         std::vector<uint32_t> items = pop_to_mark();
         push_new(PickleKind::tuple).items = std::move(items);
@@ -173,7 +180,8 @@ class Machine {
     }
   }
   void check_marks() const {
-    GRAFT_CHECK(static_cast<int64_t>(marks_.size()) <= limits_.pickle_stack, "its pickle's stack grows beyond the limit");
+    GRAFT_CHECK(static_cast<int64_t>(marks_.size()) <= limits_.pickle_stack,
+                "its pickle's stack grows beyond the limit");
   }
   // CVE-2026-24747: items go only into a container of the right kind.
   void append(PickleKind kind, const std::vector<uint32_t>& items) {
@@ -196,7 +204,8 @@ class Machine {
       case '2': push(top()); return true;
       case 0x80: {
         const int protocol = number<uint8_t>();
-        GRAFT_CHECK(protocol >= 2 && protocol <= 5, "has pickle protocol ", protocol, ", 2 to 5 are known");
+        GRAFT_CHECK(protocol >= 2 && protocol <= 5, "has pickle protocol ", protocol,
+                    ", 2 to 5 are known");
         return true;
       }
       case 0x95: number<uint64_t>(); return true;  // a frame's length: a hint to readers
@@ -211,8 +220,10 @@ class Machine {
   }
   static constexpr uint32_t unset = ~uint32_t{0};
   void put(size_t index) {
-    // Writers count up, and every value takes a byte at least: an index beyond the bytes read only asks for memory.
-    GRAFT_CHECK(static_cast<int64_t>(index) < limits_.pickle_memo && index <= position_, "its pickle remembers more than the limit");
+    // Writers count up, and every value takes a byte at least: an index beyond the bytes read only
+    // asks for memory.
+    GRAFT_CHECK(static_cast<int64_t>(index) < limits_.pickle_memo && index <= position_,
+                "its pickle remembers more than the limit");
     if (index >= memo_.size()) {
       budget_.charge(static_cast<int64_t>((index + 1 - memo_.size()) * 2 * sizeof(uint32_t)));
       memo_.resize(index + 1, unset);
@@ -220,7 +231,8 @@ class Machine {
     memo_[index] = top();
   }
   void get(size_t index) {
-    GRAFT_CHECK(index < memo_.size() && memo_[index] != unset, "its pickle is damaged: it recalls what it never stored");
+    GRAFT_CHECK(index < memo_.size() && memo_[index] != unset,
+                "its pickle is damaged: it recalls what it never stored");
     push(memo_[index]);
   }
 
@@ -235,7 +247,8 @@ class Machine {
         const uint32_t name = pop(), module = pop();
         GRAFT_CHECK(value(name).kind == PickleKind::text && value(module).kind == PickleKind::text,
                     "its pickle is damaged: a global name is not a text");
-        push_new(PickleKind::global).integer = find_pickle_global(value(module).text, value(name).text);
+        push_new(PickleKind::global).integer =
+            find_pickle_global(value(module).text, value(name).text);
         return true;
       }
       case 'Q': push_storage(pop()); return true;
@@ -251,28 +264,33 @@ class Machine {
   }
   void push_storage(uint32_t id) {
     const std::vector<uint32_t>& items = value(id).items;
-    const bool is_storage = value(id).kind == PickleKind::tuple && (items.size() == 5 || items.size() == 6) &&
-                            value(items[0]).kind == PickleKind::text && value(items[0]).text == "storage";
+    const bool is_storage =
+        value(id).kind == PickleKind::tuple && (items.size() == 5 || items.size() == 6) &&
+        value(items[0]).kind == PickleKind::text && value(items[0]).text == "storage";
     GRAFT_CHECK(is_storage, "its pickle refers to something other than a tensor's storage");
     std::vector<uint32_t> fields(items.begin() + 1, items.end());
     push_new(PickleKind::storage).items = std::move(fields);
   }
   // What REDUCE and NEWOBJ would call in Python: here a rule that builds data.
   void construct(uint32_t callee, uint32_t arguments) {
-    GRAFT_CHECK(value(callee).kind == PickleKind::global && value(arguments).kind == PickleKind::tuple,
-                "its pickle is damaged: it calls a value that is no global name");
+    GRAFT_CHECK(
+        value(callee).kind == PickleKind::global && value(arguments).kind == PickleKind::tuple,
+        "its pickle is damaged: it calls a value that is no global name");
     const PickleGlobal& global = pickle_global(value(callee).integer);
-    const std::vector<uint32_t> items = value(arguments).items.size() <= 16 ? value(arguments).items
-                                                                           : std::vector<uint32_t>(17);
+    const std::vector<uint32_t> items =
+        value(arguments).items.size() <= 16 ? value(arguments).items : std::vector<uint32_t>(17);
     switch (global.rule) {
       case GlobalRule::ordered_dict: return construct_dict(items, 0);
-      case GlobalRule::dictionary: return construct_dict(items, global.name == "defaultdict" ? 1 : 0);
+      case GlobalRule::dictionary:
+        return construct_dict(items, global.name == "defaultdict" ? 1 : 0);
       case GlobalRule::set: push_new(PickleKind::set); return;
       case GlobalRule::size:
-        GRAFT_CHECK(items.size() == 1 && value(items[0]).kind == PickleKind::tuple, "its pickle has a damaged torch.Size");
+        GRAFT_CHECK(items.size() == 1 && value(items[0]).kind == PickleKind::tuple,
+                    "its pickle has a damaged torch.Size");
         return push(items[0]);
       case GlobalRule::parameter:
-        GRAFT_CHECK(!items.empty() && value(items[0]).kind == PickleKind::tensor, "its pickle has a damaged parameter");
+        GRAFT_CHECK(!items.empty() && value(items[0]).kind == PickleKind::tensor,
+                    "its pickle has a damaged parameter");
         return push(items[0]);
       case GlobalRule::tensor_v1: return construct_tensor(items, 1, 4);
       case GlobalRule::tensor_v2: return construct_tensor(items, 2, 6);
@@ -284,7 +302,8 @@ class Machine {
     bad_input("its pickle calls ", global.module, ".", global.name, ", which data does not");
   }
   void construct_tensor(const std::vector<uint32_t>& items, int version, size_t least) {
-    GRAFT_CHECK(items.size() >= least && items.size() <= 16, "its pickle has a tensor with ", items.size(), " fields");
+    GRAFT_CHECK(items.size() >= least && items.size() <= 16, "its pickle has a tensor with ",
+                items.size(), " fields");
     budget_.charge(static_cast<int64_t>(items.size() * sizeof(uint32_t)));
     PickleValue& tensor = push_new(PickleKind::tensor);
     tensor.integer = version;
@@ -330,11 +349,13 @@ class Machine {
 
 const PickleValue* Pickle::find(const PickleValue& dict, std::string_view key) const {
   for (size_t i = dict.items.size(); i >= 2; i -= 2)
-    if (at(dict.items[i - 2]).kind == PickleKind::text && at(dict.items[i - 2]).text == key) return &at(dict.items[i - 1]);
+    if (at(dict.items[i - 2]).kind == PickleKind::text && at(dict.items[i - 2]).text == key)
+      return &at(dict.items[i - 1]);
   return nullptr;
 }
 
-std::optional<Pickle> parse_pickle(std::span<const std::byte> bytes, const ReadLimits& limits, MemoryBudget& budget) {
+std::optional<Pickle> parse_pickle(std::span<const std::byte> bytes, const ReadLimits& limits,
+                                   MemoryBudget& budget) {
   try {
     return Machine(bytes, limits, budget).run();
   } catch (const EndOfInput&) {

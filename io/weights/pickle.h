@@ -11,10 +11,21 @@
 namespace graft::io {
 
 enum class PickleKind : uint8_t {
-  none, boolean, integer, big_integer, real, text, bytes, list, tuple, dict, set,
+  none,
+  boolean,
+  integer,
+  big_integer,
+  real,
+  text,
+  bytes,
+  list,
+  tuple,
+  dict,
+  set,
   global,   // a name from the allow-list
   storage,  // torch's persistent id: items = (type, key, location, numel [, view])
-  tensor,   // items = torch._utils._rebuild_tensor's arguments; integer = which of its versions (1, 2 or 3)
+  tensor,   // items = torch._utils._rebuild_tensor's arguments; integer = which of its versions (1,
+            // 2 or 3)
   inert,    // a value that is known and of no use here: a numpy scalar, argparse.Namespace ...
 };
 
@@ -22,13 +33,24 @@ struct PickleValue {
   PickleKind kind = PickleKind::none;
   int64_t integer = 0;  // boolean and integer; global: index into pickle_global()
   double real = 0;
-  std::string_view text;        // text, bytes, big_integer (little-endian two's complement): inside the pickle
+  std::string_view
+      text;  // text, bytes, big_integer (little-endian two's complement): inside the pickle
   std::vector<uint32_t> items;  // indices of values; a dict's keys and values in turn
 };
 
 // What a global name on the allow-list stands for.
 enum class GlobalRule : uint8_t {
-  ordered_dict, dictionary, set, size, tensor_v1, tensor_v2, tensor_v3, parameter, storage_type, element_type, inert,
+  ordered_dict,
+  dictionary,
+  set,
+  size,
+  tensor_v1,
+  tensor_v2,
+  tensor_v3,
+  parameter,
+  storage_type,
+  element_type,
+  inert,
 };
 struct PickleGlobal {
   std::string module, name;
@@ -47,9 +69,10 @@ struct Pickle {
   const PickleValue* find(const PickleValue& dict, std::string_view key) const;
 };
 
-// Runs the pickle at the start of `bytes`, which must outlive the result. Nothing but an allow-list of opcodes
-// (protocols 2 to 4) and global names is accepted: another name gives bad_input "contains code: os.system". Returns
-// nothing when `bytes` ends before the pickle does.
-std::optional<Pickle> parse_pickle(std::span<const std::byte> bytes, const ReadLimits& limits, MemoryBudget& budget);
+// Runs the pickle at the start of `bytes`, which must outlive the result. Nothing but an allow-list
+// of opcodes (protocols 2 to 4) and global names is accepted: another name gives bad_input
+// "contains code: os.system". Returns nothing when `bytes` ends before the pickle does.
+std::optional<Pickle> parse_pickle(std::span<const std::byte> bytes, const ReadLimits& limits,
+                                   MemoryBudget& budget);
 
 }  // namespace graft::io

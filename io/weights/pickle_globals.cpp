@@ -1,7 +1,8 @@
-// The only names a checkpoint may mention. None of them is looked up or called: each has a rule that builds data.
-#include <map>
-
+// The only names a checkpoint may mention. None of them is looked up or called: each has a rule
+// that builds data.
 #include "graft/io/weights/pickle_globals.h"
+
+#include <map>
 
 namespace graft::io {
 namespace {
@@ -29,29 +30,59 @@ std::vector<PickleGlobal> make_globals() {
   for (const char* module : {"builtins", "__builtin__"}) {
     list.push_back({module, "set", GlobalRule::set, {}});
     list.push_back({module, "frozenset", GlobalRule::set, {}});
-    for (const char* name : {"int", "long", "float", "bool", "str", "list", "dict", "tuple", "complex"})
+    for (const char* name :
+         {"int", "long", "float", "bool", "str", "list", "dict", "tuple", "complex"})
       list.push_back({module, name, GlobalRule::inert, {}});
   }
   const std::pair<const char*, std::optional<StoredType>> storages[] = {
-      {"DoubleStorage", StoredType::f64}, {"FloatStorage", StoredType::f32},    {"HalfStorage", StoredType::f16},
-      {"BFloat16Storage", StoredType::bf16}, {"LongStorage", StoredType::i64},  {"IntStorage", StoredType::i32},
-      {"ShortStorage", StoredType::i16},  {"CharStorage", StoredType::i8},      {"ByteStorage", StoredType::u8},
-      {"BoolStorage", StoredType::boolean}, {"ComplexFloatStorage", {}},        {"ComplexDoubleStorage", {}},
-      {"QInt8Storage", {}},               {"QUInt8Storage", {}},                {"QInt32Storage", {}},
-      {"QUInt4x2Storage", {}},            {"QUInt2x4Storage", {}}};
+      {"DoubleStorage", StoredType::f64},
+      {"FloatStorage", StoredType::f32},
+      {"HalfStorage", StoredType::f16},
+      {"BFloat16Storage", StoredType::bf16},
+      {"LongStorage", StoredType::i64},
+      {"IntStorage", StoredType::i32},
+      {"ShortStorage", StoredType::i16},
+      {"CharStorage", StoredType::i8},
+      {"ByteStorage", StoredType::u8},
+      {"BoolStorage", StoredType::boolean},
+      {"ComplexFloatStorage", {}},
+      {"ComplexDoubleStorage", {}},
+      {"QInt8Storage", {}},
+      {"QUInt8Storage", {}},
+      {"QInt32Storage", {}},
+      {"QUInt4x2Storage", {}},
+      {"QUInt2x4Storage", {}}};
   for (const auto& [name, type] : storages)
-    for (const char* module : {"torch", "torch.cuda"}) list.push_back({module, name, GlobalRule::storage_type, type});
+    for (const char* module : {"torch", "torch.cuda"})
+      list.push_back({module, name, GlobalRule::storage_type, type});
   const std::pair<const char*, std::optional<StoredType>> elements[] = {
-      {"float64", StoredType::f64}, {"float32", StoredType::f32}, {"float16", StoredType::f16},
-      {"bfloat16", StoredType::bf16}, {"int64", StoredType::i64}, {"int32", StoredType::i32},
-      {"int16", StoredType::i16},   {"int8", StoredType::i8},     {"uint64", StoredType::u64},
-      {"uint32", StoredType::u32},  {"uint16", StoredType::u16},  {"uint8", StoredType::u8},
-      {"bool", StoredType::boolean}, {"complex32", {}},           {"complex64", {}},
-      {"complex128", {}},           {"float8_e4m3fn", {}},        {"float8_e4m3fnuz", {}},
-      {"float8_e5m2", {}},          {"float8_e5m2fnuz", {}},      {"float8_e8m0fnu", {}},
-      {"float4_e2m1fn_x2", {}},     {"qint8", {}},                {"quint8", {}},
+      {"float64", StoredType::f64},
+      {"float32", StoredType::f32},
+      {"float16", StoredType::f16},
+      {"bfloat16", StoredType::bf16},
+      {"int64", StoredType::i64},
+      {"int32", StoredType::i32},
+      {"int16", StoredType::i16},
+      {"int8", StoredType::i8},
+      {"uint64", StoredType::u64},
+      {"uint32", StoredType::u32},
+      {"uint16", StoredType::u16},
+      {"uint8", StoredType::u8},
+      {"bool", StoredType::boolean},
+      {"complex32", {}},
+      {"complex64", {}},
+      {"complex128", {}},
+      {"float8_e4m3fn", {}},
+      {"float8_e4m3fnuz", {}},
+      {"float8_e5m2", {}},
+      {"float8_e5m2fnuz", {}},
+      {"float8_e8m0fnu", {}},
+      {"float4_e2m1fn_x2", {}},
+      {"qint8", {}},
+      {"quint8", {}},
       {"qint32", {}}};
-  for (const auto& [name, type] : elements) list.push_back({"torch", name, GlobalRule::element_type, type});
+  for (const auto& [name, type] : elements)
+    list.push_back({"torch", name, GlobalRule::element_type, type});
   return list;
 }
 
@@ -76,8 +107,9 @@ int64_t find_pickle_global(std::string_view module, std::string_view name) {
   static const auto index = [] {
     std::map<std::pair<std::string_view, std::string_view>, int64_t> map;
     for (size_t i = 0; i < globals().size(); ++i)
-      map.emplace(std::pair(std::string_view(globals()[i].module), std::string_view(globals()[i].name)),
-                  static_cast<int64_t>(i));
+      map.emplace(
+          std::pair(std::string_view(globals()[i].module), std::string_view(globals()[i].name)),
+          static_cast<int64_t>(i));
     return map;
   }();
   const auto found = index.find({module, name});

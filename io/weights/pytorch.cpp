@@ -1,5 +1,5 @@
-// PyTorch's two file formats: a zip archive (since 1.6) and a row of pickles followed by raw storages (before).
-// Layout: torch/serialization.py, _save and _legacy_save.
+// PyTorch's two file formats: a zip archive (since 1.6) and a row of pickles followed by raw
+// storages (before). Layout: torch/serialization.py, _save and _legacy_save.
 #include <algorithm>
 #include <set>
 
@@ -11,7 +11,8 @@
 namespace graft::io {
 namespace {
 
-// One pickle from byte `offset` on. The buffer grows until the pickle ends, so that a large file is not read twice.
+// One pickle from byte `offset` on. The buffer grows until the pickle ends, so that a large file is
+// not read twice.
 struct LoadedPickle {
   std::vector<std::byte> bytes;
   Pickle pickle;
@@ -43,8 +44,9 @@ WeightFile read_zip_checked(File& file, const ReadLimits& limits) {
   const std::vector<ZipMember> members = read_zip_directory(file, limits);
   const ZipMember* data = nullptr;
   for (const ZipMember& member : members) {
-    const bool is_data = member.name == "data.pkl" || (member.name.ends_with("/data.pkl") &&
-                                                       std::count(member.name.begin(), member.name.end(), '/') == 1);
+    const bool is_data =
+        member.name == "data.pkl" || (member.name.ends_with("/data.pkl") &&
+                                      std::count(member.name.begin(), member.name.end(), '/') == 1);
     GRAFT_CHECK(!is_data || data == nullptr, "has two data.pkl members");
     if (is_data) data = &member;
   }
@@ -56,8 +58,10 @@ WeightFile read_zip_checked(File& file, const ReadLimits& limits) {
   std::map<std::string, StorageRecord, std::less<>> storages;
   for (const ZipMember& member : members) {
     GRAFT_CHECK(member.name != root + "constants.pkl" && !member.name.starts_with(root + "code/"),
-                "is a TorchScript program (contains code: '", member.name, "'); save the state_dict of the model instead");
-    GRAFT_CHECK(!member.deflated, "the zip member '", member.name, "' is compressed, which PyTorch files are not");
+                "is a TorchScript program (contains code: '", member.name,
+                "'); save the state_dict of the model instead");
+    GRAFT_CHECK(!member.deflated, "the zip member '", member.name,
+                "' is compressed, which PyTorch files are not");
     if (member.name.starts_with(root + "data/"))
       storages[member.name.substr(root.size() + 5)] = {member.data_offset, member.size};
   }
@@ -67,27 +71,31 @@ WeightFile read_zip_checked(File& file, const ReadLimits& limits) {
     GRAFT_CHECK(text == "little", "was written on a big-endian machine, which is not supported");
   }
   for (const ZipMember& member : members) {
-    const bool checked = verifies_checksums && member.crc != 0;  // torch can be told to leave checksums out
-    GRAFT_CHECK(!checked || crc_of_range(file, member.data_offset, member.size) == member.crc, "the zip member '",
-                member.name, "' is damaged: its checksum differs");
+    const bool checked =
+        verifies_checksums && member.crc != 0;  // torch can be told to leave checksums out
+    GRAFT_CHECK(!checked || crc_of_range(file, member.data_offset, member.size) == member.crc,
+                "the zip member '", member.name, "' is damaged: its checksum differs");
   }
   const LoadedPickle loaded = load_pickle(file, data->data_offset, data->size, limits);
   collect_tensors({loaded.pickle, storages, file, limits}, result);
   return result;
 }
 
-constexpr std::string_view legacy_magic("\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", 10);  // torch's MAGIC_NUMBER
+constexpr std::string_view legacy_magic("\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19",
+                                        10);  // torch's MAGIC_NUMBER
 constexpr int64_t legacy_protocol = 1001;
 
 // The list of storage keys, then per storage its number of elements and the elements.
-std::map<std::string, StorageRecord, std::less<>> read_legacy_storages(File& file, int64_t position, const Pickle& object,
+std::map<std::string, StorageRecord, std::less<>> read_legacy_storages(File& file, int64_t position,
+                                                                       const Pickle& object,
                                                                        const ReadLimits& limits) {
   std::map<std::string_view, StorageUse> uses;
   for (const PickleValue& value : object.values) {
     if (value.kind != PickleKind::storage) continue;
     const StorageUse use = storage_use(object, value);
     const StorageUse& first = uses.emplace(use.key, use).first->second;
-    GRAFT_CHECK(first.type == use.type && first.numel == use.numel, "describes a storage in two ways");
+    GRAFT_CHECK(first.type == use.type && first.numel == use.numel,
+                "describes a storage in two ways");
   }
   const LoadedPickle loaded = load_pickle(file, position, file.size() - position, limits);
   const PickleValue& keys = loaded.pickle.at(loaded.pickle.root);
@@ -99,18 +107,22 @@ std::map<std::string, StorageRecord, std::less<>> read_legacy_storages(File& fil
     const auto use = key.kind == PickleKind::text ? uses.find(key.text) : uses.end();
     GRAFT_CHECK(use != uses.end(), "is damaged: it lists a storage that no tensor uses");
     std::array<std::byte, 8> count;
-    GRAFT_CHECK(position <= file.size() - 8, "is truncated before storage '", key.text.substr(0, 100), "'");
+    GRAFT_CHECK(position <= file.size() - 8, "is truncated before storage '",
+                key.text.substr(0, 100), "'");
     file.read_at(position, count);
-    GRAFT_CHECK(load<int64_t>(count) == use->second.numel, "storage '", key.text.substr(0, 100), "' should have ",
-                use->second.numel, " elements, the file has ", load<int64_t>(count));
+    GRAFT_CHECK(load<int64_t>(count) == use->second.numel, "storage '", key.text.substr(0, 100),
+                "' should have ", use->second.numel, " elements, the file has ",
+                load<int64_t>(count));
     position += 8;
     const int64_t bytes = checked_mul(use->second.numel, stored_size(use->second.type));
-    GRAFT_CHECK(bytes <= file.size() - position, "is truncated inside storage '", key.text.substr(0, 100), "'");
+    GRAFT_CHECK(bytes <= file.size() - position, "is truncated inside storage '",
+                key.text.substr(0, 100), "'");
     GRAFT_CHECK(storages.emplace(std::string(key.text), StorageRecord{position, bytes}).second,
                 "is damaged: it lists a storage twice");
     position += bytes;
   }
-  GRAFT_CHECK(position == file.size(), "has ", file.size() - position, " bytes after its last tensor");
+  GRAFT_CHECK(position == file.size(), "has ", file.size() - position,
+              " bytes after its last tensor");
   return storages;
 }
 
@@ -131,11 +143,13 @@ WeightFile read_legacy_checked(File& file, const ReadLimits& limits) {
   {
     const LoadedPickle protocol = next();
     const PickleValue& value = protocol.pickle.at(protocol.pickle.root);
-    GRAFT_CHECK(value.kind == PickleKind::integer && value.integer == legacy_protocol, "has an unknown PyTorch protocol");
+    GRAFT_CHECK(value.kind == PickleKind::integer && value.integer == legacy_protocol,
+                "has an unknown PyTorch protocol");
   }
   {
     const LoadedPickle system = next();
-    const PickleValue* little = system.pickle.find(system.pickle.at(system.pickle.root), "little_endian");
+    const PickleValue* little =
+        system.pickle.find(system.pickle.at(system.pickle.root), "little_endian");
     GRAFT_CHECK(little == nullptr || (little->kind == PickleKind::boolean && little->integer == 1),
                 "was written on a big-endian machine, which is not supported");
   }

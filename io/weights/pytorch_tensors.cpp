@@ -7,20 +7,23 @@
 namespace graft::io {
 namespace {
 
-constexpr int64_t most_tensor_bytes = 4;   // times the file's size
-constexpr int64_t most_read_bytes = 64;    // times the file's size, so that overlapping views cannot take forever
+constexpr int64_t most_tensor_bytes = 4;  // times the file's size
+constexpr int64_t most_read_bytes =
+    64;  // times the file's size, so that overlapping views cannot take forever
 constexpr int64_t most_visits = 4'000'000;
 constexpr size_t most_roots = 64;
 
 int64_t integer_at(const Pickle& pickle, uint32_t index) {
   const PickleValue& value = pickle.at(index);
-  GRAFT_CHECK(value.kind == PickleKind::integer && value.integer >= 0, "has a damaged size or offset");
+  GRAFT_CHECK(value.kind == PickleKind::integer && value.integer >= 0,
+              "has a damaged size or offset");
   return value.integer;
 }
 
 std::vector<int64_t> integers_at(const Pickle& pickle, uint32_t index) {
   const PickleValue& value = pickle.at(index);
-  GRAFT_CHECK(value.kind == PickleKind::tuple || value.kind == PickleKind::list, "has a damaged shape");
+  GRAFT_CHECK(value.kind == PickleKind::tuple || value.kind == PickleKind::list,
+              "has a damaged shape");
   GRAFT_CHECK(value.items.size() <= 64, "has ", value.items.size(), " axes");
   std::vector<int64_t> result;
   for (const uint32_t item : value.items) result.push_back(integer_at(pickle, item));
@@ -47,10 +50,12 @@ struct View {
 
 StoredType element_type(const Pickle& pickle, uint32_t index) {
   const PickleValue& value = pickle.at(index);
-  GRAFT_CHECK(value.kind == PickleKind::global && pickle_global(value.integer).rule == GlobalRule::element_type,
+  GRAFT_CHECK(value.kind == PickleKind::global &&
+                  pickle_global(value.integer).rule == GlobalRule::element_type,
               "has a damaged element type");
   const PickleGlobal& global = pickle_global(value.integer);
-  GRAFT_CHECK(global.type.has_value(), "has the element type torch.", global.name, ", which is not supported");
+  GRAFT_CHECK(global.type.has_value(), "has the element type torch.", global.name,
+              ", which is not supported");
   return *global.type;
 }
 
@@ -62,8 +67,8 @@ View parse_view(const Pickle& pickle, const PickleValue& tensor) {
   view.type = tensor.integer == 3 ? element_type(pickle, tensor.items[6]) : view.storage.type;
   view.sizes = integers_at(pickle, tensor.items[2]);
   view.strides = integers_at(pickle, tensor.items[3]);
-  GRAFT_CHECK(view.sizes.size() == view.strides.size(), "has ", view.sizes.size(), " sizes and ", view.strides.size(),
-              " strides");
+  GRAFT_CHECK(view.sizes.size() == view.strides.size(), "has ", view.sizes.size(), " sizes and ",
+              view.strides.size(), " strides");
   for (size_t axis = 0; axis < view.sizes.size(); ++axis)
     if (view.sizes[axis] <= 1) view.strides[axis] = 0;  // never used, and may be anything
   view.offset = integer_at(pickle, tensor.items[1]);
@@ -82,7 +87,8 @@ int64_t end_of(const View& view) {
   return checked_add(last, 1);
 }
 
-void gather(std::span<const std::byte> in, std::span<std::byte> out, const View& view, size_t size) {
+void gather(std::span<const std::byte> in, std::span<std::byte> out, const View& view,
+            size_t size) {
   std::array<int64_t, Shape::max_rank> index{};
   const auto rank = view.sizes.size();
   int64_t source = 0;
@@ -100,8 +106,11 @@ void gather(std::span<const std::byte> in, std::span<std::byte> out, const View&
 class Collector {
  public:
   Collector(const TensorSource& source, WeightFile& result)
-      : source_(source), result_(result), tensor_budget_(source.file.size(), most_tensor_bytes),
-        read_budget_(source.file.size(), most_read_bytes), name_budget_(source.file.size()) {}
+      : source_(source),
+        result_(result),
+        tensor_budget_(source.file.size(), most_tensor_bytes),
+        read_budget_(source.file.size(), most_read_bytes),
+        name_budget_(source.file.size()) {}
 
   void run() {
     visit(source_.pickle.root, "", 0);
@@ -109,7 +118,8 @@ class Collector {
     GRAFT_CHECK(!result_.tensors.empty(), "holds no tensors");
     find_roots(root);
     if (widened_ > 0) result_.notes.push_back(widened_note(widened_));
-    if (left_out_ > 0) result_.notes.push_back(str(left_out_, " values that are not tensors were left out"));
+    if (left_out_ > 0)
+      result_.notes.push_back(str(left_out_, " values that are not tensors were left out"));
     note_module_prefix();
   }
 
@@ -124,14 +134,15 @@ class Collector {
       case PickleKind::tuple: break;
       default: ++left_out_; return;
     }
-    GRAFT_CHECK(depth < source_.limits.nesting, "its pickle is nested deeper than ", source_.limits.nesting, " levels");
+    GRAFT_CHECK(depth < source_.limits.nesting, "its pickle is nested deeper than ",
+                source_.limits.nesting, " levels");
     const bool is_dict = value.kind == PickleKind::dict;
     for (size_t i = 0; i < value.items.size(); i += is_dict ? 2 : 1) {
       const std::string part = is_dict ? key_text(value.items[i]) : std::to_string(i);
       const std::string path = name.empty() ? part : name + "." + part;
       name_budget_.charge(static_cast<int64_t>(path.size()));
-      GRAFT_CHECK(static_cast<int64_t>(path.size()) <= source_.limits.name_bytes, "a tensor's name has ", path.size(),
-                  " bytes");
+      GRAFT_CHECK(static_cast<int64_t>(path.size()) <= source_.limits.name_bytes,
+                  "a tensor's name has ", path.size(), " bytes");
       visit(value.items[is_dict ? i + 1 : i], path, depth + 1);
     }
   }
@@ -143,13 +154,15 @@ class Collector {
   }
 
   void add_tensor(const PickleValue& value, const std::string& name) {
-    GRAFT_CHECK(static_cast<int64_t>(result_.tensors.size()) < source_.limits.tensors, "has too many tensors");
+    GRAFT_CHECK(static_cast<int64_t>(result_.tensors.size()) < source_.limits.tensors,
+                "has too many tensors");
     name_budget_.charge(300);
     in_context(str("tensor '", name, "'"), [&] {
       const View view = parse_view(source_.pickle, value);
       auto& list = same_storage_[view.storage.key];
-      const auto known = std::find_if(list.begin(), list.end(),
-                                      [&](const auto& entry) { return entry.first.identity() == view.identity(); });
+      const auto known = std::find_if(list.begin(), list.end(), [&](const auto& entry) {
+        return entry.first.identity() == view.identity();
+      });
       if (known != list.end()) return result_.tensors.add(name, known->second);
       Tensor tensor = read(view);
       if (list.size() < 16) list.emplace_back(view, tensor);
@@ -160,23 +173,27 @@ class Collector {
 
   Tensor read(const View& view) {
     const auto found = source_.storages.find(view.storage.key);
-    GRAFT_CHECK(found != source_.storages.end(), "its storage '", view.storage.key.substr(0, 100), "' is not in the file");
+    GRAFT_CHECK(found != source_.storages.end(), "its storage '", view.storage.key.substr(0, 100),
+                "' is not in the file");
     const StorageRecord& record = found->second;
     const int64_t storage_bytes = checked_mul(view.storage.numel, stored_size(view.storage.type));
-    GRAFT_CHECK(storage_bytes == record.bytes, "its storage should have ", storage_bytes, " bytes, the file has ",
-                record.bytes);
+    GRAFT_CHECK(storage_bytes == record.bytes, "its storage should have ", storage_bytes,
+                " bytes, the file has ", record.bytes);
     const Shape shape = checked_shape(view.sizes, source_.limits);
     const int64_t size = stored_size(view.type);
-    const bool is_view = view.storage.view_offset != 0 || view.storage.view_numel != view.storage.numel;
-    const int64_t end_elements = is_view ? view.storage.view_offset + view.storage.view_numel : storage_bytes / size;
+    const bool is_view =
+        view.storage.view_offset != 0 || view.storage.view_numel != view.storage.numel;
+    const int64_t end_elements =
+        is_view ? view.storage.view_offset + view.storage.view_numel : storage_bytes / size;
     if (shape.numel() > 0)
-      GRAFT_CHECK(end_of(view) <= end_elements, "shape ", shape, " at offset ", view.offset, " lies outside of its ",
-                  end_elements, " stored elements");
+      GRAFT_CHECK(end_of(view) <= end_elements, "shape ", shape, " at offset ", view.offset,
+                  " lies outside of its ", end_elements, " stored elements");
     tensor_budget_.charge(checked_mul(shape.numel(), size_of(widened(view.type))));
     return read_elements(view.type, shape, [&](std::span<std::byte> out) {
       if (out.empty()) return;
       const int64_t begin = record.offset + view.offset * size;
-      const int64_t bytes = view.is_contiguous() ? static_cast<int64_t>(out.size()) : (end_of(view) - view.offset) * size;
+      const int64_t bytes = view.is_contiguous() ? static_cast<int64_t>(out.size())
+                                                 : (end_of(view) - view.offset) * size;
       read_budget_.charge(bytes);
       if (view.is_contiguous()) return source_.file.read_at(begin, out);
       std::vector<std::byte> elements(static_cast<size_t>(bytes));
@@ -190,30 +207,39 @@ class Collector {
       if (source_.pickle.at(dict.items[i]).kind == PickleKind::tensor) return true;
     return false;
   }
-  // State dicts inside a checkpoint are its dictionaries that hold tensors directly; the usual keys come first.
+  // State dicts inside a checkpoint are its dictionaries that hold tensors directly; the usual keys
+  // come first.
   void find_roots(const PickleValue& root) {
     if (root.kind != PickleKind::dict || has_tensor(root)) result_.roots = {""};
     if (root.kind != PickleKind::dict) return;
     std::vector<std::string> keys;
     for (size_t i = 0; i < root.items.size(); i += 2) {
       const PickleValue& value = source_.pickle.at(root.items[i + 1]);
-      if (value.kind == PickleKind::dict && has_tensor(value)) keys.push_back(key_text(root.items[i]));
+      if (value.kind == PickleKind::dict && has_tensor(value))
+        keys.push_back(key_text(root.items[i]));
     }
-    for (const char* usual : {"state_dict", "model_state_dict", "model", "net", "network", "state_dict_ema", "model_ema"}) {
+    for (const char* usual : {"state_dict", "model_state_dict", "model", "net", "network",
+                              "state_dict_ema", "model_ema"}) {
       const auto found = std::find(keys.begin(), keys.end(), usual);
-      if (found != keys.end()) std::rotate(keys.begin() + static_cast<std::ptrdiff_t>(ordered_++), found, found + 1);
+      if (found != keys.end())
+        std::rotate(keys.begin() + static_cast<std::ptrdiff_t>(ordered_++), found, found + 1);
     }
     keys.resize(std::min(keys.size(), most_roots));  // each is compared with every name
     for (const std::string& key : keys) result_.roots.push_back(key + ".");
     if (result_.roots.empty()) result_.roots = {""};
-    if (!keys.empty()) result_.notes.push_back(str("the file is a checkpoint; its weights stand under ", join(keys)));
+    if (!keys.empty())
+      result_.notes.push_back(
+          str("the file is a checkpoint; its weights stand under ", join(keys)));
   }
   void note_module_prefix() {
     for (const std::string& root : result_.roots) {
       bool all = true;
       for (const auto& [name, tensor] : result_.tensors)
-        if (name.starts_with(root)) all = all && std::string_view(name).substr(root.size()).starts_with("module.");
-      if (all) result_.notes.push_back("every name starts with 'module.' (the network was saved from DataParallel)");
+        if (name.starts_with(root))
+          all = all && std::string_view(name).substr(root.size()).starts_with("module.");
+      if (all)
+        result_.notes.push_back(
+            "every name starts with 'module.' (the network was saved from DataParallel)");
       if (all) return;
     }
   }
@@ -235,10 +261,12 @@ StorageUse storage_use(const Pickle& pickle, const PickleValue& storage) {
     return value.text;
   };
   const PickleValue& type = pickle.at(storage.items[0]);
-  GRAFT_CHECK(type.kind == PickleKind::global && pickle_global(type.integer).rule == GlobalRule::storage_type,
+  GRAFT_CHECK(type.kind == PickleKind::global &&
+                  pickle_global(type.integer).rule == GlobalRule::storage_type,
               "has a storage without a type");
   const PickleGlobal& global = pickle_global(type.integer);
-  GRAFT_CHECK(global.type.has_value(), "has a ", global.module, ".", global.name, ", which is not supported");
+  GRAFT_CHECK(global.type.has_value(), "has a ", global.module, ".", global.name,
+              ", which is not supported");
   StorageUse use;
   use.type = *global.type;
   use.key = text_at(1);
@@ -246,7 +274,8 @@ StorageUse storage_use(const Pickle& pickle, const PickleValue& storage) {
   use.view_numel = use.numel;
   if (storage.items.size() == 5 && pickle.at(storage.items[4]).kind != PickleKind::none) {
     const PickleValue& view = pickle.at(storage.items[4]);
-    GRAFT_CHECK(view.kind == PickleKind::tuple && view.items.size() == 3, "has a damaged view of a storage");
+    GRAFT_CHECK(view.kind == PickleKind::tuple && view.items.size() == 3,
+                "has a damaged view of a storage");
     use.view_offset = integer_at(pickle, view.items[1]);
     use.view_numel = integer_at(pickle, view.items[2]);
     GRAFT_CHECK(use.view_offset <= use.numel && use.view_numel <= use.numel - use.view_offset,
@@ -255,6 +284,8 @@ StorageUse storage_use(const Pickle& pickle, const PickleValue& storage) {
   return use;
 }
 
-void collect_tensors(const TensorSource& source, WeightFile& result) { Collector(source, result).run(); }
+void collect_tensors(const TensorSource& source, WeightFile& result) {
+  Collector(source, result).run();
+}
 
 }  // namespace graft::io

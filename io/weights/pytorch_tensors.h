@@ -1,4 +1,5 @@
-// From a parsed pickle and the places of its storages to named tensors; shared by PyTorch's two file formats.
+// From a parsed pickle and the places of its storages to named tensors; shared by PyTorch's two
+// file formats.
 #pragma once
 #include <map>
 #include <string>
@@ -23,7 +24,8 @@ struct StorageUse {
   int64_t view_offset = 0;  // elements; legacy files may use a part of a storage
   int64_t view_numel = 0;
 };
-// From a PickleKind::storage value. bad_input for a damaged one or an element type graft does not have.
+// From a PickleKind::storage value. bad_input for a damaged one or an element type graft does not
+// have.
 StorageUse storage_use(const Pickle& pickle, const PickleValue& storage);
 
 struct TensorSource {
@@ -33,9 +35,9 @@ struct TensorSource {
   const ReadLimits& limits;
 };
 
-// Walks the root value's dictionaries, lists and tuples; a tensor's name is its path, joined by dots. Adds tensors,
-// roots and notes. Equal views of one storage become one tensor. The tensors together may have at most four times the
-// file's size (expanded tensors repeat elements).
+// Walks the root value's dictionaries, lists and tuples; a tensor's name is its path, joined by
+// dots. Adds tensors, roots and notes. Equal views of one storage become one tensor. The tensors
+// together may have at most four times the file's size (expanded tensors repeat elements).
 void collect_tensors(const TensorSource& source, WeightFile& result);
 
 }  // namespace graft::io

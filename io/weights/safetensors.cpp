@@ -1,5 +1,6 @@
-// safetensors: 8 bytes of header length, a JSON header, then the data, which it must cover without gap or overlap.
-// Rules: https://github.com/huggingface/safetensors#format and the 2023 audit (duplicate keys, checked products).
+// safetensors: 8 bytes of header length, a JSON header, then the data, which it must cover without
+// gap or overlap. Rules: https://github.com/huggingface/safetensors#format and the 2023 audit
+// (duplicate keys, checked products).
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -19,8 +20,9 @@ struct TensorEntry {
   bool has_extents = false;
 };
 
-// Walks the header's JSON without building a tree: {name: {"dtype": "F32", "shape": [..], "data_offsets": [b, e]}}
-// and {"__metadata__": {string: string}}. Every departure from that form throws.
+// Walks the header's JSON without building a tree: {name: {"dtype": "F32", "shape": [..],
+// "data_offsets": [b, e]}} and {"__metadata__": {string: string}}. Every departure from that form
+// throws.
 class HeaderParser final : public nlohmann::json_sax<nlohmann::json> {
  public:
   HeaderParser(const ReadLimits& limits, MemoryBudget& budget) : limits_(limits), budget_(budget) {}
@@ -38,8 +40,10 @@ class HeaderParser final : public nlohmann::json_sax<nlohmann::json> {
   }
   bool number_unsigned(uint64_t value) override {
     if (!in_array_) reject("a number");
-    GRAFT_CHECK(value <= static_cast<uint64_t>(INT64_MAX), "the header has the number ", value, ", which is too large");
-    std::vector<int64_t>& list = field_ == "shape" ? entries.back().extents : entries.back().offsets;
+    GRAFT_CHECK(value <= static_cast<uint64_t>(INT64_MAX), "the header has the number ", value,
+                ", which is too large");
+    std::vector<int64_t>& list =
+        field_ == "shape" ? entries.back().extents : entries.back().offsets;
     GRAFT_CHECK(list.size() < 64, "tensor '", entries.back().name, "': ", field_, " is too long");
     list.push_back(static_cast<int64_t>(value));
     return true;
@@ -68,7 +72,8 @@ class HeaderParser final : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
   bool start_array(size_t) override {
-    if (in_array_ || depth_ != 2 || in_metadata_ || (field_ != "shape" && field_ != "data_offsets")) reject("a list");
+    if (in_array_ || depth_ != 2 || in_metadata_ || (field_ != "shape" && field_ != "data_offsets"))
+      reject("a list");
     if (field_ == "shape") entries.back().has_extents = true;
     in_array_ = true;
     return true;
@@ -80,17 +85,20 @@ class HeaderParser final : public nlohmann::json_sax<nlohmann::json> {
   bool key(std::string& name) override {
     budget_.charge(static_cast<int64_t>(name.size()) + 300);
     if (depth_ == 2) {
-      GRAFT_CHECK(in_metadata_ || name == "dtype" || name == "shape" || name == "data_offsets", "tensor '",
-                  entries.back().name, "' has the unknown field '", name, "'");
-      GRAFT_CHECK(fields_.insert(name).second, "the header has the key '", name, "' twice in one object");
+      GRAFT_CHECK(in_metadata_ || name == "dtype" || name == "shape" || name == "data_offsets",
+                  "tensor '", entries.back().name, "' has the unknown field '", name, "'");
+      GRAFT_CHECK(fields_.insert(name).second, "the header has the key '", name,
+                  "' twice in one object");
       field_ = name;
       return true;
     }
     GRAFT_CHECK(names_.insert(name).second, "the header has the tensor '", name, "' twice");
     in_metadata_ = name == "__metadata__";
     if (in_metadata_) return true;
-    GRAFT_CHECK(static_cast<int64_t>(name.size()) <= limits_.name_bytes, "a tensor's name has ", name.size(), " bytes");
-    GRAFT_CHECK(static_cast<int64_t>(entries.size()) < limits_.tensors, "more than ", limits_.tensors, " tensors");
+    GRAFT_CHECK(static_cast<int64_t>(name.size()) <= limits_.name_bytes, "a tensor's name has ",
+                name.size(), " bytes");
+    GRAFT_CHECK(static_cast<int64_t>(entries.size()) < limits_.tensors, "more than ",
+                limits_.tensors, " tensors");
     entries.emplace_back().name = name;
     return true;
   }
@@ -103,8 +111,8 @@ class HeaderParser final : public nlohmann::json_sax<nlohmann::json> {
     bad_input("the header has ", what, " where the format has none, near '", field_, "'");
   }
   static void check_complete(const TensorEntry& entry) {
-    GRAFT_CHECK(!entry.dtype.empty() && entry.has_extents && entry.offsets.size() == 2, "tensor '", entry.name,
-                "': needs dtype, shape and data_offsets of two numbers");
+    GRAFT_CHECK(!entry.dtype.empty() && entry.has_extents && entry.offsets.size() == 2, "tensor '",
+                entry.name, "': needs dtype, shape and data_offsets of two numbers");
   }
 
   const ReadLimits& limits_;
@@ -118,9 +126,10 @@ class HeaderParser final : public nlohmann::json_sax<nlohmann::json> {
 
 StoredType type_from_name(const std::string& name) {
   static const std::map<std::string, StoredType> known = {
-      {"F64", StoredType::f64}, {"F32", StoredType::f32}, {"BF16", StoredType::bf16}, {"F16", StoredType::f16},
-      {"I64", StoredType::i64}, {"I32", StoredType::i32}, {"I16", StoredType::i16},   {"I8", StoredType::i8},
-      {"U64", StoredType::u64}, {"U32", StoredType::u32}, {"U16", StoredType::u16},   {"U8", StoredType::u8},
+      {"F64", StoredType::f64},     {"F32", StoredType::f32}, {"BF16", StoredType::bf16},
+      {"F16", StoredType::f16},     {"I64", StoredType::i64}, {"I32", StoredType::i32},
+      {"I16", StoredType::i16},     {"I8", StoredType::i8},   {"U64", StoredType::u64},
+      {"U32", StoredType::u32},     {"U16", StoredType::u16}, {"U8", StoredType::u8},
       {"BOOL", StoredType::boolean}};
   const auto found = known.find(name);
   GRAFT_CHECK(found != known.end(), "the element type ", name.substr(0, 40), " is not supported");
@@ -142,21 +151,25 @@ const char* type_name(DType type) {
   return "BOOL";
 }
 
-// Data in the order of offsets must start at 0 and run on without gap or overlap to the end of the file.
+// Data in the order of offsets must start at 0 and run on without gap or overlap to the end of the
+// file.
 void check_coverage(const std::vector<TensorEntry>& entries, int64_t data_bytes) {
   std::vector<const TensorEntry*> by_offset;
   for (const TensorEntry& entry : entries) by_offset.push_back(&entry);
-  std::sort(by_offset.begin(), by_offset.end(), [](const auto* a, const auto* b) { return a->offsets < b->offsets; });
+  std::sort(by_offset.begin(), by_offset.end(),
+            [](const auto* a, const auto* b) { return a->offsets < b->offsets; });
   int64_t position = 0;
   for (const TensorEntry* entry : by_offset) {
-    GRAFT_CHECK(entry->offsets[0] == position, "tensor '", entry->name, "' starts at byte ", entry->offsets[0],
-                " of the data, ", position, " was expected (tensors may not overlap or leave gaps)");
+    GRAFT_CHECK(entry->offsets[0] == position, "tensor '", entry->name, "' starts at byte ",
+                entry->offsets[0], " of the data, ", position,
+                " was expected (tensors may not overlap or leave gaps)");
     GRAFT_CHECK(entry->offsets[1] >= position, "tensor '", entry->name, "' ends before it starts");
     position = entry->offsets[1];
   }
-  GRAFT_CHECK(position <= data_bytes, "is truncated: the header describes ", position, " bytes of data, the file has ",
-              data_bytes);
-  GRAFT_CHECK(position == data_bytes, "has ", data_bytes - position, " bytes after the last tensor");
+  GRAFT_CHECK(position <= data_bytes, "is truncated: the header describes ", position,
+              " bytes of data, the file has ", data_bytes);
+  GRAFT_CHECK(position == data_bytes, "has ", data_bytes - position,
+              " bytes after the last tensor");
 }
 
 WeightFile read_checked(File& file, const ReadLimits& limits) {
@@ -165,9 +178,11 @@ WeightFile read_checked(File& file, const ReadLimits& limits) {
   std::array<std::byte, 8> prefix;
   file.read_at(0, prefix);
   const auto header_bytes = static_cast<int64_t>(load<uint64_t>(prefix));
-  GRAFT_CHECK(header_bytes >= 2 && header_bytes <= limits.safetensors_header_bytes, "the header's length ",
-              load<uint64_t>(prefix), " is outside of 2 to ", limits.safetensors_header_bytes);
-  GRAFT_CHECK(header_bytes <= size - 8, "is truncated: a header of ", header_bytes, " bytes does not fit into ", size);
+  GRAFT_CHECK(header_bytes >= 2 && header_bytes <= limits.safetensors_header_bytes,
+              "the header's length ", load<uint64_t>(prefix), " is outside of 2 to ",
+              limits.safetensors_header_bytes);
+  GRAFT_CHECK(header_bytes <= size - 8, "is truncated: a header of ", header_bytes,
+              " bytes does not fit into ", size);
   MemoryBudget budget(size);
   HeaderParser parser(limits, budget);
   {
@@ -189,8 +204,9 @@ WeightFile read_checked(File& file, const ReadLimits& limits) {
       const StoredType type = type_from_name(entry.dtype);
       const Shape shape = checked_shape(entry.extents, limits);
       const int64_t bytes = checked_mul(shape.numel(), stored_size(type));
-      GRAFT_CHECK(entry.offsets[1] - entry.offsets[0] == bytes, "has ", entry.offsets[1] - entry.offsets[0],
-                  " bytes, shape ", shape, " of ", entry.dtype, " needs ", bytes);
+      GRAFT_CHECK(entry.offsets[1] - entry.offsets[0] == bytes, "has ",
+                  entry.offsets[1] - entry.offsets[0], " bytes, shape ", shape, " of ", entry.dtype,
+                  " needs ", bytes);
       widened_tensors += is_widened(type);
       return read_elements(type, shape, [&](std::span<std::byte> out) {
         if (!out.empty()) file.read_at(data_begin + entry.offsets[0], out);
@@ -215,7 +231,8 @@ void write_safetensors(const std::string& path, const StateDict& tensors,
   std::vector<std::pair<std::string, Tensor>> by_size;
   for (const auto& [name, tensor] : tensors) {
     GRAFT_CHECK(tensor.defined(), path, ": tensor '", name, "' is undefined");
-    GRAFT_CHECK(name != "__metadata__", path, ": no tensor can be named __metadata__ in a safetensors file");
+    GRAFT_CHECK(name != "__metadata__", path,
+                ": no tensor can be named __metadata__ in a safetensors file");
     by_size.emplace_back(name, to_device(tensor, {}).to(MemoryFormat::contiguous));
   }
   std::sort(by_size.begin(), by_size.end(), [](const auto& a, const auto& b) {
@@ -229,7 +246,9 @@ void write_safetensors(const std::string& path, const StateDict& tensors,
   for (const auto& [name, tensor] : by_size) {
     const std::vector<int64_t> extents(tensor.shape().begin(), tensor.shape().end());
     const int64_t end = checked_add(position, tensor.bytes());
-    header[name] = {{"dtype", type_name(tensor.dtype())}, {"shape", extents}, {"data_offsets", {position, end}}};
+    header[name] = {{"dtype", type_name(tensor.dtype())},
+                    {"shape", extents},
+                    {"data_offsets", {position, end}}};
     position = end;
     parts.push_back(bytes_of(tensor));
   }
@@ -241,8 +260,8 @@ void write_safetensors(const std::string& path, const StateDict& tensors,
   }
   text.resize(static_cast<size_t>(round_up(static_cast<int64_t>(text.size()), 8)), ' ');
   const uint64_t length = text.size();
-  GRAFT_CHECK(static_cast<int64_t>(length) <= ReadLimits{}.safetensors_header_bytes, path, ": the header would have ",
-              length, " bytes, more than the format allows");
+  GRAFT_CHECK(static_cast<int64_t>(length) <= ReadLimits{}.safetensors_header_bytes, path,
+              ": the header would have ", length, " bytes, more than the format allows");
   text.insert(0, reinterpret_cast<const char*>(&length), sizeof(length));
   parts[0] = std::as_bytes(std::span(text));
   write_file_atomically(path, parts);

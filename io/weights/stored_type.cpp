@@ -6,7 +6,8 @@
 
 namespace graft::io {
 
-static_assert(std::endian::native == std::endian::little, "files are little-endian and read as they are");
+static_assert(std::endian::native == std::endian::little,
+              "files are little-endian and read as they are");
 
 int64_t stored_size(StoredType type) {
   switch (type) {
@@ -54,7 +55,8 @@ DType widened(StoredType type) {
 }
 
 bool is_widened(StoredType type) {
-  return type == StoredType::i16 || type == StoredType::u16 || type == StoredType::u32 || type == StoredType::u64;
+  return type == StoredType::i16 || type == StoredType::u16 || type == StoredType::u32 ||
+         type == StoredType::u64;
 }
 
 StoredType stored_type(DType type) {
@@ -73,14 +75,17 @@ StoredType stored_type(DType type) {
 }
 
 std::string widened_note(int64_t tensors) {
-  return str(tensors, tensors == 1 ? " tensor" : " tensors", " of int16 or unsigned integers widened to int32 or int64");
+  return str(tensors, tensors == 1 ? " tensor" : " tensors",
+             " of int16 or unsigned integers widened to int32 or int64");
 }
 
 Shape checked_shape(std::span<const int64_t> extents, const ReadLimits& limits) {
   const Shape shape(extents);
   for (const int64_t extent : extents)
-    GRAFT_CHECK(extent < limits.extent, "shape ", shape, " has an extent of ", extent, ", beyond the limit");
-  GRAFT_CHECK(shape.numel() < limits.elements, "shape ", shape, " has more elements than the limit");
+    GRAFT_CHECK(extent < limits.extent, "shape ", shape, " has an extent of ", extent,
+                ", beyond the limit");
+  GRAFT_CHECK(shape.numel() < limits.elements, "shape ", shape,
+              " has more elements than the limit");
   return shape;
 }
 
@@ -92,15 +97,16 @@ void widen_elements(std::span<const std::byte> in, Tensor& tensor) {
   for (int64_t i = 0; i < tensor.numel(); ++i) {
     const From value = load<From>(in.subspan(static_cast<size_t>(i) * sizeof(From)));
     if constexpr (std::is_same_v<From, uint64_t>)
-      GRAFT_CHECK(value <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max()), "the uint64 value ", value,
-                  " is too large for int64");
+      GRAFT_CHECK(value <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max()),
+                  "the uint64 value ", value, " is too large for int64");
     out[i] = static_cast<To>(value);
   }
 }
 
 }  // namespace
 
-Tensor read_elements(StoredType type, const Shape& shape, FunctionRef<void(std::span<std::byte>)> fill) {
+Tensor read_elements(StoredType type, const Shape& shape,
+                     FunctionRef<void(std::span<std::byte>)> fill) {
   Tensor tensor = Tensor::empty(shape, {.dtype = widened(type)});
   if (!is_widened(type)) {
     fill(bytes_of(tensor));

@@ -1,4 +1,5 @@
-// Element types as files store them, and their reading into tensors: graft's own, and the integers it widens.
+// Element types as files store them, and their reading into tensors: graft's own, and the integers
+// it widens.
 #pragma once
 #include <cstring>
 #include <span>
@@ -10,7 +11,21 @@
 
 namespace graft::io {
 
-enum class StoredType : uint8_t { f64, f32, bf16, f16, i64, i32, i16, i8, u64, u32, u16, u8, boolean };
+enum class StoredType : uint8_t {
+  f64,
+  f32,
+  bf16,
+  f16,
+  i64,
+  i32,
+  i16,
+  i8,
+  u64,
+  u32,
+  u16,
+  u8,
+  boolean
+};
 
 int64_t stored_size(StoredType type);
 std::string_view name_of(StoredType type);
@@ -23,9 +38,11 @@ std::string widened_note(int64_t tensors);  // for WeightFile::notes
 // A shape from a file: rank, extents and number of elements within the limits. bad_input otherwise.
 Shape checked_shape(std::span<const int64_t> extents, const ReadLimits& limits);
 
-// A new tensor whose little-endian elements `fill` writes into the buffer it is given, in C order. Refuses booleans
-// other than 0 and 1 and uint64 values that int64 cannot hold. The caller has checked that the bytes exist.
-Tensor read_elements(StoredType type, const Shape& shape, FunctionRef<void(std::span<std::byte>)> fill);
+// A new tensor whose little-endian elements `fill` writes into the buffer it is given, in C order.
+// Refuses booleans other than 0 and 1 and uint64 values that int64 cannot hold. The caller has
+// checked that the bytes exist.
+Tensor read_elements(StoredType type, const Shape& shape,
+                     FunctionRef<void(std::span<std::byte>)> fill);
 
 inline std::span<std::byte> bytes_of(Tensor& tensor) {
   return {static_cast<std::byte*>(tensor.mutable_raw()), static_cast<size_t>(tensor.bytes())};
@@ -34,7 +51,8 @@ inline std::span<const std::byte> bytes_of(const Tensor& tensor) {
   return {static_cast<const std::byte*>(tensor.raw()), static_cast<size_t>(tensor.bytes())};
 }
 
-// A little-endian value at `bytes`, which holds at least sizeof(T) bytes. graft runs on little-endian machines only.
+// A little-endian value at `bytes`, which holds at least sizeof(T) bytes. graft runs on
+// little-endian machines only.
 template <class T>
 T load(std::span<const std::byte> bytes) {
   GRAFT_ASSERT(bytes.size() >= sizeof(T));

@@ -14,7 +14,8 @@ namespace {
 constexpr size_t chunk_bytes = 64 << 10;
 
 uint32_t extend_crc(uint32_t crc, std::span<const std::byte> bytes) {
-  return static_cast<uint32_t>(::crc32_z(crc, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
+  return static_cast<uint32_t>(
+      ::crc32_z(crc, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 
 }  // namespace
@@ -24,7 +25,8 @@ struct ZipReader::Inflater {
   std::vector<std::byte> input = std::vector<std::byte>(chunk_bytes);
   bool ended = false;
   Inflater() {
-    if (::inflateInit2(&stream, -15) != Z_OK) fail(ErrorCode::resource, "out of memory while unpacking");
+    if (::inflateInit2(&stream, -15) != Z_OK)
+      fail(ErrorCode::resource, "out of memory while unpacking");
   }
   ~Inflater() { ::inflateEnd(&stream); }
 };
@@ -36,7 +38,8 @@ ZipReader::ZipReader(File& file, const ZipMember& member) : file_(file), member_
 ZipReader::~ZipReader() = default;
 
 void ZipReader::read(std::span<std::byte> out) {
-  GRAFT_CHECK(static_cast<int64_t>(out.size()) <= left(), "the zip member '", member_.name, "' is too short");
+  GRAFT_CHECK(static_cast<int64_t>(out.size()) <= left(), "the zip member '", member_.name,
+              "' is too short");
   if (out.empty()) return;
   if (inflater_)
     inflate_into(out);
@@ -65,8 +68,8 @@ void ZipReader::inflate_into(std::span<std::byte> out) {
     inflater_->ended = result == Z_STREAM_END;
     const bool no_input = stream.avail_in == 0 && file_position_ == member_.compressed;
     const bool stuck = stream.avail_out > 0 && (result == Z_BUF_ERROR || no_input);
-    GRAFT_CHECK(result == Z_OK || result == Z_STREAM_END || result == Z_BUF_ERROR, "the zip member '", member_.name,
-                "' is damaged: its deflate data is not valid");
+    GRAFT_CHECK(result == Z_OK || result == Z_STREAM_END || result == Z_BUF_ERROR,
+                "the zip member '", member_.name, "' is damaged: its deflate data is not valid");
     GRAFT_CHECK(out.empty() || (!inflater_->ended && !stuck), "the zip member '", member_.name,
                 "' unpacks to fewer bytes than it claims");
   }
@@ -74,7 +77,8 @@ void ZipReader::inflate_into(std::span<std::byte> out) {
 
 void ZipReader::finish() {
   GRAFT_CHECK(left() == 0, "the zip member '", member_.name, "' has ", left(), " bytes too many");
-  if (inflater_ && !inflater_->ended) {  // one more byte of output means that more was packed than claimed
+  if (inflater_ &&
+      !inflater_->ended) {  // one more byte of output means that more was packed than claimed
     z_stream& stream = inflater_->stream;
     while (!inflater_->ended) {
       std::byte extra;
@@ -89,21 +93,24 @@ void ZipReader::finish() {
       stream.next_out = reinterpret_cast<Bytef*>(&extra);
       stream.avail_out = 1;
       const int result = ::inflate(&stream, Z_NO_FLUSH);
-      GRAFT_CHECK((result == Z_OK || result == Z_STREAM_END) && stream.avail_out == 1, "the zip member '", member_.name,
-                  "' does not end where it claims");
+      GRAFT_CHECK((result == Z_OK || result == Z_STREAM_END) && stream.avail_out == 1,
+                  "the zip member '", member_.name, "' does not end where it claims");
       inflater_->ended = result == Z_STREAM_END;
     }
   }
-  GRAFT_CHECK(!inflater_ || (inflater_->stream.avail_in == 0 && file_position_ == member_.compressed),
-              "the zip member '", member_.name, "' has data after its end");
-  GRAFT_CHECK(!verifies_checksums || crc_ == member_.crc, "the zip member '", member_.name, "' is damaged: its checksum differs");
+  GRAFT_CHECK(
+      !inflater_ || (inflater_->stream.avail_in == 0 && file_position_ == member_.compressed),
+      "the zip member '", member_.name, "' has data after its end");
+  GRAFT_CHECK(!verifies_checksums || crc_ == member_.crc, "the zip member '", member_.name,
+              "' is damaged: its checksum differs");
 }
 
 uint32_t crc_of_range(File& file, int64_t offset, int64_t bytes) {
   std::vector<std::byte> buffer(static_cast<size_t>(std::min<int64_t>(bytes, 1 << 20)));
   uint32_t crc = 0;
   while (bytes > 0) {
-    const auto part = std::span(buffer).first(static_cast<size_t>(std::min<int64_t>(bytes, 1 << 20)));
+    const auto part =
+        std::span(buffer).first(static_cast<size_t>(std::min<int64_t>(bytes, 1 << 20)));
     file.read_at(offset, part);
     crc = extend_crc(crc, part);
     offset += static_cast<int64_t>(part.size());
@@ -132,7 +139,8 @@ class Record {
   std::string text_;
 };
 
-constexpr uint16_t fixed_time = 0, fixed_date = 0x21;  // 1980-01-01 00:00: the same tensors give the same bytes
+constexpr uint16_t fixed_time = 0,
+                   fixed_date = 0x21;  // 1980-01-01 00:00: the same tensors give the same bytes
 
 struct PlacedPart {
   const ZipPart* part;
@@ -146,7 +154,10 @@ std::string local_header(const PlacedPart& placed) {
   const bool large = placed.is_large();
   const auto size32 = static_cast<uint32_t>(large ? 0xffffffff : placed.size);
   Record record;
-  record.put<uint32_t>(0x04034b50).put<uint16_t>(large ? 45 : 20).put<uint16_t>(0x800).put<uint16_t>(0);
+  record.put<uint32_t>(0x04034b50)
+      .put<uint16_t>(large ? 45 : 20)
+      .put<uint16_t>(0x800)
+      .put<uint16_t>(0);
   record.put(fixed_time).put(fixed_date).put(placed.crc).put(size32).put(size32);
   record.put(static_cast<uint16_t>(name.size())).put<uint16_t>(large ? 20 : 0).put_text(name);
   if (large) record.put<uint16_t>(1).put<uint16_t>(16).put(placed.size).put(placed.size);
@@ -159,7 +170,10 @@ std::string central_entry(const PlacedPart& placed) {
   const auto size32 = static_cast<uint32_t>(large ? 0xffffffff : placed.size);
   const auto extra = static_cast<uint16_t>((large ? 16 : 0) + (far ? 8 : 0));
   Record record;
-  record.put<uint32_t>(0x02014b50).put<uint16_t>(45).put<uint16_t>(extra ? 45 : 20).put<uint16_t>(0x800);
+  record.put<uint32_t>(0x02014b50)
+      .put<uint16_t>(45)
+      .put<uint16_t>(extra ? 45 : 20)
+      .put<uint16_t>(0x800);
   record.put<uint16_t>(0).put(fixed_time).put(fixed_date).put(placed.crc).put(size32).put(size32);
   record.put(static_cast<uint16_t>(name.size())).put(static_cast<uint16_t>(extra ? extra + 4 : 0));
   record.put<uint16_t>(0).put<uint16_t>(0).put<uint16_t>(0).put<uint32_t>(0);
@@ -174,13 +188,18 @@ std::string end_records(uint64_t members, uint64_t bytes, uint64_t offset) {
   Record record;
   const bool large = members >= 0xffff || bytes >= 0xffffffff || offset >= 0xffffffff;
   if (large) {
-    record.put<uint32_t>(0x06064b50).put<uint64_t>(44).put<uint16_t>(45).put<uint16_t>(45).put<uint32_t>(0);
+    record.put<uint32_t>(0x06064b50)
+        .put<uint64_t>(44)
+        .put<uint16_t>(45)
+        .put<uint16_t>(45)
+        .put<uint32_t>(0);
     record.put<uint32_t>(0).put(members).put(members).put(bytes).put(offset);
     record.put<uint32_t>(0x07064b50).put<uint32_t>(0).put(offset + bytes).put<uint32_t>(1);
   }
   const auto members16 = static_cast<uint16_t>(large ? 0xffff : members);
   record.put<uint32_t>(0x06054b50).put<uint16_t>(0).put<uint16_t>(0).put(members16).put(members16);
-  record.put(static_cast<uint32_t>(large ? 0xffffffff : bytes)).put(static_cast<uint32_t>(large ? 0xffffffff : offset));
+  record.put(static_cast<uint32_t>(large ? 0xffffffff : bytes))
+      .put(static_cast<uint32_t>(large ? 0xffffffff : offset));
   record.put<uint16_t>(0);
   return record.text();
 }
@@ -194,7 +213,8 @@ void write_zip(const std::string& path, const std::vector<ZipPart>& parts) {
   std::string directory;
   uint64_t position = 0;
   for (const ZipPart& part : parts) {
-    GRAFT_CHECK(part.name.size() < 0xffff, path, ": a name of ", part.name.size(), " bytes does not fit into a zip file");
+    GRAFT_CHECK(part.name.size() < 0xffff, path, ": a name of ", part.name.size(),
+                " bytes does not fit into a zip file");
     PlacedPart placed{.part = &part, .offset = position};
     for (const auto content : part.content) {
       placed.crc = extend_crc(placed.crc, content);

@@ -1,4 +1,5 @@
-// A zip archive as NPZ and PyTorch files use it: members stored or deflated, zip64; every size checked before use.
+// A zip archive as NPZ and PyTorch files use it: members stored or deflated, zip64; every size
+// checked before use.
 #pragma once
 #include <memory>
 #include <string>
@@ -19,9 +20,9 @@ struct ZipMember {
   int64_t data_offset = 0;
 };
 
-// Reads the whole directory and checks it: no duplicate, absolute or ".." names, no overlapping members, local headers
-// that agree with the directory, nothing encrypted or split, unpacked sizes within limits.inflate_ratio. bad_input
-// messages do not name the file (callers add it).
+// Reads the whole directory and checks it: no duplicate, absolute or ".." names, no overlapping
+// members, local headers that agree with the directory, nothing encrypted or split, unpacked sizes
+// within limits.inflate_ratio. bad_input messages do not name the file (callers add it).
 std::vector<ZipMember> read_zip_directory(File& file, const ReadLimits& limits);
 
 // Reads one member from its start to its end, checking its CRC and exact length at the end.

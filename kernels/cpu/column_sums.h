@@ -4,8 +4,10 @@
 
 namespace graft::cpu {
 
-// sums[c] = sum over rows of in[row][c]; blocks of rows in T (float for bfloat16), the blocks in double.
+// sums[c] = sum over rows of in[row][c]; blocks of rows in T (float for bfloat16), the blocks in
+// double.
 template <class T>
-void column_sums(ExecContext& context, const KernelTable<T>& table, const T* in, int64_t rows, int64_t channels, typename ParameterOf<T>::type* sums);
+void column_sums(ExecContext& context, const KernelTable<T>& table, const T* in, int64_t rows,
+                 int64_t channels, typename ParameterOf<T>::type* sums);
 
 }  // namespace graft::cpu

@@ -1,4 +1,5 @@
-// Convolution forward, plain and fused: packs the weight (unless a plan has done so), then one run of the engine.
+// Convolution forward, plain and fused: packs the weight (unless a plan has done so), then one run
+// of the engine.
 #include <algorithm>
 #include <mutex>
 #include <optional>
@@ -11,8 +12,8 @@
 namespace graft::cpu {
 namespace {
 
-// A weight in the layouts of one kernel table, each made when it is first asked for: which one is needed depends on the
-// images.
+// A weight in the layouts of one kernel table, each made when it is first asked for: which one is
+// needed depends on the images.
 template <class T>
 class EnginePackedWeight final : public ops::PackedWeight {
  public:
@@ -20,7 +21,8 @@ class EnginePackedWeight final : public ops::PackedWeight {
   bool is_for(const KernelTable<T>& table) const { return table_ == &table; }
 
   // Where each group's panels start.
-  std::vector<const T*> panels(ExecContext& context, const ConvShape& shape, const Tensor& weight) const {
+  std::vector<const T*> panels(ExecContext& context, const ConvShape& shape,
+                               const Tensor& weight) const {
     const std::lock_guard lock(mutex_);
     const std::vector<PackSource<T>> sources = forward_sources<T>(shape, weight);
     const std::vector<int64_t> offsets = packed_offsets(*table_, sources);
@@ -32,9 +34,8 @@ class EnginePackedWeight final : public ops::PackedWeight {
     return {to.begin(), to.end()};
   }
 
-  const T* transformed(ExecContext& context, const ConvShape& shape, const Tensor& weight) const
-    requires std::is_same_v<T, float>
-  {
+  const T* transformed(ExecContext& context, const ConvShape& shape,
+                       const Tensor& weight) const requires std::is_same_v<T, float> {
     const std::lock_guard lock(mutex_);
     if (!transformed_) {
       const PackSource<T> source = forward_sources<T>(shape, weight)[0];
@@ -52,9 +53,8 @@ class EnginePackedWeight final : public ops::PackedWeight {
   }
 
   // The same weight for images in bfloat16.
-  const EnginePackedWeight<Bf16>* in_pairs(const KernelTable<Bf16>& table) const
-    requires std::is_same_v<T, float>
-  {
+  const EnginePackedWeight<Bf16>* in_pairs(
+      const KernelTable<Bf16>& table) const requires std::is_same_v<T, float> {
     const std::lock_guard lock(mutex_);
     if (!pairs_) pairs_ = std::make_unique<EnginePackedWeight<Bf16>>(table);
     return pairs_.get();
@@ -82,12 +82,15 @@ class PaddedBias {
  public:
   using Value = typename ParameterOf<T>::type;
   PaddedBias(const KernelTable<T>& table, const ConvShape& shape, const Tensor* bias)
-      : padded_(round_up(shape.group_k(), table.nr)), values_(bias ? padded_ * shape.groups : 0), given_(bias != nullptr) {
+      : padded_(round_up(shape.group_k(), table.nr)),
+        values_(bias ? padded_ * shape.groups : 0),
+        given_(bias != nullptr) {
     if (!bias) return;
     const Tensor converted = bias->to(dtype_of<Value>::value);
     std::fill(values_.data(), values_.data() + padded_ * shape.groups, Value(0));
     for (int64_t g = 0; g < shape.groups; ++g)
-      std::copy_n(converted.data<Value>() + g * shape.group_k(), shape.group_k(), values_.data() + g * padded_);
+      std::copy_n(converted.data<Value>() + g * shape.group_k(), shape.group_k(),
+                  values_.data() + g * padded_);
   }
   const Value* group(int64_t g) const { return given_ ? values_.data() + g * padded_ : nullptr; }
 
@@ -108,14 +111,18 @@ struct ForwardCall {
   std::vector<IndirectConv<T>> problems;  // by group
 
   ForwardCall(ExecContext& context, const ops::FusedConvForwardArgs& args)
-      : table(kernel_table_for<T>(context)), shape(args.x.shape(), args.weight.shape(), args.y.shape(), args.attributes.conv), own(table),
-        packed(packed_for(args.packed)), bias(table, shape, args.bias),
+      : table(kernel_table_for<T>(context)),
+        shape(args.x.shape(), args.weight.shape(), args.y.shape(), args.attributes.conv),
+        own(table),
+        packed(packed_for(args.packed)),
+        bias(table, shape, args.bias),
         problems(forward_problems<T>(shape, image_data<T>(args.x), mutable_image_data<T>(args.y))) {
     if (!packed || !packed->is_for(table)) packed = &own;
     for (size_t g = 0; g < problems.size(); ++g) {
       const auto group = static_cast<int64_t>(g);
       problems[g].bias = bias.group(group);
-      problems[g].residual = args.residual ? image_data<T>(*args.residual) + group * shape.group_k() : nullptr;
+      problems[g].residual =
+          args.residual ? image_data<T>(*args.residual) + group * shape.group_k() : nullptr;
       problems[g].activation = engine_activation(args.attributes.activation);
     }
   }
@@ -136,7 +143,8 @@ void run_call(ExecContext& context, const ops::FusedConvForwardArgs& args, Forwa
   if (call.packed == &call.own && packs_while_running(call.problems[0])) {
     const ConvShape met = call.shape.without_idle_taps();
     const std::vector<PackSource<T>> sources = forward_sources<T>(met, args.weight);
-    const std::vector<IndirectConv<T>> cropped = forward_problems<T>(met, image_data<T>(args.x), call.problems[0].out);
+    const std::vector<IndirectConv<T>> cropped =
+        forward_problems<T>(met, image_data<T>(args.x), call.problems[0].out);
     for (size_t g = 0; g < sources.size(); ++g) {
       call.problems[g].taps = cropped[g].taps, call.problems[g].merged = cropped[g].merged;
       call.problems[g].source = &sources[g];
@@ -159,9 +167,11 @@ template <class T>
 void run_forward_statistics(ExecContext& context, const ops::ConvForwardStatisticsArgs& args) {
   using P = typename ParameterOf<T>::type;
   const ops::FusedConvAttributes attributes{args.attributes, ops::FusedActivation::none};
-  const ops::FusedConvForwardArgs forward{args.x, args.weight, nullptr, args.bias, nullptr, attributes, args.y};
+  const ops::FusedConvForwardArgs forward{args.x,  args.weight, nullptr, args.bias,
+                                          nullptr, attributes,  args.y};
   ForwardCall<T> call(context, forward);
-  const BlockMoments<P> moments(args.y.numel() / call.shape.k, block_rows(call.table, call.problems[0]), call.shape.k);
+  const BlockMoments<P> moments(args.y.numel() / call.shape.k,
+                                block_rows(call.table, call.problems[0]), call.shape.k);
   call.problems[0].moments = &moments;
   run_call(context, forward, call);
   moments.join(context, args.mean.mutable_data<P>(), args.variance.mutable_data<P>());
@@ -179,20 +189,25 @@ void run_depthwise_forward(ExecContext& context, const ops::FusedConvForwardArgs
   const KernelTable<T>& table = kernel_table_for<T>(context);
   const EnginePackedWeight<T> own(table);
   const auto* packed = dynamic_cast<const EnginePackedWeight<T>*>(args.packed);
-  run_depthwise<T>(context, table,
-                   {shape, image_data<T>(args.x), (packed ? packed : &own)->by_tap(shape, args.weight), args.bias ? args.bias->data<T>() : nullptr,
-                    args.residual ? image_data<T>(*args.residual) : nullptr, mutable_image_data<T>(args.y), engine_activation(args.attributes.activation)});
+  run_depthwise<T>(
+      context, table,
+      {shape, image_data<T>(args.x), (packed ? packed : &own)->by_tap(shape, args.weight),
+       args.bias ? args.bias->data<T>() : nullptr,
+       args.residual ? image_data<T>(*args.residual) : nullptr, mutable_image_data<T>(args.y),
+       engine_activation(args.attributes.activation)});
 }
 
 const char* declines(const ExecContext&, const ops::ConvForwardArgs& args) {
-  if (!is_nhwc(args.y)) return "the result's memory order is not channels_last";  // x of one channel has both orders
+  if (!is_nhwc(args.y))
+    return "the result's memory order is not channels_last";  // x of one channel has both orders
   return engine_declines_conv(args.x, args.y, &args.weight);
 }
 
 void forward(ExecContext& context, ops::ConvForwardArgs& args) {
   const ops::FusedConvAttributes attributes{args.attributes, ops::FusedActivation::none};
   visit_engine_dtype(args.x.dtype(), [&](auto zero) {
-    run_forward<decltype(zero)>(context, {args.x, args.weight, nullptr, args.bias, nullptr, attributes, args.y});
+    run_forward<decltype(zero)>(
+        context, {args.x, args.weight, nullptr, args.bias, nullptr, attributes, args.y});
   });
 }
 
@@ -204,7 +219,8 @@ const char* declines_fused(const ExecContext&, const ops::FusedConvForwardArgs& 
 }
 
 void fused_forward(ExecContext& context, ops::FusedConvForwardArgs& args) {
-  visit_engine_dtype(args.x.dtype(), [&](auto zero) { run_forward<decltype(zero)>(context, args); });
+  visit_engine_dtype(args.x.dtype(),
+                     [&](auto zero) { run_forward<decltype(zero)>(context, args); });
 }
 
 const char* declines_pack(const ExecContext&, const ops::FusedConvPackArgs& args) {
@@ -221,13 +237,19 @@ void fused_pack(ExecContext& context, ops::FusedConvPackArgs& args) {
 
 const char* declines_winograd(const ExecContext& context, const ops::FusedConvForwardArgs& args) {
   if (const char* reason = declines_fused(context, args)) return reason;
-  return winograd_declines(ConvShape(args.x.shape(), args.weight.shape(), args.y.shape(), args.attributes.conv), args.x.dtype());
+  return winograd_declines(
+      ConvShape(args.x.shape(), args.weight.shape(), args.y.shape(), args.attributes.conv),
+      args.x.dtype());
 }
-void winograd_fused(ExecContext& context, ops::FusedConvForwardArgs& args) { run_winograd(context, args); }
+void winograd_fused(ExecContext& context, ops::FusedConvForwardArgs& args) {
+  run_winograd(context, args);
+}
 
 const char* declines_winograd_plain(const ExecContext& context, const ops::ConvForwardArgs& args) {
   if (const char* reason = declines(context, args)) return reason;
-  return winograd_declines(ConvShape(args.x.shape(), args.weight.shape(), args.y.shape(), args.attributes), args.x.dtype());
+  return winograd_declines(
+      ConvShape(args.x.shape(), args.weight.shape(), args.y.shape(), args.attributes),
+      args.x.dtype());
 }
 void winograd_plain(ExecContext& context, ops::ConvForwardArgs& args) {
   const ops::FusedConvAttributes attributes{args.attributes, ops::FusedActivation::none};
@@ -237,40 +259,55 @@ void winograd_plain(ExecContext& context, ops::ConvForwardArgs& args) {
 const char* declines_depthwise(const ExecContext& context, const ops::FusedConvForwardArgs& args) {
   if (const char* reason = declines_fused(context, args)) return reason;
   if (args.bias && args.bias->dtype() != args.x.dtype()) return "the bias has another dtype";
-  return is_depthwise(ConvShape(args.x.shape(), args.weight.shape(), args.y.shape(), args.attributes.conv)) ? nullptr : "not one filter a channel";
+  return is_depthwise(
+             ConvShape(args.x.shape(), args.weight.shape(), args.y.shape(), args.attributes.conv))
+             ? nullptr
+             : "not one filter a channel";
 }
 void depthwise_fused(ExecContext& context, ops::FusedConvForwardArgs& args) {
-  visit_engine_dtype(args.x.dtype(), [&](auto zero) { run_depthwise_forward<decltype(zero)>(context, args); });
+  visit_engine_dtype(args.x.dtype(),
+                     [&](auto zero) { run_depthwise_forward<decltype(zero)>(context, args); });
 }
 const char* declines_depthwise_plain(const ExecContext& context, const ops::ConvForwardArgs& args) {
   const ops::FusedConvAttributes attributes{args.attributes, ops::FusedActivation::none};
-  return declines_depthwise(context, {args.x, args.weight, nullptr, args.bias, nullptr, attributes, args.y});
+  return declines_depthwise(context,
+                            {args.x, args.weight, nullptr, args.bias, nullptr, attributes, args.y});
 }
 void depthwise_plain(ExecContext& context, ops::ConvForwardArgs& args) {
   const ops::FusedConvAttributes attributes{args.attributes, ops::FusedActivation::none};
-  ops::FusedConvForwardArgs fused{args.x, args.weight, nullptr, args.bias, nullptr, attributes, args.y};
+  ops::FusedConvForwardArgs fused{args.x,  args.weight, nullptr, args.bias,
+                                  nullptr, attributes,  args.y};
   depthwise_fused(context, fused);
 }
 
-// bfloat16 images with float weights. Channels are multiplied in pairs; where a filter row is one run, it ends in a zero.
+// bfloat16 images with float weights. Channels are multiplied in pairs; where a filter row is one
+// run, it ends in a zero.
 const char* declines_bf16(const ExecContext& context, const ops::FusedConvForwardArgs& args) {
   if (!has_bf16(context)) return "the instruction set has no bfloat16";
-  if (args.x.dtype() != DType::bf16 || args.y.dtype() != DType::bf16 || args.weight.dtype() != DType::f32) return "only bf16 images with f32 weights";
-  if (args.x.rank() != 4 || !is_nhwc(args.x) || !is_nhwc(args.y)) return "memory order is not channels_last";
-  if (args.residual && (!is_nhwc(*args.residual) || args.residual->dtype() != DType::bf16)) return "the residual has another dtype or memory order";
+  if (args.x.dtype() != DType::bf16 || args.y.dtype() != DType::bf16 ||
+      args.weight.dtype() != DType::f32)
+    return "only bf16 images with f32 weights";
+  if (args.x.rank() != 4 || !is_nhwc(args.x) || !is_nhwc(args.y))
+    return "memory order is not channels_last";
+  if (args.residual && (!is_nhwc(*args.residual) || args.residual->dtype() != DType::bf16))
+    return "the residual has another dtype or memory order";
   const ConvShape shape(args.x.shape(), args.weight.shape(), args.y.shape(), args.attributes.conv);
   const bool runs = shape.group_c() <= 8 && shape.s > 1 && shape.dilation_w == 1;
   return shape.group_c() % 2 != 0 && !runs ? "an odd number of channels" : nullptr;
 }
-void bf16_fused(ExecContext& context, ops::FusedConvForwardArgs& args) { run_forward<Bf16>(context, args); }
+void bf16_fused(ExecContext& context, ops::FusedConvForwardArgs& args) {
+  run_forward<Bf16>(context, args);
+}
 
 const char* declines_bf16_plain(const ExecContext& context, const ops::ConvForwardArgs& args) {
   const ops::FusedConvAttributes attributes{args.attributes, ops::FusedActivation::none};
-  return declines_bf16(context, {args.x, args.weight, nullptr, args.bias, nullptr, attributes, args.y});
+  return declines_bf16(context,
+                       {args.x, args.weight, nullptr, args.bias, nullptr, attributes, args.y});
 }
 void bf16_plain(ExecContext& context, ops::ConvForwardArgs& args) {
   const ops::FusedConvAttributes attributes{args.attributes, ops::FusedActivation::none};
-  run_forward<Bf16>(context, {args.x, args.weight, nullptr, args.bias, nullptr, attributes, args.y});
+  run_forward<Bf16>(context,
+                    {args.x, args.weight, nullptr, args.bias, nullptr, attributes, args.y});
 }
 
 // Those for whom the rest of the pass is a run of the engine over one group.
@@ -278,22 +315,31 @@ const char* declines_statistics(const ops::ConvForwardStatisticsArgs& args) {
   if (args.attributes.groups != 1) return "more than one group";
   if (args.y.numel() == 0) return "no elements";
   const DType dtype = parameter_dtype(args.y.dtype());
-  return args.mean.dtype() == dtype && args.variance.dtype() == dtype ? nullptr : "statistics of another dtype";
+  return args.mean.dtype() == dtype && args.variance.dtype() == dtype
+             ? nullptr
+             : "statistics of another dtype";
 }
-const char* declines_bf16_statistics(const ExecContext& context, const ops::ConvForwardStatisticsArgs& args) {
-  if (const char* reason = declines_bf16_plain(context, {args.x, args.weight, args.bias, args.attributes, args.y})) return reason;
+const char* declines_bf16_statistics(const ExecContext& context,
+                                     const ops::ConvForwardStatisticsArgs& args) {
+  if (const char* reason =
+          declines_bf16_plain(context, {args.x, args.weight, args.bias, args.attributes, args.y}))
+    return reason;
   return declines_statistics(args);
 }
-void bf16_statistics(ExecContext& context, ops::ConvForwardStatisticsArgs& args) { run_forward_statistics<Bf16>(context, args); }
+void bf16_statistics(ExecContext& context, ops::ConvForwardStatisticsArgs& args) {
+  run_forward_statistics<Bf16>(context, args);
+}
 
-const char* declines_engine_statistics(const ExecContext& context, const ops::ConvForwardStatisticsArgs& args) {
+const char* declines_engine_statistics(const ExecContext& context,
+                                       const ops::ConvForwardStatisticsArgs& args) {
   const ops::ConvForwardArgs forward{args.x, args.weight, args.bias, args.attributes, args.y};
   if (const char* reason = declines(context, forward)) return reason;
   if (!declines_winograd_plain(context, forward)) return "Winograd's transforms save more";
   return declines_statistics(args);
 }
 void engine_statistics(ExecContext& context, ops::ConvForwardStatisticsArgs& args) {
-  visit_engine_dtype(args.x.dtype(), [&](auto zero) { run_forward_statistics<decltype(zero)>(context, args); });
+  visit_engine_dtype(args.x.dtype(),
+                     [&](auto zero) { run_forward_statistics<decltype(zero)>(context, args); });
 }
 
 }  // namespace

@@ -2,10 +2,24 @@
 
 namespace graft::cpu {
 
-ConvShape::ConvShape(const Shape& x, const Shape& weight, const Shape& y, const ops::ConvAttributes& a)
-    : n(x[0]), c(x[1]), h(x[2]), w(x[3]), k(y[1]), p(y[2]), q(y[3]), r(weight[2]), s(weight[3]),
-      stride_h(a.window.stride[0]), stride_w(a.window.stride[1]), dilation_h(a.window.dilation[0]),
-      dilation_w(a.window.dilation[1]), pad_h(a.window.pad_begin[0]), pad_w(a.window.pad_begin[1]), groups(a.groups) {}
+ConvShape::ConvShape(const Shape& x, const Shape& weight, const Shape& y,
+                     const ops::ConvAttributes& a)
+    : n(x[0]),
+      c(x[1]),
+      h(x[2]),
+      w(x[3]),
+      k(y[1]),
+      p(y[2]),
+      q(y[3]),
+      r(weight[2]),
+      s(weight[3]),
+      stride_h(a.window.stride[0]),
+      stride_w(a.window.stride[1]),
+      dilation_h(a.window.dilation[0]),
+      dilation_w(a.window.dilation[1]),
+      pad_h(a.window.pad_begin[0]),
+      pad_w(a.window.pad_begin[1]),
+      groups(a.groups) {}
 
 namespace {
 
@@ -13,7 +27,8 @@ namespace {
 struct TapRange {
   int64_t first, end;
 };
-TapRange met_taps(int64_t taps, int64_t stride, int64_t dilation, int64_t pad, int64_t in, int64_t out) {
+TapRange met_taps(int64_t taps, int64_t stride, int64_t dilation, int64_t pad, int64_t in,
+                  int64_t out) {
   const auto meets = [&](int64_t t) {
     for (int64_t i = 0; i < out; ++i) {
       const int64_t at = i * stride + t * dilation - pad;
@@ -30,10 +45,13 @@ TapRange met_taps(int64_t taps, int64_t stride, int64_t dilation, int64_t pad, i
 }  // namespace
 
 ConvShape ConvShape::without_idle_taps() const {
-  const TapRange rows = met_taps(r, stride_h, dilation_h, pad_h, h, p), columns = met_taps(s, stride_w, dilation_w, pad_w, w, q);
+  const TapRange rows = met_taps(r, stride_h, dilation_h, pad_h, h, p),
+                 columns = met_taps(s, stride_w, dilation_w, pad_w, w, q);
   ConvShape cropped = *this;
-  cropped.first_r += rows.first, cropped.r = rows.end - rows.first, cropped.pad_h -= rows.first * dilation_h;
-  cropped.first_s += columns.first, cropped.s = columns.end - columns.first, cropped.pad_w -= columns.first * dilation_w;
+  cropped.first_r += rows.first, cropped.r = rows.end - rows.first,
+                                 cropped.pad_h -= rows.first * dilation_h;
+  cropped.first_s += columns.first, cropped.s = columns.end - columns.first,
+                                    cropped.pad_w -= columns.first * dilation_w;
   return cropped;
 }
 
@@ -56,7 +74,9 @@ const char* engine_declines_conv(const Tensor& in, const Tensor& out, const Tens
   return nullptr;
 }
 
-bool merges_taps(const ConvShape& shape) { return shape.group_c() <= 8 && shape.s > 1 && shape.dilation_w == 1; }
+bool merges_taps(const ConvShape& shape) {
+  return shape.group_c() <= 8 && shape.s > 1 && shape.dilation_w == 1;
+}
 
 template <class T>
 std::vector<PackSource<T>> forward_sources(const ConvShape& shape, const Tensor& weight) {
@@ -64,11 +84,13 @@ std::vector<PackSource<T>> forward_sources(const ConvShape& shape, const Tensor&
   std::vector<PackSource<T>> sources;
   for (int64_t g = 0; g < shape.groups; ++g) {
     PackSource<T> source;
-    source.source = weight.data<typename ParameterOf<T>::type>() + g * shape.group_k() * strides.k + shape.first_r * strides.r + shape.first_s * strides.s;
+    source.source = weight.data<typename ParameterOf<T>::type>() + g * shape.group_k() * strides.k +
+                    shape.first_r * strides.r + shape.first_s * strides.s;
     source.column_stride = strides.k;
     source.channel_stride = strides.c;
     for (int64_t r = 0; r < shape.r; ++r)
-      for (int64_t s = 0; s < shape.s; ++s) source.tap_offsets.push_back(r * strides.r + s * strides.s);
+      for (int64_t s = 0; s < shape.s; ++s)
+        source.tap_offsets.push_back(r * strides.r + s * strides.s);
     source.columns = shape.group_k();
     source.channels = shape.group_c();
     source.merged = merges_taps(shape) ? shape.s : 1;
@@ -105,11 +127,13 @@ std::vector<IndirectConv<T>> forward_problems(const ConvShape& shape, const T* x
 
 namespace {
 
-// The taps that reach input positions phase, phase + stride, ... of one axis: x = y * stride + tap * dilation - pad.
+// The taps that reach input positions phase, phase + stride, ... of one axis: x = y * stride + tap
+// * dilation - pad.
 struct PhaseTap {
   int64_t tap, shift;  // y = (x - phase) / stride + shift
 };
-std::vector<PhaseTap> phase_taps(int64_t phase, int64_t taps, int64_t stride, int64_t dilation, int64_t pad) {
+std::vector<PhaseTap> phase_taps(int64_t phase, int64_t taps, int64_t stride, int64_t dilation,
+                                 int64_t pad) {
   std::vector<PhaseTap> reached;
   for (int64_t t = 0; t < taps; ++t) {
     const int64_t distance = phase + pad - t * dilation;
@@ -136,11 +160,13 @@ std::vector<PackSource<T>> backward_data_sources(const ConvShape& shape, const T
   std::vector<PackSource<T>> sources;
   for_each_phase(shape, [&](int64_t g, int64_t, int64_t, const auto& taps_h, const auto& taps_w) {
     PackSource<T> source;
-    source.source = weight.data<typename ParameterOf<T>::type>() + g * shape.group_k() * strides.k + shape.first_r * strides.r + shape.first_s * strides.s;
+    source.source = weight.data<typename ParameterOf<T>::type>() + g * shape.group_k() * strides.k +
+                    shape.first_r * strides.r + shape.first_s * strides.s;
     source.column_stride = strides.c;
     source.channel_stride = strides.k;
     for (const PhaseTap& r : taps_h)
-      for (const PhaseTap& s : taps_w) source.tap_offsets.push_back(r.tap * strides.r + s.tap * strides.s);
+      for (const PhaseTap& s : taps_w)
+        source.tap_offsets.push_back(r.tap * strides.r + s.tap * strides.s);
     source.columns = shape.group_c();
     source.channels = shape.group_k();
     sources.push_back(std::move(source));
@@ -151,39 +177,44 @@ std::vector<PackSource<T>> backward_data_sources(const ConvShape& shape, const T
 template <class T>
 std::vector<IndirectConv<T>> backward_data_problems(const ConvShape& shape, const T* dy, T* dx) {
   std::vector<IndirectConv<T>> problems;
-  for_each_phase(shape, [&](int64_t g, int64_t a, int64_t b, const auto& taps_h, const auto& taps_w) {
-    IndirectConv<T> p;
-    p.in = dy + g * shape.group_k();
-    p.batch = shape.n, p.in_h = shape.p, p.in_w = shape.q;
-    p.in_pixel = shape.k;
-    p.channels = shape.group_k();
-    for (const PhaseTap& r : taps_h)
-      for (const PhaseTap& s : taps_w) p.taps.push_back({r.shift, s.shift});
-    p.out = dx + (a * shape.w + b) * shape.c + g * shape.group_c();
-    p.grid_h = a < shape.h ? ceil_div(shape.h - a, shape.stride_h) : 0;
-    p.grid_w = b < shape.w ? ceil_div(shape.w - b, shape.stride_w) : 0;
-    p.out_pixel = shape.stride_w * shape.c;
-    p.out_row = shape.stride_h * shape.w * shape.c;
-    p.out_sample = shape.h * shape.w * shape.c;
-    p.out_channels = shape.group_c();
-    problems.push_back(std::move(p));
-  });
+  for_each_phase(shape,
+                 [&](int64_t g, int64_t a, int64_t b, const auto& taps_h, const auto& taps_w) {
+                   IndirectConv<T> p;
+                   p.in = dy + g * shape.group_k();
+                   p.batch = shape.n, p.in_h = shape.p, p.in_w = shape.q;
+                   p.in_pixel = shape.k;
+                   p.channels = shape.group_k();
+                   for (const PhaseTap& r : taps_h)
+                     for (const PhaseTap& s : taps_w) p.taps.push_back({r.shift, s.shift});
+                   p.out = dx + (a * shape.w + b) * shape.c + g * shape.group_c();
+                   p.grid_h = a < shape.h ? ceil_div(shape.h - a, shape.stride_h) : 0;
+                   p.grid_w = b < shape.w ? ceil_div(shape.w - b, shape.stride_w) : 0;
+                   p.out_pixel = shape.stride_w * shape.c;
+                   p.out_row = shape.stride_h * shape.w * shape.c;
+                   p.out_sample = shape.h * shape.w * shape.c;
+                   p.out_channels = shape.group_c();
+                   problems.push_back(std::move(p));
+                 });
   return problems;
 }
 
 template std::vector<PackSource<float>> backward_data_sources(const ConvShape&, const Tensor&);
 template std::vector<PackSource<double>> backward_data_sources(const ConvShape&, const Tensor&);
-template std::vector<IndirectConv<float>> backward_data_problems(const ConvShape&, const float*, float*);
-template std::vector<IndirectConv<double>> backward_data_problems(const ConvShape&, const double*, double*);
+template std::vector<IndirectConv<float>> backward_data_problems(const ConvShape&, const float*,
+                                                                 float*);
+template std::vector<IndirectConv<double>> backward_data_problems(const ConvShape&, const double*,
+                                                                  double*);
 template std::vector<PackSource<float>> forward_sources(const ConvShape&, const Tensor&);
 template std::vector<PackSource<double>> forward_sources(const ConvShape&, const Tensor&);
 template std::vector<PackSource<Bf16>> forward_sources(const ConvShape&, const Tensor&);
 template std::vector<PackSource<U8>> forward_sources(const ConvShape&, const Tensor&);
 template std::vector<IndirectConv<U8>> forward_problems(const ConvShape&, const U8*, U8*);
 template std::vector<PackSource<Bf16>> backward_data_sources(const ConvShape&, const Tensor&);
-template std::vector<IndirectConv<Bf16>> backward_data_problems(const ConvShape&, const Bf16*, Bf16*);
+template std::vector<IndirectConv<Bf16>> backward_data_problems(const ConvShape&, const Bf16*,
+                                                                Bf16*);
 template std::vector<IndirectConv<Bf16>> forward_problems(const ConvShape&, const Bf16*, Bf16*);
 template std::vector<IndirectConv<float>> forward_problems(const ConvShape&, const float*, float*);
-template std::vector<IndirectConv<double>> forward_problems(const ConvShape&, const double*, double*);
+template std::vector<IndirectConv<double>> forward_problems(const ConvShape&, const double*,
+                                                            double*);
 
 }  // namespace graft::cpu

@@ -17,9 +17,10 @@ struct ConvShape {
   int64_t group_c() const { return c / groups; }
   int64_t group_k() const { return k / groups; }
 
-  ConvShape(const Shape& x, const Shape& weight, const Shape& y, const ops::ConvAttributes& attributes);
-  // The same convolution without the outer rows and columns of the filter that lie in the padding wherever the filter
-  // stands: a 3x3 filter on an image of one pixel is one tap.
+  ConvShape(const Shape& x, const Shape& weight, const Shape& y,
+            const ops::ConvAttributes& attributes);
+  // The same convolution without the outer rows and columns of the filter that lie in the padding
+  // wherever the filter stands: a 3x3 filter on an image of one pixel is one tap.
   ConvShape without_idle_taps() const;
 };
 
@@ -33,8 +34,8 @@ struct WeightStrides {
 void conv_backward_data(ExecContext& context, ops::ConvBackwardDataArgs args);
 void conv_backward_weight(ExecContext& context, ops::ConvBackwardWeightArgs args);
 
-// Why the engine leaves a convolution to others, or null. The images are x and y, or their gradients; `weight` is null
-// when the pass reads none.
+// Why the engine leaves a convolution to others, or null. The images are x and y, or their
+// gradients; `weight` is null when the pass reads none.
 const char* engine_declines_conv(const Tensor& in, const Tensor& out, const Tensor* weight);
 
 // With few channels a tap is too short a run; in memory the taps of a filter row are one.
@@ -47,8 +48,8 @@ std::vector<PackSource<T>> forward_sources(const ConvShape& shape, const Tensor&
 template <class T>
 std::vector<IndirectConv<T>> forward_problems(const ConvShape& shape, const T* x, T* y);
 
-// The same for dx = the transposed convolution of dy, in the same order: one entry a group and output phase (the rows
-// and columns of dx that a stride lets the same taps reach).
+// The same for dx = the transposed convolution of dy, in the same order: one entry a group and
+// output phase (the rows and columns of dx that a stride lets the same taps reach).
 template <class T>
 std::vector<PackSource<T>> backward_data_sources(const ConvShape& shape, const Tensor& weight);
 template <class T>
@@ -56,9 +57,11 @@ std::vector<IndirectConv<T>> backward_data_problems(const ConvShape& shape, cons
 
 // Room for the packed matrices of `sources`: where each starts, and the sum at the end.
 template <class T>
-std::vector<int64_t> packed_offsets(const KernelTable<T>& table, const std::vector<PackSource<T>>& sources) {
+std::vector<int64_t> packed_offsets(const KernelTable<T>& table,
+                                    const std::vector<PackSource<T>>& sources) {
   std::vector<int64_t> offsets{0};
-  for (const PackSource<T>& source : sources) offsets.push_back(offsets.back() + packed_size(table, source));
+  for (const PackSource<T>& source : sources)
+    offsets.push_back(offsets.back() + packed_size(table, source));
   return offsets;
 }
 

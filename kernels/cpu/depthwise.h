@@ -1,11 +1,14 @@
-// Depthwise convolution forward: one filter a channel. Nothing to multiply as matrices: loops along channels, row by row.
+// Depthwise convolution forward: one filter a channel. Nothing to multiply as matrices: loops along
+// channels, row by row.
 #pragma once
 #include "graft/kernels/cpu/conv_problem.h"
 
 namespace graft::cpu {
 
 // One input and one output channel a group.
-inline bool is_depthwise(const ConvShape& shape) { return shape.groups > 1 && shape.group_c() == 1 && shape.group_k() == 1; }
+inline bool is_depthwise(const ConvShape& shape) {
+  return shape.groups > 1 && shape.group_c() == 1 && shape.group_k() == 1;
+}
 
 // The weight as [tap][channel].
 template <class T>
@@ -23,6 +26,7 @@ struct DepthwiseProblem {
 };
 // Bits depend neither on the threads nor on the batch.
 template <class T>
-void run_depthwise(ExecContext& context, const KernelTable<T>& table, const DepthwiseProblem<T>& problem);
+void run_depthwise(ExecContext& context, const KernelTable<T>& table,
+                   const DepthwiseProblem<T>& problem);
 
 }  // namespace graft::cpu

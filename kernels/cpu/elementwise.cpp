@@ -1,4 +1,5 @@
-// ReLU, ReLU6 and arithmetic of two tensors of one shape or with one element: in parallel chunks, any memory order.
+// ReLU, ReLU6 and arithmetic of two tensors of one shape or with one element: in parallel chunks,
+// any memory order.
 #include <algorithm>
 
 #include "graft/kernels/cpu/engine.h"
@@ -11,7 +12,8 @@ constexpr int64_t kChunk = 32768;  // elements of a job
 
 template <class F>
 void in_chunks(ExecContext& context, int64_t count, F&& f) {
-  context.parallel_for(ceil_div(count, kChunk), [&](int64_t i) { f(i * kChunk, std::min(kChunk, count - i * kChunk)); });
+  context.parallel_for(ceil_div(count, kChunk),
+                       [&](int64_t i) { f(i * kChunk, std::min(kChunk, count - i * kChunk)); });
 }
 
 const char* declines_function(const Tensor& x, ops::Unary function) {
@@ -34,7 +36,8 @@ void unary_forward(ExecContext& context, ops::UnaryForwardArgs& args) {
     const T* x = image_data<T>(args.x);
     T* y = mutable_image_data<T>(args.y);
     const bool six = args.attributes.function == ops::Unary::relu6;
-    in_chunks(context, args.x.numel(), [&](int64_t at, int64_t count) { run(x + at, count, six, y + at); });
+    in_chunks(context, args.x.numel(),
+              [&](int64_t at, int64_t count) { run(x + at, count, six, y + at); });
   });
 }
 
@@ -45,13 +48,15 @@ void unary_backward(ExecContext& context, ops::UnaryBackwardArgs& args) {
     const T *x = image_data<T>(args.x), *dy = image_data<T>(args.dy);
     T* dx = mutable_image_data<T>(args.dx);
     const bool six = args.attributes.function == ops::Unary::relu6;
-    in_chunks(context, args.x.numel(), [&](int64_t at, int64_t count) { run(x + at, dy + at, count, six, dx + at); });
+    in_chunks(context, args.x.numel(),
+              [&](int64_t at, int64_t count) { run(x + at, dy + at, count, six, dx + at); });
   });
 }
 
 const char* declines_binary(const ExecContext&, const ops::BinaryForwardArgs& args) {
   if (args.attributes.function > ops::Binary::div) return "only the four rules of arithmetic";
-  if (!is_image_dtype(args.y.dtype()) || args.a.dtype() != args.y.dtype() || args.b.dtype() != args.y.dtype())
+  if (!is_image_dtype(args.y.dtype()) || args.a.dtype() != args.y.dtype() ||
+      args.b.dtype() != args.y.dtype())
     return "only f32, f64 and bf16";
   for (const Tensor* input : {&args.a, &args.b}) {
     if (input->numel() == 1) continue;
@@ -68,7 +73,8 @@ void binary_forward(ExecContext& context, ops::BinaryForwardArgs& args) {
     const T *a = image_data<T>(args.a), *b = image_data<T>(args.b);
     T* y = mutable_image_data<T>(args.y);
     const int function = static_cast<int>(args.attributes.function);
-    const bool one_a = args.a.numel() == 1 && args.y.numel() > 1, one_b = args.b.numel() == 1 && args.y.numel() > 1;
+    const bool one_a = args.a.numel() == 1 && args.y.numel() > 1,
+               one_b = args.b.numel() == 1 && args.y.numel() > 1;
     in_chunks(context, args.y.numel(), [&](int64_t at, int64_t count) {
       run(one_a ? a : a + at, one_a, one_b ? b : b + at, one_b, count, function, y + at);
     });

@@ -25,7 +25,8 @@ const KernelTable<double>& kernel_table_for<double>(const ExecContext& context) 
 template <>
 const KernelTable<U8>& kernel_table_for<U8>(const ExecContext& context) {
 #if defined(__x86_64__)
-  static const bool vnni = __builtin_cpu_supports("avx512vnni");  // what has bfloat16 has it too, but for odd virtual machines
+  static const bool vnni = __builtin_cpu_supports(
+      "avx512vnni");  // what has bfloat16 has it too, but for odd virtual machines
   if (context.instruction_set() >= InstructionSet::avx512_bf16 && vnni) return avx512_vnni_u8;
   if (context.instruction_set() >= InstructionSet::avx2) return avx2_u8;
 #endif

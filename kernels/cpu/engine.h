@@ -23,16 +23,21 @@ bool has_bf16(const ExecContext& context);
 
 // The table of what sums are kept in: the float table beside bfloat16.
 template <class T>
-const KernelTable<T>& sum_table(const KernelTable<T>& table) { return table; }
+const KernelTable<T>& sum_table(const KernelTable<T>& table) {
+  return table;
+}
 inline const KernelTable<float>& sum_table(const KernelTable<Bf16>& table) { return *table.floats; }
 
 // The loops along channels: of bfloat16 too, on every instruction set.
 template <class T>
-const ChannelKernels<T>& channel_kernels_for(const ExecContext& context) { return kernel_table_for<T>(context).channels; }
+const ChannelKernels<T>& channel_kernels_for(const ExecContext& context) {
+  return kernel_table_for<T>(context).channels;
+}
 template <>
 const ChannelKernels<Bf16>& channel_kernels_for<Bf16>(const ExecContext& context);
 
-// Uninitialised elements from the caching allocator for the scope: warm pages after the first use. Aligned to 64 bytes.
+// Uninitialised elements from the caching allocator for the scope: warm pages after the first use.
+// Aligned to 64 bytes.
 template <class T>
 class Scratch {
  public:
@@ -49,46 +54,62 @@ class Scratch {
   T* data_;
 };
 
-// Whether memory order is N, H, W, C: by its tag, or because one channel or one pixel leaves nothing to order.
+// Whether memory order is N, H, W, C: by its tag, or because one channel or one pixel leaves
+// nothing to order.
 inline bool is_nhwc(const Tensor& t) {
   if (t.rank() != 4) return false;
-  return t.format() == MemoryFormat::channels_last || t.shape()[1] == 1 || t.shape()[2] * t.shape()[3] == 1;
+  return t.format() == MemoryFormat::channels_last || t.shape()[1] == 1 ||
+         t.shape()[2] * t.shape()[3] == 1;
 }
 
 inline bool is_engine_dtype(DType dtype) { return dtype == DType::f32 || dtype == DType::f64; }
 // What the loops along channels take.
 inline bool is_image_dtype(DType dtype) { return is_engine_dtype(dtype) || dtype == DType::bf16; }
 // What statistics, and vectors of parameters, have beside images of a type.
-inline DType parameter_dtype(DType images) { return images == DType::f64 ? DType::f64 : DType::f32; }
+inline DType parameter_dtype(DType images) {
+  return images == DType::f64 ? DType::f64 : DType::f32;
+}
 
 // A bf16 tensor's elements as the kernels take them.
-inline const Bf16* bf16_data(const Tensor& t) { return reinterpret_cast<const Bf16*>(t.data<bfloat16>()); }
-inline Bf16* mutable_bf16_data(Tensor& t) { return reinterpret_cast<Bf16*>(t.mutable_data<bfloat16>()); }
+inline const Bf16* bf16_data(const Tensor& t) {
+  return reinterpret_cast<const Bf16*>(t.data<bfloat16>());
+}
+inline Bf16* mutable_bf16_data(Tensor& t) {
+  return reinterpret_cast<Bf16*>(t.mutable_data<bfloat16>());
+}
 
 // The images' elements of an engine type.
 template <class T>
 const T* image_data(const Tensor& t) {
-  if constexpr (std::is_same_v<T, Bf16>) return bf16_data(t);
-  else return t.data<T>();
+  if constexpr (std::is_same_v<T, Bf16>)
+    return bf16_data(t);
+  else
+    return t.data<T>();
 }
 template <class T>
 T* mutable_image_data(Tensor& t) {
-  if constexpr (std::is_same_v<T, Bf16>) return mutable_bf16_data(t);
-  else return t.mutable_data<T>();
+  if constexpr (std::is_same_v<T, Bf16>)
+    return mutable_bf16_data(t);
+  else
+    return t.mutable_data<T>();
 }
 
 // Calls f(T{}) with the C++ type of an engine dtype.
 template <class F>
 void visit_engine_dtype(DType dtype, F&& f) {
-  if (dtype == DType::f64) f(double{});
-  else f(float{});
+  if (dtype == DType::f64)
+    f(double{});
+  else
+    f(float{});
 }
 
 // The same for images: bfloat16 as Bf16.
 template <class F>
 void visit_image_dtype(DType dtype, F&& f) {
-  if (dtype == DType::bf16) f(Bf16{});
-  else visit_engine_dtype(dtype, f);
+  if (dtype == DType::bf16)
+    f(Bf16{});
+  else
+    visit_engine_dtype(dtype, f);
 }
 
 }  // namespace graft::cpu

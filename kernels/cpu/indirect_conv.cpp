@@ -6,10 +6,12 @@
 namespace graft::cpu {
 namespace {
 
-constexpr int64_t kReduction = 1024;  // reduced per pass over a block: longer than L1 holds, but each pass re-reads the sums
+constexpr int64_t kReduction =
+    1024;  // reduced per pass over a block: longer than L1 holds, but each pass re-reads the sums
 constexpr int64_t kShortReduction = 256;
-constexpr int64_t kGroupElements = 65536;  // of b's panels that short reductions go through row by row: 256 KiB in L2
-constexpr int64_t kRows = 192;        // of a block: its input (768 KiB at kReduction) stays in L2
+constexpr int64_t kGroupElements =
+    65536;  // of b's panels that short reductions go through row by row: 256 KiB in L2
+constexpr int64_t kRows = 192;  // of a block: its input (768 KiB at kReduction) stays in L2
 
 // A part of the reduction: whole taps, or a range of one tap's channels.
 struct ReductionBlock {
@@ -21,7 +23,7 @@ template <class T>
 struct Schedule {
   const IndirectConv<T>* problem;
   std::vector<ReductionBlock> reduction;
-  int64_t segment;  // elements of a tap's run: merged * channels
+  int64_t segment;         // elements of a tap's run: merged * channels
   int64_t packed_segment;  // the same in b
   int64_t rows, block_rows, row_blocks;
   int64_t panels, block_panels, panel_blocks;
@@ -31,34 +33,41 @@ struct Schedule {
 
 std::vector<ReductionBlock> reduction_blocks(int64_t taps, int64_t segment, bool whole) {
   std::vector<ReductionBlock> blocks;
-  if (taps * segment == 0) return {{0, 0, 0, 0}};  // nothing to add up: zeros are still to be written
+  if (taps * segment == 0)
+    return {{0, 0, 0, 0}};  // nothing to add up: zeros are still to be written
   if (whole) return {{0, taps, 0, segment}};
   if (segment > kReduction) {
-    const int64_t parts = ceil_div(segment, kReduction), step = round_up(ceil_div(segment, parts), 8);
+    const int64_t parts = ceil_div(segment, kReduction),
+                  step = round_up(ceil_div(segment, parts), 8);
     for (int64_t t = 0; t < taps; ++t)
-      for (int64_t c = 0; c < segment; c += step) blocks.push_back({t, 1, c, std::min(step, segment - c)});
+      for (int64_t c = 0; c < segment; c += step)
+        blocks.push_back({t, 1, c, std::min(step, segment - c)});
   } else {
     const int64_t most = kReduction / segment;
     const int64_t step = ceil_div(taps, ceil_div(taps, most));
-    for (int64_t t = 0; t < taps; t += step) blocks.push_back({t, std::min(step, taps - t), 0, segment});
+    for (int64_t t = 0; t < taps; t += step)
+      blocks.push_back({t, std::min(step, taps - t), 0, segment});
   }
   return blocks;
 }
 
 template <class T>
-Schedule<T> schedule(const KernelTable<T>& table, const IndirectConv<T>& problem, int threads, size_t problems) {
+Schedule<T> schedule(const KernelTable<T>& table, const IndirectConv<T>& problem, int threads,
+                     size_t problems) {
   Schedule<T> s{};
   s.problem = &problem;
   s.segment = problem.merged * problem.channels;
   s.packed_segment = round_up(s.segment, table.k_step);
-  s.reduction = reduction_blocks(static_cast<int64_t>(problem.taps.size()), s.segment, table.k_step > 1);
+  s.reduction =
+      reduction_blocks(static_cast<int64_t>(problem.taps.size()), s.segment, table.k_step > 1);
   s.rows = problem.batch * problem.grid_h * problem.grid_w;
   s.block_rows = block_rows(table, problem);
   s.row_blocks = ceil_div(s.rows, s.block_rows);
   s.panels = ceil_div(problem.out_channels, table.nr);
   // Few rows: the columns are shared out too.
   const int64_t wanted = ceil_div(8 * threads, static_cast<int64_t>(problems));
-  s.panel_blocks = std::min(s.panels, std::max<int64_t>(1, ceil_div(wanted, std::max<int64_t>(s.row_blocks, 1))));
+  s.panel_blocks = std::min(
+      s.panels, std::max<int64_t>(1, ceil_div(wanted, std::max<int64_t>(s.row_blocks, 1))));
   s.block_panels = ceil_div(s.panels, std::max<int64_t>(s.panel_blocks, 1));
   s.panel_blocks = s.block_panels ? ceil_div(s.panels, s.block_panels) : 0;
   return s;
@@ -69,14 +78,20 @@ template <class T>
 class RowTables {
  public:
   RowTables(const IndirectConv<T>& problem, int64_t first_row, int64_t count, const T* zeros)
-      : problem_(problem), count_(count), pointers_(std::max<int64_t>(1, count * taps())), offsets_(count),
+      : problem_(problem),
+        count_(count),
+        pointers_(std::max<int64_t>(1, count * taps())),
+        offsets_(count),
         copied_(problem.merged > 1 ? merged_copy_size(first_row, count) + kSlack : 0) {
     const int64_t plane = problem.grid_h * problem.grid_w;
-    int64_t n = first_row / plane, i = first_row % plane / problem.grid_w, j = first_row % problem.grid_w;
+    int64_t n = first_row / plane, i = first_row % plane / problem.grid_w,
+            j = first_row % problem.grid_w;
     for (int64_t m = 0; m < count; ++m) {
       offsets_.data()[m] = n * problem.out_sample + i * problem.out_row + j * problem.out_pixel;
-      if (problem.merged > 1) point_into_copy(m, n, i, j, zeros);
-      else point_into_input(m, n, i, j, zeros);
+      if (problem.merged > 1)
+        point_into_copy(m, n, i, j, zeros);
+      else
+        point_into_input(m, n, i, j, zeros);
       if (++j == problem.grid_w) {
         j = 0;
         if (++i == problem.grid_h) i = 0, ++n;
@@ -84,7 +99,9 @@ class RowTables {
     }
   }
 
-  const T* const* pointers(int64_t tap, int64_t row) const { return pointers_.data() + tap * count_ + row; }
+  const T* const* pointers(int64_t tap, int64_t row) const {
+    return pointers_.data() + tap * count_ + row;
+  }
   int64_t count() const { return count_; }
   const int64_t* offsets(int64_t row) const { return offsets_.data() + row; }
 
@@ -103,13 +120,17 @@ class RowTables {
     }
   }
 
-  // With merged taps the rows of input that the block needs are copied with their horizontal padding, each once.
-  int64_t padded_width() const { return ((problem_.grid_w - 1) * problem_.step_w + problem_.merged) * problem_.channels; }
+  // With merged taps the rows of input that the block needs are copied with their horizontal
+  // padding, each once.
+  int64_t padded_width() const {
+    return ((problem_.grid_w - 1) * problem_.step_w + problem_.merged) * problem_.channels;
+  }
   int64_t first_tap_h() const { return problem_.taps.front().h; }
   int64_t last_tap_h() const { return problem_.taps.back().h; }
 
   int64_t merged_copy_size(int64_t first_row, int64_t count) const {
-    const int64_t lines = (first_row + count - 1) / problem_.grid_w - first_row / problem_.grid_w + 1;
+    const int64_t lines =
+        (first_row + count - 1) / problem_.grid_w - first_row / problem_.grid_w + 1;
     const int64_t per_line = std::min(problem_.step_h, last_tap_h() - first_tap_h() + 1);
     // Every sample that the block touches starts a run of input rows of its own.
     const int64_t plane = problem_.grid_h * problem_.grid_w;
@@ -123,14 +144,16 @@ class RowTables {
     for (const Tap& tap : problem_.taps) {
       const int64_t h = i * problem_.step_h + tap.h;
       const bool inside = h >= 0 && h < problem_.in_h;
-      *to = inside ? copied_.data() + slots_[static_cast<size_t>(h - slots_from_)] + j * problem_.step_w * problem_.channels
+      *to = inside ? copied_.data() + slots_[static_cast<size_t>(h - slots_from_)] +
+                         j * problem_.step_w * problem_.channels
                    : zeros;
       to += count_;
     }
   }
 
   void copy_line(int64_t n, int64_t i) {
-    const int64_t low = i * problem_.step_h + first_tap_h(), high = i * problem_.step_h + last_tap_h();
+    const int64_t low = i * problem_.step_h + first_tap_h(),
+                  high = i * problem_.step_h + last_tap_h();
     if (n != sample_) slots_.clear(), slots_from_ = low;
     sample_ = n, line_ = i;
     for (int64_t h = slots_from_ + static_cast<int64_t>(slots_.size()); h <= high; ++h) {
@@ -147,13 +170,16 @@ class RowTables {
   void copy_row(int64_t n, int64_t h, T* to) const {
     const int64_t width = padded_width() / problem_.channels, left = problem_.taps.front().w;
     const T* row = problem_.in + (n * problem_.in_h + h) * problem_.in_w * problem_.in_pixel;
-    const int64_t begin = std::clamp<int64_t>(-left, 0, width), end = std::clamp(problem_.in_w - left, begin, width);
+    const int64_t begin = std::clamp<int64_t>(-left, 0, width),
+                  end = std::clamp(problem_.in_w - left, begin, width);
     std::fill(to, to + begin * problem_.channels, T(0));
     if (problem_.in_pixel == problem_.channels) {
-      std::copy(row + (begin + left) * problem_.channels, row + (end + left) * problem_.channels, to + begin * problem_.channels);
+      std::copy(row + (begin + left) * problem_.channels, row + (end + left) * problem_.channels,
+                to + begin * problem_.channels);
     } else {
       for (int64_t p = begin; p < end; ++p)
-        std::copy_n(row + (p + left) * problem_.in_pixel, problem_.channels, to + p * problem_.channels);
+        std::copy_n(row + (p + left) * problem_.in_pixel, problem_.channels,
+                    to + p * problem_.channels);
     }
     std::fill(to + end * problem_.channels, to + width * problem_.channels, T(0));
   }
@@ -164,16 +190,18 @@ class RowTables {
   Scratch<int64_t> offsets_;
   Scratch<T> copied_;
   int64_t used_ = 0;
-  static constexpr int64_t kSlack = 8;  // behind the last copy, zero: kernels that work in pairs read one element more
+  static constexpr int64_t kSlack =
+      8;  // behind the last copy, zero: kernels that work in pairs read one element more
   int64_t sample_ = -1, line_ = -1;
   std::vector<int64_t> slots_;  // of input rows from slots_from_ on: where their copies start
   int64_t slots_from_ = 0;
 };
 
-// Rows [begin, end) of a block times one panel, whose packed weights are b, over one part of the reduction.
+// Rows [begin, end) of a block times one panel, whose packed weights are b, over one part of the
+// reduction.
 template <class T>
-void run_panel(const KernelTable<T>& table, const Schedule<T>& s, const RowTables<T>& tables, size_t r, int64_t panel, const T* b,
-               int64_t begin, int64_t end) {
+void run_panel(const KernelTable<T>& table, const Schedule<T>& s, const RowTables<T>& tables,
+               size_t r, int64_t panel, const T* b, int64_t begin, int64_t end) {
   const IndirectConv<T>& p = *s.problem;
   const ReductionBlock& block = s.reduction[r];
   const int64_t column = panel * table.nr;
@@ -196,15 +224,19 @@ void run_panel(const KernelTable<T>& table, const Schedule<T>& s, const RowTable
     tile.rows = tables.pointers(block.first_tap, m);
     tile.out_offsets = tables.offsets(m);
     const int64_t rows = std::min<int64_t>(table.mr, end - m);
-    tile.rows_ahead = block.taps == 1 && end - begin <= table.mr && m + 2 * table.mr <= tables.count() ? tables.pointers(block.first_tap, m + table.mr) : nullptr;
-    for (int64_t i = 0; i < rows; ++i) __builtin_prefetch(tile.out + tile.out_offsets[i] + table.nr, 1, 3);
+    tile.rows_ahead =
+        block.taps == 1 && end - begin <= table.mr && m + 2 * table.mr <= tables.count()
+            ? tables.pointers(block.first_tap, m + table.mr)
+            : nullptr;
+    for (int64_t i = 0; i < rows; ++i)
+      __builtin_prefetch(tile.out + tile.out_offsets[i] + table.nr, 1, 3);
     table.tile[rows](tile);
   }
 }
 
 template <>
-void run_panel(const KernelTable<U8>& table, const Schedule<U8>& s, const RowTables<U8>& tables, size_t, int64_t panel, const U8* b, int64_t begin,
-               int64_t end) {
+void run_panel(const KernelTable<U8>& table, const Schedule<U8>& s, const RowTables<U8>& tables,
+               size_t, int64_t panel, const U8* b, int64_t begin, int64_t end) {
   const IndirectConv<U8>& p = *s.problem;
   TileArgs<U8> tile{};
   tile.rows_stride = tables.count();
@@ -223,8 +255,8 @@ void run_panel(const KernelTable<U8>& table, const Schedule<U8>& s, const RowTab
 }
 
 template <class T>
-void run_sums(const KernelTable<T>& table, const Schedule<T>& s, int64_t first_row, int64_t rows, int64_t first_panel, int64_t last_panel,
-              const T* zeros) {
+void run_sums(const KernelTable<T>& table, const Schedule<T>& s, int64_t first_row, int64_t rows,
+              int64_t first_panel, int64_t last_panel, const T* zeros) {
   const IndirectConv<T>& p = *s.problem;
   const int64_t depth = static_cast<int64_t>(p.taps.size()) * s.packed_segment;
   const RowTables<T> tables(p, first_row, rows, zeros);
@@ -232,32 +264,43 @@ void run_sums(const KernelTable<T>& table, const Schedule<T>& s, int64_t first_r
     const Scratch<T> packed(depth * table.nr);
     for (int64_t panel = first_panel; panel < last_panel; ++panel) {
       pack_panel(table, *p.source, panel, packed.data());
-      for (size_t r = 0; r < s.reduction.size(); ++r) run_panel(table, s, tables, r, panel, packed.data(), 0, rows);
+      for (size_t r = 0; r < s.reduction.size(); ++r)
+        run_panel(table, s, tables, r, panel, packed.data(), 0, rows);
     }
     return;
   }
-  // Short sums: rows of output are completed one after another while all of b stays in the second-level cache. Long
-  // ones: a panel of b stays in the first-level cache while the rows go by.
+  // Short sums: rows of output are completed one after another while all of b stays in the
+  // second-level cache. Long ones: a panel of b stays in the first-level cache while the rows go
+  // by.
   const bool by_rows = s.reduction.size() == 1 && depth <= kShortReduction;
-  const int64_t group = by_rows ? std::max<int64_t>(1, kGroupElements / std::max<int64_t>(1, depth * table.nr)) : 1, step = by_rows ? table.mr : rows;
+  const int64_t group = by_rows ? std::max<int64_t>(
+                                      1, kGroupElements / std::max<int64_t>(1, depth * table.nr))
+                                : 1,
+                step = by_rows ? table.mr : rows;
   for (size_t r = 0; r < s.reduction.size(); ++r)
     for (int64_t first = first_panel; first < last_panel; first += group)
       for (int64_t row = 0; row < rows; row += step)
         for (int64_t panel = first; panel < std::min(last_panel, first + group); ++panel)
-          run_panel(table, s, tables, r, panel, p.packed + panel * depth * table.nr, row, std::min(rows, row + step));
+          run_panel(table, s, tables, r, panel, p.packed + panel * depth * table.nr, row,
+                    std::min(rows, row + step));
 }
 
 template <class T>
-void run_block(ExecContext& context, const KernelTable<T>& table, const Schedule<T>& s, int64_t row_block, int64_t panel_block, const T* zeros) {
+void run_block(ExecContext& context, const KernelTable<T>& table, const Schedule<T>& s,
+               int64_t row_block, int64_t panel_block, const T* zeros) {
   const IndirectConv<T>& p = *s.problem;
-  const int64_t first_row = row_block * s.block_rows, rows = std::min(s.block_rows, s.rows - first_row);
-  const int64_t first_panel = panel_block * s.block_panels, last_panel = std::min(s.panels, first_panel + s.block_panels);
+  const int64_t first_row = row_block * s.block_rows,
+                rows = std::min(s.block_rows, s.rows - first_row);
+  const int64_t first_panel = panel_block * s.block_panels,
+                last_panel = std::min(s.panels, first_panel + s.block_panels);
   run_sums(table, s, first_row, rows, first_panel, last_panel, zeros);
   if constexpr (!std::is_same_v<T, U8>) {
     if (!p.moments) return;
-    const int64_t begin = first_panel * table.nr, end = std::min(p.out_channels, last_panel * table.nr);
-    channel_kernels_for<T>(context).moments(p.out + first_row * p.out_channels + begin, rows, p.out_channels, end - begin,
-                                            p.moments->means(row_block) + begin, p.moments->squares(row_block) + begin);
+    const int64_t begin = first_panel * table.nr,
+                  end = std::min(p.out_channels, last_panel * table.nr);
+    channel_kernels_for<T>(context).moments(
+        p.out + first_row * p.out_channels + begin, rows, p.out_channels, end - begin,
+        p.moments->means(row_block) + begin, p.moments->squares(row_block) + begin);
   }
 }
 
@@ -285,7 +328,8 @@ template bool packs_while_running(const IndirectConv<Bf16>&);
 template bool packs_while_running(const IndirectConv<U8>&);
 
 template <class T>
-void run(ExecContext& context, const KernelTable<T>& table, std::span<const IndirectConv<T>> problems) {
+void run(ExecContext& context, const KernelTable<T>& table,
+         std::span<const IndirectConv<T>> problems) {
   std::vector<Schedule<T>> schedules;
   int64_t jobs = 0, longest = 1;
   for (const IndirectConv<T>& problem : problems) {
@@ -298,8 +342,9 @@ void run(ExecContext& context, const KernelTable<T>& table, std::span<const Indi
   Scratch<T> zeros(longest + 1);
   std::fill_n(zeros.data(), longest + 1, problems.front().padding);
   context.parallel_for(jobs, [&](int64_t job) {
-    const auto after = std::upper_bound(schedules.begin(), schedules.end(), job,
-                                        [](int64_t wanted, const Schedule<T>& s) { return wanted < s.first_job; });
+    const auto after =
+        std::upper_bound(schedules.begin(), schedules.end(), job,
+                         [](int64_t wanted, const Schedule<T>& s) { return wanted < s.first_job; });
     const Schedule<T>& s = *(after - 1);
     const int64_t local = job - s.first_job;
     run_block(context, table, s, local / s.panel_blocks, local % s.panel_blocks, zeros.data());

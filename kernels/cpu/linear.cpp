@@ -1,5 +1,5 @@
-// Linear: forward as dot products straight from both row-major matrices; the backward passes are those of a 1x1
-// convolution over images of one pixel.
+// Linear: forward as dot products straight from both row-major matrices; the backward passes are
+// those of a 1x1 convolution over images of one pixel.
 #include "graft/kernels/cpu/linear.h"
 
 #include <algorithm>
@@ -18,14 +18,20 @@ void run_forward(ExecContext& context, ops::LinearForwardArgs& args) {
   const T *x = args.x.data<T>(), *weight = args.weight.data<T>();
   const T* bias = args.bias ? args.bias->data<T>() : nullptr;
   T* y = args.y.mutable_data<T>();
-  const int64_t column_blocks = ceil_div(out, block_columns), row_blocks = ceil_div(rows, block_rows);
+  const int64_t column_blocks = ceil_div(out, block_columns),
+                row_blocks = ceil_div(rows, block_rows);
   context.parallel_for(column_blocks * row_blocks, [&](int64_t job) {
-    const int64_t first_row = job / column_blocks * block_rows, last_row = std::min(rows, first_row + block_rows);
-    const int64_t first = job % column_blocks * block_columns, last = std::min(out, first + block_columns);
+    const int64_t first_row = job / column_blocks * block_rows,
+                  last_row = std::min(rows, first_row + block_rows);
+    const int64_t first = job % column_blocks * block_columns,
+                  last = std::min(out, first + block_columns);
     for (int64_t n = first; n < last; n += dot_columns)
       for (int64_t m = first_row; m < last_row; m += dot_rows) {
-        const DotArgs<T> dot{x + m * in, in, weight + n * in, in, in, bias ? bias + n : nullptr, y + m * out + n, out};
-        table.dot[std::min<int64_t>(dot_rows, last_row - m)][std::min<int64_t>(dot_columns, last - n)](dot);
+        const DotArgs<T> dot{
+            x + m * in,      in, weight + n * in, in, in, bias ? bias + n : nullptr,
+            y + m * out + n, out};
+        table.dot[std::min<int64_t>(dot_rows, last_row - m)]
+                 [std::min<int64_t>(dot_columns, last - n)](dot);
       }
   });
 }
@@ -49,10 +55,12 @@ const char* declines_backward_data(const ExecContext&, const ops::LinearBackward
 }
 void backward_data(ExecContext& context, ops::LinearBackwardDataArgs& args) {
   Tensor dx = as_image(args.dx);
-  conv_backward_data(context, {as_image(args.dy), as_image(args.weight), ops::ConvAttributes{}, dx});
+  conv_backward_data(context,
+                     {as_image(args.dy), as_image(args.weight), ops::ConvAttributes{}, dx});
 }
 
-const char* declines_backward_weight(const ExecContext&, const ops::LinearBackwardWeightArgs& args) {
+const char* declines_backward_weight(const ExecContext&,
+                                     const ops::LinearBackwardWeightArgs& args) {
   if (args.dweight && args.dweight->dtype() != args.dy.dtype()) return "dweight has another dtype";
   if (args.dbias && args.dbias->dtype() != args.dy.dtype()) return "dbias has another dtype";
   return declines_matrices(args.dy, args.x);
@@ -66,7 +74,8 @@ void backward_weight(ExecContext& context, ops::LinearBackwardWeightArgs& args) 
 }  // namespace
 
 void linear_forward(ExecContext& context, ops::LinearForwardArgs args) {
-  visit_engine_dtype(args.x.dtype(), [&](auto zero) { run_forward<decltype(zero)>(context, args); });
+  visit_engine_dtype(args.x.dtype(),
+                     [&](auto zero) { run_forward<decltype(zero)>(context, args); });
 }
 
 void register_linear(KernelSet& set) {

@@ -1,4 +1,5 @@
-// The engine's product of a matrix with a transposed one, for arguments that linear's kernel does not decline.
+// The engine's product of a matrix with a transposed one, for arguments that linear's kernel does
+// not decline.
 #pragma once
 #include "graft/kernels/ops/linear.h"
 

@@ -1,4 +1,5 @@
-// BlockMoments: means and squared deviations of blocks of rows, each by whoever has the block at hand, then joined in order.
+// BlockMoments: means and squared deviations of blocks of rows, each by whoever has the block at
+// hand, then joined in order.
 #pragma once
 #include <algorithm>
 
@@ -11,15 +12,20 @@ template <class P>
 class BlockMoments {
  public:
   BlockMoments(int64_t rows, int64_t block_rows, int64_t channels)
-      : rows_(rows), block_rows_(block_rows), channels_(channels), blocks_(ceil_div(rows, block_rows)),
-        means_(blocks_ * channels), squares_(blocks_ * channels) {}
+      : rows_(rows),
+        block_rows_(block_rows),
+        channels_(channels),
+        blocks_(ceil_div(rows, block_rows)),
+        means_(blocks_ * channels),
+        squares_(blocks_ * channels) {}
 
   int64_t blocks() const { return blocks_; }
   int64_t rows(int64_t block) const { return std::min(block_rows_, rows_ - block * block_rows_); }
   P* means(int64_t block) const { return means_.data() + block * channels_; }
   P* squares(int64_t block) const { return squares_.data() + block * channels_; }
 
-  // Chan, Golub & LeVeque 1979: joining two sets of moments, block after block, in double. variance: the biased one.
+  // Chan, Golub & LeVeque 1979: joining two sets of moments, block after block, in double.
+  // variance: the biased one.
   void join(ExecContext& context, P* mean, P* variance) const {
     constexpr int64_t step = 64;
     context.parallel_for(ceil_div(channels_, step), [&](int64_t i) {

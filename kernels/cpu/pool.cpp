@@ -1,5 +1,5 @@
-// Max, average and adaptive average pooling of channels_last images: a window is a list of input pixels, and the loops
-// run along the channels.
+// Max, average and adaptive average pooling of channels_last images: a window is a list of input
+// pixels, and the loops run along the channels.
 #include "graft/kernels/ops/pool.h"
 
 #include <algorithm>
@@ -37,22 +37,25 @@ struct Range {
 Range window_range(const ops::Window& window, size_t axis, int64_t in, int64_t out) {
   Range range;
   for (int64_t k = 0; k < window.kernel[axis]; ++k) {
-    const int64_t at = out * window.stride[axis] + k * window.dilation[axis] - window.pad_begin[axis];
+    const int64_t at =
+        out * window.stride[axis] + k * window.dilation[axis] - window.pad_begin[axis];
     if (at >= 0 && at < in) range.inside.push_back(at);
     range.counted += at < in + window.pad_end[axis];
   }
   return range;
 }
 
-void set_cells(Plane& plane, int64_t i, int64_t j, const std::vector<int64_t>& rows, const std::vector<int64_t>& columns,
-               int64_t divisor) {
+void set_cells(Plane& plane, int64_t i, int64_t j, const std::vector<int64_t>& rows,
+               const std::vector<int64_t>& columns, int64_t divisor) {
   Cells& cells = plane.cells[static_cast<size_t>(i * plane.q + j)];
   for (const int64_t h : rows)
-    for (const int64_t w : columns) cells.positions.push_back(static_cast<int32_t>(h * plane.w + w));
+    for (const int64_t w : columns)
+      cells.positions.push_back(static_cast<int32_t>(h * plane.w + w));
   cells.divisor = std::max<int64_t>(1, divisor);
 }
 
-Plane window_plane(const Shape& x, const Shape& y, const ops::Window& window, bool count_include_pad) {
+Plane window_plane(const Shape& x, const Shape& y, const ops::Window& window,
+                   bool count_include_pad) {
   Plane plane = plane_of(x, y);
   std::vector<Range> columns;
   for (int64_t j = 0; j < plane.q; ++j) columns.push_back(window_range(window, 1, plane.w, j));
@@ -61,7 +64,8 @@ Plane window_plane(const Shape& x, const Shape& y, const ops::Window& window, bo
     for (int64_t j = 0; j < plane.q; ++j) {
       const Range& column = columns[static_cast<size_t>(j)];
       const auto inside = static_cast<int64_t>(rows.inside.size() * column.inside.size());
-      set_cells(plane, i, j, rows.inside, column.inside, count_include_pad ? rows.counted * column.counted : inside);
+      set_cells(plane, i, j, rows.inside, column.inside,
+                count_include_pad ? rows.counted * column.counted : inside);
     }
   }
   return plane;
@@ -77,7 +81,8 @@ Plane adaptive_plane(const Shape& x, const Shape& y) {
   Plane plane = plane_of(x, y);
   for (int64_t i = 0; i < plane.p; ++i)
     for (int64_t j = 0; j < plane.q; ++j) {
-      const auto rows = adaptive_range(plane.h, plane.p, i), columns = adaptive_range(plane.w, plane.q, j);
+      const auto rows = adaptive_range(plane.h, plane.p, i),
+                 columns = adaptive_range(plane.w, plane.q, j);
       set_cells(plane, i, j, rows, columns, static_cast<int64_t>(rows.size() * columns.size()));
     }
   return plane;
@@ -90,19 +95,23 @@ template <class F>
 void for_outputs(ExecContext& context, const Plane& plane, F&& f) {
   const int64_t channel_blocks = ceil_div(plane.c, kChannels), rows = plane.p;
   context.parallel_for(plane.n * rows * channel_blocks, [&](int64_t job) {
-    const int64_t block = job % channel_blocks, row = job / channel_blocks % rows, n = job / channel_blocks / rows;
-    f(n, row * plane.q, (row + 1) * plane.q, block * kChannels, std::min(kChannels, plane.c - block * kChannels));
+    const int64_t block = job % channel_blocks, row = job / channel_blocks % rows,
+                  n = job / channel_blocks / rows;
+    f(n, row * plane.q, (row + 1) * plane.q, block * kChannels,
+      std::min(kChannels, plane.c - block * kChannels));
   });
 }
 
-// Calls f(sample, first input pixel, end, first channel, channels) in parallel, over all inputs: a gradient is written once,
-// from the windows that cover it.
+// Calls f(sample, first input pixel, end, first channel, channels) in parallel, over all inputs: a
+// gradient is written once, from the windows that cover it.
 template <class F>
 void for_inputs(ExecContext& context, const Plane& plane, F&& f) {
   const int64_t channel_blocks = ceil_div(plane.c, kChannels), rows = plane.h;
   context.parallel_for(plane.n * rows * channel_blocks, [&](int64_t job) {
-    const int64_t block = job % channel_blocks, row = job / channel_blocks % rows, n = job / channel_blocks / rows;
-    f(n, row * plane.w, (row + 1) * plane.w, block * kChannels, std::min(kChannels, plane.c - block * kChannels));
+    const int64_t block = job % channel_blocks, row = job / channel_blocks % rows,
+                  n = job / channel_blocks / rows;
+    f(n, row * plane.w, (row + 1) * plane.w, block * kChannels,
+      std::min(kChannels, plane.c - block * kChannels));
   });
 }
 
@@ -110,7 +119,8 @@ void for_inputs(ExecContext& context, const Plane& plane, F&& f) {
 std::vector<std::vector<int32_t>> covering_windows(const Plane& plane) {
   std::vector<std::vector<int32_t>> outputs(static_cast<size_t>(plane.h * plane.w));
   for (int64_t o = 0; o < plane.p * plane.q; ++o)
-    for (const int32_t position : plane.cells[static_cast<size_t>(o)].positions) outputs[static_cast<size_t>(position)].push_back(static_cast<int32_t>(o));
+    for (const int32_t position : plane.cells[static_cast<size_t>(o)].positions)
+      outputs[static_cast<size_t>(position)].push_back(static_cast<int32_t>(o));
   return outputs;
 }
 
@@ -123,15 +133,17 @@ void point_at(const Cells& cells, const T* first, int64_t c, std::vector<const T
 template <class T>
 void average(ExecContext& context, const Plane& plane, const T* x, T* y) {
   const ChannelKernels<T>& kernels = channel_kernels_for<T>(context);
-  for_outputs(context, plane, [&](int64_t n, int64_t begin, int64_t end, int64_t channel, int64_t channels) {
-    std::vector<const T*> rows;
-    for (int64_t o = begin; o < end; ++o) {
-      const Cells& cells = plane.cells[static_cast<size_t>(o)];
-      point_at(cells, x + n * plane.in_plane() + channel, plane.c, rows);
-      kernels.mean_rows(rows.data(), static_cast<int64_t>(rows.size()), channels, static_cast<typename ParameterOf<T>::type>(cells.divisor),
-                        y + n * plane.out_plane() + o * plane.c + channel);
-    }
-  });
+  for_outputs(context, plane,
+              [&](int64_t n, int64_t begin, int64_t end, int64_t channel, int64_t channels) {
+                std::vector<const T*> rows;
+                for (int64_t o = begin; o < end; ++o) {
+                  const Cells& cells = plane.cells[static_cast<size_t>(o)];
+                  point_at(cells, x + n * plane.in_plane() + channel, plane.c, rows);
+                  kernels.mean_rows(rows.data(), static_cast<int64_t>(rows.size()), channels,
+                                    static_cast<typename ParameterOf<T>::type>(cells.divisor),
+                                    y + n * plane.out_plane() + o * plane.c + channel);
+                }
+              });
 }
 
 template <class T>
@@ -139,18 +151,20 @@ void average_gradient(ExecContext& context, const Plane& plane, const T* dy, T* 
   using P = typename ParameterOf<T>::type;
   const ChannelKernels<T>& kernels = channel_kernels_for<T>(context);
   const auto windows = covering_windows(plane);
-  for_inputs(context, plane, [&](int64_t n, int64_t begin, int64_t end, int64_t channel, int64_t channels) {
-    std::vector<const T*> rows;
-    std::vector<P> divisors;
-    for (int64_t i = begin; i < end; ++i) {
-      rows.clear(), divisors.clear();
-      for (const int32_t o : windows[static_cast<size_t>(i)]) {
-        rows.push_back(dy + n * plane.out_plane() + o * plane.c + channel);
-        divisors.push_back(static_cast<P>(plane.cells[static_cast<size_t>(o)].divisor));
-      }
-      kernels.mean_gradient(rows.data(), divisors.data(), std::ssize(rows), channels, dx + n * plane.in_plane() + i * plane.c + channel);
-    }
-  });
+  for_inputs(context, plane,
+             [&](int64_t n, int64_t begin, int64_t end, int64_t channel, int64_t channels) {
+               std::vector<const T*> rows;
+               std::vector<P> divisors;
+               for (int64_t i = begin; i < end; ++i) {
+                 rows.clear(), divisors.clear();
+                 for (const int32_t o : windows[static_cast<size_t>(i)]) {
+                   rows.push_back(dy + n * plane.out_plane() + o * plane.c + channel);
+                   divisors.push_back(static_cast<P>(plane.cells[static_cast<size_t>(o)].divisor));
+                 }
+                 kernels.mean_gradient(rows.data(), divisors.data(), std::ssize(rows), channels,
+                                       dx + n * plane.in_plane() + i * plane.c + channel);
+               }
+             });
 }
 
 const char* declines_image(const Tensor& x, const Tensor& y) {
@@ -171,16 +185,18 @@ void max_forward(ExecContext& context, ops::MaxPoolForwardArgs& args) {
     const ChannelKernels<T>& kernels = channel_kernels_for<T>(context);
     const T* x = image_data<T>(args.x);
     T* y = mutable_image_data<T>(args.y);
-    for_outputs(context, plane, [&](int64_t n, int64_t begin, int64_t end, int64_t channel, int64_t channels) {
-      std::vector<const T*> rows;
-      for (int64_t o = begin; o < end; ++o) {
-        const Cells& cells = plane.cells[static_cast<size_t>(o)];
-        point_at(cells, x + n * plane.in_plane() + channel, plane.c, rows);
-        const int64_t at = n * plane.out_plane() + o * plane.c + channel;
-        kernels.max_rows(rows.data(), cells.positions.data(), static_cast<int64_t>(rows.size()), channels, y + at,
-                         indices ? indices + at : nullptr);
-      }
-    });
+    for_outputs(context, plane,
+                [&](int64_t n, int64_t begin, int64_t end, int64_t channel, int64_t channels) {
+                  std::vector<const T*> rows;
+                  for (int64_t o = begin; o < end; ++o) {
+                    const Cells& cells = plane.cells[static_cast<size_t>(o)];
+                    point_at(cells, x + n * plane.in_plane() + channel, plane.c, rows);
+                    const int64_t at = n * plane.out_plane() + o * plane.c + channel;
+                    kernels.max_rows(rows.data(), cells.positions.data(),
+                                     static_cast<int64_t>(rows.size()), channels, y + at,
+                                     indices ? indices + at : nullptr);
+                  }
+                });
   });
 }
 
@@ -197,19 +213,21 @@ void max_backward(ExecContext& context, ops::MaxPoolBackwardArgs& args) {
     const ChannelKernels<T>& kernels = channel_kernels_for<T>(context);
     const T* dy = image_data<T>(args.dy);
     T* dx = mutable_image_data<T>(args.dx);
-    for_inputs(context, plane, [&](int64_t n, int64_t begin, int64_t end, int64_t channel, int64_t channels) {
-      std::vector<const T*> rows;
-      std::vector<const int32_t*> where;
-      for (int64_t i = begin; i < end; ++i) {
-        rows.clear(), where.clear();
-        for (const int32_t o : windows[static_cast<size_t>(i)]) {
-          const int64_t at = n * plane.out_plane() + o * plane.c + channel;
-          rows.push_back(dy + at), where.push_back(indices + at);
-        }
-        kernels.max_gradient(rows.data(), where.data(), std::ssize(rows), static_cast<int32_t>(i), channels,
-                             dx + n * plane.in_plane() + i * plane.c + channel);
-      }
-    });
+    for_inputs(context, plane,
+               [&](int64_t n, int64_t begin, int64_t end, int64_t channel, int64_t channels) {
+                 std::vector<const T*> rows;
+                 std::vector<const int32_t*> where;
+                 for (int64_t i = begin; i < end; ++i) {
+                   rows.clear(), where.clear();
+                   for (const int32_t o : windows[static_cast<size_t>(i)]) {
+                     const int64_t at = n * plane.out_plane() + o * plane.c + channel;
+                     rows.push_back(dy + at), where.push_back(indices + at);
+                   }
+                   kernels.max_gradient(rows.data(), where.data(), std::ssize(rows),
+                                        static_cast<int32_t>(i), channels,
+                                        dx + n * plane.in_plane() + i * plane.c + channel);
+                 }
+               });
   });
 }
 
@@ -217,25 +235,29 @@ const char* declines_average_forward(const ExecContext&, const ops::AveragePoolF
   return declines_image(args.x, args.y);
 }
 void average_forward(ExecContext& context, ops::AveragePoolForwardArgs& args) {
-  const Plane plane = window_plane(args.x.shape(), args.y.shape(), args.attributes.window, args.attributes.count_include_pad);
+  const Plane plane = window_plane(args.x.shape(), args.y.shape(), args.attributes.window,
+                                   args.attributes.count_include_pad);
   visit_image_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     average<T>(context, plane, image_data<T>(args.x), mutable_image_data<T>(args.y));
   });
 }
 
-const char* declines_average_backward(const ExecContext&, const ops::AveragePoolBackwardArgs& args) {
+const char* declines_average_backward(const ExecContext&,
+                                      const ops::AveragePoolBackwardArgs& args) {
   return declines_image(args.dx, args.dy);
 }
 void average_backward(ExecContext& context, ops::AveragePoolBackwardArgs& args) {
-  const Plane plane = window_plane(args.dx.shape(), args.dy.shape(), args.attributes.window, args.attributes.count_include_pad);
+  const Plane plane = window_plane(args.dx.shape(), args.dy.shape(), args.attributes.window,
+                                   args.attributes.count_include_pad);
   visit_image_dtype(args.dx.dtype(), [&](auto zero) {
     using T = decltype(zero);
     average_gradient<T>(context, plane, image_data<T>(args.dy), mutable_image_data<T>(args.dx));
   });
 }
 
-const char* declines_adaptive_forward(const ExecContext&, const ops::AdaptiveAveragePoolForwardArgs& args) {
+const char* declines_adaptive_forward(const ExecContext&,
+                                      const ops::AdaptiveAveragePoolForwardArgs& args) {
   return declines_image(args.x, args.y);
 }
 void adaptive_forward(ExecContext& context, ops::AdaptiveAveragePoolForwardArgs& args) {
@@ -246,7 +268,8 @@ void adaptive_forward(ExecContext& context, ops::AdaptiveAveragePoolForwardArgs&
   });
 }
 
-const char* declines_adaptive_backward(const ExecContext&, const ops::AdaptiveAveragePoolBackwardArgs& args) {
+const char* declines_adaptive_backward(const ExecContext&,
+                                       const ops::AdaptiveAveragePoolBackwardArgs& args) {
   return declines_image(args.dx, args.dy);
 }
 void adaptive_backward(ExecContext& context, ops::AdaptiveAveragePoolBackwardArgs& args) {

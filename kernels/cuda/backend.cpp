@@ -34,13 +34,17 @@ gpu::Device& Backend::device(int index) {
 
 cudnn::PlanCache& Backend::plans(int index) {
   std::unique_ptr<cudnn::PlanCache>& plans = plans_[index];
-  if (!plans) plans = std::make_unique<cudnn::PlanCache>(device(index), cudnn::PlanCacheOptions::from_environment());
+  if (!plans)
+    plans = std::make_unique<cudnn::PlanCache>(device(index),
+                                               cudnn::PlanCacheOptions::from_environment());
   return *plans;
 }
 
 cublas::ProductCache& Backend::products(int index) {
   std::unique_ptr<cublas::ProductCache>& products = products_[index];
-  if (!products) products = std::make_unique<cublas::ProductCache>(device(index), cublas::ProductCache::rules_from_environment());
+  if (!products)
+    products = std::make_unique<cublas::ProductCache>(
+        device(index), cublas::ProductCache::rules_from_environment());
   return *products;
 }
 
@@ -52,11 +56,14 @@ HostLists& Backend::lists(int index) {
 
 Allocator& Backend::allocator(graft::Device id) { return device(id.index).pool(); }
 
-void Backend::upload(graft::Device id, void* to, const void* from, int64_t bytes) { device(id.index).staging().upload(to, from, bytes); }
+void Backend::upload(graft::Device id, void* to, const void* from, int64_t bytes) {
+  device(id.index).staging().upload(to, from, bytes);
+}
 
 void Backend::download(graft::Device id, void* to, const void* from, int64_t bytes) {
   gpu::Device& gpu = device(id.index);
-  GRAFT_CHECK(!gpu.capturing(), id, ": a result is read while a graph is captured; it has none yet");
+  GRAFT_CHECK(!gpu.capturing(), id,
+              ": a result is read while a graph is captured; it has none yet");
   gpu.copy(to, from, bytes, gpu::CopyKind::to_host);
   gpu.synchronize();
 }

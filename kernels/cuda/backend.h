@@ -1,4 +1,5 @@
-// cuda::Backend: one driver's devices as graft knows them: memory and copies for tensors, kernels for the operations.
+// cuda::Backend: one driver's devices as graft knows them: memory and copies for tensors, kernels
+// for the operations.
 #pragma once
 #include <map>
 #include <memory>
@@ -12,8 +13,8 @@
 
 namespace graft::cuda {
 
-// Devices are opened when they are first asked for. While it lives, core and the registry know it as "cuda"; tensors on
-// its devices must be gone before it. One at a time.
+// Devices are opened when they are first asked for. While it lives, core and the registry know it
+// as "cuda"; tensors on its devices must be gone before it. One at a time.
 class Backend final : public DeviceBackend {
  public:
   explicit Backend(gpu::Driver& driver);

@@ -1,7 +1,6 @@
-#include "graft/kernels/cuda/cuda_open.h"
-
 #include "graft/kernels/cuda/backend.h"
 #include "graft/kernels/cuda/cublas/backend.h"
+#include "graft/kernels/cuda/cuda_open.h"
 #include "graft/kernels/cuda/cudnn/backend.h"
 #include "graft/kernels/cuda/gpu/cuda_driver.h"
 
@@ -26,7 +25,9 @@ void open(Device device, bool autotune) {
   int count = 0;
   const std::string reason = why_none(count);
   if (!reason.empty()) fail(ErrorCode::resource, "device ", device, " cannot be used: ", reason);
-  if (device.index >= count) fail(ErrorCode::resource, "device ", device, " cannot be used: this machine has CUDA devices up to cuda:", count - 1);
+  if (device.index >= count)
+    fail(ErrorCode::resource, "device ", device,
+         " cannot be used: this machine has CUDA devices up to cuda:", count - 1);
   static Backend* backend = new Backend(gpu::cuda_driver());  // never destroyed, as the driver
   backend->device(device.index);
   if (autotune) backend->plans(device.index).set_candidates(cudnn::PlanCacheOptions::kAutotune);
@@ -35,12 +36,14 @@ void open(Device device, bool autotune) {
 std::string describe() {
   gpu::Driver& driver = gpu::cuda_driver();
   int count = 0;
-  if (const std::string reason = why_none(count); !reason.empty()) return "in this build, but not usable here: " + reason;
+  if (const std::string reason = why_none(count); !reason.empty())
+    return "in this build, but not usable here: " + reason;
   std::string text;
   for (int i = 0; i < count; ++i) {
     gpu::Properties p;
     if (!driver.properties(i, p).ok()) continue;
-    text += str(text.empty() ? "" : "; ", "cuda:", i, " ", p.name, ", compute capability ", p.major, ".", p.minor, ", ", p.memory_bytes >> 30, " GiB");
+    text += str(text.empty() ? "" : "; ", "cuda:", i, " ", p.name, ", compute capability ", p.major,
+                ".", p.minor, ", ", p.memory_bytes >> 30, " GiB");
   }
   return str(text, "; ", cudnn::describe_cudnn(), "; ", cublas::describe_cublas());
 }

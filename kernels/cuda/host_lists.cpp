@@ -13,8 +13,10 @@ Tensor HostLists::find(const void* values, size_t count, DType dtype) {
   key.append(static_cast<const char*>(values), bytes);
   auto found = entries_.find(key);
   if (found == entries_.end()) {
-    GRAFT_CHECK(!device_.capturing(), device_.id(), ": a list of positions is new while a graph is captured; run the step once before");
-    Tensor host = Tensor::zeros({std::max<int64_t>(1, static_cast<int64_t>(count))}, {.dtype = dtype});
+    GRAFT_CHECK(!device_.capturing(), device_.id(),
+                ": a list of positions is new while a graph is captured; run the step once before");
+    Tensor host =
+        Tensor::zeros({std::max<int64_t>(1, static_cast<int64_t>(count))}, {.dtype = dtype});
     if (count > 0) std::memcpy(host.mutable_raw(), values, bytes);
     make_room(host.bytes());
     bytes_ += host.bytes();
@@ -30,7 +32,9 @@ void HostLists::make_room(int64_t bytes) {
   while (entries_.size() >= most_ || bytes_ + bytes > most_bytes_) {
     auto oldest = entries_.end();
     for (auto entry = entries_.begin(); entry != entries_.end(); ++entry)
-      if (!entry->second.captured && (oldest == entries_.end() || entry->second.used < oldest->second.used)) oldest = entry;
+      if (!entry->second.captured &&
+          (oldest == entries_.end() || entry->second.used < oldest->second.used))
+        oldest = entry;
     if (oldest == entries_.end()) return;
     bytes_ -= oldest->second.list.bytes();
     entries_.erase(oldest);

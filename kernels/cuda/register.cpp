@@ -5,7 +5,8 @@
 namespace graft::cuda {
 
 void register_cuda_kernels(KernelSet& set) {
-  // Nothing has measured wgmma's convolutions beside cuDNN's: "first" before them, "off" not at all, else behind.
+  // Nothing has measured wgmma's convolutions beside cuDNN's: "first" before them, "off" not at
+  // all, else behind.
   const std::string wgmma = environment("GRAFT_CUDA_WGMMA");
   register_batch_norm(set);
   register_conversions(set);

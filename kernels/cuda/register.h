@@ -1,4 +1,5 @@
-// The registration calls of the CUDA kernels: one declaration a file, one call a file in register.cpp.
+// The registration calls of the CUDA kernels: one declaration a file, one call a file in
+// register.cpp.
 #pragma once
 #include "graft/kernels/ops/kernel_set.h"
 

@@ -14,7 +14,8 @@ struct BatchNormAttributes {
   bool relu = false;
 };
 
-// mean, variance, weight, bias are [C] in f32 (f64 when x is f64). weight and bias may be null: 1 and 0.
+// mean, variance, weight, bias are [C] in f32 (f64 when x is f64). weight and bias may be null: 1
+// and 0.
 struct BatchNormStatisticsArgs {
   const Tensor& x;   // [N,C,...]
   Tensor& mean;      // [C]
@@ -29,11 +30,13 @@ struct BatchNormApplyArgs {
   const Tensor* residual;  // like x, or null
   const BatchNormAttributes& attributes;
   Tensor& y;                   // like x
-  Tensor* positive = nullptr;  // the ReLU's mask, where keeps_mask: u8, bit i % 8 of byte i / 8 says y > 0 of element i in memory
+  Tensor* positive = nullptr;  // the ReLU's mask, where keeps_mask: u8, bit i % 8 of byte i / 8
+                               // says y > 0 of element i in memory
 };
 struct BatchNormBackwardArgs {
   const Tensor& x;
-  const Tensor* y;  // the forward result, for its ReLU's mask (y > 0) where forward added a residual; else null: the mask follows from x
+  const Tensor* y;     // the forward result, for its ReLU's mask (y > 0) where forward added a
+                       // residual; else null: the mask follows from x
   const Tensor* bias;  // [C] or null
   bool residual;       // forward added one
   const Tensor& dy;
@@ -41,20 +44,21 @@ struct BatchNormBackwardArgs {
   const Tensor& variance;
   const Tensor* weight;
   const BatchNormAttributes& attributes;  // training: the statistics depend on x
-  Tensor* dx;        // like x, or null: not wanted
-  Tensor* dresidual; // like x, or null
-  Tensor* dweight;   // [C] or null
-  Tensor* dbias;     // [C] or null
-  const Tensor* positive = nullptr;  // apply's, in place of y
+  Tensor* dx;                             // like x, or null: not wanted
+  Tensor* dresidual;                      // like x, or null
+  Tensor* dweight;                        // [C] or null
+  Tensor* dbias;                          // [C] or null
+  const Tensor* positive = nullptr;       // apply's, in place of y
 };
-// running = (1 - momentum) running + momentum batch, the variance's batch value times count / (count - 1): unbiased.
+// running = (1 - momentum) running + momentum batch, the variance's batch value times count /
+// (count - 1): unbiased.
 struct BatchNormRunningArgs {
-  const Tensor& mean;       // of the batch, as statistics gives them
+  const Tensor& mean;  // of the batch, as statistics gives them
   const Tensor& variance;
-  Tensor* running_mean;     // [C], or null: not kept
+  Tensor* running_mean;  // [C], or null: not kept
   Tensor* running_variance;
   double momentum;
-  int64_t count;            // values a channel, at least 2
+  int64_t count;  // values a channel, at least 2
 };
 
 struct BatchNormKernels {
@@ -62,8 +66,8 @@ struct BatchNormKernels {
   KernelList<BatchNormRunningArgs> running{"batch_norm running statistics"};
   KernelList<BatchNormApplyArgs> apply{"batch_norm apply"};
   KernelList<BatchNormBackwardArgs> backward{"batch_norm backward"};
-  // Whether kernels of this device keep the mask of such an x's ReLU behind a residual in bits, which backward then reads in
-  // place of the result, twice; null: none does.
+  // Whether kernels of this device keep the mask of such an x's ReLU behind a residual in bits,
+  // which backward then reads in place of the result, twice; null: none does.
   bool (*keeps_mask)(const Tensor& x) = nullptr;
 };
 

@@ -6,16 +6,30 @@
 namespace graft::ops {
 
 enum class Binary : unsigned char {
-  add, sub, mul,
+  add,
+  sub,
+  mul,
   div,  // integers: towards zero; by zero gives 0
   pow,
   mod,   // the sign of b, as numpy.mod; integers by zero: 0
   fmod,  // the sign of a, as C's fmod; integers by zero: 0
-  min, max,  // a NaN in either input wins; equal inputs share the gradient
-  prelu,     // a < 0 ? a*b : a
-  bit_and, bit_or, bit_xor, shift_left, shift_right,            // integers only; shifts by 64 and more, or below 0, leave 0 or -1
-  logical_and, logical_or, logical_xor,                         // the result is bool from here on
-  equal, not_equal, less, less_or_equal, greater, greater_or_equal,
+  min,
+  max,    // a NaN in either input wins; equal inputs share the gradient
+  prelu,  // a < 0 ? a*b : a
+  bit_and,
+  bit_or,
+  bit_xor,
+  shift_left,
+  shift_right,  // integers only; shifts by 64 and more, or below 0, leave 0 or -1
+  logical_and,
+  logical_or,
+  logical_xor,  // the result is bool from here on
+  equal,
+  not_equal,
+  less,
+  less_or_equal,
+  greater,
+  greater_or_equal,
 };
 
 // Functions whose result is bool and which have no gradient.
@@ -26,7 +40,8 @@ struct BinaryAttributes {
   Binary function = Binary::add;
 };
 
-// The broadcast of two shapes, aligned at their last axes; an extent of 1 stretches. bad_input when they do not fit.
+// The broadcast of two shapes, aligned at their last axes; an extent of 1 stretches. bad_input when
+// they do not fit.
 GRAFT_API Shape broadcast_shape(const Shape& a, const Shape& b);
 
 // Integer arithmetic wraps around.
@@ -34,7 +49,8 @@ struct BinaryForwardArgs {
   const Tensor& a;
   const Tensor& b;  // a's dtype
   const BinaryAttributes& attributes;
-  Tensor& y;  // of the broadcast shape and a's dtype, bool for predicates; the format of whichever input has that shape
+  Tensor& y;  // of the broadcast shape and a's dtype, bool for predicates; the format of whichever
+              // input has that shape
 };
 // Gradients are summed over the axes that were stretched.
 struct BinaryBackwardArgs {

@@ -1,5 +1,5 @@
-// Convolution: y[n,k,p] = bias[k] + sum over c, r of x[n, c, p*stride + r*dilation - pad_begin] * weight[k,c,r]
-// (cross-correlation, as in every framework), in three first-class passes.
+// Convolution: y[n,k,p] = bias[k] + sum over c, r of x[n, c, p*stride + r*dilation - pad_begin] *
+// weight[k,c,r] (cross-correlation, as in every framework), in three first-class passes.
 #pragma once
 #include "graft/core/tensor/tensor.h"
 #include "graft/kernels/ops/kernel_list.h"
@@ -13,20 +13,24 @@ struct ConvAttributes {
   int64_t groups = 1;
 };
 
-// x [N,C,spatial...], weight [K,C/groups,kernel...] -> [N,K,output...]; rank 3 to 5. bad_input when they do not fit.
+// x [N,C,spatial...], weight [K,C/groups,kernel...] -> [N,K,output...]; rank 3 to 5. bad_input when
+// they do not fit.
 Shape conv_output_shape(const Shape& x, const Shape& weight, const ConvAttributes& attributes);
 
-// Transposed convolution: conv's backward-data pass as an operation of its own, so that its kernels are conv's. The window
-// is that of the convolution whose input y would be.
+// Transposed convolution: conv's backward-data pass as an operation of its own, so that its kernels
+// are conv's. The window is that of the convolution whose input y would be.
 struct ConvTransposeAttributes {
   static constexpr std::string_view id = "conv_transpose";
   ConvAttributes conv;
 };
-// x [N,K,output...], weight [K,C/groups,kernel...] -> [N,C,input...]: stride * (in - 1) + dilation * (kernel - 1) + 1 - pads.
-Shape conv_transpose_output_shape(const Shape& x, const Shape& weight, const ConvTransposeAttributes& attributes);
+// x [N,K,output...], weight [K,C/groups,kernel...] -> [N,C,input...]: stride * (in - 1) + dilation
+// * (kernel - 1) + 1 - pads.
+Shape conv_transpose_output_shape(const Shape& x, const Shape& weight,
+                                  const ConvTransposeAttributes& attributes);
 
-// Contracts. Every tensor is allocated by the caller. x, y (and dx, dy) share dtype and format; the format of weight
-// and dweight is independent of it. Outputs are overwritten. Floating dtypes; the reference also takes integers.
+// Contracts. Every tensor is allocated by the caller. x, y (and dx, dy) share dtype and format; the
+// format of weight and dweight is independent of it. Outputs are overwritten. Floating dtypes; the
+// reference also takes integers.
 struct ConvForwardArgs {
   const Tensor& x;       // [N,C,H,W]
   const Tensor& weight;  // [K,C/groups,R,S]
@@ -34,7 +38,8 @@ struct ConvForwardArgs {
   const ConvAttributes& attributes;
   Tensor& y;  // [N,K,P,Q]
 };
-// Forward, and batch norm's statistics of y along with it: where taking them costs less than a pass over y (try_run).
+// Forward, and batch norm's statistics of y along with it: where taking them costs less than a pass
+// over y (try_run).
 struct ConvForwardStatisticsArgs {
   const Tensor& x;
   const Tensor& weight;
@@ -62,7 +67,8 @@ struct ConvKernels {
   KernelList<ConvForwardArgs> forward{"conv forward"};
   KernelList<ConvForwardStatisticsArgs> forward_statistics{"conv forward-statistics"};
   KernelList<ConvBackwardDataArgs> backward_data{"conv backward-data"};
-  KernelList<ConvBackwardDataArgs> backward_data_added{"conv backward-data-added"};  // dx += what the pass gives (try_run)
+  KernelList<ConvBackwardDataArgs> backward_data_added{
+      "conv backward-data-added"};  // dx += what the pass gives (try_run)
   KernelList<ConvBackwardWeightArgs> backward_weight{"conv backward-weight"};
 };
 

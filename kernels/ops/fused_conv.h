@@ -1,5 +1,5 @@
-// Convolution with what follows it in an inference plan: y = act(conv(x, weight) + bias + residual). No gradient.
-// The weight can be packed once, ahead of the runs.
+// Convolution with what follows it in an inference plan: y = act(conv(x, weight) + bias +
+// residual). No gradient. The weight can be packed once, ahead of the runs.
 #pragma once
 #include <memory>
 
@@ -15,8 +15,8 @@ struct FusedConvAttributes {
   FusedActivation activation = FusedActivation::none;
 };
 
-// A weight in a kernel's own layout, opaque to its owner. It is a copy: whoever keeps one keys it by the weight's
-// (storage_id, version) and packs anew when they change.
+// A weight in a kernel's own layout, opaque to its owner. It is a copy: whoever keeps one keys it
+// by the weight's (storage_id, version) and packs anew when they change.
 class PackedWeight {
  public:
   virtual ~PackedWeight() = default;
@@ -29,8 +29,8 @@ struct FusedConvPackArgs {
 };
 
 struct FusedConvForwardArgs {
-  const Tensor& x;             // [N,C,H,W]
-  const Tensor& weight;        // [K,C/groups,R,S], read when packed is null or of another instruction set
+  const Tensor& x;       // [N,C,H,W]
+  const Tensor& weight;  // [K,C/groups,R,S], read when packed is null or of another instruction set
   const PackedWeight* packed;  // what pack made of this weight, or null
   const Tensor* bias;          // [K] or null
   const Tensor* residual;      // like y, or null

@@ -1,5 +1,6 @@
-// A batch of decoded images to a network's input: cropped, mirrored, their colours changed, normalised and rounded to the input's type.
-// x = (pixel * scale - mean[c]) / deviation[c], as io/preprocess.h has it.
+// A batch of decoded images to a network's input: cropped, mirrored, their colours changed,
+// normalised and rounded to the input's type. x = (pixel * scale - mean[c]) / deviation[c], as
+// io/preprocess.h has it.
 #pragma once
 #include <array>
 
@@ -15,18 +16,25 @@ struct ImageInputAttributes {
 };
 
 // Where a sample's crop lies: i32 [N, kImagePlace]. Outside of the image: black.
-enum ImagePlace : int { top, left, mirrored, kImagePlace };  // mirrored, if not 0: right to left within the crop
+enum ImagePlace : int {
+  top,
+  left,
+  mirrored,
+  kImagePlace
+};  // mirrored, if not 0: right to left within the crop
 
-// How a sample's colours change: f64 [N, kImageColour], the factors that io/augment.h's jitter draws; 1: not at all. In this order,
-// each rounded to a grey level: brightness blends with black, contrast with the crop's mean grey, saturation with the pixel's
-// own grey (images of three channels). Grey is 0.299 r + 0.587 g + 0.114 b, or the only channel.
+// How a sample's colours change: f64 [N, kImageColour], the factors that io/augment.h's jitter
+// draws; 1: not at all. In this order, each rounded to a grey level: brightness blends with black,
+// contrast with the crop's mean grey, saturation with the pixel's own grey (images of three
+// channels). Grey is 0.299 r + 0.587 g + 0.114 b, or the only channel.
 enum ImageColour : int { brightness, contrast, saturation, kImageColour };
 
 struct ImageInputArgs {
-  const Tensor& pixels;   // u8 [N,H,W,C], contiguous
-  const Tensor* places;   // or null: from the upper left corner, as they are
+  const Tensor& pixels;  // u8 [N,H,W,C], contiguous
+  const Tensor* places;  // or null: from the upper left corner, as they are
   const ImageInputAttributes& attributes;
-  Tensor& y;              // f32, bf16 or f16 [N,D,P,Q], channels_last; channels from C on are 0 (a stem padded to 4)
+  Tensor& y;  // f32, bf16 or f16 [N,D,P,Q], channels_last; channels from C on are 0 (a stem padded
+              // to 4)
   const Tensor* colours = nullptr;  // or null: as they are; only for one or three channels
 };
 

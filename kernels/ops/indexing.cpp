@@ -10,15 +10,16 @@ namespace {
 class IndexReader {
  public:
   IndexReader(const char* op, const Tensor& indices) : op_(op) {
-    GRAFT_CHECK(indices.dtype() == DType::i64 || indices.dtype() == DType::i32, op, ": indices of ", name_of(indices.dtype()),
-                ", expected int64 or int32");
+    GRAFT_CHECK(indices.dtype() == DType::i64 || indices.dtype() == DType::i32, op, ": indices of ",
+                name_of(indices.dtype()), ", expected int64 or int32");
     const Tensor ordered = indices.to(MemoryFormat::contiguous).to(DType::i64);
     const auto elements = ordered.elements<int64_t>();
     values_.assign(elements.begin(), elements.end());
   }
   int64_t operator()(int64_t i, int64_t extent) const {
     const int64_t value = values_[static_cast<size_t>(i)];
-    GRAFT_CHECK(value >= -extent && value < extent, op_, ": index ", value, " is outside of an axis of ", extent);
+    GRAFT_CHECK(value >= -extent && value < extent, op_, ": index ", value,
+                " is outside of an axis of ", extent);
     return value < 0 ? value + extent : value;
   }
 
@@ -45,15 +46,18 @@ IndexedBlocks blocks_of_elements(const char* op, const Shape& x, const Tensor& i
   return blocks;
 }
 
-IndexedBlocks blocks_of_tuples(const char* op, const Shape& x, const Tensor& indices, int batch_axes) {
+IndexedBlocks blocks_of_tuples(const char* op, const Shape& x, const Tensor& indices,
+                               int batch_axes) {
   const IndexReader index(op, indices);
   const Shape& s = indices.shape();
   const int length = static_cast<int>(s[s.rank() - 1]);
   const int64_t tuples = s.product(0, s.rank() - 1), batches = s.product(0, batch_axes);
-  IndexedBlocks blocks{x.product(batch_axes + length, x.rank()), std::vector<int64_t>(static_cast<size_t>(tuples))};
+  IndexedBlocks blocks{x.product(batch_axes + length, x.rank()),
+                       std::vector<int64_t>(static_cast<size_t>(tuples))};
   for (int64_t t = 0; t < tuples; ++t) {
     int64_t start = batches ? t / (tuples / batches) : 0;
-    for (int i = 0; i < length; ++i) start = start * x[batch_axes + i] + index(t * length + i, x[batch_axes + i]);
+    for (int i = 0; i < length; ++i)
+      start = start * x[batch_axes + i] + index(t * length + i, x[batch_axes + i]);
     blocks.starts[static_cast<size_t>(t)] = start * blocks.block;
   }
   return blocks;
@@ -65,23 +69,28 @@ IndexedBlocks blocks_of_slices(const Shape& x, const Tensor& indices, int axis) 
   IndexedBlocks blocks{x.product(axis + 1, x.rank()), {}};
   blocks.starts.reserve(static_cast<size_t>(checked_mul(outer, count)));
   for (int64_t o = 0; o < outer; ++o)
-    for (int64_t i = 0; i < count; ++i) blocks.starts.push_back((o * x[axis] + index(i, x[axis])) * blocks.block);
+    for (int64_t i = 0; i < count; ++i)
+      blocks.starts.push_back((o * x[axis] + index(i, x[axis])) * blocks.block);
   return blocks;
 }
 
 void check_elements(const char* op, const Shape& x, const Shape& indices, int axis) {
-  GRAFT_CHECK(x.rank() == indices.rank() && axis >= 0 && axis < x.rank(), op, ": indices ", indices, " on axis ", axis, " of ", x);
+  GRAFT_CHECK(x.rank() == indices.rank() && axis >= 0 && axis < x.rank(), op, ": indices ", indices,
+              " on axis ", axis, " of ", x);
   for (int a = 0; a < x.rank(); ++a)
-    GRAFT_CHECK(a == axis || indices[a] <= x[a], op, ": indices ", indices, " are larger than ", x, " beside axis ", axis);
+    GRAFT_CHECK(a == axis || indices[a] <= x[a], op, ": indices ", indices, " are larger than ", x,
+                " beside axis ", axis);
 }
 
-// The shape that tuples of indices give: their own but the last axis, then the axes of x that a tuple leaves.
+// The shape that tuples of indices give: their own but the last axis, then the axes of x that a
+// tuple leaves.
 Shape tuples_shape(const char* op, const Shape& x, const Shape& indices, int batch_axes) {
-  GRAFT_CHECK(indices.rank() >= 1 && batch_axes >= 0 && batch_axes < indices.rank() && batch_axes <= x.rank() &&
-                  indices[indices.rank() - 1] <= x.rank() - batch_axes,
+  GRAFT_CHECK(indices.rank() >= 1 && batch_axes >= 0 && batch_axes < indices.rank() &&
+                  batch_axes <= x.rank() && indices[indices.rank() - 1] <= x.rank() - batch_axes,
               op, ": tuples of indices ", indices, " for ", x, " with ", batch_axes, " batch axes");
   for (int a = 0; a < batch_axes; ++a)
-    GRAFT_CHECK(indices[a] == x[a], op, ": batch axis ", a, " of indices ", indices, " and of ", x, " differ");
+    GRAFT_CHECK(indices[a] == x[a], op, ": batch axis ", a, " of indices ", indices, " and of ", x,
+                " differ");
   std::vector<int64_t> extents(indices.begin(), indices.end() - 1);
   extents.insert(extents.end(), x.begin() + batch_axes + indices[indices.rank() - 1], x.end());
   return Shape(std::span<const int64_t>(extents));
@@ -89,7 +98,8 @@ Shape tuples_shape(const char* op, const Shape& x, const Shape& indices, int bat
 
 }  // namespace
 
-Shape gather_output_shape(const Shape& x, const Shape& indices, const GatherAttributes& attributes) {
+Shape gather_output_shape(const Shape& x, const Shape& indices,
+                          const GatherAttributes& attributes) {
   const int axis = attributes.axis;
   switch (attributes.indexing) {
     case Indexing::elements: check_elements("gather", x, indices, axis); return indices;
@@ -103,7 +113,8 @@ Shape gather_output_shape(const Shape& x, const Shape& indices, const GatherAttr
   return Shape(std::span<const int64_t>(extents));
 }
 
-IndexedBlocks indexed_blocks(const Shape& x, const Tensor& indices, const GatherAttributes& attributes) {
+IndexedBlocks indexed_blocks(const Shape& x, const Tensor& indices,
+                             const GatherAttributes& attributes) {
   switch (attributes.indexing) {
     case Indexing::elements: return blocks_of_elements("gather", x, indices, attributes.axis);
     case Indexing::tuples: return blocks_of_tuples("gather", x, indices, attributes.batch_axes);
@@ -112,13 +123,17 @@ IndexedBlocks indexed_blocks(const Shape& x, const Tensor& indices, const Gather
   return blocks_of_slices(x, indices, attributes.axis);
 }
 
-IndexedBlocks indexed_blocks(const Shape& x, const Tensor& indices, const Shape& updates, const ScatterAttributes& attributes) {
+IndexedBlocks indexed_blocks(const Shape& x, const Tensor& indices, const Shape& updates,
+                             const ScatterAttributes& attributes) {
   GRAFT_CHECK(attributes.indexing != Indexing::slices, "scatter: by elements or tuples only");
   const bool elements = attributes.indexing == Indexing::elements;
   if (elements) check_elements("scatter", x, indices.shape(), attributes.axis);
-  const Shape expected = elements ? indices.shape() : tuples_shape("scatter", x, indices.shape(), 0);
-  GRAFT_CHECK(updates == expected, "scatter: updates ", updates, " for indices ", indices.shape(), " into ", x, ", expected ", expected);
-  return elements ? blocks_of_elements("scatter", x, indices, attributes.axis) : blocks_of_tuples("scatter", x, indices, 0);
+  const Shape expected =
+      elements ? indices.shape() : tuples_shape("scatter", x, indices.shape(), 0);
+  GRAFT_CHECK(updates == expected, "scatter: updates ", updates, " for indices ", indices.shape(),
+              " into ", x, ", expected ", expected);
+  return elements ? blocks_of_elements("scatter", x, indices, attributes.axis)
+                  : blocks_of_tuples("scatter", x, indices, 0);
 }
 
 }  // namespace graft::ops

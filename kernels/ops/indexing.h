@@ -1,5 +1,5 @@
-// Gather and scatter: elements at places that an index tensor names. Semantics of ONNX's Gather, GatherElements,
-// GatherND, ScatterElements and ScatterND.
+// Gather and scatter: elements at places that an index tensor names. Semantics of ONNX's Gather,
+// GatherElements, GatherND, ScatterElements and ScatterND.
 #pragma once
 #include <vector>
 
@@ -32,13 +32,17 @@ struct ScatterAttributes {
   static constexpr std::string_view id = "scatter";
   Indexing indexing = Indexing::elements;  // or tuples (without batch axes)
   int axis = 0;
-  ScatterReduction reduction = ScatterReduction::none;  // none: the last of several updates of one element stays
+  ScatterReduction reduction =
+      ScatterReduction::none;  // none: the last of several updates of one element stays
 };
 
-// i32 or i64 indices; negative ones count from the end. bad_input for an index outside of x or shapes that do not fit.
+// i32 or i64 indices; negative ones count from the end. bad_input for an index outside of x or
+// shapes that do not fit.
 Shape gather_output_shape(const Shape& x, const Shape& indices, const GatherAttributes& attributes);
-IndexedBlocks indexed_blocks(const Shape& x, const Tensor& indices, const GatherAttributes& attributes);
-IndexedBlocks indexed_blocks(const Shape& x, const Tensor& indices, const Shape& updates, const ScatterAttributes& attributes);
+IndexedBlocks indexed_blocks(const Shape& x, const Tensor& indices,
+                             const GatherAttributes& attributes);
+IndexedBlocks indexed_blocks(const Shape& x, const Tensor& indices, const Shape& updates,
+                             const ScatterAttributes& attributes);
 
 // All tensors contiguous. Every dtype.
 struct GatherForwardArgs {

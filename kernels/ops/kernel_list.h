@@ -1,4 +1,5 @@
-// KernelList: the ordered implementations of one pass of one op, best first, reference last. Each says why it declines.
+// KernelList: the ordered implementations of one pass of one op, best first, reference last. Each
+// says why it declines.
 #pragma once
 #include <chrono>
 #include <span>
@@ -26,24 +27,42 @@ const char* takes_all(const ExecContext&, const Args&) {
   return nullptr;
 }
 
-// What a profile says of a call: its shapes, and its multiply-adds where it is a product of its weight.
+// What a profile says of a call: its shapes, and its multiply-adds where it is a product of its
+// weight.
 template <class Args>
 ExecContext::KernelRun describe_call(const Args& args) {
   ExecContext::KernelRun run{};
   if constexpr (requires { args.x.shape(); }) run.arguments += str("x ", args.x.shape());
-  if constexpr (requires { args.dy.shape(); }) run.arguments += str(run.arguments.empty() ? "dy " : " dy ", args.dy.shape());
+  if constexpr (requires { args.dy.shape(); })
+    run.arguments += str(run.arguments.empty() ? "dy " : " dy ", args.dy.shape());
   if constexpr (requires { args.parameters[0].weight.shape(); })
-    run.arguments = args.parameters.size() == 1 ? str("weight ", args.parameters[0].weight.shape()) : str(args.parameters.size(), " tensors");
+    run.arguments = args.parameters.size() == 1 ? str("weight ", args.parameters[0].weight.shape())
+                                                : str(args.parameters.size(), " tensors");
   const Tensor* out = nullptr;
-  if constexpr (requires { args.dy.shape(); }) out = &args.dy;
-  else if constexpr (requires { args.y.shape(); }) out = &args.y;
+  if constexpr (requires { args.dy.shape(); })
+    out = &args.dy;
+  else if constexpr (requires { args.y.shape(); })
+    out = &args.y;
   const Tensor* weight = nullptr;
-  if constexpr (requires { args.weight.shape(); args.x.shape(); }) weight = &args.weight;
-  else if constexpr (requires { args.weight.shape(); args.dx.shape(); }) weight = &args.weight;
-  else if constexpr (requires { args.dweight->rank(); args.x.shape(); }) weight = args.dweight;
+  if constexpr (requires {
+                  args.weight.shape();
+                  args.x.shape();
+                })
+    weight = &args.weight;
+  else if constexpr (requires {
+                       args.weight.shape();
+                       args.dx.shape();
+                     })
+    weight = &args.weight;
+  else if constexpr (requires {
+                       args.dweight->rank();
+                       args.x.shape();
+                     })
+    weight = args.dweight;
   if (!weight || !out || weight->rank() < 2) return run;
   run.arguments += str(" weight ", weight->shape());
-  run.multiply_adds = static_cast<double>(out->numel()) * static_cast<double>(weight->numel()) / static_cast<double>(weight->size(0));
+  run.multiply_adds = static_cast<double>(out->numel()) * static_cast<double>(weight->numel()) /
+                      static_cast<double>(weight->size(0));
   return run;
 }
 
@@ -56,13 +75,14 @@ class KernelList {
   std::span<const Kernel<Args>> candidates() const { return kernels_; }
   const char* pass() const { return pass_; }
 
-  // Runs the first candidate that does not decline. GRAFT_LOG=dispatch prints the choice and the reasons.
+  // Runs the first candidate that does not decline. GRAFT_LOG=dispatch prints the choice and the
+  // reasons.
   void operator()(ExecContext& context, Args args) const {
     if (!run_first(context, args)) bad_input(pass_, ": no kernel takes these arguments");
   }
 
-  // The same for a pass that only saves another way of doing it: false when no candidate takes it. The other way stands
-  // for the reference, and a filter is asked for it by that name.
+  // The same for a pass that only saves another way of doing it: false when no candidate takes it.
+  // The other way stands for the reference, and a filter is asked for it by that name.
   bool try_run(ExecContext& context, Args args) const {
     if (run_first(context, args)) return true;
     static_cast<void>(context.allows(pass_, "reference"));
@@ -81,8 +101,10 @@ class KernelList {
       if constexpr (requires { args.x.storage_id(); }) {
         if (context.skips(args.x)) return true;
       }
-      if (context.kernel_observer()) run_observed(context, kernel, args);
-      else kernel.run(context, args);
+      if (context.kernel_observer())
+        run_observed(context, kernel, args);
+      else
+        kernel.run(context, args);
       return true;
     }
     return false;

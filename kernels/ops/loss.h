@@ -1,5 +1,5 @@
-// Losses: softmax cross-entropy (fused), binary cross-entropy on logits, mean squared error. Formulas as in PyTorch's
-// documentation of CrossEntropyLoss, BCEWithLogitsLoss and MSELoss.
+// Losses: softmax cross-entropy (fused), binary cross-entropy on logits, mean squared error.
+// Formulas as in PyTorch's documentation of CrossEntropyLoss, BCEWithLogitsLoss and MSELoss.
 #pragma once
 #include "graft/core/tensor/tensor.h"
 #include "graft/kernels/ops/kernel_list.h"
@@ -8,20 +8,20 @@ namespace graft::ops {
 
 enum class Reduction : unsigned char { mean, sum };
 
-// Loss of logits [N,C] against labels [N] (i64) or class probabilities [N,C]. mean divides by the sum of the labels'
-// class weights (labels) or by N (probabilities), as PyTorch does.
+// Loss of logits [N,C] against labels [N] (i64) or class probabilities [N,C]. mean divides by the
+// sum of the labels' class weights (labels) or by N (probabilities), as PyTorch does.
 struct CrossEntropyAttributes {
   static constexpr std::string_view id = "cross_entropy";
   double label_smoothing = 0;
   Reduction reduction = Reduction::mean;
 };
 struct CrossEntropyForwardArgs {
-  const Tensor& logits;          // [N,C]
-  const Tensor& target;          // i64 [N], or like logits
-  const Tensor* class_weights;   // [C] or null
+  const Tensor& logits;         // [N,C]
+  const Tensor& target;         // i64 [N], or like logits
+  const Tensor* class_weights;  // [C] or null
   const CrossEntropyAttributes& attributes;
-  Tensor& loss;                  // rank 0, dtype of logits
-  Tensor* dlogits;               // the gradient for an incoming gradient of 1, or null: not wanted
+  Tensor& loss;     // rank 0, dtype of logits
+  Tensor* dlogits;  // the gradient for an incoming gradient of 1, or null: not wanted
 };
 
 // Element-wise losses of two tensors of one shape, reduced to one number.

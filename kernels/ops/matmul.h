@@ -1,5 +1,5 @@
-// Matrix products: stacks of matrices, either factor transposed, products summed into a result. One pass serves the
-// forward direction and both gradients.
+// Matrix products: stacks of matrices, either factor transposed, products summed into a result. One
+// pass serves the forward direction and both gradients.
 #pragma once
 #include <vector>
 
@@ -21,13 +21,14 @@ struct MatrixProduct {
   int64_t a, b, y;
 };
 
-// All contiguous, of rank 3 and one dtype. y is overwritten: each of its matrices is the sum of its products.
+// All contiguous, of rank 3 and one dtype. y is overwritten: each of its matrices is the sum of its
+// products.
 struct MatmulArgs {
   const Tensor& a;  // [A,M,K]; transpose_a: [A,K,M]
   const Tensor& b;  // [B,K,N]; transpose_b: [B,N,K]
   bool transpose_a, transpose_b;
   std::span<const MatrixProduct> products;  // by y
-  Tensor& y;  // [Y,M,N]
+  Tensor& y;                                // [Y,M,N]
 };
 
 struct MatmulKernels {

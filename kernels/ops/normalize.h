@@ -1,6 +1,7 @@
-// normalize: y = (x - mean) / sqrt(variance + eps) over all axes from `axis` on, one mean and (biased) variance for each
-// of the rows before; what layer, group and instance norm share. Source: Ba et al. 2016, eq. 4; without the mean
-// y = x / sqrt(mean(x^2) + eps): Zhang & Sennrich 2019, eq. 4.
+// normalize: y = (x - mean) / sqrt(variance + eps) over all axes from `axis` on, one mean and
+// (biased) variance for each of the rows before; what layer, group and instance norm share. Source:
+// Ba et al. 2016, eq. 4; without the mean y = x / sqrt(mean(x^2) + eps): Zhang & Sennrich 2019,
+// eq. 4.
 #pragma once
 #include "graft/core/tensor/tensor.h"
 #include "graft/kernels/ops/kernel_list.h"

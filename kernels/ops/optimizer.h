@@ -1,5 +1,6 @@
-// An optimizer's step over any number of parameters: gradient, slots and weight in one pass. Formulas: torch.optim's documentation.
-// The CPU is given one parameter at a time, as its gradient comes; devices whose launches cost more than the arithmetic get all.
+// An optimizer's step over any number of parameters: gradient, slots and weight in one pass.
+// Formulas: torch.optim's documentation. The CPU is given one parameter at a time, as its gradient
+// comes; devices whose launches cost more than the arithmetic get all.
 #pragma once
 #include <span>
 
@@ -8,25 +9,26 @@
 
 namespace graft::ops {
 
-// sgd: g = grad + decay * weight; v = momentum * v + g; weight -= lr * v (Nesterov: g + momentum * v; without v: g).
-// adam (Kingma & Ba 2015), adamw (decoupled decay: Loshchilov & Hutter 2019):
+// sgd: g = grad + decay * weight; v = momentum * v + g; weight -= lr * v (Nesterov: g + momentum *
+// v; without v: g). adam (Kingma & Ba 2015), adamw (decoupled decay: Loshchilov & Hutter 2019):
 // weight -= lr / (1 - beta1^t) * mean / (sqrt(square) / sqrt(1 - beta2^t) + eps).
 enum class OptimizerRule : unsigned char { sgd, adam, adamw };
 
 // What never changes from step to step.
 struct OptimizerStepAttributes {
   OptimizerRule rule = OptimizerRule::sgd;
-  double momentum = 0.9;    // sgd with a slot
+  double momentum = 0.9;  // sgd with a slot
   bool nesterov = false;
   double weight_decay = 0;  // sgd, adam: added to the gradient; adamw: in the numbers
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
-  double max_norm = 0;  // > 0: gradients are scaled down so that the norm of all of them is at most this
+  double max_norm =
+      0;  // > 0: gradients are scaled down so that the norm of all of them is at most this
   // A gradient with an infinity or NaN anywhere leaves parameters and slots as they are.
   bool skip_if_not_finite = false;
 };
 
-// What changes stands where the parameters are, f64 on the CPU and f32 elsewhere, [kOptimizerNumbers]: a captured step can run
-// again with other numbers.
+// What changes stands where the parameters are, f64 on the CPU and f32 elsewhere,
+// [kOptimizerNumbers]: a captured step can run again with other numbers.
 enum OptimizerNumber : int {
   learning_rate,   // adam: lr / (1 - beta1^t)
   root,            // adam: sqrt(1 - beta2^t)
@@ -35,8 +37,9 @@ enum OptimizerNumber : int {
   kOptimizerNumbers
 };
 
-// Weight, gradient and slots (0 to 2, by the rule: velocity; mean and square) of one parameter, of one shape, dtype (f32, on the
-// CPU f64 too) and format. `copy` may be undefined, or a 16-bit tensor that gets the new weight.
+// Weight, gradient and slots (0 to 2, by the rule: velocity; mean and square) of one parameter, of
+// one shape, dtype (f32, on the CPU f64 too) and format. `copy` may be undefined, or a 16-bit
+// tensor that gets the new weight.
 struct OptimizerParameter {
   Tensor weight, gradient, first, second, copy;
 };
@@ -45,12 +48,13 @@ struct OptimizerStepArgs {
   std::span<OptimizerParameter> parameters;
   const Tensor& numbers;
   const OptimizerStepAttributes& attributes;
-  // Null, or becomes what all gradients were multiplied by, [1], where the numbers are: 0 when the step was left out. A device
-  // writes into it where it is defined.
+  // Null, or becomes what all gradients were multiplied by, [1], where the numbers are: 0 when the
+  // step was left out. A device writes into it where it is defined.
   Tensor* factor = nullptr;
 };
 
-// Attributes and numbers in the tensors' type, the same for every implementation on the CPU: their results are equal to the bit.
+// Attributes and numbers in the tensors' type, the same for every implementation on the CPU: their
+// results are equal to the bit.
 template <class T>
 struct OptimizerStepNumbers {
   T lr, momentum, beta2, eps, root, kept;
@@ -60,8 +64,10 @@ struct OptimizerStepNumbers {
   explicit OptimizerStepNumbers(const OptimizerStepArgs& args) {
     const OptimizerStepAttributes& a = args.attributes;
     const double* numbers = args.numbers.data<double>();
-    lr = static_cast<T>(numbers[learning_rate]), root = static_cast<T>(numbers[ops::root]), kept = static_cast<T>(numbers[ops::kept]);
-    momentum = static_cast<T>(a.momentum), beta2 = static_cast<T>(a.beta2), eps = static_cast<T>(a.eps);
+    lr = static_cast<T>(numbers[learning_rate]), root = static_cast<T>(numbers[ops::root]),
+    kept = static_cast<T>(numbers[ops::kept]);
+    momentum = static_cast<T>(a.momentum), beta2 = static_cast<T>(a.beta2),
+    eps = static_cast<T>(a.eps);
     rest1 = static_cast<T>(1 - a.beta1), rest2 = static_cast<T>(1 - a.beta2);
     decay = static_cast<T>(a.rule == OptimizerRule::adamw ? 0 : a.weight_decay);
     nesterov = a.nesterov;

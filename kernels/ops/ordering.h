@@ -1,4 +1,5 @@
-// Ops that compare or accumulate along one axis: the place of an extreme, the k largest, running sums.
+// Ops that compare or accumulate along one axis: the place of an extreme, the k largest, running
+// sums.
 #pragma once
 #include "graft/core/tensor/tensor.h"
 #include "graft/kernels/ops/kernel_list.h"
@@ -18,7 +19,8 @@ struct ArgExtremeArgs {
   Tensor& y;  // i64, x's shape with 1 on the axis, x's format
 };
 
-// The k largest (or smallest), the extreme first; of equal ones that with the lower index. NaN counts as largest.
+// The k largest (or smallest), the extreme first; of equal ones that with the lower index. NaN
+// counts as largest.
 struct TopKAttributes {
   static constexpr std::string_view id = "topk";
   int axis = 0;

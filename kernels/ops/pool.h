@@ -6,7 +6,8 @@
 
 namespace graft::ops {
 
-// Padding never wins a maximum. The first maximum in window order takes the gradient (PyTorch's rule).
+// Padding never wins a maximum. The first maximum in window order takes the gradient (PyTorch's
+// rule).
 struct MaxPoolAttributes {
   static constexpr std::string_view id = "max_pool";
   Window window;
@@ -19,7 +20,8 @@ struct AveragePoolAttributes {
   bool ceil_mode = false;
   bool count_include_pad = true;
 };
-// Output cell i averages input [floor(i*in/out), ceil((i+1)*in/out)). Output 1 is global average pooling.
+// Output cell i averages input [floor(i*in/out), ceil((i+1)*in/out)). Output 1 is global average
+// pooling.
 struct AdaptiveAveragePoolAttributes {
   static constexpr std::string_view id = "adaptive_average_pool";
   Spatial output{1, 1, 1};
@@ -31,8 +33,9 @@ Shape adaptive_pool_output_shape(const Shape& x, const AdaptiveAveragePoolAttrib
 struct MaxPoolForwardArgs {
   const Tensor& x;  // [N,C,H,W]
   const MaxPoolAttributes& attributes;
-  Tensor& y;         // [N,C,P,Q]
-  Tensor* indices;   // i32 like y: position of the maximum in its input plane (h*W + w), or null: not wanted
+  Tensor& y;        // [N,C,P,Q]
+  Tensor* indices;  // i32 like y: position of the maximum in its input plane (h*W + w), or null:
+                    // not wanted
 };
 struct MaxPoolBackwardArgs {
   const Tensor& dy;

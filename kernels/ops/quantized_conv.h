@@ -1,5 +1,6 @@
-// Convolution in 8-bit integers for inference plans: images of u8, weights of i8 with one scale an output channel, sums in
-// i32 without saturation. No gradient. Results are the same bits on every instruction set.
+// Convolution in 8-bit integers for inference plans: images of u8, weights of i8 with one scale an
+// output channel, sums in i32 without saturation. No gradient. Results are the same bits on every
+// instruction set.
 #pragma once
 #include <memory>
 
@@ -34,8 +35,8 @@ struct QuantizedConvPackArgs {
   std::shared_ptr<const PackedWeight>& packed;  // result; null when the kernels want none
 };
 
-// y = act(float(sum of (x - x.zero) * weight) * multiplier[k] + bias[k] + residual): each step rounded to f32, then, for a
-// y of u8, quantised.
+// y = act(float(sum of (x - x.zero) * weight) * multiplier[k] + bias[k] + residual): each step
+// rounded to f32, then, for a y of u8, quantised.
 struct QuantizedConvForwardArgs {
   const Tensor& x;             // u8 [N,C,H,W]
   const Tensor& weight;        // i8 [K,C/groups,R,S]

@@ -8,7 +8,11 @@
 namespace graft::ops {
 
 enum class Reduce : unsigned char {
-  sum, mean, max, min, prod,
+  sum,
+  mean,
+  max,
+  min,
+  prod,
   l1,           // sum |x|
   l2,           // sqrt(sum x^2)
   log_sum,      // log(sum x)
@@ -23,7 +27,8 @@ struct ReduceAttributes {
   bool keep_axes = false;
 };
 
-// x's shape with the reduced axes as 1 (kept) or left out. bad_input for axes outside of x or named twice.
+// x's shape with the reduced axes as 1 (kept) or left out. bad_input for axes outside of x or named
+// twice.
 Shape reduce_output_shape(const Shape& x, const ReduceAttributes& attributes, bool keep_axes);
 
 // Integers: the same, rounded towards zero. Sums are kept in double or int64.

@@ -1,5 +1,5 @@
-// resample: every element of the result is a weighted sum of input elements on the same line of one axis. Resizing an
-// image in any mode is one such op an axis.
+// resample: every element of the result is a weighted sum of input elements on the same line of one
+// axis. Resizing an image in any mode is one such op an axis.
 #pragma once
 #include <vector>
 
@@ -11,7 +11,8 @@ namespace graft::ops {
 struct ResampleAttributes {
   static constexpr std::string_view id = "resample";
   int axis = 0;
-  // Element i sums weights[j] * x[positions[j]] for first[i] <= j < first[i + 1]; without any it is `fill`.
+  // Element i sums weights[j] * x[positions[j]] for first[i] <= j < first[i + 1]; without any it is
+  // `fill`.
   std::vector<int64_t> first{0}, positions;
   std::vector<double> weights;
   double fill = 0;

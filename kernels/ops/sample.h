@@ -1,4 +1,5 @@
-// Ops that read images between their pixels: grid_sample and roi_align. Everything is contiguous and floating.
+// Ops that read images between their pixels: grid_sample and roi_align. Everything is contiguous
+// and floating.
 #pragma once
 #include "graft/core/tensor/tensor.h"
 #include "graft/kernels/ops/kernel_list.h"
@@ -19,7 +20,7 @@ struct GridSampleForwardArgs {
   const Tensor& x;     // [N,C,spatial...], 1 to 3 spatial axes
   const Tensor& grid;  // [N,out...,axes], the last spatial axis first, [-1,1] from border to border
   const GridSampleAttributes& attributes;
-  Tensor& y;           // [N,C,out...]
+  Tensor& y;  // [N,C,out...]
 };
 struct GridSampleBackwardArgs {
   const Tensor& x;
@@ -34,10 +35,12 @@ struct GridSampleBackwardArgs {
 struct RoiAlignAttributes {
   static constexpr std::string_view id = "roi_align";
   int64_t height = 1, width = 1;  // of the output
-  int64_t sampling_ratio = 0;     // samples an output cell and axis; 0: as many as input cells under it
+  int64_t sampling_ratio =
+      0;  // samples an output cell and axis; 0: as many as input cells under it
   double spatial_scale = 1;
   bool half_pixel = true;  // boxes are shifted by half a cell; else boxes are at least one cell
-  bool max = false;        // the largest weighted corner (ONNX's definition), else the mean of the samples
+  bool max =
+      false;  // the largest weighted corner (ONNX's definition), else the mean of the samples
 };
 struct RoiAlignForwardArgs {
   const Tensor& x;      // [N,C,H,W]

@@ -1,4 +1,5 @@
-// where: elements of a or of b by a condition, all three broadcast as in NumPy. cast: elements in another dtype.
+// where: elements of a or of b by a condition, all three broadcast as in NumPy. cast: elements in
+// another dtype.
 #pragma once
 #include "graft/core/tensor/tensor.h"
 #include "graft/kernels/ops/kernel_list.h"
@@ -26,7 +27,8 @@ struct CastAttributes {
   static constexpr std::string_view id = "cast";
   DType dtype = DType::f32;
 };
-// Integers among themselves wrap around; floating to integer truncates, saturates and takes NaN to 0; to bool: != 0.
+// Integers among themselves wrap around; floating to integer truncates, saturates and takes NaN to
+// 0; to bool: != 0.
 struct CastArgs {
   const Tensor& x;
   Tensor& y;  // x's shape and format

@@ -37,7 +37,7 @@ struct ConcatForwardArgs {
 struct ConcatBackwardArgs {
   const Tensor& dy;
   int axis;
-  std::span<Tensor> dinputs;  // undefined entries are not wanted
+  std::span<Tensor> dinputs;         // undefined entries are not wanted
   std::span<const int64_t> extents;  // of every input along the axis
 };
 struct PadForwardArgs {

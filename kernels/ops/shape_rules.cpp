@@ -13,15 +13,17 @@
 
 namespace graft::ops {
 
-int64_t window_output_extent(const char* op, const Window& window, int axis, int64_t in, bool ceil_mode) {
+int64_t window_output_extent(const char* op, const Window& window, int axis, int64_t in,
+                             bool ceil_mode) {
   const auto i = static_cast<size_t>(axis);
   const int64_t kernel = window.kernel[i], stride = window.stride[i], dilation = window.dilation[i];
-  GRAFT_CHECK(kernel >= 1 && stride >= 1 && dilation >= 1, op, ": kernel ", kernel, ", stride ", stride,
-              " and dilation ", dilation, " must be at least 1");
+  GRAFT_CHECK(kernel >= 1 && stride >= 1 && dilation >= 1, op, ": kernel ", kernel, ", stride ",
+              stride, " and dilation ", dilation, " must be at least 1");
   GRAFT_CHECK(window.pad_begin[i] >= 0 && window.pad_end[i] >= 0, op, ": negative padding");
   const int64_t padded = checked_add(checked_add(in, window.pad_begin[i]), window.pad_end[i]);
   const int64_t span = checked_add(checked_mul(dilation, kernel - 1), 1);
-  GRAFT_CHECK(padded >= span, op, ": the input's extent ", in, " with padding is smaller than the window of ", span);
+  GRAFT_CHECK(padded >= span, op, ": the input's extent ", in,
+              " with padding is smaller than the window of ", span);
   int64_t out = (padded - span) / stride + 1;
   if (ceil_mode && (padded - span) % stride != 0 && out * stride < in + window.pad_begin[i]) ++out;
   return out;
@@ -29,33 +31,40 @@ int64_t window_output_extent(const char* op, const Window& window, int axis, int
 
 Shape conv_output_shape(const Shape& x, const Shape& weight, const ConvAttributes& attributes) {
   const int axes = attributes.window.axes;
-  GRAFT_CHECK(axes >= 1 && axes <= 3 && x.rank() == axes + 2 && weight.rank() == axes + 2, "conv: input ", x,
-              " and weight ", weight, " do not have ", axes, " spatial axes");
+  GRAFT_CHECK(axes >= 1 && axes <= 3 && x.rank() == axes + 2 && weight.rank() == axes + 2,
+              "conv: input ", x, " and weight ", weight, " do not have ", axes, " spatial axes");
   const int64_t groups = attributes.groups;
-  GRAFT_CHECK(groups >= 1 && x[1] % groups == 0 && weight[0] % groups == 0 && weight[1] == x[1] / groups,
-              "conv: input ", x, " has not the channels that weight ", weight, " with ", groups, " groups needs");
+  GRAFT_CHECK(
+      groups >= 1 && x[1] % groups == 0 && weight[0] % groups == 0 && weight[1] == x[1] / groups,
+      "conv: input ", x, " has not the channels that weight ", weight, " with ", groups,
+      " groups needs");
   int64_t extents[Shape::max_rank] = {x[0], weight[0]};
   for (int axis = 0; axis < axes; ++axis) {
-    GRAFT_CHECK(attributes.window.kernel[static_cast<size_t>(axis)] == weight[axis + 2], "conv: weight ", weight,
-                " does not fit the declared kernel");
+    GRAFT_CHECK(attributes.window.kernel[static_cast<size_t>(axis)] == weight[axis + 2],
+                "conv: weight ", weight, " does not fit the declared kernel");
     extents[axis + 2] = window_output_extent("conv", attributes.window, axis, x[axis + 2]);
   }
   return Shape(std::span<const int64_t>(extents, static_cast<size_t>(axes) + 2));
 }
 
-Shape conv_transpose_output_shape(const Shape& x, const Shape& weight, const ConvTransposeAttributes& attributes) {
+Shape conv_transpose_output_shape(const Shape& x, const Shape& weight,
+                                  const ConvTransposeAttributes& attributes) {
   const Window& window = attributes.conv.window;
   const int64_t groups = attributes.conv.groups;
-  GRAFT_CHECK(window.axes >= 1 && window.axes <= 3 && x.rank() == window.axes + 2 && weight.rank() == x.rank(), "conv_transpose: input ", x,
-              " and weight ", weight, " do not have ", window.axes, " spatial axes");
+  GRAFT_CHECK(window.axes >= 1 && window.axes <= 3 && x.rank() == window.axes + 2 &&
+                  weight.rank() == x.rank(),
+              "conv_transpose: input ", x, " and weight ", weight, " do not have ", window.axes,
+              " spatial axes");
   GRAFT_CHECK(groups >= 1 && weight[0] == x[1] && x[1] % groups == 0, "conv_transpose: input ", x,
               " has not the channels that weight ", weight, " with ", groups, " groups needs");
   Shape y = x.with(1, checked_mul(weight[1], groups));
   for (int axis = 0; axis < window.axes; ++axis) {
     const auto i = static_cast<size_t>(axis);
-    GRAFT_CHECK(window.kernel[i] == weight[axis + 2] && window.kernel[i] >= 1 && window.stride[i] >= 1 && window.dilation[i] >= 1 &&
-                    window.pad_begin[i] >= 0 && window.pad_end[i] >= 0 && x[axis + 2] >= 1,
-                "conv_transpose: input ", x, ", kernel ", window.kernel[i], ", stride ", window.stride[i], ", dilation ", window.dilation[i]);
+    GRAFT_CHECK(window.kernel[i] == weight[axis + 2] && window.kernel[i] >= 1 &&
+                    window.stride[i] >= 1 && window.dilation[i] >= 1 && window.pad_begin[i] >= 0 &&
+                    window.pad_end[i] >= 0 && x[axis + 2] >= 1,
+                "conv_transpose: input ", x, ", kernel ", window.kernel[i], ", stride ",
+                window.stride[i], ", dilation ", window.dilation[i]);
     const int64_t span = checked_add(checked_mul(window.dilation[i], window.kernel[i] - 1), 1);
     const int64_t full = checked_add(checked_mul(window.stride[i], x[axis + 2] - 1), span);
     const int64_t extent = full - window.pad_begin[i] - window.pad_end[i];
@@ -67,8 +76,9 @@ Shape conv_transpose_output_shape(const Shape& x, const Shape& weight, const Con
 
 Shape matmul_output_shape(const Shape& a, const Shape& b) {
   GRAFT_CHECK(a.rank() >= 2 && b.rank() >= 2 && a.at(-1) == b.at(-2), "matmul: ", a, " times ", b);
-  const Shape leading = broadcast_shape(Shape(a.extents().first(static_cast<size_t>(a.rank()) - 2)),
-                                        Shape(b.extents().first(static_cast<size_t>(b.rank()) - 2)));
+  const Shape leading =
+      broadcast_shape(Shape(a.extents().first(static_cast<size_t>(a.rank()) - 2)),
+                      Shape(b.extents().first(static_cast<size_t>(b.rank()) - 2)));
   std::vector<int64_t> extents(leading.begin(), leading.end());
   extents.insert(extents.end(), {a.at(-2), b.at(-1)});
   return Shape(std::span<const int64_t>(extents));
@@ -77,33 +87,39 @@ Shape matmul_output_shape(const Shape& a, const Shape& b) {
 Shape resample_output_shape(const Shape& x, const ResampleAttributes& attributes) {
   const auto& [axis, first, positions, weights, fill] = attributes;
   GRAFT_CHECK(axis >= 0 && axis < x.rank(), "resample: axis ", axis, " of ", x);
-  GRAFT_CHECK(!first.empty() && first.front() == 0 && std::is_sorted(first.begin(), first.end()) && weights.size() == positions.size() &&
+  GRAFT_CHECK(!first.empty() && first.front() == 0 && std::is_sorted(first.begin(), first.end()) &&
+                  weights.size() == positions.size() &&
                   first.back() == static_cast<int64_t>(positions.size()),
-              "resample: lists of ", first.size(), ", ", positions.size(), " and ", weights.size(), " do not fit");
+              "resample: lists of ", first.size(), ", ", positions.size(), " and ", weights.size(),
+              " do not fit");
   for (const int64_t position : positions)
-    GRAFT_CHECK(position >= 0 && position < x[axis], "resample: position ", position, " on axis ", axis, " of ", x);
+    GRAFT_CHECK(position >= 0 && position < x[axis], "resample: position ", position, " on axis ",
+                axis, " of ", x);
   return x.with(axis, static_cast<int64_t>(first.size()) - 1);
 }
 
 Shape pool_output_shape(const char* op, const Shape& x, const Window& window, bool ceil_mode) {
-  GRAFT_CHECK(window.axes >= 1 && window.axes <= 3 && x.rank() == window.axes + 2, op, ": input ", x, " does not have ",
-              window.axes, " spatial axes");
+  GRAFT_CHECK(window.axes >= 1 && window.axes <= 3 && x.rank() == window.axes + 2, op, ": input ",
+              x, " does not have ", window.axes, " spatial axes");
   Shape y = x;
   for (int axis = 0; axis < window.axes; ++axis) {
     const auto i = static_cast<size_t>(axis);
-    GRAFT_CHECK(window.pad_begin[i] < window.dilation[i] * (window.kernel[i] - 1) + 1 || window.pad_begin[i] == 0, op,
-                ": padding ", window.pad_begin[i], " is not smaller than the window");
+    GRAFT_CHECK(window.pad_begin[i] < window.dilation[i] * (window.kernel[i] - 1) + 1 ||
+                    window.pad_begin[i] == 0,
+                op, ": padding ", window.pad_begin[i], " is not smaller than the window");
     y = y.with(axis + 2, window_output_extent(op, window, axis, x[axis + 2], ceil_mode));
   }
   return y;
 }
 
 Shape adaptive_pool_output_shape(const Shape& x, const AdaptiveAveragePoolAttributes& attributes) {
-  GRAFT_CHECK(x.rank() >= 3 && x.rank() <= 5, "adaptive_average_pool: input ", x, " needs 1 to 3 spatial axes");
+  GRAFT_CHECK(x.rank() >= 3 && x.rank() <= 5, "adaptive_average_pool: input ", x,
+              " needs 1 to 3 spatial axes");
   Shape y = x;
   for (int axis = 2; axis < x.rank(); ++axis) {
     const int64_t out = attributes.output[static_cast<size_t>(axis - 2)];
-    GRAFT_CHECK(out >= 1 && x[axis] >= 1, "adaptive_average_pool: cannot pool ", x, " to extent ", out);
+    GRAFT_CHECK(out >= 1 && x[axis] >= 1, "adaptive_average_pool: cannot pool ", x, " to extent ",
+                out);
     y = y.with(axis, out);
   }
   return y;
@@ -137,12 +153,13 @@ Shape concat_output_shape(std::span<const Tensor> inputs, int axis) {
 
 Shape pad_output_shape(const Shape& x, const PadAttributes& attributes) {
   const auto rank = static_cast<size_t>(x.rank());
-  GRAFT_CHECK(attributes.begin.size() == rank && attributes.end.size() == rank, "pad: ", attributes.begin.size(),
-              " amounts for ", x);
+  GRAFT_CHECK(attributes.begin.size() == rank && attributes.end.size() == rank,
+              "pad: ", attributes.begin.size(), " amounts for ", x);
   Shape y = x;
   for (size_t axis = 0; axis < rank; ++axis) {
     const int at = static_cast<int>(axis);
-    const int64_t extent = checked_add(checked_add(x[at], attributes.begin[axis]), attributes.end[axis]);
+    const int64_t extent =
+        checked_add(checked_add(x[at], attributes.begin[axis]), attributes.end[axis]);
     GRAFT_CHECK(extent >= 0, "pad: amounts crop more of ", x, " than there is");
     y = y.with(at, extent);
   }
@@ -150,7 +167,8 @@ Shape pad_output_shape(const Shape& x, const PadAttributes& attributes) {
 }
 
 Shape take_output_shape(const Shape& x, const TakeAttributes& attributes) {
-  GRAFT_CHECK(attributes.axes.size() <= static_cast<size_t>(Shape::max_rank), "take: more than ", Shape::max_rank, " axes");
+  GRAFT_CHECK(attributes.axes.size() <= static_cast<size_t>(Shape::max_rank), "take: more than ",
+              Shape::max_rank, " axes");
   bool walked[Shape::max_rank] = {};
   int64_t extents[Shape::max_rank] = {};
   size_t rank = 0;
@@ -160,11 +178,13 @@ Shape take_output_shape(const Shape& x, const TakeAttributes& attributes) {
       extent = axis.extent;
       continue;
     }
-    GRAFT_CHECK(axis.from < x.rank() && !walked[axis.from], "take: axis ", axis.from, " of ", x, " does not exist or is walked twice");
+    GRAFT_CHECK(axis.from < x.rank() && !walked[axis.from], "take: axis ", axis.from, " of ", x,
+                " does not exist or is walked twice");
     walked[axis.from] = true;
     extent = axis.whole ? x[axis.from] : static_cast<int64_t>(axis.positions.size());
     for (const int64_t position : axis.positions)
-      GRAFT_CHECK(axis.whole || (position >= -1 && position < x[axis.from]), "take: position ", position, " on axis ", axis.from, " of ", x);
+      GRAFT_CHECK(axis.whole || (position >= -1 && position < x[axis.from]), "take: position ",
+                  position, " on axis ", axis.from, " of ", x);
   }
   for (int axis = 0; axis < x.rank(); ++axis)
     GRAFT_CHECK(walked[axis] || x[axis] == 1, "take: axis ", axis, " of ", x, " is not walked");
@@ -182,8 +202,10 @@ Shape reduce_output_shape(const Shape& x, const ReduceAttributes& attributes, bo
   size_t rank = 0;
   for (int axis = 0; axis < x.rank(); ++axis) {
     const bool gone = attributes.axes.empty() || reduced[axis];
-    if (!gone) extents[rank++] = x[axis];
-    else if (keep_axes) extents[rank++] = 1;
+    if (!gone)
+      extents[rank++] = x[axis];
+    else if (keep_axes)
+      extents[rank++] = 1;
   }
   return Shape(std::span<const int64_t>(extents, rank));
 }

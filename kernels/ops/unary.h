@@ -1,5 +1,5 @@
-// Element-wise functions of one tensor: one family, one contract. Formulas are those of the ONNX operators of the same
-// name; alpha and beta are their parameters, named at each function.
+// Element-wise functions of one tensor: one family, one contract. Formulas are those of the ONNX
+// operators of the same name; alpha and beta are their parameters, named at each function.
 #pragma once
 #include "graft/core/tensor/tensor.h"
 #include "graft/kernels/ops/kernel_list.h"
@@ -7,10 +7,32 @@
 namespace graft::ops {
 
 enum class Unary : unsigned char {
-  relu, relu6, sigmoid, tanh, neg, exp, log, sqrt, abs,
-  reciprocal, floor, ceil,
+  relu,
+  relu6,
+  sigmoid,
+  tanh,
+  neg,
+  exp,
+  log,
+  sqrt,
+  abs,
+  reciprocal,
+  floor,
+  ceil,
   round,  // half to even
-  sign, erf, sin, cos, tan, asin, acos, atan, sinh, cosh, asinh, acosh, atanh,
+  sign,
+  erf,
+  sin,
+  cos,
+  tan,
+  asin,
+  acos,
+  atan,
+  sinh,
+  cosh,
+  asinh,
+  acosh,
+  atanh,
   softplus,          // log(1 + exp(x))
   softsign,          // x / (1 + |x|)
   leaky_relu,        // x < 0 ? alpha*x : x
@@ -27,8 +49,9 @@ enum class Unary : unsigned char {
   silu,              // x * sigmoid(alpha*x)
   mish,              // x * tanh(softplus(x))
   bitwise_not,       // integers only
-  logical_not, is_nan,
-  is_inf,            // alpha != 0: counts -infinity; beta != 0: counts +infinity
+  logical_not,
+  is_nan,
+  is_inf,  // alpha != 0: counts -infinity; beta != 0: counts +infinity
 };
 
 // Functions whose result is bool and which have no gradient.
@@ -40,7 +63,8 @@ struct UnaryAttributes {
   double alpha = 1, beta = 1;
 };
 
-// Floating dtypes; relu, neg, abs, sign, clip and bitwise_not also integers; predicates every dtype.
+// Floating dtypes; relu, neg, abs, sign, clip and bitwise_not also integers; predicates every
+// dtype.
 struct UnaryForwardArgs {
   const Tensor& x;
   const UnaryAttributes& attributes;

@@ -1,4 +1,5 @@
-// Window: the sliding window that convolution and pooling share, over 1 to 3 spatial axes, with its shape rule.
+// Window: the sliding window that convolution and pooling share, over 1 to 3 spatial axes, with its
+// shape rule.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -21,7 +22,8 @@ struct Window {
 };
 
 // A 2-D window with the same number on both axes and sides.
-inline Window square_window(int64_t kernel, int64_t stride = 1, int64_t padding = 0, int64_t dilation = 1) {
+inline Window square_window(int64_t kernel, int64_t stride = 1, int64_t padding = 0,
+                            int64_t dilation = 1) {
   Window window;
   window.kernel = {kernel, kernel, 1};
   window.stride = {stride, stride, 1};
@@ -30,9 +32,11 @@ inline Window square_window(int64_t kernel, int64_t stride = 1, int64_t padding 
   return window;
 }
 
-// Extent of the output along `axis` for an input extent: floor((in + pads - dilation*(kernel-1) - 1) / stride) + 1.
-// ceil_mode rounds up and drops a last window that would start in the end padding (PyTorch's rule).
-// bad_input (naming `op`) for strides, dilations or kernels < 1, negative pads, or an input smaller than the window.
-int64_t window_output_extent(const char* op, const Window& window, int axis, int64_t in, bool ceil_mode = false);
+// Extent of the output along `axis` for an input extent: floor((in + pads - dilation*(kernel-1) -
+// 1) / stride) + 1. ceil_mode rounds up and drops a last window that would start in the end padding
+// (PyTorch's rule). bad_input (naming `op`) for strides, dilations or kernels < 1, negative pads,
+// or an input smaller than the window.
+int64_t window_output_extent(const char* op, const Window& window, int axis, int64_t in,
+                             bool ceil_mode = false);
 
 }  // namespace graft::ops

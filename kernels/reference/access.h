@@ -1,4 +1,5 @@
-// How reference kernels reach elements: by logical index, whatever the layout, in an accumulation type.
+// How reference kernels reach elements: by logical index, whatever the layout, in an accumulation
+// type.
 #pragma once
 #include <array>
 #include <type_traits>
@@ -9,8 +10,8 @@ namespace graft::reference {
 
 // What sums are kept in: double for double, float for the floats (contract), int64 for integers.
 template <class T>
-using Accumulator =
-    std::conditional_t<std::is_same_v<T, double>, double, std::conditional_t<std::is_integral_v<T>, int64_t, float>>;
+using Accumulator = std::conditional_t<std::is_same_v<T, double>, double,
+                                       std::conditional_t<std::is_integral_v<T>, int64_t, float>>;
 
 // Element strides of a tensor [N,C,D,H,W], where absent spatial axes count as 1.
 struct Strides5 {
@@ -51,7 +52,8 @@ inline Index element_strides(const Tensor& t) {
 
 inline int64_t offset_of(const Index& index, const Index& strides, int rank) {
   int64_t offset = 0;
-  for (int axis = 0; axis < rank; ++axis) offset += index[static_cast<size_t>(axis)] * strides[static_cast<size_t>(axis)];
+  for (int axis = 0; axis < rank; ++axis)
+    offset += index[static_cast<size_t>(axis)] * strides[static_cast<size_t>(axis)];
   return offset;
 }
 

@@ -39,7 +39,9 @@ void statistics(ExecContext&, ops::BatchNormStatisticsArgs& args) {
       double sum = 0, squares = 0;
       for_channel(e, s, c, [&](int64_t i) { sum += convert<double>(x[i]); });
       const double mean = sum / count;
-      for_channel(e, s, c, [&](int64_t i) { squares += (convert<double>(x[i]) - mean) * (convert<double>(x[i]) - mean); });
+      for_channel(e, s, c, [&](int64_t i) {
+        squares += (convert<double>(x[i]) - mean) * (convert<double>(x[i]) - mean);
+      });
       store(args.mean, c, mean);
       store(args.variance, c, squares / count);
     }
@@ -83,10 +85,12 @@ void backward(ExecContext&, ops::BatchNormBackwardArgs& args) {
     T* dresidual = args.dresidual ? args.dresidual->mutable_data<T>() : nullptr;
     for (int64_t c = 0; c < e.c; ++c) {
       const auto i = static_cast<size_t>(c);
-      const double inverse = 1 / std::sqrt(variance[i] + args.attributes.eps), scale = weight[i] / std::sqrt(variance[i] + args.attributes.eps);
+      const double inverse = 1 / std::sqrt(variance[i] + args.attributes.eps),
+                   scale = weight[i] / std::sqrt(variance[i] + args.attributes.eps);
       const auto gradient = [&](int64_t at) {
         if (!args.attributes.relu) return convert<double>(dy[at]);
-        const double result = y ? convert<double>(y[at]) : (convert<double>(x[at]) - mean[i]) * scale + bias[i];
+        const double result =
+            y ? convert<double>(y[at]) : (convert<double>(x[at]) - mean[i]) * scale + bias[i];
         return result > 0 ? convert<double>(dy[at]) : 0.0;
       };
       double sum = 0, sum_normalised = 0;
@@ -123,7 +127,8 @@ void move_towards(Tensor& running, const Tensor& batch, double momentum, double 
 void running(ExecContext&, ops::BatchNormRunningArgs& args) {
   const auto n = static_cast<double>(args.count);
   if (args.running_mean) move_towards(*args.running_mean, args.mean, args.momentum, 1);
-  if (args.running_variance) move_towards(*args.running_variance, args.variance, args.momentum, n / (n - 1));
+  if (args.running_variance)
+    move_towards(*args.running_variance, args.variance, args.momentum, n / (n - 1));
 }
 
 }  // namespace

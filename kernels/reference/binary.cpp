@@ -1,4 +1,5 @@
-// Element-wise functions of two tensors with broadcasting: rows are widened in blocks, one loop a function.
+// Element-wise functions of two tensors with broadcasting: rows are widened in blocks, one loop a
+// function.
 #include "graft/kernels/ops/binary.h"
 
 #include <cmath>
@@ -12,9 +13,13 @@ namespace {
 using ops::Binary;
 
 template <class A>
-A smaller(A a, A b) { return a != a || a < b ? a : b; }  // a NaN wins
+A smaller(A a, A b) {
+  return a != a || a < b ? a : b;
+}  // a NaN wins
 template <class A>
-A larger(A a, A b) { return a != a || a > b ? a : b; }
+A larger(A a, A b) {
+  return a != a || a > b ? a : b;
+}
 
 // Two's complement arithmetic, where signed overflow would be undefined.
 int64_t wrap(uint64_t value) { return static_cast<int64_t>(value); }
@@ -28,7 +33,9 @@ int64_t integer_pow(int64_t base, int64_t exponent) {
   return wrap(result);
 }
 // Counts below 0 are as too large ones.
-int64_t shifted_right(int64_t value, int64_t count) { return value >> (count < 0 || count > 63 ? 63 : count); }
+int64_t shifted_right(int64_t value, int64_t count) {
+  return value >> (count < 0 || count > 63 ? 63 : count);
+}
 int64_t integer_div(int64_t a, int64_t b) { return b == 0 ? 0 : b == -1 ? wrap(-bits(a)) : a / b; }
 int64_t integer_fmod(int64_t a, int64_t b) { return b == 0 || b == -1 ? 0 : a % b; }
 int64_t integer_mod(int64_t a, int64_t b) {
@@ -44,7 +51,9 @@ A floored_mod(A a, A b) {
 
 // a[i] = function(a[i], b[i]).
 void apply_block(Binary function, int64_t* a, int64_t* b, int64_t count) {
-  const auto map = [&](auto&& f) { for (int64_t i = 0; i < count; ++i) a[i] = f(a[i], b[i]); };
+  const auto map = [&](auto&& f) {
+    for (int64_t i = 0; i < count; ++i) a[i] = f(a[i], b[i]);
+  };
   switch (function) {
     case Binary::add: return map([](int64_t u, int64_t v) { return wrap(bits(u) + bits(v)); });
     case Binary::sub: return map([](int64_t u, int64_t v) { return wrap(bits(u) - bits(v)); });
@@ -55,11 +64,13 @@ void apply_block(Binary function, int64_t* a, int64_t* b, int64_t count) {
     case Binary::fmod: return map(integer_fmod);
     case Binary::min: return map(smaller<int64_t>);
     case Binary::max: return map(larger<int64_t>);
-    case Binary::prelu: return map([](int64_t u, int64_t v) { return u < 0 ? wrap(bits(u) * bits(v)) : u; });
+    case Binary::prelu:
+      return map([](int64_t u, int64_t v) { return u < 0 ? wrap(bits(u) * bits(v)) : u; });
     case Binary::bit_and: return map([](int64_t u, int64_t v) { return u & v; });
     case Binary::bit_or: return map([](int64_t u, int64_t v) { return u | v; });
     case Binary::bit_xor: return map([](int64_t u, int64_t v) { return u ^ v; });
-    case Binary::shift_left: return map([](int64_t u, int64_t v) { return v < 0 || v > 63 ? 0 : wrap(bits(u) << v); });
+    case Binary::shift_left:
+      return map([](int64_t u, int64_t v) { return v < 0 || v > 63 ? 0 : wrap(bits(u) << v); });
     case Binary::shift_right: return map(shifted_right);
     default: bad_input("binary: this function has no number as its result");
   }
@@ -67,7 +78,9 @@ void apply_block(Binary function, int64_t* a, int64_t* b, int64_t count) {
 
 template <class A>
 void apply_block(Binary function, A* a, A* b, int64_t count) {
-  const auto map = [&](auto&& f) { for (int64_t i = 0; i < count; ++i) a[i] = f(a[i], b[i]); };
+  const auto map = [&](auto&& f) {
+    for (int64_t i = 0; i < count; ++i) a[i] = f(a[i], b[i]);
+  };
   switch (function) {
     case Binary::add: return map([](A u, A v) { return u + v; });
     case Binary::sub: return map([](A u, A v) { return u - v; });
@@ -85,7 +98,9 @@ void apply_block(Binary function, A* a, A* b, int64_t count) {
 
 template <class A>
 void compare_block(Binary function, A* a, A* b, int64_t count, bool* y, int64_t step) {
-  const auto map = [&](auto&& f) { for (int64_t i = 0; i < count; ++i) y[i * step] = f(a[i], b[i]); };
+  const auto map = [&](auto&& f) {
+    for (int64_t i = 0; i < count; ++i) y[i * step] = f(a[i], b[i]);
+  };
   switch (function) {
     case Binary::logical_and: return map([](A u, A v) { return u != A(0) && v != A(0); });
     case Binary::logical_or: return map([](A u, A v) { return u != A(0) || v != A(0); });
@@ -102,7 +117,8 @@ void compare_block(Binary function, A* a, A* b, int64_t count, bool* y, int64_t 
 
 void forward(ExecContext& context, ops::BinaryForwardArgs& args) {
   const Shape& shape = args.y.shape();
-  const Walk<3> walk(shape, {element_strides(args.y), broadcast_strides(args.a, shape), broadcast_strides(args.b, shape)});
+  const Walk<3> walk(shape, {element_strides(args.y), broadcast_strides(args.a, shape),
+                             broadcast_strides(args.b, shape)});
   const Binary function = args.attributes.function;
   const bool compares = ops::is_predicate(function);
   visit_dtype(args.a.dtype(), [&](auto zero) {
@@ -146,8 +162,10 @@ void gradients(Binary function, A a, A b, A g, A& ga, A& gb) {
     case Binary::min:
     case Binary::max: {
       const bool first = function == Binary::min ? a < b : a > b;
-      if (a == b) ga = gb = g / A(2);
-      else (first ? gb : ga) = A(0);
+      if (a == b)
+        ga = gb = g / A(2);
+      else
+        (first ? gb : ga) = A(0);
       return;
     }
     case Binary::prelu: ga = a < A(0) ? g * b : g, gb = a < A(0) ? g * a : A(0); return;
@@ -156,14 +174,25 @@ void gradients(Binary function, A a, A b, A g, A& ga, A& gb) {
 }
 
 // Which of the two gradients is wanted.
-struct FirstGradient { template <class A> static A of(A ga, A) { return ga; } };
-struct SecondGradient { template <class A> static A of(A, A gb) { return gb; } };
+struct FirstGradient {
+  template <class A>
+  static A of(A ga, A) {
+    return ga;
+  }
+};
+struct SecondGradient {
+  template <class A>
+  static A of(A, A gb) {
+    return gb;
+  }
+};
 
 // The gradient of an input that was not stretched: element by element.
 template <class Which>
 void plain_gradient(ExecContext& context, const ops::BinaryBackwardArgs& args, Tensor& to) {
   const Shape& shape = args.dy.shape();
-  const Walk<4> walk(shape, {element_strides(args.dy), broadcast_strides(args.a, shape), broadcast_strides(args.b, shape), element_strides(to)});
+  const Walk<4> walk(shape, {element_strides(args.dy), broadcast_strides(args.a, shape),
+                             broadcast_strides(args.b, shape), element_strides(to)});
   visit_floating(args.dy.dtype(), "binary", [&](auto zero) {
     using T = decltype(zero);
     using A = Accumulator<T>;
@@ -172,7 +201,8 @@ void plain_gradient(ExecContext& context, const ops::BinaryBackwardArgs& args, T
     walk.for_each_row(context, [&](const std::array<int64_t, 4>& row, int64_t length) {
       for (int64_t i = 0; i < length; ++i) {
         A ga, gb;
-        gradients(args.attributes.function, convert<A>(a[row[1] + i * walk.step(1)]), convert<A>(b[row[2] + i * walk.step(2)]),
+        gradients(args.attributes.function, convert<A>(a[row[1] + i * walk.step(1)]),
+                  convert<A>(b[row[2] + i * walk.step(2)]),
                   convert<A>(dy[row[0] + i * walk.step(0)]), ga, gb);
         out[row[3] + i * walk.step(3)] = convert<T>(Which::of(ga, gb));
       }
@@ -184,7 +214,8 @@ void plain_gradient(ExecContext& context, const ops::BinaryBackwardArgs& args, T
 template <class Which>
 void summed_gradient(const ops::BinaryBackwardArgs& args, Tensor& to) {
   const Shape& shape = args.dy.shape();
-  const Walk<4> walk(shape, {element_strides(args.dy), broadcast_strides(args.a, shape), broadcast_strides(args.b, shape), broadcast_strides(to, shape)});
+  const Walk<4> walk(shape, {element_strides(args.dy), broadcast_strides(args.a, shape),
+                             broadcast_strides(args.b, shape), broadcast_strides(to, shape)});
   std::vector<double> sums(static_cast<size_t>(to.numel()));
   visit_floating(args.dy.dtype(), "binary", [&](auto zero) {
     using T = decltype(zero);
@@ -195,7 +226,8 @@ void summed_gradient(const ops::BinaryBackwardArgs& args, Tensor& to) {
       double sum = 0;  // of a row that meets in one element
       for (int64_t i = 0; i < length; ++i) {
         A ga, gb;
-        gradients(args.attributes.function, convert<A>(a[row[1] + i * walk.step(1)]), convert<A>(b[row[2] + i * walk.step(2)]),
+        gradients(args.attributes.function, convert<A>(a[row[1] + i * walk.step(1)]),
+                  convert<A>(b[row[2] + i * walk.step(2)]),
                   convert<A>(dy[row[0] + i * walk.step(0)]), ga, gb);
         (walk.step(3) == 0 ? sum : out[i * walk.step(3)]) += static_cast<double>(Which::of(ga, gb));
       }
@@ -208,8 +240,12 @@ void summed_gradient(const ops::BinaryBackwardArgs& args, Tensor& to) {
 
 void backward(ExecContext& context, ops::BinaryBackwardArgs& args) {
   const auto plain = [&](const Tensor& to) { return to.shape() == args.dy.shape(); };
-  if (args.da) plain(*args.da) ? plain_gradient<FirstGradient>(context, args, *args.da) : summed_gradient<FirstGradient>(args, *args.da);
-  if (args.db) plain(*args.db) ? plain_gradient<SecondGradient>(context, args, *args.db) : summed_gradient<SecondGradient>(args, *args.db);
+  if (args.da)
+    plain(*args.da) ? plain_gradient<FirstGradient>(context, args, *args.da)
+                    : summed_gradient<FirstGradient>(args, *args.da);
+  if (args.db)
+    plain(*args.db) ? plain_gradient<SecondGradient>(context, args, *args.db)
+                    : summed_gradient<SecondGradient>(args, *args.db);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Convolution by its definition: seven loops a pass, any rank, any layout, any dtype. The oracle of all others.
+// Convolution by its definition: seven loops a pass, any rank, any layout, any dtype. The oracle of
+// all others.
 #include "graft/kernels/ops/conv.h"
 
 #include "graft/kernels/reference/access.h"
@@ -7,7 +8,8 @@
 namespace graft::reference {
 namespace {
 
-// The problem on three spatial axes (absent ones have extent 1), and the walk over its multiply-adds.
+// The problem on three spatial axes (absent ones have extent 1), and the walk over its
+// multiply-adds.
 struct Problem {
   Extents5 x, y, w;  // w: [K, C/groups, kernel...]
   std::array<int64_t, 3> stride{1, 1, 1}, dilation{1, 1, 1}, pad{0, 0, 0};
@@ -24,9 +26,12 @@ struct Problem {
   }
 
   // Input coordinate under output o and kernel r on an axis.
-  int64_t input(size_t axis, int64_t o, int64_t r) const { return o * stride[axis] + r * dilation[axis] - pad[axis]; }
+  int64_t input(size_t axis, int64_t o, int64_t r) const {
+    return o * stride[axis] + r * dilation[axis] - pad[axis];
+  }
 
-  // Calls f(x channel, c in group, od, oh, ow, rd, rh, rw, id, ih, iw) for every product that lies inside the input.
+  // Calls f(x channel, c in group, od, oh, ow, rd, rh, rw, id, ih, iw) for every product that lies
+  // inside the input.
   template <class F>
   void for_each_product(int64_t k, F&& f) const {
     for (int64_t c = 0; c < w.c; ++c)
@@ -82,12 +87,15 @@ void forward(ExecContext& context, ops::ConvForwardArgs& args) {
       if (!bias.empty())
         for (int64_t d = 0; d < p.y.d; ++d)
           for (int64_t h = 0; h < p.y.h; ++h)
-            for (int64_t q = 0; q < p.y.w; ++q) y[static_cast<size_t>(ys(n, k, d, h, q))] = convert<A>(bias[static_cast<size_t>(k)]);
-      p.for_each_product(k, [&](int64_t xc, int64_t c, int64_t od, int64_t oh, int64_t ow, int64_t rd, int64_t rh,
-                                   int64_t rw, int64_t id, int64_t ih, int64_t iw) {
-        y[static_cast<size_t>(ys(n, k, od, oh, ow))] +=
-            x[static_cast<size_t>(xs(n, xc, id, ih, iw))] * w[static_cast<size_t>(ws(k, c, rd, rh, rw))];
-      });
+            for (int64_t q = 0; q < p.y.w; ++q)
+              y[static_cast<size_t>(ys(n, k, d, h, q))] = convert<A>(bias[static_cast<size_t>(k)]);
+      p.for_each_product(
+          k, [&](int64_t xc, int64_t c, int64_t od, int64_t oh, int64_t ow, int64_t rd, int64_t rh,
+                 int64_t rw, int64_t id, int64_t ih, int64_t iw) {
+            y[static_cast<size_t>(ys(n, k, od, oh, ow))] +=
+                x[static_cast<size_t>(xs(n, xc, id, ih, iw))] *
+                w[static_cast<size_t>(ws(k, c, rd, rh, rw))];
+          });
     });
     store(y, args.y);
   });
@@ -105,11 +113,13 @@ void backward_data(ExecContext& context, ops::ConvBackwardDataArgs& args) {
     std::vector<A> dx(static_cast<size_t>(args.dx.numel()));
     context.parallel_for(p.y.n, [&](int64_t n) {
       for (int64_t k = 0; k < p.y.c; ++k)
-        p.for_each_product(k, [&](int64_t xc, int64_t c, int64_t od, int64_t oh, int64_t ow, int64_t rd, int64_t rh,
-                                     int64_t rw, int64_t id, int64_t ih, int64_t iw) {
-          dx[static_cast<size_t>(xs(n, xc, id, ih, iw))] +=
-              dy[static_cast<size_t>(ys(n, k, od, oh, ow))] * w[static_cast<size_t>(ws(k, c, rd, rh, rw))];
-        });
+        p.for_each_product(
+            k, [&](int64_t xc, int64_t c, int64_t od, int64_t oh, int64_t ow, int64_t rd,
+                   int64_t rh, int64_t rw, int64_t id, int64_t ih, int64_t iw) {
+              dx[static_cast<size_t>(xs(n, xc, id, ih, iw))] +=
+                  dy[static_cast<size_t>(ys(n, k, od, oh, ow))] *
+                  w[static_cast<size_t>(ws(k, c, rd, rh, rw))];
+            });
     });
     store(dx, args.dx);
   });
@@ -128,7 +138,8 @@ void backward_weight(ExecContext& context, ops::ConvBackwardWeightArgs& args) {
         for (int64_t k = 0; k < e.c; ++k)
           for (int64_t d = 0; d < e.d; ++d)
             for (int64_t h = 0; h < e.h; ++h)
-              for (int64_t w = 0; w < e.w; ++w) dbias[static_cast<size_t>(k)] += dy[static_cast<size_t>(ys(n, k, d, h, w))];
+              for (int64_t w = 0; w < e.w; ++w)
+                dbias[static_cast<size_t>(k)] += dy[static_cast<size_t>(ys(n, k, d, h, w))];
       store(dbias, *args.dbias);
     }
     if (!args.dweight) return;
@@ -138,11 +149,13 @@ void backward_weight(ExecContext& context, ops::ConvBackwardWeightArgs& args) {
     std::vector<A> dw(static_cast<size_t>(args.dweight->numel()));
     context.parallel_for(p.y.c, [&](int64_t k) {
       for (int64_t n = 0; n < p.y.n; ++n)
-        p.for_each_product(k, [&](int64_t xc, int64_t c, int64_t od, int64_t oh, int64_t ow, int64_t rd, int64_t rh,
-                                     int64_t rw, int64_t id, int64_t ih, int64_t iw) {
-          dw[static_cast<size_t>(ws(k, c, rd, rh, rw))] +=
-              x[static_cast<size_t>(xs(n, xc, id, ih, iw))] * dy[static_cast<size_t>(ys(n, k, od, oh, ow))];
-        });
+        p.for_each_product(
+            k, [&](int64_t xc, int64_t c, int64_t od, int64_t oh, int64_t ow, int64_t rd,
+                   int64_t rh, int64_t rw, int64_t id, int64_t ih, int64_t iw) {
+              dw[static_cast<size_t>(ws(k, c, rd, rh, rw))] +=
+                  x[static_cast<size_t>(xs(n, xc, id, ih, iw))] *
+                  dy[static_cast<size_t>(ys(n, k, od, oh, ow))];
+            });
     });
     store(dw, *args.dweight);
   });

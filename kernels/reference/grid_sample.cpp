@@ -11,17 +11,21 @@ namespace {
 using ops::SampleMode;
 using ops::SamplePadding;
 
-// Up to four input elements of one axis, their weights and the weights' slopes in the grid's coordinate.
+// Up to four input elements of one axis, their weights and the weights' slopes in the grid's
+// coordinate.
 struct AxisSamples {
   int count = 0;
   int64_t at[4];  // -1: outside, counts as 0
   double weight[4], slope[4];
-  void add(int64_t position, double w, double s) { at[count] = position, weight[count] = w, slope[count++] = s; }
+  void add(int64_t position, double w, double s) {
+    at[count] = position, weight[count] = w, slope[count++] = s;
+  }
 };
 
 // Mirrors u into the image; `slope` is multiplied by the derivative.
 double mirrored(double u, int64_t extent, bool align_corners, double& slope) {
-  const double low = align_corners ? 0 : -0.5, span = align_corners ? static_cast<double>(extent - 1) : static_cast<double>(extent);
+  const double low = align_corners ? 0 : -0.5,
+               span = align_corners ? static_cast<double>(extent - 1) : static_cast<double>(extent);
   if (span <= 0) return slope = 0;
   double distance = u - low, sign = 1;
   if (distance < 0) distance = -distance, sign = -1;
@@ -42,15 +46,18 @@ double clamped(double u, int64_t extent, double& slope) {
 
 int64_t inside(double position, int64_t extent, const ops::GridSampleAttributes& a) {
   double ignored = 1;
-  if (a.padding == SamplePadding::reflection) position = mirrored(position, extent, a.align_corners, ignored);
+  if (a.padding == SamplePadding::reflection)
+    position = mirrored(position, extent, a.align_corners, ignored);
   if (a.padding != SamplePadding::zeros) position = clamped(position, extent, ignored);
-  return position >= 0 && position < static_cast<double>(extent) ? static_cast<int64_t>(position) : -1;
+  return position >= 0 && position < static_cast<double>(extent) ? static_cast<int64_t>(position)
+                                                                 : -1;
 }
 
 AxisSamples samples_of(double coordinate, int64_t extent, const ops::GridSampleAttributes& a) {
   const auto length = static_cast<double>(extent);
   double slope = a.align_corners ? (length - 1) / 2 : length / 2;
-  double u = a.align_corners ? (coordinate + 1) / 2 * (length - 1) : ((coordinate + 1) * length - 1) / 2;
+  double u =
+      a.align_corners ? (coordinate + 1) / 2 * (length - 1) : ((coordinate + 1) * length - 1) / 2;
   AxisSamples samples;
   if (a.mode != SampleMode::cubic) {
     if (a.padding == SamplePadding::reflection) u = mirrored(u, extent, a.align_corners, slope);
@@ -67,8 +74,12 @@ AxisSamples samples_of(double coordinate, int64_t extent, const ops::GridSampleA
     return samples;
   }
   constexpr double k = -0.75;
-  const auto near_weight = [](double s) { return ((k + 2) * s - (k + 3)) * s * s + 1; };       // |s| <= 1
-  const auto far_weight = [](double s) { return ((k * s - 5 * k) * s + 8 * k) * s - 4 * k; };  // 1 < |s| < 2
+  const auto near_weight = [](double s) {
+    return ((k + 2) * s - (k + 3)) * s * s + 1;
+  };  // |s| <= 1
+  const auto far_weight = [](double s) {
+    return ((k * s - 5 * k) * s + 8 * k) * s - 4 * k;
+  };  // 1 < |s| < 2
   const auto near_slope = [](double s) { return (3 * (k + 2) * s - 2 * (k + 3)) * s; };
   const auto far_slope = [](double s) { return (3 * k * s - 10 * k) * s + 8 * k; };
   samples.add(inside(base - 1, extent, a), far_weight(t + 1), slope * far_slope(t + 1));
@@ -85,29 +96,39 @@ struct GridProblem {
   const ops::GridSampleAttributes& attributes;
   std::vector<double> grid;
 
-  GridProblem(const Tensor& image, const Tensor& places, const Shape& out, const ops::GridSampleAttributes& a)
-      : x(extents5(image.shape())), y(extents5(out)), axes(image.rank() - 2), attributes(a), grid(places.to_doubles()) {}
+  GridProblem(const Tensor& image, const Tensor& places, const Shape& out,
+              const ops::GridSampleAttributes& a)
+      : x(extents5(image.shape())),
+        y(extents5(out)),
+        axes(image.rank() - 2),
+        attributes(a),
+        grid(places.to_doubles()) {}
 
   int64_t positions() const { return y.d * y.h * y.w; }
   int64_t plane() const { return x.d * x.h * x.w; }
 
-  // f(offset in the plane, weight, slopes by the grid's coordinate order) for every element under output `at` of image n.
+  // f(offset in the plane, weight, slopes by the grid's coordinate order) for every element under
+  // output `at` of image n.
   template <class F>
   void for_each_sample(int64_t n, int64_t at, F&& f) const {
     const double* place = grid.data() + (n * positions() + at) * axes;
     const int64_t extents[3] = {x.w, x.h, x.d};
     AxisSamples samples[3];
     for (int axis = 0; axis < 3; ++axis) {
-      if (axis < axes) samples[axis] = samples_of(place[axis], extents[axis], attributes);
-      else samples[axis].add(0, 1, 0);
+      if (axis < axes)
+        samples[axis] = samples_of(place[axis], extents[axis], attributes);
+      else
+        samples[axis].add(0, 1, 0);
     }
     for (int d = 0; d < samples[2].count; ++d)
       for (int h = 0; h < samples[1].count; ++h)
         for (int w = 0; w < samples[0].count; ++w) {
           const int64_t id = samples[2].at[d], ih = samples[1].at[h], iw = samples[0].at[w];
           if (id < 0 || ih < 0 || iw < 0) continue;
-          const double wd = samples[2].weight[d], wh = samples[1].weight[h], ww = samples[0].weight[w];
-          const double slopes[3] = {samples[0].slope[w] * wh * wd, samples[1].slope[h] * ww * wd, samples[2].slope[d] * ww * wh};
+          const double wd = samples[2].weight[d], wh = samples[1].weight[h],
+                       ww = samples[0].weight[w];
+          const double slopes[3] = {samples[0].slope[w] * wh * wd, samples[1].slope[h] * ww * wd,
+                                    samples[2].slope[d] * ww * wh};
           f((id * x.h + ih) * x.w + iw, wd * wh * ww, slopes);
         }
   }
@@ -124,7 +145,9 @@ void grid_forward(ExecContext& context, ops::GridSampleForwardArgs& args) {
       for (int64_t c = 0; c < p.x.c; ++c) {
         const T* plane = x + (n * p.x.c + c) * p.plane();
         double sum = 0;
-        p.for_each_sample(n, at, [&](int64_t i, double weight, const double*) { sum += weight * convert<double>(plane[i]); });
+        p.for_each_sample(n, at, [&](int64_t i, double weight, const double*) {
+          sum += weight * convert<double>(plane[i]);
+        });
         y[(n * p.x.c + c) * p.positions() + at] = convert<T>(sum);
       }
     });
@@ -145,7 +168,8 @@ void grid_backward(ExecContext&, ops::GridSampleBackwardArgs& args) {
           p.for_each_sample(n, at, [&](int64_t i, double weight, const double* slopes) {
             dx[static_cast<size_t>(plane + i)] += g * weight;
             for (int axis = 0; axis < p.axes; ++axis)
-              dgrid[static_cast<size_t>((n * p.positions() + at) * p.axes + axis)] += g * slopes[axis] * convert<double>(x[plane + i]);
+              dgrid[static_cast<size_t>((n * p.positions() + at) * p.axes + axis)] +=
+                  g * slopes[axis] * convert<double>(x[plane + i]);
           });
         }
   });

@@ -1,4 +1,5 @@
-// Gather and scatter: blocks of elements at offsets that the indices name, in the order of the indices.
+// Gather and scatter: blocks of elements at offsets that the indices name, in the order of the
+// indices.
 #include "graft/kernels/ops/indexing.h"
 
 #include <algorithm>
@@ -11,17 +12,20 @@ namespace {
 
 using ops::ScatterReduction;
 
-// Calls f(element of x, element of the blocks' tensor) for every element that the indices name, in order.
+// Calls f(element of x, element of the blocks' tensor) for every element that the indices name, in
+// order.
 template <class F>
 void for_each_indexed(const ops::IndexedBlocks& blocks, F&& f) {
   for (size_t k = 0; k < blocks.starts.size(); ++k)
     for (int64_t i = 0; i < blocks.block; ++i)
-      f(static_cast<size_t>(blocks.starts[k] + i), static_cast<size_t>(static_cast<int64_t>(k) * blocks.block + i));
+      f(static_cast<size_t>(blocks.starts[k] + i),
+        static_cast<size_t>(static_cast<int64_t>(k) * blocks.block + i));
 }
 
 void gather_forward(ExecContext& context, ops::GatherForwardArgs& args) {
   if (args.y.numel() == 0) return;
-  const ops::IndexedBlocks blocks = ops::indexed_blocks(args.x.shape(), args.indices, args.attributes);
+  const ops::IndexedBlocks blocks =
+      ops::indexed_blocks(args.x.shape(), args.indices, args.attributes);
   const auto count = static_cast<int64_t>(blocks.starts.size());
   const int64_t of_job = std::max<int64_t>(1, 16384 / std::max<int64_t>(1, blocks.block));
   visit_dtype(args.x.dtype(), [&](auto zero) {
@@ -38,7 +42,9 @@ void gather_forward(ExecContext& context, ops::GatherForwardArgs& args) {
 }
 
 void gather_backward(ExecContext&, ops::GatherBackwardArgs& args) {
-  const ops::IndexedBlocks blocks = args.dy.numel() == 0 ? ops::IndexedBlocks{} : ops::indexed_blocks(args.dx.shape(), args.indices, args.attributes);
+  const ops::IndexedBlocks blocks =
+      args.dy.numel() == 0 ? ops::IndexedBlocks{}
+                           : ops::indexed_blocks(args.dx.shape(), args.indices, args.attributes);
   visit_floating(args.dx.dtype(), "gather", [&](auto zero) {
     using T = decltype(zero);
     using A = Accumulator<T>;
@@ -55,11 +61,15 @@ A combine(ScatterReduction reduction, A old, A update) {
   switch (reduction) {
     case ScatterReduction::none: break;
     case ScatterReduction::add:
-      if constexpr (std::is_integral_v<A>) return static_cast<A>(static_cast<uint64_t>(old) + static_cast<uint64_t>(update));
-      else return old + update;
+      if constexpr (std::is_integral_v<A>)
+        return static_cast<A>(static_cast<uint64_t>(old) + static_cast<uint64_t>(update));
+      else
+        return old + update;
     case ScatterReduction::mul:
-      if constexpr (std::is_integral_v<A>) return static_cast<A>(static_cast<uint64_t>(old) * static_cast<uint64_t>(update));
-      else return old * update;
+      if constexpr (std::is_integral_v<A>)
+        return static_cast<A>(static_cast<uint64_t>(old) * static_cast<uint64_t>(update));
+      else
+        return old * update;
     case ScatterReduction::max: return update > old || update != update ? update : old;
     case ScatterReduction::min: return update < old || update != update ? update : old;
   }
@@ -67,7 +77,8 @@ A combine(ScatterReduction reduction, A old, A update) {
 }
 
 void scatter_forward(ExecContext&, ops::ScatterForwardArgs& args) {
-  const ops::IndexedBlocks blocks = ops::indexed_blocks(args.x.shape(), args.indices, args.updates.shape(), args.attributes);
+  const ops::IndexedBlocks blocks =
+      ops::indexed_blocks(args.x.shape(), args.indices, args.updates.shape(), args.attributes);
   visit_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     using A = Accumulator<T>;
@@ -75,7 +86,8 @@ void scatter_forward(ExecContext&, ops::ScatterForwardArgs& args) {
     T* y = args.y.mutable_data<T>();
     std::copy(x, x + args.x.numel(), y);
     for_each_indexed(blocks, [&](size_t to, size_t from) {
-      y[to] = convert<T>(combine(args.attributes.reduction, convert<A>(y[to]), convert<A>(updates[from])));
+      y[to] = convert<T>(
+          combine(args.attributes.reduction, convert<A>(y[to]), convert<A>(updates[from])));
     });
   });
 }
@@ -85,8 +97,14 @@ class ScatterGradient {
  public:
   using A = double;
   ScatterGradient(const ops::ScatterBackwardArgs& args, const ops::IndexedBlocks& blocks)
-      : args_(args), blocks_(blocks), x_(args.x.to_doubles()), updates_(args.updates.to_doubles()), y_(args.y.to_doubles()),
-        dy_(args.dy.to_doubles()), dx_(x_.size()), dupdates_(updates_.size()) {}
+      : args_(args),
+        blocks_(blocks),
+        x_(args.x.to_doubles()),
+        updates_(args.updates.to_doubles()),
+        y_(args.y.to_doubles()),
+        dy_(args.dy.to_doubles()),
+        dx_(x_.size()),
+        dupdates_(updates_.size()) {}
 
   void run() {
     switch (args_.attributes.reduction) {
@@ -107,15 +125,19 @@ class ScatterGradient {
   // The last update of an element has its gradient; x where there was none.
   void replaced() {
     std::vector<int64_t> winner(x_.size(), -1);
-    for_each_indexed(blocks_, [&](size_t to, size_t from) { winner[to] = static_cast<int64_t>(from); });
-    for (size_t i = 0; i < winner.size(); ++i) (winner[i] < 0 ? dx_[i] : dupdates_[static_cast<size_t>(winner[i])]) = dy_[i];
+    for_each_indexed(blocks_,
+                     [&](size_t to, size_t from) { winner[to] = static_cast<int64_t>(from); });
+    for (size_t i = 0; i < winner.size(); ++i)
+      (winner[i] < 0 ? dx_[i] : dupdates_[static_cast<size_t>(winner[i])]) = dy_[i];
   }
 
   // The product of the others: zeros are counted apart.
   void multiplied() {
     std::vector<A> product(x_.size(), 1);
     std::vector<int> zeros(x_.size());
-    const auto meet = [&](size_t at, A value) { value == 0 ? static_cast<void>(++zeros[at]) : static_cast<void>(product[at] *= value); };
+    const auto meet = [&](size_t at, A value) {
+      value == 0 ? static_cast<void>(++zeros[at]) : static_cast<void>(product[at] *= value);
+    };
     const auto others = [&](size_t at, A value) {
       if (value == 0) return zeros[at] == 1 ? product[at] : 0.0;
       return zeros[at] == 0 ? product[at] / value : 0.0;
@@ -123,15 +145,20 @@ class ScatterGradient {
     for (size_t i = 0; i < x_.size(); ++i) meet(i, x_[i]);
     for_each_indexed(blocks_, [&](size_t to, size_t from) { meet(to, updates_[from]); });
     for (size_t i = 0; i < x_.size(); ++i) dx_[i] = dy_[i] * others(i, x_[i]);
-    for_each_indexed(blocks_, [&](size_t to, size_t from) { dupdates_[from] = dy_[to] * others(to, updates_[from]); });
+    for_each_indexed(blocks_, [&](size_t to, size_t from) {
+      dupdates_[from] = dy_[to] * others(to, updates_[from]);
+    });
   }
 
   void extreme() {
     std::vector<A> equal(x_.size());
     for (size_t i = 0; i < x_.size(); ++i) equal[i] = x_[i] == y_[i];
-    for_each_indexed(blocks_, [&](size_t to, size_t from) { equal[to] += updates_[from] == y_[to]; });
+    for_each_indexed(blocks_,
+                     [&](size_t to, size_t from) { equal[to] += updates_[from] == y_[to]; });
     for (size_t i = 0; i < x_.size(); ++i) dx_[i] = x_[i] == y_[i] ? dy_[i] / equal[i] : 0;
-    for_each_indexed(blocks_, [&](size_t to, size_t from) { dupdates_[from] = updates_[from] == y_[to] ? dy_[to] / equal[to] : 0; });
+    for_each_indexed(blocks_, [&](size_t to, size_t from) {
+      dupdates_[from] = updates_[from] == y_[to] ? dy_[to] / equal[to] : 0;
+    });
   }
 
   static void store(const std::vector<A>& values, Tensor* to) {
@@ -149,7 +176,8 @@ class ScatterGradient {
 };
 
 void scatter_backward(ExecContext&, ops::ScatterBackwardArgs& args) {
-  const ops::IndexedBlocks blocks = ops::indexed_blocks(args.x.shape(), args.indices, args.updates.shape(), args.attributes);
+  const ops::IndexedBlocks blocks =
+      ops::indexed_blocks(args.x.shape(), args.indices, args.updates.shape(), args.attributes);
   ScatterGradient(args, blocks).run();
 }
 

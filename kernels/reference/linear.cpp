@@ -18,7 +18,8 @@ void forward(ExecContext& context, ops::LinearForwardArgs& args) {
     context.parallel_for(rows, [&](int64_t m) {
       for (int64_t o = 0; o < out; ++o) {
         A sum = bias ? convert<A>(bias[o]) : A(0);
-        for (int64_t i = 0; i < in; ++i) sum += convert<A>(x[m * in + i]) * convert<A>(weight[o * in + i]);
+        for (int64_t i = 0; i < in; ++i)
+          sum += convert<A>(x[m * in + i]) * convert<A>(weight[o * in + i]);
         y[m * out + o] = convert<T>(sum);
       }
     });
@@ -26,7 +27,8 @@ void forward(ExecContext& context, ops::LinearForwardArgs& args) {
 }
 
 void backward_data(ExecContext& context, ops::LinearBackwardDataArgs& args) {
-  const int64_t rows = args.dy.shape()[0], out = args.weight.shape()[0], in = args.weight.shape()[1];
+  const int64_t rows = args.dy.shape()[0], out = args.weight.shape()[0],
+                in = args.weight.shape()[1];
   visit_floating(args.dy.dtype(), "linear", [&](auto zero) {
     using T = decltype(zero);
     using A = Accumulator<T>;
@@ -35,7 +37,8 @@ void backward_data(ExecContext& context, ops::LinearBackwardDataArgs& args) {
     context.parallel_for(rows, [&](int64_t m) {
       for (int64_t i = 0; i < in; ++i) {
         A sum{};
-        for (int64_t o = 0; o < out; ++o) sum += convert<A>(dy[m * out + o]) * convert<A>(weight[o * in + i]);
+        for (int64_t o = 0; o < out; ++o)
+          sum += convert<A>(dy[m * out + o]) * convert<A>(weight[o * in + i]);
         dx[m * in + i] = convert<T>(sum);
       }
     });
@@ -58,7 +61,8 @@ void backward_weight(ExecContext& context, ops::LinearBackwardWeightArgs& args) 
       }
       for (int64_t i = 0; dweight && i < in; ++i) {
         A sum{};
-        for (int64_t m = 0; m < rows; ++m) sum += convert<A>(dy[m * out + o]) * convert<A>(x[m * in + i]);
+        for (int64_t m = 0; m < rows; ++m)
+          sum += convert<A>(dy[m * out + o]) * convert<A>(x[m * in + i]);
         dweight[o * in + i] = convert<T>(sum);
       }
     });

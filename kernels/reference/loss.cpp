@@ -9,24 +9,28 @@
 namespace graft::reference {
 namespace {
 
-// The target distribution of a row: q[c], already times the class weight, and the row's share of the divisor.
+// The target distribution of a row: q[c], already times the class weight, and the row's share of
+// the divisor.
 struct TargetRow {
   std::vector<double> q;
   double share = 0;
 };
 
 // Smoothing as in PyTorch: (1 - s) * target + s / C, each class then weighted.
-TargetRow target_row(const ops::CrossEntropyForwardArgs& args, const std::vector<double>& class_weights,
+TargetRow target_row(const ops::CrossEntropyForwardArgs& args,
+                     const std::vector<double>& class_weights,
                      const std::vector<double>& probabilities, int64_t n, int64_t classes) {
   TargetRow row;
-  row.q.assign(static_cast<size_t>(classes), args.attributes.label_smoothing / static_cast<double>(classes));
+  row.q.assign(static_cast<size_t>(classes),
+               args.attributes.label_smoothing / static_cast<double>(classes));
   const double rest = 1 - args.attributes.label_smoothing;
   if (probabilities.empty()) {
     const auto label = static_cast<size_t>(args.target.data<int64_t>()[n]);
     row.q[label] += rest;
     row.share = class_weights[label];
   } else {
-    for (int64_t c = 0; c < classes; ++c) row.q[static_cast<size_t>(c)] += rest * probabilities[static_cast<size_t>(n * classes + c)];
+    for (int64_t c = 0; c < classes; ++c)
+      row.q[static_cast<size_t>(c)] += rest * probabilities[static_cast<size_t>(n * classes + c)];
     row.share = 1;
   }
   for (size_t c = 0; c < row.q.size(); ++c) row.q[c] *= class_weights[c];
@@ -35,8 +39,11 @@ TargetRow target_row(const ops::CrossEntropyForwardArgs& args, const std::vector
 
 void cross_entropy(ExecContext&, ops::CrossEntropyForwardArgs& args) {
   const int64_t rows = args.logits.shape()[0], classes = args.logits.shape()[1];
-  const auto class_weights = args.class_weights ? args.class_weights->to_doubles() : std::vector<double>(static_cast<size_t>(classes), 1.0);
-  const auto probabilities = is_floating(args.target.dtype()) ? args.target.to_doubles() : std::vector<double>();
+  const auto class_weights = args.class_weights
+                                 ? args.class_weights->to_doubles()
+                                 : std::vector<double>(static_cast<size_t>(classes), 1.0);
+  const auto probabilities =
+      is_floating(args.target.dtype()) ? args.target.to_doubles() : std::vector<double>();
   visit_floating(args.logits.dtype(), "cross_entropy", [&](auto zero) {
     using T = decltype(zero);
     const T* x = args.logits.data<T>();
@@ -46,7 +53,8 @@ void cross_entropy(ExecContext&, ops::CrossEntropyForwardArgs& args) {
       double top = convert<double>(x[0]), sum = 0, mass = 0;
       for (int64_t c = 1; c < classes; ++c) top = std::max(top, convert<double>(x[c]));
       for (int64_t c = 0; c < classes; ++c) sum += std::exp(convert<double>(x[c]) - top);
-      const double log_sum = std::log(sum);  // of the shifted logits: top + log(sum) would lose it beside a huge top
+      const double log_sum =
+          std::log(sum);  // of the shifted logits: top + log(sum) would lose it beside a huge top
       const TargetRow row = target_row(args, class_weights, probabilities, n, classes);
       for (int64_t c = 0; c < classes; ++c) {
         loss -= row.q[static_cast<size_t>(c)] * (convert<double>(x[c]) - top - log_sum);
@@ -67,7 +75,8 @@ void cross_entropy(ExecContext&, ops::CrossEntropyForwardArgs& args) {
 
 void pair_loss(ExecContext&, ops::PairLossForwardArgs& args) {
   const int64_t count = args.x.numel();
-  const double scale = args.attributes.reduction == ops::Reduction::mean ? 1.0 / static_cast<double>(count) : 1.0;
+  const double scale =
+      args.attributes.reduction == ops::Reduction::mean ? 1.0 / static_cast<double>(count) : 1.0;
   visit_floating(args.x.dtype(), "pair_loss", [&](auto zero) {
     using T = decltype(zero);
     const T *x = args.x.data<T>(), *target = args.target.data<T>();

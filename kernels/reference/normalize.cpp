@@ -23,7 +23,8 @@ double sum_of_terms(int64_t size, F&& f) {
 void forward(ExecContext& context, ops::NormalizeForwardArgs& args) {
   if (args.x.numel() == 0) return;
   const Shape& shape = args.x.shape();
-  const int64_t rows = shape.product(0, args.attributes.axis), size = shape.product(args.attributes.axis, shape.rank());
+  const int64_t rows = shape.product(0, args.attributes.axis),
+                size = shape.product(args.attributes.axis, shape.rank());
   double* scales = args.scales ? args.scales->mutable_data<double>() : nullptr;
   visit_floating(args.x.dtype(), "normalize", [&](auto zero) {
     using T = decltype(zero);
@@ -32,13 +33,17 @@ void forward(ExecContext& context, ops::NormalizeForwardArgs& args) {
     context.parallel_for(rows, [&](int64_t row) {
       const T* in = x + row * size;
       const double count = static_cast<double>(size);
-      const double mean = args.attributes.center ? sum_of_terms(size, [&](int64_t i) { return convert<double>(in[i]); }) / count : 0;
+      const double mean =
+          args.attributes.center
+              ? sum_of_terms(size, [&](int64_t i) { return convert<double>(in[i]); }) / count
+              : 0;
       const double squares = sum_of_terms(size, [&](int64_t i) {
         const double centred = convert<double>(in[i]) - mean;
         return centred * centred;
       });
       const double scale = 1 / std::sqrt(squares / count + args.attributes.eps);
-      for (int64_t i = 0; i < size; ++i) y[row * size + i] = convert<T>((convert<double>(in[i]) - mean) * scale);
+      for (int64_t i = 0; i < size; ++i)
+        y[row * size + i] = convert<T>((convert<double>(in[i]) - mean) * scale);
       if (scales) scales[row] = scale;
     });
   });
@@ -48,18 +53,24 @@ void forward(ExecContext& context, ops::NormalizeForwardArgs& args) {
 void backward(ExecContext& context, ops::NormalizeBackwardArgs& args) {
   if (args.y.numel() == 0) return;
   const Shape& shape = args.y.shape();
-  const int64_t rows = shape.product(0, args.attributes.axis), size = shape.product(args.attributes.axis, shape.rank());
+  const int64_t rows = shape.product(0, args.attributes.axis),
+                size = shape.product(args.attributes.axis, shape.rank());
   const double* scales = args.scales.data<double>();
   visit_floating(args.y.dtype(), "normalize", [&](auto zero) {
     using T = decltype(zero);
     const T *y = args.y.data<T>(), *dy = args.dy.data<T>();
     T* dx = args.dx.mutable_data<T>();
     context.parallel_for(rows, [&](int64_t row) {
-      const double sum = sum_of_terms(size, [&](int64_t i) { return convert<double>(dy[row * size + i]); });
-      const double product = sum_of_terms(size, [&](int64_t i) { return convert<double>(dy[row * size + i]) * convert<double>(y[row * size + i]); });
-      const double mean = args.attributes.center ? sum / static_cast<double>(size) : 0, along = product / static_cast<double>(size);
+      const double sum =
+          sum_of_terms(size, [&](int64_t i) { return convert<double>(dy[row * size + i]); });
+      const double product = sum_of_terms(size, [&](int64_t i) {
+        return convert<double>(dy[row * size + i]) * convert<double>(y[row * size + i]);
+      });
+      const double mean = args.attributes.center ? sum / static_cast<double>(size) : 0,
+                   along = product / static_cast<double>(size);
       for (int64_t i = row * size; i < (row + 1) * size; ++i)
-        dx[i] = convert<T>(scales[row] * (convert<double>(dy[i]) - mean - convert<double>(y[i]) * along));
+        dx[i] = convert<T>(scales[row] *
+                           (convert<double>(dy[i]) - mean - convert<double>(y[i]) * along));
     });
   });
 }

@@ -12,8 +12,10 @@ using ops::OptimizerParameter;
 
 template <class F>
 void visit_parameter(const Tensor& weight, F&& f) {
-  if (weight.dtype() == DType::f64) f(double{});
-  else f(float{});
+  if (weight.dtype() == DType::f64)
+    f(double{});
+  else
+    f(float{});
 }
 
 // The factor for every gradient; 0 when the step is left out.
@@ -48,7 +50,8 @@ void sgd(OptimizerParameter& p, const ops::OptimizerStepNumbers<T>& n, T factor)
 template <class T>
 void adam(OptimizerParameter& p, const ops::OptimizerStepNumbers<T>& n, T factor) {
   const T* grad = p.gradient.data<T>();
-  T *weight = p.weight.mutable_data<T>(), *mean = p.first.mutable_data<T>(), *square = p.second.mutable_data<T>();
+  T *weight = p.weight.mutable_data<T>(), *mean = p.first.mutable_data<T>(),
+    *square = p.second.mutable_data<T>();
   for (int64_t i = 0; i < p.weight.numel(); ++i) {
     const T w = weight[i] * n.kept, g = grad[i] * factor + n.decay * weight[i];
     mean[i] = mean[i] + (g - mean[i]) * n.rest1;
@@ -65,8 +68,10 @@ void step(ExecContext&, ops::OptimizerStepArgs& args) {
     visit_parameter(p.weight, [&](auto zero) {
       using T = decltype(zero);
       const ops::OptimizerStepNumbers<T> n(args);
-      if (args.attributes.rule == ops::OptimizerRule::sgd) sgd<T>(p, n, static_cast<T>(factor));
-      else adam<T>(p, n, static_cast<T>(factor));
+      if (args.attributes.rule == ops::OptimizerRule::sgd)
+        sgd<T>(p, n, static_cast<T>(factor));
+      else
+        adam<T>(p, n, static_cast<T>(factor));
     });
     if (p.copy.defined()) p.copy.copy_from(p.weight);
   }

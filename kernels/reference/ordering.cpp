@@ -14,7 +14,9 @@ namespace {
 template <class F>
 void for_each_line_of(const Tensor& a, const Tensor& b, int axis, F&& f) {
   const Index sa = element_strides(a), sb = element_strides(b);
-  for_each_index(a.shape().with(axis, 1), [&](const Index& i) { f(offset_of(i, sa, a.rank()), offset_of(i, sb, a.rank())); });
+  for_each_index(a.shape().with(axis, 1), [&](const Index& i) {
+    f(offset_of(i, sa, a.rank()), offset_of(i, sb, a.rank()));
+  });
 }
 
 // a comes before b when looking for the largest (or smallest); NaN counts as largest.
@@ -27,7 +29,8 @@ bool comes_first(A a, A b, bool largest) {
 void arg_extreme(ExecContext&, ops::ArgExtremeArgs& args) {
   const int axis = args.attributes.axis;  // no structured bindings: Clang 14 captures none
   const bool largest = args.attributes.largest, last = args.attributes.last;
-  const int64_t count = args.x.shape()[axis], step = element_strides(args.x)[static_cast<size_t>(axis)];
+  const int64_t count = args.x.shape()[axis],
+                step = element_strides(args.x)[static_cast<size_t>(axis)];
   int64_t* y = args.y.mutable_data<int64_t>();
   visit_dtype(args.x.dtype(), [&](auto zero) {
     using A = Accumulator<decltype(zero)>;
@@ -37,7 +40,8 @@ void arg_extreme(ExecContext&, ops::ArgExtremeArgs& args) {
       for (int64_t i = 1; i < count; ++i) {
         const A value = convert<A>(x[from + i * step]), old = convert<A>(x[from + best * step]);
         const bool nan = value != value, old_nan = old != old;
-        const bool better = nan || old_nan ? nan && !old_nan : (largest ? value > old : value < old);
+        const bool better =
+            nan || old_nan ? nan && !old_nan : (largest ? value > old : value < old);
         const bool same = nan == old_nan && (nan || value == old);
         if (better || (last && same)) best = i;
       }
@@ -52,7 +56,8 @@ void topk(ExecContext&, ops::TopKArgs& args) {
   const int64_t k = args.attributes.k;
   const bool largest = args.attributes.largest;
   const auto at = static_cast<size_t>(axis);
-  const int64_t count = args.x.shape()[axis], step = element_strides(args.x)[at], out_step = element_strides(args.values)[at];
+  const int64_t count = args.x.shape()[axis], step = element_strides(args.x)[at],
+                out_step = element_strides(args.values)[at];
   int64_t* indices = args.indices.mutable_data<int64_t>();
   std::vector<int64_t> order(static_cast<size_t>(count));
   visit_dtype(args.x.dtype(), [&](auto zero) {
@@ -77,7 +82,8 @@ void topk(ExecContext&, ops::TopKArgs& args) {
 void cumulative_sum(ExecContext&, ops::CumulativeSumArgs& args) {
   const int axis = args.attributes.axis;
   const bool exclusive = args.attributes.exclusive, reverse = args.attributes.reverse;
-  const int64_t count = args.x.shape()[axis], step = element_strides(args.x)[static_cast<size_t>(axis)];
+  const int64_t count = args.x.shape()[axis],
+                step = element_strides(args.x)[static_cast<size_t>(axis)];
   visit_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     using A = std::conditional_t<std::is_integral_v<T>, uint64_t, double>;
@@ -87,7 +93,8 @@ void cumulative_sum(ExecContext&, ops::CumulativeSumArgs& args) {
       A sum{};
       for (int64_t n = 0; n < count; ++n) {
         const int64_t i = (reverse ? count - 1 - n : n) * step;
-        const A value = static_cast<A>(convert<std::conditional_t<std::is_integral_v<T>, int64_t, double>>(x[from + i]));
+        const A value = static_cast<A>(
+            convert<std::conditional_t<std::is_integral_v<T>, int64_t, double>>(x[from + i]));
         if (!exclusive) sum += value;
         y[to + i] = convert<T>(sum);
         if (exclusive) sum += value;

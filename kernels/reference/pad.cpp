@@ -8,7 +8,8 @@ namespace {
 
 // Calls f(offset in the padded tensor, offset in the plain one) for the elements that both have.
 template <class F>
-void for_each_shared(const Tensor& padded, const Tensor& plain, const std::vector<int64_t>& begin, F&& f) {
+void for_each_shared(const Tensor& padded, const Tensor& plain, const std::vector<int64_t>& begin,
+                     F&& f) {
   const Index sp = element_strides(padded), sx = element_strides(plain);
   const int rank = plain.rank();
   for_each_index(padded.shape(), [&](const Index& i) {
@@ -29,7 +30,8 @@ void forward(ExecContext&, ops::PadForwardArgs& args) {
     const T* x = args.x.data<T>();
     T* y = args.y.mutable_data<T>();
     for (int64_t i = 0; i < args.y.numel(); ++i) y[i] = convert<T>(args.attributes.value);
-    for_each_shared(args.y, args.x, args.attributes.begin, [&](int64_t to, int64_t from) { y[to] = x[from]; });
+    for_each_shared(args.y, args.x, args.attributes.begin,
+                    [&](int64_t to, int64_t from) { y[to] = x[from]; });
   });
 }
 
@@ -39,7 +41,8 @@ void backward(ExecContext&, ops::PadBackwardArgs& args) {
     const T* dy = args.dy.data<T>();
     T* dx = args.dx.mutable_data<T>();
     for (int64_t i = 0; i < args.dx.numel(); ++i) dx[i] = T{};
-    for_each_shared(args.dy, args.dx, args.attributes.begin, [&](int64_t from, int64_t to) { dx[to] = dy[from]; });
+    for_each_shared(args.dy, args.dx, args.attributes.begin,
+                    [&](int64_t from, int64_t to) { dx[to] = dy[from]; });
   });
 }
 

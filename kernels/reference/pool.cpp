@@ -12,7 +12,8 @@ namespace {
 
 // Window numbers right-aligned to three axes, like extents5.
 struct Window3 {
-  std::array<int64_t, 3> kernel{1, 1, 1}, stride{1, 1, 1}, dilation{1, 1, 1}, pad{0, 0, 0}, pad_end{0, 0, 0};
+  std::array<int64_t, 3> kernel{1, 1, 1}, stride{1, 1, 1}, dilation{1, 1, 1}, pad{0, 0, 0},
+      pad_end{0, 0, 0};
   explicit Window3(const ops::Window& w) {
     const auto axes = static_cast<size_t>(w.axes);
     for (size_t i = 0; i < axes; ++i) {
@@ -85,7 +86,9 @@ void max_backward(ExecContext&, ops::MaxPoolBackwardArgs& args) {
     for_each_output(ye, [&](int64_t n, int64_t c, int64_t d, int64_t h, int64_t w) {
       const int64_t at = ys(n, c, d, h, w);
       const int64_t i = indices[at];
-      if (i >= 0) sums[static_cast<size_t>(xs(n, c, i / (xe.h * xe.w), i / xe.w % xe.h, i % xe.w))] += convert<A>(dy[at]);
+      if (i >= 0)
+        sums[static_cast<size_t>(xs(n, c, i / (xe.h * xe.w), i / xe.w % xe.h, i % xe.w))] +=
+            convert<A>(dy[at]);
     });
     T* dx = args.dx.mutable_data<T>();
     for (size_t i = 0; i < sums.size(); ++i) dx[i] = convert<T>(sums[i]);
@@ -93,7 +96,8 @@ void max_backward(ExecContext&, ops::MaxPoolBackwardArgs& args) {
 }
 
 // How many positions the divisor counts for an output.
-int64_t divisor(const Window3& win, const Extents5& x, bool include_pad, int64_t d, int64_t h, int64_t w) {
+int64_t divisor(const Window3& win, const Extents5& x, bool include_pad, int64_t d, int64_t h,
+                int64_t w) {
   const std::array<int64_t, 3> out{d, h, w}, in{x.d, x.h, x.w};
   int64_t count = 1;
   for (size_t axis = 0; axis < 3; ++axis) {
@@ -118,8 +122,11 @@ void average_forward(ExecContext&, ops::AveragePoolForwardArgs& args) {
     T* y = args.y.mutable_data<T>();
     for_each_output(ye, [&](int64_t n, int64_t c, int64_t d, int64_t h, int64_t w) {
       A sum{};
-      for_window(win, xe, d, h, w, [&](int64_t id, int64_t ih, int64_t iw) { sum += convert<A>(x[xs(n, c, id, ih, iw)]); });
-      y[ys(n, c, d, h, w)] = convert<T>(sum / A(divisor(win, xe, args.attributes.count_include_pad, d, h, w)));
+      for_window(win, xe, d, h, w, [&](int64_t id, int64_t ih, int64_t iw) {
+        sum += convert<A>(x[xs(n, c, id, ih, iw)]);
+      });
+      y[ys(n, c, d, h, w)] =
+          convert<T>(sum / A(divisor(win, xe, args.attributes.count_include_pad, d, h, w)));
     });
   });
 }
@@ -134,8 +141,11 @@ void average_backward(ExecContext&, ops::AveragePoolBackwardArgs& args) {
     const T* dy = args.dy.data<T>();
     std::vector<A> sums(static_cast<size_t>(args.dx.numel()));
     for_each_output(ye, [&](int64_t n, int64_t c, int64_t d, int64_t h, int64_t w) {
-      const A share = convert<A>(dy[ys(n, c, d, h, w)]) / A(divisor(win, xe, args.attributes.count_include_pad, d, h, w));
-      for_window(win, xe, d, h, w, [&](int64_t id, int64_t ih, int64_t iw) { sums[static_cast<size_t>(xs(n, c, id, ih, iw))] += share; });
+      const A share = convert<A>(dy[ys(n, c, d, h, w)]) /
+                      A(divisor(win, xe, args.attributes.count_include_pad, d, h, w));
+      for_window(win, xe, d, h, w, [&](int64_t id, int64_t ih, int64_t iw) {
+        sums[static_cast<size_t>(xs(n, c, id, ih, iw))] += share;
+      });
     });
     T* dx = args.dx.mutable_data<T>();
     for (size_t i = 0; i < sums.size(); ++i) dx[i] = convert<T>(sums[i]);
@@ -172,7 +182,8 @@ void adaptive_forward(ExecContext&, ops::AdaptiveAveragePoolForwardArgs& args) {
     for_each_output(ye, [&](int64_t n, int64_t c, int64_t d, int64_t h, int64_t w) {
       const AdaptiveCells cells(xe, ye, d, h, w);
       A sum{};
-      cells.for_each([&](int64_t id, int64_t ih, int64_t iw) { sum += convert<A>(x[xs(n, c, id, ih, iw)]); });
+      cells.for_each(
+          [&](int64_t id, int64_t ih, int64_t iw) { sum += convert<A>(x[xs(n, c, id, ih, iw)]); });
       y[ys(n, c, d, h, w)] = convert<T>(sum / A(cells.count()));
     });
   });
@@ -189,7 +200,9 @@ void adaptive_backward(ExecContext&, ops::AdaptiveAveragePoolBackwardArgs& args)
     for_each_output(ye, [&](int64_t n, int64_t c, int64_t d, int64_t h, int64_t w) {
       const AdaptiveCells cells(xe, ye, d, h, w);
       const A share = convert<A>(dy[ys(n, c, d, h, w)]) / A(cells.count());
-      cells.for_each([&](int64_t id, int64_t ih, int64_t iw) { sums[static_cast<size_t>(xs(n, c, id, ih, iw))] += share; });
+      cells.for_each([&](int64_t id, int64_t ih, int64_t iw) {
+        sums[static_cast<size_t>(xs(n, c, id, ih, iw))] += share;
+      });
     });
     T* dx = args.dx.mutable_data<T>();
     for (size_t i = 0; i < sums.size(); ++i) dx[i] = convert<T>(sums[i]);

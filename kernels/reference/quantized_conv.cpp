@@ -13,7 +13,9 @@ namespace {
 uint8_t quantized(float value, const ops::Quantization& q) {
   const float steps = std::nearbyint(value * (1.0F / q.scale));
   if (std::isnan(steps)) return 0;
-  return static_cast<uint8_t>(std::clamp(steps, static_cast<float>(-q.zero), static_cast<float>(255 - q.zero)) + static_cast<float>(q.zero));
+  return static_cast<uint8_t>(
+      std::clamp(steps, static_cast<float>(-q.zero), static_cast<float>(255 - q.zero)) +
+      static_cast<float>(q.zero));
 }
 
 void quantize(ExecContext&, ops::QuantizeArgs& args) {
@@ -31,8 +33,11 @@ float residual_at(const Tensor& residual, const ops::Quantization& q, int64_t at
 
 void forward_quantized(ExecContext& context, ops::QuantizedConvForwardArgs& args) {
   // The sums by the reference convolution, in integers.
-  Tensor x = Tensor::empty(args.x.shape(), {.dtype = DType::i32, .format = args.x.format()}), sums = Tensor::empty(args.y.shape(), x.options());
-  for (int64_t i = 0; i < x.numel(); ++i) x.mutable_data<int32_t>()[i] = static_cast<int32_t>(args.x.data<uint8_t>()[i]) - args.attributes.x.zero;
+  Tensor x = Tensor::empty(args.x.shape(), {.dtype = DType::i32, .format = args.x.format()}),
+         sums = Tensor::empty(args.y.shape(), x.options());
+  for (int64_t i = 0; i < x.numel(); ++i)
+    x.mutable_data<int32_t>()[i] =
+        static_cast<int32_t>(args.x.data<uint8_t>()[i]) - args.attributes.x.zero;
   conv_forward(context, {x, args.weight.to(DType::i32), nullptr, args.attributes.conv, sums});
   const Strides5 at = strides5(args.y);
   const Extents5 e = extents5(args.y.shape());
@@ -47,8 +52,10 @@ void forward_quantized(ExecContext& context, ops::QuantizedConvForwardArgs& args
           if (args.residual) value += residual_at(*args.residual, args.attributes.residual, i);
           if (args.attributes.activation != ops::FusedActivation::none && value < 0) value = 0;
           if (args.attributes.activation == ops::FusedActivation::relu6 && value > 6) value = 6;
-          if (args.y.dtype() == DType::f32) args.y.mutable_data<float>()[i] = value;
-          else args.y.mutable_data<uint8_t>()[i] = quantized(value, args.attributes.y);
+          if (args.y.dtype() == DType::f32)
+            args.y.mutable_data<float>()[i] = value;
+          else
+            args.y.mutable_data<uint8_t>()[i] = quantized(value, args.attributes.y);
         }
 }
 

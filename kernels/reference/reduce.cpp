@@ -12,7 +12,8 @@ namespace {
 
 using ops::Reduce;
 
-// Strides of the result seen through x's shape: 0 on reduced axes. The result is contiguous either way.
+// Strides of the result seen through x's shape: 0 on reduced axes. The result is contiguous either
+// way.
 Index result_strides(const Shape& x, const ops::ReduceAttributes& attributes) {
   const Shape kept = ops::reduce_output_shape(x, attributes, true);
   Index strides{};
@@ -26,20 +27,27 @@ Index result_strides(const Shape& x, const ops::ReduceAttributes& attributes) {
 
 template <class A>
 A plus(A a, A b) {
-  if constexpr (std::is_integral_v<A>) return static_cast<A>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
-  else return a + b;
+  if constexpr (std::is_integral_v<A>)
+    return static_cast<A>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+  else
+    return a + b;
 }
 template <class A>
 A times(A a, A b) {
-  if constexpr (std::is_integral_v<A>) return static_cast<A>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
-  else return a * b;
+  if constexpr (std::is_integral_v<A>)
+    return static_cast<A>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
+  else
+    return a * b;
 }
 
-// result[r] = the combination of all f(element) that meet in r; within a row that gives one result, four at a time.
+// result[r] = the combination of all f(element) that meet in r; within a row that gives one result,
+// four at a time.
 template <class T, class A, class Term, class Combine>
-void combine_terms(const ops::ReduceForwardArgs& args, std::vector<A>& result, A identity, Term&& term, Combine&& combine) {
+void combine_terms(const ops::ReduceForwardArgs& args, std::vector<A>& result, A identity,
+                   Term&& term, Combine&& combine) {
   const T* x = args.x.data<T>();
-  const Walk<2> walk(args.x.shape(), {element_strides(args.x), result_strides(args.x.shape(), args.attributes)});
+  const Walk<2> walk(args.x.shape(),
+                     {element_strides(args.x), result_strides(args.x.shape(), args.attributes)});
   walk.for_each_row([&](const std::array<int64_t, 2>& row, int64_t length) {
     const T* from = x + row[0];
     A* to = result.data() + row[1];
@@ -48,10 +56,12 @@ void combine_terms(const ops::ReduceForwardArgs& args, std::vector<A>& result, A
     if (out_step == 0) {
       A lanes[4] = {identity, identity, identity, identity};
       for (; i + 4 <= length; i += 4)
-        for (int64_t lane = 0; lane < 4; ++lane) lanes[lane] = combine(lanes[lane], term(convert<A>(from[(i + lane) * step])));
+        for (int64_t lane = 0; lane < 4; ++lane)
+          lanes[lane] = combine(lanes[lane], term(convert<A>(from[(i + lane) * step])));
       *to = combine(*to, combine(combine(lanes[0], lanes[1]), combine(lanes[2], lanes[3])));
     }
-    for (; i < length; ++i) to[i * out_step] = combine(to[i * out_step], term(convert<A>(from[i * step])));
+    for (; i < length; ++i)
+      to[i * out_step] = combine(to[i * out_step], term(convert<A>(from[i * step])));
   });
 }
 
@@ -60,17 +70,21 @@ template <class F>
 void for_each_reduced(const Tensor& x, const ops::ReduceAttributes& attributes, F&& f) {
   const Walk<2> walk(x.shape(), {element_strides(x), result_strides(x.shape(), attributes)});
   walk.for_each_row([&](const std::array<int64_t, 2>& row, int64_t length) {
-    for (int64_t i = 0; i < length; ++i) f(row[0] + i * walk.step(0), static_cast<size_t>(row[1] + i * walk.step(1)));
+    for (int64_t i = 0; i < length; ++i)
+      f(row[0] + i * walk.step(0), static_cast<size_t>(row[1] + i * walk.step(1)));
   });
 }
 
 bool better(Reduce function, double a, double b) { return function == Reduce::max ? a > b : a < b; }
 
 template <class T>
-std::vector<double> extremes(const Tensor& x, const ops::ReduceAttributes& attributes, size_t results) {
+std::vector<double> extremes(const Tensor& x, const ops::ReduceAttributes& attributes,
+                             size_t results) {
   const T* values = x.data<T>();
   std::vector<double> top(results, -std::numeric_limits<double>::infinity());
-  for_each_reduced(x, attributes, [&](int64_t at, size_t to) { top[to] = std::max(top[to], convert<double>(values[at])); });
+  for_each_reduced(x, attributes, [&](int64_t at, size_t to) {
+    top[to] = std::max(top[to], convert<double>(values[at]));
+  });
   for (double& value : top)
     if (!std::isfinite(value)) value = 0;
   return top;
@@ -88,7 +102,10 @@ std::vector<A> reduced(const ops::ReduceForwardArgs& args, double share) {
     case Reduce::sum:
     case Reduce::mean:
     case Reduce::log_sum: sums([](A v) { return v; }); break;
-    case Reduce::prod: combine_terms<T, A>(args, result, A(1), [](A v) { return v; }, times<A>); break;
+    case Reduce::prod:
+      combine_terms<T, A>(
+          args, result, A(1), [](A v) { return v; }, times<A>);
+      break;
     case Reduce::l1: sums([](A v) { return v < A(0) ? times(A(-1), v) : v; }); break;
     case Reduce::l2:
     case Reduce::sum_square: sums([](A v) { return times(v, v); }); break;
@@ -97,7 +114,8 @@ std::vector<A> reduced(const ops::ReduceForwardArgs& args, double share) {
       for_each_reduced(args.x, args.attributes, [&](int64_t at, size_t to) {
         result[to] += static_cast<A>(std::exp(convert<double>(x[at]) - top[to]));
       });
-      for (size_t i = 0; i < results; ++i) result[i] = static_cast<A>(std::log(static_cast<double>(result[i])) + top[i]);
+      for (size_t i = 0; i < results; ++i)
+        result[i] = static_cast<A>(std::log(static_cast<double>(result[i])) + top[i]);
       break;
     }
     case Reduce::max:
@@ -105,7 +123,9 @@ std::vector<A> reduced(const ops::ReduceForwardArgs& args, double share) {
       std::vector<bool> started(results);
       for_each_reduced(args.x, args.attributes, [&](int64_t at, size_t to) {
         const A value = convert<A>(x[at]);
-        if (started[to] && value == value && !better(function, static_cast<double>(value), static_cast<double>(result[to]))) return;
+        if (started[to] && value == value &&
+            !better(function, static_cast<double>(value), static_cast<double>(result[to])))
+          return;
         result[to] = value;
         started[to] = true;
       });
@@ -114,9 +134,12 @@ std::vector<A> reduced(const ops::ReduceForwardArgs& args, double share) {
   }
   for (A& value : result) {
     const auto v = static_cast<double>(value);
-    if (function == Reduce::mean) value = static_cast<A>(v / share);
-    else if (function == Reduce::l2) value = static_cast<A>(std::sqrt(v));
-    else if (function == Reduce::log_sum) value = static_cast<A>(std::log(v));
+    if (function == Reduce::mean)
+      value = static_cast<A>(v / share);
+    else if (function == Reduce::l2)
+      value = static_cast<A>(std::sqrt(v));
+    else if (function == Reduce::log_sum)
+      value = static_cast<A>(std::log(v));
   }
   return result;
 }
@@ -124,7 +147,8 @@ std::vector<A> reduced(const ops::ReduceForwardArgs& args, double share) {
 void forward(ExecContext&, ops::ReduceForwardArgs& args) {
   const auto share = static_cast<double>(args.y.numel() ? args.x.numel() / args.y.numel() : 0);
   const Reduce function = args.attributes.function;
-  const bool real = function == Reduce::l2 || function == Reduce::log_sum || function == Reduce::log_sum_exp;
+  const bool real =
+      function == Reduce::l2 || function == Reduce::log_sum || function == Reduce::log_sum_exp;
   visit_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     T* y = args.y.mutable_data<T>();
@@ -138,8 +162,8 @@ void forward(ExecContext&, ops::ReduceForwardArgs& args) {
   });
 }
 
-// What the gradient of one result needs to know of all its elements: how many equal the extreme, or the product of those
-// that are not 0 and the number of zeros.
+// What the gradient of one result needs to know of all its elements: how many equal the extreme, or
+// the product of those that are not 0 and the number of zeros.
 struct ReducedGroup {
   double equal = 0, product = 1;
   int zeros = 0;
@@ -151,7 +175,9 @@ double reduce_slope(Reduce function, double x, double y, double share, const Red
     case Reduce::mean: return 1 / share;
     case Reduce::max:
     case Reduce::min: return x == y ? 1 / group.equal : 0;
-    case Reduce::prod: return x == 0 ? (group.zeros == 1 ? group.product : 0) : (group.zeros == 0 ? group.product / x : 0);
+    case Reduce::prod:
+      return x == 0 ? (group.zeros == 1 ? group.product : 0)
+                    : (group.zeros == 0 ? group.product / x : 0);
     case Reduce::l1: return x > 0 ? 1 : x < 0 ? -1 : 0;
     case Reduce::l2: return y == 0 ? 0 : x / y;
     case Reduce::log_sum: return std::exp(-y);
@@ -173,11 +199,15 @@ void backward(ExecContext&, ops::ReduceBackwardArgs& args) {
       for_each_reduced(args.x, args.attributes, [&](int64_t at, size_t to) {
         const double value = convert<double>(x[at]);
         groups[to].equal += value == convert<double>(y[to]);
-        if (value == 0) ++groups[to].zeros;
-        else groups[to].product *= value;
+        if (value == 0)
+          ++groups[to].zeros;
+        else
+          groups[to].product *= value;
       });
     for_each_reduced(args.x, args.attributes, [&](int64_t at, size_t to) {
-      dx[at] = convert<T>(convert<double>(dy[to]) * reduce_slope(function, convert<double>(x[at]), convert<double>(y[to]), share, groups[to]));
+      dx[at] = convert<T>(convert<double>(dy[to]) * reduce_slope(function, convert<double>(x[at]),
+                                                                 convert<double>(y[to]), share,
+                                                                 groups[to]));
     });
   });
 }

@@ -15,7 +15,8 @@ void resample_line(const ops::ResampleAttributes& a, const T* x, T* y, int64_t o
   const double* weights = a.weights.data();
   for (int64_t p = 0; p < out; ++p) {
     double sum = first[p] == first[p + 1] ? a.fill : 0.0;
-    for (int64_t j = first[p]; j < first[p + 1]; ++j) sum += weights[j] * convert<double>(x[positions[j]]);
+    for (int64_t j = first[p]; j < first[p + 1]; ++j)
+      sum += weights[j] * convert<double>(x[positions[j]]);
     y[p] = convert<T>(sum);
   }
 }
@@ -32,19 +33,22 @@ void forward(ExecContext& context, ops::ResampleForwardArgs& args) {
     if (inner == 1) {  // lines of single elements
       constexpr int64_t lines = 64;
       context.parallel_for(ceil_div(blocks.outer, lines), [&](int64_t job) {
-        for (int64_t o = job * lines; o < std::min(blocks.outer, (job + 1) * lines); ++o) resample_line(a, x + o * in, y + o * out, out);
+        for (int64_t o = job * lines; o < std::min(blocks.outer, (job + 1) * lines); ++o)
+          resample_line(a, x + o * in, y + o * out, out);
       });
       return;
     }
     context.parallel_for(blocks.outer, [&](int64_t o) {
       std::vector<double> sums(static_cast<size_t>(inner));
       for (int64_t p = 0; p < out; ++p) {
-        const int64_t first = a.first[static_cast<size_t>(p)], last = a.first[static_cast<size_t>(p) + 1];
+        const int64_t first = a.first[static_cast<size_t>(p)],
+                      last = a.first[static_cast<size_t>(p) + 1];
         std::fill(sums.begin(), sums.end(), first == last ? a.fill : 0.0);
         for (int64_t j = first; j < last; ++j) {
           const double weight = a.weights[static_cast<size_t>(j)];
           const T* from = x + (o * in + a.positions[static_cast<size_t>(j)]) * inner;
-          for (int64_t i = 0; i < inner; ++i) sums[static_cast<size_t>(i)] += weight * convert<double>(from[i]);
+          for (int64_t i = 0; i < inner; ++i)
+            sums[static_cast<size_t>(i)] += weight * convert<double>(from[i]);
         }
         T* to = y + (o * out + p) * inner;
         for (int64_t i = 0; i < inner; ++i) to[i] = convert<T>(sums[static_cast<size_t>(i)]);
@@ -65,13 +69,15 @@ void backward(ExecContext& context, ops::ResampleBackwardArgs& args) {
     context.parallel_for(blocks.outer, [&](int64_t o) {
       std::vector<double> sums(static_cast<size_t>(in * inner));
       for (int64_t p = 0; p < out; ++p)
-        for (int64_t j = a.first[static_cast<size_t>(p)]; j < a.first[static_cast<size_t>(p) + 1]; ++j) {
+        for (int64_t j = a.first[static_cast<size_t>(p)]; j < a.first[static_cast<size_t>(p) + 1];
+             ++j) {
           const double weight = a.weights[static_cast<size_t>(j)];
           const T* from = dy + (o * out + p) * inner;
           double* to = sums.data() + a.positions[static_cast<size_t>(j)] * inner;
           for (int64_t i = 0; i < inner; ++i) to[i] += weight * convert<double>(from[i]);
         }
-      for (size_t i = 0; i < sums.size(); ++i) dx[o * in * inner + static_cast<int64_t>(i)] = convert<T>(sums[i]);
+      for (size_t i = 0; i < sums.size(); ++i)
+        dx[o * in * inner + static_cast<int64_t>(i)] = convert<T>(sums[i]);
     });
   });
 }

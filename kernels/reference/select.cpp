@@ -11,8 +11,8 @@ namespace {
 
 void where_forward(ExecContext& context, ops::WhereForwardArgs& args) {
   const Shape& shape = args.y.shape();
-  const Walk<4> walk(shape, {element_strides(args.y), broadcast_strides(args.condition, shape), broadcast_strides(args.a, shape),
-                             broadcast_strides(args.b, shape)});
+  const Walk<4> walk(shape, {element_strides(args.y), broadcast_strides(args.condition, shape),
+                             broadcast_strides(args.a, shape), broadcast_strides(args.b, shape)});
   const bool* condition = args.condition.data<bool>();
   visit_dtype(args.y.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -20,8 +20,9 @@ void where_forward(ExecContext& context, ops::WhereForwardArgs& args) {
     T* y = args.y.mutable_data<T>();
     walk.for_each_row(context, [&](const std::array<int64_t, 4>& row, int64_t length) {
       for (int64_t i = 0; i < length; ++i)
-        y[row[0] + i * walk.step(0)] =
-            condition[row[1] + i * walk.step(1)] ? a[row[2] + i * walk.step(2)] : b[row[3] + i * walk.step(3)];
+        y[row[0] + i * walk.step(0)] = condition[row[1] + i * walk.step(1)]
+                                           ? a[row[2] + i * walk.step(2)]
+                                           : b[row[3] + i * walk.step(3)];
     });
   });
 }
@@ -30,7 +31,8 @@ void where_forward(ExecContext& context, ops::WhereForwardArgs& args) {
 void where_gradient(const ops::WhereBackwardArgs& args, bool chosen, Tensor* to) {
   if (!to) return;
   const Shape& shape = args.dy.shape();
-  const Walk<3> walk(shape, {element_strides(args.dy), broadcast_strides(args.condition, shape), broadcast_strides(*to, shape)});
+  const Walk<3> walk(shape, {element_strides(args.dy), broadcast_strides(args.condition, shape),
+                             broadcast_strides(*to, shape)});
   const bool* condition = args.condition.data<bool>();
   std::vector<double> sums(static_cast<size_t>(to->numel()));
   visit_floating(args.dy.dtype(), "where", [&](auto zero) {
@@ -39,7 +41,8 @@ void where_gradient(const ops::WhereBackwardArgs& args, bool chosen, Tensor* to)
     walk.for_each_row([&](const std::array<int64_t, 3>& row, int64_t length) {
       for (int64_t i = 0; i < length; ++i)
         if (condition[row[1] + i * walk.step(1)] == chosen)
-          sums[static_cast<size_t>(row[2] + i * walk.step(2))] += convert<double>(dy[row[0] + i * walk.step(0)]);
+          sums[static_cast<size_t>(row[2] + i * walk.step(2))] +=
+              convert<double>(dy[row[0] + i * walk.step(0)]);
     });
     T* out = to->mutable_data<T>();
     for (size_t i = 0; i < sums.size(); ++i) out[i] = convert<T>(sums[i]);
@@ -56,8 +59,10 @@ To cast_element(From from) {
   if constexpr (std::is_integral_v<To> && !std::is_same_v<To, bool> && !std::is_integral_v<From>) {
     const auto value = convert<double>(from);
     if (value != value) return 0;
-    if (value >= static_cast<double>(std::numeric_limits<To>::max())) return std::numeric_limits<To>::max();
-    if (value <= static_cast<double>(std::numeric_limits<To>::min())) return std::numeric_limits<To>::min();
+    if (value >= static_cast<double>(std::numeric_limits<To>::max()))
+      return std::numeric_limits<To>::max();
+    if (value <= static_cast<double>(std::numeric_limits<To>::min()))
+      return std::numeric_limits<To>::min();
     return static_cast<To>(value);
   } else {
     return convert<To>(from);
@@ -72,7 +77,8 @@ void cast(ExecContext& context, ops::CastArgs& args) {
     visit_dtype(args.y.dtype(), [&](auto to) {
       auto* y = args.y.mutable_data<decltype(to)>();
       context.parallel_for(ceil_div(total, job), [&](int64_t j) {
-        for (int64_t i = j * job; i < std::min(total, (j + 1) * job); ++i) y[i] = cast_element<decltype(to)>(x[i]);
+        for (int64_t i = j * job; i < std::min(total, (j + 1) * job); ++i)
+          y[i] = cast_element<decltype(to)>(x[i]);
       });
     });
   });

@@ -13,7 +13,8 @@ namespace {
 template <class F>
 void for_each_line(ExecContext& context, const Tensor& t, int axis, F&& f) {
   const AxisBlocks blocks(t, axis);
-  const int64_t count = t.shape()[axis], lines = blocks.outer * blocks.inner, of_job = std::max<int64_t>(1, 4096 / count);
+  const int64_t count = t.shape()[axis], lines = blocks.outer * blocks.inner,
+                of_job = std::max<int64_t>(1, 4096 / count);
   context.parallel_for(ceil_div(lines, of_job), [&](int64_t job) {
     for (int64_t line = job * of_job; line < std::min(lines, (job + 1) * of_job); ++line)
       f(line / blocks.inner * count * blocks.inner + line % blocks.inner);
@@ -22,7 +23,8 @@ void for_each_line(ExecContext& context, const Tensor& t, int axis, F&& f) {
 
 void forward(ExecContext& context, ops::SoftmaxForwardArgs& args) {
   const int axis = args.attributes.axis;
-  const int64_t count = args.x.shape()[axis], step = element_strides(args.x)[static_cast<size_t>(axis)];
+  const int64_t count = args.x.shape()[axis],
+                step = element_strides(args.x)[static_cast<size_t>(axis)];
   if (args.x.numel() == 0) return;
   visit_floating(args.x.dtype(), "softmax", [&](auto zero) {
     using T = decltype(zero);
@@ -37,7 +39,8 @@ void forward(ExecContext& context, ops::SoftmaxForwardArgs& args) {
       const A log_sum = std::log(sum);
       for (int64_t i = 0; i < count; ++i) {
         const A shifted = convert<A>(x[at + i * step]) - top;
-        y[at + i * step] = convert<T>(args.attributes.log ? shifted - log_sum : std::exp(shifted) / sum);
+        y[at + i * step] =
+            convert<T>(args.attributes.log ? shifted - log_sum : std::exp(shifted) / sum);
       }
     });
   });
@@ -45,7 +48,8 @@ void forward(ExecContext& context, ops::SoftmaxForwardArgs& args) {
 
 void backward(ExecContext& context, ops::SoftmaxBackwardArgs& args) {
   const int axis = args.attributes.axis;
-  const int64_t count = args.y.shape()[axis], step = element_strides(args.y)[static_cast<size_t>(axis)];
+  const int64_t count = args.y.shape()[axis],
+                step = element_strides(args.y)[static_cast<size_t>(axis)];
   if (args.y.numel() == 0) return;
   visit_floating(args.y.dtype(), "softmax", [&](auto zero) {
     using T = decltype(zero);

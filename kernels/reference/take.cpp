@@ -32,7 +32,8 @@ struct OffsetTables {
     const std::vector<int64_t>& inner = table[rank - 1];
     length = static_cast<int64_t>(inner.size());
     for (int axis = 0; axis < rank - 1; ++axis) rows *= static_cast<int64_t>(table[axis].size());
-    for (size_t i = 0; i < inner.size(); ++i) contiguous = contiguous && inner[i] == inner[0] + static_cast<int64_t>(i) && inner[0] >= 0;
+    for (size_t i = 0; i < inner.size(); ++i)
+      contiguous = contiguous && inner[i] == inner[0] + static_cast<int64_t>(i) && inner[0] >= 0;
   }
 
   // x's offset at the start of a row; kOutside when one of its axes lies outside.
@@ -72,11 +73,14 @@ void forward(ExecContext& context, ops::TakeForwardArgs& args) {
     T* y = args.y.mutable_data<T>();
     const std::vector<int64_t>& inner = tables.table[tables.rank - 1];
     context.parallel_for(ceil_div(tables.rows, rows_of_job), [&](int64_t job) {
-      for (int64_t row = job * rows_of_job; row < std::min(tables.rows, (job + 1) * rows_of_job); ++row) {
+      for (int64_t row = job * rows_of_job; row < std::min(tables.rows, (job + 1) * rows_of_job);
+           ++row) {
         const int64_t base = tables.row_offset(row);
         T* out = y + row * tables.length;
-        if (base == kOutside) std::fill(out, out + tables.length, fill);
-        else if (tables.contiguous) std::copy(x + base + inner[0], x + base + inner[0] + tables.length, out);
+        if (base == kOutside)
+          std::fill(out, out + tables.length, fill);
+        else if (tables.contiguous)
+          std::copy(x + base + inner[0], x + base + inner[0] + tables.length, out);
         else
           for (int64_t i = 0; i < tables.length; ++i) {
             const int64_t at = inner[static_cast<size_t>(i)];
@@ -107,9 +111,11 @@ void put_back(ExecContext& context, const OffsetTables& tables, const T* dy, T* 
   const std::vector<int64_t>& inner = tables.table[tables.rank - 1];
   const int64_t rows_of_job = std::max<int64_t>(1, 16384 / tables.length);
   context.parallel_for(ceil_div(tables.rows, rows_of_job), [&](int64_t job) {
-    for (int64_t row = job * rows_of_job; row < std::min(tables.rows, (job + 1) * rows_of_job); ++row) {
+    for (int64_t row = job * rows_of_job; row < std::min(tables.rows, (job + 1) * rows_of_job);
+         ++row) {
       T* to = dx + tables.row_offset(row);
-      for (int64_t i = 0; i < tables.length; ++i) to[inner[static_cast<size_t>(i)]] = dy[row * tables.length + i];
+      for (int64_t i = 0; i < tables.length; ++i)
+        to[inner[static_cast<size_t>(i)]] = dy[row * tables.length + i];
     }
   });
 }
@@ -117,7 +123,9 @@ void put_back(ExecContext& context, const OffsetTables& tables, const T* dy, T* 
 void backward(ExecContext& context, ops::TakeBackwardArgs& args) {
   visit_floating(args.dx.dtype(), "take", [&](auto zero) {
     using T = decltype(zero);
-    if (args.dy.numel() == 0) return std::fill(args.dx.mutable_data<T>(), args.dx.mutable_data<T>() + args.dx.numel(), zero);
+    if (args.dy.numel() == 0)
+      return std::fill(args.dx.mutable_data<T>(), args.dx.mutable_data<T>() + args.dx.numel(),
+                       zero);
     const OffsetTables tables(args.dx, args.dy, args.attributes);
     if (takes_once(args.attributes)) {
       T* dx = args.dx.mutable_data<T>();
@@ -133,7 +141,8 @@ void backward(ExecContext& context, ops::TakeBackwardArgs& args) {
       if (base == kOutside) continue;
       for (int64_t i = 0; i < tables.length; ++i) {
         const int64_t at = inner[static_cast<size_t>(i)];
-        if (at != kOutside) sums[static_cast<size_t>(base + at)] += convert<A>(dy[row * tables.length + i]);
+        if (at != kOutside)
+          sums[static_cast<size_t>(base + at)] += convert<A>(dy[row * tables.length + i]);
       }
     }
     T* dx = args.dx.mutable_data<T>();

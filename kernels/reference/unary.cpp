@@ -1,4 +1,5 @@
-// Element-wise functions and their derivatives: blocks of elements are widened, mapped by one loop a function, stored.
+// Element-wise functions and their derivatives: blocks of elements are widened, mapped by one loop
+// a function, stored.
 #include "graft/kernels/ops/unary.h"
 
 #include <cmath>
@@ -14,23 +15,40 @@ namespace {
 using ops::Unary;
 using ops::UnaryAttributes;
 
-template <class A> A logistic(A x) { return A(1) / (A(1) + std::exp(-x)); }
-template <class A> A log_one_plus_exp(A x) { return std::max(x, A(0)) + std::log1p(std::exp(-std::abs(x))); }
-template <class A> A normal_cdf(A x) { return A(0.5) * (A(1) + std::erf(x / std::numbers::sqrt2_v<A>)); }
+template <class A>
+A logistic(A x) {
+  return A(1) / (A(1) + std::exp(-x));
+}
+template <class A>
+A log_one_plus_exp(A x) {
+  return std::max(x, A(0)) + std::log1p(std::exp(-std::abs(x)));
+}
+template <class A>
+A normal_cdf(A x) {
+  return A(0.5) * (A(1) + std::erf(x / std::numbers::sqrt2_v<A>));
+}
 // The argument of gelu_tanh's tanh.
-template <class A> A gelu_argument(A x) { return std::sqrt(A(2) / std::numbers::pi_v<A>) * (x + A(0.044715) * x * x * x); }
+template <class A>
+A gelu_argument(A x) {
+  return std::sqrt(A(2) / std::numbers::pi_v<A>) * (x + A(0.044715) * x * x * x);
+}
 
 template <class A>
-A sign_of(A x) { return x > A(0) ? A(1) : x < A(0) ? A(-1) : x; }  // NaN stays NaN
+A sign_of(A x) {
+  return x > A(0) ? A(1) : x < A(0) ? A(-1) : x;
+}  // NaN stays NaN
 
 // values[i] = function(values[i]).
 template <class A>
 void apply_floating(const UnaryAttributes& f, int64_t count, A* values) {
   const A alpha = static_cast<A>(f.alpha), beta = static_cast<A>(f.beta);
-  const auto map = [&](auto&& function) { for (int64_t i = 0; i < count; ++i) values[i] = function(values[i]); };
+  const auto map = [&](auto&& function) {
+    for (int64_t i = 0; i < count; ++i) values[i] = function(values[i]);
+  };
   switch (f.function) {
     case Unary::relu: return map([](A v) { return v > A(0) || v != v ? v : A(0); });
-    case Unary::relu6: return map([](A v) { return v != v ? v : std::min(std::max(v, A(0)), A(6)); });
+    case Unary::relu6:
+      return map([](A v) { return v != v ? v : std::min(std::max(v, A(0)), A(6)); });
     case Unary::sigmoid: return map([](A v) { return logistic(v); });
     case Unary::tanh: return map([](A v) { return std::tanh(v); });
     case Unary::neg: return map([](A v) { return -v; });
@@ -59,15 +77,24 @@ void apply_floating(const UnaryAttributes& f, int64_t count, A* values) {
     case Unary::softsign: return map([](A v) { return v / (A(1) + std::abs(v)); });
     case Unary::leaky_relu: return map([=](A v) { return v < A(0) ? alpha * v : v; });
     case Unary::elu: return map([=](A v) { return v < A(0) ? alpha * std::expm1(v) : v; });
-    case Unary::selu: return map([=](A v) { return beta * (v <= A(0) ? alpha * std::expm1(v) : v); });
+    case Unary::selu:
+      return map([=](A v) { return beta * (v <= A(0) ? alpha * std::expm1(v) : v); });
     case Unary::celu: return map([=](A v) { return v < A(0) ? alpha * std::expm1(v / alpha) : v; });
-    case Unary::hard_sigmoid: return map([=](A v) { return v != v ? v : std::max(A(0), std::min(A(1), alpha * v + beta)); });
-    case Unary::hard_swish: return map([](A v) { return v * std::max(A(0), std::min(A(1), v / A(6) + A(0.5))); });
+    case Unary::hard_sigmoid:
+      return map(
+          [=](A v) { return v != v ? v : std::max(A(0), std::min(A(1), alpha * v + beta)); });
+    case Unary::hard_swish:
+      return map([](A v) { return v * std::max(A(0), std::min(A(1), v / A(6) + A(0.5))); });
     case Unary::thresholded_relu: return map([=](A v) { return v > alpha || v != v ? v : A(0); });
-    case Unary::shrink: return map([=](A v) { return v < -alpha ? v + beta : v > alpha ? v - beta : v != v ? v : A(0); });
-    case Unary::clip: return map([=](A v) { return v != v ? v : std::min(std::max(v, alpha), beta); });
+    case Unary::shrink:
+      return map([=](A v) {
+        return v < -alpha ? v + beta : v > alpha ? v - beta : v != v ? v : A(0);
+      });
+    case Unary::clip:
+      return map([=](A v) { return v != v ? v : std::min(std::max(v, alpha), beta); });
     case Unary::gelu: return map([](A v) { return v * normal_cdf(v); });
-    case Unary::gelu_tanh: return map([](A v) { return A(0.5) * v * (A(1) + std::tanh(gelu_argument(v))); });
+    case Unary::gelu_tanh:
+      return map([](A v) { return A(0.5) * v * (A(1) + std::tanh(gelu_argument(v))); });
     case Unary::silu: return map([=](A v) { return v * logistic(alpha * v); });
     case Unary::mish: return map([](A v) { return v * std::tanh(log_one_plus_exp(v)); });
     default: bad_input("unary: this function is not one of floating-point numbers");
@@ -82,7 +109,9 @@ int64_t integer_bound(double bound) {
 int64_t wrapping_neg(int64_t v) { return static_cast<int64_t>(-static_cast<uint64_t>(v)); }
 
 void apply_integer(const UnaryAttributes& f, int64_t count, int64_t* values) {
-  const auto map = [&](auto&& function) { for (int64_t i = 0; i < count; ++i) values[i] = function(values[i]); };
+  const auto map = [&](auto&& function) {
+    for (int64_t i = 0; i < count; ++i) values[i] = function(values[i]);
+  };
   switch (f.function) {
     case Unary::relu: return map([](int64_t v) { return std::max<int64_t>(v, 0); });
     case Unary::relu6: return map([](int64_t v) { return std::clamp<int64_t>(v, 0, 6); });
@@ -91,7 +120,8 @@ void apply_integer(const UnaryAttributes& f, int64_t count, int64_t* values) {
     case Unary::sign: return map([](int64_t v) { return sign_of(v); });
     case Unary::bitwise_not: return map([](int64_t v) { return ~v; });
     case Unary::clip: {
-      const int64_t low = integer_bound(std::ceil(f.alpha)), high = integer_bound(std::floor(f.beta));
+      const int64_t low = integer_bound(std::ceil(f.alpha)),
+                    high = integer_bound(std::floor(f.beta));
       return map([=](int64_t v) { return std::min(std::max(v, low), high); });
     }
     default: bad_input("unary: this function needs floating-point numbers");
@@ -102,15 +132,19 @@ template <class A>
 bool predicate(const UnaryAttributes& f, A x) {
   if (f.function == Unary::logical_not) return x == A(0);
   if (f.function == Unary::is_nan) return x != x;
-  if constexpr (std::is_floating_point_v<A>) return std::isinf(x) && (x > 0 ? f.beta : f.alpha) != 0;
-  else return false;
+  if constexpr (std::is_floating_point_v<A>)
+    return std::isinf(x) && (x > 0 ? f.beta : f.alpha) != 0;
+  else
+    return false;
 }
 
 // dx[i] *= derivative, from the forward input x and result y.
 template <class A>
 void multiply_derivative(const UnaryAttributes& f, const A* x, const A* y, int64_t count, A* dx) {
   const A alpha = static_cast<A>(f.alpha), beta = static_cast<A>(f.beta);
-  const auto map = [&](auto&& slope) { for (int64_t i = 0; i < count; ++i) dx[i] *= slope(x[i], y[i]); };
+  const auto map = [&](auto&& slope) {
+    for (int64_t i = 0; i < count; ++i) dx[i] *= slope(x[i], y[i]);
+  };
   switch (f.function) {
     case Unary::relu: return map([](A v, A) { return v > A(0) ? A(1) : A(0); });
     case Unary::relu6: return map([](A v, A) { return v > A(0) && v < A(6) ? A(1) : A(0); });
@@ -126,7 +160,8 @@ void multiply_derivative(const UnaryAttributes& f, const A* x, const A* y, int64
     case Unary::ceil:
     case Unary::round:
     case Unary::sign: return map([](A, A) { return A(0); });
-    case Unary::erf: return map([](A v, A) { return A(2) * std::numbers::inv_sqrtpi_v<A> * std::exp(-v * v); });
+    case Unary::erf:
+      return map([](A v, A) { return A(2) * std::numbers::inv_sqrtpi_v<A> * std::exp(-v * v); });
     case Unary::sin: return map([](A v, A) { return std::cos(v); });
     case Unary::cos: return map([](A v, A) { return -std::sin(v); });
     case Unary::tan: return map([](A, A r) { return A(1) + r * r; });
@@ -139,25 +174,44 @@ void multiply_derivative(const UnaryAttributes& f, const A* x, const A* y, int64
     case Unary::acosh: return map([](A v, A) { return A(1) / std::sqrt(v * v - A(1)); });
     case Unary::atanh: return map([](A v, A) { return A(1) / (A(1) - v * v); });
     case Unary::softplus: return map([](A v, A) { return logistic(v); });
-    case Unary::softsign: return map([](A v, A) { const A s = A(1) + std::abs(v); return A(1) / (s * s); });
+    case Unary::softsign:
+      return map([](A v, A) {
+        const A s = A(1) + std::abs(v);
+        return A(1) / (s * s);
+      });
     case Unary::leaky_relu: return map([=](A v, A) { return v > A(0) ? A(1) : alpha; });
     case Unary::elu: return map([=](A v, A) { return v < A(0) ? alpha * std::exp(v) : A(1); });
-    case Unary::selu: return map([=](A v, A) { return beta * (v <= A(0) ? alpha * std::exp(v) : A(1)); });
+    case Unary::selu:
+      return map([=](A v, A) { return beta * (v <= A(0) ? alpha * std::exp(v) : A(1)); });
     case Unary::celu: return map([=](A v, A) { return v < A(0) ? std::exp(v / alpha) : A(1); });
-    case Unary::hard_sigmoid: return map([=](A, A r) { return r > A(0) && r < A(1) ? alpha : A(0); });
-    case Unary::hard_swish: return map([](A v, A) { return v <= A(-3) ? A(0) : v >= A(3) ? A(1) : v / A(3) + A(0.5); });
+    case Unary::hard_sigmoid:
+      return map([=](A, A r) { return r > A(0) && r < A(1) ? alpha : A(0); });
+    case Unary::hard_swish:
+      return map([](A v, A) { return v <= A(-3) ? A(0) : v >= A(3) ? A(1) : v / A(3) + A(0.5); });
     case Unary::thresholded_relu: return map([=](A v, A) { return v > alpha ? A(1) : A(0); });
     case Unary::shrink: return map([=](A v, A) { return v < -alpha || v > alpha ? A(1) : A(0); });
     case Unary::clip: return map([=](A v, A) { return v >= alpha && v <= beta ? A(1) : A(0); });
     case Unary::gelu:
-      return map([](A v, A) { return normal_cdf(v) + v * std::exp(A(-0.5) * v * v) / std::sqrt(A(2) * std::numbers::pi_v<A>); });
-    case Unary::gelu_tanh: return map([](A v, A) {
-      const A t = std::tanh(gelu_argument(v)), inner = std::sqrt(A(2) / std::numbers::pi_v<A>) * (A(1) + A(3 * 0.044715) * v * v);
-      return A(0.5) * (A(1) + t) + A(0.5) * v * (A(1) - t * t) * inner;
-    });
-    case Unary::silu: return map([=](A v, A) { const A s = logistic(alpha * v); return s + alpha * v * s * (A(1) - s); });
+      return map([](A v, A) {
+        return normal_cdf(v) +
+               v * std::exp(A(-0.5) * v * v) / std::sqrt(A(2) * std::numbers::pi_v<A>);
+      });
+    case Unary::gelu_tanh:
+      return map([](A v, A) {
+        const A t = std::tanh(gelu_argument(v)),
+                inner = std::sqrt(A(2) / std::numbers::pi_v<A>) * (A(1) + A(3 * 0.044715) * v * v);
+        return A(0.5) * (A(1) + t) + A(0.5) * v * (A(1) - t * t) * inner;
+      });
+    case Unary::silu:
+      return map([=](A v, A) {
+        const A s = logistic(alpha * v);
+        return s + alpha * v * s * (A(1) - s);
+      });
     case Unary::mish:
-      return map([](A v, A) { const A t = std::tanh(log_one_plus_exp(v)); return t + v * (A(1) - t * t) * logistic(v); });
+      return map([](A v, A) {
+        const A t = std::tanh(log_one_plus_exp(v));
+        return t + v * (A(1) - t * t) * logistic(v);
+      });
     default: bad_input("unary: this function has no gradient");
   }
 }
@@ -167,7 +221,8 @@ template <class F>
 void in_blocks(ExecContext& context, int64_t total, F&& f) {
   constexpr int64_t job = 64 * kBlock;
   context.parallel_for(ceil_div(total, job), [&](int64_t j) {
-    for (int64_t at = j * job; at < std::min(total, (j + 1) * job); at += kBlock) f(at, std::min(kBlock, total - at));
+    for (int64_t at = j * job; at < std::min(total, (j + 1) * job); at += kBlock)
+      f(at, std::min(kBlock, total - at));
   });
 }
 
@@ -188,8 +243,10 @@ void forward(ExecContext& context, ops::UnaryForwardArgs& args) {
     in_blocks(context, args.x.numel(), [&](int64_t at, int64_t count) {
       A block[kBlock];
       load_block(x + at, 1, count, block);
-      if constexpr (std::is_floating_point_v<A>) apply_floating(f, count, block);
-      else apply_integer(f, count, block);
+      if constexpr (std::is_floating_point_v<A>)
+        apply_floating(f, count, block);
+      else
+        apply_integer(f, count, block);
       store_block(block, 1, count, y + at);
     });
   });

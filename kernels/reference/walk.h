@@ -1,5 +1,5 @@
-// Walk: the way through several tensors of one logical shape at once (broadcast ones have stride 0), row by row in the
-// memory order of one of them.
+// Walk: the way through several tensors of one logical shape at once (broadcast ones have stride
+// 0), row by row in the memory order of one of them.
 #pragma once
 #include <algorithm>
 
@@ -14,7 +14,8 @@ inline Index broadcast_strides(const Tensor& input, const Shape& out) {
   Index strides{};
   const int shift = out.rank() - input.rank();
   for (int axis = shift; axis < out.rank(); ++axis)
-    if (input.shape()[axis - shift] != 1) strides[static_cast<size_t>(axis)] = own[static_cast<size_t>(axis - shift)];
+    if (input.shape()[axis - shift] != 1)
+      strides[static_cast<size_t>(axis)] = own[static_cast<size_t>(axis - shift)];
   return strides;
 }
 
@@ -33,13 +34,18 @@ class Walk {
     });
     const int axes = rank_;
     rank_ = 0;
-    for (int i = 0; i < axes; ++i) add_axis(shape[order[static_cast<size_t>(i)]], strides, static_cast<size_t>(order[static_cast<size_t>(i)]));
+    for (int i = 0; i < axes; ++i)
+      add_axis(shape[order[static_cast<size_t>(i)]], strides,
+               static_cast<size_t>(order[static_cast<size_t>(i)]));
     if (rank_ == 0) rank_ = 1;  // one element
   }
 
-  int64_t step(size_t tensor) const { return strides_[tensor][static_cast<size_t>(rank_ - 1)]; }  // within a row
+  int64_t step(size_t tensor) const {
+    return strides_[tensor][static_cast<size_t>(rank_ - 1)];
+  }  // within a row
 
-  // Calls f(offsets of a row's first element, elements) for all rows in order. Long rows come in pieces.
+  // Calls f(offsets of a row's first element, elements) for all rows in order. Long rows come in
+  // pieces.
   template <class F>
   void for_each_row(F&& f) const {
     for (int64_t piece = 0; piece < pieces(); ++piece) run_piece(piece, f);
@@ -47,9 +53,11 @@ class Walk {
   // The same in parallel: for results that no two rows share.
   template <class F>
   void for_each_row(ExecContext& context, F&& f) const {
-    const int64_t per_job = std::max<int64_t>(1, kPiece / std::max<int64_t>(1, std::min(length(), kPiece)));
+    const int64_t per_job =
+        std::max<int64_t>(1, kPiece / std::max<int64_t>(1, std::min(length(), kPiece)));
     context.parallel_for(ceil_div(pieces(), per_job), [&](int64_t job) {
-      for (int64_t piece = job * per_job; piece < std::min(pieces(), (job + 1) * per_job); ++piece) run_piece(piece, f);
+      for (int64_t piece = job * per_job; piece < std::min(pieces(), (job + 1) * per_job); ++piece)
+        run_piece(piece, f);
     });
   }
 
@@ -98,8 +106,10 @@ struct AxisBlocks {
     bool before = true;
     for (int i = 0; i < t.rank(); ++i) {
       const int at = t.format() == MemoryFormat::channels_last ? kChannelsLast[i] : i;
-      if (at == axis) before = false;
-      else (before ? outer : inner) *= t.shape()[at];
+      if (at == axis)
+        before = false;
+      else
+        (before ? outer : inner) *= t.shape()[at];
     }
   }
 };

@@ -1,8 +1,9 @@
-// Axes as callers name them (negative ones count from the end), checked, and lists of positions along one.
+// Axes as callers name them (negative ones count from the end), checked, and lists of positions
+// along one.
 #pragma once
 #include <exception>
-#include <stdexcept>
 #include <span>
+#include <stdexcept>
 #include <vector>
 
 #include "graft/core/base/checked_math.h"
@@ -17,8 +18,8 @@ inline int axis_of(const char* op, int axis, int rank) {
   return axis < 0 ? axis + rank : axis;
 }
 
-// Room for `count` entries, counted against the thread's allocation limit; Error(resource) when there is none, before
-// anything is filled.
+// Room for `count` entries, counted against the thread's allocation limit; Error(resource) when
+// there is none, before anything is filled.
 template <class T>
 void reserve_positions(const char* op, std::vector<T>& list, int64_t count) {
   charge_allocation(checked_mul(count, static_cast<int64_t>(sizeof(T))));

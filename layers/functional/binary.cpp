@@ -10,19 +10,22 @@ namespace {
 
 class BinaryNode final : public Node {
  public:
-  BinaryNode(const Tensor& a, const Tensor& b, ops::BinaryAttributes attributes) : attributes_(attributes), a_(a), b_(b) {}
+  BinaryNode(const Tensor& a, const Tensor& b, ops::BinaryAttributes attributes)
+      : attributes_(attributes), a_(a), b_(b) {}
   const char* name() const override { return "binary"; }
   std::vector<Tensor> backward(std::span<const Tensor> grads) override {
     const Tensor &a = a_.get("binary"), &b = b_.get("binary");
     const Tensor& dy = grads[0];
     const bool passes = attributes_.function == ops::Binary::add;
-    const bool pass_a = passes && a.shape() == dy.shape(), pass_b = passes && b.shape() == dy.shape();
+    const bool pass_a = passes && a.shape() == dy.shape(),
+               pass_b = passes && b.shape() == dy.shape();
     Tensor da, db;
     if (needs(0)) da = pass_a ? dy : Tensor::empty_like(a);
     if (needs(1)) db = pass_b ? dy : Tensor::empty_like(b);
     Tensor* into_a = needs(0) && !pass_a ? &da : nullptr;
     Tensor* into_b = needs(1) && !pass_b ? &db : nullptr;
-    if (into_a || into_b) kernels_for(dy).binary.backward(current_context(), {a, b, dy, attributes_, into_a, into_b});
+    if (into_a || into_b)
+      kernels_for(dy).binary.backward(current_context(), {a, b, dy, attributes_, into_a, into_b});
     return {da, db};
   }
   void release() override {
@@ -55,10 +58,13 @@ Tensor binary(const Tensor& a, const Tensor& b, ops::Binary function) {
     const Device device = meeting_place({a, b});
     return binary(beside("binary", a, device), beside("binary", b, device), function);
   }
-  GRAFT_CHECK(a.dtype() == b.dtype(), "binary: ", name_of(a.dtype()), " and ", name_of(b.dtype()), " do not mix");
+  GRAFT_CHECK(a.dtype() == b.dtype(), "binary: ", name_of(a.dtype()), " and ", name_of(b.dtype()),
+              " do not mix");
   const Shape shape = ops::broadcast_shape(a.shape(), b.shape());
-  GRAFT_CHECK(a.format() == b.format() || same_in_both_layouts(a.shape()) || same_in_both_layouts(b.shape()),
-              "binary: ", a.shape(), " is ", name_of(a.format()), ", ", b.shape(), " is ", name_of(b.format()));
+  GRAFT_CHECK(a.format() == b.format() || same_in_both_layouts(a.shape()) ||
+                  same_in_both_layouts(b.shape()),
+              "binary: ", a.shape(), " is ", name_of(a.format()), ", ", b.shape(), " is ",
+              name_of(b.format()));
   const ops::BinaryAttributes attributes{function};
   TensorOptions options = a.options();
   options.format = same_in_both_layouts(a.shape()) ? b.format() : a.format();

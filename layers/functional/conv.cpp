@@ -11,10 +11,14 @@ namespace {
 
 class ConvNode final : public Node {
  public:
-  ConvNode(const Tensor& x, const Tensor& weight, const Tensor& bias, const ops::ConvAttributes& attributes, bool keep_x,
-           bool keep_weight)
-      : attributes_(attributes), x_shape_(x.shape()), x_options_(x.options()), weight_shape_(weight.shape()),
-        weight_options_(weight.options()), bias_dtype_(bias.defined() ? bias.dtype() : DType::f32) {
+  ConvNode(const Tensor& x, const Tensor& weight, const Tensor& bias,
+           const ops::ConvAttributes& attributes, bool keep_x, bool keep_weight)
+      : attributes_(attributes),
+        x_shape_(x.shape()),
+        x_options_(x.options()),
+        weight_shape_(weight.shape()),
+        weight_options_(weight.options()),
+        bias_dtype_(bias.defined() ? bias.dtype() : DType::f32) {
     if (keep_x) x_ = SavedTensor(x);
     if (keep_weight) weight_ = SavedTensor(weight);
   }
@@ -26,11 +30,12 @@ class ConvNode final : public Node {
     const ops::ConvKernels& kernels = kernels_for(dy).conv;
     Tensor dx, dweight, dbias;
     if (needs(1)) dweight = Tensor::empty(weight_shape_, weight_options_);
-    if (needs(2)) dbias = Tensor::empty({dy.size(1)}, {.dtype = bias_dtype_, .device = dy.device()});
+    if (needs(2))
+      dbias = Tensor::empty({dy.size(1)}, {.dtype = bias_dtype_, .device = dy.device()});
     if (needs(1) || needs(2)) {
       const Tensor& x = needs(1) ? x_.get("conv") : dy;  // without dweight x is not read
-      kernels.backward_weight(current_context(),
-                              {x, dy, attributes_, needs(1) ? &dweight : nullptr, needs(2) ? &dbias : nullptr});
+      kernels.backward_weight(current_context(), {x, dy, attributes_, needs(1) ? &dweight : nullptr,
+                                                  needs(2) ? &dbias : nullptr});
     }
     x_.release();  // dx may take its memory
     if (needs(0)) dx = data_gradient(dy);
@@ -43,12 +48,15 @@ class ConvNode final : public Node {
   }
 
  private:
-  // Where a shortcut's gradient is there already, this one is added to it by the kernel: two passes over it less.
+  // Where a shortcut's gradient is there already, this one is added to it by the kernel: two passes
+  // over it less.
   Tensor data_gradient(const Tensor& dy) const {
     const ops::ConvKernels& kernels = kernels_for(dy).conv;
     Tensor* sum = gradient_so_far(0);
-    if (sum && sum->shape() == x_shape_ && sum->dtype() == x_options_.dtype && sum->format() == x_options_.format &&
-        kernels.backward_data_added.try_run(current_context(), {dy, weight_.get("conv"), attributes_, *sum}))
+    if (sum && sum->shape() == x_shape_ && sum->dtype() == x_options_.dtype &&
+        sum->format() == x_options_.format &&
+        kernels.backward_data_added.try_run(current_context(),
+                                            {dy, weight_.get("conv"), attributes_, *sum}))
       return std::exchange(*sum, Tensor());
     Tensor dx = Tensor::empty(x_shape_, x_options_);
     kernels.backward_data(current_context(), {dy, weight_.get("conv"), attributes_, dx});
@@ -69,32 +77,40 @@ class ConvNode final : public Node {
 namespace {
 
 // Whether a kernel has computed y and its statistics in one.
-bool with_statistics(const Tensor& x, const Tensor& weight, const Tensor* bias, const ops::ConvAttributes& attributes, Tensor& y,
+bool with_statistics(const Tensor& x, const Tensor& weight, const Tensor* bias,
+                     const ops::ConvAttributes& attributes, Tensor& y,
                      BatchStatistics& statistics) {
-  const TensorOptions options{.dtype = y.dtype() == DType::f64 ? DType::f64 : DType::f32, .device = y.device()};
+  const TensorOptions options{.dtype = y.dtype() == DType::f64 ? DType::f64 : DType::f32,
+                              .device = y.device()};
   BatchStatistics taken{Tensor::empty({y.size(1)}, options), Tensor::empty({y.size(1)}, options)};
-  if (!kernels_for(x).conv.forward_statistics.try_run(current_context(), {x, weight, bias, attributes, y, taken.mean, taken.variance})) return false;
+  if (!kernels_for(x).conv.forward_statistics.try_run(
+          current_context(), {x, weight, bias, attributes, y, taken.mean, taken.variance}))
+    return false;
   statistics = std::move(taken);
   return true;
 }
 
 }  // namespace
 
-Tensor conv(const Tensor& x, const Tensor& weight, const Tensor& bias, ops::ConvAttributes attributes, BatchStatistics* statistics) {
-  GRAFT_CHECK(x.rank() >= 3 && x.rank() <= 5 && weight.rank() == x.rank(), "conv: input ", x.shape(), " and weight ",
-              weight.shape(), " need the same 1 to 3 spatial axes");
-  if (is_devices_line(x)) return as_line(conv(as_row(x), as_row(weight), bias, along_row(attributes), statistics));
+Tensor conv(const Tensor& x, const Tensor& weight, const Tensor& bias,
+            ops::ConvAttributes attributes, BatchStatistics* statistics) {
+  GRAFT_CHECK(x.rank() >= 3 && x.rank() <= 5 && weight.rank() == x.rank(), "conv: input ",
+              x.shape(), " and weight ", weight.shape(), " need the same 1 to 3 spatial axes");
+  if (is_devices_line(x))
+    return as_line(conv(as_row(x), as_row(weight), bias, along_row(attributes), statistics));
   attributes.window.axes = x.rank() - 2;
   for (int axis = 2; axis < weight.rank(); ++axis)
     attributes.window.kernel[static_cast<size_t>(axis - 2)] = weight.shape()[axis];
-  GRAFT_CHECK(!bias.defined() || bias.shape() == Shape{weight.shape()[0]}, "conv: bias ", bias.defined() ? bias.shape() : Shape(),
-              " for weight ", weight.shape());
-  Tensor y = Tensor::empty(ops::conv_output_shape(x.shape(), weight.shape(), attributes), x.options());
+  GRAFT_CHECK(!bias.defined() || bias.shape() == Shape{weight.shape()[0]}, "conv: bias ",
+              bias.defined() ? bias.shape() : Shape(), " for weight ", weight.shape());
+  Tensor y =
+      Tensor::empty(ops::conv_output_shape(x.shape(), weight.shape(), attributes), x.options());
   const Tensor* given_bias = bias.defined() ? &bias : nullptr;
   if (!statistics || !with_statistics(x, weight, given_bias, attributes, y, *statistics))
     kernels_for(x).conv.forward(current_context(), {x, weight, given_bias, attributes, y});
   return record(attributes, {x, weight, bias}, y, [&] {
-    return std::make_shared<ConvNode>(x, weight, bias, attributes, needs_grad(weight), needs_grad(x));
+    return std::make_shared<ConvNode>(x, weight, bias, attributes, needs_grad(weight),
+                                      needs_grad(x));
   });
 }
 

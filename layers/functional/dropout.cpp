@@ -24,8 +24,8 @@ class DropoutNode final : public Node {
 }  // namespace
 
 Tensor dropout(const Tensor& x, const ops::DropoutAttributes& attributes, bool training) {
-  GRAFT_CHECK(attributes.probability >= 0 && attributes.probability < 1, "dropout: probability ", attributes.probability,
-              " is not in [0, 1)");
+  GRAFT_CHECK(attributes.probability >= 0 && attributes.probability < 1, "dropout: probability ",
+              attributes.probability, " is not in [0, 1)");
   if (!training || attributes.probability == 0) return x;
   Tensor y = Tensor::empty_like(x);
   kernels_for(x).dropout.apply(current_context(), {x, attributes, y});

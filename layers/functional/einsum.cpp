@@ -1,4 +1,5 @@
-// functional::einsum: diagonals, sums of letters that nobody else has, then matmul of two operands at a time.
+// functional::einsum: diagonals, sums of letters that nobody else has, then matmul of two operands
+// at a time.
 #include <algorithm>
 #include <map>
 #include <string>
@@ -10,7 +11,8 @@
 namespace graft::functional {
 namespace {
 
-// An operand and the letter of each of its axes. The axes of "..." have the letters '0', '1', ... from the right.
+// An operand and the letter of each of its axes. The axes of "..." have the letters '0', '1', ...
+// from the right.
 struct Lettered {
   Tensor tensor;
   std::string letters;
@@ -51,12 +53,14 @@ Lettered with_diagonals(Lettered operand) {
     const Shape& shape = operand.tensor.shape();
     const auto a = static_cast<int>(first), b = static_cast<int>(second);
     const int64_t extent = shape[a];
-    GRAFT_CHECK(shape[b] == extent, "einsum: letter ", std::string(1, operand.letters[first]), " is ", extent, " and ", shape[b]);
+    GRAFT_CHECK(shape[b] == extent, "einsum: letter ", std::string(1, operand.letters[first]),
+                " is ", extent, " and ", shape[b]);
     // Both axes first, then the pairs (i, i).
     std::vector<int> order{a, b};
     std::string letters(1, operand.letters[first]);
     for (int axis = 0; axis < shape.rank(); ++axis)
-      if (axis != a && axis != b) order.push_back(axis), letters += operand.letters[static_cast<size_t>(axis)];
+      if (axis != a && axis != b)
+        order.push_back(axis), letters += operand.letters[static_cast<size_t>(axis)];
     Tensor places = Tensor::empty({extent, 2}, {.dtype = DType::i64});
     for (int64_t i = 0; i < 2 * extent; ++i) places.mutable_data<int64_t>()[i] = i / 2;
     operand = with_diagonals({gather_nd(transpose(operand.tensor, order), places), letters});
@@ -70,8 +74,10 @@ Lettered summed(const Lettered& operand, const std::string& keep) {
   ops::ReduceAttributes sum{ops::Reduce::sum};
   std::string letters;
   for (const char letter : operand.letters) {
-    if (keep.find(letter) == std::string::npos) sum.axes.push_back(operand.axis_of(letter));
-    else letters += letter;
+    if (keep.find(letter) == std::string::npos)
+      sum.axes.push_back(operand.axis_of(letter));
+    else
+      letters += letter;
   }
   return sum.axes.empty() ? operand : Lettered{reduce(operand.tensor, sum), letters};
 }
@@ -80,8 +86,10 @@ Lettered summed(const Lettered& operand, const std::string& keep) {
 Tensor arranged(const Lettered& operand, const std::string& letters) {
   std::vector<int> order, added;
   for (size_t i = 0; i < letters.size(); ++i) {
-    if (operand.has(letters[i])) order.push_back(operand.axis_of(letters[i]));
-    else added.push_back(static_cast<int>(i));
+    if (operand.has(letters[i]))
+      order.push_back(operand.axis_of(letters[i]));
+    else
+      added.push_back(static_cast<int>(i));
   }
   const Tensor ordered = order.size() > 1 ? transpose(operand.tensor, order) : operand.tensor;
   return added.empty() ? ordered : unsqueeze(ordered, added);
@@ -101,14 +109,18 @@ Lettered contracted(const Lettered& a, const Lettered& b, const std::string& kee
   for (const char letter : a.letters) {
     const bool shared = b.has(letter), kept = keep.find(letter) != std::string::npos;
     // An ellipsis axis of 1 stretches, so it is never contracted through a matrix product.
-    if (shared) (kept || a.extent(letter) != b.extent(letter) ? batch : inner) += letter;
-    else left += letter;
+    if (shared)
+      (kept || a.extent(letter) != b.extent(letter) ? batch : inner) += letter;
+    else
+      left += letter;
   }
   for (const char letter : b.letters)
     if (!a.has(letter)) right += letter;
   const Tensor ta = arranged(a, batch + left + inner), tb = arranged(b, batch + inner + right);
-  const Tensor y = matmul(reshape(ta, joined(ta, batch.size(), left.size())), reshape(tb, joined(tb, batch.size(), inner.size())));
-  std::vector<int64_t> extents(y.shape().begin(), y.shape().begin() + static_cast<int>(batch.size()));
+  const Tensor y = matmul(reshape(ta, joined(ta, batch.size(), left.size())),
+                          reshape(tb, joined(tb, batch.size(), inner.size())));
+  std::vector<int64_t> extents(y.shape().begin(),
+                               y.shape().begin() + static_cast<int>(batch.size()));
   for (const char letter : left) extents.push_back(a.extent(letter));
   for (const char letter : right) extents.push_back(b.extent(letter));
   return {reshape(y, Shape(std::span<const int64_t>(extents))), batch + left + right};
@@ -119,7 +131,8 @@ struct Equation {
   std::string result;  // letters
 };
 
-// Splits the text and spells out "..."; a result that is not written holds the letters that occur once.
+// Splits the text and spells out "..."; a result that is not written holds the letters that occur
+// once.
 Equation parsed(std::string_view text, std::span<const Tensor> operands) {
   const std::string equation = without_blanks(text);
   const size_t arrow = equation.find("->");
@@ -130,14 +143,16 @@ Equation parsed(std::string_view text, std::span<const Tensor> operands) {
     result.terms.push_back(left.substr(begin, end - begin));
     begin = end + 1;
   }
-  GRAFT_CHECK(result.terms.size() == operands.size() && !operands.empty(), "einsum: '", equation, "' for ", operands.size(), " operands");
+  GRAFT_CHECK(result.terms.size() == operands.size() && !operands.empty(), "einsum: '", equation,
+              "' for ", operands.size(), " operands");
   int most = 0;
   std::map<char, int> occurrences;
   for (size_t i = 0; i < operands.size(); ++i) {
     std::string& term = result.terms[i];
     const bool dots = term.find("...") != std::string::npos;
     const int named = static_cast<int>(term.size()) - (dots ? 3 : 0), rank = operands[i].rank();
-    GRAFT_CHECK(dots ? named <= rank : named == rank, "einsum: '", term, "' for ", operands[i].shape());
+    GRAFT_CHECK(dots ? named <= rank : named == rank, "einsum: '", term, "' for ",
+                operands[i].shape());
     most = std::max(most, rank - named);
     term = letters_of(term, rank - named);
     for (const char letter : term) ++occurrences[letter];
@@ -145,8 +160,10 @@ Equation parsed(std::string_view text, std::span<const Tensor> operands) {
   if (arrow != std::string::npos) {
     result.result = letters_of(equation.substr(arrow + 2), most);
     for (const char letter : result.result)
-      GRAFT_CHECK(occurrences.contains(letter) && std::count(result.result.begin(), result.result.end(), letter) == 1,
-                  "einsum: the result of '", equation, "' names ", std::string(1, letter), " twice or out of nothing");
+      GRAFT_CHECK(occurrences.contains(letter) &&
+                      std::count(result.result.begin(), result.result.end(), letter) == 1,
+                  "einsum: the result of '", equation, "' names ", std::string(1, letter),
+                  " twice or out of nothing");
     return result;
   }
   result.result = letters_of("...", most);
@@ -166,7 +183,8 @@ Tensor einsum(std::string_view equation, std::span<const Tensor> operands) {
     for (const char letter : rest.back().letters) {
       int64_t& known = extents.try_emplace(letter, rest.back().extent(letter)).first->second;
       const int64_t extent = rest.back().extent(letter);
-      GRAFT_CHECK(known == extent || known == 1 || extent == 1, "einsum: letter ", std::string(1, letter), " is ", known, " and ", extent);
+      GRAFT_CHECK(known == extent || known == 1 || extent == 1, "einsum: letter ",
+                  std::string(1, letter), " is ", known, " and ", extent);
       if (known == 1) known = extent;
     }
   }

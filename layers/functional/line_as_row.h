@@ -1,4 +1,5 @@
-// One spatial axis as images of one row: what a device's convolutions and pools, which know two axes, make of [N,C,L].
+// One spatial axis as images of one row: what a device's convolutions and pools, which know two
+// axes, make of [N,C,L].
 #pragma once
 #include "graft/core/tensor/device_backend.h"
 #include "graft/kernels/ops/window.h"

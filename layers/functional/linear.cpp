@@ -9,7 +9,8 @@ namespace {
 
 class LinearNode final : public Node {
  public:
-  LinearNode(const Tensor& x, const Tensor& weight, bool keep_x, bool keep_weight) : in_(weight.shape()[1]) {
+  LinearNode(const Tensor& x, const Tensor& weight, bool keep_x, bool keep_weight)
+      : in_(weight.shape()[1]) {
     if (keep_x) x_ = SavedTensor(x);
     if (keep_weight) weight_ = SavedTensor(weight);
   }
@@ -28,7 +29,8 @@ class LinearNode final : public Node {
     if (needs(2)) dbias = Tensor::empty({out}, dy.options());
     if (needs(1) || needs(2)) {
       const Tensor& x = needs(1) ? x_.get("linear") : dy;  // without dweight x is not read
-      kernels.backward_weight(current_context(), {x, dy, needs(1) ? &dweight : nullptr, needs(2) ? &dbias : nullptr});
+      kernels.backward_weight(current_context(),
+                              {x, dy, needs(1) ? &dweight : nullptr, needs(2) ? &dbias : nullptr});
     }
     return {dx, dweight, dbias};
   }
@@ -45,17 +47,21 @@ class LinearNode final : public Node {
 }  // namespace
 
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
-  GRAFT_CHECK(x.rank() == 2 && weight.rank() == 2 && x.shape()[1] == weight.shape()[1], "linear: input ", x.shape(),
-              " and weight ", weight.shape());
+  GRAFT_CHECK(x.rank() == 2 && weight.rank() == 2 && x.shape()[1] == weight.shape()[1],
+              "linear: input ", x.shape(), " and weight ", weight.shape());
   GRAFT_CHECK(!bias.defined() || bias.shape() == Shape{weight.shape()[0]}, "linear: bias ",
               bias.defined() ? bias.shape() : Shape(), " for weight ", weight.shape());
   const bool half = x.dtype() == DType::bf16 || x.dtype() == DType::f16;
-  if (half && weight.dtype() == DType::f32) return linear(cast(x, DType::f32), weight, bias);  // the classifier's sums stay exact
-  GRAFT_CHECK(x.dtype() == weight.dtype(), "linear: input of ", name_of(x.dtype()), ", weight of ", name_of(weight.dtype()));
+  if (half && weight.dtype() == DType::f32)
+    return linear(cast(x, DType::f32), weight, bias);  // the classifier's sums stay exact
+  GRAFT_CHECK(x.dtype() == weight.dtype(), "linear: input of ", name_of(x.dtype()), ", weight of ",
+              name_of(weight.dtype()));
   Tensor y = Tensor::empty({x.shape()[0], weight.shape()[0]}, x.options());
-  kernels_for(x).linear.forward(current_context(), {x, weight, bias.defined() ? &bias : nullptr, y});
-  return record(ops::LinearAttributes{}, {x, weight, bias}, y,
-                [&] { return std::make_shared<LinearNode>(x, weight, needs_grad(weight), needs_grad(x)); });
+  kernels_for(x).linear.forward(current_context(),
+                                {x, weight, bias.defined() ? &bias : nullptr, y});
+  return record(ops::LinearAttributes{}, {x, weight, bias}, y, [&] {
+    return std::make_shared<LinearNode>(x, weight, needs_grad(weight), needs_grad(x));
+  });
 }
 
 }  // namespace graft::functional

@@ -39,11 +39,14 @@ std::vector<ops::MatrixProduct> products_of(const Shape& a, const Shape& b, cons
 }
 
 void sort_by_result(std::vector<ops::MatrixProduct>& products) {
-  std::stable_sort(products.begin(), products.end(), [](const auto& p, const auto& q) { return p.y < q.y; });
+  std::stable_sort(products.begin(), products.end(),
+                   [](const auto& p, const auto& q) { return p.y < q.y; });
 }
 
 // One matrix b for a whole stack a: the stack is one tall matrix.
-bool is_tall(const Shape& a, const Shape& b) { return a.rank() > 2 && b.product(0, b.rank() - 2) == 1; }
+bool is_tall(const Shape& a, const Shape& b) {
+  return a.rank() > 2 && b.product(0, b.rank() - 2) == 1;
+}
 Shape tall(const Shape& s) { return {1, s.product(0, s.rank() - 1), s.at(-1)}; }
 
 class MatmulNode final : public Node {
@@ -96,20 +99,26 @@ Tensor matmul_of_matrices(const Tensor& a, const Tensor& b) {
   const bool merged = is_tall(a.shape(), b.shape());
   const Tensor sa = merged ? stack_of(a).reshape(tall(a.shape())) : stack_of(a), sb = stack_of(b);
   Tensor sy = merged ? y.reshape(tall(shape)) : stack_of(y);
-  const std::vector<ops::MatrixProduct> products =
-      merged ? std::vector<ops::MatrixProduct>{{0, 0, 0}} : products_of(a.shape(), b.shape(), shape);
-  if (y.numel() > 0) kernels_for(a).matmul.run(current_context(), {sa, sb, false, false, products, sy});
-  return record(ops::MatmulAttributes{}, {a, b}, y.to(a.format()), [&] { return std::make_shared<MatmulNode>(a, b); });
+  const std::vector<ops::MatrixProduct> products = merged
+                                                       ? std::vector<ops::MatrixProduct>{{0, 0, 0}}
+                                                       : products_of(a.shape(), b.shape(), shape);
+  if (y.numel() > 0)
+    kernels_for(a).matmul.run(current_context(), {sa, sb, false, false, products, sy});
+  return record(ops::MatmulAttributes{}, {a, b}, y.to(a.format()),
+                [&] { return std::make_shared<MatmulNode>(a, b); });
 }
 
 }  // namespace
 
 Tensor matmul(const Tensor& a, const Tensor& b) {
   GRAFT_CHECK(a.rank() >= 1 && b.rank() >= 1, "matmul: ", a.shape(), " times ", b.shape());
-  GRAFT_CHECK(a.dtype() == b.dtype(), "matmul: ", name_of(a.dtype()), " and ", name_of(b.dtype()), " do not mix");
-  if (const Device device = meeting_place({a, b}); a.device() != b.device()) return matmul(beside("matmul", a, device), beside("matmul", b, device));
+  GRAFT_CHECK(a.dtype() == b.dtype(), "matmul: ", name_of(a.dtype()), " and ", name_of(b.dtype()),
+              " do not mix");
+  if (const Device device = meeting_place({a, b}); a.device() != b.device())
+    return matmul(beside("matmul", a, device), beside("matmul", b, device));
   static constexpr int kFirst[] = {0}, kLast[] = {-1}, kRow[] = {-2};
-  const Tensor left = a.rank() == 1 ? unsqueeze(a, kFirst) : a, right = b.rank() == 1 ? unsqueeze(b, kLast) : b;
+  const Tensor left = a.rank() == 1 ? unsqueeze(a, kFirst) : a,
+               right = b.rank() == 1 ? unsqueeze(b, kLast) : b;
   Tensor y = matmul_of_matrices(left, right);
   if (b.rank() == 1) y = squeeze(y, kLast);
   if (a.rank() == 1) y = squeeze(y, b.rank() == 1 ? kLast : kRow);
@@ -122,10 +131,12 @@ Tensor gemm(const Tensor& a, const Tensor& b, const Tensor& c, const GemmOptions
     return factor == 1 ? t : mul(t, Tensor::scalar(factor, t.dtype()));
   };
   static constexpr int kSwapped[] = {1, 0};
-  const Tensor left = options.transpose_a ? transpose(a, kSwapped) : a, right = options.transpose_b ? transpose(b, kSwapped) : b;
+  const Tensor left = options.transpose_a ? transpose(a, kSwapped) : a,
+               right = options.transpose_b ? transpose(b, kSwapped) : b;
   const Tensor y = scaled(matmul(left, right), options.alpha);
   if (!c.defined() || options.beta == 0) return y;
-  GRAFT_CHECK(ops::broadcast_shape(c.shape(), y.shape()) == y.shape(), "gemm: c ", c.shape(), " for a result ", y.shape());
+  GRAFT_CHECK(ops::broadcast_shape(c.shape(), y.shape()) == y.shape(), "gemm: c ", c.shape(),
+              " for a result ", y.shape());
   return add(y, scaled(c, options.beta));
 }
 

@@ -31,7 +31,8 @@ class TakeNode final : public Node {
 // The take that changes nothing.
 ops::TakeAttributes identity_take(const Shape& shape) {
   ops::TakeAttributes attributes;
-  for (int axis = 0; axis < shape.rank(); ++axis) attributes.axes.push_back({.from = axis, .whole = true});
+  for (int axis = 0; axis < shape.rank(); ++axis)
+    attributes.axes.push_back({.from = axis, .whole = true});
   return attributes;
 }
 
@@ -64,11 +65,13 @@ Tensor take(const Tensor& x, const ops::TakeAttributes& attributes) {
 }
 
 Tensor transpose(const Tensor& x, std::span<const int> order) {
-  GRAFT_CHECK(order.empty() || static_cast<int>(order.size()) == x.rank(), "transpose: an order of ", order.size(), " axes for ", x.shape());
+  GRAFT_CHECK(order.empty() || static_cast<int>(order.size()) == x.rank(),
+              "transpose: an order of ", order.size(), " axes for ", x.shape());
   ops::TakeAttributes attributes;
   bool identity = true;
   for (int i = 0; i < x.rank(); ++i) {
-    const int from = order.empty() ? x.rank() - 1 - i : axis_of("transpose", order[static_cast<size_t>(i)], x.rank());
+    const int from = order.empty() ? x.rank() - 1 - i
+                                   : axis_of("transpose", order[static_cast<size_t>(i)], x.rank());
     attributes.axes.push_back({.from = from, .whole = true});
     identity = identity && from == i;
   }
@@ -78,22 +81,28 @@ Tensor transpose(const Tensor& x, std::span<const int> order) {
 Tensor slice(const Tensor& x, const SliceRange& range) {
   const size_t count = range.starts.size();
   GRAFT_CHECK(range.ends.size() == count && (range.axes.empty() || range.axes.size() == count) &&
-                  (range.steps.empty() || range.steps.size() == count) && static_cast<int>(count) <= x.rank(),
-              "slice: ", count, " starts, ", range.ends.size(), " ends, ", range.axes.size(), " axes and ", range.steps.size(),
-              " steps for ", x.shape());
+                  (range.steps.empty() || range.steps.size() == count) &&
+                  static_cast<int>(count) <= x.rank(),
+              "slice: ", count, " starts, ", range.ends.size(), " ends, ", range.axes.size(),
+              " axes and ", range.steps.size(), " steps for ", x.shape());
   ops::TakeAttributes attributes = identity_take(x.shape());
   for (size_t i = 0; i < count; ++i) {
-    const int axis = range.axes.empty() ? static_cast<int>(i) : axis_of("slice", range.axes[i], x.rank());
+    const int axis =
+        range.axes.empty() ? static_cast<int>(i) : axis_of("slice", range.axes[i], x.rank());
     const int64_t extent = x.shape()[axis], step = range.steps.empty() ? 1 : range.steps[i];
     GRAFT_CHECK(step != 0, "slice: a step of 0");
-    GRAFT_CHECK(attributes.axes[static_cast<size_t>(axis)].whole, "slice: axis ", axis, " is named twice");
+    GRAFT_CHECK(attributes.axes[static_cast<size_t>(axis)].whole, "slice: axis ", axis,
+                " is named twice");
     // The first and last legal position; ends may lie one further.
     const int64_t low = step > 0 ? 0 : -1, high = step > 0 ? extent : extent - 1;
-    const auto clamped = [&](int64_t position) { return std::clamp(position < 0 ? position + extent : position, low, high); };
+    const auto clamped = [&](int64_t position) {
+      return std::clamp(position < 0 ? position + extent : position, low, high);
+    };
     std::vector<int64_t>& positions = listed(attributes, axis).positions;
     reserve_positions("slice", positions, extent);
     const int64_t start = clamped(range.starts[i]), end = clamped(range.ends[i]);
-    if (step >= extent || step <= -extent) {  // one element at most, and no overflow of start + step
+    if (step >= extent ||
+        step <= -extent) {  // one element at most, and no overflow of start + step
       if (step > 0 ? start < end : start > end) positions.push_back(start);
     } else {
       for (int64_t at = start; step > 0 ? at < end : at > end; at += step) positions.push_back(at);
@@ -109,7 +118,8 @@ std::vector<Tensor> split(const Tensor& x, std::span<const int64_t> sizes, int a
     GRAFT_CHECK(size >= 0, "split: a part of ", size);
     total = checked_add(total, size);
   }
-  GRAFT_CHECK(total == x.shape()[at], "split: parts of ", total, " in all on axis ", at, " of ", x.shape());
+  GRAFT_CHECK(total == x.shape()[at], "split: parts of ", total, " in all on axis ", at, " of ",
+              x.shape());
   std::vector<Tensor> parts;
   int64_t begin = 0;
   for (const int64_t size : sizes) {
@@ -126,14 +136,17 @@ Tensor expand(const Tensor& x, const Shape& shape) {
   const int added = result.rank() - x.rank();
   for (int i = 0; i < result.rank(); ++i) {
     const int from = i - added;
-    if (from < 0 || x.shape()[from] != result[i]) attributes.axes.push_back({.extent = result[i]});
-    else attributes.axes.push_back({.from = from, .whole = true});
+    if (from < 0 || x.shape()[from] != result[i])
+      attributes.axes.push_back({.extent = result[i]});
+    else
+      attributes.axes.push_back({.from = from, .whole = true});
   }
   return take(x, attributes);
 }
 
 Tensor tile(const Tensor& x, std::span<const int64_t> repeats) {
-  GRAFT_CHECK(static_cast<int>(repeats.size()) == x.rank(), "tile: ", repeats.size(), " repeats for ", x.shape());
+  GRAFT_CHECK(static_cast<int>(repeats.size()) == x.rank(), "tile: ", repeats.size(),
+              " repeats for ", x.shape());
   ops::TakeAttributes attributes = identity_take(x.shape());
   for (int axis = 0; axis < x.rank(); ++axis) {
     const int64_t count = repeats[static_cast<size_t>(axis)], extent = x.shape()[axis];
@@ -159,9 +172,10 @@ Tensor reverse(const Tensor& x, std::span<const int> axes) {
   return take(x, attributes);
 }
 
-Tensor pad(const Tensor& x, std::span<const int64_t> begin, std::span<const int64_t> end, PadMode mode, double value) {
-  GRAFT_CHECK(static_cast<int>(begin.size()) == x.rank() && end.size() == begin.size(), "pad: ", begin.size(), " and ", end.size(),
-              " amounts for ", x.shape());
+Tensor pad(const Tensor& x, std::span<const int64_t> begin, std::span<const int64_t> end,
+           PadMode mode, double value) {
+  GRAFT_CHECK(static_cast<int>(begin.size()) == x.rank() && end.size() == begin.size(),
+              "pad: ", begin.size(), " and ", end.size(), " amounts for ", x.shape());
   const ops::PadAttributes amounts{{begin.begin(), begin.end()}, {end.begin(), end.end()}, value};
   if (mode == PadMode::constant) return pad(x, amounts);
   const Shape shape = ops::pad_output_shape(x.shape(), amounts);
@@ -170,11 +184,14 @@ Tensor pad(const Tensor& x, std::span<const int64_t> begin, std::span<const int6
     const int64_t before = begin[static_cast<size_t>(axis)], after = end[static_cast<size_t>(axis)];
     if (before == 0 && after == 0) continue;
     // What is left after cropping is what edges, mirrors and periods are of.
-    const int64_t first = std::max<int64_t>(0, -before), kept = x.shape()[axis] - first - std::max<int64_t>(0, -after);
-    GRAFT_CHECK(kept > 0 || shape[axis] == 0, "pad: no element is left on axis ", axis, " of ", x.shape());
+    const int64_t first = std::max<int64_t>(0, -before),
+                  kept = x.shape()[axis] - first - std::max<int64_t>(0, -after);
+    GRAFT_CHECK(kept > 0 || shape[axis] == 0, "pad: no element is left on axis ", axis, " of ",
+                x.shape());
     std::vector<int64_t>& positions = listed(attributes, axis).positions;
     reserve_positions("pad", positions, shape[axis]);
-    for (int64_t i = 0; i < shape[axis]; ++i) positions.push_back(first + padded_position(i - std::max<int64_t>(0, before), kept, mode));
+    for (int64_t i = 0; i < shape[axis]; ++i)
+      positions.push_back(first + padded_position(i - std::max<int64_t>(0, before), kept, mode));
   }
   return take(x, attributes);
 }

@@ -11,14 +11,16 @@ namespace {
 
 class NormalizeNode final : public Node {
  public:
-  NormalizeNode(const Tensor& y, const Tensor& scales, MemoryFormat format, const ops::NormalizeAttributes& attributes)
+  NormalizeNode(const Tensor& y, const Tensor& scales, MemoryFormat format,
+                const ops::NormalizeAttributes& attributes)
       : y_(y), scales_(scales), format_(format), attributes_(attributes) {}
   const char* name() const override { return "normalize"; }
   std::vector<Tensor> backward(std::span<const Tensor> grads) override {
     const Tensor& y = y_.get("normalize");
     Tensor dx = Tensor::empty_like(y);
-    kernels_for(y).normalize.backward(current_context(),
-                                      {y, scales_.get("normalize"), grads[0].to(MemoryFormat::contiguous), attributes_, dx});
+    kernels_for(y).normalize.backward(
+        current_context(),
+        {y, scales_.get("normalize"), grads[0].to(MemoryFormat::contiguous), attributes_, dx});
     return {dx.to(format_)};
   }
   void release() override {
@@ -34,13 +36,16 @@ class NormalizeNode final : public Node {
 
 // x * weight + bias, both broadcast from the right after `shape` is given to them.
 Tensor affine(const Tensor& x, const Tensor& weight, const Tensor& bias, const Shape& shape) {
-  const auto fitted = [&](const Tensor& t) { return cast(t.shape() == shape ? t : reshape(t, shape), x.dtype()); };
+  const auto fitted = [&](const Tensor& t) {
+    return cast(t.shape() == shape ? t : reshape(t, shape), x.dtype());
+  };
   const Tensor scaled = weight.defined() ? mul(x, fitted(weight)) : x;
   return bias.defined() ? add(scaled, fitted(bias)) : scaled;
 }
 
 void check_channel_affine(const char* op, const Tensor& x, const Tensor& t) {
-  GRAFT_CHECK(!t.defined() || t.shape() == Shape{x.size(1)}, op, ": weight or bias ", t.defined() ? t.shape() : Shape(), " for ", x.shape());
+  GRAFT_CHECK(!t.defined() || t.shape() == Shape{x.size(1)}, op, ": weight or bias ",
+              t.defined() ? t.shape() : Shape(), " for ", x.shape());
 }
 
 // [C,1,1...] for x [N,C,...].
@@ -59,16 +64,21 @@ Tensor normalize(const Tensor& x, int axis, double eps, bool center) {
   const Tensor ordered = x.to(MemoryFormat::contiguous);
   Tensor y = Tensor::empty_like(ordered), scales;
   const bool recorded = will_record({x});
-  if (recorded) scales = Tensor::empty({x.shape().product(0, attributes.axis)}, {.dtype = DType::f64, .device = x.device()});
-  kernels_for(x).normalize.forward(current_context(), {ordered, attributes, y, recorded ? &scales : nullptr});
-  return record(attributes, {x}, y.to(x.format()), [&] { return std::make_shared<NormalizeNode>(y, scales, x.format(), attributes); });
+  if (recorded)
+    scales = Tensor::empty({x.shape().product(0, attributes.axis)},
+                           {.dtype = DType::f64, .device = x.device()});
+  kernels_for(x).normalize.forward(current_context(),
+                                   {ordered, attributes, y, recorded ? &scales : nullptr});
+  return record(attributes, {x}, y.to(x.format()),
+                [&] { return std::make_shared<NormalizeNode>(y, scales, x.format(), attributes); });
 }
 
 Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, int axis, double eps) {
   const Tensor y = normalize(x, axis, eps);
   for (const Tensor& t : {weight, bias})
-    GRAFT_CHECK(!t.defined() || ops::broadcast_shape(t.shape(), x.shape()) == x.shape(), "layer_norm: weight or bias ",
-                t.defined() ? t.shape() : Shape(), " for ", x.shape());
+    GRAFT_CHECK(!t.defined() || ops::broadcast_shape(t.shape(), x.shape()) == x.shape(),
+                "layer_norm: weight or bias ", t.defined() ? t.shape() : Shape(), " for ",
+                x.shape());
   const Tensor scaled = weight.defined() ? mul(y, cast(weight, x.dtype())) : y;
   return bias.defined() ? add(scaled, cast(bias, x.dtype())) : scaled;
 }
@@ -76,12 +86,15 @@ Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, int
 Tensor rms_norm(const Tensor& x, const Tensor& weight, int axis, double eps) {
   const Tensor y = normalize(x, axis, eps, false);
   if (!weight.defined()) return y;
-  GRAFT_CHECK(ops::broadcast_shape(weight.shape(), x.shape()) == x.shape(), "rms_norm: weight ", weight.shape(), " for ", x.shape());
+  GRAFT_CHECK(ops::broadcast_shape(weight.shape(), x.shape()) == x.shape(), "rms_norm: weight ",
+              weight.shape(), " for ", x.shape());
   return mul(y, cast(weight, x.dtype()));
 }
 
-Tensor group_norm(const Tensor& x, int64_t groups, const Tensor& weight, const Tensor& bias, double eps) {
-  GRAFT_CHECK(x.rank() >= 2 && groups >= 1 && x.size(1) % groups == 0, "group_norm: ", groups, " groups of ", x.shape());
+Tensor group_norm(const Tensor& x, int64_t groups, const Tensor& weight, const Tensor& bias,
+                  double eps) {
+  GRAFT_CHECK(x.rank() >= 2 && groups >= 1 && x.size(1) % groups == 0, "group_norm: ", groups,
+              " groups of ", x.shape());
   for (const Tensor& t : {weight, bias}) check_channel_affine("group_norm", x, t);
   const int64_t samples = x.size(0), in_group = x.size(1) / groups * x.shape().product(2, x.rank());
   const Tensor y = reshape(normalize(reshape(x, {samples, groups, in_group}), 2, eps), x.shape());
@@ -110,8 +123,10 @@ Tensor local_response_norm(const Tensor& x, const LocalResponseNormOptions& opti
 
 Tensor lp_normalization(const Tensor& x, int axis, int p) {
   GRAFT_CHECK(p == 1 || p == 2, "lp_normalization: p is ", p, ", expected 1 or 2");
-  const Tensor norm = to_format(reduce(x, {p == 1 ? ops::Reduce::l1 : ops::Reduce::l2, {axis}, true}), x.format());
-  const Tensor nonzero_norm = where(binary(norm, number(0, x), ops::Binary::equal), number(1, x), norm);
+  const Tensor norm =
+      to_format(reduce(x, {p == 1 ? ops::Reduce::l1 : ops::Reduce::l2, {axis}, true}), x.format());
+  const Tensor nonzero_norm =
+      where(binary(norm, number(0, x), ops::Binary::equal), number(1, x), norm);
   return div(x, nonzero_norm);
 }
 

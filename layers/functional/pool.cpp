@@ -14,7 +14,8 @@ class MaxPoolNode final : public Node {
   const char* name() const override { return "max_pool"; }
   std::vector<Tensor> backward(std::span<const Tensor> grads) override {
     Tensor dx = Tensor::empty(shape_, options_);
-    kernels_for(dx).pool.max_backward(current_context(), {grads[0], indices_.get("max_pool"), attributes_, dx});
+    kernels_for(dx).pool.max_backward(current_context(),
+                                      {grads[0], indices_.get("max_pool"), attributes_, dx});
     return {dx};
   }
   void release() override { indices_.release(); }
@@ -66,29 +67,39 @@ class AdaptiveAveragePoolNode final : public Node {
 
 Tensor max_pool(const Tensor& x, const ops::MaxPoolAttributes& attributes) {
   if (is_devices_line(x)) return as_line(max_pool(as_row(x), along_row(attributes)));
-  Tensor y = Tensor::empty(ops::pool_output_shape("max_pool", x.shape(), attributes.window, attributes.ceil_mode), x.options());
+  Tensor y = Tensor::empty(
+      ops::pool_output_shape("max_pool", x.shape(), attributes.window, attributes.ceil_mode),
+      x.options());
   Tensor indices;  // only backward needs them
   if (will_record({x})) {
     TensorOptions options = y.options();
     options.dtype = DType::i32;
     indices = Tensor::empty(y.shape(), options);
   }
-  kernels_for(x).pool.max_forward(current_context(), {x, attributes, y, indices.defined() ? &indices : nullptr});
-  return record(attributes, {x}, y, [&] { return std::make_shared<MaxPoolNode>(x, indices, attributes); });
+  kernels_for(x).pool.max_forward(current_context(),
+                                  {x, attributes, y, indices.defined() ? &indices : nullptr});
+  return record(attributes, {x}, y,
+                [&] { return std::make_shared<MaxPoolNode>(x, indices, attributes); });
 }
 
 Tensor average_pool(const Tensor& x, const ops::AveragePoolAttributes& attributes) {
   if (is_devices_line(x)) return as_line(average_pool(as_row(x), along_row(attributes)));
-  Tensor y = Tensor::empty(ops::pool_output_shape("average_pool", x.shape(), attributes.window, attributes.ceil_mode), x.options());
+  Tensor y = Tensor::empty(
+      ops::pool_output_shape("average_pool", x.shape(), attributes.window, attributes.ceil_mode),
+      x.options());
   kernels_for(x).pool.average_forward(current_context(), {x, attributes, y});
-  return record(attributes, {x}, y, [&] { return std::make_shared<AveragePoolNode>(x, attributes); });
+  return record(attributes, {x}, y,
+                [&] { return std::make_shared<AveragePoolNode>(x, attributes); });
 }
 
-Tensor adaptive_average_pool(const Tensor& x, const ops::AdaptiveAveragePoolAttributes& attributes) {
-  if (is_devices_line(x)) return as_line(adaptive_average_pool(as_row(x), {{1, attributes.output[0], 1}}));
+Tensor adaptive_average_pool(const Tensor& x,
+                             const ops::AdaptiveAveragePoolAttributes& attributes) {
+  if (is_devices_line(x))
+    return as_line(adaptive_average_pool(as_row(x), {{1, attributes.output[0], 1}}));
   Tensor y = Tensor::empty(ops::adaptive_pool_output_shape(x.shape(), attributes), x.options());
   kernels_for(x).pool.adaptive_forward(current_context(), {x, attributes, y});
-  return record(attributes, {x}, y, [&] { return std::make_shared<AdaptiveAveragePoolNode>(x, attributes); });
+  return record(attributes, {x}, y,
+                [&] { return std::make_shared<AdaptiveAveragePoolNode>(x, attributes); });
 }
 
 Tensor global_average_pool(const Tensor& x) { return adaptive_average_pool(x, {}); }

@@ -14,7 +14,8 @@ class ReduceNode final : public Node {
   std::vector<Tensor> backward(std::span<const Tensor> grads) override {
     const Tensor& x = x_.get("reduce");
     Tensor dx = Tensor::empty_like(x);
-    kernels_for(x).reduce.backward(current_context(), {x, y_.get("reduce"), grads[0], attributes_, dx});
+    kernels_for(x).reduce.backward(current_context(),
+                                   {x, y_.get("reduce"), grads[0], attributes_, dx});
     return {dx};
   }
   void release() override {
@@ -30,9 +31,11 @@ class ReduceNode final : public Node {
 }  // namespace
 
 Tensor reduce(const Tensor& x, const ops::ReduceAttributes& attributes) {
-  const bool extreme = attributes.function == ops::Reduce::max || attributes.function == ops::Reduce::min;
+  const bool extreme =
+      attributes.function == ops::Reduce::max || attributes.function == ops::Reduce::min;
   GRAFT_CHECK(x.numel() > 0 || !extreme, "reduce: no extreme of the empty ", x.shape());
-  Tensor y = Tensor::empty(ops::reduce_output_shape(x.shape(), attributes, attributes.keep_axes), {.dtype = x.dtype(), .device = x.device()});
+  Tensor y = Tensor::empty(ops::reduce_output_shape(x.shape(), attributes, attributes.keep_axes),
+                           {.dtype = x.dtype(), .device = x.device()});
   kernels_for(x).reduce.forward(current_context(), {x, attributes, y});
   return record(attributes, {x}, y, [&] { return std::make_shared<ReduceNode>(x, y, attributes); });
 }

@@ -1,4 +1,5 @@
-// functional::resize: ONNX's Resize as one resample an axis, and its Node. Formulas: ONNX's operator definition.
+// functional::resize: ONNX's Resize as one resample an axis, and its Node. Formulas: ONNX's
+// operator definition.
 #include <algorithm>
 #include <cmath>
 
@@ -18,7 +19,8 @@ class ResampleNode final : public Node {
   const char* name() const override { return "resample"; }
   std::vector<Tensor> backward(std::span<const Tensor> grads) override {
     Tensor dx = Tensor::empty(shape_, options_);
-    kernels_for(dx).resample.backward(current_context(), {grads[0].to(options_.format), attributes_, dx});
+    kernels_for(dx).resample.backward(current_context(),
+                                      {grads[0].to(options_.format), attributes_, dx});
     return {dx};
   }
   void release() override {}
@@ -55,7 +57,8 @@ double cubic_weight(double distance, double a) {
   return d < 2 ? ((a * d - 5 * a) * d + 8 * a) * d - 4 * a : 0;
 }
 
-// Of two neighbours at distances `ratio` (from the left one, in (0,1]) and 1 - ratio, the right one is taken.
+// Of two neighbours at distances `ratio` (from the left one, in (0,1]) and 1 - ratio, the right one
+// is taken.
 bool takes_right(double ratio, NearestRounding rounding) {
   if (ratio == 1) return true;
   switch (rounding) {
@@ -67,7 +70,8 @@ bool takes_right(double ratio, NearestRounding rounding) {
   return true;
 }
 
-// Weights of the elements left - reach + 1 ... left + reach around a place `ratio` to the right of `left`.
+// Weights of the elements left - reach + 1 ... left + reach around a place `ratio` to the right of
+// `left`.
 std::vector<double> filter_weights(double ratio, double scale, const ResizeOptions& options) {
   if (options.mode == ResizeMode::nearest) {
     const bool right = takes_right(ratio, options.rounding);
@@ -80,7 +84,8 @@ std::vector<double> filter_weights(double ratio, double scale, const ResizeOptio
   double sum = 0;
   for (int64_t i = 1 - reach; i <= reach; ++i) {
     const double distance = shrink * (static_cast<double>(i) - ratio);
-    weights.push_back(cubic ? cubic_weight(distance, options.cubic_a) : std::max(0.0, 1 - std::abs(distance)));
+    weights.push_back(cubic ? cubic_weight(distance, options.cubic_a)
+                            : std::max(0.0, 1 - std::abs(distance)));
     sum += weights.back();
   }
   if (options.antialias)
@@ -88,7 +93,8 @@ std::vector<double> filter_weights(double ratio, double scale, const ResizeOptio
   return weights;
 }
 
-void add_taps(double place, int64_t in, double scale, const ResizeOptions& options, ops::ResampleAttributes& attributes) {
+void add_taps(double place, int64_t in, double scale, const ResizeOptions& options,
+              ops::ResampleAttributes& attributes) {
   const double left = std::ceil(place) - 1;  // the largest whole number below the place
   std::vector<double> weights = filter_weights(place - left, scale, options);
   const int64_t begin = static_cast<int64_t>(left) + 1 - static_cast<int64_t>(weights.size()) / 2;
@@ -112,7 +118,8 @@ void add_taps(double place, int64_t in, double scale, const ResizeOptions& optio
       attributes.weights.push_back(weights[i]);
     }
   }
-  if (attributes.positions.size() == start) {  // all weights are 0, but it is not an outside element
+  if (attributes.positions.size() ==
+      start) {  // all weights are 0, but it is not an outside element
     attributes.positions.push_back(std::clamp<int64_t>(begin, 0, in - 1));
     attributes.weights.push_back(0);
   }
@@ -122,13 +129,17 @@ ops::ResampleAttributes taps_of(const ResizeAxis& axis, int64_t in, const Resize
   ops::ResampleAttributes attributes{.axis = axis.axis, .fill = options.extrapolation};
   const auto extent = static_cast<double>(in);
   reserve_positions("resize", attributes.first, checked_add(axis.extent, 1));
-  const double reach = 2 / (options.antialias ? std::min(axis.scale, 1.0) : 1);  // at most, on each side of a place
+  const double reach =
+      2 / (options.antialias ? std::min(axis.scale, 1.0) : 1);  // at most, on each side of a place
   const auto taps = static_cast<int64_t>(std::min(2 * reach + 2, extent));
-  charge_allocation(checked_mul(axis.extent, taps * static_cast<int64_t>(sizeof(int64_t) + sizeof(double))));
+  charge_allocation(
+      checked_mul(axis.extent, taps * static_cast<int64_t>(sizeof(int64_t) + sizeof(double))));
   for (int64_t i = 0; i < axis.extent; ++i) {
     const double place = source_place(static_cast<double>(i), extent, axis, options.coordinates);
-    GRAFT_CHECK(std::abs(place) < 0x1p52, "resize: element ", i, " of axis ", axis.axis, " comes from place ", place);
-    const bool outside = options.coordinates == ResizeCoordinates::tf_crop_and_resize && (place < 0 || place > extent - 1);
+    GRAFT_CHECK(std::abs(place) < 0x1p52, "resize: element ", i, " of axis ", axis.axis,
+                " comes from place ", place);
+    const bool outside = options.coordinates == ResizeCoordinates::tf_crop_and_resize &&
+                         (place < 0 || place > extent - 1);
     if (!outside) add_taps(place, in, axis.scale, options, attributes);
     attributes.first.push_back(static_cast<int64_t>(attributes.positions.size()));
   }
@@ -150,9 +161,12 @@ Tensor resize(const Tensor& x, std::span<const ResizeAxis> axes, const ResizeOpt
   for (ResizeAxis axis : axes) {
     axis.axis = axis_of("resize", axis.axis, x.rank());
     const int64_t in = y.shape()[axis.axis];
-    GRAFT_CHECK(axis.extent >= 0 && axis.scale > 0 && std::isfinite(axis.scale) && (in > 0 || axis.extent == 0), "resize: axis ", axis.axis,
-                " of ", x.shape(), " to ", axis.extent, " elements at scale ", axis.scale);
-    GRAFT_CHECK(!options.antialias || axis.scale * 0x1p20 > 1, "resize: an antialiasing filter of scale ", axis.scale);
+    GRAFT_CHECK(axis.extent >= 0 && axis.scale > 0 && std::isfinite(axis.scale) &&
+                    (in > 0 || axis.extent == 0),
+                "resize: axis ", axis.axis, " of ", x.shape(), " to ", axis.extent,
+                " elements at scale ", axis.scale);
+    GRAFT_CHECK(!options.antialias || axis.scale * 0x1p20 > 1,
+                "resize: an antialiasing filter of scale ", axis.scale);
     const bool whole = axis.roi_begin == 0 && axis.roi_end == 1;
     if (axis.extent == in && std::abs(axis.scale - 1) < 1e-9 && whole) continue;
     y = resample(y, taps_of(axis, in, options));
@@ -160,17 +174,24 @@ Tensor resize(const Tensor& x, std::span<const ResizeAxis> axes, const ResizeOpt
   return y;
 }
 
-Tensor interpolate(const Tensor& x, std::span<const int64_t> extents, ResizeMode mode, bool align_corners) {
-  GRAFT_CHECK(x.rank() >= 3 && static_cast<int>(extents.size()) == x.rank() - 2, "interpolate: ", extents.size(), " extents for ", x.shape());
+Tensor interpolate(const Tensor& x, std::span<const int64_t> extents, ResizeMode mode,
+                   bool align_corners) {
+  GRAFT_CHECK(x.rank() >= 3 && static_cast<int>(extents.size()) == x.rank() - 2,
+              "interpolate: ", extents.size(), " extents for ", x.shape());
   std::vector<ResizeAxis> axes;
   for (int axis = 2; axis < x.rank(); ++axis) {
     const int64_t extent = extents[static_cast<size_t>(axis) - 2];
-    GRAFT_CHECK(extent > 0 && x.shape()[axis] > 0, "interpolate: ", x.shape(), " to extent ", extent);
-    axes.push_back({.axis = axis, .extent = extent, .scale = static_cast<double>(extent) / static_cast<double>(x.shape()[axis])});
+    GRAFT_CHECK(extent > 0 && x.shape()[axis] > 0, "interpolate: ", x.shape(), " to extent ",
+                extent);
+    axes.push_back({.axis = axis,
+                    .extent = extent,
+                    .scale = static_cast<double>(extent) / static_cast<double>(x.shape()[axis])});
   }
   ResizeOptions options{.mode = mode};
-  if (mode == ResizeMode::nearest) options.coordinates = ResizeCoordinates::asymmetric, options.rounding = NearestRounding::floor;
-  else if (align_corners) options.coordinates = ResizeCoordinates::align_corners;
+  if (mode == ResizeMode::nearest)
+    options.coordinates = ResizeCoordinates::asymmetric, options.rounding = NearestRounding::floor;
+  else if (align_corners)
+    options.coordinates = ResizeCoordinates::align_corners;
   return resize(x, axes, options);
 }
 

@@ -11,14 +11,19 @@ namespace {
 class WhereNode final : public Node {
  public:
   WhereNode(const Tensor& condition, const Tensor& a, const Tensor& b)
-      : condition_(condition), a_shape_(a.shape()), b_shape_(b.shape()), a_options_(a.options()), b_options_(b.options()) {}
+      : condition_(condition),
+        a_shape_(a.shape()),
+        b_shape_(b.shape()),
+        a_options_(a.options()),
+        b_options_(b.options()) {}
   const char* name() const override { return "where"; }
   std::vector<Tensor> backward(std::span<const Tensor> grads) override {
     Tensor da, db;
     if (needs(1)) da = Tensor::empty(a_shape_, a_options_);
     if (needs(2)) db = Tensor::empty(b_shape_, b_options_);
     kernels_for(grads[0]).select.where_backward(
-        current_context(), {condition_.get("where"), grads[0], needs(1) ? &da : nullptr, needs(2) ? &db : nullptr});
+        current_context(),
+        {condition_.get("where"), grads[0], needs(1) ? &da : nullptr, needs(2) ? &db : nullptr});
     return {Tensor(), da, db};
   }
   void release() override { condition_.release(); }
@@ -41,7 +46,9 @@ class CastNode final : public Node {
  public:
   explicit CastNode(DType from) : from_(from) {}
   const char* name() const override { return "cast"; }
-  std::vector<Tensor> backward(std::span<const Tensor> grads) override { return {run_cast(grads[0], from_)}; }
+  std::vector<Tensor> backward(std::span<const Tensor> grads) override {
+    return {run_cast(grads[0], from_)};
+  }
   void release() override {}
 
  private:
@@ -52,7 +59,9 @@ class FormatNode final : public Node {
  public:
   explicit FormatNode(MemoryFormat from) : from_(from) {}
   const char* name() const override { return "format"; }
-  std::vector<Tensor> backward(std::span<const Tensor> grads) override { return {grads[0].to(from_)}; }
+  std::vector<Tensor> backward(std::span<const Tensor> grads) override {
+    return {grads[0].to(from_)};
+  }
   void release() override {}
 
  private:
@@ -62,28 +71,36 @@ class FormatNode final : public Node {
 }  // namespace
 
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
-  if (const Device device = meeting_place({condition, a, b}); condition.device() != device || a.device() != device || b.device() != device)
-    return where(beside("where", condition, device), beside("where", a, device), beside("where", b, device));
-  GRAFT_CHECK(condition.dtype() == DType::boolean, "where: a condition of ", name_of(condition.dtype()), ", expected bool");
-  GRAFT_CHECK(a.dtype() == b.dtype(), "where: ", name_of(a.dtype()), " and ", name_of(b.dtype()), " do not mix");
-  const Shape shape = ops::broadcast_shape(ops::broadcast_shape(condition.shape(), a.shape()), b.shape());
+  if (const Device device = meeting_place({condition, a, b});
+      condition.device() != device || a.device() != device || b.device() != device)
+    return where(beside("where", condition, device), beside("where", a, device),
+                 beside("where", b, device));
+  GRAFT_CHECK(condition.dtype() == DType::boolean, "where: a condition of ",
+              name_of(condition.dtype()), ", expected bool");
+  GRAFT_CHECK(a.dtype() == b.dtype(), "where: ", name_of(a.dtype()), " and ", name_of(b.dtype()),
+              " do not mix");
+  const Shape shape =
+      ops::broadcast_shape(ops::broadcast_shape(condition.shape(), a.shape()), b.shape());
   TensorOptions options = a.options();
   options.format = a.shape() == shape ? a.format() : b.format();
   Tensor y = Tensor::empty(shape, options);
   kernels_for(a).select.where_forward(current_context(), {condition, a, b, y});
-  return record(ops::WhereAttributes{}, {condition, a, b}, y, [&] { return std::make_shared<WhereNode>(condition, a, b); });
+  return record(ops::WhereAttributes{}, {condition, a, b}, y,
+                [&] { return std::make_shared<WhereNode>(condition, a, b); });
 }
 
 Tensor cast(const Tensor& x, DType dtype) {
   if (x.dtype() == dtype) return x;
   const Tensor y = run_cast(x, dtype);
   if (!is_floating(dtype)) return trace_step(ops::CastAttributes{dtype}, {x}, y);
-  return record(ops::CastAttributes{dtype}, {x}, y, [&] { return std::make_shared<CastNode>(x.dtype()); });
+  return record(ops::CastAttributes{dtype}, {x}, y,
+                [&] { return std::make_shared<CastNode>(x.dtype()); });
 }
 
 Tensor to_format(const Tensor& x, MemoryFormat format) {
   if (x.format() == format || x.rank() != 4) return x;
-  return record(ops::FormatAttributes{format}, {x}, x.to(format), [&] { return std::make_shared<FormatNode>(x.format()); });
+  return record(ops::FormatAttributes{format}, {x}, x.to(format),
+                [&] { return std::make_shared<FormatNode>(x.format()); });
 }
 
 }  // namespace graft::functional

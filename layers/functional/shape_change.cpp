@@ -33,7 +33,8 @@ class ConcatNode final : public Node {
     std::vector<Tensor> dinputs(shapes_.size());
     for (size_t i = 0; i < shapes_.size(); ++i)
       if (needs(static_cast<int>(i))) dinputs[i] = Tensor::empty(shapes_[i], grads[0].options());
-    kernels_for(grads[0]).shape_change.concat_backward(current_context(), {grads[0], axis_, dinputs, extents_});
+    kernels_for(grads[0]).shape_change.concat_backward(current_context(),
+                                                       {grads[0], axis_, dinputs, extents_});
     return dinputs;
   }
   void release() override {}
@@ -46,7 +47,8 @@ class ConcatNode final : public Node {
 
 class PadNode final : public Node {
  public:
-  PadNode(const Shape& shape, ops::PadAttributes attributes) : shape_(shape), attributes_(std::move(attributes)) {}
+  PadNode(const Shape& shape, ops::PadAttributes attributes)
+      : shape_(shape), attributes_(std::move(attributes)) {}
   const char* name() const override { return "pad"; }
   std::vector<Tensor> backward(std::span<const Tensor> grads) override {
     Tensor dx = Tensor::empty(shape_, grads[0].options());
@@ -88,7 +90,8 @@ Tensor concat(std::span<const Tensor> inputs, int axis) {
 Tensor pad(const Tensor& x, const ops::PadAttributes& attributes) {
   Tensor y = Tensor::empty(ops::pad_output_shape(x.shape(), attributes), x.options());
   kernels_for(x).shape_change.pad_forward(current_context(), {x, attributes, y});
-  return record(attributes, {x}, y, [&] { return std::make_shared<PadNode>(x.shape(), attributes); });
+  return record(attributes, {x}, y,
+                [&] { return std::make_shared<PadNode>(x.shape(), attributes); });
 }
 
 }  // namespace graft::functional

@@ -8,7 +8,8 @@ namespace {
 
 class SoftmaxNode final : public Node {
  public:
-  SoftmaxNode(const Tensor& y, ops::SoftmaxAttributes attributes) : attributes_(attributes), y_(y) {}
+  SoftmaxNode(const Tensor& y, ops::SoftmaxAttributes attributes)
+      : attributes_(attributes), y_(y) {}
   const char* name() const override { return "softmax"; }
   std::vector<Tensor> backward(std::span<const Tensor> grads) override {
     const Tensor& y = y_.get("softmax");

@@ -1,4 +1,5 @@
-// trace_step(): how a function without a gradient (a comparison, an index, a conversion to integers) enters the Trace.
+// trace_step(): how a function without a gradient (a comparison, an index, a conversion to
+// integers) enters the Trace.
 #pragma once
 #include <initializer_list>
 
@@ -7,8 +8,10 @@
 namespace graft::functional {
 
 template <class Attributes>
-Tensor trace_step(const Attributes& attributes, std::initializer_list<Tensor> inputs, Tensor output) {
-  if (Trace* trace = current_trace()) trace->steps.push_back({Attributes::id, attributes, {inputs}, {output}});
+Tensor trace_step(const Attributes& attributes, std::initializer_list<Tensor> inputs,
+                  Tensor output) {
+  if (Trace* trace = current_trace())
+    trace->steps.push_back({Attributes::id, attributes, {inputs}, {output}});
   return output;
 }
 

@@ -41,6 +41,8 @@ Tensor unary(const Tensor& x, const ops::UnaryAttributes& attributes) {
   return record(attributes, {x}, y, [&] { return std::make_shared<UnaryNode>(x, y, attributes); });
 }
 
-Tensor unary(const Tensor& x, ops::Unary function) { return unary(x, ops::UnaryAttributes{function}); }
+Tensor unary(const Tensor& x, ops::Unary function) {
+  return unary(x, ops::UnaryAttributes{function});
+}
 
 }  // namespace graft::functional

@@ -12,7 +12,8 @@ BatchNorm2d::BatchNorm2d(const BatchNorm2dOptions& o) : options_(o) {
   bias_ = &register_parameter(o.names[1], Tensor::zeros({o.channels}));
   running_mean_ = &register_buffer(o.names[2], Tensor::zeros({o.channels}));
   running_var_ = &register_buffer(o.names[3], Tensor::full({o.channels}, 1));
-  if (!o.names[4].empty()) batches_ = &register_buffer(o.names[4], Tensor::zeros(Shape{}, {.dtype = DType::i64}));
+  if (!o.names[4].empty())
+    batches_ = &register_buffer(o.names[4], Tensor::zeros(Shape{}, {.dtype = DType::i64}));
 }
 
 Tensor BatchNorm2d::normalise(Conv2d& conv, const Tensor& x, bool relu, const Tensor& residual) {
@@ -22,19 +23,22 @@ Tensor BatchNorm2d::normalise(Conv2d& conv, const Tensor& x, bool relu, const Te
   return normalise(y, relu, residual, statistics);
 }
 
-Tensor BatchNorm2d::normalise(const Tensor& x, bool relu, const Tensor& residual, const functional::BatchStatistics& statistics) {
+Tensor BatchNorm2d::normalise(const Tensor& x, bool relu, const Tensor& residual,
+                              const functional::BatchStatistics& statistics) {
   const bool training_now = normalises_by_batch();
   if (watched_ && !training_now) watch(x);
   if (training_now && batches_) ++batches_->mutable_data<int64_t>()[0];
   return functional::batch_norm(x, *weight_, *bias_, *running_mean_, *running_var_,
-                                {training_now, options_.momentum, options_.eps, relu}, residual, statistics);
+                                {training_now, options_.momentum, options_.eps, relu}, residual,
+                                statistics);
 }
 
 void BatchNorm2d::watch(const Tensor& x) {
   const auto channels = static_cast<size_t>(options_.channels);
   const DType dtype = x.dtype() == DType::f64 ? DType::f64 : DType::f32;
   const TensorOptions options{.dtype = dtype, .device = x.device()};
-  Tensor mean = Tensor::empty({options_.channels}, options), variance = Tensor::empty({options_.channels}, options);
+  Tensor mean = Tensor::empty({options_.channels}, options),
+         variance = Tensor::empty({options_.channels}, options);
   kernels_for(x).batch_norm.statistics(current_context(), {x, mean, variance});
   const std::vector<double> m = mean.to_doubles(), v = variance.to_doubles();
   Watched& w = *watched_;
@@ -52,9 +56,11 @@ void BatchNorm2d::watch(const Tensor& x) {
 void BatchNorm2d::adopt_watched_statistics() {
   GRAFT_CHECK(watched_ && watched_->count > 0, "batch norm: no inputs were watched");
   const std::unique_ptr<Watched> watched = std::move(watched_);
-  std::vector<double> weight = weight_->to_doubles(), bias = bias_->to_doubles(), mean = running_mean_->to_doubles(), variance = running_var_->to_doubles();
+  std::vector<double> weight = weight_->to_doubles(), bias = bias_->to_doubles(),
+                      mean = running_mean_->to_doubles(), variance = running_var_->to_doubles();
   for (size_t c = 0; c < weight.size(); ++c) {
-    const double new_variance = watched->squares[c] / watched->count, slope = weight[c] / std::sqrt(variance[c] + options_.eps);
+    const double new_variance = watched->squares[c] / watched->count,
+                 slope = weight[c] / std::sqrt(variance[c] + options_.eps);
     weight[c] = slope * std::sqrt(new_variance + options_.eps);
     bias[c] += (watched->mean[c] - mean[c]) * slope;
     mean[c] = watched->mean[c];

@@ -13,7 +13,8 @@ struct BatchNorm2dOptions {
   double eps = 1e-5;
   double momentum = 0.1;
   // Names of its tensors; an empty name for the count leaves it out.
-  std::array<std::string, 5> names{"weight", "bias", "running_mean", "running_var", "num_batches_tracked"};
+  std::array<std::string, 5> names{"weight", "bias", "running_mean", "running_var",
+                                   "num_batches_tracked"};
 };
 
 class GRAFT_API BatchNorm2d final : public Module {
@@ -21,8 +22,11 @@ class GRAFT_API BatchNorm2d final : public Module {
   explicit BatchNorm2d(const BatchNorm2dOptions& options);
   Tensor forward(const Tensor& x) override { return normalise(x, false); }
   // y = bn(x) + residual (when defined), then ReLU (when asked for), in one pass.
-  Tensor normalise(const Tensor& x, bool relu, const Tensor& residual = {}) { return normalise(x, relu, residual, {}); }
-  // The same of conv(x); while it trains, the batch's statistics come out of the convolution where its kernel can give them.
+  Tensor normalise(const Tensor& x, bool relu, const Tensor& residual = {}) {
+    return normalise(x, relu, residual, {});
+  }
+  // The same of conv(x); while it trains, the batch's statistics come out of the convolution where
+  // its kernel can give them.
   Tensor normalise(Conv2d& conv, const Tensor& x, bool relu, const Tensor& residual = {});
 
   const BatchNorm2dOptions& options() const { return options_; }
@@ -32,15 +36,17 @@ class GRAFT_API BatchNorm2d final : public Module {
   const Tensor& running_var() const { return *running_var_; }
   // Overwrites the statistics (shape [C]): for re-estimation on the user's data.
   void set_statistics(const Tensor& mean, const Tensor& variance);
-  // Keeps running statistics fixed although the module trains: weight and bias learn, the statistics are the source's.
+  // Keeps running statistics fixed although the module trains: weight and bias learn, the
+  // statistics are the source's.
   void fix_statistics(bool fixed) { fixed_statistics_ = fixed; }
   void set_momentum(double momentum) { options_.momentum = momentum; }
 
   // Watches the inputs of eval passes: their mean and variance over all of them, in double.
   void watch_inputs() { watched_ = std::make_unique<Watched>(); }
-  // Ends watching. The statistics become those of the watched inputs, and weight and bias change with them, so that the
-  // function of eval stays the same:  weight' = weight sqrt((var' + eps) / (var + eps)),
-  // bias' = bias + (mean' - mean) weight / sqrt(var + eps).  bad_input when nothing was watched.
+  // Ends watching. The statistics become those of the watched inputs, and weight and bias change
+  // with them, so that the function of eval stays the same:  weight' = weight sqrt((var' + eps) /
+  // (var + eps)), bias' = bias + (mean' - mean) weight / sqrt(var + eps).  bad_input when nothing
+  // was watched.
   void adopt_watched_statistics();
 
  private:
@@ -50,7 +56,8 @@ class GRAFT_API BatchNorm2d final : public Module {
   };
   void watch(const Tensor& x);
   bool normalises_by_batch() const { return training() && !fixed_statistics_; }
-  Tensor normalise(const Tensor& x, bool relu, const Tensor& residual, const functional::BatchStatistics& statistics);
+  Tensor normalise(const Tensor& x, bool relu, const Tensor& residual,
+                   const functional::BatchStatistics& statistics);
 
   BatchNorm2dOptions options_;
   Tensor* weight_;

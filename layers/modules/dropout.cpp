@@ -9,7 +9,8 @@
 namespace graft {
 
 Dropout::Dropout(double probability) : probability_(probability) {
-  GRAFT_CHECK(probability >= 0 && probability < 1, "Dropout: probability ", probability, " is not in [0, 1)");
+  GRAFT_CHECK(probability >= 0 && probability < 1, "Dropout: probability ", probability,
+              " is not in [0, 1)");
 }
 
 Tensor Dropout::forward(const Tensor& x) {
@@ -24,12 +25,15 @@ void Dropout::set_stream(uint64_t seed, uint64_t epoch, uint64_t step) {
   if (words_.defined() && !same) words_.copy_from(Tensor::of<int32_t>({5}, words()));
 }
 
-void Dropout::keep_stream_on(Device device) { words_ = is_cpu(device) ? Tensor() : to_device(Tensor::of<int32_t>({5}, words()), device); }
+void Dropout::keep_stream_on(Device device) {
+  words_ = is_cpu(device) ? Tensor() : to_device(Tensor::of<int32_t>({5}, words()), device);
+}
 
 std::vector<int32_t> Dropout::words() const {
   const CountedRandom random(seed_, RandomPurpose::dropout, epoch_, step_);
   const auto bits = [](uint32_t word) { return std::bit_cast<int32_t>(word); };
-  return {bits(random.key()[0]), bits(random.key()[1]), bits(random.stream()[0]), bits(random.stream()[1]), bits(random.stream()[2])};
+  return {bits(random.key()[0]), bits(random.key()[1]), bits(random.stream()[0]),
+          bits(random.stream()[1]), bits(random.stream()[2])};
 }
 
 void set_dropout_streams(Module& network, uint64_t seed, uint64_t epoch, uint64_t step) {

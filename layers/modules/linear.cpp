@@ -5,7 +5,8 @@
 namespace graft {
 
 Linear::Linear(int64_t in_features, int64_t out_features, bool bias) : bias_(&none_) {
-  GRAFT_CHECK(in_features >= 1 && out_features >= 1, "Linear: ", in_features, " to ", out_features, " features");
+  GRAFT_CHECK(in_features >= 1 && out_features >= 1, "Linear: ", in_features, " to ", out_features,
+              " features");
   weight_ = &register_parameter("weight", Tensor::zeros({out_features, in_features}));
   if (bias) bias_ = &register_parameter("bias", Tensor::zeros({out_features}));
 }

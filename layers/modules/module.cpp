@@ -41,8 +41,10 @@ void Module::replace_child(std::string_view name, std::shared_ptr<Module> child)
 }
 
 void Module::collect(const std::string& prefix, bool buffers, std::vector<NamedTensor>& out) const {
-  for (const auto& [name, tensor] : buffers ? buffers_ : parameters_) out.push_back({child_path(prefix, name), *tensor});
-  for (const auto& [name, child] : children_) child->collect(child->nameless_ ? prefix : child_path(prefix, name), buffers, out);
+  for (const auto& [name, tensor] : buffers ? buffers_ : parameters_)
+    out.push_back({child_path(prefix, name), *tensor});
+  for (const auto& [name, child] : children_)
+    child->collect(child->nameless_ ? prefix : child_path(prefix, name), buffers, out);
 }
 
 std::vector<NamedTensor> Module::parameters() const {
@@ -64,20 +66,28 @@ std::vector<NamedTensor> Module::own_tensors() const {
   return out;
 }
 
-void Module::visit(const std::string& path, const std::function<void(const std::string&, Module&)>& f) {
+void Module::visit(const std::string& path,
+                   const std::function<void(const std::string&, Module&)>& f) {
   f(path, *this);
-  for (const auto& [name, child] : children_) child->visit(child->nameless_ ? path : child_path(path, name), f);
+  for (const auto& [name, child] : children_)
+    child->visit(child->nameless_ ? path : child_path(path, name), f);
 }
 
-void Module::for_each_module(const std::function<void(const std::string& path, Module& module)>& f) { visit("", f); }
+void Module::for_each_module(
+    const std::function<void(const std::string& path, Module& module)>& f) {
+  visit("", f);
+}
 
 Module* Module::find(std::string_view path) {
   if (path.empty()) return this;
   for (const auto& [name, child] : children_)
     if (name == path) return child.get();
   for (const auto& [name, child] : children_) {
-    const bool below = path.size() > name.size() && path.starts_with(name) && path[name.size()] == '.';
-    Module* found = child->nameless_ ? child->find(path) : below ? child->find(path.substr(name.size() + 1)) : nullptr;
+    const bool below =
+        path.size() > name.size() && path.starts_with(name) && path[name.size()] == '.';
+    Module* found = child->nameless_ ? child->find(path)
+                    : below          ? child->find(path.substr(name.size() + 1))
+                                     : nullptr;
     if (found) return found;
   }
   return nullptr;
@@ -116,7 +126,8 @@ void Module::check_fits(const StateDict& state) const {
 void Module::load_state_dict(const StateDict& state) {
   check_fits(state);
   for (const auto& [name, tensor] : state_dict())
-    if (const Tensor given = state.find(name); given.defined() && !given.is_same(tensor)) Tensor(tensor).copy_from(given);
+    if (const Tensor given = state.find(name); given.defined() && !given.is_same(tensor))
+      Tensor(tensor).copy_from(given);
 }
 
 void Module::take_state_dict(const StateDict& state) {
@@ -126,7 +137,8 @@ void Module::take_state_dict(const StateDict& state) {
       for (auto& [name, tensor] : *list) {
         const Tensor given = state.find(child_path(path, name));
         if (!given.defined()) continue;
-        if (given.dtype() != tensor->dtype() || given.format() != tensor->format() || given.device() != tensor->device()) {
+        if (given.dtype() != tensor->dtype() || given.format() != tensor->format() ||
+            given.device() != tensor->device()) {
           tensor->copy_from(given);
           continue;
         }
@@ -185,7 +197,9 @@ void Module::to(DType dtype) {
 
 void Module::to(Device device) {
   const auto format = is_cpu(device) ? MemoryFormat::contiguous : MemoryFormat::channels_last;
-  replace_floating([&](const Tensor& tensor) { return tensor.device() == device ? tensor : to_device(tensor, device).to(format); });
+  replace_floating([&](const Tensor& tensor) {
+    return tensor.device() == device ? tensor : to_device(tensor, device).to(format);
+  });
 }
 
 const Tensor* Module::first_floating() const {

@@ -1,5 +1,5 @@
-// Module: a tree of named parameters, buffers and children. The names are the import format: they spell torchvision's
-// paths exactly ("layer1.0.conv1.weight").
+// Module: a tree of named parameters, buffers and children. The names are the import format: they
+// spell torchvision's paths exactly ("layer1.0.conv1.weight").
 #pragma once
 #include <functional>
 #include <memory>
@@ -34,36 +34,43 @@ class GRAFT_API Module {
   // This module's own parameters and buffers, without its children's, by their short names.
   std::vector<NamedTensor> own_tensors() const;
   // Direct children; and every module below, itself first with name "".
-  const std::vector<std::pair<std::string, std::shared_ptr<Module>>>& children() const { return children_; }
+  const std::vector<std::pair<std::string, std::shared_ptr<Module>>>& children() const {
+    return children_;
+  }
   void for_each_module(const std::function<void(const std::string& path, Module& module)>& visit);
-  // The module at a path ("layer1.0"); null when there is none. Nameless children are looked through.
+  // The module at a path ("layer1.0"); null when there is none. Nameless children are looked
+  // through.
   Module* find(std::string_view path);
 
   // Parameters and buffers by path; the tensors are shared, not copied.
   StateDict state_dict() const;
-  // Copies values in. Strict: every name must match and every shape fit; all that is missing, unexpected or of the
-  // wrong shape stands in one Error(bad_input), and then nothing was changed. `num_batches_tracked` is optional everywhere.
+  // Copies values in. Strict: every name must match and every shape fit; all that is missing,
+  // unexpected or of the wrong shape stands in one Error(bad_input), and then nothing was changed.
+  // `num_batches_tracked` is optional everywhere.
   void load_state_dict(const StateDict& state);
-  // The same without copying where types and layouts agree: the tensors given become the module's own. For a module that
-  // nobody has taken tensors of yet.
+  // The same without copying where types and layouts agree: the tensors given become the module's
+  // own. For a module that nobody has taken tensors of yet.
   void take_state_dict(const StateDict& state);
 
-  // Training mode (batch statistics, dropout) for this module and all below. Frozen modules stay in eval.
+  // Training mode (batch statistics, dropout) for this module and all below. Frozen modules stay in
+  // eval.
   void train(bool on = true);
   bool training() const { return training_; }
   // Freezes this module and all below: no gradients, batch norms keep to their source statistics.
   void freeze();
   void unfreeze();
   bool frozen() const { return frozen_; }
-  // This module's own parameters (not its children's): whether gradients reach them, without freezing the module.
+  // This module's own parameters (not its children's): whether gradients reach them, without
+  // freezing the module.
   void set_own_requires_grad(bool on);
 
   // Clears the gradients of all parameters.
   void zero_grad();
   // Converts parameters and buffers to another floating type (optimizers must be made afterwards).
   void to(DType dtype);
-  // Moves floating parameters and buffers to an open device (optimizers must be made afterwards). Away from the CPU the filters
-  // of images are in channels_last; what counts (num_batches_tracked) stays with the host that counts it.
+  // Moves floating parameters and buffers to an open device (optimizers must be made afterwards).
+  // Away from the CPU the filters of images are in channels_last; what counts (num_batches_tracked)
+  // stays with the host that counts it.
   void to(Device device);
   // Where its floating tensors lie, as far as the first one tells; the CPU when it has none.
   Device device() const;
@@ -76,7 +83,8 @@ class GRAFT_API Module {
     add_child(std::move(name), child);
     return child;
   }
-  // A child whose tensors keep the names they have: `name` finds it, but is no part of its tensors' paths.
+  // A child whose tensors keep the names they have: `name` finds it, but is no part of its tensors'
+  // paths.
   template <class M>
   std::shared_ptr<M> register_nameless_module(std::string name, std::shared_ptr<M> child) {
     child->nameless_ = true;
@@ -86,7 +94,8 @@ class GRAFT_API Module {
   void replace_child(std::string_view name, std::shared_ptr<Module> child);
 
  private:
-  // Puts other tensors at the places of the floating ones. What was made of the former ones (plans, packed weights) is stale then.
+  // Puts other tensors at the places of the floating ones. What was made of the former ones (plans,
+  // packed weights) is stale then.
   void replace_floating(const std::function<Tensor(const Tensor&)>& made_of);
   const Tensor* first_floating() const;
   void check_fits(const StateDict& state) const;
@@ -94,7 +103,8 @@ class GRAFT_API Module {
   void collect(const std::string& prefix, bool buffers, std::vector<NamedTensor>& out) const;
   void visit(const std::string& path, const std::function<void(const std::string&, Module&)>& f);
 
-  std::vector<std::pair<std::string, std::unique_ptr<Tensor>>> parameters_, buffers_;  // stable addresses
+  std::vector<std::pair<std::string, std::unique_ptr<Tensor>>> parameters_,
+      buffers_;  // stable addresses
   std::vector<std::pair<std::string, std::shared_ptr<Module>>> children_;
   bool training_ = true;
   bool frozen_ = false;

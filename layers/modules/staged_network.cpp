@@ -23,7 +23,8 @@ size_t StagedNetwork::frozen_stages() {
   for (; frozen < stages().size(); ++frozen)
     for (Module* stage : stage_modules(frozen)) {
       bool all = true;
-      stage->for_each_module([&](const std::string&, Module& module) { all = all && module.frozen(); });
+      stage->for_each_module(
+          [&](const std::string&, Module& module) { all = all && module.frozen(); });
       if (!all) return frozen;
     }
   return frozen;

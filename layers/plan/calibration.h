@@ -1,4 +1,5 @@
-// Calibration: what the values inside of a plan range over on a user's images. The plan's 8-bit form is made from it.
+// Calibration: what the values inside of a plan range over on a user's images. The plan's 8-bit
+// form is made from it.
 #pragma once
 #include <cstdint>
 #include <map>
@@ -20,8 +21,9 @@ struct Calibration {
   bool operator==(const Calibration&) const = default;
 };
 
-// Collects the smallest and largest element of each value and image. A value's range is the mean over the images of both,
-// so that one strange image does not coarsen all others; it depends on the images and on their order alone.
+// Collects the smallest and largest element of each value and image. A value's range is the mean
+// over the images of both, so that one strange image does not coarsen all others; it depends on the
+// images and on their order alone.
 class GRAFT_API RangeObserver {
  public:
   void add(int value, const Tensor& t);  // f32 [N,...], the next N images

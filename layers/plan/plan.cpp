@@ -31,12 +31,13 @@ struct Plan::Impl {
   Shape image;
   DType precision = DType::f32;
   Graph graph;
-  std::vector<plan::Run> runs;                 // by step
-  std::vector<std::vector<Value>> last_uses;   // by step: the values no later step reads
+  std::vector<plan::Run> runs;                // by step
+  std::vector<std::vector<Value>> last_uses;  // by step: the values no later step reads
   std::vector<Seen> seen;
   std::vector<plan::Segment> segments;
 
-  Tensor run_steps(const plan::Segment& segment, const Tensor& x, const Tensor& y, RangeObserver* observer) const;
+  Tensor run_steps(const plan::Segment& segment, const Tensor& x, const Tensor& y,
+                   RangeObserver* observer) const;
   Tensor run_segment(const plan::Segment& segment, const Tensor& x, RangeObserver* observer) const;
   Tensor run(const Tensor& x, RangeObserver* observer) const;
 };
@@ -51,26 +52,33 @@ void pack(FusedConv& conv) {
 
 class ScopedSkip {
  public:
-  explicit ScopedSkip(ExecContext::KernelSkip skip) { current_context().set_kernel_skip(std::move(skip)); }
+  explicit ScopedSkip(ExecContext::KernelSkip skip) {
+    current_context().set_kernel_skip(std::move(skip));
+  }
   ~ScopedSkip() { current_context().set_kernel_skip({}); }
   ScopedSkip(const ScopedSkip&) = delete;
   ScopedSkip& operator=(const ScopedSkip&) = delete;
 };
 
 // What a forward pass records on an image of zeros.
-Tensor trace_of(const std::function<Tensor(const Tensor&)>& forward, const Tensor& x, PlanOptions::Tracing tracing, Trace& trace) {
+Tensor trace_of(const std::function<Tensor(const Tensor&)>& forward, const Tensor& x,
+                PlanOptions::Tracing tracing, Trace& trace) {
   std::set<uint64_t> computed{x.storage_id()};  // storages of values that depend on x
   size_t seen = 0;
   const auto depends_on_image = [&](const Tensor& in) {
     for (; seen < trace.steps.size(); ++seen) {
       const TraceStep& step = trace.steps[seen];
-      const bool depends = std::any_of(step.inputs.begin(), step.inputs.end(), [&](const Tensor& t) { return t.defined() && computed.contains(t.storage_id()); });
+      const bool depends = std::any_of(
+          step.inputs.begin(), step.inputs.end(),
+          [&](const Tensor& t) { return t.defined() && computed.contains(t.storage_id()); });
       for (const Tensor& y : step.outputs)
         if (depends) computed.insert(y.storage_id());
     }
     return computed.contains(in.storage_id());
   };
-  const ScopedSkip skip(tracing == PlanOptions::Tracing::shapes ? ExecContext::KernelSkip(depends_on_image) : ExecContext::KernelSkip());
+  const ScopedSkip skip(tracing == PlanOptions::Tracing::shapes
+                            ? ExecContext::KernelSkip(depends_on_image)
+                            : ExecContext::KernelSkip());
   const ScopedTrace scope(trace);
   return forward(x);
 }
@@ -79,20 +87,26 @@ Tensor trace_of(const std::function<Tensor(const Tensor&)>& forward, const Tenso
 Tensor run_conv(const FusedConv& conv, const std::vector<Tensor>& inputs, const Tensor& given) {
   const Tensor& x = inputs[0];
   const Tensor& residual = inputs[1];
-  Tensor y = given.defined() ? given : Tensor::empty(ops::conv_output_shape(x.shape(), conv.weight.shape(), conv.attributes.conv), x.options());
+  Tensor y = given.defined() ? given
+                             : Tensor::empty(ops::conv_output_shape(x.shape(), conv.weight.shape(),
+                                                                    conv.attributes.conv),
+                                             x.options());
   const ops::PackedWeight* packed = conv.ran.exchange(true) ? conv.packed.get() : nullptr;
-  kernels_for(x).fused_conv.forward(current_context(), {x, conv.weight, packed, conv.bias.defined() ? &conv.bias : nullptr,
-                                                        residual.defined() ? &residual : nullptr, conv.attributes, y});
+  kernels_for(x).fused_conv.forward(
+      current_context(), {x, conv.weight, packed, conv.bias.defined() ? &conv.bias : nullptr,
+                          residual.defined() ? &residual : nullptr, conv.attributes, y});
   return y;
 }
 
 Tensor run_quantized(const QuantizedConv& conv, const std::vector<Tensor>& inputs) {
   const Tensor& x = inputs[0];
   const Tensor& residual = inputs[1];
-  Tensor y = Tensor::empty(ops::conv_output_shape(x.shape(), conv.weight.shape(), conv.attributes.conv),
-                           {.dtype = conv.y_is_u8 ? DType::u8 : DType::f32, .format = x.format()});
-  kernels_for(x).quantized_conv.forward(current_context(), {x, conv.weight, conv.packed.get(), conv.multiplier, conv.bias,
-                                                            residual.defined() ? &residual : nullptr, conv.attributes, y});
+  Tensor y =
+      Tensor::empty(ops::conv_output_shape(x.shape(), conv.weight.shape(), conv.attributes.conv),
+                    {.dtype = conv.y_is_u8 ? DType::u8 : DType::f32, .format = x.format()});
+  kernels_for(x).quantized_conv.forward(
+      current_context(), {x, conv.weight, conv.packed.get(), conv.multiplier, conv.bias,
+                          residual.defined() ? &residual : nullptr, conv.attributes, y});
   return y;
 }
 
@@ -106,15 +120,21 @@ Tensor run_quantize(const ops::Quantization& quantization, const Tensor& x) {
 plan::Run run_of(const Step& step, const Graph& graph) {
   if (step.conv) {
     pack(*step.conv);
-    return [conv = step.conv](const std::vector<Tensor>& inputs) { return run_conv(*conv, inputs, {}); };
+    return [conv = step.conv](const std::vector<Tensor>& inputs) {
+      return run_conv(*conv, inputs, {});
+    };
   }
   if (step.quantized) {
     QuantizedConv& conv = *step.quantized;
-    kernels_for(conv.weight).quantized_conv.pack(current_context(), {conv.weight, conv.attributes, conv.packed});
-    return [q = step.quantized](const std::vector<Tensor>& inputs) { return run_quantized(*q, inputs); };
+    kernels_for(conv.weight)
+        .quantized_conv.pack(current_context(), {conv.weight, conv.attributes, conv.packed});
+    return [q = step.quantized](const std::vector<Tensor>& inputs) {
+      return run_quantized(*q, inputs);
+    };
   }
   if (step.op == plan::kQuantize)
-    return [q = std::any_cast<ops::Quantization>(step.attributes)](const std::vector<Tensor>& inputs) { return run_quantize(q, inputs[0]); };
+    return [q = std::any_cast<ops::Quantization>(step.attributes)](
+               const std::vector<Tensor>& inputs) { return run_quantize(q, inputs[0]); };
   return plan::operation(step, graph, kTracedSamples);
 }
 
@@ -133,8 +153,10 @@ std::vector<std::vector<Value>> find_last_uses(const Graph& graph) {
 
 }  // namespace
 
-// All samples of x at once. Where y is defined the result may be written there; it is what comes back in any case.
-Tensor Plan::Impl::run_steps(const plan::Segment& segment, const Tensor& x, const Tensor& y, RangeObserver* observer) const {
+// All samples of x at once. Where y is defined the result may be written there; it is what comes
+// back in any case.
+Tensor Plan::Impl::run_steps(const plan::Segment& segment, const Tensor& x, const Tensor& y,
+                             RangeObserver* observer) const {
   std::vector<Tensor> values(static_cast<size_t>(graph.values));
   values[static_cast<size_t>(segment.in)] = segment.begin == 0 ? x.to(precision) : x;
   std::vector<Tensor> inputs;
@@ -143,15 +165,20 @@ Tensor Plan::Impl::run_steps(const plan::Segment& segment, const Tensor& x, cons
     const Step& step = graph.steps[i];
     inputs.clear();
     for (const Value v : step.inputs) {
-      if (v == kNoValue) inputs.emplace_back();
-      else if (const auto constant = graph.constants.find(v); constant != graph.constants.end()) inputs.push_back(constant->second);
-      else inputs.push_back(values[static_cast<size_t>(v)]);
+      if (v == kNoValue)
+        inputs.emplace_back();
+      else if (const auto constant = graph.constants.find(v); constant != graph.constants.end())
+        inputs.push_back(constant->second);
+      else
+        inputs.push_back(values[static_cast<size_t>(v)]);
     }
     const bool last = i + 1 == segment.end;
-    values[static_cast<size_t>(step.output)] = step.conv && last ? run_conv(*step.conv, inputs, y) : runs[i](inputs);
+    values[static_cast<size_t>(step.output)] =
+        step.conv && last ? run_conv(*step.conv, inputs, y) : runs[i](inputs);
     if (observer && step.conv) {
       if (observed.insert(step.inputs[0]).second) observer->add(step.inputs[0], inputs[0]);
-      if (observed.insert(step.output).second) observer->add(step.output, values[static_cast<size_t>(step.output)]);
+      if (observed.insert(step.output).second)
+        observer->add(step.output, values[static_cast<size_t>(step.output)]);
     }
     for (const Value v : last_uses[i]) values[static_cast<size_t>(v)] = Tensor();
   }
@@ -159,7 +186,8 @@ Tensor Plan::Impl::run_steps(const plan::Segment& segment, const Tensor& x, cons
 }
 
 // In groups of samples.
-Tensor Plan::Impl::run_segment(const plan::Segment& segment, const Tensor& x, RangeObserver* observer) const {
+Tensor Plan::Impl::run_segment(const plan::Segment& segment, const Tensor& x,
+                               RangeObserver* observer) const {
   const int64_t samples = x.size(0), groups = ceil_div(samples, segment.group);
   if (groups <= 1) return run_steps(segment, x, {}, observer);
   const int64_t each = ceil_div(samples, groups);
@@ -177,7 +205,9 @@ Tensor Plan::Impl::run_segment(const plan::Segment& segment, const Tensor& x, Ra
 
 Tensor Plan::Impl::run(const Tensor& x, RangeObserver* observer) const {
   const NoGradGuard no_grad;
-  const int64_t samples = x.size(0), most = segments.back().group, parts = std::max<int64_t>(1, ceil_div(samples, most)), each = ceil_div(samples, parts);
+  const int64_t samples = x.size(0), most = segments.back().group,
+                parts = std::max<int64_t>(1, ceil_div(samples, most)),
+                each = ceil_div(samples, parts);
   Tensor all;
   for (int64_t first = 0; first == 0 || first < samples; first += each) {
     const int64_t count = std::min(each, samples - first);
@@ -194,18 +224,23 @@ Tensor Plan::Impl::run(const Tensor& x, RangeObserver* observer) const {
 Plan::Plan(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Plan::~Plan() = default;
 
-std::unique_ptr<Plan> Plan::compile(const std::function<Tensor(const Tensor&)>& forward, const Shape& image, std::string* reason,
+std::unique_ptr<Plan> Plan::compile(const std::function<Tensor(const Tensor&)>& forward,
+                                    const Shape& image, std::string* reason,
                                     const PlanOptions& options) {
   const DType precision = options.precision;
   const bool on_cpu = is_cpu(options.device);
-  GRAFT_CHECK(!options.calibration || precision == DType::f32, "plan: 8-bit convolutions stand between float32 values");
+  GRAFT_CHECK(!options.calibration || precision == DType::f32,
+              "plan: 8-bit convolutions stand between float32 values");
   GRAFT_CHECK(!options.calibration || on_cpu, "plan: 8-bit convolutions are the CPU's");
-  GRAFT_CHECK(precision == DType::f32 || precision == DType::bf16 || (precision == DType::f16 && !on_cpu), "plan: precision ", name_of(precision),
-              on_cpu ? ", expected float32 or bfloat16" : ", expected float32, bfloat16 or float16");
+  GRAFT_CHECK(
+      precision == DType::f32 || precision == DType::bf16 || (precision == DType::f16 && !on_cpu),
+      "plan: precision ", name_of(precision),
+      on_cpu ? ", expected float32 or bfloat16" : ", expected float32, bfloat16 or float16");
   GRAFT_CHECK(image.rank() == 3, "plan: image shape ", image, ", expected [C,H,W]");
   const NoGradGuard no_grad;
   Trace trace;
-  const Tensor x = Tensor::zeros({kTracedSamples, image[0], image[1], image[2]}, {.format = MemoryFormat::channels_last, .device = options.device});
+  const Tensor x = Tensor::zeros({kTracedSamples, image[0], image[1], image[2]},
+                                 {.format = MemoryFormat::channels_last, .device = options.device});
   const Tensor y = trace_of(forward, x, options.tracing, trace);
   const auto refuse = [&](const std::string& why) {
     log("plan", "not compiled: ", why);
@@ -221,18 +256,22 @@ std::unique_ptr<Plan> Plan::compile(const std::function<Tensor(const Tensor&)>& 
     return refuse(error.what());
   }
   for (const auto& [value, tensor] : impl->graph.constants) {
-    if (is_floating(tensor.dtype()) && tensor.dtype() != DType::f32) return refuse(str("a parameter is ", name_of(tensor.dtype())));
+    if (is_floating(tensor.dtype()) && tensor.dtype() != DType::f32)
+      return refuse(str("a parameter is ", name_of(tensor.dtype())));
     impl->seen.push_back({tensor, tensor.version()});
   }
   plan::fuse_convolutions(impl->graph);
   if (options.calibration) plan::quantize_convolutions(impl->graph, *options.calibration);
   for (const Step& step : impl->graph.steps) {
     plan::Run run = run_of(step, impl->graph);
-    if (!run) return refuse(str("plans do not know the operation ", step.op, ", or it mixes samples"));
+    if (!run)
+      return refuse(str("plans do not know the operation ", step.op, ", or it mixes samples"));
     impl->runs.push_back(std::move(run));
   }
   impl->last_uses = find_last_uses(impl->graph);
-  impl->segments = plan::segments_of(impl->graph, options.calibration ? 2 : size_of(precision), on_cpu ? plan::kCpuGroups : plan::kWholeBatch);  // of 8 bits, and the floats in between
+  impl->segments = plan::segments_of(
+      impl->graph, options.calibration ? 2 : size_of(precision),
+      on_cpu ? plan::kCpuGroups : plan::kWholeBatch);  // of 8 bits, and the floats in between
   if (impl->segments.empty()) return refuse("the result is the input");
   if (precision != DType::f32) {
     try {
@@ -240,7 +279,8 @@ std::unique_ptr<Plan> Plan::compile(const std::function<Tensor(const Tensor&)>& 
       static_cast<void>(impl->run(x, nullptr));
       for (const Step& step : impl->graph.steps)
         if (step.conv) step.conv->ran = false;
-    } catch (const Error& error) {  // an operation that does not mix types with its float32 parameters
+    } catch (
+        const Error& error) {  // an operation that does not mix types with its float32 parameters
       return refuse(error.what());
     }
   }
@@ -250,7 +290,8 @@ std::unique_ptr<Plan> Plan::compile(const std::function<Tensor(const Tensor&)>& 
 namespace {
 
 void check_image(const Tensor& x, const Shape& image) {
-  GRAFT_CHECK(x.dtype() == DType::f32 && x.rank() == 4 && x.format() == MemoryFormat::channels_last && x.size(1) == image[0] &&
+  GRAFT_CHECK(x.dtype() == DType::f32 && x.rank() == 4 &&
+                  x.format() == MemoryFormat::channels_last && x.size(1) == image[0] &&
                   x.size(2) == image[1] && x.size(3) == image[2],
               "plan: input ", x.shape(), ", compiled for float32 channels_last images ", image);
 }
@@ -281,9 +322,14 @@ std::string Plan::describe() const {
     if (step.conv) {
       const auto activation = step.conv->attributes.activation;
       out += str(" ", step.conv->weight.shape(), step.inputs[1] != kNoValue ? " +residual" : "",
-                 activation == ops::FusedActivation::none ? "" : activation == ops::FusedActivation::relu ? " relu" : " relu6");
+                 activation == ops::FusedActivation::none   ? ""
+                 : activation == ops::FusedActivation::relu ? " relu"
+                                                            : " relu6");
     }
-    if (step.quantized) out += str(" ", step.quantized->weight.shape(), step.inputs[1] != kNoValue ? " +residual" : "", step.quantized->y_is_u8 ? " to u8" : " to f32");
+    if (step.quantized)
+      out +=
+          str(" ", step.quantized->weight.shape(), step.inputs[1] != kNoValue ? " +residual" : "",
+              step.quantized->y_is_u8 ? " to u8" : " to f32");
     out += "\n";
   }
   return out;

@@ -1,5 +1,5 @@
-// The pass that makes 8-bit steps of fused convolutions: u8 values with one scale and zero each, i8 weights with a scale an
-// output channel.
+// The pass that makes 8-bit steps of fused convolutions: u8 values with one scale and zero each, i8
+// weights with a scale an output channel.
 #include <algorithm>
 #include <cmath>
 #include <set>
@@ -22,7 +22,8 @@ ops::Quantization quantization_of(float low, float high) {
 class Quantizer {
  public:
   Quantizer(Graph& graph, const Calibration& calibration) : graph_(graph) {
-    for (const Calibration::Range& range : calibration.ranges) ranges_[range.value] = quantization_of(range.low, range.high);
+    for (const Calibration::Range& range : calibration.ranges)
+      ranges_[range.value] = quantization_of(range.low, range.high);
     for (const Step& step : graph.steps)
       for (const Value v : step.inputs)
         if (v != kNoValue && !wanted(step)) read_as_floats_.insert(v);
@@ -49,7 +50,8 @@ class Quantizer {
 
   const ops::Quantization& quantization(Value value) const {
     const auto found = ranges_.find(value);
-    GRAFT_CHECK(found != ranges_.end(), "int8: the ranges are of another network (there is none for value ", value, ")");
+    GRAFT_CHECK(found != ranges_.end(),
+                "int8: the ranges are of another network (there is none for value ", value, ")");
     return found->second;
   }
 
@@ -60,7 +62,8 @@ class Quantizer {
     if (is_new) {
       ++graph_.values;
       graph_.elements[made->second] = graph_.elements[value];
-      steps.push_back({kQuantize, quantization(value), {value}, {4}, made->second, nullptr, nullptr});
+      steps.push_back(
+          {kQuantize, quantization(value), {value}, {4}, made->second, nullptr, nullptr});
     }
     return made->second;
   }
@@ -70,7 +73,8 @@ class Quantizer {
     q->attributes.conv = step.conv->attributes.conv;
     q->attributes.activation = step.conv->attributes.activation;
     q->attributes.x = quantization(step.inputs[0]);
-    if (step.inputs[1] != kNoValue && bytes_.contains(step.inputs[1])) q->attributes.residual = quantization(step.inputs[1]);
+    if (step.inputs[1] != kNoValue && bytes_.contains(step.inputs[1]))
+      q->attributes.residual = quantization(step.inputs[1]);
     q->y_is_u8 = bytes_.contains(step.output);
     if (q->y_is_u8) q->attributes.y = quantization(step.output);
     quantize_weight(*step.conv, *q);
@@ -91,9 +95,11 @@ class Quantizer {
     float* multiplier = q.multiplier.mutable_data<float>();
     for (int64_t k = 0; k < filters; ++k) {
       float largest = 0;
-      for (int64_t i = k * each; i < (k + 1) * each; ++i) largest = std::max(largest, std::abs(w[i]));
+      for (int64_t i = k * each; i < (k + 1) * each; ++i)
+        largest = std::max(largest, std::abs(w[i]));
       const float scale = largest > 0 ? largest / 127 : 1;
-      for (int64_t i = k * each; i < (k + 1) * each; ++i) out[i] = static_cast<int8_t>(std::clamp(std::nearbyint(w[i] / scale), -127.0F, 127.0F));
+      for (int64_t i = k * each; i < (k + 1) * each; ++i)
+        out[i] = static_cast<int8_t>(std::clamp(std::nearbyint(w[i] / scale), -127.0F, 127.0F));
       multiplier[k] = scale * q.attributes.x.scale;
     }
   }
@@ -107,6 +113,8 @@ class Quantizer {
 
 }  // namespace
 
-void quantize_convolutions(Graph& graph, const Calibration& calibration) { Quantizer(graph, calibration)(); }
+void quantize_convolutions(Graph& graph, const Calibration& calibration) {
+  Quantizer(graph, calibration)();
+}
 
 }  // namespace graft::plan

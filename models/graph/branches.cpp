@@ -39,19 +39,24 @@ void add_names_read(const Node& node, std::unordered_set<std::string>& names) {
     }
 }
 
-std::vector<Node> take_branch(const Node& node, bool condition, std::unordered_map<std::string, Tensor>& constants) {
+std::vector<Node> take_branch(const Node& node, bool condition,
+                              std::unordered_map<std::string, Tensor>& constants) {
   const char* which = condition ? "then_branch" : "else_branch";
   const Attribute* attribute = node.find(which);
   GRAFT_CHECK(attribute && attribute->graphs.size() == 1, "its ", which, " is missing");
   const Graph& branch = attribute->graphs[0];
-  GRAFT_CHECK(branch.inputs.empty() && branch.outputs.size() == node.outputs.size(), "its ", which, " has ", branch.inputs.size(), " inputs and ", branch.outputs.size(),
+  GRAFT_CHECK(branch.inputs.empty() && branch.outputs.size() == node.outputs.size(), "its ", which,
+              " has ", branch.inputs.size(), " inputs and ", branch.outputs.size(),
               " outputs, expected none and ", node.outputs.size());
-  const std::string prefix = str(node.name.empty() ? node.outputs.at(0) : node.name, "/", which, "/");
+  const std::string prefix =
+      str(node.name.empty() ? node.outputs.at(0) : node.name, "/", which, "/");
   Renamed names;
   for (const auto& tensor : branch.initializers) {
-    GRAFT_CHECK(tensor.value.defined(), "the initializer '", tensor.name, "' is no tensor of numbers");
+    GRAFT_CHECK(tensor.value.defined(), "the initializer '", tensor.name,
+                "' is no tensor of numbers");
     names[tensor.name] = prefix + tensor.name;
-    GRAFT_CHECK(constants.emplace(prefix + tensor.name, tensor.value).second, "its initializer '", tensor.name, "' stands there twice");
+    GRAFT_CHECK(constants.emplace(prefix + tensor.name, tensor.value).second, "its initializer '",
+                tensor.name, "' stands there twice");
   }
   for (const Node& inner : branch.nodes)
     for (const std::string& output : inner.outputs)

@@ -21,9 +21,13 @@ ClassifierSearch find_classifier(const GraphSource& source) {
     open.pop_back();
     if (maker == makers.end()) continue;
     const io::onnx::Node& node = *maker->second;
-    const bool parametrised = std::any_of(node.inputs.begin(), node.inputs.end(), [&](const std::string& input) { return weights.contains(input); });
+    const bool parametrised =
+        std::any_of(node.inputs.begin(), node.inputs.end(),
+                    [&](const std::string& input) { return weights.contains(input); });
     if (parametrised && is_linear_operator(node)) {
-      if (std::find(search.candidates.begin(), search.candidates.end(), &node) == search.candidates.end()) search.candidates.push_back(&node);
+      if (std::find(search.candidates.begin(), search.candidates.end(), &node) ==
+          search.candidates.end())
+        search.candidates.push_back(&node);
       continue;
     }
     if (parametrised && node.op_type != "Add") {
@@ -33,7 +37,8 @@ ClassifierSearch find_classifier(const GraphSource& source) {
     for (const std::string& input : node.inputs)
       if (seen.insert(input).second) open.push_back(input);
   }
-  if (search.candidates.size() == 1 && !search.behind_norm) search.classifier = search.candidates[0];
+  if (search.candidates.size() == 1 && !search.behind_norm)
+    search.classifier = search.candidates[0];
   return search;
 }
 

@@ -30,41 +30,53 @@ struct ImageInput {
 };
 
 ImageInput image_input(const GraphSource& source) {
-  GRAFT_CHECK(source.inputs.size() == 1, "the graph has ", source.inputs.size(), " inputs, expected one image (graft run runs any graph)");
+  GRAFT_CHECK(source.inputs.size() == 1, "the graph has ", source.inputs.size(),
+              " inputs, expected one image (graft run runs any graph)");
   const GraphInput& input = source.inputs[0];
-  GRAFT_CHECK(input.dtype == DType::f32, "the graph's input '", input.name, "' is ", name_of(input.dtype), ", expected float32 images");
-  GRAFT_CHECK(!input.has_shape || input.dims.size() == 4, "the graph's input '", input.name, "' has ", input.dims.size(), " axes, expected images [N,C,H,W]");
+  GRAFT_CHECK(input.dtype == DType::f32, "the graph's input '", input.name, "' is ",
+              name_of(input.dtype), ", expected float32 images");
+  GRAFT_CHECK(!input.has_shape || input.dims.size() == 4, "the graph's input '", input.name,
+              "' has ", input.dims.size(), " axes, expected images [N,C,H,W]");
   ImageInput image;
   if (input.has_shape) {
     image.channels = std::max<int64_t>(input.dims[1], 0);
     const int64_t height = input.dims[2], width = input.dims[3];
-    GRAFT_CHECK(height <= 0 || width <= 0 || height == width, "the graph takes images of ", height, "x", width, "; graft prepares square ones");
+    GRAFT_CHECK(height <= 0 || width <= 0 || height == width, "the graph takes images of ", height,
+                "x", width, "; graft prepares square ones");
     if (std::max(height, width) > 0) image.side = std::max(height, width);
   }
   for (const Node& node : source.nodes) {
-    const GraphTensor* weight = node.op_type == "Conv" && node.inputs.size() > 1 && node.inputs[0] == input.name ? tensor_named(source, node.inputs[1]) : nullptr;
+    const GraphTensor* weight =
+        node.op_type == "Conv" && node.inputs.size() > 1 && node.inputs[0] == input.name
+            ? tensor_named(source, node.inputs[1])
+            : nullptr;
     if (weight && image.channels == 0) image.channels = weight->shape.at(1);
   }
-  GRAFT_CHECK(image.channels == 1 || image.channels == 3, "the graph takes ", image.channels, " channels; images have 1 or 3");
+  GRAFT_CHECK(image.channels == 1 || image.channels == 3, "the graph takes ", image.channels,
+              " channels; images have 1 or 3");
   return image;
 }
 
 // A final Softmax goes: graft's losses and predictions apply their own.
 void drop_final_softmax(GraphSource& source) {
   for (const Node& node : source.nodes) {
-    if (node.op_type != "Softmax" || node.outputs.empty() || node.outputs[0] != source.outputs[0] || node.inputs.empty()) continue;
+    if (node.op_type != "Softmax" || node.outputs.empty() || node.outputs[0] != source.outputs[0] ||
+        node.inputs.empty())
+      continue;
     source.notes.push_back("the graph's final Softmax is left out: graft applies its own");
     source = cut_graph(source, std::string(node.inputs[0]));
     return;
   }
 }
 
-// Runs the graph once and keeps those stage ends where a sample stays a row: [2,...] for two images. Their shapes come back.
+// Runs the graph once and keeps those stage ends where a sample stays a row: [2,...] for two
+// images. Their shapes come back.
 std::vector<Shape> probe_stages(GraphSource& source, const ImageInput& image) {
   const NoGradGuard no_grad;
   GraphModule module(source);
   module.train(false);
-  Tensor value = Tensor::zeros({kProbedImages, image.channels, image.side, image.side}, {.format = MemoryFormat::channels_last});
+  Tensor value = Tensor::zeros({kProbedImages, image.channels, image.side, image.side},
+                               {.format = MemoryFormat::channels_last});
   std::vector<std::string> ends;
   std::vector<Shape> shapes;
   for (size_t stage = 0; stage < module.stages().size(); ++stage) {
@@ -73,17 +85,22 @@ std::vector<Shape> probe_stages(GraphSource& source, const ImageInput& image) {
     ends.push_back(module.stage_value(stage));
     shapes.push_back(value.shape());
   }
-  GRAFT_CHECK(value.rank() >= 2 && value.size(0) == kProbedImages, "the graph gives ", value.shape(), " for ", kProbedImages, " images: its output does not belong to single images");
+  GRAFT_CHECK(value.rank() >= 2 && value.size(0) == kProbedImages, "the graph gives ",
+              value.shape(), " for ", kProbedImages,
+              " images: its output does not belong to single images");
   source.stage_ends = std::move(ends);
   return shapes;
 }
 
 double raw_pixel_variance(const GraphSource& source) {
   for (const Node& conv : source.nodes) {
-    if (conv.op_type != "Conv" || conv.inputs.size() < 2 || conv.inputs[0] != source.inputs[0].name) continue;
+    if (conv.op_type != "Conv" || conv.inputs.size() < 2 || conv.inputs[0] != source.inputs[0].name)
+      continue;
     for (const Node& norm : source.nodes)
-      if (norm.op_type == "BatchNormalization" && norm.inputs.size() == 5 && norm.inputs[0] == conv.outputs.at(0)) {
-        const GraphTensor *weight = tensor_named(source, conv.inputs[1]), *variance = tensor_named(source, norm.inputs[4]);
+      if (norm.op_type == "BatchNormalization" && norm.inputs.size() == 5 &&
+          norm.inputs[0] == conv.outputs.at(0)) {
+        const GraphTensor *weight = tensor_named(source, conv.inputs[1]),
+                          *variance = tensor_named(source, norm.inputs[4]);
         return weight && variance ? input_variance(weight->value, variance->value) : 0;
       }
   }
@@ -99,18 +116,29 @@ std::vector<std::string> titles(const std::vector<const Node*>& nodes) {
 // The value that --cut names: that of a node, or the value itself.
 std::string cut_value(const GraphSource& source, const std::string& cut) {
   for (const Node& node : source.nodes) {
-    if (node.name != cut && std::find(node.outputs.begin(), node.outputs.end(), cut) == node.outputs.end()) continue;
+    if (node.name != cut &&
+        std::find(node.outputs.begin(), node.outputs.end(), cut) == node.outputs.end())
+      continue;
     for (const std::string& output : node.outputs)
-      if (std::find(source.stage_ends.begin(), source.stage_ends.end(), output) != source.stage_ends.end()) return output;
-    bad_input("cannot cut after ", graph::title_of(node), ": other data passes beside it; the nodes through which all flows end in ", join(source.stage_ends));
+      if (std::find(source.stage_ends.begin(), source.stage_ends.end(), output) !=
+          source.stage_ends.end())
+        return output;
+    bad_input("cannot cut after ", graph::title_of(node),
+              ": other data passes beside it; the nodes through which all flows end in ",
+              join(source.stage_ends));
   }
-  bad_input("cannot cut at '", cut, "': the graph has no such node or value; it can be cut after the values ", join(source.stage_ends));
+  bad_input("cannot cut at '", cut,
+            "': the graph has no such node or value; it can be cut after the values ",
+            join(source.stage_ends));
 }
 
 // Decides where the network ends. Shapes are those of source.stage_ends.
-void cut_source(GraphSource& source, const std::vector<Shape>& shapes, const std::string& cut, GraphConfig& config, Certificate& certificate) {
+void cut_source(GraphSource& source, const std::vector<Shape>& shapes, const std::string& cut,
+                GraphConfig& config, Certificate& certificate) {
   const auto shape_at = [&](const std::string& value) {
-    return shapes[static_cast<size_t>(std::find(source.stage_ends.begin(), source.stage_ends.end(), value) - source.stage_ends.begin())];
+    return shapes[static_cast<size_t>(
+        std::find(source.stage_ends.begin(), source.stage_ends.end(), value) -
+        source.stage_ends.begin())];
   };
   const Shape end = shapes.back();
   config.features = end[1];
@@ -126,14 +154,22 @@ void cut_source(GraphSource& source, const std::vector<Shape>& shapes, const std
   const ClassifierSearch search = find_classifier(source);
   if (spatial || (!search.classifier && search.behind_norm)) {
     config.pooled = true;
-    certificate.cut = spatial ? str("none: the graph ends in a map ", end, " for ", kProbedImages, " images, a backbone") : str("none: the graph ends in ", end[1], " features behind a norm, a backbone");
+    certificate.cut =
+        spatial ? str("none: the graph ends in a map ", end, " for ", kProbedImages,
+                      " images, a backbone")
+                : str("none: the graph ends in ", end[1], " features behind a norm, a backbone");
     return;
   }
-  GRAFT_CHECK(!search.candidates.empty(), "the graph has no layer with weights to cut at; --cut NODE decides");
-  GRAFT_CHECK(search.classifier, "it cannot be told where the graph's classifier begins: candidates are ", join(titles(search.candidates)), "; --cut NODE decides");
+  GRAFT_CHECK(!search.candidates.empty(),
+              "the graph has no layer with weights to cut at; --cut NODE decides");
+  GRAFT_CHECK(search.classifier,
+              "it cannot be told where the graph's classifier begins: candidates are ",
+              join(titles(search.candidates)), "; --cut NODE decides");
   const std::string& value = search.classifier->inputs.at(0);
-  GRAFT_CHECK(std::find(source.stage_ends.begin(), source.stage_ends.end(), value) != source.stage_ends.end(), "the graph's classifier ", graph::title_of(*search.classifier),
-              " reads the value '", value, "', beside which other data passes; --cut NODE decides");
+  GRAFT_CHECK(std::find(source.stage_ends.begin(), source.stage_ends.end(), value) !=
+                  source.stage_ends.end(),
+              "the graph's classifier ", graph::title_of(*search.classifier), " reads the value '",
+              value, "', beside which other data passes; --cut NODE decides");
   config.classifier_input = value;
   config.classes = end[1];
   config.features = shape_at(value)[1];
@@ -147,7 +183,9 @@ void cut_source(GraphSource& source, const std::vector<Shape>& shapes, const std
 
 void note_batch(const GraphSource& source, Certificate& certificate) {
   const GraphInput& input = source.inputs[0];
-  if (input.has_shape && input.dims[0] > 0) certificate.notes.push_back(str("the graph declares batches of ", input.dims[0], "; graft runs any size"));
+  if (input.has_shape && input.dims[0] > 0)
+    certificate.notes.push_back(
+        str("the graph declares batches of ", input.dims[0], "; graft runs any size"));
 }
 
 Finding eps_of_norms(const GraphSource& source) {
@@ -164,14 +202,17 @@ Finding eps_of_norms(const GraphSource& source) {
 }  // namespace
 
 Imported import_graph(const io::onnx::Model& model, const ImportOptions& options) {
-  GRAFT_CHECK(options.channels == ChannelRule::repeat, "--channels sum-conv1 needs a native network: name it with --arch");
+  GRAFT_CHECK(options.channels == ChannelRule::repeat,
+              "--channels sum-conv1 needs a native network: name it with --arch");
   GraphSource source = read_graph(model);
   take_channels_first(source);
   const ImageInput image = image_input(source);
   Imported imported;
   Certificate& certificate = imported.certificate;
   certificate.naming = str("graph of ", model.graph.nodes.size(), " nodes, run as it is");
-  if (source.outputs.size() > 1) source.notes.push_back(str("of ", source.outputs.size(), " outputs the first, '", source.outputs[0], "', is used"));
+  if (source.outputs.size() > 1)
+    source.notes.push_back(str("of ", source.outputs.size(), " outputs the first, '",
+                               source.outputs[0], "', is used"));
   source = cut_graph(source, std::string(source.outputs[0]));
   drop_final_softmax(source);
   GraphConfig config;
@@ -180,7 +221,8 @@ Imported import_graph(const io::onnx::Model& model, const ImportOptions& options
   Unfolded unfolded = unfold_graph_norms(source, config.eps);
   const std::vector<Shape> shapes = probe_stages(source, image);
   cut_source(source, shapes, options.cut, config, certificate);
-  for (const GraphTensor& tensor : source.tensors) certificate.matched += tensor.role != TensorRole::constant;
+  for (const GraphTensor& tensor : source.tensors)
+    certificate.matched += tensor.role != TensorRole::constant;
   certificate.notes = source.notes;
   note_batch(source, certificate);
   ModelCard& card = imported.model.card;
@@ -189,9 +231,13 @@ Imported import_graph(const io::onnx::Model& model, const ImportOptions& options
   if (image.channels == 1) card.preprocess = grey_preprocess(card.preprocess);
   config.source = std::make_shared<GraphSource>(source);
   imported.model.network = std::make_shared<GraphModule>(config);
-  std::erase_if(unfolded.norms, [&](const std::string& norm) { return imported.model.network->find(norm) == nullptr; });  // behind the cut
+  std::erase_if(unfolded.norms, [&](const std::string& norm) {
+    return imported.model.network->find(norm) == nullptr;
+  });  // behind the cut
   certificate.neutral_norms = std::ssize(unfolded.norms);
-  certificate.biases = unfolded.norms.empty() && !unfolded.reason.empty() ? "the convolutions' biases are taken for their own: " + unfolded.reason : unfolded.reason;
+  certificate.biases = unfolded.norms.empty() && !unfolded.reason.empty()
+                           ? "the convolutions' biases are taken for their own: " + unfolded.reason
+                           : unfolded.reason;
   certificate.matched -= 3 * certificate.neutral_norms;
   card.neutral_norms = std::move(unfolded.norms);
   imported.model.network->train(false);
@@ -233,7 +279,8 @@ void replace_head(Model& model, int64_t classes, uint64_t seed) {
   config.classes = classes;
   rebuild(model, std::move(config));
   initialize_at(*model.network, kGraphHead, seed);
-  std::erase_if(model.card.neutral_norms, [&](const std::string& path) { return model.network->find(path) == nullptr; });
+  std::erase_if(model.card.neutral_norms,
+                [&](const std::string& path) { return model.network->find(path) == nullptr; });
 }
 
 void remove_classifier(Model& model) {

@@ -21,7 +21,8 @@ constexpr const char* kRoles[] = {"parameter", "buffer", "constant"};
 constexpr int64_t kMostElements = 1024;  // of a tensor within an attribute
 
 DType dtype_named(const std::string& name) {
-  for (const DType dtype : {DType::f64, DType::f32, DType::bf16, DType::f16, DType::i64, DType::i32, DType::i8, DType::u8, DType::boolean})
+  for (const DType dtype : {DType::f64, DType::f32, DType::bf16, DType::f16, DType::i64, DType::i32,
+                            DType::i8, DType::u8, DType::boolean})
     if (name == name_of(dtype)) return dtype;
   bad_input("the card's graph has a tensor of ", name);
 }
@@ -49,14 +50,18 @@ double real_from(const json& j) {
 }
 
 int64_t integer_from(const json& j) {
-  const bool fits = j.is_number_integer() && (!j.is_number_unsigned() || j.get<uint64_t>() <= static_cast<uint64_t>(INT64_MAX));
-  GRAFT_CHECK(fits, "the card's graph has ", j.dump().substr(0, 40), " where a whole number belongs");
+  const bool fits =
+      j.is_number_integer() &&
+      (!j.is_number_unsigned() || j.get<uint64_t>() <= static_cast<uint64_t>(INT64_MAX));
+  GRAFT_CHECK(fits, "the card's graph has ", j.dump().substr(0, 40),
+              " where a whole number belongs");
   return j.get<int64_t>();
 }
 
 template <class T>
 std::vector<T> list_from(const json& j, T (*one)(const json&)) {
-  GRAFT_CHECK(j.is_array(), "the card's graph has ", j.dump().substr(0, 40), " where a list of numbers belongs");
+  GRAFT_CHECK(j.is_array(), "the card's graph has ", j.dump().substr(0, 40),
+              " where a list of numbers belongs");
   std::vector<T> list;
   for (const json& value : j) list.push_back(one(value));
   return list;
@@ -74,9 +79,18 @@ json json_of_attribute(const Attribute& a) {
     case AttributeType::strings: return {{"strings", a.strings}};
     case AttributeType::tensor: {
       const Tensor& t = a.tensors.at(0).value;
-      GRAFT_CHECK(t.defined() && t.numel() <= kMostElements, "the attribute ", a.name, " holds a tensor that a card cannot store");
-      if (t.dtype() == DType::i64) return {{"tensor", {{"dtype", "int64"}, {"shape", extents_of(t.shape())}, {"values", std::vector<int64_t>(t.data<int64_t>(), t.data<int64_t>() + t.numel())}}}};
-      return {{"tensor", {{"dtype", std::string(name_of(t.dtype()))}, {"shape", extents_of(t.shape())}, {"values", json_of_reals(t.to_doubles())}}}};
+      GRAFT_CHECK(t.defined() && t.numel() <= kMostElements, "the attribute ", a.name,
+                  " holds a tensor that a card cannot store");
+      if (t.dtype() == DType::i64)
+        return {
+            {"tensor",
+             {{"dtype", "int64"},
+              {"shape", extents_of(t.shape())},
+              {"values", std::vector<int64_t>(t.data<int64_t>(), t.data<int64_t>() + t.numel())}}}};
+      return {{"tensor",
+               {{"dtype", std::string(name_of(t.dtype()))},
+                {"shape", extents_of(t.shape())},
+                {"values", json_of_reals(t.to_doubles())}}}};
     }
     default: bad_input("the attribute ", a.name, " is of a kind that a card cannot store");
   }
@@ -90,28 +104,42 @@ Attribute attribute_from(const std::string& name, const json& j) {
   GRAFT_CHECK(j.is_object() && j.size() == 1, "the card's graph has a damaged attribute ", name);
   const std::string kind = j.begin().key();
   const json& value = j.begin().value();
-  if (kind == "f") a.type = AttributeType::float_, a.f = float_from(value);
-  else if (kind == "i") a.type = AttributeType::int_, a.i = integer_from(value);
-  else if (kind == "s") a.type = AttributeType::string, a.s = value.get<std::string>();
-  else if (kind == "floats") a.type = AttributeType::floats, a.floats = list_from(value, float_from);
-  else if (kind == "ints") a.type = AttributeType::ints, a.ints = list_from(value, integer_from);
-  else if (kind == "strings") a.type = AttributeType::strings, a.strings = value.get<std::vector<std::string>>();
+  if (kind == "f")
+    a.type = AttributeType::float_, a.f = float_from(value);
+  else if (kind == "i")
+    a.type = AttributeType::int_, a.i = integer_from(value);
+  else if (kind == "s")
+    a.type = AttributeType::string, a.s = value.get<std::string>();
+  else if (kind == "floats")
+    a.type = AttributeType::floats, a.floats = list_from(value, float_from);
+  else if (kind == "ints")
+    a.type = AttributeType::ints, a.ints = list_from(value, integer_from);
+  else if (kind == "strings")
+    a.type = AttributeType::strings, a.strings = value.get<std::vector<std::string>>();
   else if (kind == "tensor") {
     a.type = AttributeType::tensor;
     const DType dtype = dtype_named(value.at("dtype").get<std::string>());
     const Shape shape = shape_from(value.at("shape"));
-    GRAFT_CHECK(shape.numel() <= kMostElements, "the card's graph has too large an attribute ", name);
+    GRAFT_CHECK(shape.numel() <= kMostElements, "the card's graph has too large an attribute ",
+                name);
     a.tensors.emplace_back();
-    if (dtype == DType::i64) a.tensors[0].value = Tensor::of(shape, list_from(value.at("values"), integer_from));
-    else a.tensors[0].value = Tensor::of(shape, list_from(value.at("values"), real_from)).to(dtype);
-  } else bad_input("the card's graph has an attribute of the kind ", kind);
+    if (dtype == DType::i64)
+      a.tensors[0].value = Tensor::of(shape, list_from(value.at("values"), integer_from));
+    else
+      a.tensors[0].value = Tensor::of(shape, list_from(value.at("values"), real_from)).to(dtype);
+  } else
+    bad_input("the card's graph has an attribute of the kind ", kind);
   return a;
 }
 
 json json_of_node(const Node& node) {
   json attributes = json::object();
   for (const Attribute& a : node.attributes) attributes[a.name] = json_of_attribute(a);
-  json j = {{"op", node.op_type}, {"name", node.name}, {"in", node.inputs}, {"out", node.outputs}, {"attributes", attributes}};
+  json j = {{"op", node.op_type},
+            {"name", node.name},
+            {"in", node.inputs},
+            {"out", node.outputs},
+            {"attributes", attributes}};
   if (!node.domain.empty()) j["domain"] = node.domain;
   return j;
 }
@@ -123,7 +151,8 @@ Node node_from(const json& j) {
   node.inputs = j.at("in").get<std::vector<std::string>>();
   node.outputs = j.at("out").get<std::vector<std::string>>();
   if (j.contains("domain")) node.domain = j.at("domain").get<std::string>();
-  for (const auto& [name, attribute] : j.at("attributes").items()) node.attributes.push_back(attribute_from(name, attribute));
+  for (const auto& [name, attribute] : j.at("attributes").items())
+    node.attributes.push_back(attribute_from(name, attribute));
   return node;
 }
 
@@ -136,12 +165,17 @@ std::string graph_to_json(const GraphSource& source) {
   j["stage_ends"] = source.stage_ends;
   j["inputs"] = json::array();
   for (const GraphInput& input : source.inputs)
-    j["inputs"].push_back({{"name", input.name}, {"dtype", std::string(name_of(input.dtype))}, {"dims", input.has_shape ? json(input.dims) : json()}});
+    j["inputs"].push_back({{"name", input.name},
+                           {"dtype", std::string(name_of(input.dtype))},
+                           {"dims", input.has_shape ? json(input.dims) : json()}});
   j["nodes"] = json::array();
   for (const Node& node : source.nodes) j["nodes"].push_back(json_of_node(node));
   j["tensors"] = json::array();
   for (const GraphTensor& t : source.tensors)
-    j["tensors"].push_back({{"name", t.name}, {"role", kRoles[static_cast<size_t>(t.role)]}, {"dtype", std::string(name_of(t.dtype))}, {"shape", extents_of(t.shape)}});
+    j["tensors"].push_back({{"name", t.name},
+                            {"role", kRoles[static_cast<size_t>(t.role)]},
+                            {"dtype", std::string(name_of(t.dtype))},
+                            {"shape", extents_of(t.shape)}});
   return j.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
@@ -150,7 +184,8 @@ GraphSource graph_from_json(const std::string& text) {
   try {
     const auto j = json::parse(text);
     GraphSource source;
-    for (const auto& [domain, version] : j.at("opsets").items()) source.opsets[domain] = integer_from(version);
+    for (const auto& [domain, version] : j.at("opsets").items())
+      source.opsets[domain] = integer_from(version);
     source.outputs = j.at("outputs").get<std::vector<std::string>>();
     source.stage_ends = j.at("stage_ends").get<std::vector<std::string>>();
     for (const json& input : j.at("inputs")) {
@@ -183,7 +218,9 @@ GraphSource cut_graph(const GraphSource& source, const std::string& value) {
   std::vector<Node> kept;
   for (size_t i = cut.nodes.size(); i-- > 0;) {
     Node& node = cut.nodes[i];
-    if (std::none_of(node.outputs.begin(), node.outputs.end(), [&](const std::string& output) { return used.contains(output); })) continue;
+    if (std::none_of(node.outputs.begin(), node.outputs.end(),
+                     [&](const std::string& output) { return used.contains(output); }))
+      continue;
     used.insert(node.inputs.begin(), node.inputs.end());
     kept.push_back(std::move(node));
   }
@@ -206,9 +243,11 @@ GraphSource with_values(const GraphSource& source, const StateDict& tensors) {
   std::vector<std::string> faults;
   for (GraphTensor& t : filled.tensors) {
     t.value = tensors.find(t.name);
-    if (!t.value.defined()) faults.push_back("missing: " + t.name);
+    if (!t.value.defined())
+      faults.push_back("missing: " + t.name);
     else if (t.value.shape() != t.shape || t.value.dtype() != t.dtype)
-      faults.push_back(str(t.name, " is ", name_of(t.value.dtype()), " ", t.value.shape(), ", expected ", name_of(t.dtype), " ", t.shape));
+      faults.push_back(str(t.name, " is ", name_of(t.value.dtype()), " ", t.value.shape(),
+                           ", expected ", name_of(t.dtype), " ", t.shape));
   }
   GRAFT_CHECK(faults.empty(), "the tensors do not fit the graph: ", join(faults, "; "));
   return filled;

@@ -1,5 +1,5 @@
-// GraphModule: an imported ONNX graph as a network that trains: its forward runs the nodes through layers/functional,
-// its parameters and buffers keep the names of the graph's tensors.
+// GraphModule: an imported ONNX graph as a network that trains: its forward runs the nodes through
+// layers/functional, its parameters and buffers keep the names of the graph's tensors.
 #pragma once
 #include <memory>
 #include <span>
@@ -19,12 +19,14 @@ struct Operator;
 
 inline constexpr const char* kGraphHead = "head";
 
-// A graph's input on a device: values and tables go there, single integers and lists of them (shapes, axes) stay with the host.
+// A graph's input on a device: values and tables go there, single integers and lists of them
+// (shapes, axes) stay with the host.
 GRAFT_API Tensor input_on(const Tensor& input, Device device);
 
-// Stages: the graph cut at every value through which all data flows, named by the node that computes it; behind them,
-// with a head of ours, pool (where the graph ends in a spatial map) and head. A BatchNormalization with stored tensors is
-// a BatchNorm2d named as its node, a Dropout node a Dropout.
+// Stages: the graph cut at every value through which all data flows, named by the node that
+// computes it; behind them, with a head of ours, pool (where the graph ends in a spatial map) and
+// head. A BatchNormalization with stored tensors is a BatchNorm2d named as its node, a Dropout node
+// a Dropout.
 class GRAFT_API GraphModule final : public StagedNetwork {
  public:
   // Tensors are shared with the source. Those without a value start at zero.
@@ -34,14 +36,16 @@ class GRAFT_API GraphModule final : public StagedNetwork {
   ~GraphModule() override;
 
   const std::vector<std::string>& stages() const override { return stages_; }
-  // For graphs of one input. [N,C,1,1] at the graph's end becomes [N,C]; a map in front of a head of ours is pooled.
+  // For graphs of one input. [N,C,1,1] at the graph's end becomes [N,C]; a map in front of a head
+  // of ours is pooled.
   Tensor forward_stages(const Tensor& x, size_t begin, size_t end) override;
   std::vector<std::string> stage_paths(size_t stage) const override;
   bool looks_at_values() const override { return true; }
 
   const std::vector<GraphInput>& inputs() const;
   const std::vector<std::string>& outputs() const;
-  // All outputs for all inputs, in the graph's order and without our head; each operator runs where its inputs lie. bad_input naming the node for what does not fit.
+  // All outputs for all inputs, in the graph's order and without our head; each operator runs where
+  // its inputs lie. bad_input naming the node for what does not fit.
   std::vector<Tensor> run(std::span<const Tensor> inputs);
 
   // The value that a stage of the graph ends in.
@@ -54,7 +58,8 @@ class GRAFT_API GraphModule final : public StagedNetwork {
   void put_head(int64_t features, int64_t classes);
   void build_stages(const GraphSource& source);
   void register_tensors(const GraphSource& source);
-  void place_inputs(std::span<const int> numbers, const graph::Operator& op, std::vector<Tensor>& inputs);
+  void place_inputs(std::span<const int> numbers, const graph::Operator& op,
+                    std::vector<Tensor>& inputs);
   void run_steps(size_t begin, size_t end, std::vector<Tensor>& values, bool only_first_output);
 
   std::unique_ptr<Program> program_;

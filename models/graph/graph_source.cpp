@@ -23,17 +23,22 @@ using graph::title_of;
 using io::onnx::Node;
 
 DType dtype_of_input(const io::onnx::ValueInfo& input) {
-  GRAFT_CHECK(input.kind == "tensor", "its input '", input.name, "' is a ", input.kind.empty() ? "value without a type" : input.kind, ", which is not supported");
+  GRAFT_CHECK(input.kind == "tensor", "its input '", input.name, "' is a ",
+              input.kind.empty() ? "value without a type" : input.kind, ", which is not supported");
   return graph::dtype_of_element(input.type);
 }
 
-// The cost of these grows faster than what they take and give: a few bytes in a file could ask for hours.
+// The cost of these grows faster than what they take and give: a few bytes in a file could ask for
+// hours.
 bool is_costly(const Node& node) {
-  static const std::set<std::string_view> operators = {"Attention", "AveragePool", "Conv", "ConvInteger", "ConvTranspose", "Einsum", "Gemm", "LpPool", "LRN",
-                                                       "MatMul", "MatMulInteger", "MaxPool", "QLinearConv", "QLinearMatMul", "RoiAlign"};
+  static const std::set<std::string_view> operators = {
+      "Attention",     "AveragePool", "Conv",        "ConvInteger",   "ConvTranspose",
+      "Einsum",        "Gemm",        "LpPool",      "LRN",           "MatMul",
+      "MatMulInteger", "MaxPool",     "QLinearConv", "QLinearMatMul", "RoiAlign"};
   return operators.contains(node.op_type);
 }
-constexpr int64_t kMostCostlyElements = 4096;      // of all operands of a costly node that is folded; larger ones run with the graph
+constexpr int64_t kMostCostlyElements =
+    4096;  // of all operands of a costly node that is folded; larger ones run with the graph
 constexpr int64_t kMostCostlyBytes = int64_t{1} << 20;  // that it may take
 
 int64_t elements_in(const std::vector<Tensor>& tensors) {
@@ -44,12 +49,14 @@ int64_t elements_in(const std::vector<Tensor>& tensors) {
 
 class GraphReader {
  public:
-  GraphReader(const io::onnx::Model& model, const GraphReadOptions& options) : model_(model), options_(options), nodes_(graph::inline_functions(model)) {}
+  GraphReader(const io::onnx::Model& model, const GraphReadOptions& options)
+      : model_(model), options_(options), nodes_(graph::inline_functions(model)) {}
 
   GraphSource operator()() {
     source_.name = model_.graph.name;
     source_.notes = model_.notes;
-    for (const auto& set : model_.opsets) source_.opsets[set.domain] = std::max(source_.opsets[set.domain], set.version);
+    for (const auto& set : model_.opsets)
+      source_.opsets[set.domain] = std::max(source_.opsets[set.domain], set.version);
     for (const auto& function : model_.functions)
       for (const auto& set : function.opsets) source_.opsets.emplace(set.domain, set.version);
     read_initializers();
@@ -69,16 +76,22 @@ class GraphReader {
  private:
   void read_initializers() {
     for (const auto& tensor : model_.graph.initializers) {
-      GRAFT_CHECK(!constants_.contains(tensor.name), "the initializer '", tensor.name, "' stands there twice");
-      GRAFT_CHECK(tensor.value.defined(), "the initializer '", tensor.name, "' is no tensor of numbers");
+      GRAFT_CHECK(!constants_.contains(tensor.name), "the initializer '", tensor.name,
+                  "' stands there twice");
+      GRAFT_CHECK(tensor.value.defined(), "the initializer '", tensor.name,
+                  "' is no tensor of numbers");
       constants_[tensor.name] = tensor.value;
     }
   }
 
   void read_inputs() {
     for (const auto& input : model_.graph.inputs) {
-      if (constants_.contains(input.name)) continue;  // before IR 4 every initializer is an input too
-      GraphInput read{.name = input.name, .dtype = dtype_of_input(input), .has_shape = input.has_shape, .dims = {}};
+      if (constants_.contains(input.name))
+        continue;  // before IR 4 every initializer is an input too
+      GraphInput read{.name = input.name,
+                      .dtype = dtype_of_input(input),
+                      .has_shape = input.has_shape,
+                      .dims = {}};
       for (const auto& dim : input.dims) read.dims.push_back(dim.value);
       source_.inputs.push_back(std::move(read));
     }
@@ -87,27 +100,34 @@ class GraphReader {
   void check_names() {
     std::unordered_set<std::string> known, later;
     for (const auto& [name, tensor] : constants_) known.insert(name);
-    for (const GraphInput& input : source_.inputs) GRAFT_CHECK(known.insert(input.name).second, "the input '", input.name, "' stands there twice");
+    for (const GraphInput& input : source_.inputs)
+      GRAFT_CHECK(known.insert(input.name).second, "the input '", input.name,
+                  "' stands there twice");
     for (const Node& node : nodes_)
       for (const std::string& output : node.outputs)
         if (!output.empty()) later.insert(output);
     for (const Node& node : nodes_) {
       for (const std::string& input : node.inputs) {
         if (input.empty() || known.contains(input)) continue;
-        GRAFT_CHECK(!later.contains(input), title_of(node), ": its input '", input, "' is computed by a later node; ONNX wants nodes in the order in which they run");
+        GRAFT_CHECK(
+            !later.contains(input), title_of(node), ": its input '", input,
+            "' is computed by a later node; ONNX wants nodes in the order in which they run");
         bad_input(title_of(node), ": nothing gives its input '", input, "'");
       }
       for (const std::string& output : node.outputs)
-        GRAFT_CHECK(output.empty() || known.insert(output).second, title_of(node), ": its output '", output, "' is given twice");
+        GRAFT_CHECK(output.empty() || known.insert(output).second, title_of(node), ": its output '",
+                    output, "' is given twice");
     }
-    for (const std::string& output : source_.outputs) GRAFT_CHECK(known.contains(output), "nothing gives the graph's output '", output, "'");
+    for (const std::string& output : source_.outputs)
+      GRAFT_CHECK(known.contains(output), "nothing gives the graph's output '", output, "'");
   }
 
   void drop_unused_nodes() {
     std::unordered_set<std::string> used(source_.outputs.begin(), source_.outputs.end());
     std::vector<bool> kept(nodes_.size());
     for (size_t i = nodes_.size(); i-- > 0;) {
-      for (const std::string& output : nodes_[i].outputs) kept[i] = kept[i] || used.contains(output);
+      for (const std::string& output : nodes_[i].outputs)
+        kept[i] = kept[i] || used.contains(output);
       if (kept[i]) graph::add_names_read(nodes_[i], used);
     }
     size_t next = 0;
@@ -128,28 +148,34 @@ class GraphReader {
       const graph::Operator* op = find_operator(node.domain, node.op_type);
       if (!op) {
         if (seen.insert(node.domain + "." + node.op_type).second)
-          unknown.push_back(str(title_of(node), " (", node.domain.empty() ? "ai.onnx" : node.domain, " opset ", opset_of(node), ")"));
+          unknown.push_back(str(title_of(node), " (", node.domain.empty() ? "ai.onnx" : node.domain,
+                                " opset ", opset_of(node), ")"));
         continue;
       }
       for (const auto& attribute : node.attributes)
-        if (!graph::knows_attribute(*op, attribute.name) && seen.insert(node.op_type + " " + attribute.name).second)
-          unknown.push_back(str(title_of(node), "'s attribute ", attribute.name, " (opset ", opset_of(node), ")"));
+        if (!graph::knows_attribute(*op, attribute.name) &&
+            seen.insert(node.op_type + " " + attribute.name).second)
+          unknown.push_back(str(title_of(node), "'s attribute ", attribute.name, " (opset ",
+                                opset_of(node), ")"));
     }
     GRAFT_CHECK(unknown.empty(), "the graph uses what graft does not know: ", join(unknown));
   }
 
-  // QuantizeLinear and DequantizeLinear behind each other with the same numbers only mark where a quantised program
-  // would round: the value passes as float.
+  // QuantizeLinear and DequantizeLinear behind each other with the same numbers only mark where a
+  // quantised program would round: the value passes as float.
   void read_quantized_pairs() {
     std::unordered_map<std::string, const Node*> quantized;
     int64_t pairs = 0;
     for (Node& node : nodes_) {
       if (node.inputs.empty() || node.outputs.empty()) continue;
-      if (node.op_type == "QuantizeLinear" && !constants_.contains(node.inputs[0])) quantized[node.outputs[0]] = &node;
+      if (node.op_type == "QuantizeLinear" && !constants_.contains(node.inputs[0]))
+        quantized[node.outputs[0]] = &node;
       if (node.op_type != "DequantizeLinear") continue;
       const auto found = quantized.find(node.inputs[0]);
       if (found == quantized.end()) continue;
-      const auto rest = [](const Node& n) { return std::vector<std::string>(n.inputs.begin() + 1, n.inputs.end()); };
+      const auto rest = [](const Node& n) {
+        return std::vector<std::string>(n.inputs.begin() + 1, n.inputs.end());
+      };
       if (rest(*found->second) != rest(node)) continue;
       node.op_type = "Identity";
       node.attributes.clear();
@@ -158,7 +184,8 @@ class GraphReader {
     }
     if (pairs == 0) return;
     drop_unused_nodes();
-    source_.notes.push_back(str(pairs, " pairs of QuantizeLinear and DequantizeLinear are read as float"));
+    source_.notes.push_back(
+        str(pairs, " pairs of QuantizeLinear and DequantizeLinear are read as float"));
   }
 
   static bool is_if(const Node& node) { return node.domain.empty() && node.op_type == "If"; }
@@ -166,10 +193,16 @@ class GraphReader {
   // The branch that an If takes, whose condition must be constant by now.
   std::vector<Node> branch_of(const Node& node) {
     try {
-      const auto condition = node.inputs.empty() ? constants_.end() : constants_.find(node.inputs[0]);
-      GRAFT_CHECK(condition != constants_.end(), "graft takes the branches of an If when it reads a graph, and this condition is computed from the graph's inputs (ai.onnx opset ", opset_of(node), ")");
-      GRAFT_CHECK(condition->second.numel() == 1, "its condition ", condition->second.shape(), " is not one number");
-      std::vector<Node> branch = graph::take_branch(node, condition->second.to_doubles()[0] != 0, constants_);
+      const auto condition =
+          node.inputs.empty() ? constants_.end() : constants_.find(node.inputs[0]);
+      GRAFT_CHECK(condition != constants_.end(),
+                  "graft takes the branches of an If when it reads a graph, and this condition is "
+                  "computed from the graph's inputs (ai.onnx opset ",
+                  opset_of(node), ")");
+      GRAFT_CHECK(condition->second.numel() == 1, "its condition ", condition->second.shape(),
+                  " is not one number");
+      std::vector<Node> branch =
+          graph::take_branch(node, condition->second.to_doubles()[0] != 0, constants_);
       check_operators(branch);
       return branch;
     } catch (const Error& error) {
@@ -182,48 +215,62 @@ class GraphReader {
     const NoGradGuard no_grad;
     graph::RunMode mode;
     int64_t most_bytes = options_.folded_bytes;
-    for (const auto& [name, tensor] : constants_) most_bytes = checked_add(most_bytes, checked_mul(4, tensor.bytes()));
+    for (const auto& [name, tensor] : constants_)
+      most_bytes = checked_add(most_bytes, checked_mul(4, tensor.bytes()));
     mode.most_elements = most_bytes / 8;
     int64_t bytes = 0;
-    std::deque<Node> open(std::make_move_iterator(nodes_.begin()), std::make_move_iterator(nodes_.end()));
+    std::deque<Node> open(std::make_move_iterator(nodes_.begin()),
+                          std::make_move_iterator(nodes_.end()));
     while (!open.empty()) {
       Node node = std::move(open.front());
       open.pop_front();
       if (is_if(node)) {
         std::vector<Node> branch = branch_of(node);
-        open.insert(open.begin(), std::make_move_iterator(branch.begin()), std::make_move_iterator(branch.end()));
+        open.insert(open.begin(), std::make_move_iterator(branch.begin()),
+                    std::make_move_iterator(branch.end()));
         continue;
       }
-      const bool constant = std::all_of(node.inputs.begin(), node.inputs.end(), [&](const std::string& name) { return name.empty() || constants_.contains(name); });
+      const bool constant = std::all_of(
+          node.inputs.begin(), node.inputs.end(),
+          [&](const std::string& name) { return name.empty() || constants_.contains(name); });
       if (!constant || node.op_type == "Dropout") {
         source_.nodes.push_back(std::move(node));
         continue;
       }
       std::vector<Tensor> inputs;
-      for (const std::string& name : node.inputs) inputs.push_back(name.empty() ? Tensor() : constants_.at(name));
+      for (const std::string& name : node.inputs)
+        inputs.push_back(name.empty() ? Tensor() : constants_.at(name));
       const bool costly = is_costly(node);
       if (costly && elements_in(inputs) > kMostCostlyElements) {
         source_.nodes.push_back(std::move(node));
         continue;
       }
       try {
-        const ScopedAllocationLimit limit(costly ? kMostCostlyBytes : checked_mul(2, most_bytes));  // the result, and what it is made from
-        const graph::OpOutputs results = find_operator(node.domain, node.op_type)->run(graph::OpCall(node, opset_of(node), inputs, mode));
+        const ScopedAllocationLimit limit(
+            costly ? kMostCostlyBytes
+                   : checked_mul(2, most_bytes));  // the result, and what it is made from
+        const graph::OpOutputs results =
+            find_operator(node.domain, node.op_type)
+                ->run(graph::OpCall(node, opset_of(node), inputs, mode));
         for (size_t i = 0; i < std::min(results.size(), node.outputs.size()); ++i) {
           if (node.outputs[i].empty()) continue;
-          const bool same = std::any_of(inputs.begin(), inputs.end(), [&](const Tensor& input) { return input.is_same(results[i]); });
-          constants_[node.outputs[i]] = same ? results[i].clone() : results[i];  // two names are two tensors
+          const bool same = std::any_of(inputs.begin(), inputs.end(), [&](const Tensor& input) {
+            return input.is_same(results[i]);
+          });
+          constants_[node.outputs[i]] =
+              same ? results[i].clone() : results[i];  // two names are two tensors
           bytes = checked_add(bytes, results[i].bytes());
         }
       } catch (const Error& error) {
         throw error.with_context(title_of(node));
       }
-      GRAFT_CHECK(bytes <= most_bytes, title_of(node), ": the graph's constants would take more than ", most_bytes, " bytes");
+      GRAFT_CHECK(bytes <= most_bytes, title_of(node),
+                  ": the graph's constants would take more than ", most_bytes, " bytes");
     }
   }
 
-  // Exporters store equal tensors once. A batch norm's statistics and affine parameters are its own all the same: they get
-  // copies, named after the norm.
+  // Exporters store equal tensors once. A batch norm's statistics and affine parameters are its own
+  // all the same: they get copies, named after the norm.
   void unshare_norms() {
     std::unordered_map<std::string, int> readers;
     for (const Node& node : source_.nodes)
@@ -232,7 +279,8 @@ class GraphReader {
       for (size_t i = 1; node.op_type == "BatchNormalization" && i < node.inputs.size(); ++i) {
         std::string& input = node.inputs[i];
         if (input.empty() || !constants_.contains(input) || readers[input] == 1) continue;
-        const std::string own = str(node.name.empty() ? node.outputs.at(0) : node.name, "/", input, "/", i);
+        const std::string own =
+            str(node.name.empty() ? node.outputs.at(0) : node.name, "/", input, "/", i);
         if (!constants_.emplace(own, constants_.at(input).clone()).second) continue;
         --readers[input];
         input = own;
@@ -246,17 +294,25 @@ class GraphReader {
     std::unordered_set<std::string> trained;  // values behind an operator with weights
     const auto use = [&](const std::string& name, TensorRole role) {
       const auto [found, is_first] = roles.emplace(name, role);
-      if (is_first) order.push_back(name);
-      else if (role == TensorRole::parameter || (role == TensorRole::buffer && found->second == TensorRole::constant)) found->second = role;
+      if (is_first)
+        order.push_back(name);
+      else if (role == TensorRole::parameter ||
+               (role == TensorRole::buffer && found->second == TensorRole::constant))
+        found->second = role;
     };
     for (const Node& node : source_.nodes) {
-      bool behind_weights = std::any_of(node.inputs.begin(), node.inputs.end(), [&](const std::string& name) { return trained.contains(name); });
+      bool behind_weights =
+          std::any_of(node.inputs.begin(), node.inputs.end(),
+                      [&](const std::string& name) { return trained.contains(name); });
       for (size_t i = 0; i < node.inputs.size(); ++i) {
         const auto found = constants_.find(node.inputs[i]);
         if (node.inputs[i].empty() || found == constants_.end()) continue;
         TensorRole role = role_of_input(node, i);
-        // A vector added or multiplied behind a layer is a bias or a scale; before any layer it is preprocessing.
-        if ((node.op_type == "Add" || node.op_type == "Mul" || node.op_type == "Sub") && behind_weights && found->second.numel() > 1) role = TensorRole::parameter;
+        // A vector added or multiplied behind a layer is a bias or a scale; before any layer it is
+        // preprocessing.
+        if ((node.op_type == "Add" || node.op_type == "Mul" || node.op_type == "Sub") &&
+            behind_weights && found->second.numel() > 1)
+          role = TensorRole::parameter;
         if (!is_floating(found->second.dtype())) role = TensorRole::constant;
         use(node.inputs[i], role);
         behind_weights = behind_weights || role == TensorRole::parameter;
@@ -282,17 +338,23 @@ class GraphReader {
 
 TensorRole role_of_input(const Node& node, size_t input) {
   const std::string& op = node.op_type;
-  if (op == "Conv" || op == "ConvTranspose" || op == "Gemm") return input >= 1 ? TensorRole::parameter : TensorRole::constant;
+  if (op == "Conv" || op == "ConvTranspose" || op == "Gemm")
+    return input >= 1 ? TensorRole::parameter : TensorRole::constant;
   if (op == "MatMul") return TensorRole::parameter;
-  if (op == "BatchNormalization") return input == 1 || input == 2 ? TensorRole::parameter : input >= 3 ? TensorRole::buffer : TensorRole::constant;
-  if (op == "InstanceNormalization" || op == "LayerNormalization" || op == "GroupNormalization" || op == "RMSNormalization" || op == "PRelu")
+  if (op == "BatchNormalization")
+    return input == 1 || input == 2 ? TensorRole::parameter
+           : input >= 3             ? TensorRole::buffer
+                                    : TensorRole::constant;
+  if (op == "InstanceNormalization" || op == "LayerNormalization" || op == "GroupNormalization" ||
+      op == "RMSNormalization" || op == "PRelu")
     return input >= 1 ? TensorRole::parameter : TensorRole::constant;
   if (op == "Gather") return input == 0 ? TensorRole::parameter : TensorRole::constant;
   return TensorRole::constant;
 }
 
 bool is_linear_operator(const Node& node) {
-  return node.op_type == "Conv" || node.op_type == "ConvTranspose" || node.op_type == "Gemm" || node.op_type == "MatMul";
+  return node.op_type == "Conv" || node.op_type == "ConvTranspose" || node.op_type == "Gemm" ||
+         node.op_type == "MatMul";
 }
 
 GraphSource read_graph(const io::onnx::Model& model, const GraphReadOptions& options) {

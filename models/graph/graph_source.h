@@ -1,5 +1,6 @@
-// GraphSource: an ONNX graph made ready to run: functions inlined, checked, constants folded, and each stored tensor
-// with its role. Plain data; a GraphModule is built from it and a model's card stores it.
+// GraphSource: an ONNX graph made ready to run: functions inlined, checked, constants folded, and
+// each stored tensor with its role. Plain data; a GraphModule is built from it and a model's card
+// stores it.
 #pragma once
 #include <map>
 #include <string>
@@ -34,25 +35,31 @@ struct GraphInput {
 struct GraphSource {
   std::string name;
   std::map<std::string, int64_t> opsets;  // by domain
-  std::vector<io::onnx::Node> nodes;      // in an order in which they can run; every one reaches an output
+  std::vector<io::onnx::Node>
+      nodes;  // in an order in which they can run; every one reaches an output
   std::vector<GraphInput> inputs;
   std::vector<std::string> outputs;
-  std::vector<GraphTensor> tensors;       // those that nodes or outputs use
-  // The values between stages, in order, the last being the first output; empty: every value through which all of the
-  // graph's data flows.
+  std::vector<GraphTensor> tensors;  // those that nodes or outputs use
+  // The values between stages, in order, the last being the first output; empty: every value
+  // through which all of the graph's data flows.
   std::vector<std::string> stage_ends;
-  std::vector<std::string> notes;         // for the certificate
+  std::vector<std::string> notes;  // for the certificate
 };
 
 struct GraphReadOptions {
-  int64_t folded_bytes = int64_t{1} << 30;  // the most that folded constants may hold, beside four times the initializers
+  int64_t folded_bytes =
+      int64_t{1}
+      << 30;  // the most that folded constants may hold, beside four times the initializers
 };
 
-// bad_input in one sentence, with all names, for operators that graft does not know (with node and opset), attributes it
-// does not know, inputs that nothing gives, nodes out of order, names given twice, and nodes whose constants do not fit.
-GRAFT_API GraphSource read_graph(const io::onnx::Model& model, const GraphReadOptions& options = {});
+// bad_input in one sentence, with all names, for operators that graft does not know (with node and
+// opset), attributes it does not know, inputs that nothing gives, nodes out of order, names given
+// twice, and nodes whose constants do not fit.
+GRAFT_API GraphSource read_graph(const io::onnx::Model& model,
+                                 const GraphReadOptions& options = {});
 
-// Whether an operator's input is a weight that training changes, a statistic, or neither; by the node's operator.
+// Whether an operator's input is a weight that training changes, a statistic, or neither; by the
+// node's operator.
 TensorRole role_of_input(const io::onnx::Node& node, size_t input);
 // Conv, ConvTranspose, Gemm and MatMul: what a classifier ends in.
 bool is_linear_operator(const io::onnx::Node& node);

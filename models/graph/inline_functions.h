@@ -4,8 +4,9 @@
 
 namespace graft::models::graph {
 
-// The graph's nodes with every call of one of the model's functions expanded, names made unique by the call's. bad_input
-// for functions that call themselves or that expand to more than a million nodes.
+// The graph's nodes with every call of one of the model's functions expanded, names made unique by
+// the call's. bad_input for functions that call themselves or that expand to more than a million
+// nodes.
 std::vector<io::onnx::Node> inline_functions(const io::onnx::Model& model);
 
 }  // namespace graft::models::graph

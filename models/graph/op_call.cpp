@@ -12,7 +12,8 @@ namespace {
 // Null when absent. Very old files leave the kind out where the value is the default.
 const Attribute* find_attribute(const io::onnx::Node& node, const char* name, AttributeType type) {
   const Attribute* attribute = node.find(name);
-  const bool fits = !attribute || attribute->type == type || attribute->type == AttributeType::undefined;
+  const bool fits =
+      !attribute || attribute->type == type || attribute->type == AttributeType::undefined;
   GRAFT_CHECK(fits, "its attribute ", name, " is of another kind than ONNX says");
   return attribute;
 }
@@ -29,7 +30,8 @@ Tensor OpCall::optional(size_t input) const { return has(input) ? inputs_[input]
 std::vector<int64_t> OpCall::numbers(size_t input) const { return integers_of(in(input)); }
 
 int64_t OpCall::number(size_t input) const {
-  GRAFT_CHECK(in(input).numel() == 1, "its input ", input, " ", in(input).shape(), " is not one number");
+  GRAFT_CHECK(in(input).numel() == 1, "its input ", input, " ", in(input).shape(),
+              " is not one number");
   return numbers(input)[0];
 }
 
@@ -59,13 +61,15 @@ std::string OpCall::text(const char* name, const std::string& otherwise) const {
   return attribute ? attribute->s : otherwise;
 }
 
-std::vector<int64_t> OpCall::numbers_or_attribute(size_t input, const char* attribute, bool* found) const {
+std::vector<int64_t> OpCall::numbers_or_attribute(size_t input, const char* attribute,
+                                                  bool* found) const {
   if (found) *found = has(input) || given(attribute);
   return has(input) ? numbers(input) : integers(attribute);
 }
 
 void OpCall::check_size(int64_t elements) const {
-  GRAFT_CHECK(elements <= mode_.most_elements, "its result of ", elements, " elements is more than ", mode_.most_elements);
+  GRAFT_CHECK(elements <= mode_.most_elements, "its result of ", elements,
+              " elements is more than ", mode_.most_elements);
 }
 
 int at_axis(int64_t axis, int rank) {
@@ -74,12 +78,15 @@ int at_axis(int64_t axis, int rank) {
 }
 
 std::vector<int64_t> integers_of(const Tensor& tensor) {
-  GRAFT_CHECK(!is_floating(tensor.dtype()), "whole numbers are needed, got ", name_of(tensor.dtype()));
+  GRAFT_CHECK(!is_floating(tensor.dtype()), "whole numbers are needed, got ",
+              name_of(tensor.dtype()));
   const Tensor wide = tensor.to(MemoryFormat::contiguous).to(DType::i64);
   return {wide.data<int64_t>(), wide.data<int64_t>() + wide.numel()};
 }
 
-Tensor tensor_of(const std::vector<int64_t>& numbers) { return Tensor::of<int64_t>({std::ssize(numbers)}, numbers); }
+Tensor tensor_of(const std::vector<int64_t>& numbers) {
+  return Tensor::of<int64_t>({std::ssize(numbers)}, numbers);
+}
 
 double shortest_decimal(float value) {
   char text[32];
@@ -90,7 +97,9 @@ double shortest_decimal(float value) {
 }
 
 std::string title_of(const io::onnx::Node& node) {
-  const std::string& name = !node.name.empty() ? node.name : !node.outputs.empty() ? node.outputs[0] : node.op_type;
+  const std::string& name = !node.name.empty()      ? node.name
+                            : !node.outputs.empty() ? node.outputs[0]
+                                                    : node.op_type;
   return str(node.op_type, " node '", name.substr(0, 200), "'");
 }
 

@@ -20,7 +20,8 @@ using OpOutputs = std::vector<Tensor>;
 
 class OpCall {
  public:
-  OpCall(const io::onnx::Node& node, int64_t opset, std::span<const Tensor> inputs, const RunMode& mode)
+  OpCall(const io::onnx::Node& node, int64_t opset, std::span<const Tensor> inputs,
+         const RunMode& mode)
       : node_(node), opset_(opset), inputs_(inputs), mode_(mode) {}
 
   const io::onnx::Node& node() const { return node_; }
@@ -29,12 +30,14 @@ class OpCall {
 
   size_t inputs() const { return inputs_.size(); }
   bool has(size_t input) const { return input < inputs_.size() && inputs_[input].defined(); }
-  const Tensor& in(size_t input) const;      // bad_input when it is absent
-  Tensor optional(size_t input) const;       // undefined when it is absent
+  const Tensor& in(size_t input) const;  // bad_input when it is absent
+  Tensor optional(size_t input) const;   // undefined when it is absent
   std::span<const Tensor> all() const { return inputs_; }
   std::vector<int64_t> numbers(size_t input) const;  // the elements of an integer input
   int64_t number(size_t input) const;                // the one element of an integer input
-  bool wants(size_t output) const { return output < node_.outputs.size() && !node_.outputs[output].empty(); }
+  bool wants(size_t output) const {
+    return output < node_.outputs.size() && !node_.outputs[output].empty();
+  }
 
   bool given(const char* attribute) const { return node_.find(attribute) != nullptr; }
   int64_t integer(const char* attribute) const;  // bad_input when it is absent
@@ -42,8 +45,10 @@ class OpCall {
   double real(const char* attribute, double otherwise) const;
   std::vector<int64_t> integers(const char* attribute, std::vector<int64_t> otherwise = {}) const;
   std::string text(const char* attribute, const std::string& otherwise) const;
-  // Input `input` where there is one, else the attribute of older opsets; `found` tells whether either was there.
-  std::vector<int64_t> numbers_or_attribute(size_t input, const char* attribute, bool* found = nullptr) const;
+  // Input `input` where there is one, else the attribute of older opsets; `found` tells whether
+  // either was there.
+  std::vector<int64_t> numbers_or_attribute(size_t input, const char* attribute,
+                                            bool* found = nullptr) const;
 
   // bad_input when a result of this many elements is more than the graph may ask for.
   void check_size(int64_t elements) const;

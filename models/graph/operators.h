@@ -1,5 +1,6 @@
-// The operators that graphs may use: one table per family maps an ONNX operator to a function over tensors. Differences
-// between opsets are handled in the functions. Reference: https://github.com/onnx/onnx/blob/main/docs/Operators.md
+// The operators that graphs may use: one table per family maps an ONNX operator to a function over
+// tensors. Differences between opsets are handled in the functions. Reference:
+// https://github.com/onnx/onnx/blob/main/docs/Operators.md
 #pragma once
 #include <initializer_list>
 #include <span>
@@ -23,9 +24,12 @@ struct Operator {
   const char* attributes = "";  // those it knows, separated by blanks; others are refused
   Layout layout = Layout::contiguous;
   const char* domain = "";
-  unsigned numbers = 0;  // bit i: input i is read as numbers (a shape, axes, a limit), so it is wanted on the host
+  unsigned numbers =
+      0;  // bit i: input i is read as numbers (a shape, axes, a limit), so it is wanted on the host
 
-  constexpr bool reads_number(size_t input) const { return input < 32 && (numbers >> input & 1u) != 0; }
+  constexpr bool reads_number(size_t input) const {
+    return input < 32 && (numbers >> input & 1u) != 0;
+  }
 };
 
 // The operator, with those of its inputs that are read as numbers.

@@ -18,24 +18,102 @@ struct Since {
   int64_t opset;
 };
 
-// The opset from which on a node means what it means in opset 17, for the inputs and attributes it then could have.
-// Reference: https://github.com/onnx/onnx/blob/main/docs/Changelog.md
+// The opset from which on a node means what it means in opset 17, for the inputs and attributes it
+// then could have. Reference: https://github.com/onnx/onnx/blob/main/docs/Changelog.md
 constexpr Since kUnchanged[] = {
-    {"Abs", 7},         {"Add", 7},           {"And", 7},         {"ArgMax", 7},        {"ArgMin", 7},       {"AveragePool", 7},        {"BatchNormalization", 9}, {"Cast", 9},
-    {"Ceil", 7},        {"Clip", 11},         {"Concat", 7},      {"Constant", 7},      {"ConstantOfShape", 9}, {"Conv", 7},            {"ConvTranspose", 7},      {"CumSum", 11},
-    {"DepthToSpace", 7}, {"Div", 7},          {"Dropout", 12},    {"Einsum", 12},       {"Elu", 7},          {"Equal", 7},              {"Erf", 9},                {"Exp", 7},
-    {"Expand", 8},      {"Flatten", 7},       {"Floor", 7},       {"Gather", 7},        {"GatherElements", 11}, {"GatherND", 12},       {"Gemm", 7},               {"GlobalAveragePool", 7},
-    {"GlobalMaxPool", 7}, {"Greater", 7},     {"GreaterOrEqual", 12}, {"HardSigmoid", 7}, {"HardSwish", 14}, {"Identity", 7},           {"InstanceNormalization", 7}, {"LRN", 7},
-    {"LayerNormalization", 17}, {"LeakyRelu", 7}, {"Less", 7},    {"LessOrEqual", 12},  {"Log", 7},          {"MatMul", 7},             {"Max", 8},                {"MaxPool", 7},
-    {"Mean", 8},        {"Min", 8},           {"Mul", 7},         {"Neg", 7},           {"Not", 7},          {"Or", 7},                 {"PRelu", 7},              {"Pad", 11},
-    {"Pow", 7},         {"Range", 11},        {"Reciprocal", 7},  {"ReduceMax", 7},     {"ReduceMean", 7},   {"ReduceMin", 7},          {"ReduceSum", 13},         {"Relu", 7},
-    {"Reshape", 7},     {"Resize", 11},       {"Selu", 7},        {"Shape", 7},         {"Sigmoid", 7},      {"Sign", 9},               {"Slice", 10},             {"Softmax", 13},
-    {"LogSoftmax", 13}, {"Softplus", 7},      {"Softsign", 7},    {"SpaceToDepth", 7},  {"Split", 13},       {"Sqrt", 7},               {"Squeeze", 13},           {"Sub", 7},
-    {"Sum", 8},         {"Tanh", 7},          {"Tile", 7},        {"TopK", 10},         {"Transpose", 7},    {"Unsqueeze", 13},         {"Where", 9},
+    {"Abs", 7},
+    {"Add", 7},
+    {"And", 7},
+    {"ArgMax", 7},
+    {"ArgMin", 7},
+    {"AveragePool", 7},
+    {"BatchNormalization", 9},
+    {"Cast", 9},
+    {"Ceil", 7},
+    {"Clip", 11},
+    {"Concat", 7},
+    {"Constant", 7},
+    {"ConstantOfShape", 9},
+    {"Conv", 7},
+    {"ConvTranspose", 7},
+    {"CumSum", 11},
+    {"DepthToSpace", 7},
+    {"Div", 7},
+    {"Dropout", 12},
+    {"Einsum", 12},
+    {"Elu", 7},
+    {"Equal", 7},
+    {"Erf", 9},
+    {"Exp", 7},
+    {"Expand", 8},
+    {"Flatten", 7},
+    {"Floor", 7},
+    {"Gather", 7},
+    {"GatherElements", 11},
+    {"GatherND", 12},
+    {"Gemm", 7},
+    {"GlobalAveragePool", 7},
+    {"GlobalMaxPool", 7},
+    {"Greater", 7},
+    {"GreaterOrEqual", 12},
+    {"HardSigmoid", 7},
+    {"HardSwish", 14},
+    {"Identity", 7},
+    {"InstanceNormalization", 7},
+    {"LRN", 7},
+    {"LayerNormalization", 17},
+    {"LeakyRelu", 7},
+    {"Less", 7},
+    {"LessOrEqual", 12},
+    {"Log", 7},
+    {"MatMul", 7},
+    {"Max", 8},
+    {"MaxPool", 7},
+    {"Mean", 8},
+    {"Min", 8},
+    {"Mul", 7},
+    {"Neg", 7},
+    {"Not", 7},
+    {"Or", 7},
+    {"PRelu", 7},
+    {"Pad", 11},
+    {"Pow", 7},
+    {"Range", 11},
+    {"Reciprocal", 7},
+    {"ReduceMax", 7},
+    {"ReduceMean", 7},
+    {"ReduceMin", 7},
+    {"ReduceSum", 13},
+    {"Relu", 7},
+    {"Reshape", 7},
+    {"Resize", 11},
+    {"Selu", 7},
+    {"Shape", 7},
+    {"Sigmoid", 7},
+    {"Sign", 9},
+    {"Slice", 10},
+    {"Softmax", 13},
+    {"LogSoftmax", 13},
+    {"Softplus", 7},
+    {"Softsign", 7},
+    {"SpaceToDepth", 7},
+    {"Split", 13},
+    {"Sqrt", 7},
+    {"Squeeze", 13},
+    {"Sub", 7},
+    {"Sum", 8},
+    {"Tanh", 7},
+    {"Tile", 7},
+    {"TopK", 10},
+    {"Transpose", 7},
+    {"Unsqueeze", 13},
+    {"Where", 9},
 };
 
 bool is_unchanged(const Node& node, int64_t opset) {
-  return std::any_of(std::begin(kUnchanged), std::end(kUnchanged), [&](const Since& known) { return known.op == node.op_type && opset >= known.opset; });
+  return std::any_of(std::begin(kUnchanged), std::end(kUnchanged), [&](const Since& known) {
+    return known.op == node.op_type && opset >= known.opset;
+  });
 }
 
 class Raiser {
@@ -46,14 +124,18 @@ class Raiser {
     const std::string& op = node.op_type;
     if (!node.domain.empty()) return false;
     if (is_unchanged(node, opset)) return true;
-    if (op == "Squeeze" || op == "Unsqueeze" || op == "ReduceSum") return integers(node, "axes", 1), true;
+    if (op == "Squeeze" || op == "Unsqueeze" || op == "ReduceSum")
+      return integers(node, "axes", 1), true;
     if (op == "Split") return integers(node, "split", 1), true;
     if (op == "BatchNormalization") return node.outputs.size() == 1 && drop(node, "spatial", 1);
     if (op == "Dropout") return real(node, "ratio", 1, 0.5F, true), true;
     if (op == "Clip") return real(node, "min", 1), real(node, "max", 2), true;
     if (op == "Pad") return integers(node, "pads", 1), real(node, "value", 2), true;
-    if (op == "Slice") return integers(node, "starts", 1), integers(node, "ends", 2), integers(node, "axes", 3), true;
-    if (op == "Softmax" || op == "LogSoftmax") return node.find("axis") && node.find("axis")->i == -1;
+    if (op == "Slice")
+      return integers(node, "starts", 1), integers(node, "ends", 2), integers(node, "axes", 3),
+             true;
+    if (op == "Softmax" || op == "LogSoftmax")
+      return node.find("axis") && node.find("axis")->i == -1;
     if (op == "Upsample") return upsample(node);
     return false;
   }
@@ -81,7 +163,8 @@ class Raiser {
     give(node, input, attribute, Tensor::of<int64_t>({std::ssize(a->ints)}, a->ints));
     erase(node, attribute);
   }
-  void real(Node& node, const char* attribute, size_t input, float otherwise = 0, bool always = false) {
+  void real(Node& node, const char* attribute, size_t input, float otherwise = 0,
+            bool always = false) {
     const Attribute* a = node.find(attribute);
     if (!a && !always) return;
     give(node, input, attribute, Tensor::of<float>({}, std::vector<float>{a ? a->f : otherwise}));
@@ -97,8 +180,11 @@ class Raiser {
     if (node.inputs.size() != 2) return false;
     node.op_type = "Resize";
     node.inputs = {node.inputs[0], "", node.inputs[1]};
-    node.attributes.push_back({.name = "coordinate_transformation_mode", .type = AttributeType::string, .s = "asymmetric"});
-    node.attributes.push_back({.name = "nearest_mode", .type = AttributeType::string, .s = "floor"});
+    node.attributes.push_back({.name = "coordinate_transformation_mode",
+                               .type = AttributeType::string,
+                               .s = "asymmetric"});
+    node.attributes.push_back(
+        {.name = "nearest_mode", .type = AttributeType::string, .s = "floor"});
     return true;
   }
 

@@ -1,5 +1,6 @@
-// The names of keras.applications: ResNet-50/101/152 (and the ResNet-50 of Keras before 2.2), VGG-16/19, MobileNetV2 and
-// DenseNet-121/169/201, in any of Keras' file layouts, with kernels turned from [R,S,C,K] and [in,out] into graft's.
+// The names of keras.applications: ResNet-50/101/152 (and the ResNet-50 of Keras before 2.2),
+// VGG-16/19, MobileNetV2 and DenseNet-121/169/201, in any of Keras' file layouts, with kernels
+// turned from [R,S,C,K] and [in,out] into graft's.
 #include <algorithm>
 #include <set>
 
@@ -12,8 +13,9 @@ namespace {
 struct KerasFamily {
   const char* name;
   const char* marker;  // a layer that only this family has
-  std::string (*path)(const KerasModel&, const std::string& layer);  // torchvision's path of a layer; "" for none
-  const char* head;    // the path of a single dense layer under another name; nullptr: not taken
+  std::string (*path)(const KerasModel&,
+                      const std::string& layer);  // torchvision's path of a layer; "" for none
+  const char* head;  // the path of a single dense layer under another name; nullptr: not taken
   double eps;
   bool old_names;
 };
@@ -24,10 +26,14 @@ std::string res_path(const KerasModel&, const std::string& layer) {
   if (layer == "conv1_conv") return "conv1";
   if (layer == "conv1_bn") return "bn1";
   if (layer == "predictions" || layer == "probs" || layer == "fc1000") return "fc";
-  if (!parse.word("conv") || !parse.number(stage) || stage < 2 || stage > 5 || !parse.word("_block") || !parse.number(block) || block < 1 || !parse.word("_") || !parse.number(index) || index > 3) return "";
+  if (!parse.word("conv") || !parse.number(stage) || stage < 2 || stage > 5 ||
+      !parse.word("_block") || !parse.number(block) || block < 1 || !parse.word("_") ||
+      !parse.number(index) || index > 3)
+    return "";
   const bool norm = parse.rest() == "_bn";
   if (!norm && parse.rest() != "_conv") return "";
-  return block_path(stage - 1, block - 1) + (index == 0 ? str("downsample.", norm ? 1 : 0) : str(norm ? "bn" : "conv", index));
+  return block_path(stage - 1, block - 1) +
+         (index == 0 ? str("downsample.", norm ? 1 : 0) : str(norm ? "bn" : "conv", index));
 }
 
 std::string old_res_path(const KerasModel&, const std::string& layer) {
@@ -37,8 +43,11 @@ std::string old_res_path(const KerasModel&, const std::string& layer) {
   if (layer == "bn_conv1") return "bn1";
   if (layer == "fc1000" || layer == "predictions") return "fc";
   const bool norm = parse.word("bn");
-  if ((!norm && !parse.word("res")) || !parse.number(stage) || stage < 2 || stage > 5 || !parse.letter(block) || !parse.word("_branch")) return "";
-  if (parse.word("1")) return block_path(stage - 1, block) + (norm ? "downsample.1" : "downsample.0");
+  if ((!norm && !parse.word("res")) || !parse.number(stage) || stage < 2 || stage > 5 ||
+      !parse.letter(block) || !parse.word("_branch"))
+    return "";
+  if (parse.word("1"))
+    return block_path(stage - 1, block) + (norm ? "downsample.1" : "downsample.0");
   if (!parse.word("2") || !parse.letter(index) || index > 2 || !parse.rest().empty()) return "";
   return str(block_path(stage - 1, block), norm ? "bn" : "conv", index + 1);
 }
@@ -52,12 +61,18 @@ std::string dense_path(const KerasModel&, const std::string& layer) {
   if (layer == "predictions" || layer == "fc1000") return "classifier";
   if (parse.word("pool")) {
     if (!parse.number(stage) || stage < 2 || stage > 4) return "";
-    return parse.rest() == "_bn" || parse.rest() == "_conv" ? str("features.transition", stage - 1, ".", parse.rest() == "_bn" ? "norm" : "conv") : "";
+    return parse.rest() == "_bn" || parse.rest() == "_conv"
+               ? str("features.transition", stage - 1, ".", parse.rest() == "_bn" ? "norm" : "conv")
+               : "";
   }
-  if (!parse.word("conv") || !parse.number(stage) || stage < 2 || stage > 5 || !parse.word("_block") || !parse.number(block) || !parse.word("_") || !parse.number(index) || index > 2) return "";
+  if (!parse.word("conv") || !parse.number(stage) || stage < 2 || stage > 5 ||
+      !parse.word("_block") || !parse.number(block) || !parse.word("_") || !parse.number(index) ||
+      index > 2)
+    return "";
   const bool norm = parse.rest() == "_bn";  // 0_bn, 1_conv, 1_bn, 2_conv
   if (!norm && parse.rest() != "_conv") return "";
-  return str("features.denseblock", stage - 1, ".denselayer", block, ".", norm ? "norm" : "conv", norm ? index + 1 : index);
+  return str("features.denseblock", stage - 1, ".denselayer", block, ".", norm ? "norm" : "conv",
+             norm ? index + 1 : index);
 }
 
 std::string mobile_path(const KerasModel&, const std::string& layer) {
@@ -69,7 +84,9 @@ std::string mobile_path(const KerasModel&, const std::string& layer) {
   if (layer == "Conv_1_bn") return "features.18.1";
   if (layer == "predictions" || layer == "Logits") return "classifier.1";
   const bool first = parse.word("expanded_conv_");
-  if (!first && (!parse.word("block_") || !parse.number(block) || block < 1 || block > 16 || !parse.word("_"))) return "";
+  if (!first && (!parse.word("block_") || !parse.number(block) || block < 1 || block > 16 ||
+                 !parse.word("_")))
+    return "";
   const std::string path = str("features.", block + 1, ".conv."), step = std::string(parse.rest());
   const int depthwise = first ? 0 : 1;
   if (step == "expand" && !first) return path + "0.0";
@@ -87,7 +104,10 @@ std::string vgg_path(const KerasModel& model, const std::string& layer) {
   if (layer == "fc1") return "classifier.0";
   if (layer == "fc2") return "classifier.3";
   if (layer == "predictions") return "classifier.6";
-  if (!parse.word("block") || !parse.number(block) || block < 1 || block > 5 || !parse.word("_conv") || !parse.number(convolution) || convolution < 1 || !parse.rest().empty()) return "";
+  if (!parse.word("block") || !parse.number(block) || block < 1 || block > 5 ||
+      !parse.word("_conv") || !parse.number(convolution) || convolution < 1 ||
+      !parse.rest().empty())
+    return "";
   for (int64_t before = 1; before < block; ++before) {
     for (int64_t i = 1; model.has_layer(str("block", before, "_conv", i)); ++i) index += 2;
     ++index;  // the pool
@@ -95,17 +115,23 @@ std::string vgg_path(const KerasModel& model, const std::string& layer) {
   return str("features.", index + 2 * (convolution - 1));
 }
 
-const KerasFamily kKerasFamilies[] = {{"Keras ResNet", "conv2_block1_0_conv", res_path, "fc", 1.001e-5, false},
-                                      {"Keras ResNet (names before 2.2)", "res2a_branch2a", old_res_path, "fc", 1e-3, true},
-                                      {"Keras DenseNet", "conv2_block1_0_bn", dense_path, "classifier", 1.001e-5, false},
-                                      {"Keras MobileNetV2", "expanded_conv_depthwise", mobile_path, "classifier.1", 1e-3, false},
-                                      {"Keras VGG", "block1_conv1", vgg_path, nullptr, 0, false}};
+const KerasFamily kKerasFamilies[] = {
+    {"Keras ResNet", "conv2_block1_0_conv", res_path, "fc", 1.001e-5, false},
+    {"Keras ResNet (names before 2.2)", "res2a_branch2a", old_res_path, "fc", 1e-3, true},
+    {"Keras DenseNet", "conv2_block1_0_bn", dense_path, "classifier", 1.001e-5, false},
+    {"Keras MobileNetV2", "expanded_conv_depthwise", mobile_path, "classifier.1", 1e-3, false},
+    {"Keras VGG", "block1_conv1", vgg_path, nullptr, 0, false}};
 
 void refuse_without_twin(const KerasModel& model) {
-  const auto refuse = [](const char* network) { bad_input("the layers' names are those of Keras' ", network, ", which graft does not have; exported with tf2onnx it runs as a graph"); };
-  if (model.has_layer("conv2_block1_preact_bn")) refuse("ResNet V2 (norm and ReLU before the convolutions)");
+  const auto refuse = [](const char* network) {
+    bad_input("the layers' names are those of Keras' ", network,
+              ", which graft does not have; exported with tf2onnx it runs as a graph");
+  };
+  if (model.has_layer("conv2_block1_preact_bn"))
+    refuse("ResNet V2 (norm and ReLU before the convolutions)");
   if (model.has_layer("block1_conv1_bn")) refuse("Xception");
-  if (model.has_layer("block1a_dwconv") || model.has_layer("block1b_project_conv")) refuse("EfficientNet");
+  if (model.has_layer("block1a_dwconv") || model.has_layer("block1b_project_conv"))
+    refuse("EfficientNet");
   if (model.has_layer("conv_dw_1")) refuse("MobileNet (V1)");
 }
 
@@ -116,7 +142,8 @@ Tensor permuted(const Tensor& tensor, const std::vector<size_t>& from) {
   const Tensor in = tensor.to(DType::f32);
   const size_t rank = from.size();
   std::vector<int64_t> extents, strides(rank, 1), step(rank);
-  for (size_t a = rank - 1; a-- > 0;) strides[a] = strides[a + 1] * in.size(static_cast<int>(a + 1));
+  for (size_t a = rank - 1; a-- > 0;)
+    strides[a] = strides[a + 1] * in.size(static_cast<int>(a + 1));
   for (size_t a = 0; a < rank; ++a) {
     extents.push_back(in.size(static_cast<int>(from[a])));
     step[a] = strides[from[a]];
@@ -167,10 +194,15 @@ void imply_eps(const KerasModel& model, const KerasFamily& family, Renamed& rena
   if (family.eps == 0) return;  // no norms
   std::set<double> found;
   for (const KerasTensor& t : model.tensors)
-    if (const KerasLayer* layer = layer_in(model, t.layer); layer && layer->has_epsilon && layer->kind.find("BatchNormalization") != std::string::npos) found.insert(layer->epsilon);
-  GRAFT_CHECK(found.size() <= 1, "its batch norms have different epsilons (", join(found), "), which no network of graft has");
-  if (!found.empty()) renamed.eps = {*found.begin(), true, kConfigured};
-  else renamed.eps = {family.eps, false, str("that of ", family.name, ", by the names")};
+    if (const KerasLayer* layer = layer_in(model, t.layer);
+        layer && layer->has_epsilon && layer->kind.find("BatchNormalization") != std::string::npos)
+      found.insert(layer->epsilon);
+  GRAFT_CHECK(found.size() <= 1, "its batch norms have different epsilons (", join(found),
+              "), which no network of graft has");
+  if (!found.empty())
+    renamed.eps = {*found.begin(), true, kConfigured};
+  else
+    renamed.eps = {family.eps, false, str("that of ", family.name, ", by the names")};
 }
 
 void imply_resnet(const KerasModel& model, const KerasFamily& family, Renamed& renamed) {
@@ -179,14 +211,18 @@ void imply_resnet(const KerasModel& model, const KerasFamily& family, Renamed& r
     const KerasLayer* layer = layer_in(model, family.old_names ? old : modern);
     return layer && !layer->strides.empty() ? layer->strides[0] : 0;
   };
-  const int64_t first = strides("conv3_block1_1_conv", "res3a_branch2a"), second = strides("conv3_block1_2_conv", "res3a_branch2b");
-  if (first * second == 2) renamed.stride_in_3x3 = {second == 2, true, kConfigured};
-  else renamed.stride_in_3x3 = {false, false, by_names};
+  const int64_t first = strides("conv3_block1_1_conv", "res3a_branch2a"),
+                second = strides("conv3_block1_2_conv", "res3a_branch2b");
+  if (first * second == 2)
+    renamed.stride_in_3x3 = {second == 2, true, kConfigured};
+  else
+    renamed.stride_in_3x3 = {false, false, by_names};
   renamed.pool_pads = {{1, 1}, false, by_names};
   const KerasLayer *pad = layer_in(model, "pool1_pad"), *pool = layer_in(model, "pool1_pool");
   if (pad && pad->padding.size() == 4) {
     const auto& p = pad->padding;
-    GRAFT_CHECK(p[0] == p[2] && p[1] == p[3] && p[0] >= 0 && p[0] <= 1 && p[1] >= 0 && p[1] <= 1, "pool1_pad pads by ", join(p), ", which no ResNet of graft does");
+    GRAFT_CHECK(p[0] == p[2] && p[1] == p[3] && p[0] >= 0 && p[0] <= 1 && p[1] >= 0 && p[1] <= 1,
+                "pool1_pad pads by ", join(p), ", which no ResNet of graft does");
     renamed.pool_pads = {{p[0], p[1]}, true, kConfigured};
   } else if (pool && pool->padding_word == "same") {
     renamed.pool_pads = {{0, 1}, true, kConfigured};
@@ -211,7 +247,8 @@ void imply_preprocess(const KerasFamily& family, Renamed& renamed) {
   renamed.preprocess_text = "BGR, 0 to 255, minus (103.939, 116.779, 123.68), 224x224";
 }
 
-// A dense layer of another name, alone of its kind, is the classifier of a model that someone trained further.
+// A dense layer of another name, alone of its kind, is the classifier of a model that someone
+// trained further.
 const KerasTensor* other_head(const KerasModel& model, const KerasFamily& family) {
   const KerasTensor* found = nullptr;
   for (const KerasTensor& t : model.tensors) {
@@ -232,7 +269,8 @@ void add_head_bias(Renamed& renamed, const char* head) {
 void fill_norms(StateDict& tensors) {
   std::vector<std::pair<std::string, Shape>> norms;
   for (const auto& [name, tensor] : tensors)
-    if (name.ends_with(".running_var")) norms.emplace_back(name.substr(0, name.size() - 12), tensor.shape());
+    if (name.ends_with(".running_var"))
+      norms.emplace_back(name.substr(0, name.size() - 12), tensor.shape());
   for (const auto& [norm, shape] : norms) {
     if (!tensors.contains(norm + ".weight")) tensors.add(norm + ".weight", Tensor::full(shape, 1));
     if (!tensors.contains(norm + ".bias")) tensors.add(norm + ".bias", Tensor::zeros(shape));
@@ -253,18 +291,25 @@ Renamed keras_renamed(const KerasFamily& family, const KerasModel& model) {
       renamed.ignored.push_back(t.file_name);
       continue;
     }
-    const std::string path = is_head ? family.head : family.path(model, t.layer), part = suffix_of(t.part);
+    const std::string path = is_head ? family.head : family.path(model, t.layer),
+                      part = suffix_of(t.part);
     if (path.empty() || part.empty()) {
       renamed.tensors.add(t.file_name, t.tensor);  // unexpected, and reported so
       continue;
     }
     const std::string to = path + part;
-    GRAFT_CHECK(!renamed.tensors.contains(to), "two tensors are the ", to, ": the second is ", t.file_name);
-    renamed.tensors.add(to, part == ".weight" && t.part == "kernel" ? weight_of(path, t.tensor, t.layer.ends_with("depthwise")) : t.tensor);
+    GRAFT_CHECK(!renamed.tensors.contains(to), "two tensors are the ", to, ": the second is ",
+                t.file_name);
+    renamed.tensors.add(to, part == ".weight" && t.part == "kernel"
+                                ? weight_of(path, t.tensor, t.layer.ends_with("depthwise"))
+                                : t.tensor);
     const KerasLayer* layer = layer_in(model, t.layer);
-    if (layer && layer->activation == "softmax" && t.part == "kernel") renamed.notes.push_back("the classifier's softmax is left out: the network gives logits");
+    if (layer && layer->activation == "softmax" && t.part == "kernel")
+      renamed.notes.push_back("the classifier's softmax is left out: the network gives logits");
   }
-  if (head) renamed.notes.push_back(str("the dense layer '", head->layer, "' is taken as the classifier behind the averaged features"));
+  if (head)
+    renamed.notes.push_back(str("the dense layer '", head->layer,
+                                "' is taken as the classifier behind the averaged features"));
   if (family.head) add_head_bias(renamed, family.head);
   fill_norms(renamed.tensors);
   imply_eps(model, family, renamed);
@@ -272,7 +317,10 @@ Renamed keras_renamed(const KerasFamily& family, const KerasModel& model) {
   imply_preprocess(family, renamed);
   renamed.same_padding = family.path == mobile_path;
   const Tensor stem = renamed.tensors.find("features.0.0.weight");
-  GRAFT_CHECK(!renamed.same_padding || !stem.defined() || stem.size(0) == 32, "is a Keras MobileNetV2 of another width (", stem.size(0), " channels in its first convolution, 32 expected); exported with tf2onnx it runs as a graph");
+  GRAFT_CHECK(
+      !renamed.same_padding || !stem.defined() || stem.size(0) == 32,
+      "is a Keras MobileNetV2 of another width (", stem.size(0),
+      " channels in its first convolution, 32 expected); exported with tf2onnx it runs as a graph");
   return renamed;
 }
 
@@ -280,14 +328,18 @@ Renamed keras_renamed(const KerasFamily& family, const KerasModel& model) {
 
 std::optional<Renamed> rename_keras(const io::WeightFile& file) {
   const bool keras = file.format == "hdf5" || file.format == "keras";
-  const bool may_be = std::any_of(file.tensors.begin(), file.tensors.end(), [](const auto& entry) { return entry.first.find('/') != std::string::npos; });
+  const bool may_be = std::any_of(file.tensors.begin(), file.tensors.end(), [](const auto& entry) {
+    return entry.first.find('/') != std::string::npos;
+  });
   if (!keras && !may_be) return std::nullopt;
   const KerasModel model = keras_model(file);
   refuse_without_twin(model);
   for (const KerasFamily& family : kKerasFamilies)
     if (model.has_layer(family.marker)) return keras_renamed(family, model);
   if (!keras) return std::nullopt;
-  bad_input("the layers' names are those of no Keras network that graft has (ResNet-50/101/152, VGG-16/19, MobileNetV2, DenseNet-121/169/201); exported with tf2onnx it runs as a graph");
+  bad_input(
+      "the layers' names are those of no Keras network that graft has (ResNet-50/101/152, "
+      "VGG-16/19, MobileNetV2, DenseNet-121/169/201); exported with tf2onnx it runs as a graph");
 }
 
 }  // namespace graft::models

@@ -13,16 +13,22 @@
 namespace graft::models {
 namespace {
 
-// Names in the order of the configuration, per container, under the key that Keras 3 stores them by: the class in snake
-// case, numbered from the second on.
-using NamesByKey = std::map<std::string, std::string>;  // "layers/conv2d_1" -> "conv2_block1_1_conv"
+// Names in the order of the configuration, per container, under the key that Keras 3 stores them
+// by: the class in snake case, numbered from the second on.
+using NamesByKey =
+    std::map<std::string, std::string>;  // "layers/conv2d_1" -> "conv2_block1_1_conv"
 
 std::string snake_case(const std::string& name) {
   std::string out;
   for (size_t i = 0; i < name.size(); ++i) {
-    const auto is_upper = [&](size_t at) { return std::isupper(static_cast<unsigned char>(name[at])) != 0; };
-    const auto is_lower = [&](size_t at) { return std::islower(static_cast<unsigned char>(name[at])) != 0; };
-    const bool starts_word = i > 0 && is_upper(i) && (is_lower(i - 1) || (i + 1 < name.size() && is_lower(i + 1)));
+    const auto is_upper = [&](size_t at) {
+      return std::isupper(static_cast<unsigned char>(name[at])) != 0;
+    };
+    const auto is_lower = [&](size_t at) {
+      return std::islower(static_cast<unsigned char>(name[at])) != 0;
+    };
+    const bool starts_word =
+        i > 0 && is_upper(i) && (is_lower(i - 1) || (i + 1 < name.size() && is_lower(i + 1)));
     if (starts_word) out += '_';
     out += static_cast<char>(std::tolower(static_cast<unsigned char>(name[i])));
   }
@@ -56,15 +62,19 @@ class KerasConfig {
       if (const int before = seen[key]++; before > 0) key += "_" + std::to_string(before);
       const std::string at = path + "layers/" + key;
       if (!name.empty()) names[at] = name;
-      if (inner.is_object() && inner.contains("layers")) read_container(inner, at + "/");
-      else if (!name.empty()) layers[name] = layer_of(kind, inner);
+      if (inner.is_object() && inner.contains("layers"))
+        read_container(inner, at + "/");
+      else if (!name.empty())
+        layers[name] = layer_of(kind, inner);
     }
   }
 
   static KerasLayer layer_of(const std::string& kind, const nlohmann::json& config) {
     KerasLayer layer;
     layer.kind = kind;
-    const auto flag = [&](const char* name) { return !config.contains(name) || !config[name].is_boolean() || config[name].get<bool>(); };
+    const auto flag = [&](const char* name) {
+      return !config.contains(name) || !config[name].is_boolean() || config[name].get<bool>();
+    };
     layer.center = flag("center");
     layer.scale = flag("scale");
     if (config.contains("epsilon") && config["epsilon"].is_number()) {
@@ -73,52 +83,64 @@ class KerasConfig {
     }
     if (config.contains("strides")) collect_integers(config["strides"], layer.strides);
     if (config.contains("padding")) {
-      if (config["padding"].is_string()) layer.padding_word = config["padding"].get<std::string>();
-      else collect_integers(config["padding"], layer.padding);
+      if (config["padding"].is_string())
+        layer.padding_word = config["padding"].get<std::string>();
+      else
+        collect_integers(config["padding"], layer.padding);
     }
-    if (config.contains("activation") && config["activation"].is_string()) layer.activation = config["activation"].get<std::string>();
+    if (config.contains("activation") && config["activation"].is_string())
+      layer.activation = config["activation"].get<std::string>();
     return layer;
   }
 
   static void collect_integers(const nlohmann::json& value, std::vector<int64_t>& out) {
     if (value.is_array())
       for (const auto& item : value) collect_integers(item, out);
-    else if (value.is_number_integer() && out.size() < 8) out.push_back(value.get<int64_t>());
+    else if (value.is_number_integer() && out.size() < 8)
+      out.push_back(value.get<int64_t>());
   }
 };
 
 std::vector<std::string> components(const std::string& path) {
   std::vector<std::string> parts(1);
   for (const char c : path)
-    if (c == '/') parts.emplace_back();
-    else parts.back() += c;
+    if (c == '/')
+      parts.emplace_back();
+    else
+      parts.back() += c;
   return parts;
 }
 
 std::string joined(const std::vector<std::string>& parts, size_t begin, size_t end) {
-  return join(std::vector(parts.begin() + static_cast<std::ptrdiff_t>(begin), parts.begin() + static_cast<std::ptrdiff_t>(end)), "/");
+  return join(std::vector(parts.begin() + static_cast<std::ptrdiff_t>(begin),
+                          parts.begin() + static_cast<std::ptrdiff_t>(end)),
+              "/");
 }
 
-// "kernel:0", "bn2a_branch2a_gamma:0" (Keras 1) -> the tensor's part of its layer; "" when it is none.
+// "kernel:0", "bn2a_branch2a_gamma:0" (Keras 1) -> the tensor's part of its layer; "" when it is
+// none.
 std::string part_named(std::string word, const std::string& layer) {
   if (const size_t colon = word.rfind(':'); colon != std::string::npos) word.resize(colon);
   if (word.starts_with(layer + "_")) word = word.substr(layer.size() + 1);
   if (word == "W" || word == "depthwise_kernel") return "kernel";
   if (word == "b") return "bias";
   if (word == "running_mean") return "moving_mean";
-  if (word == "running_std" || word == "running_variance") return "moving_variance";  // Keras 1 kept the variance under that name
+  if (word == "running_std" || word == "running_variance")
+    return "moving_variance";  // Keras 1 kept the variance under that name
   for (const char* known : {"kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance"})
     if (word == known) return known;
   return "";
 }
 
-// "conv1_conv/conv1_conv/kernel:0", "resnet50/conv1_conv/kernel", "conv1/bn/conv1/bn/gamma:0", "dense/sequential/dense/kernel".
+// "conv1_conv/conv1_conv/kernel:0", "resnet50/conv1_conv/kernel", "conv1/bn/conv1/bn/gamma:0",
+// "dense/sequential/dense/kernel".
 bool name_by_path(const std::string& path, KerasTensor& result) {
   const auto parts = components(path);
   if (parts.size() < 2) return false;
   const size_t last = parts.size() - 1;
   std::string layer = parts[last - 1], prefix = joined(parts, 0, last - 1);
-  if (last % 2 == 0 && joined(parts, 0, last / 2) == joined(parts, last / 2, last)) {  // the layer's path twice
+  if (last % 2 == 0 &&
+      joined(parts, 0, last / 2) == joined(parts, last / 2, last)) {  // the layer's path twice
     layer = joined(parts, 0, last / 2);
     prefix.clear();
   } else if (last >= 2 && parts[0] == layer) {  // its group, then the path of the model around it
@@ -131,13 +153,19 @@ bool name_by_path(const std::string& path, KerasTensor& result) {
 }
 
 // Keras 3: variable number `index` of the layer at `path` ("layers/conv2d_1").
-void name_by_number(const io::WeightFile& file, const KerasConfig* config, const std::string& path, int64_t index, KerasTensor& result) {
+void name_by_number(const io::WeightFile& file, const KerasConfig* config, const std::string& path,
+                    int64_t index, KerasTensor& result) {
   const auto named = file.metadata.find(io::kKerasNameKey + path + "/vars");
   const auto listed = config ? config->names.find(path) : NamesByKey::const_iterator();
-  if (named != file.metadata.end()) result.layer = named->second;
-  else if (config && listed != config->names.end()) result.layer = listed->second;
-  else bad_input("the Keras weights '", path, "' have no layer's name beside them; save the whole model (.keras), which has");
-  if (const size_t inner = path.rfind("/layers/"); inner != std::string::npos) result.prefix = path.substr(0, inner + 1);
+  if (named != file.metadata.end())
+    result.layer = named->second;
+  else if (config && listed != config->names.end())
+    result.layer = listed->second;
+  else
+    bad_input("the Keras weights '", path,
+              "' have no layer's name beside them; save the whole model (.keras), which has");
+  if (const size_t inner = path.rfind("/layers/"); inner != std::string::npos)
+    result.prefix = path.substr(0, inner + 1);
   const Tensor first = file.tensors.find(path + "/vars/0");
   if (first.defined() && first.rank() >= 2) {
     result.part = index == 0 ? "kernel" : "bias";
@@ -149,20 +177,23 @@ void name_by_number(const io::WeightFile& file, const KerasConfig* config, const
     if (layer != config->layers.end() && !layer->second.center) parts.erase(parts.begin() + 1);
     if (layer != config->layers.end() && !layer->second.scale) parts.erase(parts.begin());
   }
-  const bool whole = file.tensors.contains(str(path, "/vars/", parts.size() - 1)) && index < std::ssize(parts);
+  const bool whole =
+      file.tensors.contains(str(path, "/vars/", parts.size() - 1)) && index < std::ssize(parts);
   result.part = whole ? parts[static_cast<size_t>(index)] : std::to_string(index);
 }
 
 }  // namespace
 
 bool KerasModel::has_layer(const std::string& name) const {
-  return std::any_of(tensors.begin(), tensors.end(), [&](const KerasTensor& t) { return t.layer == name; });
+  return std::any_of(tensors.begin(), tensors.end(),
+                     [&](const KerasTensor& t) { return t.layer == name; });
 }
 
 KerasModel keras_model(const io::WeightFile& file) {
   KerasModel model;
   std::optional<KerasConfig> config;
-  if (const auto text = file.metadata.find(io::kKerasConfigKey); text != file.metadata.end()) config.emplace(text->second);
+  if (const auto text = file.metadata.find(io::kKerasConfigKey); text != file.metadata.end())
+    config.emplace(text->second);
   if (config) model.layers = config->layers;
   for (const auto& [name, tensor] : file.tensors) {
     std::string path = name;
@@ -170,13 +201,17 @@ KerasModel keras_model(const io::WeightFile& file) {
       if (path.starts_with(root)) path = path.substr(std::string_view(root).size());
     KerasTensor found{.file_name = name, .prefix = "", .layer = "", .part = "", .tensor = tensor};
     const size_t vars = path.rfind("/vars/");
-    const bool beside = path.starts_with("optimizer") || path.find("seed_generator") != std::string::npos;
+    const bool beside =
+        path.starts_with("optimizer") || path.find("seed_generator") != std::string::npos;
     if (beside) {
       model.ignored.push_back(name);
       continue;
     }
-    if (vars != std::string::npos) name_by_number(file, config ? &*config : nullptr, path.substr(0, vars), std::atoll(path.c_str() + vars + 6), found);
-    else if (!name_by_path(path, found)) found.layer = path;
+    if (vars != std::string::npos)
+      name_by_number(file, config ? &*config : nullptr, path.substr(0, vars),
+                     std::atoll(path.c_str() + vars + 6), found);
+    else if (!name_by_path(path, found))
+      found.layer = path;
     model.tensors.push_back(std::move(found));
   }
   return model;

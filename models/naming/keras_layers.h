@@ -1,5 +1,6 @@
-// A Keras file's tensors by layer, whichever of Keras' layouts the file has: HDF5 of Keras 1 and 2 (layer/layer/kernel:0),
-// Keras 3's numbered variables (layers/conv2d_1/vars/0), or plain names in another format (conv1_conv/kernel).
+// A Keras file's tensors by layer, whichever of Keras' layouts the file has: HDF5 of Keras 1 and 2
+// (layer/layer/kernel:0), Keras 3's numbered variables (layers/conv2d_1/vars/0), or plain names in
+// another format (conv1_conv/kernel).
 #pragma once
 #include <map>
 #include <string>

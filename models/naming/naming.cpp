@@ -7,30 +7,37 @@
 namespace graft::models {
 namespace {
 
-// What stands before `marker` in the shortest name that ends with it, under one of the file's roots.
+// What stands before `marker` in the shortest name that ends with it, under one of the file's
+// roots.
 std::optional<std::string> prefix_before(const io::WeightFile& file, const std::string& marker) {
   std::vector<std::string> roots = file.roots;
   if (roots.empty()) roots = {""};
   for (const std::string& root : roots) {
     const std::string* shortest = nullptr;
     for (const auto& [name, tensor] : file.tensors)
-      if (name.starts_with(root) && name.ends_with(marker) && (shortest == nullptr || name.size() < shortest->size())) shortest = &name;
+      if (name.starts_with(root) && name.ends_with(marker) &&
+          (shortest == nullptr || name.size() < shortest->size()))
+        shortest = &name;
     if (shortest) return shortest->substr(0, shortest->size() - marker.size());
   }
   return std::nullopt;
 }
 
-Renamed renamed_by(const NamingScheme& scheme, const io::WeightFile& file, const std::string& prefix) {
+Renamed renamed_by(const NamingScheme& scheme, const io::WeightFile& file,
+                   const std::string& prefix) {
   Renamed renamed;
   renamed.scheme = str(scheme.name, prefix.empty() ? "" : str(" under '", prefix, "'"));
   StateDict all;
   for (const auto& [name, tensor] : file.tensors) {
-    if (name.starts_with(prefix)) all.add(name.substr(prefix.size()), tensor);
-    else renamed.ignored.push_back(name);
+    if (name.starts_with(prefix))
+      all.add(name.substr(prefix.size()), tensor);
+    else
+      renamed.ignored.push_back(name);
   }
   for (const auto& [name, tensor] : all) {
     const std::string to = scheme.rename(all, name);
-    GRAFT_CHECK(to.empty() || !renamed.tensors.contains(to), "two tensors are the ", to, " of ", scheme.name, ": the second is ", prefix, name);
+    GRAFT_CHECK(to.empty() || !renamed.tensors.contains(to), "two tensors are the ", to, " of ",
+                scheme.name, ": the second is ", prefix, name);
     renamed.tensors.add(to.empty() ? name : to, tensor);
   }
   scheme.finish(all, renamed);
@@ -49,21 +56,28 @@ Tensor scaled_rows(const Tensor& weight, const std::vector<double>& scale) {
 
 std::optional<Renamed> rename_to_torchvision(const io::WeightFile& file) {
   if (file.format == "onnx") return std::nullopt;
-  for (const auto* scheme : {&gluon_block_scheme(), &gluon_v1b_scheme(), &gluon_symbol_scheme(), &caffe_scheme(), &detectron_scheme(), &detectron2_scheme(),
+  for (const auto* scheme : {&gluon_block_scheme(), &gluon_v1b_scheme(), &gluon_symbol_scheme(),
+                             &caffe_scheme(), &detectron_scheme(), &detectron2_scheme(),
                              &transformers_scheme(), &timm_mobilenet_scheme(), &timm_vgg_scheme()})
     for (const char* marker : scheme->markers)
-      if (const auto prefix = prefix_before(file, marker)) return renamed_by(*scheme, file, *prefix);
+      if (const auto prefix = prefix_before(file, marker))
+        return renamed_by(*scheme, file, *prefix);
   return rename_keras(file);
 }
 
-std::string block_path(int64_t stage, int64_t block) { return str("layer", stage, ".", block, "."); }
+std::string block_path(int64_t stage, int64_t block) {
+  return str("layer", stage, ".", block, ".");
+}
 
 std::string suffix_of(std::string_view part) {
-  const auto is_one_of = [&](std::initializer_list<std::string_view> words) { return std::find(words.begin(), words.end(), part) != words.end(); };
+  const auto is_one_of = [&](std::initializer_list<std::string_view> words) {
+    return std::find(words.begin(), words.end(), part) != words.end();
+  };
   if (is_one_of({"weight", "weights", "w", "W", "kernel", "gamma", "s"})) return ".weight";
   if (is_one_of({"bias", "biases", "b", "beta"})) return ".bias";
   if (is_one_of({"mean", "moving_mean", "running_mean"})) return ".running_mean";
-  if (is_one_of({"variance", "var", "moving_var", "moving_variance", "running_var"})) return ".running_var";
+  if (is_one_of({"variance", "var", "moving_var", "moving_variance", "running_var"}))
+    return ".running_var";
   return part == "num_batches_tracked" ? ".num_batches_tracked" : "";
 }
 
@@ -81,20 +95,28 @@ int64_t fold_affine_norms(StateDict& tensors) {
   for (const auto& [name, tensor] : tensors) {
     if (!name.ends_with(".weight") || tensor.rank() != 1) continue;
     const std::string norm = name.substr(0, name.size() - 7);
-    if (tensors.contains(norm + ".bias") && !tensors.contains(norm + ".running_mean") && !tensors.contains(norm + ".running_var")) norms.push_back(norm);
+    if (tensors.contains(norm + ".bias") && !tensors.contains(norm + ".running_mean") &&
+        !tensors.contains(norm + ".running_var"))
+      norms.push_back(norm);
   }
   int64_t folded = 0;
   for (const std::string& norm : norms) {
-    std::string conv = norm;  // "layer1.0.bn2" -> "layer1.0.conv2", "layer1.0.downsample.1" -> "layer1.0.downsample.0"
-    if (const size_t at = conv.rfind("bn"); at != std::string::npos) conv.replace(at, 2, "conv");
-    else if (conv.ends_with("downsample.1")) conv.back() = '0';
+    std::string conv = norm;  // "layer1.0.bn2" -> "layer1.0.conv2", "layer1.0.downsample.1" ->
+                              // "layer1.0.downsample.0"
+    if (const size_t at = conv.rfind("bn"); at != std::string::npos)
+      conv.replace(at, 2, "conv");
+    else if (conv.ends_with("downsample.1"))
+      conv.back() = '0';
     const Tensor weight = tensors.find(conv + ".weight");
     const Tensor scale = tensors.at(norm + ".weight"), shift = tensors.at(norm + ".bias");
-    if (!weight.defined() || weight.rank() != 4 || scale.shape() != Shape{weight.size(0)} || shift.shape() != scale.shape()) continue;
+    if (!weight.defined() || weight.rank() != 4 || scale.shape() != Shape{weight.size(0)} ||
+        shift.shape() != scale.shape())
+      continue;
     const std::vector<double> factors = scale.to_doubles();
     tensors.set(conv + ".weight", scaled_rows(weight, factors));
     std::vector<double> bias = shift.to_doubles();
-    if (const Tensor own = tensors.find(conv + ".bias"); own.defined() && own.shape() == shift.shape()) {
+    if (const Tensor own = tensors.find(conv + ".bias");
+        own.defined() && own.shape() == shift.shape()) {
       const std::vector<double> before = own.to_doubles();
       for (size_t k = 0; k < bias.size(); ++k) bias[k] += factors[k] * before[k];
     }

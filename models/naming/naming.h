@@ -1,4 +1,5 @@
-// Naming schemes: the names and layouts that other frameworks give to the networks graft has, turned into torchvision's.
+// Naming schemes: the names and layouts that other frameworks give to the networks graft has,
+// turned into torchvision's.
 #pragma once
 #include <array>
 #include <optional>
@@ -10,7 +11,8 @@
 
 namespace graft::models {
 
-// What a scheme says of a network beside the tensors. `known`: read in the file, not concluded from the names.
+// What a scheme says of a network beside the tensors. `known`: read in the file, not concluded from
+// the names.
 template <class T>
 struct Implied {
   T value{};
@@ -19,19 +21,21 @@ struct Implied {
 };
 
 struct Renamed {
-  StateDict tensors;   // torchvision's names, [K,C,R,S] and [out,in]; what has no such name keeps its own
+  StateDict
+      tensors;  // torchvision's names, [K,C,R,S] and [out,in]; what has no such name keeps its own
   std::string scheme;  // "Caffe names"
   std::optional<Implied<double>> eps;
   std::optional<Implied<bool>> stride_in_3x3;
   std::optional<Implied<std::array<int64_t, 2>>> pool_pads;  // begin, end
   std::optional<Implied<io::Preprocess>> preprocess;
   std::string preprocess_text;
-  bool same_padding = false;  // MobileNetV2: TensorFlow's padding where it strides, which is a network of its own name here
+  bool same_padding = false;  // MobileNetV2: TensorFlow's padding where it strides, which is a
+                              // network of its own name here
   std::vector<std::string> ignored, notes;
 };
 
-// nullopt: the names are of no scheme here, torchvision's own perhaps. bad_input for a network that is known by its names
-// and that graft does not have (ResNet v2 ...).
+// nullopt: the names are of no scheme here, torchvision's own perhaps. bad_input for a network that
+// is known by its names and that graft does not have (ResNet v2 ...).
 GRAFT_API std::optional<Renamed> rename_to_torchvision(const io::WeightFile& file);
 
 }  // namespace graft::models

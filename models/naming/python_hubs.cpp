@@ -1,11 +1,12 @@
-// Hugging Face transformers' ResNets and timm's own names for MobileNetV2 and VGG (timm's ResNets and DenseNets have
-// torchvision's).
+// Hugging Face transformers' ResNets and timm's own names for MobileNetV2 and VGG (timm's ResNets
+// and DenseNets have torchvision's).
 #include "graft/models/naming/scheme.h"
 
 namespace graft::models {
 namespace {
 
-// "encoder.stages.0.layers.1.layer.2.convolution.weight", "encoder.stages.0.layers.0.shortcut.normalization.bias".
+// "encoder.stages.0.layers.1.layer.2.convolution.weight",
+// "encoder.stages.0.layers.0.shortcut.normalization.bias".
 std::string rename_transformers(const StateDict&, const std::string& name) {
   NameParser parse(name);
   int64_t stage = 0, block = 0, index = 0;
@@ -18,7 +19,9 @@ std::string rename_transformers(const StateDict&, const std::string& name) {
   parse.word("resnet.");
   if (parse.word("embedder.embedder.")) return unit("conv1", "bn1");
   if (parse.word("classifier.1.")) return "fc" + suffix_of(parse.rest());
-  if (!parse.word("encoder.stages.") || !parse.number(stage) || stage > 3 || !parse.word(".layers.") || !parse.number(block)) return "";
+  if (!parse.word("encoder.stages.") || !parse.number(stage) || stage > 3 ||
+      !parse.word(".layers.") || !parse.number(block))
+    return "";
   const std::string path = block_path(stage + 1, block);
   if (parse.word(".shortcut.")) {
     const std::string layer = unit("downsample.0", "downsample.1");
@@ -30,7 +33,9 @@ std::string rename_transformers(const StateDict&, const std::string& name) {
 }
 
 void finish_transformers(const StateDict&, Renamed& renamed) {
-  renamed.stride_in_3x3 = {true, false, "transformers' default (downsample_in_bottleneck is false); a state dict does not say"};
+  renamed.stride_in_3x3 = {
+      true, false,
+      "transformers' default (downsample_in_bottleneck is false); a state dict does not say"};
 }
 
 // How the groups of blocks follow each other in torchvision's features.1 to features.17.
@@ -49,7 +54,9 @@ std::string rename_timm_mobilenet(const StateDict&, const std::string& name) {
   if (parse.word("conv_head.")) return ends("features.18.0");
   if (parse.word("bn2.")) return ends("features.18.1");
   if (parse.word("classifier.")) return ends("classifier.1");
-  if (!parse.word("blocks.") || !parse.number(group) || group > 6 || !parse.word(".") || !parse.number(block) || !parse.word(".")) return "";
+  if (!parse.word("blocks.") || !parse.number(group) || group > 6 || !parse.word(".") ||
+      !parse.number(block) || !parse.word("."))
+    return "";
   const std::string path = str("features.", kFirstOfGroup[group] + block, ".conv.");
   if (group == 0) {  // no expansion: depthwise, then projection
     if (parse.word("conv_dw.")) return ends(path + "0.0");
@@ -77,7 +84,8 @@ std::string rename_timm_vgg(const StateDict&, const std::string& name) {
 void finish_timm_vgg(const StateDict&, Renamed& renamed) {
   for (const char* name : {"classifier.0.weight", "classifier.3.weight"}) {
     const Tensor weight = renamed.tensors.find(name);
-    if (weight.defined() && weight.rank() == 4) renamed.tensors.set(name, weight.reshape({weight.size(0), weight.numel() / weight.size(0)}));
+    if (weight.defined() && weight.rank() == 4)
+      renamed.tensors.set(name, weight.reshape({weight.size(0), weight.numel() / weight.size(0)}));
   }
 }
 
@@ -86,17 +94,23 @@ void finish_nothing(const StateDict&, Renamed&) {}
 }  // namespace
 
 const NamingScheme& transformers_scheme() {
-  static const NamingScheme scheme{"transformers names", {"resnet.embedder.embedder.convolution.weight", "embedder.embedder.convolution.weight"}, rename_transformers, finish_transformers};
+  static const NamingScheme scheme{
+      "transformers names",
+      {"resnet.embedder.embedder.convolution.weight", "embedder.embedder.convolution.weight"},
+      rename_transformers,
+      finish_transformers};
   return scheme;
 }
 
 const NamingScheme& timm_mobilenet_scheme() {
-  static const NamingScheme scheme{"timm names (MobileNetV2)", {"conv_stem.weight"}, rename_timm_mobilenet, finish_nothing};
+  static const NamingScheme scheme{
+      "timm names (MobileNetV2)", {"conv_stem.weight"}, rename_timm_mobilenet, finish_nothing};
   return scheme;
 }
 
 const NamingScheme& timm_vgg_scheme() {
-  static const NamingScheme scheme{"timm names (VGG)", {"pre_logits.fc1.weight"}, rename_timm_vgg, finish_timm_vgg};
+  static const NamingScheme scheme{
+      "timm names (VGG)", {"pre_logits.fc1.weight"}, rename_timm_vgg, finish_timm_vgg};
   return scheme;
 }
 

@@ -11,7 +11,8 @@ namespace graft::models {
 
 struct NamingScheme {
   const char* name;
-  // The scheme is known by a tensor whose name ends so; what stands before is the prefix of the network.
+  // The scheme is known by a tensor whose name ends so; what stands before is the prefix of the
+  // network.
   std::vector<const char*> markers;
   // torchvision's name of a tensor, "" when it has none. `all`: every tensor, prefix removed.
   std::string (*rename)(const StateDict& all, const std::string& name);
@@ -19,17 +20,19 @@ struct NamingScheme {
   void (*finish)(const StateDict& all, Renamed& renamed);
 };
 
-const NamingScheme& gluon_block_scheme();    // features.4.0.body.0.weight
-const NamingScheme& gluon_symbol_scheme();   // resnetv10_stage1_conv0_weight, resnetv1b_layers1_conv0_weight
-const NamingScheme& gluon_v1b_scheme();      // layer1.0.bn1.gamma
-const NamingScheme& caffe_scheme();          // res2a_branch2a_weight, bn2a_branch2a_mean
-const NamingScheme& detectron_scheme();      // res2_0_branch2a_w, res2_0_branch2a_bn_s
-const NamingScheme& detectron2_scheme();     // stem.conv1.weight, res2.0.conv1.norm.weight
-const NamingScheme& transformers_scheme();   // embedder.embedder.convolution.weight
-const NamingScheme& timm_mobilenet_scheme(); // conv_stem.weight, blocks.1.0.conv_pw.weight
-const NamingScheme& timm_vgg_scheme();       // features.0.weight, pre_logits.fc1.weight
+const NamingScheme& gluon_block_scheme();  // features.4.0.body.0.weight
+const NamingScheme&
+gluon_symbol_scheme();  // resnetv10_stage1_conv0_weight, resnetv1b_layers1_conv0_weight
+const NamingScheme& gluon_v1b_scheme();       // layer1.0.bn1.gamma
+const NamingScheme& caffe_scheme();           // res2a_branch2a_weight, bn2a_branch2a_mean
+const NamingScheme& detectron_scheme();       // res2_0_branch2a_w, res2_0_branch2a_bn_s
+const NamingScheme& detectron2_scheme();      // stem.conv1.weight, res2.0.conv1.norm.weight
+const NamingScheme& transformers_scheme();    // embedder.embedder.convolution.weight
+const NamingScheme& timm_mobilenet_scheme();  // conv_stem.weight, blocks.1.0.conv_pw.weight
+const NamingScheme& timm_vgg_scheme();        // features.0.weight, pre_logits.fc1.weight
 
-// "conv2_block1_1_conv/kernel" and the other names of Keras' applications, from any of Keras' file formats.
+// "conv2_block1_1_conv/kernel" and the other names of Keras' applications, from any of Keras' file
+// formats.
 std::optional<Renamed> rename_keras(const io::WeightFile& file);
 
 // Takes words and numbers off the front of a name.
@@ -64,13 +67,15 @@ class NameParser {
 
 // "layer1.0.", from the ResNet stage (1 to 4) and block (from 0).
 std::string block_path(int64_t stage, int64_t block);
-// ".weight" for weight, w, kernel, gamma, s; ".bias", ".running_mean", ".running_var", ".num_batches_tracked"; "" otherwise.
+// ".weight" for weight, w, kernel, gamma, s; ".bias", ".running_mean", ".running_var",
+// ".num_batches_tracked"; "" otherwise.
 std::string suffix_of(std::string_view part);
 
-io::Preprocess caffe_preprocess(const std::vector<double>& bgr_mean);  // BGR, 0 to 255, minus the mean, 224x224
+io::Preprocess caffe_preprocess(
+    const std::vector<double>& bgr_mean);  // BGR, 0 to 255, minus the mean, 224x224
 
-// Where norms are only a scale and a shift (their statistics went into them): into the convolution before, which gets a
-// bias, and the norm is gone. Returns how many.
+// Where norms are only a scale and a shift (their statistics went into them): into the convolution
+// before, which gets a bias, and the norm is gone. Returns how many.
 int64_t fold_affine_norms(StateDict& tensors);
 
 }  // namespace graft::models

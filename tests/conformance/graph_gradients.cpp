@@ -1,5 +1,6 @@
-// graph_gradients MODEL.onnx X.npy OUT.npz: one pass forward and back through a graph in eval mode. OUT holds the gradient
-// of mean(y^2), y the graph's first output for X, with respect to each parameter, under the parameter's name.
+// graph_gradients MODEL.onnx X.npy OUT.npz: one pass forward and back through a graph in eval mode.
+// OUT holds the gradient of mean(y^2), y the graph's first output for X, with respect to each
+// parameter, under the parameter's name.
 #include <cstdio>
 
 #include "graft/core/autograd/backward.h"
@@ -26,7 +27,9 @@ void write_gradients(const std::string& model, const std::string& x, const std::
   backward(y, seed);
   StateDict gradients;
   for (const NamedTensor& parameter : module.parameters())
-    gradients.add(parameter.name, grad_of(parameter.tensor).defined() ? grad_of(parameter.tensor).to(MemoryFormat::contiguous) : Tensor::zeros(parameter.tensor.shape()));
+    gradients.add(parameter.name, grad_of(parameter.tensor).defined()
+                                      ? grad_of(parameter.tensor).to(MemoryFormat::contiguous)
+                                      : Tensor::zeros(parameter.tensor.shape()));
   io::write_npz(out, gradients);
 }
 

@@ -45,7 +45,8 @@ TEST(Allocator, BlocksAreAlignedAndDistinctAndHoldWhatWasAsked) {
   }
 }
 
-// Large blocks in any order: no two overlap, what is freed serves other sizes, and in the end all of it is one piece again.
+// Large blocks in any order: no two overlap, what is freed serves other sizes, and in the end all
+// of it is one piece again.
 TEST(Allocator, LargeBlocksShareMemory) {
 #if defined(__SANITIZE_ADDRESS__)
   GTEST_SKIP() << "under the address sanitizer every block is one of the system's";
@@ -63,7 +64,8 @@ TEST(Allocator, LargeBlocksShareMemory) {
       const int64_t bytes = (1 << 20) + random.next() % (12 << 20);
       Block b{static_cast<unsigned char*>(allocator.allocate(bytes)), bytes};
       EXPECT_EQ(reinterpret_cast<uintptr_t>(b.at) % 64, 0u);
-      for (const Block& other : blocks) EXPECT_TRUE(b.at + b.bytes <= other.at || other.at + other.bytes <= b.at);
+      for (const Block& other : blocks)
+        EXPECT_TRUE(b.at + b.bytes <= other.at || other.at + other.bytes <= b.at);
       b.at[0] = b.at[bytes - 1] = static_cast<unsigned char>(bytes);
       blocks.push_back(b);
       live += bytes;
@@ -109,7 +111,8 @@ TEST(Allocator, ALimitHoldsForItsThreadWhileItLives) {
   EXPECT_NO_THROW(Tensor::empty({100000}));
 }
 
-// Fails the n-th allocation, for every n, once and for good: the error is reported, nothing leaks, a retry succeeds.
+// Fails the n-th allocation, for every n, once and for good: the error is reported, nothing leaks,
+// a retry succeeds.
 TEST(Allocator, EveryFailedAllocationIsReportedAndLeaksNothing) {
   CachingCpuAllocator& allocator = cpu_allocator();
   const auto work = [] { return Tensor::zeros({3, 4}).to(DType::f64).clone().to_doubles(); };

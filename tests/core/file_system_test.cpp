@@ -43,7 +43,8 @@ TEST(FileSystem, EveryFailedCallOfAnAtomicWriteLeavesTheOldFileAndNoOther) {
     if (!faulty.fired()) break;
     ++failures;
     const std::string content = read_text_file(path, 100);
-    EXPECT_TRUE(content == "old" || content == "changed") << content;  // changed: only the folder's sync failed
+    EXPECT_TRUE(content == "old" || content == "changed")
+        << content;  // changed: only the folder's sync failed
     EXPECT_EQ(failed, true);
     EXPECT_EQ(file_system().list(folder.path()).size(), 1u) << "call " << n;
     write_file_atomically(path, std::string("old"));

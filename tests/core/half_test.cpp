@@ -13,8 +13,10 @@ TEST(Half, EveryFloat16RoundTrips) {
     float16 h;
     h.bits = static_cast<uint16_t>(bits);
     const float f = static_cast<float>(h);
-    if (std::isnan(f)) EXPECT_TRUE(std::isnan(static_cast<float>(float16(f))));
-    else ASSERT_EQ(float16(f).bits, h.bits) << bits;
+    if (std::isnan(f))
+      EXPECT_TRUE(std::isnan(static_cast<float>(float16(f))));
+    else
+      ASSERT_EQ(float16(f).bits, h.bits) << bits;
   }
 }
 
@@ -23,8 +25,10 @@ TEST(Half, EveryBfloat16RoundTrips) {
     bfloat16 h;
     h.bits = static_cast<uint16_t>(bits);
     const float f = static_cast<float>(h);
-    if (std::isnan(f)) EXPECT_TRUE(std::isnan(static_cast<float>(bfloat16(f))));
-    else ASSERT_EQ(bfloat16(f).bits, h.bits) << bits;
+    if (std::isnan(f))
+      EXPECT_TRUE(std::isnan(static_cast<float>(bfloat16(f))));
+    else
+      ASSERT_EQ(bfloat16(f).bits, h.bits) << bits;
   }
 }
 

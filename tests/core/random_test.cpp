@@ -11,10 +11,13 @@ namespace {
 // The known-answer vectors that the Random123 library publishes for philox4x32-10.
 TEST(Random, PhiloxPublishedVectors) {
   using V = std::array<uint32_t, 4>;
-  EXPECT_EQ(philox4x32_10({0, 0, 0, 0}, {0, 0}), (V{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
-  EXPECT_EQ(philox4x32_10({~0u, ~0u, ~0u, ~0u}, {~0u, ~0u}), (V{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
-  EXPECT_EQ(philox4x32_10({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}),
-            (V{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
+  EXPECT_EQ(philox4x32_10({0, 0, 0, 0}, {0, 0}),
+            (V{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
+  EXPECT_EQ(philox4x32_10({~0u, ~0u, ~0u, ~0u}, {~0u, ~0u}),
+            (V{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
+  EXPECT_EQ(
+      philox4x32_10({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}),
+      (V{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
 }
 
 TEST(Random, StreamsDependOnEveryPartOfTheirName) {
@@ -27,7 +30,8 @@ TEST(Random, StreamsDependOnEveryPartOfTheirName) {
   for (uint64_t seed : {0, 1})
     for (const auto purpose : {RandomPurpose::shuffle, RandomPurpose::dropout})
       for (uint64_t epoch = 0; epoch < 8; ++epoch)
-        for (uint64_t sample = 0; sample < 64; ++sample) firsts.insert(first(seed, purpose, epoch, sample));
+        for (uint64_t sample = 0; sample < 64; ++sample)
+          firsts.insert(first(seed, purpose, epoch, sample));
   EXPECT_EQ(firsts.size(), 2u * 2 * 8 * 64);
 }
 

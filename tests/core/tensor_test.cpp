@@ -1,10 +1,11 @@
-#include "graft/core/tensor/sum.h"
 #include "graft/core/tensor/tensor.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <cstdint>
+
+#include "graft/core/tensor/sum.h"
 
 namespace graft {
 namespace {
@@ -35,7 +36,8 @@ TEST(Tensor, NumbersBeyondAnIntegerBecomeTheNearestOne) {
   EXPECT_EQ(wide.data<int64_t>()[0], INT64_MAX);
   EXPECT_EQ(wide.data<int64_t>()[1], INT64_MIN);
   EXPECT_EQ(wide.data<int64_t>()[3], INT64_MAX);
-  EXPECT_EQ(Tensor::full({1}, HUGE_VAL, {.dtype = DType::i32}).to_doubles(), std::vector<double>{2147483647});
+  EXPECT_EQ(Tensor::full({1}, HUGE_VAL, {.dtype = DType::i32}).to_doubles(),
+            std::vector<double>{2147483647});
 }
 
 TEST(Tensor, RefusesWrongTypesAndShapes) {
@@ -48,7 +50,9 @@ TEST(Tensor, RefusesWrongTypesAndShapes) {
 }
 
 TEST(Tensor, SumsTakeTheMemoryThatNobodyElseSees) {
-  const auto values = [](double first) { return Tensor::of<float>({2}, {static_cast<float>(first), 2}); };
+  const auto values = [](double first) {
+    return Tensor::of<float>({2}, {static_cast<float>(first), 2});
+  };
   Tensor a = values(1), b = values(10);
   const uint64_t of_a = a.storage_id(), of_b = b.storage_id();
   const Tensor kept_a = a, view_of_b = b.reshape({1, 2});
@@ -68,7 +72,8 @@ TEST(Tensor, SumsTakeTheMemoryThatNobodyElseSees) {
 }
 
 TEST(Tensor, SumsKeepTheFirstOnesLayout) {
-  const Tensor a = Tensor::of<float>({1, 2, 1, 2}, {1, 2, 3, 4}), b = a.to(MemoryFormat::channels_last);
+  const Tensor a = Tensor::of<float>({1, 2, 1, 2}, {1, 2, 3, 4}),
+               b = a.to(MemoryFormat::channels_last);
   const Tensor y = sum_of(b, a);
   EXPECT_EQ(y.format(), MemoryFormat::channels_last);
   EXPECT_EQ(y.to_doubles(), (std::vector<double>{2, 4, 6, 8}));

@@ -29,9 +29,11 @@ TEST(ThreadPool, NestedCallsRunInline) {
 
 TEST(ThreadPool, RethrowsAndStaysUsable) {
   ThreadPool pool(2);
-  EXPECT_THROW(pool.parallel_for(50, [](int64_t i) {
-    if (i == 7) throw std::runtime_error("seven");
-  }), std::runtime_error);
+  EXPECT_THROW(pool.parallel_for(50,
+                                 [](int64_t i) {
+                                   if (i == 7) throw std::runtime_error("seven");
+                                 }),
+               std::runtime_error);
   std::atomic<int> total{0};
   pool.parallel_for(50, [&](int64_t) { total++; });
   EXPECT_EQ(total.load(), 50);

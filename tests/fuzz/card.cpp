@@ -1,8 +1,9 @@
-// Cards: the JSON of a model's description, imported graphs included, and of its preprocessing. What reads must be written
-// the same again.
+// Cards: the JSON of a model's description, imported graphs included, and of its preprocessing.
+// What reads must be written the same again.
+#include "graft/models/card.h"
+
 #include <string>
 
-#include "graft/models/card.h"
 #include "graft/tests/fuzz/target.h"
 
 namespace {
@@ -16,7 +17,8 @@ void round_trip(const std::string& text) {
     if (error.code() == graft::ErrorCode::internal) throw;
     return;
   }
-  if (T::from_json(written).to_json() != written) graft::fail(graft::ErrorCode::internal, "another text: ", written);
+  if (T::from_json(written).to_json() != written)
+    graft::fail(graft::ErrorCode::internal, "another text: ", written);
 }
 
 }  // namespace

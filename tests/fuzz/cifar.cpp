@@ -1,4 +1,5 @@
-// CIFAR folders: CIFAR-10 records, or CIFAR-100 records and the names of its classes. The first byte chooses.
+// CIFAR folders: CIFAR-10 records, or CIFAR-100 records and the names of its classes. The first
+// byte chooses.
 #include "graft/tests/fuzz/read_data.h"
 
 GRAFT_FUZZ_TARGET(cifar, 6000, 1 << 20, [](graft::fuzz::Bytes bytes) {

@@ -1,5 +1,5 @@
-// ONNX models as networks: the file parsed, its functions inlined, its constants folded, the network built, and its nodes
-// written to a card and read back.
+// ONNX models as networks: the file parsed, its functions inlined, its constants folded, the
+// network built, and its nodes written to a card and read back.
 #include "graft/core/tensor/state_dict.h"
 #include "graft/io/onnx/model.h"
 #include "graft/models/graph/graph_config.h"
@@ -7,12 +7,14 @@
 #include "graft/tests/fuzz/target.h"
 
 namespace {
-constexpr int64_t most_folded_bytes = 1 << 20;  // what constants may grow to; a run of the command allows 1 GiB
+constexpr int64_t most_folded_bytes =
+    1 << 20;  // what constants may grow to; a run of the command allows 1 GiB
 }
 
 GRAFT_FUZZ_TARGET(graph, 256, 8 * most_folded_bytes, [](graft::fuzz::Bytes bytes) {
   using namespace graft::models;
-  const GraphSource source = read_graph(graft::io::onnx::parse_model(bytes, "input"), {.folded_bytes = most_folded_bytes});
+  const GraphSource source =
+      read_graph(graft::io::onnx::parse_model(bytes, "input"), {.folded_bytes = most_folded_bytes});
   const GraphModule network(source);
   std::string card;
   try {
@@ -26,5 +28,6 @@ GRAFT_FUZZ_TARGET(graph, 256, 8 * most_folded_bytes, [](graft::fuzz::Bytes bytes
   } catch (const graft::Error& error) {
     again = error.what();
   }
-  if (again != card) graft::fail(graft::ErrorCode::internal, "the card says ", card, ", read back: ", again);
+  if (again != card)
+    graft::fail(graft::ErrorCode::internal, "the card says ", card, ", read back: ", again);
 })

@@ -1,15 +1,19 @@
-// Parts of JPEGs, as the loader decodes them: the first four bytes choose window and shrinking. The reader is used again for a
-// second part, whatever became of the first.
+// Parts of JPEGs, as the loader decodes them: the first four bytes choose window and shrinking. The
+// reader is used again for a second part, whatever became of the first.
 #include "graft/io/images/jpeg.h"
+
 #include "graft/tests/fuzz/target.h"
 
 namespace {
 
 void read_part(graft::io::JpegReader& reader, graft::fuzz::Bytes bytes, graft::fuzz::Bytes choice) {
-  const auto part = [&](size_t i, int64_t most) { return most * std::to_integer<int64_t>(choice[i]) / 256; };
+  const auto part = [&](size_t i, int64_t most) {
+    return most * std::to_integer<int64_t>(choice[i]) / 256;
+  };
   const graft::io::JpegHeader header = reader.open(bytes, "input");
   const int shrink = 1 << part(0, 4);
-  const int64_t width = (header.width + shrink - 1) / shrink, height = (header.height + shrink - 1) / shrink;
+  const int64_t width = (header.width + shrink - 1) / shrink,
+                height = (header.height + shrink - 1) / shrink;
   graft::io::PixelWindow window{};
   window.left = part(1, width);
   window.top = part(2, height);
@@ -19,7 +23,8 @@ void read_part(graft::io::JpegReader& reader, graft::fuzz::Bytes bytes, graft::f
   reader.read(shrink, window, [&](const uint8_t* pixels) {
     for (int64_t i = 0; i < (window.right - window.left) * header.channels; ++i) sum += pixels[i];
   });
-  if (sum > 0xffull << 30) graft::fail(graft::ErrorCode::internal, "the pixels sum to ", sum);  // they are read
+  if (sum > 0xffull << 30)
+    graft::fail(graft::ErrorCode::internal, "the pixels sum to ", sum);  // they are read
 }
 
 }  // namespace

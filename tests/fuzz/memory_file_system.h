@@ -14,14 +14,18 @@ namespace graft {
 // Paths are "/d/<name>"; "/d" and "/" are the only folders. Nothing can be written.
 class MemoryFileSystem final : public FileSystem {
  public:
-  void put(const std::string& name, std::span<const std::byte> content) { files_["/d/" + name] = content; }
+  void put(const std::string& name, std::span<const std::byte> content) {
+    files_["/d/" + name] = content;
+  }
 
   std::unique_ptr<File> open_read(const std::string& path) override {
     const auto found = files_.find(path);
     GRAFT_CHECK(found != files_.end(), path, ": there is no such file");
     return std::make_unique<io::MemoryFile>(path, found->second);
   }
-  bool exists(const std::string& path) override { return is_directory(path) || files_.contains(path); }
+  bool exists(const std::string& path) override {
+    return is_directory(path) || files_.contains(path);
+  }
   bool is_directory(const std::string& path) override { return path == "/d" || path == "/"; }
   std::vector<DirectoryEntry> list(const std::string& path) override {
     std::vector<DirectoryEntry> entries;
@@ -39,7 +43,9 @@ class MemoryFileSystem final : public FileSystem {
   void sync_directory(const std::string& path) override { refuse(path); }
 
  private:
-  [[noreturn]] static void refuse(const std::string& path) { fail(ErrorCode::internal, path, ": a reader wrote"); }
+  [[noreturn]] static void refuse(const std::string& path) {
+    fail(ErrorCode::internal, path, ": a reader wrote");
+  }
   std::map<std::string, std::span<const std::byte>> files_;
 };
 

@@ -1,13 +1,15 @@
-// The most bytes that malloc handed out at once since an object was made: what a fuzz target holds its reader to.
+// The most bytes that malloc handed out at once since an object was made: what a fuzz target holds
+// its reader to.
 #pragma once
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 
-// AddressSanitizer's hooks (sanitizer/allocator_interface.h); absent in a plain build, where nothing is counted.
+// AddressSanitizer's hooks (sanitizer/allocator_interface.h); absent in a plain build, where
+// nothing is counted.
 extern "C" {
-__attribute__((weak)) int __sanitizer_install_malloc_and_free_hooks(void (*malloc_hook)(const volatile void*, size_t),
-                                                                    void (*free_hook)(const volatile void*));
+__attribute__((weak)) int __sanitizer_install_malloc_and_free_hooks(
+    void (*malloc_hook)(const volatile void*, size_t), void (*free_hook)(const volatile void*));
 __attribute__((weak)) size_t __sanitizer_get_allocated_size(const volatile void*);
 }
 

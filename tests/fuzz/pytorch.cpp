@@ -4,6 +4,8 @@
 
 GRAFT_FUZZ_TARGET(pytorch, 64, 1 << 20, [](graft::fuzz::Bytes bytes) {
   graft::io::MemoryFile file("input", bytes);
-  if (!bytes.empty() && bytes[0] == std::byte{'P'}) graft::io::read_pytorch_zip(file);
-  else graft::io::read_pytorch_legacy(file);
+  if (!bytes.empty() && bytes[0] == std::byte{'P'})
+    graft::io::read_pytorch_zip(file);
+  else
+    graft::io::read_pytorch_legacy(file);
 })

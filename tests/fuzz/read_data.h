@@ -1,4 +1,5 @@
-// Opens a data set as the command does and reads its first samples; what the fuzz targets of data sets share.
+// Opens a data set as the command does and reads its first samples; what the fuzz targets of data
+// sets share.
 #pragma once
 #include <algorithm>
 #include <string>
@@ -17,7 +18,8 @@ inline void read_data(MemoryFileSystem& files, const std::string& path) {
     if (!part) continue;
     for (int64_t i = 0; i < std::min<int64_t>(part->size(), 4); ++i) {
       if (part->label(i) < 0 || part->label(i) >= std::ssize(data.classes))
-        fail(ErrorCode::internal, "label ", part->label(i), " of ", data.classes.size(), " classes");
+        fail(ErrorCode::internal, "label ", part->label(i), " of ", data.classes.size(),
+             " classes");
       part->image(i);
     }
   }

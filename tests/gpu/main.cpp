@@ -1,4 +1,5 @@
-// test_gpu: the tests of the CUDA kernels on this machine's GPU. Where none can be used each is skipped and says why.
+// test_gpu: the tests of the CUDA kernels on this machine's GPU. Where none can be used each is
+// skipped and says why.
 #include <gtest/gtest.h>
 
 #include "graft/core/base/error.h"

@@ -1,5 +1,5 @@
-// Convolution by the instructions of sm_90a on a GPU that has them (others run these cases on their own kernels): the emulator's cases,
-// and sizes that it would take minutes for.
+// Convolution by the instructions of sm_90a on a GPU that has them (others run these cases on their
+// own kernels): the emulator's cases, and sizes that it would take minutes for.
 #include <gtest/gtest.h>
 
 #include "graft/tests/kernels/cuda/device_check.h"
@@ -20,7 +20,8 @@ std::vector<test::OpCase> large_cases() {
 }
 
 GRAFT_DEVICE_CASES(WgmmaConv, test::wgmma_conv_cases());
-INSTANTIATE_TEST_SUITE_P(WgmmaConvLarge, WgmmaConvOnDevice, ::testing::ValuesIn(large_cases()), test::op_case_name);
+INSTANTIATE_TEST_SUITE_P(WgmmaConvLarge, WgmmaConvOnDevice, ::testing::ValuesIn(large_cases()),
+                         test::op_case_name);
 
 }  // namespace
 }  // namespace graft

@@ -1,6 +1,4 @@
 // Data sets of every format: what they hold, and one sentence for what is wrong with them.
-#include "graft/io/datasets/dataset.h"
-
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -8,6 +6,7 @@
 #include <set>
 
 #include "graft/core/base/file_system.h"
+#include "graft/io/datasets/dataset.h"
 #include "graft/tests/support/temporary_folder.h"
 
 namespace graft::io {
@@ -15,7 +14,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string data(const std::string& name) { return std::string(GRAFT_TEST_DATA "/datasets/") + name; }
+std::string data(const std::string& name) {
+  return std::string(GRAFT_TEST_DATA "/datasets/") + name;
+}
 
 // The complaint of open_data about `path`; "" when it opens.
 std::string complaint(const std::string& path, const DataOptions& options = {}) {
@@ -31,7 +32,8 @@ std::string complaint(const std::string& path, const DataOptions& options = {}) 
   return "";
 }
 
-testing::AssertionResult says(const std::string& path, const std::string& part, const DataOptions& options = {}) {
+testing::AssertionResult says(const std::string& path, const std::string& part,
+                              const DataOptions& options = {}) {
   const std::string said = complaint(path, options);
   if (said.find(part) != std::string::npos) return testing::AssertionSuccess();
   return testing::AssertionFailure() << "expected '" << part << "', got '" << said << "'";
@@ -56,7 +58,9 @@ class DataFolders : public testing::Test {
     std::ofstream(folder_ / name, std::ios::binary) << content;  // no fsync: there are many
   }
   // A grey image of one pixel.
-  void image(const std::string& name, char value = 'a') { put(name, std::string("P5 1 1 255 ") + value); }
+  void image(const std::string& name, char value = 'a') {
+    put(name, std::string("P5 1 1 255 ") + value);
+  }
   void images(const std::string& folder, int count) {
     for (int i = 0; i < count; ++i) image(str(folder, "/", i, ".pgm"), static_cast<char>('a' + i));
   }
@@ -88,11 +92,13 @@ TEST_F(DataFolders, ClassFoldersAreSplitBySeed) {
   EXPECT_EQ(names_of(*open_data(path(), {.seed = 4}).val), names_of(*opened.val));
   EXPECT_EQ(open_data(path(), {.seed = 4}).manifest_sha256, opened.manifest_sha256);
   std::set<std::vector<std::string>> splits;
-  for (uint64_t seed = 0; seed < 8; ++seed) splits.insert(names_of(*open_data(path(), {.seed = seed}).val));
+  for (uint64_t seed = 0; seed < 8; ++seed)
+    splits.insert(names_of(*open_data(path(), {.seed = seed}).val));
   EXPECT_GE(splits.size(), 5u);
   EXPECT_EQ(open_data(path(), {.val_split = 0.5}).val->size(), 8);  // 5 of 10, and 2.5 rounded
   EXPECT_EQ(open_data(path(), {.val_split = 0}).val, nullptr);
-  for (const double share : {1.0, -1.0}) EXPECT_TRUE(says(path(), "between 0 and 1", {.val_split = share})) << share;
+  for (const double share : {1.0, -1.0})
+    EXPECT_TRUE(says(path(), "between 0 and 1", {.val_split = share})) << share;
 }
 
 TEST_F(DataFolders, TrainAndValidationFolders) {
@@ -163,8 +169,10 @@ TEST_F(DataFolders, ASubsetKeepsTheProportions) {
   EXPECT_EQ(opened.train->size(), 12);
   const auto labels = labels_of(*opened.train);
   EXPECT_EQ(std::count(labels.begin(), labels.end(), 0), 8);
-  EXPECT_EQ(names_of(*open_data(path(), {.seed = 1, .train_limit = 12}).train), names_of(*opened.train));
-  EXPECT_NE(names_of(*open_data(path(), {.seed = 2, .train_limit = 12}).train), names_of(*opened.train));
+  EXPECT_EQ(names_of(*open_data(path(), {.seed = 1, .train_limit = 12}).train),
+            names_of(*opened.train));
+  EXPECT_NE(names_of(*open_data(path(), {.seed = 2, .train_limit = 12}).train),
+            names_of(*opened.train));
   EXPECT_EQ(open_data(path(), {.train_limit = 1000}).train->size(), 30);
 }
 
@@ -203,7 +211,8 @@ TEST_F(DataFolders, BrokenImagesAreLeftOutUpToAShare) {
   const auto whole = without_broken_images(opened.train, 0.2, notes);
   EXPECT_EQ(labels_of(*whole), (std::vector<int64_t>{0, 0, 0, 0, 0, 1, 1, 1, 1, 1}));
   ASSERT_EQ(notes.size(), 2u);
-  EXPECT_EQ(notes[0].rfind("left out: " + path("d/train/a/x.jpg") + ": broken JPEG", 0), 0u) << notes[0];
+  EXPECT_EQ(notes[0].rfind("left out: " + path("d/train/a/x.jpg") + ": broken JPEG", 0), 0u)
+      << notes[0];
   EXPECT_EQ(notes[1], "left out: " + path("d/train/b/y.jpg") + ": the image file is empty");
   EXPECT_NE(whole->fingerprint(), opened.train->fingerprint());
   EXPECT_EQ(without_broken_images(opened.val, 0, notes), opened.val);
@@ -213,7 +222,11 @@ TEST_F(DataFolders, BrokenImagesAreLeftOutUpToAShare) {
     ADD_FAILURE() << "no error";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::bad_input);
-    EXPECT_EQ(std::string(error.what()).rfind("2 of 12 images are broken, more than 10 %; the first: " + path("d/train/a/x.jpg"), 0), 0u)
+    EXPECT_EQ(std::string(error.what())
+                  .rfind("2 of 12 images are broken, more than 10 %; the first: " +
+                             path("d/train/a/x.jpg"),
+                         0),
+              0u)
         << error.what();
   }
 }
@@ -269,7 +282,8 @@ TEST_F(IdxDamage, IsNamed) {
   changed.replace(4, 12, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 12);
   put("d/" + images_, changed);
   EXPECT_NE(complaint(path()), "");
-  put("d/" + images_, pixels.substr(0, 4) + std::string(4, '\0') + std::string(8, '\xff'));  // no images, of 2^32 x 2^32
+  put("d/" + images_, pixels.substr(0, 4) + std::string(4, '\0') +
+                          std::string(8, '\xff'));  // no images, of 2^32 x 2^32
   EXPECT_NE(complaint(path()), "");
   put("d/" + images_, pixels);
   put("d/" + labels_, labels.substr(0, 7) + "\x01" + "a");
@@ -298,8 +312,8 @@ TEST_F(IdxDamage, GzipsAreChecked) {
 // ---- CIFAR
 
 std::string record(int labels, int label, char colour) {
-  return std::string(static_cast<size_t>(labels - 1), '\x07') + static_cast<char>(label) + std::string(1024, colour) + std::string(1024, 'g') +
-         std::string(1024, 'b');
+  return std::string(static_cast<size_t>(labels - 1), '\x07') + static_cast<char>(label) +
+         std::string(1024, colour) + std::string(1024, 'g') + std::string(1024, 'b');
 }
 
 TEST_F(DataFolders, Cifar10) {
@@ -319,7 +333,8 @@ TEST_F(DataFolders, Cifar10) {
     ASSERT_EQ(image.pixels.data<uint8_t>()[3 * i + 1], 'g');
     ASSERT_EQ(image.pixels.data<uint8_t>()[3 * i + 2], 'b');
   }
-  put("d/batches.meta.txt", "airplane\nautomobile\nbird\r\ncat\ndeer\ndog\nfrog\nhorse\nship\ntruck\n\n");
+  put("d/batches.meta.txt",
+      "airplane\nautomobile\nbird\r\ncat\ndeer\ndog\nfrog\nhorse\nship\ntruck\n\n");
   EXPECT_EQ(open_data(path()).classes[2], "bird");
   EXPECT_NE(open_data(path()).manifest_sha256, opened.manifest_sha256);
 }
@@ -337,7 +352,8 @@ TEST_F(DataFolders, DamagedCifar) {
   put("d/data_batch_1.bin", record(1, 10, 'r'));
   EXPECT_TRUE(says(path(), "label 10 of record 0 is not below 10"));
   put("d/data_batch_1.bin", record(1, 3, 'r') + "x");
-  EXPECT_TRUE(says(path(), "data_batch_1.bin: 3074 bytes are no whole number of CIFAR records of 3073"));
+  EXPECT_TRUE(
+      says(path(), "data_batch_1.bin: 3074 bytes are no whole number of CIFAR records of 3073"));
   put("d/data_batch_1.bin", "");
   EXPECT_TRUE(says(path(), "data_batch_1.bin: 0 bytes"));
   fs::remove(path("d/data_batch_1.bin"));
@@ -352,7 +368,9 @@ TEST_F(DataFolders, CsvWithHeaderQuotesAndByteOrderMark) {
   image("a, b.pgm", 'x');
   image("sub/c\"d.pgm", 'y');
   image("e.pgm", 'z');
-  put("d.csv", "\xef\xbb\xbfpath,label\r\n\"a, b.pgm\",dog\r\n\r\n\"sub/c\"\"d.pgm\",\"cat, big\"\r\n" + path("e.pgm") + ",dog");
+  put("d.csv",
+      "\xef\xbb\xbfpath,label\r\n\"a, b.pgm\",dog\r\n\r\n\"sub/c\"\"d.pgm\",\"cat, big\"\r\n" +
+          path("e.pgm") + ",dog");
   const OpenedData opened = open_data(path("d.csv"), {.need_train = false});
   EXPECT_EQ(opened.format, "csv");
   EXPECT_EQ(opened.classes, (std::vector<std::string>{"cat, big", "dog"}));
@@ -382,7 +400,8 @@ TEST_F(DataFolders, DamagedCsv) {
 // ---- npz
 
 TEST_F(DataFolders, NpzColourAndGrey) {
-  const OpenedData colour = open_data(data("colour.npz"), {.val_split = 0.3}), grey = open_data(data("grey.npz"), {.val_split = 0.3});
+  const OpenedData colour = open_data(data("colour.npz"), {.val_split = 0.3}),
+                   grey = open_data(data("grey.npz"), {.val_split = 0.3});
   EXPECT_EQ(colour.format, "npz");
   EXPECT_EQ(colour.classes, (std::vector<std::string>{"0", "1", "2"}));
   EXPECT_EQ(colour.train->size(), 6);
@@ -390,7 +409,8 @@ TEST_F(DataFolders, NpzColourAndGrey) {
   EXPECT_EQ(labels_of(*colour.val), labels_of(*grey.val));
   EXPECT_EQ(grey.train->image(0).channels, 1);
   EXPECT_EQ(colour.train->image(0).channels, 3);
-  EXPECT_EQ(colour.train->image(0).pixels.data<uint8_t>()[0], grey.train->image(0).pixels.data<uint8_t>()[0]);
+  EXPECT_EQ(colour.train->image(0).pixels.data<uint8_t>()[0],
+            grey.train->image(0).pixels.data<uint8_t>()[0]);
 }
 
 TEST_F(DataFolders, DamagedNpz) {

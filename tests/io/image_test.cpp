@@ -1,4 +1,5 @@
-// Decoding and resampling against Pillow (tests/data/images/make_images.py), and what broken images do.
+// Decoding and resampling against Pillow (tests/data/images/make_images.py), and what broken images
+// do.
 #include "graft/io/images/image.h"
 
 #include <gtest/gtest.h>
@@ -24,13 +25,16 @@ const StateDict& goldens() {
 testing::AssertionResult looks_like(const Image& image, const std::string& golden, int tolerance) {
   const Tensor expected = goldens().at(golden);
   const int64_t channels = expected.rank() == 2 ? 1 : expected.size(2);
-  if (image.height != expected.size(0) || image.width != expected.size(1) || image.channels != channels ||
+  if (image.height != expected.size(0) || image.width != expected.size(1) ||
+      image.channels != channels ||
       !(image.pixels.shape() == Shape({image.height, image.width, image.channels})))
-    return testing::AssertionFailure() << str(golden, ": ", image.pixels.shape(), ", expected ", expected.shape());
+    return testing::AssertionFailure()
+           << str(golden, ": ", image.pixels.shape(), ", expected ", expected.shape());
   const uint8_t *a = image.pixels.data<uint8_t>(), *b = expected.data<uint8_t>();
   for (int64_t i = 0; i < expected.numel(); ++i)
     if (std::abs(a[i] - b[i]) > tolerance)
-      return testing::AssertionFailure() << str(golden, ": sample ", i, " is ", int{a[i]}, ", expected ", int{b[i]});
+      return testing::AssertionFailure()
+             << str(golden, ": sample ", i, " is ", int{a[i]}, ", expected ", int{b[i]});
   return testing::AssertionSuccess();
 }
 
@@ -45,18 +49,27 @@ std::string complaint(std::span<const std::byte> bytes) {
   return "";
 }
 
-std::string complaint(const std::string& bytes) { return complaint(std::as_bytes(std::span(bytes))); }
+std::string complaint(const std::string& bytes) {
+  return complaint(std::as_bytes(std::span(bytes)));
+}
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
-constexpr const char* kJpegs[] = {"baseline.jpg", "no_subsampling.jpg", "halved.jpg", "progressive.jpg", "restarts.jpg", "grey.jpg",
+constexpr const char* kJpegs[] = {"baseline.jpg",    "no_subsampling.jpg", "halved.jpg",
+                                  "progressive.jpg", "restarts.jpg",       "grey.jpg",
                                   "cmyk.jpg"};
-constexpr const char* kExact[] = {"rgb.png",     "grey.png",   "rgba.png",       "grey_alpha.png", "palette.png", "palette_transparent.png",
-                                  "bits.png",    "rgb16.png",  "grey16.png",     "interlaced.png", "rgb.bmp",     "palette.bmp",
-                                  "rgb.ppm",     "grey.pgm"};
+constexpr const char* kExact[] = {"rgb.png",        "grey.png",    "rgba.png",
+                                  "grey_alpha.png", "palette.png", "palette_transparent.png",
+                                  "bits.png",       "rgb16.png",   "grey16.png",
+                                  "interlaced.png", "rgb.bmp",     "palette.bmp",
+                                  "rgb.ppm",        "grey.pgm"};
 
 TEST(Images, JpegsOfEveryKind) {
-  for (const char* name : kJpegs) EXPECT_TRUE(looks_like(read_image(data(name)), name, 2));  // libjpeg's versions differ by rounding
+  for (const char* name : kJpegs)
+    EXPECT_TRUE(
+        looks_like(read_image(data(name)), name, 2));  // libjpeg's versions differ by rounding
 }
 
 TEST(Images, LosslessFormatsToTheBit) {
@@ -85,11 +98,15 @@ TEST(Images, BrokenExifIsNoOrientation) {
 }
 
 TEST(Images, PnmHeadersAndDepths) {
-  const auto decode = [](const std::string& text) { return decode_image(std::as_bytes(std::span(text)), "photo"); };
+  const auto decode = [](const std::string& text) {
+    return decode_image(std::as_bytes(std::span(text)), "photo");
+  };
   const auto values = [](const Image& image) { return image.pixels.to_doubles(); };
-  EXPECT_EQ(values(decode("P5\n# a comment\n2 #another\n1\n255\nab")), (std::vector<double>{'a', 'b'}));
+  EXPECT_EQ(values(decode("P5\n# a comment\n2 #another\n1\n255\nab")),
+            (std::vector<double>{'a', 'b'}));
   EXPECT_EQ(values(decode(std::string("P5 2 1 1\n\0\1", 11))), (std::vector<double>{0, 255}));
-  EXPECT_EQ(values(decode(std::string("P5 2 1 65535 \x80\x00\xff\xff", 17))), (std::vector<double>{128, 255}));
+  EXPECT_EQ(values(decode(std::string("P5 2 1 65535 \x80\x00\xff\xff", 17))),
+            (std::vector<double>{128, 255}));
   EXPECT_EQ(values(decode("P6\t1\r1\n255\nabc")), (std::vector<double>{'a', 'b', 'c'}));
   EXPECT_TRUE(contains(complaint("P6 2 2 255 abc"), "truncated, 3 of 12 bytes"));
   EXPECT_TRUE(contains(complaint("P5 0 1 255 a"), "header"));
@@ -104,9 +121,12 @@ TEST(Images, TruncatedFilesAreErrors) {
   const auto check = [](const char* name) {
     const std::string whole = read_text_file(data(name), 1 << 20);
     const size_t step = whole.size() > 2000 ? 7 : 1;
-    const size_t end = whole.size() - (std::string(name).ends_with(".bmp") ? 3 : 0);  // a row's padding may be missing
+    const size_t end =
+        whole.size() -
+        (std::string(name).ends_with(".bmp") ? 3 : 0);  // a row's padding may be missing
     for (size_t length = 0; length < end; length += step)
-      EXPECT_NE(complaint(whole.substr(0, length)), "") << name << " cut at " << length << " of " << whole.size();
+      EXPECT_NE(complaint(whole.substr(0, length)), "")
+          << name << " cut at " << length << " of " << whole.size();
     EXPECT_EQ(complaint(whole), "") << name;
   };
   for (const char* name : kJpegs) check(name);
@@ -114,7 +134,8 @@ TEST(Images, TruncatedFilesAreErrors) {
 }
 
 TEST(Images, FlippedBitsNeverCrashAndPngsNoticeThem) {
-  for (const char* name : {"baseline.jpg", "progressive.jpg", "cmyk.jpg", "rgb.png", "palette.png", "bits.png", "palette.bmp", "grey.pgm"}) {
+  for (const char* name : {"baseline.jpg", "progressive.jpg", "cmyk.jpg", "rgb.png", "palette.png",
+                           "bits.png", "palette.bmp", "grey.pgm"}) {
     const std::string whole = read_text_file(data(name), 1 << 20);
     int64_t unnoticed = 0;
     for (size_t i = 0; i < whole.size(); ++i) {
@@ -128,13 +149,16 @@ TEST(Images, FlippedBitsNeverCrashAndPngsNoticeThem) {
 }
 
 TEST(Images, AreasBeyondTheLimitAreRefusedBeforeDecoding) {
-  std::string png = read_text_file(data("rgb.png"), 1 << 20), jpeg = read_text_file(data("baseline.jpg"), 1 << 20);
+  std::string png = read_text_file(data("rgb.png"), 1 << 20),
+              jpeg = read_text_file(data("baseline.jpg"), 1 << 20);
   std::string bmp = read_text_file(data("rgb.bmp"), 1 << 20);
   const size_t frame = jpeg.find("\xff\xc0");
   jpeg.replace(frame + 5, 4, "\xff\x00\xff\x01", 4);  // 65280 x 65281
   EXPECT_TRUE(contains(complaint(jpeg), "65281x65280 pixels, more than the limit of 67108864"));
-  EXPECT_TRUE(contains(complaint("P6 8193 8192 255 "), "8193x8192 pixels, more than the limit of 67108864"));
-  EXPECT_TRUE(contains(complaint("P5 8192 8192 255 "), "truncated"));  // at the limit: only its bytes are missing
+  EXPECT_TRUE(contains(complaint("P6 8193 8192 255 "),
+                       "8193x8192 pixels, more than the limit of 67108864"));
+  EXPECT_TRUE(contains(complaint("P5 8192 8192 255 "),
+                       "truncated"));  // at the limit: only its bytes are missing
   bmp.replace(18, 4, "\xff\xff\xff\x7f", 4);
   EXPECT_TRUE(contains(complaint(bmp), "photo: broken BMP"));
   png.replace(16, 4, std::string("\x00\x01\x00\x00", 4));
@@ -159,32 +183,43 @@ TEST(Images, ChannelsComeAndGo) {
   const Image again = with_channels(grey, 3);
   EXPECT_EQ(again.channels, 3);
   for (int64_t i = 0; i < grey.pixels.numel(); ++i)
-    for (int64_t c = 0; c < 3; ++c) ASSERT_EQ(again.pixels.data<uint8_t>()[3 * i + c], grey.pixels.data<uint8_t>()[i]);
+    for (int64_t c = 0; c < 3; ++c)
+      ASSERT_EQ(again.pixels.data<uint8_t>()[3 * i + c], grey.pixels.data<uint8_t>()[i]);
   EXPECT_TRUE(with_channels(colour, 3).pixels.is_same(colour.pixels));
   EXPECT_THROW(with_channels(colour, 4), Error);
 }
 
 class Resizing : public testing::TestWithParam<Interpolation> {
  protected:
-  std::string kind() const { return GetParam() == Interpolation::bilinear ? "bilinear" : "bicubic"; }
+  std::string kind() const {
+    return GetParam() == Interpolation::bilinear ? "bilinear" : "bicubic";
+  }
   Image source_ = read_image(data("resize.png"));
 };
 
-// Pillow 13 shrinks rows before columns where that is less work; graft always takes columns first. Bicubic weights
-// overshoot, what is clipped in between is lost, and so the order shows.
+// Pillow 13 shrinks rows before columns where that is less work; graft always takes columns first.
+// Bicubic weights overshoot, what is clipped in between is lost, and so the order shows.
 TEST_P(Resizing, IsPillowsWithinOneGreyLevel) {
-  constexpr int64_t sizes[][2] = {{32, 32}, {97, 20}, {13, 61}, {150, 90}, {1, 1}, {96, 60}, {200, 7}};
+  constexpr int64_t sizes[][2] = {{32, 32}, {97, 20}, {13, 61}, {150, 90},
+                                  {1, 1},   {96, 60}, {200, 7}};
   for (const auto& [width, height] : sizes) {
     const int tolerance = GetParam() == Interpolation::bicubic && width == 200 ? 4 : 1;
-    EXPECT_TRUE(looks_like(resize(source_, width, height, GetParam()), str("resize/", kind(), "/", width, "x", height), tolerance));
+    EXPECT_TRUE(looks_like(resize(source_, width, height, GetParam()),
+                           str("resize/", kind(), "/", width, "x", height), tolerance));
   }
-  EXPECT_TRUE(looks_like(resize(with_channels(source_, 1), 40, 30, GetParam()), "grey/" + kind(), 1));
-  EXPECT_TRUE(looks_like(resize(source_, 24, 24, {10.5, 7.25, 70.75, 50}, GetParam()), "box/" + kind(), 1));
+  EXPECT_TRUE(
+      looks_like(resize(with_channels(source_, 1), 40, 30, GetParam()), "grey/" + kind(), 1));
+  EXPECT_TRUE(
+      looks_like(resize(source_, 24, 24, {10.5, 7.25, 70.75, 50}, GetParam()), "box/" + kind(), 1));
 }
 
 TEST_P(Resizing, AWindowIsTheCropOfTheWhole) {
   const Image whole = resize(source_, 60, 40, GetParam());
-  const ResizedWindow windows[] = {{60, 40, 10, 5, 20, 30}, {60, 40, 0, 0, 60, 40}, {60, 40, -7, -3, 74, 50}, {60, 40, 55, 35, 20, 20}, {60, 40, 70, 0, 4, 4}};
+  const ResizedWindow windows[] = {{60, 40, 10, 5, 20, 30},
+                                   {60, 40, 0, 0, 60, 40},
+                                   {60, 40, -7, -3, 74, 50},
+                                   {60, 40, 55, 35, 20, 20},
+                                   {60, 40, 70, 0, 4, 4}};
   for (const ResizedWindow& w : windows) {
     const Image part = resize_window(source_, w, GetParam());
     ASSERT_EQ(part.pixels.shape(), Shape({w.height, w.width, 3}));
@@ -194,7 +229,8 @@ TEST_P(Resizing, AWindowIsTheCropOfTheWhole) {
           const int64_t sx = x + w.x0, sy = y + w.y0;
           const bool inside = sx >= 0 && sx < 60 && sy >= 0 && sy < 40;
           const int expected = inside ? whole.pixels.data<uint8_t>()[(sy * 60 + sx) * 3 + c] : 0;
-          ASSERT_EQ(part.pixels.data<uint8_t>()[(y * w.width + x) * 3 + c], expected) << x << " " << y;
+          ASSERT_EQ(part.pixels.data<uint8_t>()[(y * w.width + x) * 3 + c], expected)
+              << x << " " << y;
         }
   }
 }
@@ -207,11 +243,15 @@ TEST_P(Resizing, ImpossibleSizesAreErrors) {
   EXPECT_THROW(resize(source_, 4, 4, {5, 0, 5, 61}, GetParam()), Error);
   EXPECT_THROW(resize(source_, 4, 4, {std::nan(""), 0, 5, 61}, GetParam()), Error);
   EXPECT_THROW(resize_window(source_, {0, 4, 0, 0, 4, 4}, GetParam()), Error);
-  EXPECT_THROW(resize_window(source_, {4, 4, 0, 0, int64_t{1} << 40, int64_t{1} << 40}, GetParam()), Error);
+  EXPECT_THROW(resize_window(source_, {4, 4, 0, 0, int64_t{1} << 40, int64_t{1} << 40}, GetParam()),
+               Error);
 }
 
-INSTANTIATE_TEST_SUITE_P(Images, Resizing, testing::Values(Interpolation::bilinear, Interpolation::bicubic),
-                         [](const auto& kind) { return kind.param == Interpolation::bilinear ? "bilinear" : "bicubic"; });
+INSTANTIATE_TEST_SUITE_P(Images, Resizing,
+                         testing::Values(Interpolation::bilinear, Interpolation::bicubic),
+                         [](const auto& kind) {
+                           return kind.param == Interpolation::bilinear ? "bilinear" : "bicubic";
+                         });
 
 }  // namespace
 }  // namespace graft::io

@@ -1,4 +1,5 @@
-// MXNet's .params in all four forms (tests/data/io/make_mxnet.py), and damaged in every way that costs little to try.
+// MXNet's .params in all four forms (tests/data/io/make_mxnet.py), and damaged in every way that
+// costs little to try.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -9,7 +10,9 @@
 namespace graft::io {
 namespace {
 
-std::string bytes_of_file(const std::string& name) { return read_text_file(GRAFT_TEST_DATA "/io/" + name, 1 << 20); }
+std::string bytes_of_file(const std::string& name) {
+  return read_text_file(GRAFT_TEST_DATA "/io/" + name, 1 << 20);
+}
 
 WeightFile parse(const std::string& bytes) {
   MemoryFile file("x.params", std::as_bytes(std::span(bytes)));
@@ -55,14 +58,16 @@ TEST_P(MxnetForm, HoldsTheTensorsOfTheSafetensorsFile) {
     const Tensor other = file.tensors.at(name);
     EXPECT_EQ(other.dtype(), tensor.dtype()) << name;
     ASSERT_EQ(other.shape(), tensor.shape()) << name;
-    EXPECT_EQ(std::memcmp(other.raw(), tensor.raw(), static_cast<size_t>(tensor.bytes())), 0) << name;
+    EXPECT_EQ(std::memcmp(other.raw(), tensor.raw(), static_cast<size_t>(tensor.bytes())), 0)
+        << name;
     ++compared;
   }
   EXPECT_EQ(file.tensors.size(), compared);
 }
 
 TEST_P(MxnetForm, CutAtEveryByte) {
-  for (size_t length = 0; length < whole_.size(); ++length) EXPECT_NE(complaint(whole_.substr(0, length)), "") << length;
+  for (size_t length = 0; length < whole_.size(); ++length)
+    EXPECT_NE(complaint(whole_.substr(0, length)), "") << length;
   EXPECT_TRUE(complains(whole_ + "x", "1 bytes after its last name"));
 }
 
@@ -79,8 +84,12 @@ TEST_P(MxnetForm, EveryBitFlippedAndEveryByteMadeHuge) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Mxnet, MxnetForm, testing::Values("same_v1.params", "same_v2.params", "same_v3.params", "same_legacy.params"),
-                         [](const auto& file) { return std::string(file.param, std::string_view(file.param).find('.')); });
+INSTANTIATE_TEST_SUITE_P(Mxnet, MxnetForm,
+                         testing::Values("same_v1.params", "same_v2.params", "same_v3.params",
+                                         "same_legacy.params"),
+                         [](const auto& file) {
+                           return std::string(file.param, std::string_view(file.param).find('.'));
+                         });
 
 TEST(Mxnet, AListWithoutNames) {
   const WeightFile file = parse(bytes_of_file("unnamed.params"));
@@ -94,12 +103,14 @@ TEST(Mxnet, AListWithoutNames) {
   EXPECT_NE(file.notes[1].find("1 places"), std::string::npos);
 }
 
-// Offsets in same_v2.params: 16 number of arrays; array 0 from 24 on: magic, storage type (28), rank (32), extents (36).
+// Offsets in same_v2.params: 16 number of arrays; array 0 from 24 on: magic, storage type (28),
+// rank (32), extents (36).
 TEST(Mxnet, FieldsThatMakeNoSense) {
   const std::string whole = bytes_of_file("same_v2.params");
   EXPECT_TRUE(complains(bytes_of_file("sparse.params"), "array 0: is a sparse array"));
   EXPECT_TRUE(complains(with<uint64_t>(whole, 16, 1), "has 1 arrays and"));
-  EXPECT_TRUE(complains(with<uint64_t>(whole, 16, uint64_t{1} << 63), "arrays, more than the limit"));
+  EXPECT_TRUE(
+      complains(with<uint64_t>(whole, 16, uint64_t{1} << 63), "arrays, more than the limit"));
   EXPECT_TRUE(complains(with<uint32_t>(whole, 24, 77), "array 0: has the rank 77"));
   EXPECT_TRUE(complains(with<int32_t>(whole, 28, 5), "unknown storage type 5"));
   EXPECT_TRUE(complains(with<int32_t>(whole, 32, -7), "has the rank -7"));

@@ -1,4 +1,5 @@
-// Damaged and hostile ONNX files: always an Error that names the file, never a crash, a hang or much memory.
+// Damaged and hostile ONNX files: always an Error that names the file, never a crash, a hang or
+// much memory.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -11,9 +12,13 @@
 namespace graft::io::onnx {
 namespace {
 
-std::string data(const std::string& name) { return std::string(GRAFT_TEST_DATA "/io/onnx/") + name; }
+std::string data(const std::string& name) {
+  return std::string(GRAFT_TEST_DATA "/io/onnx/") + name;
+}
 
-std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text)); }
+std::span<const std::byte> bytes_of(const std::string& text) {
+  return std::as_bytes(std::span(text));
+}
 
 // The reader's complaint; "" when it has none.
 std::string complaint(const std::string& bytes, const ReadLimits& limits = {}) {
@@ -27,7 +32,8 @@ std::string complaint(const std::string& bytes, const ReadLimits& limits = {}) {
   return "";
 }
 
-testing::AssertionResult complains(const std::string& bytes, const std::string& part, const ReadLimits& limits = {}) {
+testing::AssertionResult complains(const std::string& bytes, const std::string& part,
+                                   const ReadLimits& limits = {}) {
   const std::string said = complaint(bytes, limits);
   if (said.find(part) != std::string::npos) return testing::AssertionSuccess();
   return testing::AssertionFailure() << "expected '" << part << "', got '" << said << "'";
@@ -65,16 +71,19 @@ TEST_P(Damaged, EveryByteMadeHuge) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Onnx, Damaged,
-                         testing::Values("typed_fields.onnx", "raw_data.onnx", "attributes.onnx", "branches.onnx",
-                                         "function.onnx", "constants.onnx"),
-                         [](const auto& file) { return std::string(file.param, std::string_view(file.param).find('.')); });
+                         testing::Values("typed_fields.onnx", "raw_data.onnx", "attributes.onnx",
+                                         "branches.onnx", "function.onnx", "constants.onnx"),
+                         [](const auto& file) {
+                           return std::string(file.param, std::string_view(file.param).find('.'));
+                         });
 
 TEST(OnnxDamage, WhatIsNoModel) {
   EXPECT_TRUE(complains("", "has no graph"));
   EXPECT_TRUE(complains("hello", "damaged"));
   EXPECT_TRUE(complains(ProtoWriter().integer(1, 8).bytes(), "has no graph"));
   EXPECT_TRUE(complains(ProtoWriter().message(7, {}).bytes(), "has no version"));
-  EXPECT_TRUE(complains(ProtoWriter().integer(1, 8).message(7, {}).message(7, {}).bytes(), "two graphs"));
+  EXPECT_TRUE(
+      complains(ProtoWriter().integer(1, 8).message(7, {}).message(7, {}).bytes(), "two graphs"));
   EXPECT_TRUE(complains(ProtoWriter().text(1, "8").bytes(), "another type than expected"));
   EXPECT_TRUE(complains(ProtoWriter().tag(7, 3).bytes(), "wire type 3"));
   EXPECT_TRUE(complains(ProtoWriter().tag(0, 0).varint(1).bytes(), "field number 0"));
@@ -82,19 +91,24 @@ TEST(OnnxDamage, WhatIsNoModel) {
 
 TEST(OnnxDamage, TensorsWhoseDataDoesNotFitTheirShape) {
   const auto with = [](ProtoWriter tensor) { return model_with_tensor(tensor); };
-  EXPECT_TRUE(complains(with(tensor_proto("w", 1, {2}).text(9, "1234567")), "tensor 'w': has 7 bytes"));
+  EXPECT_TRUE(
+      complains(with(tensor_proto("w", 1, {2}).text(9, "1234567")), "tensor 'w': has 7 bytes"));
   EXPECT_TRUE(complains(with(tensor_proto("w", 1, {2})), "has 0 values"));
   EXPECT_TRUE(complains(with(tensor_proto("w", 1, {2}).text(4, "12345678abcd")), "has 3 values"));
   EXPECT_TRUE(complains(with(tensor_proto("w", 1, {2}).text(4, "123456")), "cut off"));
   EXPECT_TRUE(complains(with(tensor_proto("w", 1, {-1})), "damaged shape"));
   EXPECT_TRUE(complains(with(tensor_proto("w", 1, {int64_t{1} << 40})), "extent"));
-  EXPECT_TRUE(complains(with(tensor_proto("w", 1, {4194305, 4194305, 211106198978})), "w"));  // the product wraps
-  EXPECT_TRUE(complains(with(tensor_proto("w", 1, {0, int64_t{1} << 39, int64_t{1} << 39}).text(9, "")), ""));
-  EXPECT_TRUE(complains(with(tensor_proto("w", 1, {1, 1, 1, 1, 1, 1, 1, 1, 1, 1}).text(9, "abcd")), "w"));
+  EXPECT_TRUE(complains(with(tensor_proto("w", 1, {4194305, 4194305, 211106198978})),
+                        "w"));  // the product wraps
+  EXPECT_TRUE(complains(
+      with(tensor_proto("w", 1, {0, int64_t{1} << 39, int64_t{1} << 39}).text(9, "")), ""));
+  EXPECT_TRUE(
+      complains(with(tensor_proto("w", 1, {1, 1, 1, 1, 1, 1, 1, 1, 1, 1}).text(9, "abcd")), "w"));
   EXPECT_TRUE(complains(with(tensor_proto("w", 3, {1}).integer(5, 128)), "has the value 128"));
   EXPECT_TRUE(complains(with(tensor_proto("w", 2, {1}).integer(5, -1)), "has the value -1"));
   EXPECT_TRUE(complains(with(tensor_proto("w", 9, {1}).integer(5, 2)), "boolean"));
-  EXPECT_TRUE(complains(with(tensor_proto("w", 12, {1}).integer(11, int64_t{1} << 32)), "cannot hold"));
+  EXPECT_TRUE(
+      complains(with(tensor_proto("w", 12, {1}).integer(11, int64_t{1} << 32)), "cannot hold"));
   EXPECT_TRUE(complains(with(tensor_proto("w", 13, {1}).integer(11, -1)), "too large for int64"));
   EXPECT_TRUE(complains(with(tensor_proto("w", 8, {2}).text(6, "one")), "1 texts"));
   EXPECT_TRUE(complains(with(tensor_proto("w", 99, {1})), "number 99"));
@@ -105,15 +119,19 @@ TEST(OnnxDamage, TensorsWhoseDataDoesNotFitTheirShape) {
 
 TEST(OnnxDamage, SparseTensorsAreRefused) {
   EXPECT_TRUE(complains(model_proto(ProtoWriter().message(15, {})), "sparse"));
-  const ProtoWriter node = ProtoWriter().text(3, "n").text(4, "Op").message(5, ProtoWriter().text(1, "a").message(22, {}));
-  EXPECT_TRUE(complains(model_proto(ProtoWriter().message(1, node)), "node 'n': attribute 'a' is a sparse tensor"));
+  const ProtoWriter node = ProtoWriter().text(3, "n").text(4, "Op").message(
+      5, ProtoWriter().text(1, "a").message(22, {}));
+  EXPECT_TRUE(complains(model_proto(ProtoWriter().message(1, node)),
+                        "node 'n': attribute 'a' is a sparse tensor"));
 }
 
 TEST(OnnxDamage, NodesAndAttributesThatLackSomething) {
-  EXPECT_TRUE(complains(model_proto(ProtoWriter().message(1, ProtoWriter().text(3, "n"))), "node 'n' has no operator type"));
+  EXPECT_TRUE(complains(model_proto(ProtoWriter().message(1, ProtoWriter().text(3, "n"))),
+                        "node 'n' has no operator type"));
   const ProtoWriter tensor = ProtoWriter().text(1, "a").integer(20, 4);
   const ProtoWriter node = ProtoWriter().text(4, "Op").message(5, tensor);
-  EXPECT_TRUE(complains(model_proto(ProtoWriter().message(1, node)), "attribute 'a' has not exactly one value"));
+  EXPECT_TRUE(complains(model_proto(ProtoWriter().message(1, node)),
+                        "attribute 'a' has not exactly one value"));
 }
 
 TEST(OnnxDamage, DeepNestingEnds) {
@@ -127,7 +145,8 @@ TEST(OnnxDamage, DeepNestingEnds) {
 
 TEST(OnnxDamage, ManySmallRecordsStayWithinTheBudget) {
   ProtoWriter graph;
-  for (int i = 0; i < 2'000'000; ++i) graph.message(11, {});  // two bytes each, ValueInfos of more than a hundred
+  for (int i = 0; i < 2'000'000; ++i)
+    graph.message(11, {});  // two bytes each, ValueInfos of more than a hundred
   EXPECT_TRUE(complains(model_proto(graph), "unpacks to much more than its own size"));
   ReadLimits limits;
   limits.nodes = 3;
@@ -168,7 +187,8 @@ class External : public testing::Test {
     std::filesystem::create_directories(folder_ / "model/sub");
     const std::vector<float> values{1, 2, 3, 4};
     const std::string bytes(reinterpret_cast<const char*>(values.data()), 16);
-    for (const char* name : {"model/w.bin", "model/sub/w.bin", "outside.bin"}) write_file_atomically(folder_ / name, bytes);
+    for (const char* name : {"model/w.bin", "model/sub/w.bin", "outside.bin"})
+      write_file_atomically(folder_ / name, bytes);
   }
   TemporaryFolder folder_;
 };
@@ -182,8 +202,9 @@ TEST_F(External, IsReadBesideTheModelAndBelow) {
 
 TEST_F(External, NothingOutsideOfTheModelsFolder) {
   for (const std::string& location :
-       {std::string("../outside.bin"), std::string("sub/../../outside.bin"), std::string("sub/../w.bin"),
-        folder_ / "outside.bin", folder_ / "model/w.bin", std::string("/etc/passwd"), std::string("//etc/passwd")})
+       {std::string("../outside.bin"), std::string("sub/../../outside.bin"),
+        std::string("sub/../w.bin"), folder_ / "outside.bin", folder_ / "model/w.bin",
+        std::string("/etc/passwd"), std::string("//etc/passwd")})
     EXPECT_TRUE(says(external_tensor(4, location), location)) << location;
 }
 
@@ -210,7 +231,8 @@ TEST_F(External, OffsetsAndLengthsMustFit) {
   EXPECT_TRUE(says(external_tensor(5, "w.bin"), "is truncated: 20 bytes at 0 are outside of 16"));
   EXPECT_TRUE(says(external_tensor(4, "w.bin", "4"), "is truncated: 16 bytes at 4"));
   EXPECT_TRUE(says(external_tensor(4, "w.bin", "9223372036854775807"), "is truncated"));
-  EXPECT_TRUE(says(external_tensor(4, "w.bin", "0", "12"), "needs 16 bytes, its external data has 12"));
+  EXPECT_TRUE(
+      says(external_tensor(4, "w.bin", "0", "12"), "needs 16 bytes, its external data has 12"));
   EXPECT_TRUE(says(external_tensor(4, "w.bin", "-4"), "offset '-4'"));
   EXPECT_TRUE(says(external_tensor(4, "w.bin", "0", "16x"), "length '16x'"));
   EXPECT_TRUE(says(external_tensor(4, "w.bin", "99999999999999999999"), "offset '99999"));

@@ -1,6 +1,4 @@
 // The ONNX reader on files that the onnx package wrote (tests/data/io/onnx/make_onnx.py).
-#include "graft/io/onnx/model.h"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -8,12 +6,15 @@
 #include <limits>
 
 #include "graft/core/base/file_system.h"
+#include "graft/io/onnx/model.h"
 #include "graft/io/weights/weights.h"
 
 namespace graft::io::onnx {
 namespace {
 
-std::string data(const std::string& name) { return std::string(GRAFT_TEST_DATA "/io/onnx/") + name; }
+std::string data(const std::string& name) {
+  return std::string(GRAFT_TEST_DATA "/io/onnx/") + name;
+}
 
 const NamedTensor& tensor_named(const Model& model, const std::string& name) {
   for (const NamedTensor& tensor : model.graph.initializers)
@@ -46,7 +47,8 @@ TEST_P(ElementTypes, KeepTheirValues) {
   EXPECT_EQ(values("bool", DType::boolean), (Doubles{0, 1, 1, 0}));
   values("int64", DType::i64);
   values("uint64", DType::i64);
-  constexpr auto low = std::numeric_limits<int64_t>::min(), high = std::numeric_limits<int64_t>::max();
+  constexpr auto low = std::numeric_limits<int64_t>::min(),
+                 high = std::numeric_limits<int64_t>::max();
   EXPECT_EQ(tensor_named(model, "int64").value.data<int64_t>()[0], low);
   EXPECT_EQ(tensor_named(model, "int64").value.data<int64_t>()[1], high);
   EXPECT_EQ(tensor_named(model, "uint64").value.data<int64_t>()[1], high);
@@ -61,20 +63,25 @@ TEST_P(ElementTypes, ScalarsEmptyTensorsAndTexts) {
   EXPECT_EQ(tensor_named(model, "scalar").value.item(), 2.5);
   EXPECT_EQ(tensor_named(model, "empty").value.shape(), Shape({0, 3}));
   EXPECT_FALSE(tensor_named(model, "text").value.defined());
-  EXPECT_EQ(tensor_named(model, "text").strings, (std::vector<std::string>{"one", std::string("t\0w\xc3\xb6", 5)}));
+  EXPECT_EQ(tensor_named(model, "text").strings,
+            (std::vector<std::string>{"one", std::string("t\0w\xc3\xb6", 5)}));
 }
 
 INSTANTIATE_TEST_SUITE_P(Onnx, ElementTypes, testing::Values("typed_fields.onnx", "raw_data.onnx"),
-                         [](const auto& file) { return std::string(file.param, std::string_view(file.param).find('.')); });
+                         [](const auto& file) {
+                           return std::string(file.param, std::string_view(file.param).find('.'));
+                         });
 
 TEST(Onnx, TypesThatGraftLacksAreRefusedByName) {
-  for (const char* name : {"float8e4m3fn", "float8e5m2", "complex64", "complex128", "int4", "uint4", "float4e2m1"}) {
+  for (const char* name :
+       {"float8e4m3fn", "float8e5m2", "complex64", "complex128", "int4", "uint4", "float4e2m1"}) {
     const std::string path = data(str("refused_", name, ".onnx"));
     try {
       read_model(path);
       ADD_FAILURE() << name;
     } catch (const Error& error) {
-      const std::string expected = str(path, ": tensor 'w': has the element type ", name, ", which is not supported");
+      const std::string expected =
+          str(path, ": tensor 'w': has the element type ", name, ", which is not supported");
       EXPECT_EQ(std::string(error.what()), expected);
       EXPECT_EQ(error.code(), ErrorCode::bad_input);
     }
@@ -94,7 +101,8 @@ TEST(Onnx, TheModelsOwnFields) {
   EXPECT_EQ(model.opsets[0].version, 18);
   EXPECT_EQ(model.opsets[1].domain, "org.example");
   EXPECT_EQ(model.opsets[1].version, 2);
-  EXPECT_EQ(model.metadata, (std::map<std::string, std::string>{{"author", "nobody"}, {"empty", ""}}));
+  EXPECT_EQ(model.metadata,
+            (std::map<std::string, std::string>{{"author", "nobody"}, {"empty", ""}}));
   EXPECT_EQ(model.graph.name, "attributes");
 }
 
@@ -203,7 +211,10 @@ TEST(Onnx, TheSameStateDictAsInTheOtherFormats) {
   for (const auto& [name, tensor] : other.tensors) {
     EXPECT_EQ(onnx.tensors.at(name).shape(), tensor.shape()) << name;
     EXPECT_EQ(onnx.tensors.at(name).dtype(), tensor.dtype()) << name;
-    EXPECT_EQ(std::memcmp(onnx.tensors.at(name).raw(), tensor.raw(), static_cast<size_t>(tensor.bytes())), 0) << name;
+    EXPECT_EQ(
+        std::memcmp(onnx.tensors.at(name).raw(), tensor.raw(), static_cast<size_t>(tensor.bytes())),
+        0)
+        << name;
   }
 }
 
@@ -211,7 +222,8 @@ TEST(Onnx, ExternalDataBesideTheModel) {
   const WeightFile file = read_weights(data("external.onnx"));
   EXPECT_EQ(file.tensors.at("first").to_doubles(), (std::vector<double>{0, 1, 2, 3, 4, 5}));
   EXPECT_EQ(file.tensors.at("second").to_doubles(), (std::vector<double>{0, 10, 20, 30, 40}));
-  EXPECT_THROW(parse_model(read_file(data("external.onnx"), 1 << 20), "bytes"), Error);  // bytes have no folder
+  EXPECT_THROW(parse_model(read_file(data("external.onnx"), 1 << 20), "bytes"),
+               Error);  // bytes have no folder
 }
 
 TEST(Onnx, SingleTensors) {

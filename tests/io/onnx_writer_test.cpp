@@ -30,8 +30,13 @@ TEST(OnnxWriter, WholeModelsAreReadBack) {
   node.attributes = {list, text, real, tensor};
   model.graph.name = "g";
   model.graph.nodes = {node};
-  for (const DType dtype : {DType::f64, DType::f32, DType::bf16, DType::f16, DType::i64, DType::i32, DType::i8, DType::u8, DType::boolean})
-    model.graph.initializers.push_back({std::string(graft::name_of(dtype)), {}, {}, Tensor::of({3}, std::vector<float>{1, 0, 1}).to(dtype), {}});
+  for (const DType dtype : {DType::f64, DType::f32, DType::bf16, DType::f16, DType::i64, DType::i32,
+                            DType::i8, DType::u8, DType::boolean})
+    model.graph.initializers.push_back({std::string(graft::name_of(dtype)),
+                                        {},
+                                        {},
+                                        Tensor::of({3}, std::vector<float>{1, 0, 1}).to(dtype),
+                                        {}});
   const TemporaryFolder folder;
   write_model(folder / "m.onnx", model);
   const Model again = read_model(folder / "m.onnx");

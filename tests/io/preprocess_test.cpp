@@ -1,4 +1,5 @@
-// Preprocess against torchvision's Resize, CenterCrop, ToTensor and Normalize (tests/data/images/make_images.py).
+// Preprocess against torchvision's Resize, CenterCrop, ToTensor and Normalize
+// (tests/data/images/make_images.py).
 #include "graft/io/preprocess.h"
 
 #include <gtest/gtest.h>
@@ -12,7 +13,8 @@ namespace {
 
 std::string data(const std::string& name) { return std::string(GRAFT_TEST_DATA "/images/") + name; }
 
-Preprocess described(int64_t resize_to, int64_t size, Interpolation interpolation = Interpolation::bilinear) {
+Preprocess described(int64_t resize_to, int64_t size,
+                     Interpolation interpolation = Interpolation::bilinear) {
   Preprocess p;
   p.resize_to = resize_to;
   p.size = size;
@@ -22,9 +24,10 @@ Preprocess described(int64_t resize_to, int64_t size, Interpolation interpolatio
 
 TEST(PreprocessTest, IsTorchvisions) {
   const WeightFile goldens = read_weights(data("preprocessed.npz"));
-  const Preprocess kinds[] = {described(40, 32), described(32, 32, Interpolation::bicubic), described(24, 32), described(37, 24),
-                              described(0, 28)};
-  const double one_level = 1.001 / 255 / 0.224;  // Pillow's rounding, divided by the smallest deviation
+  const Preprocess kinds[] = {described(40, 32), described(32, 32, Interpolation::bicubic),
+                              described(24, 32), described(37, 24), described(0, 28)};
+  const double one_level =
+      1.001 / 255 / 0.224;  // Pillow's rounding, divided by the smallest deviation
   for (const char* name : {"landscape", "portrait", "square", "small"}) {
     const Image image = read_image(data(str(name, ".png")));
     for (const Preprocess& p : kinds) {
@@ -34,7 +37,8 @@ TEST(PreprocessTest, IsTorchvisions) {
       ASSERT_EQ(actual.shape(), expected.shape()) << key;
       double worst = 0, sum = 0;
       for (int64_t i = 0; i < actual.numel(); ++i) {
-        const double difference = std::abs(double{actual.data<float>()[i]} - double{expected.data<float>()[i]});
+        const double difference =
+            std::abs(double{actual.data<float>()[i]} - double{expected.data<float>()[i]});
         worst = std::max(worst, difference);
         sum += difference;
       }
@@ -54,13 +58,15 @@ TEST(PreprocessTest, ChannelsScaleAndOrder) {
   p.bgr = true;
   EXPECT_EQ(p.apply(pixel).to_doubles(), (std::vector<double>{190, 65, 17.5}));
   const Image grey{1, 1, 1, Tensor::of<uint8_t>({1, 1, 1}, {50})};
-  EXPECT_EQ(p.apply(grey).to_doubles(), (std::vector<double>{40, 15, 5}));  // the one channel, three times
+  EXPECT_EQ(p.apply(grey).to_doubles(),
+            (std::vector<double>{40, 15, 5}));  // the one channel, three times
   p.bgr = false;
   p.channels = 1;
   p.mean = {0};
   p.deviation = {2};
   EXPECT_EQ(p.apply(grey).to_doubles(), std::vector<double>{25});
-  EXPECT_EQ(p.apply(pixel).to_doubles(), std::vector<double>{(100 * 19595 + 150 * 38470 + 200 * 7471 + 32768) / 65536 / 2.0});
+  EXPECT_EQ(p.apply(pixel).to_doubles(),
+            std::vector<double>{(100 * 19595 + 150 * 38470 + 200 * 7471 + 32768) / 65536 / 2.0});
 }
 
 TEST(PreprocessTest, InterleavedOutputHoldsTheSameNumbers) {
@@ -70,7 +76,8 @@ TEST(PreprocessTest, InterleavedOutputHoldsTheSameNumbers) {
   p.normalise_into(p.geometry(image), interleaved.data());
   const Tensor planes = p.apply(image);
   for (int64_t i = 0; i < 32 * 32; ++i)
-    for (int64_t c = 0; c < 3; ++c) ASSERT_EQ(planes.data<float>()[c * 32 * 32 + i], interleaved[static_cast<size_t>(3 * i + c)]);
+    for (int64_t c = 0; c < 3; ++c)
+      ASSERT_EQ(planes.data<float>()[c * 32 * 32 + i], interleaved[static_cast<size_t>(3 * i + c)]);
   EXPECT_THROW(p.normalise_into(image, interleaved.data()), Error);  // not 32 x 32
 }
 
@@ -101,14 +108,16 @@ TEST(PreprocessTest, DamagedJsonIsOneError) {
     }
     return false;
   };
-  for (size_t length = 0; length < whole.size(); ++length) EXPECT_TRUE(fails(whole.substr(0, length))) << length;
+  for (size_t length = 0; length < whole.size(); ++length)
+    EXPECT_TRUE(fails(whole.substr(0, length))) << length;
   const auto with = [&](const std::string& from, const std::string& to) {
     std::string changed = whole;
     const size_t at = changed.find(from);
     EXPECT_NE(at, std::string::npos) << from;
     return at == std::string::npos ? "" : changed.replace(at, from.size(), to);
   };
-  for (const char* number : {"1e30", "-1e300", "224.5", "18446744073709551615", "99999999999999999999999999"}) {
+  for (const char* number :
+       {"1e30", "-1e300", "224.5", "18446744073709551615", "99999999999999999999999999"}) {
     EXPECT_TRUE(fails(with("\"size\":224", std::string("\"size\":") + number))) << number;
   }
   EXPECT_TRUE(fails(with("\"bilinear\"", "\"nearest\"")));

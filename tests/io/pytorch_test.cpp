@@ -21,12 +21,14 @@ std::string refusal(const std::string& name) {
   }
   return "no error";
 }
-#define EXPECT_REFUSED(name, part) EXPECT_NE(refusal(name).find(part), std::string::npos) << refusal(name)
+#define EXPECT_REFUSED(name, part) \
+  EXPECT_NE(refusal(name).find(part), std::string::npos) << refusal(name)
 
 TEST(PyTorch, ViewsAreGathered) {
   for (const char* name : {"views.pth", "views_legacy.pth", "protocol4.pth"}) {
     const WeightFile file = read_weights(data(name));
-    EXPECT_EQ(file.format, std::string(name) == "views_legacy.pth" ? "pytorch-legacy" : "pytorch-zip");
+    EXPECT_EQ(file.format,
+              std::string(name) == "views_legacy.pth" ? "pytorch-legacy" : "pytorch-zip");
     const StateDict& t = file.tensors;
     EXPECT_EQ(t.size(), 15u);
     EXPECT_EQ(t.at("transposed").shape(), Shape({4, 3, 2}));
@@ -95,7 +97,8 @@ TEST(PyTorch, WhatIsNotSupportedIsNamed) {
 // A legacy file around a pickle of the test's own making.
 std::string legacy_file(const std::string& object, const std::string& rest = "") {
   const std::string magic("\x80\x02\x8a\x0al\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 15);
-  return magic + std::string("\x80\x02M\xe9\x03.", 6) + std::string("\x80\x02}.", 4) + object + rest;
+  return magic + std::string("\x80\x02M\xe9\x03.", 6) + std::string("\x80\x02}.", 4) + object +
+         rest;
 }
 std::string refusal_of_pickle(const std::string& object, const std::string& rest = "") {
   const std::string content = legacy_file(std::string("\x80\x02").append(object), rest);
@@ -112,18 +115,19 @@ std::string refusal_of_pickle(const std::string& object, const std::string& rest
 
 TEST(PyTorch, HostilePicklesAreRefused) {
   const std::string keys("\x80\x02].", 4);
-  EXPECT_NE(refusal_of_pickle("}.", keys).find("holds no tensors"), std::string::npos) << refusal_of_pickle("}.", keys);
+  EXPECT_NE(refusal_of_pickle("}.", keys).find("holds no tensors"), std::string::npos)
+      << refusal_of_pickle("}.", keys);
   EXPECT_PICKLE_REFUSED("cos\nsystem\nU\x02id\x85R.", "contains code: os.system");
   EXPECT_PICKLE_REFUSED("cbuiltins\neval\n.", "contains code: builtins.eval");
   EXPECT_PICKLE_REFUSED("c__builtin__\ngetattr\n.", "contains code: __builtin__.getattr");
   EXPECT_PICKLE_REFUSED("ctorch.hub\nload\n.", "contains code: torch.hub.load");
   EXPECT_PICKLE_REFUSED("cos\x1b[31m\nsystem\n.", "contains code: os?[31m.system");
-  EXPECT_PICKLE_REFUSED("(i__main__\nx\n.", "opcode 105");           // INST
-  EXPECT_PICKLE_REFUSED("(o.", "opcode 111");                          // OBJ
-  EXPECT_PICKLE_REFUSED("\x82\x01.", "opcode 130");                    // EXT1
-  EXPECT_PICKLE_REFUSED("]K\x01K\x02s.", "another kind");              // SETITEM on a list (CVE-2026-24747)
-  EXPECT_PICKLE_REFUSED("K\x01(K\x01K\x02u.", "another kind");         // SETITEMS on a number
-  EXPECT_PICKLE_REFUSED("}(K\x01u.", "another kind");                  // an odd number of items
+  EXPECT_PICKLE_REFUSED("(i__main__\nx\n.", "opcode 105");  // INST
+  EXPECT_PICKLE_REFUSED("(o.", "opcode 111");               // OBJ
+  EXPECT_PICKLE_REFUSED("\x82\x01.", "opcode 130");         // EXT1
+  EXPECT_PICKLE_REFUSED("]K\x01K\x02s.", "another kind");   // SETITEM on a list (CVE-2026-24747)
+  EXPECT_PICKLE_REFUSED("K\x01(K\x01K\x02u.", "another kind");  // SETITEMS on a number
+  EXPECT_PICKLE_REFUSED("}(K\x01u.", "another kind");           // an odd number of items
   EXPECT_PICKLE_REFUSED("s.", "stack is empty");
   EXPECT_PICKLE_REFUSED("e.", "mark is missing");
   EXPECT_PICKLE_REFUSED("(K\x01\x85.", "left over");
@@ -143,62 +147,89 @@ TEST(PyTorch, StructuresThatFoldUpAreNotUnfolded) {
   // each list holds the one before twice: 2^60 values when walked
   std::string bomb = "]q";
   bomb += '\0';
-  for (char i = 0; i < 60; ++i) bomb += std::string("](h") + i + "h" + i + "eq" + static_cast<char>(i + 1);
+  for (char i = 0; i < 60; ++i)
+    bomb += std::string("](h") + i + "h" + i + "eq" + static_cast<char>(i + 1);
   for (int i = 0; i < 60; ++i) bomb += "\x86";
   std::string stack_cleanup = bomb + ".";
   EXPECT_NE(refusal_of_pickle(stack_cleanup, std::string("\x80\x02].", 4)), "no error");
   // a list inside itself
-  EXPECT_NE(refusal_of_pickle(std::string("]q\0h\0a.", 7), std::string("\x80\x02].", 4)).find("nested deeper"),
+  EXPECT_NE(refusal_of_pickle(std::string("]q\0h\0a.", 7), std::string("\x80\x02].", 4))
+                .find("nested deeper"),
             std::string::npos);
   // 100,000 levels
   std::string deep;
   for (int i = 0; i < 100'000; ++i) deep += ']';
   for (int i = 0; i < 99'999; ++i) deep += 'a';
-  EXPECT_NE(refusal_of_pickle(deep + ".", std::string("\x80\x02].", 4)).find("nested deeper"), std::string::npos);
+  EXPECT_NE(refusal_of_pickle(deep + ".", std::string("\x80\x02].", 4)).find("nested deeper"),
+            std::string::npos);
 }
 
 std::string number(int n) { return std::string("J").append(reinterpret_cast<const char*>(&n), 4); }
 
 // _rebuild_tensor_v2(storage "0" of `numel` floats, offset, size, stride, ...)
-std::string tensor_pickle(int numel, int offset, const std::string& size, const std::string& stride) {
-  return "ctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\nFloatStorage\nU\x01" "0U\x03" "cpu" + number(numel) + "NtQ" +
-         number(offset) + size + stride + "\x89}tR";
+std::string tensor_pickle(int numel, int offset, const std::string& size,
+                          const std::string& stride) {
+  return "ctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\nFloatStorage\nU\x01"
+         "0U\x03"
+         "cpu" +
+         number(numel) + "NtQ" + number(offset) + size + stride + "\x89}tR";
 }
 
 // The list of storages and the one storage, of `stored` floats where `numel` are announced.
 std::string storage_of(int64_t numel, int stored) {
-  return std::string("\x80\x02]U\x01" "0a.", 8) + std::string(reinterpret_cast<const char*>(&numel), 8) +
+  return std::string(
+             "\x80\x02]U\x01"
+             "0a.",
+             8) +
+         std::string(reinterpret_cast<const char*>(&numel), 8) +
          std::string(static_cast<size_t>(stored) * 4, 'x');
 }
 
-std::string refusal_of_tensor(int numel, int offset, const std::string& size, const std::string& stride, int stored) {
-  return refusal_of_pickle("}U\x01w" + tensor_pickle(numel, offset, size, stride) + "s.", storage_of(numel, stored));
+std::string refusal_of_tensor(int numel, int offset, const std::string& size,
+                              const std::string& stride, int stored) {
+  return refusal_of_pickle("}U\x01w" + tensor_pickle(numel, offset, size, stride) + "s.",
+                           storage_of(numel, stored));
 }
 
 TEST(PyTorch, TensorsStayInsideTheirStorage) {
   const std::string huge = std::string("\x8a\x08\0\0\0\0\0\0\0\x20", 10);  // 2^61
   EXPECT_EQ(refusal_of_tensor(4, 0, "K\x04\x85", "K\x01\x85", 4), "no error");
-  EXPECT_NE(refusal_of_tensor(4, 1, "K\x04\x85", "K\x01\x85", 4).find("outside of its 4"), std::string::npos);
-  EXPECT_NE(refusal_of_tensor(4, 0, "K\x03\x85", "K\x02\x85", 4).find("outside of its 4"), std::string::npos);
-  EXPECT_NE(refusal_of_tensor(4, 0, "K\x04\x85", "K\x01\x85", 3).find("truncated inside storage"), std::string::npos);
-  EXPECT_NE(refusal_of_tensor(4, 0, "K\x04\x85", "K\x01\x85", 5).find("4 bytes after"), std::string::npos);
-  EXPECT_NE(refusal_of_tensor(4, -1, "K\x04\x85", "K\x01\x85", 4).find("damaged size or offset"), std::string::npos);
-  EXPECT_NE(refusal_of_tensor(4, 0, "K\x04\x85", ")", 4).find("1 sizes and 0 strides"), std::string::npos);
-  EXPECT_NE(refusal_of_tensor(4, 0, huge + huge + "\x86", "K\x01K\x01\x86", 4).find("size overflow"), std::string::npos);
-  EXPECT_NE(refusal_of_tensor(4, 0, huge + "\x85", huge + "\x85", 4).find("limit"), std::string::npos);
-  EXPECT_NE(refusal_of_tensor(4, 0, "J\xff\xff\xff\x7f\x85", std::string("K\0\x85", 3), 4).find("more than its own size"),
+  EXPECT_NE(refusal_of_tensor(4, 1, "K\x04\x85", "K\x01\x85", 4).find("outside of its 4"),
+            std::string::npos);
+  EXPECT_NE(refusal_of_tensor(4, 0, "K\x03\x85", "K\x02\x85", 4).find("outside of its 4"),
+            std::string::npos);
+  EXPECT_NE(refusal_of_tensor(4, 0, "K\x04\x85", "K\x01\x85", 3).find("truncated inside storage"),
+            std::string::npos);
+  EXPECT_NE(refusal_of_tensor(4, 0, "K\x04\x85", "K\x01\x85", 5).find("4 bytes after"),
+            std::string::npos);
+  EXPECT_NE(refusal_of_tensor(4, -1, "K\x04\x85", "K\x01\x85", 4).find("damaged size or offset"),
+            std::string::npos);
+  EXPECT_NE(refusal_of_tensor(4, 0, "K\x04\x85", ")", 4).find("1 sizes and 0 strides"),
+            std::string::npos);
+  EXPECT_NE(
+      refusal_of_tensor(4, 0, huge + huge + "\x86", "K\x01K\x01\x86", 4).find("size overflow"),
+      std::string::npos);
+  EXPECT_NE(refusal_of_tensor(4, 0, huge + "\x85", huge + "\x85", 4).find("limit"),
+            std::string::npos);
+  EXPECT_NE(refusal_of_tensor(4, 0, "J\xff\xff\xff\x7f\x85", std::string("K\0\x85", 3), 4)
+                .find("more than its own size"),
             std::string::npos);  // 8 GiB expanded from one element
   std::string nine_axes = "(";
   for (int i = 0; i < 9; ++i) nine_axes += "K\x01";
   nine_axes += "t";
-  EXPECT_NE(refusal_of_tensor(4, 0, nine_axes, nine_axes, 4).find("at most 8 axes"), std::string::npos);
-  EXPECT_NE(refusal_of_tensor(2'000'000'000, 0, "K\x04\x85", "K\x01\x85", 4).find("truncated"), std::string::npos);
+  EXPECT_NE(refusal_of_tensor(4, 0, nine_axes, nine_axes, 4).find("at most 8 axes"),
+            std::string::npos);
+  EXPECT_NE(refusal_of_tensor(2'000'000'000, 0, "K\x04\x85", "K\x01\x85", 4).find("truncated"),
+            std::string::npos);
 }
 
-// Each place is compared with every name, so that a file of many small state dicts would take forever.
+// Each place is compared with every name, so that a file of many small state dicts would take
+// forever.
 TEST(PyTorch, OnlySoManyStateDictsAreOffered) {
   std::string object = "\x80\x02}(";
-  for (int i = 0; i < 200; ++i) object += number(i) + "}U\x01w" + (i == 0 ? tensor_pickle(4, 0, "K\x04\x85", "K\x01\x85") + "q\x01" : "h\x01") + "s";
+  for (int i = 0; i < 200; ++i)
+    object += number(i) + "}U\x01w" +
+              (i == 0 ? tensor_pickle(4, 0, "K\x04\x85", "K\x01\x85") + "q\x01" : "h\x01") + "s";
   const std::string content = legacy_file(object + "u.", storage_of(4, 4));
   MemoryFile file("pickle", std::as_bytes(std::span(content)));
   const WeightFile read = read_weights(file);
@@ -208,7 +239,8 @@ TEST(PyTorch, OnlySoManyStateDictsAreOffered) {
 
 TEST(PyTorch, TheRealLegacyFilesRead) {
   for (const char* name : {"resnet20-12fca82f.th", "resnet56-4bfd9763.th"}) {
-    const std::string path = str(GRAFT_SOURCE_DIR "/../shared/data/models/cifar10_resnet_akamaster/", name);
+    const std::string path =
+        str(GRAFT_SOURCE_DIR "/../shared/data/models/cifar10_resnet_akamaster/", name);
     if (!file_system().exists(path)) GTEST_SKIP();
     const WeightFile file = read_weights(path);
     EXPECT_EQ(file.format, "pytorch-legacy");

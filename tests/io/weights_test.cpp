@@ -1,4 +1,5 @@
-// The readers and writers of safetensors and NPZ, on files that Python wrote (tests/data/io/make_weights.py).
+// The readers and writers of safetensors and NPZ, on files that Python wrote
+// (tests/data/io/make_weights.py).
 #include "graft/io/weights/weights.h"
 
 #include <gtest/gtest.h>
@@ -23,8 +24,10 @@ std::string difference(const StateDict& a, const StateDict& b) {
     const Tensor other = b.find(name);
     if (!other.defined()) return name + " is missing";
     if (other.dtype() != tensor.dtype()) return str(name, " is ", name_of(other.dtype()));
-    if (!(other.shape() == tensor.shape())) return str(name, " is ", other.shape(), ", not ", tensor.shape());
-    if (std::memcmp(tensor.raw(), other.raw(), static_cast<size_t>(tensor.bytes())) != 0) return name + " differs";
+    if (!(other.shape() == tensor.shape()))
+      return str(name, " is ", other.shape(), ", not ", tensor.shape());
+    if (std::memcmp(tensor.raw(), other.raw(), static_cast<size_t>(tensor.bytes())) != 0)
+      return name + " differs";
   }
   return "";
 }
@@ -40,7 +43,9 @@ std::string message_of(const std::string& path) {
   return "no error";
 }
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 TEST(Weights, SafetensorsHoldsWhatPythonWrote) {
   const WeightFile file = read_weights(data("same.safetensors"));
@@ -100,7 +105,8 @@ TEST(Weights, ChannelsLastTensorsAreWrittenInLogicalOrder) {
   tensors.add("x", x.to(MemoryFormat::channels_last));
   write_safetensors(folder / "a", tensors, {});
   write_npz(folder / "b", tensors);
-  for (const char* name : {"a", "b"}) EXPECT_EQ(read_weights(folder / name).tensors.at("x").to_doubles(), x.to_doubles());
+  for (const char* name : {"a", "b"})
+    EXPECT_EQ(read_weights(folder / name).tensors.at("x").to_doubles(), x.to_doubles());
 }
 
 TEST(Weights, WhatCannotBeWrittenIsRefused) {
@@ -141,7 +147,8 @@ TEST(Weights, NumpyArraysThatAreRefusedSayWhy) {
   };
   EXPECT_TRUE(contains(message("object.npy"), "Python objects")) << message("object.npy");
   EXPECT_TRUE(contains(message("big_endian.npy"), "big-endian")) << message("big_endian.npy");
-  EXPECT_TRUE(contains(message("uint64_too_large.npy"), "9223372036854775808")) << message("uint64_too_large.npy");
+  EXPECT_TRUE(contains(message("uint64_too_large.npy"), "9223372036854775808"))
+      << message("uint64_too_large.npy");
   EXPECT_TRUE(contains(message("structured.npy"), "named fields")) << message("structured.npy");
 }
 
@@ -175,7 +182,8 @@ TEST(Weights, FilesOfOtherKindsAreNamed) {
 }
 
 TEST(Weights, TheRealNpzReads) {
-  const std::string path = GRAFT_SOURCE_DIR "/../shared/data/models/resnet18_torchvision_L3_backbone.npz";
+  const std::string path =
+      GRAFT_SOURCE_DIR "/../shared/data/models/resnet18_torchvision_L3_backbone.npz";
   if (!file_system().exists(path)) GTEST_SKIP();
   const WeightFile file = read_weights(path);
   EXPECT_EQ(file.format, "npz");

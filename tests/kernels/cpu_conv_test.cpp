@@ -1,5 +1,5 @@
-// The engine's convolution against the reference, on every instruction set here; and that bits depend on neither the
-// threads nor the batch.
+// The engine's convolution against the reference, on every instruction set here; and that bits
+// depend on neither the threads nor the batch.
 #include "graft/tests/kernels/cpu_support.h"
 
 namespace graft {
@@ -53,7 +53,8 @@ const Case cases[] = {
     {"rows over one block", 1, 20, 19, 23, 33, 3, 3, 1, 1, 1, 1, 1, 1, 1},
 };
 
-Tensor forward(ExecContext& context, const Case& c, const Tensor& x, const Tensor& weight, const Tensor* bias) {
+Tensor forward(ExecContext& context, const Case& c, const Tensor& x, const Tensor& weight,
+               const Tensor* bias) {
   Tensor y = Tensor::full(Shape{x.shape()[0], c.k, c.y()[2], c.y()[3]}, 7, x.options());
   kernels_for(x).conv.forward(context, {x, weight, bias, c.attributes(), y});
   return y;
@@ -63,14 +64,18 @@ TEST(CpuConv, ForwardMatchesReference) {
   ExecContext reference = only("reference", 2);
   for (const Case& c : cases)
     for (const DType dtype : {DType::f32, DType::f64})
-      for (const MemoryFormat weight_format : {MemoryFormat::contiguous, MemoryFormat::channels_last}) {
+      for (const MemoryFormat weight_format :
+           {MemoryFormat::contiguous, MemoryFormat::channels_last}) {
         const Tensor x = random(c.x(), 1, MemoryFormat::channels_last, dtype);
-        const Tensor weight = random(c.weight(), 2, weight_format, dtype), bias = random({c.k}, 3, {}, dtype);
+        const Tensor weight = random(c.weight(), 2, weight_format, dtype),
+                     bias = random({c.k}, 3, {}, dtype);
         const Tensor expected = forward(reference, c, x, weight, &bias);
         for (const InstructionSet set : instruction_sets()) {
           ExecContext engine = only("cpu_nhwc", 2, set);
-          EXPECT_LT(relative_error(forward(engine, c, x, weight, &bias), expected), tolerance(dtype))
-              << c.name << " " << name_of(set) << " " << name_of(dtype) << " weight " << name_of(weight_format);
+          EXPECT_LT(relative_error(forward(engine, c, x, weight, &bias), expected),
+                    tolerance(dtype))
+              << c.name << " " << name_of(set) << " " << name_of(dtype) << " weight "
+              << name_of(weight_format);
         }
       }
 }
@@ -78,12 +83,14 @@ TEST(CpuConv, ForwardMatchesReference) {
 TEST(CpuConv, ForwardBitsDependOnNeitherThreadsNorBatch) {
   for (const Case& c : cases)
     for (const InstructionSet set : instruction_sets()) {
-      const Tensor x = random(Shape{5, c.c, c.h, c.w}, 1, MemoryFormat::channels_last), weight = random(c.weight(), 2);
+      const Tensor x = random(Shape{5, c.c, c.h, c.w}, 1, MemoryFormat::channels_last),
+                   weight = random(c.weight(), 2);
       ExecContext one = only("cpu_nhwc", 1, set);
       const Tensor expected = forward(one, c, x, weight, nullptr);
       for (const int threads : {2, 4}) {
         ExecContext many = only("cpu_nhwc", threads, set);
-        EXPECT_EQ(forward(many, c, x, weight, nullptr).to_doubles(), expected.to_doubles()) << c.name;
+        EXPECT_EQ(forward(many, c, x, weight, nullptr).to_doubles(), expected.to_doubles())
+            << c.name;
       }
       ExecContext two = only("cpu_nhwc", 2, set);
       const Tensor alone = forward(two, c, x.narrow_batch(3, 1).clone(), weight, nullptr);
@@ -95,34 +102,43 @@ TEST(CpuConv, FusedMatchesReference) {
   ExecContext reference = only("reference", 2);
   for (const Case& c : cases)
     for (const bool with_residual : {false, true})
-      for (const auto activation : {ops::FusedActivation::none, ops::FusedActivation::relu, ops::FusedActivation::relu6}) {
-        const Tensor x = random(c.x(), 1, MemoryFormat::channels_last), weight = random(c.weight(), 2);
-        const Tensor bias = random({c.k}, 3), residual = random(c.y(), 4, MemoryFormat::channels_last);
+      for (const auto activation :
+           {ops::FusedActivation::none, ops::FusedActivation::relu, ops::FusedActivation::relu6}) {
+        const Tensor x = random(c.x(), 1, MemoryFormat::channels_last),
+                     weight = random(c.weight(), 2);
+        const Tensor bias = random({c.k}, 3),
+                     residual = random(c.y(), 4, MemoryFormat::channels_last);
         const ops::FusedConvAttributes attributes{c.attributes(), activation};
         const auto run = [&](ExecContext& context, bool pack) {
           const ops::FusedConvKernels& kernels = kernels_for(x).fused_conv;
           std::shared_ptr<const ops::PackedWeight> packed;
           if (pack) kernels.pack(context, {weight, attributes, packed});
           Tensor y = Tensor::empty(c.y(), x.options());
-          kernels.forward(context, {x, weight, packed.get(), &bias, with_residual ? &residual : nullptr, attributes, y});
+          kernels.forward(context, {x, weight, packed.get(), &bias,
+                                    with_residual ? &residual : nullptr, attributes, y});
           return y;
         };
         const Tensor expected = run(reference, true);
         for (const InstructionSet set : instruction_sets()) {
           ExecContext engine = only("cpu_nhwc", 2, set);
           const Tensor packed = run(engine, true);
-          EXPECT_LT(relative_error(packed, expected), tolerance(DType::f32)) << c.name << " " << name_of(set);
+          EXPECT_LT(relative_error(packed, expected), tolerance(DType::f32))
+              << c.name << " " << name_of(set);
           EXPECT_EQ(packed.to_doubles(), run(engine, false).to_doubles()) << c.name;
         }
       }
 }
 
-// bfloat16 images: the pairs' kernels where the machine has them and the channels are even, else by way of float.
+// bfloat16 images: the pairs' kernels where the machine has them and the channels are even, else by
+// way of float.
 TEST(CpuConv, FusedInBfloat16MatchesReference) {
   ExecContext reference = only("reference", 2);
   for (const Case& c : cases) {
-    const auto image = [](const Shape& shape, uint64_t seed) { return random(shape, seed, MemoryFormat::channels_last).to(DType::bf16); };
-    const Tensor x = image(c.x(), 1), residual = image(c.y(), 4), weight = random(c.weight(), 2), bias = random({c.k}, 3);
+    const auto image = [](const Shape& shape, uint64_t seed) {
+      return random(shape, seed, MemoryFormat::channels_last).to(DType::bf16);
+    };
+    const Tensor x = image(c.x(), 1), residual = image(c.y(), 4), weight = random(c.weight(), 2),
+                 bias = random({c.k}, 3);
     const ops::FusedConvAttributes attributes{c.attributes(), ops::FusedActivation::relu};
     const ops::FusedConvKernels& kernels = kernels_for(x).fused_conv;
     const auto run = [&](ExecContext& context, bool pack) {
@@ -136,7 +152,9 @@ TEST(CpuConv, FusedInBfloat16MatchesReference) {
     for (const std::string kernel : {"cpu_avx512_bf16", "cpu_widened"}) {
       ExecContext engine(2, machine_instruction_set()), one(1, machine_instruction_set());
       for (ExecContext* context : {&engine, &one})
-        context->set_kernel_filter([&](std::string_view pass, std::string_view name) { return name == kernel || pass == "fused_conv pack" || name == "reference"; });
+        context->set_kernel_filter([&](std::string_view pass, std::string_view name) {
+          return name == kernel || pass == "fused_conv pack" || name == "reference";
+        });
       const Tensor actual = run(engine, true);
       EXPECT_LT(relative_error(actual, expected), 1e-2) << c.name << " " << kernel;
       EXPECT_EQ(actual.to_doubles(), run(one, false).to_doubles()) << c.name << " " << kernel;
@@ -147,8 +165,10 @@ TEST(CpuConv, FusedInBfloat16MatchesReference) {
 struct Gradients {
   Tensor dx, dweight, dbias;
 };
-Gradients backward(ExecContext& context, const Case& c, const Tensor& x, const Tensor& weight, const Tensor& dy) {
-  Gradients g{Tensor::full(x.shape(), 7, x.options()), Tensor::full(weight.shape(), 7, weight.options()),
+Gradients backward(ExecContext& context, const Case& c, const Tensor& x, const Tensor& weight,
+                   const Tensor& dy) {
+  Gradients g{Tensor::full(x.shape(), 7, x.options()),
+              Tensor::full(weight.shape(), 7, weight.options()),
               Tensor::full({c.k}, 7, {.dtype = x.dtype()})};
   kernels_for(x).conv.backward_data(context, {dy, weight, c.attributes(), g.dx});
   kernels_for(x).conv.backward_weight(context, {x, dy, c.attributes(), &g.dweight, &g.dbias});
@@ -159,7 +179,8 @@ TEST(CpuConv, BackwardMatchesReference) {
   ExecContext reference = only("reference", 2);
   for (const Case& c : cases)
     for (const DType dtype : {DType::f32, DType::f64})
-      for (const MemoryFormat weight_format : {MemoryFormat::contiguous, MemoryFormat::channels_last}) {
+      for (const MemoryFormat weight_format :
+           {MemoryFormat::contiguous, MemoryFormat::channels_last}) {
         const Tensor x = random(c.x(), 1, MemoryFormat::channels_last, dtype);
         const Tensor weight = random(c.weight(), 2, weight_format, dtype);
         const Tensor dy = random(c.y(), 5, MemoryFormat::channels_last, dtype);
@@ -167,7 +188,8 @@ TEST(CpuConv, BackwardMatchesReference) {
         for (const InstructionSet set : instruction_sets()) {
           ExecContext engine = only("cpu_nhwc", 2, set);
           const Gradients actual = backward(engine, c, x, weight, dy);
-          const std::string what = std::string(c.name) + " " + std::string(name_of(set)) + " " + std::string(name_of(dtype));
+          const std::string what = std::string(c.name) + " " + std::string(name_of(set)) + " " +
+                                   std::string(name_of(dtype));
           EXPECT_LT(relative_error(actual.dx, expected.dx), tolerance(dtype)) << what;
           EXPECT_LT(relative_error(actual.dweight, expected.dweight), tolerance(dtype)) << what;
           EXPECT_LT(relative_error(actual.dbias, expected.dbias), tolerance(dtype)) << what;
@@ -178,7 +200,8 @@ TEST(CpuConv, BackwardMatchesReference) {
 TEST(CpuConv, BackwardBitsDependOnNeitherThreadsNorBatch) {
   for (const Case& c : cases)
     for (const InstructionSet set : instruction_sets()) {
-      const Tensor x = random(Shape{5, c.c, c.h, c.w}, 1, MemoryFormat::channels_last), weight = random(c.weight(), 2);
+      const Tensor x = random(Shape{5, c.c, c.h, c.w}, 1, MemoryFormat::channels_last),
+                   weight = random(c.weight(), 2);
       const Tensor dy = random(Shape{5, c.k, c.y()[2], c.y()[3]}, 5, MemoryFormat::channels_last);
       ExecContext one = only("cpu_nhwc", 1, set);
       const Gradients expected = backward(one, c, x, weight, dy);
@@ -189,15 +212,18 @@ TEST(CpuConv, BackwardBitsDependOnNeitherThreadsNorBatch) {
         EXPECT_EQ(actual.dweight.to_doubles(), expected.dweight.to_doubles()) << c.name;
         EXPECT_EQ(actual.dbias.to_doubles(), expected.dbias.to_doubles()) << c.name;
       }
-      const Gradients alone = backward(one, c, x.narrow_batch(3, 1).clone(), weight, dy.narrow_batch(3, 1).clone());
-      EXPECT_EQ(alone.dx.to_doubles(), expected.dx.narrow_batch(3, 1).clone().to_doubles()) << c.name;
+      const Gradients alone =
+          backward(one, c, x.narrow_batch(3, 1).clone(), weight, dy.narrow_batch(3, 1).clone());
+      EXPECT_EQ(alone.dx.to_doubles(), expected.dx.narrow_batch(3, 1).clone().to_doubles())
+          << c.name;
     }
 }
 
 // Several splits of the pixels, with more than one block of each kind.
 TEST(CpuConv, BackwardWeightOfManyPixels) {
   const Case c{"many pixels", 3, 48, 37, 35, 263, 3, 3, 1, 1, 1, 1, 1, 1, 1};
-  const Tensor x = random(c.x(), 1, MemoryFormat::channels_last), dy = random(c.y(), 5, MemoryFormat::channels_last);
+  const Tensor x = random(c.x(), 1, MemoryFormat::channels_last),
+               dy = random(c.y(), 5, MemoryFormat::channels_last);
   const Tensor weight = random(c.weight(), 2);
   ExecContext precise = only("cpu_nhwc", 2, InstructionSet::portable);
   const Gradients expected =

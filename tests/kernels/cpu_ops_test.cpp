@@ -1,5 +1,6 @@
-// The engine's linear, batch norm, pooling and element-wise kernels against the reference, on every instruction set
-// here; and that bits depend on neither the threads nor (where no statistics are taken) the batch.
+// The engine's linear, batch norm, pooling and element-wise kernels against the reference, on every
+// instruction set here; and that bits depend on neither the threads nor (where no statistics are
+// taken) the batch.
 #include <functional>
 
 #include "graft/tests/kernels/cpu_support.h"
@@ -12,32 +13,38 @@ using Outputs = std::vector<Tensor>;
 
 constexpr auto nhwc = MemoryFormat::channels_last;
 
-// Runs `call` with the reference alone, then with the engine alone on every set and several thread counts.
-void compare(const std::string& what, const char* kernel, DType dtype, const std::function<Outputs(ExecContext&)>& call) {
+// Runs `call` with the reference alone, then with the engine alone on every set and several thread
+// counts.
+void compare(const std::string& what, const char* kernel, DType dtype,
+             const std::function<Outputs(ExecContext&)>& call) {
   ExecContext reference = only("reference", 2);
   const Outputs expected = call(reference);
   for (const InstructionSet set : instruction_sets()) {
     ExecContext one = only(kernel, 1, set);
     const Outputs actual = call(one);
     for (size_t i = 0; i < expected.size(); ++i)
-      EXPECT_LT(relative_error(actual[i], expected[i]), tolerance(dtype)) << what << " output " << i << " " << name_of(set);
+      EXPECT_LT(relative_error(actual[i], expected[i]), tolerance(dtype))
+          << what << " output " << i << " " << name_of(set);
     for (const int threads : {2, 4}) {
       ExecContext many = only(kernel, threads, set);
       const Outputs again = call(many);
       for (size_t i = 0; i < expected.size(); ++i)
-        EXPECT_EQ(again[i].to_doubles(), actual[i].to_doubles()) << what << " output " << i << " " << threads << " threads";
+        EXPECT_EQ(again[i].to_doubles(), actual[i].to_doubles())
+            << what << " output " << i << " " << threads << " threads";
     }
   }
 }
 
 TEST(CpuOps, Linear) {
   for (const DType dtype : {DType::f32, DType::f64})
-    for (const auto& [rows, in, out] : {std::array<int64_t, 3>{1, 1, 1}, {1, 2048, 37}, {5, 17, 10}, {33, 100, 66}, {8, 3, 5}}) {
+    for (const auto& [rows, in, out] :
+         {std::array<int64_t, 3>{1, 1, 1}, {1, 2048, 37}, {5, 17, 10}, {33, 100, 66}, {8, 3, 5}}) {
       const Tensor x = random({rows, in}, 1, {}, dtype), weight = random({out, in}, 2, {}, dtype);
       const Tensor bias = random({out}, 3, {}, dtype), dy = random({rows, out}, 4, {}, dtype);
       compare("linear", "cpu", dtype, [&](ExecContext& context) {
         const ops::LinearKernels& kernels = kernels_for(x).linear;
-        Tensor y = Tensor::empty_like(dy), dx = Tensor::empty_like(x), dweight = Tensor::empty_like(weight);
+        Tensor y = Tensor::empty_like(dy), dx = Tensor::empty_like(x),
+               dweight = Tensor::empty_like(weight);
         Tensor dbias = Tensor::empty_like(bias);
         kernels.forward(context, {x, weight, &bias, y});
         kernels.backward_data(context, {dy, weight, dx});
@@ -60,27 +67,37 @@ TEST(CpuOps, LinearRowsDoNotDependOnTheBatch) {
 
 TEST(CpuOps, BatchNorm) {
   for (const DType dtype : {DType::f32, DType::f64})
-    for (const Shape& shape : {Shape{2, 1, 3, 3}, Shape{3, 5, 7, 4}, Shape{2, 64, 9, 9}, Shape{1, 130, 5, 1}, Shape{4, 3, 90, 97}, Shape{1, 64, 257, 257}})
+    for (const Shape& shape : {Shape{2, 1, 3, 3}, Shape{3, 5, 7, 4}, Shape{2, 64, 9, 9},
+                               Shape{1, 130, 5, 1}, Shape{4, 3, 90, 97}, Shape{1, 64, 257, 257}})
       for (int mode = 0; mode < 8; ++mode) {
         const bool large = shape.numel() > 1'000'000;  // its results are streamed
         if (large && (dtype == DType::f64 || (mode != 3 && mode != 7))) continue;
-        const ops::BatchNormAttributes attributes{.eps = 1e-5, .training = (mode & 1) != 0, .relu = (mode & 2) != 0};
+        const ops::BatchNormAttributes attributes{
+            .eps = 1e-5, .training = (mode & 1) != 0, .relu = (mode & 2) != 0};
         const bool with_residual = mode & 4;
         const int64_t channels = shape[1];
-        const Tensor x = random(shape, 1, nhwc, dtype), residual = random(shape, 2, nhwc, dtype), dy = random(shape, 3, nhwc, dtype);
-        const Tensor weight = random({channels}, 4, {}, dtype), bias = random({channels}, 5, {}, dtype);
-        const std::string what = "batch norm " + shape.to_string() + " mode " + std::to_string(mode);
-        Tensor mean = Tensor::empty({channels}, {.dtype = dtype}), variance = Tensor::empty_like(mean), y = Tensor::empty_like(x);
+        const Tensor x = random(shape, 1, nhwc, dtype), residual = random(shape, 2, nhwc, dtype),
+                     dy = random(shape, 3, nhwc, dtype);
+        const Tensor weight = random({channels}, 4, {}, dtype),
+                     bias = random({channels}, 5, {}, dtype);
+        const std::string what =
+            "batch norm " + shape.to_string() + " mode " + std::to_string(mode);
+        Tensor mean = Tensor::empty({channels}, {.dtype = dtype}),
+               variance = Tensor::empty_like(mean), y = Tensor::empty_like(x);
         const ops::BatchNormKernels& kernels = kernels_for(x).batch_norm;
         ExecContext reference = only("reference");
         kernels.statistics(reference, {x, mean, variance});
-        kernels.apply(reference, {x, mean, variance, &weight, &bias, with_residual ? &residual : nullptr, attributes, y});
+        kernels.apply(reference, {x, mean, variance, &weight, &bias,
+                                  with_residual ? &residual : nullptr, attributes, y});
         compare(what, "cpu_nhwc", dtype, [&](ExecContext& context) {
-          Outputs out{Tensor::empty_like(mean), Tensor::empty_like(mean), Tensor::empty_like(x), Tensor::empty_like(x),
-                      Tensor::empty_like(x),    Tensor::empty_like(mean), Tensor::empty_like(mean)};
+          Outputs out{Tensor::empty_like(mean), Tensor::empty_like(mean), Tensor::empty_like(x),
+                      Tensor::empty_like(x),    Tensor::empty_like(x),    Tensor::empty_like(mean),
+                      Tensor::empty_like(mean)};
           kernels.statistics(context, {x, out[0], out[1]});
-          kernels.apply(context, {x, mean, variance, &weight, &bias, with_residual ? &residual : nullptr, attributes, out[2]});
-          kernels.backward(context, {x, &y, &bias, with_residual, dy, mean, variance, &weight, attributes, &out[3], &out[4], &out[5], &out[6]});
+          kernels.apply(context, {x, mean, variance, &weight, &bias,
+                                  with_residual ? &residual : nullptr, attributes, out[2]});
+          kernels.backward(context, {x, &y, &bias, with_residual, dy, mean, variance, &weight,
+                                     attributes, &out[3], &out[4], &out[5], &out[6]});
           return out;
         });
       }
@@ -122,7 +139,8 @@ TEST(CpuOps, MaxPool) {
       const Shape out = ops::pool_output_shape("max_pool", c.x, c.window, c.ceil_mode);
       const Tensor dy = random(out, 2, nhwc, dtype);
       compare("max pool", "cpu_nhwc", dtype, [&](ExecContext& context) {
-        Tensor y = Tensor::empty_like(dy), same = Tensor::empty_like(dy), dx = Tensor::empty_like(x);
+        Tensor y = Tensor::empty_like(dy), same = Tensor::empty_like(dy),
+               dx = Tensor::empty_like(x);
         Tensor indices = Tensor::empty(out, {.dtype = DType::i32, .format = nhwc});
         kernels_for(x).pool.max_forward(context, {x, attributes, y, &indices});
         kernels_for(x).pool.max_forward(context, {x, attributes, same, nullptr});
@@ -140,7 +158,8 @@ TEST(CpuOps, AveragePools) {
       const ops::PoolKernels& kernels = kernels_for(x).pool;
       for (const bool count : {false, true}) {
         const ops::AveragePoolAttributes attributes{c.window, c.ceil_mode, count};
-        const Tensor dy = random(ops::pool_output_shape("average_pool", c.x, c.window, c.ceil_mode), 2, nhwc, dtype);
+        const Tensor dy = random(ops::pool_output_shape("average_pool", c.x, c.window, c.ceil_mode),
+                                 2, nhwc, dtype);
         compare("average pool", "cpu_nhwc", dtype, [&](ExecContext& context) {
           Tensor y = Tensor::empty_like(dy), dx = Tensor::empty_like(x);
           kernels.average_forward(context, {x, attributes, y});
@@ -170,7 +189,8 @@ TEST(CpuOps, NotANumberPassesThrough) {
     Tensor y = Tensor::empty_like(x);
     kernels_for(x).unary.forward(context, {x, {ops::Unary::relu6}, y});
     EXPECT_TRUE(std::isnan(y.data<float>()[37]));
-    kernels_for(x).batch_norm.apply(context, {x, mean, variance, nullptr, nullptr, &x, {.relu = true}, y});
+    kernels_for(x).batch_norm.apply(context,
+                                    {x, mean, variance, nullptr, nullptr, &x, {.relu = true}, y});
     EXPECT_TRUE(std::isnan(y.data<float>()[37]));
     Tensor pooled = Tensor::empty({1, 20, 2, 2}, {.format = nhwc});
     kernels_for(x).pool.max_forward(context, {x, {ops::square_window(2, 2)}, pooled, nullptr});
@@ -189,7 +209,8 @@ TEST(CpuOps, Elementwise) {
           kernels_for(a).unary.backward(context, {a, y, b, {function}, dx});
           return Outputs{y, dx};
         });
-      for (const auto function : {ops::Binary::add, ops::Binary::sub, ops::Binary::mul, ops::Binary::div})
+      for (const auto function :
+           {ops::Binary::add, ops::Binary::sub, ops::Binary::mul, ops::Binary::div})
         compare("binary", "cpu", dtype, [&](ExecContext& context) {
           Tensor y = Tensor::empty_like(a);
           Tensor left = Tensor::empty_like(a), right = Tensor::empty_like(a);

@@ -1,4 +1,5 @@
-// For the tests of the CPU engine: contexts of every instruction set here, one candidate at a time, comparisons.
+// For the tests of the CPU engine: contexts of every instruction set here, one candidate at a time,
+// comparisons.
 #pragma once
 #include <gtest/gtest.h>
 
@@ -22,19 +23,22 @@ inline std::vector<InstructionSet> instruction_sets() {
 inline ExecContext only(const std::string& kernel, int threads = 1,
                         InstructionSet set = machine_instruction_set()) {
   ExecContext context(threads, set);
-  context.set_kernel_filter([kernel](std::string_view, std::string_view name) { return name == kernel; });
+  context.set_kernel_filter(
+      [kernel](std::string_view, std::string_view name) { return name == kernel; });
   return context;
 }
 
-inline Tensor random(const Shape& shape, uint64_t seed, MemoryFormat format = MemoryFormat::contiguous,
-                     DType dtype = DType::f32) {
-  Tensor t = Tensor::empty(shape, {.dtype = dtype, .format = shape.rank() == 4 ? format : MemoryFormat::contiguous});
+inline Tensor random(const Shape& shape, uint64_t seed,
+                     MemoryFormat format = MemoryFormat::contiguous, DType dtype = DType::f32) {
+  Tensor t = Tensor::empty(
+      shape, {.dtype = dtype, .format = shape.rank() == 4 ? format : MemoryFormat::contiguous});
   CountedRandom numbers(seed, RandomPurpose::synthetic);
   fill_normal(t, 0, 1, numbers);
   return t;
 }
 
-// The largest difference relative to the largest expected magnitude (at least 0.1: inputs are of order one).
+// The largest difference relative to the largest expected magnitude (at least 0.1: inputs are of
+// order one).
 inline double relative_error(const Tensor& actual, const Tensor& expected) {
   const auto a = actual.to_doubles(), e = expected.to_doubles();
   double difference = 0, magnitude = 0.1;

@@ -1,4 +1,5 @@
-// The depthwise kernel against the reference on every instruction set here; its bits depend on neither threads nor batch.
+// The depthwise kernel against the reference on every instruction set here; its bits depend on
+// neither threads nor batch.
 #include <cstring>
 
 #include "graft/tests/kernels/cpu_support.h"
@@ -41,17 +42,23 @@ const DepthwiseCase depthwise_cases[] = {
     {"many rows", 1, 96, 40, 37, 3, 3, 1, 1, 1, 1, 1, 1, 1},
 };
 
-Tensor depthwise_result(ExecContext& context, const DepthwiseCase& c, DType dtype, bool fused, int64_t sample = -1) {
+Tensor depthwise_result(ExecContext& context, const DepthwiseCase& c, DType dtype, bool fused,
+                        int64_t sample = -1) {
   const auto image = [&](const Shape& shape, uint64_t seed) {
     const Tensor all = random(shape, seed, MemoryFormat::channels_last, dtype);
     return sample < 0 ? all : all.narrow_batch(sample, 1).clone();
   };
   const ops::ConvAttributes attributes = c.attributes();
   const Shape y_shape = ops::conv_output_shape(c.x(), c.weight(), attributes);
-  const Tensor x = image(c.x(), 1), residual = image(y_shape, 2), weight = random(c.weight(), 3, {}, dtype), bias = random({c.c}, 4, {}, dtype);
+  const Tensor x = image(c.x(), 1), residual = image(y_shape, 2),
+               weight = random(c.weight(), 3, {}, dtype), bias = random({c.c}, 4, {}, dtype);
   Tensor y = Tensor::full(residual.shape(), 7, x.options());
-  if (fused) kernels_for(x).fused_conv.forward(context, {x, weight, nullptr, &bias, &residual, {attributes, ops::FusedActivation::relu6}, y});
-  else kernels_for(x).conv.forward(context, {x, weight, nullptr, attributes, y});
+  if (fused)
+    kernels_for(x).fused_conv.forward(
+        context,
+        {x, weight, nullptr, &bias, &residual, {attributes, ops::FusedActivation::relu6}, y});
+  else
+    kernels_for(x).conv.forward(context, {x, weight, nullptr, attributes, y});
   return y;
 }
 
@@ -60,11 +67,14 @@ TEST(Depthwise, MatchesReference) {
   for (const DepthwiseCase& c : depthwise_cases)
     for (const DType dtype : {DType::f32, DType::f64})
       for (const bool fused : {false, true}) {
-        // The reference's fused convolution begins with its plain one, which the filter lets through too.
+        // The reference's fused convolution begins with its plain one, which the filter lets
+        // through too.
         const Tensor expected = depthwise_result(reference, c, dtype, fused);
         for (const InstructionSet set : instruction_sets()) {
           ExecContext engine = only("cpu_depthwise", 2, set);
-          EXPECT_LT(relative_error(depthwise_result(engine, c, dtype, fused), expected), tolerance(dtype)) << c.name << " " << name_of(set) << " " << name_of(dtype);
+          EXPECT_LT(relative_error(depthwise_result(engine, c, dtype, fused), expected),
+                    tolerance(dtype))
+              << c.name << " " << name_of(set) << " " << name_of(dtype);
         }
       }
 }
@@ -73,10 +83,17 @@ TEST(Depthwise, BitsDependOnNeitherThreadsNorBatch) {
   for (const DepthwiseCase& c : depthwise_cases)
     for (const InstructionSet set : instruction_sets()) {
       ExecContext one = only("cpu_depthwise", 1, set), three = only("cpu_depthwise", 3, set);
-      const Tensor expected = depthwise_result(one, c, DType::f32, true), other = depthwise_result(three, c, DType::f32, true);
-      EXPECT_EQ(std::memcmp(other.raw(), expected.raw(), static_cast<size_t>(expected.bytes())), 0) << c.name;
+      const Tensor expected = depthwise_result(one, c, DType::f32, true),
+                   other = depthwise_result(three, c, DType::f32, true);
+      EXPECT_EQ(std::memcmp(other.raw(), expected.raw(), static_cast<size_t>(expected.bytes())), 0)
+          << c.name;
       const Tensor last = depthwise_result(one, c, DType::f32, true, c.n - 1);
-      EXPECT_EQ(std::memcmp(last.raw(), static_cast<const std::byte*>(expected.raw()) + expected.bytes() - last.bytes(), static_cast<size_t>(last.bytes())), 0) << c.name;
+      EXPECT_EQ(std::memcmp(
+                    last.raw(),
+                    static_cast<const std::byte*>(expected.raw()) + expected.bytes() - last.bytes(),
+                    static_cast<size_t>(last.bytes())),
+                0)
+          << c.name;
     }
 }
 

@@ -1,4 +1,5 @@
-// The 8-bit convolution against its definition: the same bits on every instruction set, whatever saturates elsewhere.
+// The 8-bit convolution against its definition: the same bits on every instruction set, whatever
+// saturates elsewhere.
 #include <cstring>
 
 #include "graft/tests/kernels/cpu_support.h"
@@ -38,12 +39,14 @@ const QuantizedCase quantized_cases[] = {
 Tensor bytes(const Shape& shape, uint64_t seed, MemoryFormat format = MemoryFormat::channels_last) {
   Tensor t = Tensor::empty(shape, {.dtype = DType::u8, .format = format});
   CountedRandom numbers(seed, RandomPurpose::synthetic);
-  for (int64_t i = 0; i < t.numel(); ++i) t.mutable_data<uint8_t>()[i] = static_cast<uint8_t>(numbers.uniform() * 256);
+  for (int64_t i = 0; i < t.numel(); ++i)
+    t.mutable_data<uint8_t>()[i] = static_cast<uint8_t>(numbers.uniform() * 256);
   return t;
 }
 
 // One call with `residual` f32, u8 or none (i8 stands for none) and a result of `out`.
-Tensor quantized_result(ExecContext& context, const QuantizedCase& c, DType residual_dtype, DType out, bool extreme, bool packed) {
+Tensor quantized_result(ExecContext& context, const QuantizedCase& c, DType residual_dtype,
+                        DType out, bool extreme, bool packed) {
   ops::QuantizedConvAttributes a;
   a.conv = c.attributes();
   a.activation = out == DType::u8 ? ops::FusedActivation::relu : ops::FusedActivation::none;
@@ -51,7 +54,9 @@ Tensor quantized_result(ExecContext& context, const QuantizedCase& c, DType resi
   Tensor x = bytes(c.x(), 1), weight = Tensor::empty(c.weight(), {.dtype = DType::i8});
   const Tensor noise = bytes(c.weight(), 2, MemoryFormat::contiguous);
   for (int64_t i = 0; i < weight.numel(); ++i)
-    weight.mutable_data<int8_t>()[i] = extreme ? (i % 5 ? 127 : -127) : static_cast<int8_t>(std::max(-127, noise.data<uint8_t>()[i] - 128));
+    weight.mutable_data<int8_t>()[i] =
+        extreme ? (i % 5 ? 127 : -127)
+                : static_cast<int8_t>(std::max(-127, noise.data<uint8_t>()[i] - 128));
   if (extreme) std::memset(x.mutable_raw(), 255, static_cast<size_t>(x.bytes()));
   const Tensor multiplier = random({c.k}, 3), bias = random({c.k}, 4);
   const Shape shape = ops::conv_output_shape(c.x(), c.weight(), a.conv);
@@ -62,7 +67,8 @@ Tensor quantized_result(ExecContext& context, const QuantizedCase& c, DType resi
   std::shared_ptr<const ops::PackedWeight> kept;
   const auto& kernels = kernels_for(x).quantized_conv;
   if (packed) kernels.pack(context, {weight, a, kept});
-  kernels.forward(context, {x, weight, kept.get(), multiplier, bias, residual.defined() ? &residual : nullptr, a, y});
+  kernels.forward(context, {x, weight, kept.get(), multiplier, bias,
+                            residual.defined() ? &residual : nullptr, a, y});
   return y;
 }
 
@@ -80,13 +86,15 @@ TEST(QuantizedConv, IsTheSameBitsEverywhere) {
               ExecContext engine = only("cpu_nhwc", threads, set);
               const Tensor y = quantized_result(engine, c, residual, out, extreme, threads > 1);
               EXPECT_EQ(std::memcmp(y.raw(), expected.raw(), static_cast<size_t>(y.bytes())), 0)
-                  << c.name << " " << name_of(set) << " residual " << name_of(residual) << " to " << name_of(out) << (extreme ? " extreme" : "");
+                  << c.name << " " << name_of(set) << " residual " << name_of(residual) << " to "
+                  << name_of(out) << (extreme ? " extreme" : "");
             }
         }
 }
 
 TEST(QuantizedConv, QuantizesTheSameEverywhere) {
-  std::vector<float> values{0, -0.0F, 0.5F, 1.5F, 2.5F, -0.5F, 1e30F, -1e30F, INFINITY, -INFINITY, NAN, 254.4F, 254.6F, 300, -20.5F};
+  std::vector<float> values{0,        -0.0F,     0.5F, 1.5F,   2.5F,   -0.5F, 1e30F, -1e30F,
+                            INFINITY, -INFINITY, NAN,  254.4F, 254.6F, 300,   -20.5F};
   for (int i = 0; i < 40; ++i) values.push_back(static_cast<float>(i) * 7.3F - 60);
   const Tensor x = Tensor::of({static_cast<int64_t>(values.size())}, values);
   const ops::Quantization q{1, 20};

@@ -1,4 +1,5 @@
-// Winograd's kernels against the reference in double, within their stated bound, on every instruction set here.
+// Winograd's kernels against the reference in double, within their stated bound, on every
+// instruction set here.
 #include "graft/tests/kernels/cpu_support.h"
 
 namespace graft {
@@ -36,7 +37,8 @@ const WinogradCase winograd_cases[] = {
 };
 
 // Forward, forward with everything fused, and backward-data.
-std::vector<Tensor> winograd_results(ExecContext& context, const WinogradCase& c, DType dtype, int64_t sample = -1) {
+std::vector<Tensor> winograd_results(ExecContext& context, const WinogradCase& c, DType dtype,
+                                     int64_t sample = -1) {
   const auto image = [&](const Shape& shape, uint64_t seed) {
     const Tensor all = random(shape, seed, MemoryFormat::channels_last).to(dtype);
     return sample < 0 ? all : all.narrow_batch(sample, 1).clone();
@@ -45,7 +47,8 @@ std::vector<Tensor> winograd_results(ExecContext& context, const WinogradCase& c
   const Tensor weight = random(c.weight(), 4).to(dtype), bias = random({c.k}, 5).to(dtype);
   const ops::ConvAttributes attributes = c.attributes();
   const ops::FusedConvAttributes fused{attributes, ops::FusedActivation::relu};
-  std::vector<Tensor> out{Tensor::full(dy.shape(), 7, dy.options()), Tensor::full(dy.shape(), 7, dy.options()),
+  std::vector<Tensor> out{Tensor::full(dy.shape(), 7, dy.options()),
+                          Tensor::full(dy.shape(), 7, dy.options()),
                           Tensor::full(x.shape(), 7, x.options())};
   kernels_for(x).conv.forward(context, {x, weight, &bias, attributes, out[0]});
   kernels_for(x).fused_conv.forward(context, {x, weight, nullptr, &bias, &residual, fused, out[1]});
@@ -61,13 +64,16 @@ TEST(Winograd, MatchesReferenceWithinItsBound) {
       ExecContext engine = only("cpu_winograd", 2, set);
       const std::vector<Tensor> actual = winograd_results(engine, c, DType::f32);
       for (size_t i = 0; i < actual.size(); ++i)
-        EXPECT_LT(relative_error(actual[i], expected[i]), kBound) << c.name << " " << name_of(set) << " result " << i;
+        EXPECT_LT(relative_error(actual[i], expected[i]), kBound)
+            << c.name << " " << name_of(set) << " result " << i;
     }
   }
 }
 
-Tensor weight_gradient(ExecContext& context, const WinogradCase& c, DType dtype, MemoryFormat format, Tensor* dbias = nullptr) {
-  const Tensor x = random(c.x(), 1, MemoryFormat::channels_last).to(dtype), dy = random(c.y(), 2, MemoryFormat::channels_last).to(dtype);
+Tensor weight_gradient(ExecContext& context, const WinogradCase& c, DType dtype,
+                       MemoryFormat format, Tensor* dbias = nullptr) {
+  const Tensor x = random(c.x(), 1, MemoryFormat::channels_last).to(dtype),
+               dy = random(c.y(), 2, MemoryFormat::channels_last).to(dtype);
   Tensor dweight = Tensor::full(c.weight(), 7, {.dtype = dtype, .format = format});
   kernels_for(x).conv.backward_weight(context, {x, dy, c.attributes(), &dweight, dbias});
   return dweight.to(MemoryFormat::contiguous);
@@ -86,12 +92,15 @@ TEST(Winograd, WeightGradientsMatchReferenceWithinTheirBound) {
   ExecContext reference = only("reference", 2);
   for (const WinogradCase& c : winograd_gradient_cases) {
     Tensor expected_bias = Tensor::zeros({c.k}, {.dtype = DType::f64});
-    const Tensor expected = weight_gradient(reference, c, DType::f64, MemoryFormat::contiguous, &expected_bias);
+    const Tensor expected =
+        weight_gradient(reference, c, DType::f64, MemoryFormat::contiguous, &expected_bias);
     for (const InstructionSet set : instruction_sets())
       for (const MemoryFormat format : {MemoryFormat::contiguous, MemoryFormat::channels_last}) {
         ExecContext engine = only("cpu_winograd", 2, set);
         Tensor bias = Tensor::zeros({c.k});
-        EXPECT_LT(relative_error(weight_gradient(engine, c, DType::f32, format, &bias), expected), kBound) << c.name << " " << name_of(set);
+        EXPECT_LT(relative_error(weight_gradient(engine, c, DType::f32, format, &bias), expected),
+                  kBound)
+            << c.name << " " << name_of(set);
         EXPECT_LT(relative_error(bias, expected_bias), tolerance(DType::f32)) << c.name;
       }
   }
@@ -102,7 +111,8 @@ TEST(Winograd, WeightGradientsDependNotOnThreads) {
     for (const InstructionSet set : instruction_sets()) {
       ExecContext one = only("cpu_winograd", 1, set), three = only("cpu_winograd", 3, set);
       EXPECT_EQ(weight_gradient(three, c, DType::f32, MemoryFormat::contiguous).to_doubles(),
-                weight_gradient(one, c, DType::f32, MemoryFormat::contiguous).to_doubles()) << c.name << " " << name_of(set);
+                weight_gradient(one, c, DType::f32, MemoryFormat::contiguous).to_doubles())
+          << c.name << " " << name_of(set);
     }
 }
 
@@ -114,17 +124,21 @@ TEST(Winograd, BitsDependOnNeitherThreadsNorBatch) {
       const std::vector<Tensor> threads = winograd_results(three, c, DType::f32);
       const std::vector<Tensor> alone = winograd_results(three, c, DType::f32, c.n - 1);
       for (size_t i = 0; i < expected.size(); ++i) {
-        EXPECT_EQ(threads[i].to_doubles(), expected[i].to_doubles()) << c.name << " " << name_of(set);
-        EXPECT_EQ(alone[i].to_doubles(), expected[i].narrow_batch(c.n - 1, 1).clone().to_doubles()) << c.name << " " << name_of(set);
+        EXPECT_EQ(threads[i].to_doubles(), expected[i].to_doubles())
+            << c.name << " " << name_of(set);
+        EXPECT_EQ(alone[i].to_doubles(), expected[i].narrow_batch(c.n - 1, 1).clone().to_doubles())
+            << c.name << " " << name_of(set);
       }
     }
 }
 
 TEST(Winograd, LeavesOtherConvolutionsAlone) {
   ExecContext context = only("cpu_winograd");
-  const auto takes = [&](const Shape& x, const Shape& weight, const ops::Window& window, DType dtype) {
+  const auto takes = [&](const Shape& x, const Shape& weight, const ops::Window& window,
+                         DType dtype) {
     const ops::ConvAttributes attributes{window};
-    const Tensor in = random(x, 1, MemoryFormat::channels_last, dtype), filter = random(weight, 2, {}, dtype);
+    const Tensor in = random(x, 1, MemoryFormat::channels_last, dtype),
+                 filter = random(weight, 2, {}, dtype);
     Tensor y = Tensor::empty(ops::conv_output_shape(x, weight, attributes), in.options());
     try {
       kernels_for(in).conv.forward(context, {in, filter, nullptr, attributes, y});

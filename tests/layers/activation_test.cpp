@@ -1,4 +1,5 @@
-// Element-wise functions beyond ReLU and arithmetic: activations, powers, extremes, where, cast, tests and integers.
+// Element-wise functions beyond ReLU and arithmetic: activations, powers, extremes, where, cast,
+// tests and integers.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -18,10 +19,12 @@ using test::OpInput;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-OpCase unary_case(std::string name, ops::UnaryAttributes attributes, double low = -3, double high = 3, const Shape& shape = {4, 11}) {
-  return {std::move(name), {activation(shape, low, high)}, [attributes](std::span<const Tensor> in) {
-            return std::vector<Tensor>{functional::unary(in[0], attributes)};
-          }};
+OpCase unary_case(std::string name, ops::UnaryAttributes attributes, double low = -3,
+                  double high = 3, const Shape& shape = {4, 11}) {
+  return {
+      std::move(name), {activation(shape, low, high)}, [attributes](std::span<const Tensor> in) {
+        return std::vector<Tensor>{functional::unary(in[0], attributes)};
+      }};
 }
 
 OpCase binary_case(std::string name, Binary function, OpInput a, OpInput b) {
@@ -35,10 +38,14 @@ OpCase binary_case(std::string name, Binary function, OpInput a, OpInput b) {
 OpInput truth(const Shape& shape) { return {shape, test::Role::labels, false, 0, 2}; }
 
 OpCase where_case(std::string name, const Shape& condition, const Shape& a, const Shape& b) {
-  OpCase op{std::move(name), {truth(condition), activation(a), activation(b)}, [](std::span<const Tensor> in) {
-              return std::vector<Tensor>{functional::where(functional::cast(in[0], DType::boolean), in[1], in[2])};
+  OpCase op{std::move(name),
+            {truth(condition), activation(a), activation(b)},
+            [](std::span<const Tensor> in) {
+              return std::vector<Tensor>{
+                  functional::where(functional::cast(in[0], DType::boolean), in[1], in[2])};
             }};
-  op.forward_dtypes = {DType::bf16, DType::f16, DType::i64, DType::i32, DType::i8, DType::u8, DType::boolean};
+  op.forward_dtypes = {DType::bf16, DType::f16, DType::i64,    DType::i32,
+                       DType::i8,   DType::u8,  DType::boolean};
   op.keeps_layout = false;
   return op;
 }
@@ -83,9 +90,12 @@ std::vector<OpCase> cases() {
       binary_case("pow", Binary::pow, activation({3, 7}, 0.2, 3), activation({3, 7}, -2, 2)),
       binary_case("mod", Binary::mod, activation({3, 7}, -5, 5), activation({7}, 0.7, 2)),
       binary_case("fmod", Binary::fmod, activation({3, 7}, -5, 5), activation({7}, 0.7, 2)),
-      binary_case("min", Binary::min, activation({2, 3, 4, 3}, -2, 2), activation({1, 3, 1, 1}, -2, 2)),
-      binary_case("max", Binary::max, activation({2, 3, 4, 3}, -2, 2), activation({2, 3, 4, 3}, -2.1, 2)),
-      binary_case("prelu", Binary::prelu, activation({2, 3, 4, 3}, -2, 2), activation({3, 1, 1}, -2, 2)),
+      binary_case("min", Binary::min, activation({2, 3, 4, 3}, -2, 2),
+                  activation({1, 3, 1, 1}, -2, 2)),
+      binary_case("max", Binary::max, activation({2, 3, 4, 3}, -2, 2),
+                  activation({2, 3, 4, 3}, -2.1, 2)),
+      binary_case("prelu", Binary::prelu, activation({2, 3, 4, 3}, -2, 2),
+                  activation({3, 1, 1}, -2, 2)),
       where_case("where", {3, 4}, {3, 4}, {3, 4}),
       where_case("where_broadcast", {3, 1}, {2, 1, 4}, Shape{}),
       where_case("where_image", {2, 1, 3, 4}, {2, 3, 3, 4}, {2, 3, 3, 4}),
@@ -107,10 +117,14 @@ TEST(Elementwise, ComparisonsAndLogic) {
   EXPECT_EQ(holds(Binary::greater_or_equal), (std::vector<double>{0, 1, 1, 0}));
   EXPECT_EQ(holds(Binary::equal), (std::vector<double>{0, 1, 0, 0}));
   EXPECT_EQ(holds(Binary::not_equal), (std::vector<double>{1, 0, 1, 1}));
-  const Tensor u = Tensor::of<bool>({4}, {false, false, true, true}), v = Tensor::of<bool>({4}, {false, true, false, true});
-  EXPECT_EQ(truths(functional::binary(u, v, Binary::logical_and)), (std::vector<double>{0, 0, 0, 1}));
-  EXPECT_EQ(truths(functional::binary(u, v, Binary::logical_or)), (std::vector<double>{0, 1, 1, 1}));
-  EXPECT_EQ(truths(functional::binary(u, v, Binary::logical_xor)), (std::vector<double>{0, 1, 1, 0}));
+  const Tensor u = Tensor::of<bool>({4}, {false, false, true, true}),
+               v = Tensor::of<bool>({4}, {false, true, false, true});
+  EXPECT_EQ(truths(functional::binary(u, v, Binary::logical_and)),
+            (std::vector<double>{0, 0, 0, 1}));
+  EXPECT_EQ(truths(functional::binary(u, v, Binary::logical_or)),
+            (std::vector<double>{0, 1, 1, 1}));
+  EXPECT_EQ(truths(functional::binary(u, v, Binary::logical_xor)),
+            (std::vector<double>{0, 1, 1, 0}));
   EXPECT_EQ(truths(functional::logical_not(u)), (std::vector<double>{1, 1, 0, 0}));
   const Tensor odd = Tensor::of<double>({4}, {kInfinity, -kInfinity, NAN, 0});
   EXPECT_EQ(truths(functional::is_nan(odd)), (std::vector<double>{0, 0, 1, 0}));
@@ -120,30 +134,45 @@ TEST(Elementwise, ComparisonsAndLogic) {
 }
 
 TEST(Elementwise, Integers) {
-  const Tensor a = Tensor::of<int32_t>({5}, {-7, 7, -7, 7, 5}), b = Tensor::of<int32_t>({5}, {3, 3, -3, -3, 0});
-  const auto with = [&](Binary function) { return functional::binary(a, b, function).to_doubles(); };
+  const Tensor a = Tensor::of<int32_t>({5}, {-7, 7, -7, 7, 5}),
+               b = Tensor::of<int32_t>({5}, {3, 3, -3, -3, 0});
+  const auto with = [&](Binary function) {
+    return functional::binary(a, b, function).to_doubles();
+  };
   EXPECT_EQ(with(Binary::div), (std::vector<double>{-2, 2, 2, -2, 0}));
   EXPECT_EQ(with(Binary::mod), (std::vector<double>{2, 1, -1, -2, 0}));
   EXPECT_EQ(with(Binary::fmod), (std::vector<double>{-1, 1, -1, 1, 0}));
   EXPECT_EQ(with(Binary::pow), (std::vector<double>{-343, 343, 0, 0, 1}));
   EXPECT_EQ(with(Binary::min), (std::vector<double>{-7, 3, -7, -3, 0}));
-  const Tensor u = Tensor::of<uint8_t>({3}, {0x81, 0x0f, 1}), v = Tensor::of<uint8_t>({3}, {1, 2, 9});
-  EXPECT_EQ(functional::binary(u, v, Binary::shift_left).to_doubles(), (std::vector<double>{2, 0x3c, 0}));
-  EXPECT_EQ(functional::binary(u, v, Binary::shift_right).to_doubles(), (std::vector<double>{0x40, 3, 0}));
-  EXPECT_EQ(functional::binary(u, v, Binary::bit_xor).to_doubles(), (std::vector<double>{0x80, 0x0d, 8}));
-  EXPECT_EQ(functional::unary(u, Unary::bitwise_not).to_doubles(), (std::vector<double>{0x7e, 0xf0, 0xfe}));
-  const Tensor signs = Tensor::of<int8_t>({4}, {-100, 100, -100, -100}), counts = Tensor::of<int8_t>({4}, {2, 9, 9, -1});
-  EXPECT_EQ(functional::binary(signs, counts, Binary::shift_right).to_doubles(), (std::vector<double>{-25, 0, -1, -1}));
-  EXPECT_EQ(functional::binary(signs, counts, Binary::shift_left).to_doubles(), (std::vector<double>{112, 0, 0, 0}));
+  const Tensor u = Tensor::of<uint8_t>({3}, {0x81, 0x0f, 1}),
+               v = Tensor::of<uint8_t>({3}, {1, 2, 9});
+  EXPECT_EQ(functional::binary(u, v, Binary::shift_left).to_doubles(),
+            (std::vector<double>{2, 0x3c, 0}));
+  EXPECT_EQ(functional::binary(u, v, Binary::shift_right).to_doubles(),
+            (std::vector<double>{0x40, 3, 0}));
+  EXPECT_EQ(functional::binary(u, v, Binary::bit_xor).to_doubles(),
+            (std::vector<double>{0x80, 0x0d, 8}));
+  EXPECT_EQ(functional::unary(u, Unary::bitwise_not).to_doubles(),
+            (std::vector<double>{0x7e, 0xf0, 0xfe}));
+  const Tensor signs = Tensor::of<int8_t>({4}, {-100, 100, -100, -100}),
+               counts = Tensor::of<int8_t>({4}, {2, 9, 9, -1});
+  EXPECT_EQ(functional::binary(signs, counts, Binary::shift_right).to_doubles(),
+            (std::vector<double>{-25, 0, -1, -1}));
+  EXPECT_EQ(functional::binary(signs, counts, Binary::shift_left).to_doubles(),
+            (std::vector<double>{112, 0, 0, 0}));
   const int64_t least = std::numeric_limits<int64_t>::min();
-  const Tensor extreme = Tensor::of<int64_t>({1}, {least}), minus_one = Tensor::of<int64_t>({1}, {-1});
+  const Tensor extreme = Tensor::of<int64_t>({1}, {least}),
+               minus_one = Tensor::of<int64_t>({1}, {-1});
   EXPECT_EQ(functional::div(extreme, minus_one).data<int64_t>()[0], least);
   EXPECT_EQ(functional::binary(extreme, minus_one, Binary::mod).data<int64_t>()[0], 0);
-  EXPECT_EQ(functional::abs(Tensor::of<int8_t>({3}, {-5, 0, 5})).to_doubles(), (std::vector<double>{5, 0, 5}));
-  EXPECT_EQ(functional::clip(Tensor::of<int8_t>({3}, {-5, 0, 5}), -kInfinity, 3.5).to_doubles(), (std::vector<double>{-5, 0, 3}));
+  EXPECT_EQ(functional::abs(Tensor::of<int8_t>({3}, {-5, 0, 5})).to_doubles(),
+            (std::vector<double>{5, 0, 5}));
+  EXPECT_EQ(functional::clip(Tensor::of<int8_t>({3}, {-5, 0, 5}), -kInfinity, 3.5).to_doubles(),
+            (std::vector<double>{-5, 0, 3}));
   EXPECT_THROW(functional::sqrt(a), Error);
   EXPECT_THROW(functional::unary(Tensor::zeros({2}), Unary::bitwise_not), Error);
-  EXPECT_THROW(functional::binary(Tensor::zeros({2}), Tensor::zeros({2}), Binary::shift_left), Error);
+  EXPECT_THROW(functional::binary(Tensor::zeros({2}), Tensor::zeros({2}), Binary::shift_left),
+               Error);
 }
 
 TEST(Elementwise, PowMixesTypes) {
@@ -151,22 +180,29 @@ TEST(Elementwise, PowMixesTypes) {
   const Tensor y = functional::pow(base, Tensor::of<float>({3}, {4, 5, 0.5F}));
   EXPECT_EQ(y.dtype(), DType::i64);
   EXPECT_EQ(y.to_doubles(), (std::vector<double>{1, 32, 1}));
-  EXPECT_EQ(functional::pow(Tensor::of<float>({2}, {2, 4}), Tensor::of<int32_t>({}, {-1})).to_doubles(), (std::vector<double>{0.5, 0.25}));
+  EXPECT_EQ(
+      functional::pow(Tensor::of<float>({2}, {2, 4}), Tensor::of<int32_t>({}, {-1})).to_doubles(),
+      (std::vector<double>{0.5, 0.25}));
 }
 
 TEST(Elementwise, NaNWinsExtremes) {
   const Tensor a = Tensor::of<float>({2}, {NAN, 1}), b = Tensor::of<float>({2}, {1, NAN});
   for (const auto function : {Binary::min, Binary::max})
-    for (const double value : functional::binary(a, b, function).to_doubles()) EXPECT_TRUE(std::isnan(value));
+    for (const double value : functional::binary(a, b, function).to_doubles())
+      EXPECT_TRUE(std::isnan(value));
 }
 
 TEST(Elementwise, Casts) {
   const Tensor x = Tensor::of<double>({6}, {-1.7, 1.7, 300, -kInfinity, NAN, 0});
-  EXPECT_EQ(functional::cast(x, DType::i8).to_doubles(), (std::vector<double>{-1, 1, 127, -128, 0, 0}));
+  EXPECT_EQ(functional::cast(x, DType::i8).to_doubles(),
+            (std::vector<double>{-1, 1, 127, -128, 0, 0}));
   EXPECT_EQ(functional::cast(x, DType::u8).to_doubles(), (std::vector<double>{0, 1, 255, 0, 0, 0}));
-  EXPECT_EQ(functional::cast(x, DType::boolean).to_doubles(), (std::vector<double>{1, 1, 1, 1, 1, 0}));
-  EXPECT_EQ(functional::cast(Tensor::of<int32_t>({2}, {300, -1}), DType::u8).to_doubles(), (std::vector<double>{44, 255}));
-  EXPECT_EQ(functional::cast(x, DType::i64).data<int64_t>()[3], std::numeric_limits<int64_t>::min());
+  EXPECT_EQ(functional::cast(x, DType::boolean).to_doubles(),
+            (std::vector<double>{1, 1, 1, 1, 1, 0}));
+  EXPECT_EQ(functional::cast(Tensor::of<int32_t>({2}, {300, -1}), DType::u8).to_doubles(),
+            (std::vector<double>{44, 255}));
+  EXPECT_EQ(functional::cast(x, DType::i64).data<int64_t>()[3],
+            std::numeric_limits<int64_t>::min());
   EXPECT_TRUE(functional::cast(x, DType::f64).is_same(x));
 }
 

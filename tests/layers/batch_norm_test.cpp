@@ -16,14 +16,17 @@ using test::OpInput;
 using test::parameter;
 
 struct Variant {
-  bool training = true, affine = true, residual = false, relu = false, frozen_affine = false, fixed_input = false;
+  bool training = true, affine = true, residual = false, relu = false, frozen_affine = false,
+       fixed_input = false;
   double eps = 1e-5, momentum = 0.1;
 };
 
-// Inputs: x, running mean, running variance, then weight and bias, then the residual. Outputs: y and the new statistics.
+// Inputs: x, running mean, running variance, then weight and bias, then the residual. Outputs: y
+// and the new statistics.
 OpCase norm_case(std::string name, const Shape& shape, const Variant& v) {
   const Shape channels{shape[1]};
-  OpInput x = activation(shape, -2, 3), weight = parameter(channels, -1.5, 2), bias = parameter(channels);
+  OpInput x = activation(shape, -2, 3), weight = parameter(channels, -1.5, 2),
+          bias = parameter(channels);
   if (v.fixed_input) x = fixed(x);
   if (v.frozen_affine) weight = fixed(weight), bias = fixed(bias);
   std::vector<OpInput> inputs{x, fixed(parameter(channels)), fixed(parameter(channels, 0.2, 2))};
@@ -31,8 +34,9 @@ OpCase norm_case(std::string name, const Shape& shape, const Variant& v) {
   if (v.residual) inputs.push_back(activation(shape));
   OpCase op{std::move(name), std::move(inputs), [v](std::span<const Tensor> in) {
               const Tensor mean = in[1].clone(), variance = in[2].clone();
-              const Tensor y = functional::batch_norm(in[0], v.affine ? in[3] : Tensor(), v.affine ? in[4] : Tensor(), mean, variance,
-                                                      {v.training, v.momentum, v.eps, v.relu}, v.residual ? in.back() : Tensor());
+              const Tensor y = functional::batch_norm(
+                  in[0], v.affine ? in[3] : Tensor(), v.affine ? in[4] : Tensor(), mean, variance,
+                  {v.training, v.momentum, v.eps, v.relu}, v.residual ? in.back() : Tensor());
               return std::vector<Tensor>{y, mean, variance};
             }};
   op.f32_tolerance = 5e-5;
@@ -58,13 +62,16 @@ std::vector<OpCase> cases() {
       norm_case("evaluation", {2, 4, 3, 5}, {.training = false}),
       norm_case("evaluation_relu", {2, 3, 4, 3}, {.training = false, .relu = true}),
       norm_case("evaluation_residual", {1, 3, 3, 3}, {.training = false, .residual = true}),
-      norm_case("evaluation_residual_relu", {1, 17, 2, 3}, {.training = false, .residual = true, .relu = true}),
+      norm_case("evaluation_residual_relu", {1, 17, 2, 3},
+                {.training = false, .residual = true, .relu = true}),
       norm_case("evaluation_no_affine", {2, 3, 3, 2}, {.training = false, .affine = false}),
       norm_case("evaluation_one_value", {1, 3, 1, 1}, {.training = false}),
       norm_case("evaluation_rank2", {1, 5}, {.training = false}),
-      test::kernels_only(norm_case("large_training", {4, 72, 9, 7}, {.residual = true, .relu = true})),
+      test::kernels_only(
+          norm_case("large_training", {4, 72, 9, 7}, {.residual = true, .relu = true})),
       test::kernels_only(norm_case("large_training_map", {2, 5, 40, 41}, {.relu = true})),
-      test::kernels_only(norm_case("large_evaluation", {3, 130, 5, 7}, {.training = false, .residual = true, .relu = true})),
+      test::kernels_only(norm_case("large_evaluation", {3, 130, 5, 7},
+                                   {.training = false, .residual = true, .relu = true})),
   };
 }
 
@@ -72,14 +79,16 @@ GRAFT_OP_CASES(BatchNorm, cases(), "batch_norm.safetensors");
 
 TEST(BatchNorm, RefusesWhatDoesNotFit) {
   const Tensor x = Tensor::zeros({2, 3, 2, 2}), c = Tensor::full({3}, 1);
-  EXPECT_THROW(functional::batch_norm(Tensor::zeros({1, 3, 1, 1}), c, c, c, c, {.training = true}), Error);
+  EXPECT_THROW(functional::batch_norm(Tensor::zeros({1, 3, 1, 1}), c, c, c, c, {.training = true}),
+               Error);
   EXPECT_THROW(functional::batch_norm(x, c, c, {}, {}, {}), Error);  // evaluation needs statistics
   EXPECT_THROW(functional::batch_norm(x, Tensor::zeros({2}), c, c, c, {}), Error);
   EXPECT_THROW(functional::batch_norm(x, c, c, c, c, {}, Tensor::zeros({2, 3, 2, 1})), Error);
   EXPECT_THROW(functional::batch_norm(Tensor::zeros({3}), c, c, c, c, {}), Error);
 }
 
-// Between two convolutions the result is not kept for backward but made again: the same gradients, its memory is free.
+// Between two convolutions the result is not kept for backward but made again: the same gradients,
+// its memory is free.
 TEST(BatchNorm, ResultsAreMadeAgainForBackward) {
   namespace F = functional;
   const auto leaf = [](const Shape& shape, uint64_t stream) {
@@ -87,7 +96,9 @@ TEST(BatchNorm, ResultsAreMadeAgainForBackward) {
     set_requires_grad(t, true);
     return t;
   };
-  const Tensor image = test::distinct_values({2, 3, 32, 32}, -1, 1, 0).to(DType::f32).to(MemoryFormat::channels_last);
+  const Tensor image = test::distinct_values({2, 3, 32, 32}, -1, 1, 0)
+                           .to(DType::f32)
+                           .to(MemoryFormat::channels_last);
   const Tensor ones = Tensor::full({2, 8, 32, 32}, 1, {.format = MemoryFormat::channels_last});
   const ops::ConvAttributes same{ops::square_window(3, 1, 1)};
   struct Result {
@@ -95,14 +106,17 @@ TEST(BatchNorm, ResultsAreMadeAgainForBackward) {
     int64_t kept;
   };
   const auto result = [&](bool training, bool remade) {
-    const std::vector<Tensor> leaves{leaf({8, 3, 3, 3}, 1), leaf({8}, 2), leaf({8}, 3), leaf({4, 8, 3, 3}, 4)};
+    const std::vector<Tensor> leaves{leaf({8, 3, 3, 3}, 1), leaf({8}, 2), leaf({8}, 3),
+                                     leaf({4, 8, 3, 3}, 4)};
     const Tensor mean = Tensor::full({8}, 0.1), variance = Tensor::full({8}, 0.7);
     const int64_t before = cpu_allocator().stats().live_bytes;
-    Tensor y = F::batch_norm(F::conv(image, leaves[0], {}, same), leaves[1], leaves[2], mean, variance, {.training = training, .relu = true});
+    Tensor y = F::batch_norm(F::conv(image, leaves[0], {}, same), leaves[1], leaves[2], mean,
+                             variance, {.training = training, .relu = true});
     if (!remade) y = F::mul(y, ones);  // whoever saves this saves its elements
     y = F::conv(y, leaves[3], {}, same);
     Result r{{}, cpu_allocator().stats().live_bytes - before};
-    backward(F::cross_entropy(F::flatten(F::global_average_pool(y)), Tensor::of<int64_t>({2}, {1, 3})));
+    backward(
+        F::cross_entropy(F::flatten(F::global_average_pool(y)), Tensor::of<int64_t>({2}, {1, 3})));
     for (const Tensor& t : leaves) r.gradients.push_back(grad_of(t).to_doubles());
     return r;
   };
@@ -115,7 +129,8 @@ TEST(BatchNorm, ResultsAreMadeAgainForBackward) {
 
 // A channel that is constant has variance 0: the result is the bias, and nothing is infinite.
 TEST(BatchNorm, ConstantChannel) {
-  const Tensor x = Tensor::full({2, 1, 3, 3}, 7), weight = Tensor::full({1}, 2), bias = Tensor::full({1}, -3);
+  const Tensor x = Tensor::full({2, 1, 3, 3}, 7), weight = Tensor::full({1}, 2),
+               bias = Tensor::full({1}, -3);
   set_requires_grad(x, true);
   const Tensor y = functional::batch_norm(x, weight, bias, {}, {}, {.training = true});
   for (const double value : y.to_doubles()) EXPECT_EQ(value, -3);
@@ -123,7 +138,8 @@ TEST(BatchNorm, ConstantChannel) {
   for (const double value : grad_of(x).to_doubles()) EXPECT_NEAR(value, 0, 1e-4);
 }
 
-// The statistics of a large mean: deviations from a value near it keep the variance, where E[x^2] - E[x]^2 loses it in float32.
+// The statistics of a large mean: deviations from a value near it keep the variance, where E[x^2] -
+// E[x]^2 loses it in float32.
 TEST(BatchNorm, LargeMean) {
   Tensor x = test::distinct_values({4, 2, 5, 5}, 9999, 10001, 0).to(DType::f32);
   const Tensor mean = Tensor::zeros({2}), variance = Tensor::zeros({2});

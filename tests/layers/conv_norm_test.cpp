@@ -1,5 +1,5 @@
-// A convolution and the batch norm after it: statistics that come out of the convolution, and a shortcut's gradient that
-// the convolution's own is added to.
+// A convolution and the batch norm after it: statistics that come out of the convolution, and a
+// shortcut's gradient that the convolution's own is added to.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -32,16 +32,25 @@ OpCase ungolden(OpCase op) {
 // norm(conv(x)). Outputs: y and the running statistics, which are the batch's.
 OpCase statistics_case(std::string name, const Layer& layer) {
   const int64_t k = layer.weight[0];
-  std::vector<test::OpInput> inputs{activation(layer.x), parameter(layer.weight), parameter({k}, -1.5, 2), parameter({k})};
-  if (layer.bias) inputs.push_back(test::fixed(parameter({k})));  // its gradient is zero: batch norm takes the mean away
-  return ungolden({std::move(name), std::move(inputs), [layer, k](std::span<const Tensor> in) {
-                     const Tensor mean = Tensor::zeros({k}, {.dtype = in[2].dtype()}), variance = Tensor::zeros({k}, {.dtype = in[2].dtype()});
-                     functional::BatchStatistics statistics;
-                     const ops::ConvAttributes attributes{ops::square_window(layer.weight[2], layer.stride, layer.padding), layer.groups};
-                     const Tensor y = functional::conv(in[0], in[1], layer.bias ? in[4] : Tensor(), attributes, &statistics);
-                     return std::vector<Tensor>{functional::batch_norm(y, in[2], in[3], mean, variance, {.training = true, .momentum = 1}, {}, statistics),
-                                                mean, variance};
-                   }});
+  std::vector<test::OpInput> inputs{activation(layer.x), parameter(layer.weight),
+                                    parameter({k}, -1.5, 2), parameter({k})};
+  if (layer.bias)
+    inputs.push_back(
+        test::fixed(parameter({k})));  // its gradient is zero: batch norm takes the mean away
+  return ungolden(
+      {std::move(name), std::move(inputs), [layer, k](std::span<const Tensor> in) {
+         const Tensor mean = Tensor::zeros({k}, {.dtype = in[2].dtype()}),
+                      variance = Tensor::zeros({k}, {.dtype = in[2].dtype()});
+         functional::BatchStatistics statistics;
+         const ops::ConvAttributes attributes{
+             ops::square_window(layer.weight[2], layer.stride, layer.padding), layer.groups};
+         const Tensor y =
+             functional::conv(in[0], in[1], layer.bias ? in[4] : Tensor(), attributes, &statistics);
+         return std::vector<Tensor>{
+             functional::batch_norm(y, in[2], in[3], mean, variance,
+                                    {.training = true, .momentum = 1}, {}, statistics),
+             mean, variance};
+       }});
 }
 
 std::vector<OpCase> statistics_cases() {
@@ -58,18 +67,24 @@ std::vector<OpCase> statistics_cases() {
       test::kernels_only(statistics_case("winograd", {{1, 32, 14, 14}, {32, 32, 3, 3}, 1, 1})),
   };
 }
-GRAFT_OP_CASES(ConvStatistics, statistics_cases(), "", "conv backward-data", "conv backward-weight");
+GRAFT_OP_CASES(ConvStatistics, statistics_cases(), "", "conv backward-data",
+               "conv backward-weight");
 
-// conv(conv(x)) + x * factor, and a convolution of x with stride 2: two of the three parts of x's gradient are added to the first.
+// conv(conv(x)) + x * factor, and a convolution of x with stride 2: two of the three parts of x's
+// gradient are added to the first.
 OpCase shortcut_case(std::string name, const Layer& layer) {
   const int64_t c = layer.x[1], k = layer.weight[0];
-  return ungolden({std::move(name), {activation(layer.x), parameter(layer.weight), parameter({c, k, 1, 1}), activation(layer.x), parameter({c, c, 1, 1})},
+  return ungolden({std::move(name),
+                   {activation(layer.x), parameter(layer.weight), parameter({c, k, 1, 1}),
+                    activation(layer.x), parameter({c, c, 1, 1})},
                    [layer](std::span<const Tensor> in) {
                      namespace F = functional;
-                     const Tensor inner = F::conv(in[0], in[1], {}, {ops::square_window(layer.weight[2], 1, layer.padding)});
+                     const Tensor inner = F::conv(
+                         in[0], in[1], {}, {ops::square_window(layer.weight[2], 1, layer.padding)});
                      const Tensor y = F::add(F::conv(inner, in[2], {}), F::mul(in[0], in[3]));
                      const Tensor strided = F::conv(in[0], in[4], {}, {ops::square_window(1, 2)});
-                     const Tensor parts[] = {F::reshape(y, {y.numel()}), F::reshape(strided, {strided.numel()})};
+                     const Tensor parts[] = {F::reshape(y, {y.numel()}),
+                                             F::reshape(strided, {strided.numel()})};
                      return std::vector<Tensor>{F::concat(parts, 0)};
                    }});
 }
@@ -83,22 +98,27 @@ std::vector<OpCase> shortcut_cases() {
       test::kernels_only(shortcut_case("winograd", {{1, 32, 14, 14}, {32, 32, 3, 3}, 1, 1})),
   };
 }
-GRAFT_OP_CASES(ConvShortcut, shortcut_cases(), "", "conv forward", "conv backward-data", "conv backward-weight", "concat", "binary");
+GRAFT_OP_CASES(ConvShortcut, shortcut_cases(), "", "conv forward", "conv backward-data",
+               "conv backward-weight", "concat", "binary");
 
 // Which passes ran while f did, by their names.
 template <class F>
 std::vector<std::string> passes_of(F&& f) {
   std::vector<std::string> passes;
   ExecContext& context = current_context();
-  context.set_kernel_observer([&](const ExecContext::KernelRun& run) { passes.emplace_back(run.pass); });
+  context.set_kernel_observer(
+      [&](const ExecContext::KernelRun& run) { passes.emplace_back(run.pass); });
   f();
   context.set_kernel_observer({});
   return passes;
 }
-int64_t times(const std::vector<std::string>& passes, std::string_view pass) { return std::count(passes.begin(), passes.end(), pass); }
+int64_t times(const std::vector<std::string>& passes, std::string_view pass) {
+  return std::count(passes.begin(), passes.end(), pass);
+}
 
 TEST(ConvStatistics, SaveThePassOverTheResult) {
-  const Tensor x = test::distinct_values({2, 8, 6, 6}, -1, 1, 1).to(DType::f32).to(MemoryFormat::channels_last);
+  const Tensor x =
+      test::distinct_values({2, 8, 6, 6}, -1, 1, 1).to(DType::f32).to(MemoryFormat::channels_last);
   const Tensor weight = test::distinct_values({16, 8, 1, 1}, -1, 1, 2).to(DType::f32);
   functional::BatchStatistics statistics;
   const auto passes = passes_of([&] {
@@ -112,10 +132,12 @@ TEST(ConvStatistics, SaveThePassOverTheResult) {
 
 // The kernel writes into a sum only where nobody else sees it.
 TEST(ConvShortcut, AddsWhereTheSumIsNobodyElses) {
-  const Tensor x = test::distinct_values({2, 8, 6, 6}, -1, 1, 1).to(DType::f32).to(MemoryFormat::channels_last);
+  const Tensor x =
+      test::distinct_values({2, 8, 6, 6}, -1, 1, 1).to(DType::f32).to(MemoryFormat::channels_last);
   const Tensor weight = test::distinct_values({8, 8, 1, 1}, -1, 1, 2).to(DType::f32);
   set_requires_grad(x, true);
-  const Tensor dy = test::distinct_values({2, 8, 6, 6}, -1, 1, 3).to(DType::f32).to(MemoryFormat::channels_last);
+  const Tensor dy =
+      test::distinct_values({2, 8, 6, 6}, -1, 1, 3).to(DType::f32).to(MemoryFormat::channels_last);
   const auto once = [&] { backward(functional::conv(x, weight, {}), dy); };
   once();
   const std::vector<double> one = grad_of(x).to_doubles();
@@ -132,8 +154,11 @@ TEST(ConvShortcut, AddsWhereTheSumIsNobodyElses) {
 
 TEST(ConvStatistics, RefusesStatisticsThatDoNotFit) {
   const Tensor x = Tensor::zeros({2, 3, 2, 2}), three = Tensor::zeros({3});
-  EXPECT_THROW(functional::batch_norm(x, {}, {}, {}, {}, {.training = true}, {}, {Tensor::zeros({2}), three}), Error);
-  EXPECT_THROW(functional::batch_norm(x, {}, {}, {}, {}, {.training = true}, {}, {three, {}}), Error);
+  EXPECT_THROW(functional::batch_norm(x, {}, {}, {}, {}, {.training = true}, {},
+                                      {Tensor::zeros({2}), three}),
+               Error);
+  EXPECT_THROW(functional::batch_norm(x, {}, {}, {}, {}, {.training = true}, {}, {three, {}}),
+               Error);
 }
 
 }  // namespace

@@ -18,7 +18,9 @@ using test::OpCase;
 using test::OpInput;
 
 OpCase unary_case(std::string name, ops::Unary function, OpInput x) {
-  return {std::move(name), {std::move(x)}, [function](std::span<const Tensor> in) { return std::vector<Tensor>{functional::unary(in[0], function)}; }};
+  return {std::move(name), {std::move(x)}, [function](std::span<const Tensor> in) {
+            return std::vector<Tensor>{functional::unary(in[0], function)};
+          }};
 }
 
 std::vector<OpCase> unary_cases() {
@@ -37,7 +39,8 @@ std::vector<OpCase> unary_cases() {
       unary_case("sqrt", Unary::sqrt, activation({2, 19}, 0.1, 5)),
       unary_case("abs", Unary::abs, activation({2, 3, 3, 3})),
       test::kernels_only(unary_case("large_relu", ops::Unary::relu, activation({3, 40, 33, 31}))),
-      test::kernels_only(unary_case("large_sigmoid", ops::Unary::sigmoid, activation({3, 40, 13, 11}, -20, 20))),
+      test::kernels_only(
+          unary_case("large_sigmoid", ops::Unary::sigmoid, activation({3, 40, 13, 11}, -20, 20))),
       unary_case("relu_scalar", Unary::relu, activation(Shape{})),
       unary_case("relu_empty", Unary::relu, activation({0, 3})),
   };
@@ -48,7 +51,8 @@ OpCase binary_case(std::string name, ops::Binary function, OpInput a, OpInput b)
   OpCase op{std::move(name), {std::move(a), std::move(b)}, [function](std::span<const Tensor> in) {
               return std::vector<Tensor>{functional::binary(in[0], in[1], function)};
             }};
-  if (function != ops::Binary::div) op.forward_dtypes = {DType::bf16, DType::f16, DType::i64, DType::i32};
+  if (function != ops::Binary::div)
+    op.forward_dtypes = {DType::bf16, DType::f16, DType::i64, DType::i32};
   op.keeps_layout = op.inputs[0].shape.numel() >= op.inputs[1].shape.numel();
   return op;
 }
@@ -73,9 +77,12 @@ std::vector<OpCase> binary_cases() {
       binary_case("mul_outer", Binary::mul, activation({5, 1}), activation({1, 6})),
       binary_case("add_one_frozen", Binary::add, image, fixed(image)),
       binary_case("mul_one_frozen", Binary::mul, fixed(image), image),
-      binary_case("mul_many_channels", Binary::mul, activation({1, 35, 2, 3}), activation({1, 35, 1, 1})),
-      test::kernels_only(binary_case("large_add", Binary::add, activation({2, 40, 33, 31}), activation({2, 40, 33, 31}))),
-      test::kernels_only(binary_case("large_mul_per_channel", Binary::mul, activation({2, 40, 33, 31}), activation({1, 40, 1, 1}))),
+      binary_case("mul_many_channels", Binary::mul, activation({1, 35, 2, 3}),
+                  activation({1, 35, 1, 1})),
+      test::kernels_only(binary_case("large_add", Binary::add, activation({2, 40, 33, 31}),
+                                     activation({2, 40, 33, 31}))),
+      test::kernels_only(binary_case("large_mul_per_channel", Binary::mul,
+                                     activation({2, 40, 33, 31}), activation({1, 40, 1, 1}))),
       binary_case("add_rank5", Binary::add, activation({2, 1, 3, 2, 2}), activation({2, 2})),
   };
 }
@@ -113,17 +120,29 @@ TEST(Unary, KinksHaveNoGradient) {
 
 TEST(Binary, RefusesWhatDoesNotFit) {
   EXPECT_THROW(functional::add(Tensor::zeros({2, 3}), Tensor::zeros({2})), Error);
-  EXPECT_THROW(functional::add(Tensor::zeros({2}), Tensor::zeros({2}, {.dtype = DType::f64})), Error);
-  EXPECT_THROW(functional::add(Tensor::zeros({1, 2, 3, 3}), Tensor::zeros({1, 2, 3, 3}, {.format = MemoryFormat::channels_last})), Error);
+  EXPECT_THROW(functional::add(Tensor::zeros({2}), Tensor::zeros({2}, {.dtype = DType::f64})),
+               Error);
+  EXPECT_THROW(
+      functional::add(Tensor::zeros({1, 2, 3, 3}),
+                      Tensor::zeros({1, 2, 3, 3}, {.format = MemoryFormat::channels_last})),
+      Error);
 }
 
 OpCase dropout_case(std::string name, const Shape& shape, double probability) {
-  return {.name = std::move(name), .inputs = {activation(shape)}, .call = [probability](std::span<const Tensor> in) {
+  return {
+      .name = std::move(name),
+      .inputs = {activation(shape)},
+      .call =
+          [probability](std::span<const Tensor> in) {
             return std::vector<Tensor>{functional::dropout(in[0], {probability, 5, 2, 7}, true)};
-          }, .golden = false};
+          },
+      .golden = false};
 }
-GRAFT_OP_CASES(Dropout, (std::vector<OpCase>{dropout_case("half", {3, 17}, 0.5), dropout_case("image", {2, 3, 5, 4}, 0.2),
-                                             dropout_case("nearly_all", {101}, 0.99)}), "");
+GRAFT_OP_CASES(Dropout,
+               (std::vector<OpCase>{dropout_case("half", {3, 17}, 0.5),
+                                    dropout_case("image", {2, 3, 5, 4}, 0.2),
+                                    dropout_case("nearly_all", {101}, 0.99)}),
+               "");
 
 TEST(Dropout, KeepsTheShareItShouldAndScalesIt) {
   const Tensor ones = Tensor::full({100000}, 1);
@@ -140,12 +159,16 @@ TEST(Dropout, KeepsTheShareItShouldAndScalesIt) {
 
 TEST(Dropout, MaskIsAFunctionOfTheStream) {
   const Tensor x = Tensor::full({1, 4, 5, 5}, 1);
-  const auto mask = [&](const ops::DropoutAttributes& a) { return functional::dropout(x, a, true).to_doubles(); };
+  const auto mask = [&](const ops::DropoutAttributes& a) {
+    return functional::dropout(x, a, true).to_doubles();
+  };
   EXPECT_EQ(mask({0.5, 1, 2, 3}), mask({0.5, 1, 2, 3}));
   EXPECT_NE(mask({0.5, 1, 2, 3}), mask({0.5, 2, 2, 3}));
   EXPECT_NE(mask({0.5, 1, 2, 3}), mask({0.5, 1, 3, 3}));
   EXPECT_NE(mask({0.5, 1, 2, 3}), mask({0.5, 1, 2, 4}));
-  EXPECT_EQ(functional::dropout(x.to(MemoryFormat::channels_last), {0.5, 1, 2, 3}, true).to_doubles(), mask({0.5, 1, 2, 3}));
+  EXPECT_EQ(
+      functional::dropout(x.to(MemoryFormat::channels_last), {0.5, 1, 2, 3}, true).to_doubles(),
+      mask({0.5, 1, 2, 3}));
   EXPECT_TRUE(functional::dropout(x, {0.5, 1, 2, 3}, false).is_same(x));
   EXPECT_THROW(functional::dropout(x, {1.0}, true), Error);
 }

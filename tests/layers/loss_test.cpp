@@ -21,7 +21,8 @@ using test::parameter;
 
 OpCase softmax_case(std::string name, const Shape& x, int axis, bool log, double range = 3) {
   return {std::move(name), {activation(x, -range, range)}, [=](std::span<const Tensor> in) {
-            return std::vector<Tensor>{log ? functional::log_softmax(in[0], axis) : functional::softmax(in[0], axis)};
+            return std::vector<Tensor>{log ? functional::log_softmax(in[0], axis)
+                                           : functional::softmax(in[0], axis)};
           }};
 }
 
@@ -52,14 +53,19 @@ OpCase cross_entropy_case(std::string name, const CrossEntropyVariant& v) {
   inputs.push_back(v.soft ? fixed(matched({v.rows, v.classes}, 0, 1)) : labels(v.rows, v.classes));
   if (v.weighted) inputs.push_back(fixed(parameter({v.classes}, 0.1, 2)));
   return {std::move(name), std::move(inputs), [v](std::span<const Tensor> in) {
-            return std::vector<Tensor>{functional::cross_entropy(in[0], in[1], {v.smoothing, v.reduction, v.weighted ? in[2] : Tensor()})};
+            return std::vector<Tensor>{functional::cross_entropy(
+                in[0], in[1], {v.smoothing, v.reduction, v.weighted ? in[2] : Tensor()})};
           }};
 }
 
-OpCase pair_case(std::string name, bool squared, const Shape& shape, ops::Reduction reduction, double range = 3) {
-  return {std::move(name), {activation(shape, -range, range), fixed(activation(shape, 0, 1))}, [=](std::span<const Tensor> in) {
-            return std::vector<Tensor>{squared ? functional::mean_squared_error(in[0], in[1], reduction)
-                                               : functional::binary_cross_entropy_with_logits(in[0], in[1], reduction)};
+OpCase pair_case(std::string name, bool squared, const Shape& shape, ops::Reduction reduction,
+                 double range = 3) {
+  return {std::move(name),
+          {activation(shape, -range, range), fixed(activation(shape, 0, 1))},
+          [=](std::span<const Tensor> in) {
+            return std::vector<Tensor>{
+                squared ? functional::mean_squared_error(in[0], in[1], reduction)
+                        : functional::binary_cross_entropy_with_logits(in[0], in[1], reduction)};
           }};
 }
 
@@ -79,7 +85,8 @@ std::vector<OpCase> loss_cases() {
       cross_entropy_case("soft_sum", {.reduction = Reduction::sum, .soft = true}),
       cross_entropy_case("soft_smoothed", {.smoothing = 0.1, .soft = true}),
       cross_entropy_case("soft_weighted", {.soft = true, .weighted = true}),
-      cross_entropy_case("soft_weighted_smoothed", {.smoothing = 0.3, .soft = true, .weighted = true}),
+      cross_entropy_case("soft_weighted_smoothed",
+                         {.smoothing = 0.3, .soft = true, .weighted = true}),
       pair_case("mse", true, {3, 5}, Reduction::mean),
       pair_case("mse_sum", true, {2, 3, 2, 3}, Reduction::sum),
       pair_case("bce", false, {3, 5}, Reduction::mean),
@@ -90,7 +97,8 @@ std::vector<OpCase> loss_cases() {
 GRAFT_OP_CASES(Loss, loss_cases(), "loss.safetensors");
 
 TEST(Loss, IncomingGradientScales) {
-  const Tensor logits = test::distinct_values({3, 4}, -1, 1, 0), target = Tensor::of<int64_t>({3}, {0, 3, 1});
+  const Tensor logits = test::distinct_values({3, 4}, -1, 1, 0),
+               target = Tensor::of<int64_t>({3}, {0, 3, 1});
   set_requires_grad(logits, true);
   backward(functional::cross_entropy(logits, target));
   const std::vector<double> once = grad_of(logits).to_doubles();
@@ -103,10 +111,12 @@ TEST(Loss, IncomingGradientScales) {
 
 TEST(Loss, LargeLogitsDoNotOverflow) {
   const Tensor logits = Tensor::of<float>({2, 2}, {1e4f, -1e4f, 3e38f, 3e38f});
-  EXPECT_FLOAT_EQ(static_cast<float>(functional::cross_entropy(logits, Tensor::of<int64_t>({2}, {0, 1})).item()),
+  EXPECT_FLOAT_EQ(static_cast<float>(
+                      functional::cross_entropy(logits, Tensor::of<int64_t>({2}, {0, 1})).item()),
                   static_cast<float>(std::log(2.0) / 2));
   const Tensor x = Tensor::of<float>({2}, {1e30f, -1e30f});
-  EXPECT_EQ(functional::binary_cross_entropy_with_logits(x, Tensor::of<float>({2}, {1, 0})).item(), 0);
+  EXPECT_EQ(functional::binary_cross_entropy_with_logits(x, Tensor::of<float>({2}, {1, 0})).item(),
+            0);
 }
 
 TEST(Loss, RefusesWhatDoesNotFit) {
@@ -116,13 +126,18 @@ TEST(Loss, RefusesWhatDoesNotFit) {
   EXPECT_THROW(functional::cross_entropy(logits, Tensor::of<int64_t>({3}, {0, 1, 2})), Error);
   EXPECT_THROW(functional::cross_entropy(logits, Tensor::of<int32_t>({2}, {0, 1})), Error);
   EXPECT_THROW(functional::cross_entropy(logits, Tensor::zeros({2, 2})), Error);
-  EXPECT_THROW(functional::cross_entropy(logits, Tensor::of<int64_t>({2}, {0, 1}), {.label_smoothing = 1}), Error);
-  EXPECT_THROW(functional::cross_entropy(logits, Tensor::of<int64_t>({2}, {0, 1}), {.class_weights = Tensor::zeros({2})}), Error);
+  EXPECT_THROW(
+      functional::cross_entropy(logits, Tensor::of<int64_t>({2}, {0, 1}), {.label_smoothing = 1}),
+      Error);
+  EXPECT_THROW(functional::cross_entropy(logits, Tensor::of<int64_t>({2}, {0, 1}),
+                                         {.class_weights = Tensor::zeros({2})}),
+               Error);
   EXPECT_THROW(functional::mean_squared_error(logits, Tensor::zeros({3, 2})), Error);
   try {
     functional::cross_entropy(logits, Tensor::of<int64_t>({2}, {0, 3}));
   } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("label 3 of sample 1"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("label 3 of sample 1"), std::string::npos)
+        << error.what();
   }
 }
 

@@ -1,7 +1,8 @@
 // matmul, gemm and einsum.
+#include "graft/layers/functional/matrices.h"
+
 #include <gtest/gtest.h>
 
-#include "graft/layers/functional/matrices.h"
 #include "graft/tests/support/op_case.h"
 
 namespace graft {
@@ -12,20 +13,35 @@ using test::OpCase;
 using test::OpInput;
 
 OpCase product(std::string name, const Shape& a, const Shape& b) {
-  return {.name = std::move(name), .inputs = {activation(a), activation(b)}, .call = [](std::span<const Tensor> in) {
-            return std::vector<Tensor>{functional::matmul(in[0], in[1])};
-          }, .forward_dtypes = {DType::bf16, DType::f16, DType::i64, DType::i32}, .keeps_layout = true};
+  return {.name = std::move(name),
+          .inputs = {activation(a), activation(b)},
+          .call =
+              [](std::span<const Tensor> in) {
+                return std::vector<Tensor>{functional::matmul(in[0], in[1])};
+              },
+          .forward_dtypes = {DType::bf16, DType::f16, DType::i64, DType::i32},
+          .keeps_layout = true};
 }
 OpCase summation(std::string name, std::string equation, const std::vector<Shape>& shapes) {
-  OpCase op{.name = "einsum_" + std::move(name), .inputs = {}, .call = [equation](std::span<const Tensor> in) {
-              return std::vector<Tensor>{functional::einsum(equation, in)};
-            }, .forward_dtypes = {}, .keeps_layout = false};
+  OpCase op{.name = "einsum_" + std::move(name),
+            .inputs = {},
+            .call =
+                [equation](std::span<const Tensor> in) {
+                  return std::vector<Tensor>{functional::einsum(equation, in)};
+                },
+            .forward_dtypes = {},
+            .keeps_layout = false};
   for (const Shape& shape : shapes) op.inputs.push_back(activation(shape));
   return op;
 }
-OpCase general(std::string name, const std::vector<Shape>& shapes, const functional::GemmOptions& options) {
-  return {.name = std::move(name), .inputs = {activation(shapes[0]), activation(shapes[1]), activation(shapes[2])},
-          .call = [options](std::span<const Tensor> in) { return std::vector<Tensor>{functional::gemm(in[0], in[1], in[2], options)}; },
+OpCase general(std::string name, const std::vector<Shape>& shapes,
+               const functional::GemmOptions& options) {
+  return {.name = std::move(name),
+          .inputs = {activation(shapes[0]), activation(shapes[1]), activation(shapes[2])},
+          .call =
+              [options](std::span<const Tensor> in) {
+                return std::vector<Tensor>{functional::gemm(in[0], in[1], in[2], options)};
+              },
           .forward_dtypes = {}};
 }
 
@@ -44,7 +60,8 @@ std::vector<OpCase> cases() {
       test::kernels_only(product("many_products", {5, 4, 7, 33}, {4, 33, 18})),
       test::kernels_only(product("many_shared_products", {1, 20, 7, 9}, {3, 1, 9, 5})),
       general("gemm", {{3, 5}, {5, 4}, {4}}, {.alpha = 0.5, .beta = 2}),
-      general("gemm_transposed", {{5, 3}, {4, 5}, {3, 1}}, {.transpose_a = true, .transpose_b = true}),
+      general("gemm_transposed", {{5, 3}, {4, 5}, {3, 1}},
+              {.transpose_a = true, .transpose_b = true}),
       summation("product", "ij,jk->ik", {{3, 4}, {4, 2}}),
       summation("implicit", "ij,jk", {{3, 4}, {4, 2}}),
       summation("transpose", "ijk -> kij", {{2, 3, 4}}),
@@ -63,8 +80,10 @@ std::vector<OpCase> cases() {
 GRAFT_OP_CASES(Matrices, cases(), "matrices.safetensors", "unary", "binary");
 
 TEST(Matrices, EmptyInnerAxisGivesZeros) {
-  EXPECT_EQ(functional::matmul(Tensor::zeros({2, 0}), Tensor::zeros({0, 3})).to_doubles(), std::vector<double>(6, 0.0));
-  EXPECT_EQ(functional::matmul(Tensor::zeros({0, 2, 3}), Tensor::zeros({3, 4})).shape(), (Shape{0, 2, 4}));
+  EXPECT_EQ(functional::matmul(Tensor::zeros({2, 0}), Tensor::zeros({0, 3})).to_doubles(),
+            std::vector<double>(6, 0.0));
+  EXPECT_EQ(functional::matmul(Tensor::zeros({0, 2, 3}), Tensor::zeros({3, 4})).shape(),
+            (Shape{0, 2, 4}));
 }
 
 TEST(Matrices, RefusesWhatDoesNotFit) {
@@ -74,7 +93,9 @@ TEST(Matrices, RefusesWhatDoesNotFit) {
   EXPECT_THROW(functional::matmul(x, Tensor::zeros(Shape{})), Error);
   EXPECT_THROW(functional::matmul(cube, Tensor::zeros({3, 4, 2})), Error);
   EXPECT_THROW(functional::gemm(x, Tensor::zeros({3, 2}), Tensor::zeros({3, 3})), Error);
-  const auto refused = [&](const char* equation, std::vector<Tensor> operands) { EXPECT_THROW(functional::einsum(equation, operands), Error) << equation; };
+  const auto refused = [&](const char* equation, std::vector<Tensor> operands) {
+    EXPECT_THROW(functional::einsum(equation, operands), Error) << equation;
+  };
   refused("ij,jk", {x});
   refused("ij,jk->ik", {x, x});
   refused("ijk", {x});

@@ -17,14 +17,18 @@ namespace {
 class SmallNet final : public Module {
  public:
   SmallNet() {
-    stem_ = register_module("stem", std::make_shared<Sequential>(std::initializer_list<std::shared_ptr<Module>>{
-                                        std::make_shared<Conv2d>(Conv2dOptions{2, 3, 3, 1, 1}), std::make_shared<BatchNorm2d>(BatchNorm2dOptions{3})}));
+    stem_ = register_module(
+        "stem", std::make_shared<Sequential>(std::initializer_list<std::shared_ptr<Module>>{
+                    std::make_shared<Conv2d>(Conv2dOptions{2, 3, 3, 1, 1}),
+                    std::make_shared<BatchNorm2d>(BatchNorm2dOptions{3})}));
     head_ = register_module("head", std::make_shared<Linear>(3, 2));
     uint64_t stream = 0;
-    for (const auto& [name, tensor] : parameters()) Tensor(tensor).copy_from(test::distinct_values(tensor.shape(), -1, 1, stream++));
+    for (const auto& [name, tensor] : parameters())
+      Tensor(tensor).copy_from(test::distinct_values(tensor.shape(), -1, 1, stream++));
   }
   Tensor forward(const Tensor& x) override {
-    return head_->forward(functional::flatten(functional::global_average_pool(functional::relu(stem_->forward(x)))));
+    return head_->forward(
+        functional::flatten(functional::global_average_pool(functional::relu(stem_->forward(x)))));
   }
   std::shared_ptr<Sequential> stem_;
   std::shared_ptr<Linear> head_;
@@ -40,8 +44,10 @@ Tensor image() { return test::distinct_values({4, 2, 5, 5}, -1, 2, 77).to(DType:
 
 TEST(Module, NamesAndOrder) {
   const SmallNet net;
-  const std::vector<std::string> parameters{"stem.0.weight", "stem.1.weight", "stem.1.bias", "head.weight", "head.bias"};
-  const std::vector<std::string> buffers{"stem.1.running_mean", "stem.1.running_var", "stem.1.num_batches_tracked"};
+  const std::vector<std::string> parameters{"stem.0.weight", "stem.1.weight", "stem.1.bias",
+                                            "head.weight", "head.bias"};
+  const std::vector<std::string> buffers{"stem.1.running_mean", "stem.1.running_var",
+                                         "stem.1.num_batches_tracked"};
   EXPECT_EQ(names(net.parameters()), parameters);
   EXPECT_EQ(names(net.buffers()), buffers);
   std::vector<std::string> all = parameters, state;
@@ -67,8 +73,10 @@ TEST(Module, LoadingIsStrictAndAllOrNothing) {
   const std::vector<double> before = net.head_->weight().to_doubles();
   StateDict wrong;
   for (const auto& [name, tensor] : SmallNet().state_dict())
-    if (name == "head.weight") wrong.add(name, Tensor::zeros({5, 3}));
-    else if (name != "stem.0.weight") wrong.add(name, Tensor::zeros(tensor.shape()));
+    if (name == "head.weight")
+      wrong.add(name, Tensor::zeros({5, 3}));
+    else if (name != "stem.0.weight")
+      wrong.add(name, Tensor::zeros(tensor.shape()));
   wrong.add("fc.bias", Tensor::zeros({1}));
   try {
     net.load_state_dict(wrong);
@@ -87,11 +95,13 @@ TEST(Module, LoadingConvertsTypesAndNeedsNoBatchCount) {
   SmallNet net;
   StateDict state;
   for (const auto& [name, tensor] : net.state_dict())
-    if (!name.ends_with("num_batches_tracked")) state.add(name, Tensor::full(tensor.shape(), 0.5, {.dtype = DType::f64}));
+    if (!name.ends_with("num_batches_tracked"))
+      state.add(name, Tensor::full(tensor.shape(), 0.5, {.dtype = DType::f64}));
   const Tensor weight = net.head_->weight();
   const uint64_t version = weight.version();
   net.load_state_dict(state);
-  EXPECT_TRUE(net.head_->weight().is_same(weight));  // values are copied in: whoever holds the tensor sees them
+  EXPECT_TRUE(net.head_->weight().is_same(
+      weight));  // values are copied in: whoever holds the tensor sees them
   EXPECT_GT(weight.version(), version);
   EXPECT_EQ(weight.dtype(), DType::f32);
   EXPECT_EQ(weight.to_doubles()[0], 0.5);
@@ -115,7 +125,8 @@ TEST(Module, FrozenMeansFrozen) {
   EXPECT_FALSE(needs_grad(net.stem_->forward(image())));
   backward(functional::reduce(net.forward(image()), {}));
   for (const auto& [name, tensor] : net.state_dict())
-    EXPECT_EQ(tensor.to_doubles(), before.at(name).to_doubles()) << name;  // running statistics included
+    EXPECT_EQ(tensor.to_doubles(), before.at(name).to_doubles())
+        << name;  // running statistics included
   for (const auto& [name, tensor] : net.parameters())
     EXPECT_EQ(grad_of(tensor).defined(), name.starts_with("head")) << name;
 
@@ -124,7 +135,8 @@ TEST(Module, FrozenMeansFrozen) {
   EXPECT_TRUE(net.find("stem.1")->training());
   net.zero_grad();
   backward(functional::reduce(net.forward(image()), {}));
-  for (const auto& [name, tensor] : net.parameters()) EXPECT_TRUE(grad_of(tensor).defined()) << name;
+  for (const auto& [name, tensor] : net.parameters())
+    EXPECT_TRUE(grad_of(tensor).defined()) << name;
 }
 
 TEST(Module, OwnGradientsCanBeSwitchedOffWithoutFreezing) {
@@ -142,9 +154,11 @@ TEST(Module, ConversionKeepsValuesAndSwitches) {
   net.to(DType::f64);
   EXPECT_EQ(net.head_->weight().dtype(), DType::f64);
   EXPECT_EQ(net.head_->weight().to_doubles(), weight);
-  for (const auto& [name, tensor] : net.parameters()) EXPECT_EQ(requires_grad(tensor), name.starts_with("head")) << name;
+  for (const auto& [name, tensor] : net.parameters())
+    EXPECT_EQ(requires_grad(tensor), name.starts_with("head")) << name;
   for (const auto& [name, tensor] : net.buffers())
-    EXPECT_EQ(tensor.dtype(), name.ends_with("num_batches_tracked") ? DType::i64 : DType::f64) << name;
+    EXPECT_EQ(tensor.dtype(), name.ends_with("num_batches_tracked") ? DType::i64 : DType::f64)
+        << name;
   EXPECT_EQ(net.forward(image().to(DType::f64)).dtype(), DType::f64);
 }
 
@@ -153,7 +167,8 @@ TEST(BatchNorm2d, RunningStatisticsFollowPyTorch) {
   const Tensor x = Tensor::of<float>({1, 2, 1, 2}, {1, 3, 10, 10});
   norm.forward(x);
   EXPECT_EQ(norm.running_mean().to_doubles(), (std::vector<double>{0.5, 2.5}));
-  EXPECT_EQ(norm.running_var().to_doubles(), (std::vector<double>{0.75 + 0.25 * 2, 0.75}));  // unbiased
+  EXPECT_EQ(norm.running_var().to_doubles(),
+            (std::vector<double>{0.75 + 0.25 * 2, 0.75}));  // unbiased
   EXPECT_EQ(norm.state_dict().at("num_batches_tracked").item(), 1);
   norm.train(false);
   norm.forward(x);
@@ -182,8 +197,10 @@ TEST(Layers, RefuseImpossibleSizes) {
 }
 
 TEST(Sequential, RunsInOrder) {
-  Sequential chain{std::make_shared<Function>([](const Tensor& x) { return functional::add(x, Tensor::full({1}, 1)); }),
-                   std::make_shared<Function>([](const Tensor& x) { return functional::mul(x, Tensor::full({1}, 3)); })};
+  Sequential chain{std::make_shared<Function>(
+                       [](const Tensor& x) { return functional::add(x, Tensor::full({1}, 1)); }),
+                   std::make_shared<Function>(
+                       [](const Tensor& x) { return functional::mul(x, Tensor::full({1}, 3)); })};
   EXPECT_EQ(chain(Tensor::full({1}, 2)).item(), 9);
 }
 

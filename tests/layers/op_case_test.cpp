@@ -43,27 +43,42 @@ class WrongNode final : public Node {
 };
 
 TEST(OpCase, SeesAWrongGradient) {
-  const OpCase op{"wrong", {activation({3, 2})}, [](std::span<const Tensor> in) {
-                           return std::vector<Tensor>{record(WrongAttributes{}, {in[0]}, in[0].clone(), [] { return std::make_shared<WrongNode>(); })};
-                         }};
-  EXPECT_NE(failures_of([&] { test::expect_gradient(op); }).find("gradient of input 0"), std::string::npos);
+  const OpCase op{
+      "wrong", {activation({3, 2})}, [](std::span<const Tensor> in) {
+        return std::vector<Tensor>{record(WrongAttributes{}, {in[0]}, in[0].clone(),
+                                          [] { return std::make_shared<WrongNode>(); })};
+      }};
+  EXPECT_NE(failures_of([&] { test::expect_gradient(op); }).find("gradient of input 0"),
+            std::string::npos);
 }
 
 TEST(OpCase, SeesAValueThatDependsOnTheLayout) {
-  const OpCase op{.name = "wrong", .inputs = {activation({1, 2, 2, 2})}, .call = [](std::span<const Tensor> in) {
-                           return std::vector<Tensor>{in[0].format() == MemoryFormat::contiguous ? in[0] : functional::relu(in[0])};
-                         }, .forward_dtypes = {}};
+  const OpCase op{.name = "wrong",
+                  .inputs = {activation({1, 2, 2, 2})},
+                  .call =
+                      [](std::span<const Tensor> in) {
+                        return std::vector<Tensor>{in[0].format() == MemoryFormat::contiguous
+                                                       ? in[0]
+                                                       : functional::relu(in[0])};
+                      },
+                  .forward_dtypes = {}};
   const std::string messages = failures_of([&] { test::expect_kernels_agree(op); });
-  EXPECT_NE(messages.find("activations channels_last, parameters contiguous: output 0"), std::string::npos) << messages;
+  EXPECT_NE(messages.find("activations channels_last, parameters contiguous: output 0"),
+            std::string::npos)
+      << messages;
   EXPECT_EQ(messages.find("activations contiguous"), std::string::npos) << messages;
 }
 
 TEST(OpCase, SeesANaNAndAWrongSize) {
   EXPECT_EQ(test::relative_error(std::vector<double>{1, 2}, std::vector<double>{1, 2}), 0);
-  EXPECT_NEAR(test::relative_error(std::vector<double>{1, 2.5}, std::vector<double>{1, 2}), 0.25, 1e-12);
-  EXPECT_GT(test::relative_error(std::vector<double>{1, std::nan("")}, std::vector<double>{1, 2}), 1e300);
+  EXPECT_NEAR(test::relative_error(std::vector<double>{1, 2.5}, std::vector<double>{1, 2}), 0.25,
+              1e-12);
+  EXPECT_GT(test::relative_error(std::vector<double>{1, std::nan("")}, std::vector<double>{1, 2}),
+            1e300);
   EXPECT_GT(test::relative_error(std::vector<double>{1}, std::vector<double>{1, 2}), 1e300);
-  EXPECT_EQ(test::relative_error(std::vector<double>{std::nan("")}, std::vector<double>{std::nan("")}), 0);
+  EXPECT_EQ(
+      test::relative_error(std::vector<double>{std::nan("")}, std::vector<double>{std::nan("")}),
+      0);
 }
 
 }  // namespace

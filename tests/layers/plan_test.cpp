@@ -1,4 +1,5 @@
-// Plans compute what the network computes in eval, whatever the batch, notice writes, and refuse what they do not know.
+// Plans compute what the network computes in eval, whatever the batch, notice writes, and refuse
+// what they do not know.
 #include "graft/layers/plan/plan.h"
 
 #include <gtest/gtest.h>
@@ -85,7 +86,8 @@ TEST_P(PlanOf, ComputesInBfloat16) {
   const NoGradGuard no_grad;
   const auto network = network_named(GetParam());
   std::string reason;
-  const auto plan = Plan::compile([&](const Tensor& x) { return network->forward(x); }, {3, 33, 33}, &reason, {.precision = DType::bf16});
+  const auto plan = Plan::compile([&](const Tensor& x) { return network->forward(x); }, {3, 33, 33},
+                                  &reason, {.precision = DType::bf16});
   ASSERT_TRUE(plan) << reason;
   const Tensor x = images(3, 3, 33);
   const Tensor y = plan->run(x);
@@ -98,12 +100,15 @@ TEST_P(PlanOf, ComputesInBfloat16) {
   EXPECT_EQ(std::memcmp(alone.raw(), static_cast<const std::byte*>(y.raw()) + row, row), 0);
 }
 
-// Traced by shapes alone it is the same plan; and packing ahead, which begins with the second run, changes no bit.
+// Traced by shapes alone it is the same plan; and packing ahead, which begins with the second run,
+// changes no bit.
 TEST_P(PlanOf, IsTheSameTracedByShapesAndOnceItIsPacked) {
   const NoGradGuard no_grad;
   const auto network = network_named(GetParam());
   const auto forward = [&](const Tensor& x) { return network->forward(x); };
-  const auto by_values = Plan::compile(forward, {3, 33, 33}), by_shapes = Plan::compile(forward, {3, 33, 33}, nullptr, {.tracing = PlanOptions::Tracing::shapes});
+  const auto by_values = Plan::compile(forward, {3, 33, 33}),
+             by_shapes = Plan::compile(forward, {3, 33, 33}, nullptr,
+                                       {.tracing = PlanOptions::Tracing::shapes});
   ASSERT_TRUE(by_values && by_shapes);
   EXPECT_EQ(by_values->describe(), by_shapes->describe());
   const Tensor x = images(2, 3, 33);
@@ -141,17 +146,20 @@ TEST_P(PlanOf, ComputesInBytesOnceCalibrated) {
   EXPECT_THROW(Plan::compile(forward, {3, 33, 33}, nullptr, {.calibration = &other}), Error);
 }
 
-INSTANTIATE_TEST_SUITE_P(Networks, PlanOf, testing::Values("resnet18", "resnet50", "cifar_resnet20"));
+INSTANTIATE_TEST_SUITE_P(Networks, PlanOf,
+                         testing::Values("resnet18", "resnet50", "cifar_resnet20"));
 
 TEST(Plan, FusesEverythingInAResNet) {
   const NoGradGuard no_grad;
   const auto network = network_named("resnet18");
-  const auto plan = Plan::compile([&](const Tensor& x) { return network->forward(x); }, {3, 32, 32});
+  const auto plan =
+      Plan::compile([&](const Tensor& x) { return network->forward(x); }, {3, 32, 32});
   const std::string text = plan->describe();
   EXPECT_EQ(text.find("batch_norm"), std::string::npos) << text;
   EXPECT_EQ(text.find("unary"), std::string::npos) << text;
   size_t residuals = 0;
-  for (size_t at = 0; (at = text.find("+residual relu", at)) != std::string::npos; ++at) ++residuals;
+  for (size_t at = 0; (at = text.find("+residual relu", at)) != std::string::npos; ++at)
+    ++residuals;
   EXPECT_EQ(residuals, 8u) << text;
 }
 
@@ -161,7 +169,9 @@ TEST(Plan, SumsAndActivationsAreFused) {
   CountedRandom random(5, RandomPurpose::synthetic);
   fill_normal(w, 0, 0.3, random);
   const ops::ConvAttributes same{.window = ops::square_window(3, 1, 1)};
-  const auto forward = [&](const Tensor& x) { return functional::relu6(functional::add(x, functional::conv(x, w, b, same))); };
+  const auto forward = [&](const Tensor& x) {
+    return functional::relu6(functional::add(x, functional::conv(x, w, b, same)));
+  };
   const auto plan = Plan::compile(forward, {4, 7, 5});
   ASSERT_TRUE(plan);
   EXPECT_NE(plan->describe().find("+residual relu6"), std::string::npos) << plan->describe();
@@ -188,14 +198,16 @@ TEST(Plan, AValueThatIsReadTwiceIsNotFusedAway) {
 TEST(Plan, NoticesThatAParameterWasWritten) {
   const NoGradGuard no_grad;
   const auto network = network_named("cifar_resnet20");
-  const auto plan = Plan::compile([&](const Tensor& x) { return network->forward(x); }, {3, 32, 32});
+  const auto plan =
+      Plan::compile([&](const Tensor& x) { return network->forward(x); }, {3, 32, 32});
   EXPECT_FALSE(plan->stale());
   Tensor mean = dynamic_cast<BatchNorm2d*>(network->find("layer2.1.bn2"))->running_mean();
   mean.copy_from(Tensor::full(mean.shape(), 0.5));
   EXPECT_TRUE(plan->stale());
 }
 
-// A block as of a small transformer over an upsampled image, with a weight that is transposed on the way.
+// A block as of a small transformer over an upsampled image, with a weight that is transposed on
+// the way.
 TEST(Plan, RunsWhatImportedGraphsAreMadeOf) {
   const NoGradGuard no_grad;
   CountedRandom random(7, RandomPurpose::synthetic);
@@ -207,12 +219,16 @@ TEST(Plan, RunsWhatImportedGraphsAreMadeOf) {
   const auto forward = [&](const Tensor& x) {
     using namespace functional;
     static constexpr int kTokens[] = {0, 2, 1}, kSwap[] = {1, 0};
-    const Tensor grown = conv_transpose(interpolate(x, std::vector<int64_t>{5, 3}, ResizeMode::linear), up, {}, twice);
-    const Tensor tokens = layer_norm(transpose(reshape(grown, {x.size(0), 5, 60}), kTokens), Tensor::full({5}, 1.5), Tensor::full({5}, 0.1));
+    const Tensor grown = conv_transpose(
+        interpolate(x, std::vector<int64_t>{5, 3}, ResizeMode::linear), up, {}, twice);
+    const Tensor tokens = layer_norm(transpose(reshape(grown, {x.size(0), 5, 60}), kTokens),
+                                     Tensor::full({5}, 1.5), Tensor::full({5}, 0.1));
     const Tensor values = matmul(tokens, transpose(w, kSwap));  // [N,60,6]
-    const Tensor mixed = matmul(softmax(matmul(values, transpose(values, kTokens)), 2), gelu(values));
+    const Tensor mixed =
+        matmul(softmax(matmul(values, transpose(values, kTokens)), 2), gelu(values));
     const Tensor some = gather(mixed, Tensor::of<int64_t>({3}, {0, 7, 59}), 1);
-    return reduce(where(binary(some, Tensor::scalar(0), ops::Binary::greater), some, neg(some)), {ops::Reduce::l2, {1}});
+    return reduce(where(binary(some, Tensor::scalar(0), ops::Binary::greater), some, neg(some)),
+                  {ops::Reduce::l2, {1}});
   };
   std::string reason;
   const auto plan = Plan::compile(forward, {4, 4, 3}, &reason);
@@ -228,16 +244,27 @@ TEST(Plan, RunsWhatImportedGraphsAreMadeOf) {
 TEST(Plan, RefusesWhatMixesSamplesOrIsNotKnown) {
   const NoGradGuard no_grad;
   std::string reason;
-  EXPECT_FALSE(Plan::compile([](const Tensor& x) { return functional::reshape(x, {x.numel()}); }, {3, 4, 4}, &reason));
+  EXPECT_FALSE(Plan::compile([](const Tensor& x) { return functional::reshape(x, {x.numel()}); },
+                             {3, 4, 4}, &reason));
   EXPECT_NE(reason.find("reshape"), std::string::npos) << reason;
-  EXPECT_FALSE(Plan::compile([](const Tensor& x) { return functional::reduce(x, {}); }, {3, 4, 4}, &reason));
+  EXPECT_FALSE(
+      Plan::compile([](const Tensor& x) { return functional::reduce(x, {}); }, {3, 4, 4}, &reason));
   EXPECT_NE(reason.find("reduce"), std::string::npos) << reason;
-  const auto refused = [](const std::function<Tensor(const Tensor&)>& forward) { return !Plan::compile(forward, {3, 4, 4}); };
+  const auto refused = [](const std::function<Tensor(const Tensor&)>& forward) {
+    return !Plan::compile(forward, {3, 4, 4});
+  };
   EXPECT_TRUE(refused([](const Tensor& x) { return functional::transpose(x); }));
   EXPECT_TRUE(refused([](const Tensor& x) { return functional::slice(x, {{0}, {1}}); }));
-  EXPECT_TRUE(refused([](const Tensor& x) { return functional::reduce(x, {ops::Reduce::sum, {-4}, true}); }));
-  EXPECT_TRUE(refused([](const Tensor& x) { return functional::add(x, functional::expand(Tensor::zeros({1, 3, 1, 1}), {x.size(0), 3, 1, 1})); }));
-  EXPECT_TRUE(refused([](const Tensor& x) { return functional::add(x, Tensor::full({x.size(0), 1, 1, 1}, 1)); }));
+  EXPECT_TRUE(refused([](const Tensor& x) {
+    return functional::reduce(x, {ops::Reduce::sum, {-4}, true});
+  }));
+  EXPECT_TRUE(refused([](const Tensor& x) {
+    return functional::add(x,
+                           functional::expand(Tensor::zeros({1, 3, 1, 1}), {x.size(0), 3, 1, 1}));
+  }));
+  EXPECT_TRUE(refused([](const Tensor& x) {
+    return functional::add(x, Tensor::full({x.size(0), 1, 1, 1}, 1));
+  }));
   EXPECT_TRUE(refused([](const Tensor& x) {
     const Tensor rows = functional::slice(functional::reshape(x, {x.size(0), 48}), {{0}, {2}, {1}});
     return functional::matmul(rows, rows);  // two samples of two: as a product it fits by chance

@@ -37,12 +37,16 @@ ops::Window volume() {
 }
 
 OpCase max_case(std::string name, const Shape& x, const ops::MaxPoolAttributes& a) {
-  OpCase op{std::move(name), {activation(x)}, [a](std::span<const Tensor> in) { return std::vector<Tensor>{functional::max_pool(in[0], a)}; }};
+  OpCase op{std::move(name), {activation(x)}, [a](std::span<const Tensor> in) {
+              return std::vector<Tensor>{functional::max_pool(in[0], a)};
+            }};
   op.forward_dtypes = {DType::bf16, DType::f16, DType::i64, DType::i32, DType::i8, DType::u8};
   return op;
 }
 OpCase average_case(std::string name, const Shape& x, const ops::AveragePoolAttributes& a) {
-  return {std::move(name), {activation(x)}, [a](std::span<const Tensor> in) { return std::vector<Tensor>{functional::average_pool(in[0], a)}; }};
+  return {std::move(name), {activation(x)}, [a](std::span<const Tensor> in) {
+            return std::vector<Tensor>{functional::average_pool(in[0], a)};
+          }};
 }
 OpCase adaptive_case(std::string name, const Shape& x, const ops::Spatial& output) {
   return {std::move(name), {activation(x)}, [output](std::span<const Tensor> in) {
@@ -56,7 +60,8 @@ std::vector<OpCase> cases() {
       max_case("max_k2", {2, 3, 4, 6}, {square_window(2, 2)}),
       max_case("max_k3_stride2_stem", {2, 3, 7, 8}, {square_window(3, 2, 1)}),
       max_case("max_k3_overlapping", {1, 2, 5, 4}, {square_window(3, 1, 1)}),
-      max_case("max_caffe_stem", {1, 3, 8, 6}, {{2, {3, 3, 1}, {2, 2, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 0}}}),
+      max_case("max_caffe_stem", {1, 3, 8, 6},
+               {{2, {3, 3, 1}, {2, 2, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 0}}}),
       max_case("max_ceil", {1, 2, 6, 7}, {square_window(3, 2), true}),
       max_case("max_ceil_padded", {2, 2, 6, 5}, {square_window(3, 2, 1), true}),
       max_case("max_ceil_stride3", {1, 2, 7, 9}, {square_window(2, 3), true}),
@@ -68,10 +73,12 @@ std::vector<OpCase> cases() {
       max_case("max_volume", {1, 2, 4, 5, 3}, {volume()}),
       average_case("average_k2", {2, 3, 4, 6}, {square_window(2, 2)}),
       average_case("average_padded", {2, 3, 5, 6}, {square_window(3, 2, 1)}),
-      average_case("average_padding_not_counted", {2, 3, 5, 6}, {square_window(3, 2, 1), false, false}),
+      average_case("average_padding_not_counted", {2, 3, 5, 6},
+                   {square_window(3, 2, 1), false, false}),
       average_case("average_ceil", {1, 2, 6, 7}, {square_window(3, 2), true}),
       average_case("average_ceil_padded", {2, 2, 6, 5}, {square_window(3, 2, 1), true}),
-      average_case("average_ceil_padded_not_counted", {2, 2, 6, 5}, {square_window(3, 2, 1), true, false}),
+      average_case("average_ceil_padded_not_counted", {2, 2, 6, 5},
+                   {square_window(3, 2, 1), true, false}),
       average_case("average_asymmetric", {2, 3, 5, 6}, {uneven()}),
       average_case("average_option_a_shortcut", {1, 4, 5, 6}, {square_window(1, 2)}),
       average_case("average_line", {2, 3, 9}, {line(4, 3, 2), false, false}),
@@ -119,7 +126,8 @@ TEST(Pool, PaddingNeverWinsAMaximumAndNaNsSpread) {
 TEST(Pool, RefusesWhatDoesNotFit) {
   const Tensor x = Tensor::zeros({1, 2, 3, 3});
   EXPECT_THROW(functional::max_pool(x, {ops::square_window(4, 1)}), Error);
-  EXPECT_THROW(functional::max_pool(x, {ops::square_window(2, 1, 2)}), Error);  // a window inside the padding
+  EXPECT_THROW(functional::max_pool(x, {ops::square_window(2, 1, 2)}),
+               Error);  // a window inside the padding
   EXPECT_THROW(functional::max_pool(x, {ops::square_window(2, 0)}), Error);
   EXPECT_THROW(functional::average_pool(Tensor::zeros({1, 2, 3}), {ops::square_window(2)}), Error);
   EXPECT_THROW(functional::adaptive_average_pool(x, {{0, 1, 1}}), Error);

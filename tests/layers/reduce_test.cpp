@@ -13,10 +13,15 @@ using test::activation;
 using test::OpCase;
 
 OpCase reduce_case(std::string name, const Shape& x, const ops::ReduceAttributes& attributes) {
-  OpCase op{.name = std::move(name), .inputs = {activation(x)}, .call = [attributes](std::span<const Tensor> in) {
-              return std::vector<Tensor>{functional::reduce(in[0], attributes)};
-            }, .keeps_layout = false};
-  if (attributes.function != ops::Reduce::mean) op.forward_dtypes = {DType::bf16, DType::f16, DType::i64, DType::i32};
+  OpCase op{.name = std::move(name),
+            .inputs = {activation(x)},
+            .call =
+                [attributes](std::span<const Tensor> in) {
+                  return std::vector<Tensor>{functional::reduce(in[0], attributes)};
+                },
+            .keeps_layout = false};
+  if (attributes.function != ops::Reduce::mean)
+    op.forward_dtypes = {DType::bf16, DType::f16, DType::i64, DType::i32};
   return op;
 }
 

@@ -12,27 +12,46 @@ using test::fixed;
 using test::OpCase;
 using test::OpInput;
 
-const std::vector<DType> kAll{DType::bf16, DType::f16, DType::i64, DType::i32, DType::i8, DType::u8, DType::boolean};
+const std::vector<DType> kAll{DType::bf16, DType::f16, DType::i64,    DType::i32,
+                              DType::i8,   DType::u8,  DType::boolean};
 
 OpCase reshape_case(std::string name, const Shape& from, const Shape& to) {
-  return {.name = std::move(name), .inputs = {activation(from)}, .call = [to](std::span<const Tensor> in) {
-            return std::vector<Tensor>{functional::reshape(in[0], to)};
-          }, .forward_dtypes = kAll, .keeps_layout = false};
+  return {.name = std::move(name),
+          .inputs = {activation(from)},
+          .call =
+              [to](std::span<const Tensor> in) {
+                return std::vector<Tensor>{functional::reshape(in[0], to)};
+              },
+          .forward_dtypes = kAll,
+          .keeps_layout = false};
 }
 OpCase flatten_case(std::string name, const Shape& from, int start) {
-  return {.name = std::move(name), .inputs = {activation(from)}, .call = [start](std::span<const Tensor> in) {
-            return std::vector<Tensor>{functional::flatten(in[0], start)};
-          }, .forward_dtypes = kAll, .keeps_layout = false};
+  return {.name = std::move(name),
+          .inputs = {activation(from)},
+          .call =
+              [start](std::span<const Tensor> in) {
+                return std::vector<Tensor>{functional::flatten(in[0], start)};
+              },
+          .forward_dtypes = kAll,
+          .keeps_layout = false};
 }
 OpCase concat_case(std::string name, std::vector<OpInput> inputs, int axis) {
-  return {.name = std::move(name), .inputs = std::move(inputs), .call = [axis](std::span<const Tensor> in) {
-            return std::vector<Tensor>{functional::concat(in, axis)};
-          }, .forward_dtypes = kAll};
+  return {.name = std::move(name),
+          .inputs = std::move(inputs),
+          .call =
+              [axis](std::span<const Tensor> in) {
+                return std::vector<Tensor>{functional::concat(in, axis)};
+              },
+          .forward_dtypes = kAll};
 }
 OpCase pad_case(std::string name, const Shape& x, const ops::PadAttributes& attributes) {
-  return {.name = std::move(name), .inputs = {activation(x)}, .call = [attributes](std::span<const Tensor> in) {
-            return std::vector<Tensor>{functional::pad(in[0], attributes)};
-          }, .forward_dtypes = kAll};
+  return {.name = std::move(name),
+          .inputs = {activation(x)},
+          .call =
+              [attributes](std::span<const Tensor> in) {
+                return std::vector<Tensor>{functional::pad(in[0], attributes)};
+              },
+          .forward_dtypes = kAll};
 }
 
 std::vector<OpCase> cases() {
@@ -45,10 +64,13 @@ std::vector<OpCase> cases() {
       flatten_case("flatten_pooled", {3, 5, 1, 1}, 1),
       flatten_case("flatten_all", {2, 3, 2}, 0),
       flatten_case("flatten_spatial", {2, 3, 2, 3}, 2),
-      concat_case("concat_channels", {activation({2, 3, 4, 3}), activation({2, 1, 4, 3}), activation({2, 4, 4, 3})}, 1),
+      concat_case("concat_channels",
+                  {activation({2, 3, 4, 3}), activation({2, 1, 4, 3}), activation({2, 4, 4, 3})},
+                  1),
       concat_case("concat_batch", {activation({1, 3, 2, 3}), activation({2, 3, 2, 3})}, 0),
       concat_case("concat_columns", {activation({2, 3, 2, 3}), activation({2, 3, 2, 2})}, 3),
-      concat_case("concat_one_frozen", {fixed(activation({2, 2, 3, 3})), activation({2, 3, 3, 3})}, 1),
+      concat_case("concat_one_frozen", {fixed(activation({2, 2, 3, 3})), activation({2, 3, 3, 3})},
+                  1),
       concat_case("concat_vectors", {activation({5}), activation({3}), activation({1})}, 0),
       concat_case("concat_single", {activation({2, 3})}, 1),
       pad_case("pad_image", {1, 2, 3, 4}, {{0, 0, 1, 2}, {0, 0, 0, 3}, 0}),
@@ -66,7 +88,8 @@ TEST(ShapeChange, RefusesWhatDoesNotFit) {
   const Tensor x = Tensor::zeros({2, 3, 4, 4});
   EXPECT_THROW(functional::reshape(x, {2, 3, 4}), Error);
   EXPECT_THROW(functional::flatten(x, 4), Error);
-  const std::vector<Tensor> none, wrong_shape{x, Tensor::zeros({2, 3, 4, 5})}, wrong_type{x, x.to(DType::f64)};
+  const std::vector<Tensor> none, wrong_shape{x, Tensor::zeros({2, 3, 4, 5})},
+      wrong_type{x, x.to(DType::f64)};
   EXPECT_THROW(functional::concat(none, 0), Error);
   EXPECT_THROW(functional::concat(wrong_shape, 1), Error);
   EXPECT_THROW(functional::concat(wrong_type, 1), Error);

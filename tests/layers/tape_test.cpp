@@ -1,4 +1,5 @@
-// The tape under the differentiable functions: what is recorded, what flows where, what is refused; and the Trace.
+// The tape under the differentiable functions: what is recorded, what flows where, what is refused;
+// and the Trace.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -49,7 +50,8 @@ TEST(Tape, AnIntermediateUsedTwiceIsWalkedOnce) {
 }
 
 TEST(Tape, ALeafIsToldOfOnceWhenItsGradientIsComplete) {
-  const Tensor x = Tensor::of<double>({2}, {3, -2}), a = Tensor::of<double>({2}, {1, 2}), b = Tensor::of<double>({2}, {5, 7});
+  const Tensor x = Tensor::of<double>({2}, {3, -2}), a = Tensor::of<double>({2}, {1, 2}),
+               b = Tensor::of<double>({2}, {5, 7});
   const Tensor frozen = Tensor::of<double>({2}, {1, 1}), apart = Tensor::of<double>({2}, {1, 1});
   for (const Tensor& t : {x, a, b, apart}) set_requires_grad(t, true);
   const Tensor y = F::mul(F::mul(F::mul(F::mul(x, a), b), x), frozen);  // x is used first and last
@@ -72,7 +74,9 @@ TEST(Tape, ALeafIsToldOfOnceWhenItsGradientIsComplete) {
 TEST(Tape, ASharedWeightCollectsFromBothCalls) {
   const Tensor x = leaf({1, 2, 5, 5}, 0, false), weight = leaf({2, 2, 3, 3}, 1);
   const ops::ConvAttributes same{ops::square_window(3, 1, 1)};
-  const auto loss = [&](const Tensor& w1, const Tensor& w2) { return F::reduce(F::conv(F::conv(x, w1, {}, same), w2, {}, same), {}); };
+  const auto loss = [&](const Tensor& w1, const Tensor& w2) {
+    return F::reduce(F::conv(F::conv(x, w1, {}, same), w2, {}, same), {});
+  };
   backward(loss(weight, weight));
   const Values both = grad_of(weight).to_doubles();
   const Tensor first = weight.clone(), second = weight.clone();
@@ -85,7 +89,8 @@ TEST(Tape, ASharedWeightCollectsFromBothCalls) {
 
 TEST(Tape, GradientsAddUpUntilCleared) {
   const Tensor x = leaf({3}, 0);
-  for (int i = 0; i < 2; ++i) backward(F::reduce(F::mul(x, Tensor::full({3}, 2, {.dtype = DType::f64})), {}));
+  for (int i = 0; i < 2; ++i)
+    backward(F::reduce(F::mul(x, Tensor::full({3}, 2, {.dtype = DType::f64})), {}));
   EXPECT_EQ(grad_of(x).to_doubles(), (Values{4, 4, 4}));
   set_grad(x, {});
   EXPECT_FALSE(grad_of(x).defined());
@@ -109,9 +114,7 @@ TEST(Tape, NothingIsRecordedWithoutNeed) {
     const NoGradGuard no_grad;
     EXPECT_FALSE(grad_enabled());
     EXPECT_FALSE(needs_grad(F::conv(x, weight, {})));
-    {
-      const NoGradGuard nested;
-    }
+    { const NoGradGuard nested; }
     EXPECT_FALSE(grad_enabled());
   }
   EXPECT_TRUE(grad_enabled());
@@ -120,7 +123,8 @@ TEST(Tape, NothingIsRecordedWithoutNeed) {
 }
 
 TEST(Tape, AFrozenPrefixSavesNothingAndBackwardStopsAtItsEdge) {
-  const Tensor x = leaf({1, 2, 4, 4}, 0, false), frozen = leaf({3, 2, 1, 1}, 1, false), head = leaf({2, 3}, 2);
+  const Tensor x = leaf({1, 2, 4, 4}, 0, false), frozen = leaf({3, 2, 1, 1}, 1, false),
+               head = leaf({2, 3}, 2);
   const Tensor features = F::relu(F::conv(x, frozen, {}));
   EXPECT_FALSE(needs_grad(features));
   EXPECT_EQ(features.autograd_meta(), nullptr);
@@ -133,7 +137,8 @@ TEST(Tape, AFrozenPrefixSavesNothingAndBackwardStopsAtItsEdge) {
 
 // A frozen layer behind a trained one: the gradient passes through it, none is made for its weight.
 TEST(Tape, GradientsPassThroughAFrozenLayer) {
-  const Tensor x = leaf({1, 2, 4, 4}, 0, false), trained = leaf({3, 2, 1, 1}, 1), frozen = leaf({2, 3, 1, 1}, 2, false);
+  const Tensor x = leaf({1, 2, 4, 4}, 0, false), trained = leaf({3, 2, 1, 1}, 1),
+               frozen = leaf({2, 3, 1, 1}, 2, false);
   const Tensor y = F::conv(F::conv(x, trained, {}), frozen, {});
   const Node& node = *grad_meta(y)->node;
   EXPECT_TRUE(node.needs(0));
@@ -159,7 +164,8 @@ TEST(Tape, OverwritingWhatBackwardNeedsIsAnError) {
   EXPECT_NE(message.find("overwritten"), std::string::npos) << message;
   EXPECT_TRUE(grad_enabled());  // the walk's own guard was left
 
-  // What backward does not need may change: the weight is not saved when the image needs no gradient.
+  // What backward does not need may change: the weight is not saved when the image needs no
+  // gradient.
   const Tensor image = leaf({1, 2, 3, 3}, 2, false);
   y = F::reduce(F::conv(image, weight, {}), {});
   Tensor(weight).copy_from(Tensor::zeros({2, 2, 1, 1}));
@@ -171,7 +177,8 @@ TEST(Tape, RunningStatisticsMayMoveAfterATrainingStepButNotAfterEvaluation) {
   const Tensor x = leaf({4, 2, 3, 3}, 0), mean = Tensor::zeros({2}, {.dtype = DType::f64});
   const Tensor variance = Tensor::full({2}, 1, {.dtype = DType::f64});
   for (const bool training : {true, false}) {
-    const Tensor loss = F::reduce(F::batch_norm(x, {}, {}, mean, variance, {.training = training}), {});
+    const Tensor loss =
+        F::reduce(F::batch_norm(x, {}, {}, mean, variance, {.training = training}), {});
     Tensor(mean).copy_from(Tensor::full({2}, 0.5));
     if (training) {
       EXPECT_NO_THROW(backward(loss));
@@ -198,8 +205,10 @@ TEST(Tape, AGraphIsConsumedByItsBackward) {
 
 TEST(Tape, WhatBackwardRefuses) {
   const Tensor x = leaf({3}, 0), constant = leaf({3}, 1, false);
-  EXPECT_NE(message_of([&] { backward(F::reduce(constant, {})); }).find("needs a gradient"), std::string::npos);
-  EXPECT_NE(message_of([&] { backward(F::relu(x)); }).find("[3]"), std::string::npos);  // no gradient to start from
+  EXPECT_NE(message_of([&] { backward(F::reduce(constant, {})); }).find("needs a gradient"),
+            std::string::npos);
+  EXPECT_NE(message_of([&] { backward(F::relu(x)); }).find("[3]"),
+            std::string::npos);  // no gradient to start from
   EXPECT_THROW(backward(F::relu(x), Tensor::zeros({2}, {.dtype = DType::f64})), Error);
   EXPECT_THROW(backward(F::relu(x), Tensor::zeros({3}, {.dtype = DType::f32})), Error);
   EXPECT_THROW(set_requires_grad(F::relu(x), true), Error);
@@ -228,7 +237,8 @@ TEST(Tape, TheFirstGradientIsPutIntoTheResultsLayout) {
 
 // A long chain neither overflows the stack in backward nor when it is dropped.
 TEST(Tape, LongChains) {
-  const Tensor x = Tensor::full({1}, 1, {.dtype = DType::f64}), one = Tensor::full({1}, 1, {.dtype = DType::f64});
+  const Tensor x = Tensor::full({1}, 1, {.dtype = DType::f64}),
+               one = Tensor::full({1}, 1, {.dtype = DType::f64});
   set_requires_grad(x, true);
   for (const bool walk : {true, false}) {
     Tensor y = x;
@@ -239,7 +249,8 @@ TEST(Tape, LongChains) {
 }
 
 TEST(Trace, HoldsEveryOperationWithItsTensors) {
-  const Tensor x = leaf({2, 3, 6, 6}, 0, false), weight = leaf({4, 3, 3, 3}, 1), c = Tensor::full({4}, 1, {.dtype = DType::f64});
+  const Tensor x = leaf({2, 3, 6, 6}, 0, false), weight = leaf({4, 3, 3, 3}, 1),
+               c = Tensor::full({4}, 1, {.dtype = DType::f64});
   Trace trace;
   Tensor y, z;
   {

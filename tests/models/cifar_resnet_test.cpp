@@ -16,12 +16,14 @@ namespace {
 
 // The committed bytes, as ImageNet's normalisation leaves them.
 Tensor images() {
-  const Tensor bytes = io::read_weights(GRAFT_TEST_DATA "/networks/cifar.safetensors").tensors.at("images");
+  const Tensor bytes =
+      io::read_weights(GRAFT_TEST_DATA "/networks/cifar.safetensors").tensors.at("images");
   const double mean[] = {0.485, 0.456, 0.406}, deviation[] = {0.229, 0.224, 0.225};
   Tensor x = Tensor::empty(bytes.shape());
   for (int64_t i = 0; i < x.numel(); ++i) {
     const auto c = static_cast<size_t>(i / 1024 % 3);
-    x.mutable_data<float>()[i] = static_cast<float>((bytes.data<uint8_t>()[i] / 255.0 - mean[c]) / deviation[c]);
+    x.mutable_data<float>()[i] =
+        static_cast<float>((bytes.data<uint8_t>()[i] / 255.0 - mean[c]) / deviation[c]);
   }
   return x;
 }
@@ -30,7 +32,9 @@ void expect_logits(const std::string& file, const std::string& depth) {
   const Imported imported = import_weights(file);
   EXPECT_EQ(name_of(imported.model.card.architecture), "cifar_resnet" + depth);
   const std::vector<double> expected =
-      io::read_weights(GRAFT_TEST_DATA "/networks/cifar.safetensors").tensors.at("resnet" + depth + ".logits").to_doubles();
+      io::read_weights(GRAFT_TEST_DATA "/networks/cifar.safetensors")
+          .tensors.at("resnet" + depth + ".logits")
+          .to_doubles();
   const NoGradGuard no_grad;
   const Tensor logits = imported.model.network->forward(images().to(MemoryFormat::channels_last));
   EXPECT_LE(test::relative_error(logits.to_doubles(), expected), 1e-4);
@@ -46,7 +50,8 @@ TEST(CifarResNet, RealResNet56AgreesWithPyTorch) {
   const std::string folder = GRAFT_SOURCE_DIR "/../shared/data/models/cifar10_resnet_akamaster";
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << folder << " is not here";
   for (const auto& entry : std::filesystem::directory_iterator(folder))
-    if (entry.path().filename().string().find("56") != std::string::npos && entry.path().extension() == ".th")
+    if (entry.path().filename().string().find("56") != std::string::npos &&
+        entry.path().extension() == ".th")
       return expect_logits(entry.path().string(), "56");
   GTEST_SKIP() << "no ResNet-56 in " << folder;
 }
@@ -54,7 +59,8 @@ TEST(CifarResNet, RealResNet56AgreesWithPyTorch) {
 TEST(CifarResNet, SizesOfThePaper) {
   const auto parameters = [](int64_t depth) {
     int64_t count = 0;
-    for (const auto& [name, tensor] : CifarResNet({.depth = depth}).parameters()) count += tensor.numel();
+    for (const auto& [name, tensor] : CifarResNet({.depth = depth}).parameters())
+      count += tensor.numel();
     return count;
   };
   EXPECT_EQ(parameters(20), 269722);

@@ -1,4 +1,5 @@
-// What `graft verify` says of two models: equal ones, one changed tensor, one changed attribute, other shapes.
+// What `graft verify` says of two models: equal ones, one changed tensor, one changed attribute,
+// other shapes.
 #include "graft/models/comparison.h"
 
 #include <gtest/gtest.h>
@@ -33,13 +34,15 @@ TEST(Comparison, EqualModels) {
   EXPECT_EQ(c.answer, 0);
   EXPECT_EQ(c.answer_shapes, "[2,4]");
   EXPECT_EQ(c.first_layer, "");
-  EXPECT_NE(c.to_text().find("the same weights, the same answers"), std::string::npos) << c.to_text();
+  EXPECT_NE(c.to_text().find("the same weights, the same answers"), std::string::npos)
+      << c.to_text();
 }
 
 TEST(Comparison, OneChangedTensorIsNamedAndSoIsItsLayer) {
   Model a = small_resnet(small_config()), b = small_resnet(small_config());
   Tensor weight = b.network->state_dict().at("layer2.1.conv2.weight");
-  for (int64_t i = 0; i < weight.numel() / weight.size(0); ++i) weight.mutable_data<float>()[i] += 1;  // the first filter
+  for (int64_t i = 0; i < weight.numel() / weight.size(0); ++i)
+    weight.mutable_data<float>()[i] += 1;  // the first filter
   const Comparison c = compare(a, b);
   ASSERT_EQ(c.tensors.size(), 1u);
   EXPECT_EQ(c.tensors[0].name, "layer2.1.conv2.weight");
@@ -61,7 +64,8 @@ TEST(Comparison, TheSameWeightsWithAnotherStrideAnswerDifferently) {
 
 TEST(Comparison, ANaNIsNoAgreement) {
   Model a = small_resnet(small_config()), b = small_resnet(small_config());
-  b.network->state_dict().at("bn1.bias").mutable_data<float>()[0] = std::numeric_limits<float>::quiet_NaN();
+  b.network->state_dict().at("bn1.bias").mutable_data<float>()[0] =
+      std::numeric_limits<float>::quiet_NaN();
   const Comparison c = compare(a, b);
   EXPECT_FALSE(c.same_weights());
   EXPECT_FALSE(c.same_answers());

@@ -1,4 +1,5 @@
-// VGG, SqueezeNet, MobileNetV2 and DenseNet against torchvision's: names, logits, gradients; files, cuts, heads.
+// VGG, SqueezeNet, MobileNetV2 and DenseNet against torchvision's: names, logits, gradients; files,
+// cuts, heads.
 #include "graft/models/feature_network.h"
 
 #include <gtest/gtest.h>
@@ -23,7 +24,8 @@ namespace graft::models {
 namespace {
 
 const StateDict& feature_goldens() {
-  static const StateDict tensors = io::read_weights(GRAFT_TEST_DATA "/networks/feature_networks.safetensors").tensors;
+  static const StateDict tensors =
+      io::read_weights(GRAFT_TEST_DATA "/networks/feature_networks.safetensors").tensors;
   return tensors;
 }
 
@@ -42,7 +44,8 @@ TEST(FeatureNetwork, TorchvisionsNamesShapesAndOrder) {
       listing += str("parameter ", path, " ", tensor.shape(), "\n");
       counted += tensor.numel();
     }
-    for (const auto& [path, tensor] : network.buffers()) listing += str("buffer ", path, " ", tensor.shape(), "\n");
+    for (const auto& [path, tensor] : network.buffers())
+      listing += str("buffer ", path, " ", tensor.shape(), "\n");
     EXPECT_EQ(network.parameters().size(), parameters) << name;
     EXPECT_EQ(network.buffers().size(), buffers) << name;
     EXPECT_EQ(counted, numbers) << name;
@@ -73,24 +76,30 @@ TEST_P(FeatureNetworks, LogitsAndGradientsAgreeWithPyTorch) {
   {
     const NoGradGuard no_grad;
     EXPECT_LE(test::relative_error(network.forward(x).to_doubles(), expected), 1e-4);
-    EXPECT_LE(test::relative_error(network.forward(x.to(MemoryFormat::channels_last)).to_doubles(), expected), 1e-4);
+    EXPECT_LE(test::relative_error(network.forward(x.to(MemoryFormat::channels_last)).to_doubles(),
+                                   expected),
+              1e-4);
   }
   network.to(DType::f64);
   const Tensor logits = network.forward(x.to(DType::f64).to(MemoryFormat::channels_last));
   EXPECT_LE(test::relative_error(logits.to_doubles(), expected), 1e-9);
   backward(functional::cross_entropy(logits, test::formula_labels(2, 10)));
   std::vector<NamedTensor> gradients;
-  for (const auto& [path, tensor] : network.parameters()) gradients.push_back({path, grad_of(tensor)});
-  test::expect_summaries(gradients, feature_goldens().at(c.golden + ".gradients"), 1e-6, "gradient");
+  for (const auto& [path, tensor] : network.parameters())
+    gradients.push_back({path, grad_of(tensor)});
+  test::expect_summaries(gradients, feature_goldens().at(c.golden + ".gradients"), 1e-6,
+                         "gradient");
 }
 
 INSTANTIATE_TEST_SUITE_P(
     FeatureCases, FeatureNetworks,
-    ::testing::Values(FeatureCase{"squeezenet1_0", "squeezenet1_0", {.name = "squeezenet1_0", .classes = 10}, 64},
-                      FeatureCase{"squeezenet1_1", "squeezenet1_1", {.name = "squeezenet1_1", .classes = 10}, 64},
-                      FeatureCase{"mobilenet_v2", "mobilenet_v2", {.name = "mobilenet_v2", .classes = 10}, 64},
-                      FeatureCase{"densenet121", "densenet121", {.name = "densenet121", .classes = 10}, 64},
-                      FeatureCase{"vgg11_bn.cut", "vgg", {.name = "vgg11_bn", .classes = 10, .cut = "features.14"}, 32}),
+    ::testing::Values(
+        FeatureCase{"squeezenet1_0", "squeezenet1_0", {.name = "squeezenet1_0", .classes = 10}, 64},
+        FeatureCase{"squeezenet1_1", "squeezenet1_1", {.name = "squeezenet1_1", .classes = 10}, 64},
+        FeatureCase{"mobilenet_v2", "mobilenet_v2", {.name = "mobilenet_v2", .classes = 10}, 64},
+        FeatureCase{"densenet121", "densenet121", {.name = "densenet121", .classes = 10}, 64},
+        FeatureCase{
+            "vgg11_bn.cut", "vgg", {.name = "vgg11_bn", .classes = 10, .cut = "features.14"}, 32}),
     [](const auto& tested) { return tested.param.config.name; });
 
 TEST(FeatureNetwork, WholeVggLogits) {
@@ -98,12 +107,15 @@ TEST(FeatureNetwork, WholeVggLogits) {
   test::fill_by_formula(network);
   network.train(false);
   const NoGradGuard no_grad;
-  EXPECT_LE(test::relative_error(network.forward(test::formula_image("vgg", {2, 3, 32, 32})).to_doubles(),
-                                 feature_goldens().at("vgg11.logits").to_doubles()), 1e-4);
+  EXPECT_LE(
+      test::relative_error(network.forward(test::formula_image("vgg", {2, 3, 32, 32})).to_doubles(),
+                           feature_goldens().at("vgg11.logits").to_doubles()),
+      1e-4);
 }
 
 // A state dict on disk, wrapped as DataParallel does, comes back as the same network.
-Imported through_file(const FeatureNetwork& network, const std::string& prefix, const ImportOptions& options = {}) {
+Imported through_file(const FeatureNetwork& network, const std::string& prefix,
+                      const ImportOptions& options = {}) {
   const TemporaryFolder folder;
   StateDict state;
   for (const auto& [name, tensor] : network.state_dict()) state.add(prefix + name, tensor);
@@ -121,9 +133,12 @@ TEST(FeatureNetwork, FilesAreKnownByTheirNames) {
     const Imported imported = through_file(network, "module.");
     EXPECT_EQ(name_of(imported.model.card.architecture), name);
     EXPECT_EQ(classes_of(imported.model.card.architecture), 7);
-    EXPECT_EQ(imported.model.network->forward(x).to_doubles(), network.forward(x).to_doubles()) << name;
-    EXPECT_EQ(architecture_from_json(to_json(imported.model.card.architecture)).index(), imported.model.card.architecture.index());
-    EXPECT_EQ(to_json(architecture_from_json(to_json(imported.model.card.architecture))), to_json(imported.model.card.architecture));
+    EXPECT_EQ(imported.model.network->forward(x).to_doubles(), network.forward(x).to_doubles())
+        << name;
+    EXPECT_EQ(architecture_from_json(to_json(imported.model.card.architecture)).index(),
+              imported.model.card.architecture.index());
+    EXPECT_EQ(to_json(architecture_from_json(to_json(imported.model.card.architecture))),
+              to_json(imported.model.card.architecture));
   }
 }
 
@@ -139,7 +154,8 @@ TEST(FeatureNetwork, OtherNamesAreRefused) {
     import_weights(folder / "less.safetensors");
     ADD_FAILURE();
   } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("features.4.squeeze.bias"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("features.4.squeeze.bias"), std::string::npos)
+        << error.what();
   }
 }
 
@@ -150,9 +166,12 @@ TEST(FeatureNetwork, CutAndHeads) {
     const char *name, *cut, *head;
     int64_t features;
   };
-  for (const HeadCase& c : {HeadCase{"squeezenet1_1", "auto", "fc", 512}, HeadCase{"squeezenet1_1", "features.4", "fc", 128},
-                            HeadCase{"mobilenet_v2", "auto", "classifier.1", 1280}, HeadCase{"mobilenet_v2", "features.7", "fc", 64},
-                            HeadCase{"densenet121", "auto", "classifier", 1024}, HeadCase{"densenet121", "features.transition2", "fc", 256}}) {
+  for (const HeadCase& c : {HeadCase{"squeezenet1_1", "auto", "fc", 512},
+                            HeadCase{"squeezenet1_1", "features.4", "fc", 128},
+                            HeadCase{"mobilenet_v2", "auto", "classifier.1", 1280},
+                            HeadCase{"mobilenet_v2", "features.7", "fc", 64},
+                            HeadCase{"densenet121", "auto", "classifier", 1024},
+                            HeadCase{"densenet121", "features.transition2", "fc", 256}}) {
     FeatureNetwork whole({.name = c.name, .classes = 3});
     test::fill_by_formula(whole);
     Imported imported = through_file(whole, "", {.cut = c.cut});
@@ -160,8 +179,11 @@ TEST(FeatureNetwork, CutAndHeads) {
     replace_head(*model.network, model.card.architecture, 5, 1);
     EXPECT_EQ(head_path(model.card.architecture), c.head) << c.name << " " << c.cut;
     EXPECT_EQ(model.network->forward(x).shape(), (Shape{2, 5})) << c.name;
-    EXPECT_EQ(model.network->state_dict().at(std::string(c.head) + ".weight").shape(), (Shape{5, c.features})) << c.name;
-    EXPECT_EQ(model.network->stage_paths(model.network->stages().size() - 1), std::vector<std::string>{c.head});
+    EXPECT_EQ(model.network->state_dict().at(std::string(c.head) + ".weight").shape(),
+              (Shape{5, c.features}))
+        << c.name;
+    EXPECT_EQ(model.network->stage_paths(model.network->stages().size() - 1),
+              std::vector<std::string>{c.head});
     // What a model file holds is the same network.
     const auto again = make_network(model.card.architecture);
     again->load_state_dict(model.network->state_dict());
@@ -177,11 +199,14 @@ TEST(FeatureNetwork, FoldedNormsStandUnfolded) {
   StateDict folded;
   const StateDict state = network.state_dict();
   for (const auto& [name, tensor] : state) {
-    const std::string conv = name.substr(0, name.rfind('.')), norm = norm_behind(network.config(), conv);
+    const std::string conv = name.substr(0, name.rfind('.')),
+                      norm = norm_behind(network.config(), conv);
     if (name.starts_with("fc.")) folded.add(name, tensor);
     if (tensor.rank() != 4) continue;
-    const auto weight = state.at(norm + ".weight").to_doubles(), bias = state.at(norm + ".bias").to_doubles(),
-               mean = state.at(norm + ".running_mean").to_doubles(), variance = state.at(norm + ".running_var").to_doubles(),
+    const auto weight = state.at(norm + ".weight").to_doubles(),
+               bias = state.at(norm + ".bias").to_doubles(),
+               mean = state.at(norm + ".running_mean").to_doubles(),
+               variance = state.at(norm + ".running_var").to_doubles(),
                own = state.at(conv + ".bias").to_doubles();
     std::vector<double> w = tensor.to_doubles(), b(weight.size());
     for (size_t k = 0; k < b.size(); ++k) {
@@ -199,7 +224,9 @@ TEST(FeatureNetwork, FoldedNormsStandUnfolded) {
   EXPECT_EQ(imported.certificate.neutral_norms, 8);
   const NoGradGuard no_grad;
   const Tensor x = test::formula_image("image", {1, 3, 32, 32});
-  EXPECT_LE(test::relative_error(imported.model.network->forward(x).to_doubles(), network.forward(x).to_doubles()), 1e-5);
+  EXPECT_LE(test::relative_error(imported.model.network->forward(x).to_doubles(),
+                                 network.forward(x).to_doubles()),
+            1e-5);
 }
 
 TEST(Dropout, StreamsDecideAndEvalPasses) {

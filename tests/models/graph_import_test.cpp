@@ -1,4 +1,5 @@
-// An .onnx without --arch: the graph as a network, cut, given a head, stored in a card and loaded again.
+// An .onnx without --arch: the graph as a network, cut, given a head, stored in a card and loaded
+// again.
 #include "graft/models/graph/graph_import.h"
 
 #include <gtest/gtest.h>
@@ -24,7 +25,8 @@ using io::onnx::Attribute;
 using io::onnx::AttributeType;
 using io::onnx::Node;
 
-Node node_of(const std::string& op, std::vector<std::string> inputs, std::string output, std::vector<Attribute> attributes = {}) {
+Node node_of(const std::string& op, std::vector<std::string> inputs, std::string output,
+             std::vector<Attribute> attributes = {}) {
   Node n;
   n.name = output + "_node";
   n.op_type = op;
@@ -34,7 +36,8 @@ Node node_of(const std::string& op, std::vector<std::string> inputs, std::string
   return n;
 }
 
-void add_tensor(io::onnx::Model& model, const std::string& name, const Tensor& value, io::onnx::ElementType type = io::onnx::ElementType::float32) {
+void add_tensor(io::onnx::Model& model, const std::string& name, const Tensor& value,
+                io::onnx::ElementType type = io::onnx::ElementType::float32) {
   io::onnx::NamedTensor tensor;
   tensor.name = name;
   tensor.type = type;
@@ -42,22 +45,30 @@ void add_tensor(io::onnx::Model& model, const std::string& name, const Tensor& v
   model.graph.initializers.push_back(std::move(tensor));
 }
 
-// data [1,3,16,16] -> conv -> norm -> relu -> dropout -> Reshape to [1,-1] of the pooled -> Gemm -> Softmax: a fixed batch of 1.
+// data [1,3,16,16] -> conv -> norm -> relu -> dropout -> Reshape to [1,-1] of the pooled -> Gemm ->
+// Softmax: a fixed batch of 1.
 io::onnx::Model classifier() {
   io::onnx::Model model;
   model.path = "classifier.onnx";
   model.ir_version = 8;
   model.opsets = {{"", 11}};
   add_tensor(model, "w1", test::formula_image("w1", {4, 3, 3, 3}));
-  for (const char* name : {"gamma", "beta", "mean"}) add_tensor(model, name, test::formula_image(name, {4}));
+  for (const char* name : {"gamma", "beta", "mean"})
+    add_tensor(model, name, test::formula_image(name, {4}));
   add_tensor(model, "var", Tensor::full({4}, 2));
   add_tensor(model, "flat", Tensor::of<int64_t>({2}, {1, -1}), io::onnx::ElementType::int64);
   add_tensor(model, "fc.weight", test::formula_image("fc", {5, 4}));
   add_tensor(model, "fc.bias", test::formula_image("b", {5}));
-  model.graph.nodes = {node_of("Conv", {"data", "w1"}, "c"), node_of("BatchNormalization", {"c", "gamma", "beta", "mean", "var"}, "n"),
-                       node_of("Relu", {"n"}, "r"), node_of("Dropout", {"r"}, "o", {{.name = "ratio", .type = AttributeType::float_, .f = 0.25f}}),
-                       node_of("GlobalAveragePool", {"o"}, "p"), node_of("Reshape", {"p", "flat"}, "f"),
-                       node_of("Gemm", {"f", "fc.weight", "fc.bias"}, "y", {{.name = "transB", .type = AttributeType::int_, .i = 1}}), node_of("Softmax", {"y"}, "prob")};
+  model.graph.nodes = {node_of("Conv", {"data", "w1"}, "c"),
+                       node_of("BatchNormalization", {"c", "gamma", "beta", "mean", "var"}, "n"),
+                       node_of("Relu", {"n"}, "r"),
+                       node_of("Dropout", {"r"}, "o",
+                               {{.name = "ratio", .type = AttributeType::float_, .f = 0.25f}}),
+                       node_of("GlobalAveragePool", {"o"}, "p"),
+                       node_of("Reshape", {"p", "flat"}, "f"),
+                       node_of("Gemm", {"f", "fc.weight", "fc.bias"}, "y",
+                               {{.name = "transB", .type = AttributeType::int_, .i = 1}}),
+                       node_of("Softmax", {"y"}, "prob")};
   io::onnx::ValueInfo x;
   x.name = "data";
   x.type = io::onnx::ElementType::float32;
@@ -69,7 +80,9 @@ io::onnx::Model classifier() {
   return model;
 }
 
-Tensor images() { return test::formula_image("image", {3, 3, 16, 16}).to(MemoryFormat::channels_last); }
+Tensor images() {
+  return test::formula_image("image", {3, 3, 16, 16}).to(MemoryFormat::channels_last);
+}
 
 std::string refused(const io::onnx::Model& model, const ImportOptions& options = {}) {
   try {
@@ -94,7 +107,8 @@ TEST(GraphImport, AClassifierIsFoundAndItsSoftmaxLeftOut) {
   const Tensor y = imported.model.network->forward(images());
   EXPECT_EQ(y.shape(), (Shape{3, 5}));  // any batch, though the file says 1
   double sum = 0;
-  for (const double v : imported.model.network->forward(images().narrow_batch(0, 1)).to_doubles()) sum += v;
+  for (const double v : imported.model.network->forward(images().narrow_batch(0, 1)).to_doubles())
+    sum += v;
   EXPECT_GT(std::abs(sum - 1), 1e-3);  // logits, not probabilities
 }
 
@@ -112,13 +126,15 @@ TEST(GraphImport, ANewHeadStandsInFrontOfTheClassifierAndTheModelFileRoundTrips)
   EXPECT_EQ(again.card.to_json(), model.card.to_json());
   EXPECT_EQ(again.network->stages(), model.network->stages());
   const NoGradGuard no_grad;
-  EXPECT_EQ(again.network->forward(images()).to_doubles(), model.network->forward(images()).to_doubles());
+  EXPECT_EQ(again.network->forward(images()).to_doubles(),
+            model.network->forward(images()).to_doubles());
   // Dropout is there after loading too: two training passes with the norm fixed differ.
   again.network->train(true);
   again.network->for_each_module([](const std::string&, Module& m) {
     if (auto* norm = dynamic_cast<BatchNorm2d*>(&m)) norm->fix_statistics(true);
   });
-  EXPECT_NE(again.network->forward(images()).to_doubles(), model.network->forward(images()).to_doubles());
+  EXPECT_NE(again.network->forward(images()).to_doubles(),
+            model.network->forward(images()).to_doubles());
 }
 
 TEST(GraphImport, CutsAfterANode) {
@@ -151,10 +167,12 @@ TEST(GraphImport, AmbiguousEndsListTheirCandidates) {
   io::onnx::Model model = classifier();
   add_tensor(model, "fc2", test::formula_image("fc2", {5, 4}));
   model.graph.nodes.pop_back();
-  model.graph.nodes.push_back(node_of("Gemm", {"f", "fc2"}, "z", {{.name = "transB", .type = AttributeType::int_, .i = 1}}));
+  model.graph.nodes.push_back(node_of("Gemm", {"f", "fc2"}, "z",
+                                      {{.name = "transB", .type = AttributeType::int_, .i = 1}}));
   model.graph.nodes.push_back(node_of("Add", {"y", "z"}, "prob"));
   const std::string text = refused(model);
-  for (const char* part : {"y_node", "z_node", "--cut"}) EXPECT_NE(text.find(part), std::string::npos) << text;
+  for (const char* part : {"y_node", "z_node", "--cut"})
+    EXPECT_NE(text.find(part), std::string::npos) << text;
 }
 
 TEST(GraphImport, InputsThatAreNoImagesAreRefused) {
@@ -166,7 +184,8 @@ TEST(GraphImport, InputsThatAreNoImagesAreRefused) {
   EXPECT_NE(refused(model).find("3 axes"), std::string::npos);
 }
 
-// data -> conv with bias -> relu -> conv with bias, added to the first: what is left of a residual network after folding.
+// data -> conv with bias -> relu -> conv with bias, added to the first: what is left of a residual
+// network after folding.
 io::onnx::Model folded_residual() {
   io::onnx::Model model = classifier();
   model.graph.initializers.clear();
@@ -175,24 +194,32 @@ io::onnx::Model folded_residual() {
   add_tensor(model, "w2", test::formula_image("w2", {4, 4, 1, 1}));
   add_tensor(model, "b2", test::formula_image("b2", {4}));
   add_tensor(model, "fc.weight", test::formula_image("fc", {5, 4}));
-  model.graph.nodes = {node_of("Conv", {"data", "w1", "b1"}, "c"), node_of("Relu", {"c"}, "r"), node_of("Conv", {"r", "w2", "b2"}, "d"), node_of("Add", {"d", "r"}, "s"),
-                       node_of("GlobalAveragePool", {"s"}, "p"), node_of("Flatten", {"p"}, "f"),
-                       node_of("Gemm", {"f", "fc.weight"}, "prob", {{.name = "transB", .type = AttributeType::int_, .i = 1}})};
+  model.graph.nodes = {node_of("Conv", {"data", "w1", "b1"}, "c"),
+                       node_of("Relu", {"c"}, "r"),
+                       node_of("Conv", {"r", "w2", "b2"}, "d"),
+                       node_of("Add", {"d", "r"}, "s"),
+                       node_of("GlobalAveragePool", {"s"}, "p"),
+                       node_of("Flatten", {"p"}, "f"),
+                       node_of("Gemm", {"f", "fc.weight"}, "prob",
+                               {{.name = "transB", .type = AttributeType::int_, .i = 1}})};
   return model;
 }
 
 TEST(GraphImport, FoldedNormsStandAgain) {
   const io::onnx::Model model = folded_residual();
   Imported imported = import_graph(model, {});
-  EXPECT_EQ(imported.model.card.neutral_norms, (std::vector<std::string>{"c_node/norm", "d_node/norm"}));
+  EXPECT_EQ(imported.model.card.neutral_norms,
+            (std::vector<std::string>{"c_node/norm", "d_node/norm"}));
   EXPECT_EQ(imported.certificate.neutral_norms, 2);
   EXPECT_EQ(imported.certificate.matched, 5);
   EXPECT_EQ(still_neutral(*imported.model.network, imported.model.card.neutral_norms).size(), 2u);
   GraphModule plain(read_graph(model));
   plain.train(false);
   const NoGradGuard no_grad;
-  const auto with = imported.model.network->forward(images()).to_doubles(), without = plain.forward(images()).to_doubles();
-  for (size_t i = 0; i < with.size(); ++i) EXPECT_NEAR(with[i], without[i], 1e-4 * std::abs(without[i]) + 1e-5);
+  const auto with = imported.model.network->forward(images()).to_doubles(),
+             without = plain.forward(images()).to_doubles();
+  for (size_t i = 0; i < with.size(); ++i)
+    EXPECT_NEAR(with[i], without[i], 1e-4 * std::abs(without[i]) + 1e-5);
   replace_head(imported.model, 2, 1);
   EXPECT_EQ(imported.model.card.neutral_norms.size(), 2u);
   const TemporaryFolder folder;
@@ -200,7 +227,8 @@ TEST(GraphImport, FoldedNormsStandAgain) {
   EXPECT_EQ(load_model(folder / "m.safetensors").card.neutral_norms.size(), 2u);
 }
 
-// data -> conv with bias -> relu -> conv with bias -> relu -> ...: nothing but numbers and names tells whether norms were folded.
+// data -> conv with bias -> relu -> conv with bias -> relu -> ...: nothing but numbers and names
+// tells whether norms were folded.
 io::onnx::Model biased_chain() {
   io::onnx::Model model = folded_residual();
   model.graph.nodes[3] = node_of("Relu", {"d"}, "s");
@@ -212,44 +240,62 @@ io::onnx::Model biased_chain() {
 TEST(GraphImport, ChainsWithFiltersOfOneSizeKeepTheirBiases) {
   const Imported imported = import_graph(biased_chain(), {});
   EXPECT_TRUE(imported.model.card.neutral_norms.empty());
-  EXPECT_NE(imported.certificate.biases.find("taken for their own: the graph has no norms, and its filters are of similar size (spread 0.00)"), std::string::npos) << imported.certificate.biases;
+  EXPECT_NE(imported.certificate.biases.find("taken for their own: the graph has no norms, and its "
+                                             "filters are of similar size (spread 0.00)"),
+            std::string::npos)
+      << imported.certificate.biases;
 }
 
 TEST(GraphImport, ChainsWithFiltersOfManySizesHadNorms) {
   io::onnx::Model model = biased_chain();
   for (auto& tensor : model.graph.initializers)
-    for (int64_t i = 0; tensor.name[0] == 'w' && i < tensor.value.numel(); ++i) tensor.value.mutable_data<float>()[i] *= static_cast<float>(1 + i * 4 / tensor.value.numel());
+    for (int64_t i = 0; tensor.name[0] == 'w' && i < tensor.value.numel(); ++i)
+      tensor.value.mutable_data<float>()[i] *= static_cast<float>(1 + i * 4 / tensor.value.numel());
   const Imported imported = import_graph(model, {});
   EXPECT_EQ(imported.model.card.neutral_norms.size(), 2u);
-  EXPECT_NE(imported.certificate.biases.find("of very different sizes"), std::string::npos) << imported.certificate.biases;
+  EXPECT_NE(imported.certificate.biases.find("of very different sizes"), std::string::npos)
+      << imported.certificate.biases;
 }
 
 TEST(GraphImport, ExportersNamesDecideWhatWasFolded) {
-  for (const auto& [weight, bias] : std::vector<std::pair<std::string, std::string>>{{"onnx::Conv_17", "onnx::Conv_18"}, {"features.0.weight", "features.0.weight_bias"}, {"w", "conv/bias_fused_bn"}}) {
+  for (const auto& [weight, bias] : std::vector<std::pair<std::string, std::string>>{
+           {"onnx::Conv_17", "onnx::Conv_18"},
+           {"features.0.weight", "features.0.weight_bias"},
+           {"w", "conv/bias_fused_bn"}}) {
     io::onnx::Model model = biased_chain();
     model.graph.initializers[0].name = model.graph.nodes[0].inputs[1] = weight;
     model.graph.initializers[1].name = model.graph.nodes[0].inputs[2] = bias;
     const Imported imported = import_graph(model, {});
-    EXPECT_EQ(imported.model.card.neutral_norms, std::vector<std::string>{"c_node/norm"}) << bias;  // the other has a bias of its own
-    EXPECT_NE(imported.certificate.to_text().find("the exporter's names say so"), std::string::npos);
+    EXPECT_EQ(imported.model.card.neutral_norms, std::vector<std::string>{"c_node/norm"})
+        << bias;  // the other has a bias of its own
+    EXPECT_NE(imported.certificate.to_text().find("the exporter's names say so"),
+              std::string::npos);
   }
 }
 
-// Norms in front of the convolutions, as in DenseNet: what follows a convolution was folded into it.
+// Norms in front of the convolutions, as in DenseNet: what follows a convolution was folded into
+// it.
 TEST(GraphImport, NormsBehindNoConvolutionMeanThatOthersWereFolded) {
   io::onnx::Model model = biased_chain();
-  for (const char* name : {"gamma", "beta", "mean"}) add_tensor(model, name, test::formula_image(name, {4}));
+  for (const char* name : {"gamma", "beta", "mean"})
+    add_tensor(model, name, test::formula_image(name, {4}));
   add_tensor(model, "var", Tensor::full({4}, 2));
   model.graph.nodes[1] = node_of("Relu", {"c"}, "a");
-  model.graph.nodes.insert(model.graph.nodes.begin() + 2, node_of("BatchNormalization", {"a", "gamma", "beta", "mean", "var"}, "r"));
-  EXPECT_TRUE(import_graph(model, {}).model.card.neutral_norms.empty());  // every convolution has a bias: it is a habit
+  model.graph.nodes.insert(
+      model.graph.nodes.begin() + 2,
+      node_of("BatchNormalization", {"a", "gamma", "beta", "mean", "var"}, "r"));
+  EXPECT_TRUE(
+      import_graph(model, {})
+          .model.card.neutral_norms.empty());  // every convolution has a bias: it is a habit
   model.graph.nodes[3].inputs.pop_back();
-  EXPECT_EQ(import_graph(model, {}).model.card.neutral_norms, std::vector<std::string>{"c_node/norm"});
+  EXPECT_EQ(import_graph(model, {}).model.card.neutral_norms,
+            std::vector<std::string>{"c_node/norm"});
   model.graph.nodes[1].op_type = "Identity";
   model.graph.nodes[2].inputs[0] = "c";
   const Imported own = import_graph(model, {});
   EXPECT_TRUE(own.model.card.neutral_norms.empty());
-  EXPECT_NE(own.certificate.biases.find("behind other convolutions"), std::string::npos) << own.certificate.biases;
+  EXPECT_NE(own.certificate.biases.find("behind other convolutions"), std::string::npos)
+      << own.certificate.biases;
 }
 
 TEST(GraphImport, CardsKeepInfinities) {
@@ -257,8 +303,11 @@ TEST(GraphImport, CardsKeepInfinities) {
   source.inputs.push_back({.name = "x"});
   source.outputs = {"y"};
   const float infinity = std::numeric_limits<float>::infinity();
-  source.nodes = {node_of("Clip", {"x"}, "y", {{.name = "max", .type = AttributeType::float_, .f = infinity},
-                                               {.name = "more", .type = AttributeType::floats, .floats = {-infinity, std::nanf(""), 0.5f}}})};
+  source.nodes = {node_of("Clip", {"x"}, "y",
+                          {{.name = "max", .type = AttributeType::float_, .f = infinity},
+                           {.name = "more",
+                            .type = AttributeType::floats,
+                            .floats = {-infinity, std::nanf(""), 0.5f}}})};
   const GraphSource again = graph_from_json(graph_to_json(source));
   EXPECT_EQ(again.nodes.at(0).find("max")->f, infinity);
   const std::vector<float>& more = again.nodes[0].find("more")->floats;
@@ -279,7 +328,8 @@ TEST(GraphImport, OnlySmallProductsAreFolded) {
   model.graph.outputs.push_back({.name = "narrow"});
   const GraphSource source = read_graph(model);
   const auto folded = [&](const std::string& value) {
-    return std::any_of(source.tensors.begin(), source.tensors.end(), [&](const GraphTensor& tensor) { return tensor.name == value; });
+    return std::any_of(source.tensors.begin(), source.tensors.end(),
+                       [&](const GraphTensor& tensor) { return tensor.name == value; });
   };
   EXPECT_FALSE(folded("wide"));
   EXPECT_TRUE(folded("narrow"));
@@ -288,11 +338,15 @@ TEST(GraphImport, OnlySmallProductsAreFolded) {
 TEST(GraphImport, IsComparedWithTheNodesOfItsFile) {
   const TemporaryFolder folder;
   const auto doubted = [](const Certificate& certificate) {
-    return std::any_of(certificate.doubts.begin(), certificate.doubts.end(), [](const std::string& doubt) { return doubt.find("does not compute what the source graph does") != std::string::npos; });
+    return std::any_of(
+        certificate.doubts.begin(), certificate.doubts.end(), [](const std::string& doubt) {
+          return doubt.find("does not compute what the source graph does") != std::string::npos;
+        });
   };
   io::onnx::write_model(folder / "folded.onnx", folded_residual());
   Imported imported = import_weights(folder / "folded.onnx");
-  EXPECT_NE(imported.certificate.comparison.find("[2,5], largest difference"), std::string::npos) << imported.certificate.to_text();
+  EXPECT_NE(imported.certificate.comparison.find("[2,5], largest difference"), std::string::npos)
+      << imported.certificate.to_text();
   EXPECT_FALSE(doubted(imported.certificate));
   // A model of graft as .onnx holds both nodes and a card: whoever changed the nodes is found out.
   io::onnx::Model exported = to_onnx(*imported.model.network, imported.model.card);
@@ -310,12 +364,18 @@ TEST(GraphImport, DamagedCardsAreRefused) {
   Imported imported = import_graph(classifier(), {});
   const TemporaryFolder folder;
   const StateDict state = imported.model.network->state_dict();
-  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{{"\"op\":\"Relu\"", "\"op\":\"Wobble\""}, {"\"in\":[\"n\"]", "\"in\":[\"q\"]"}, {"\"shape\":[5,4]", "\"shape\":[5,4000000000]"},
-                                                                                  {"\"role\":\"buffer\"", "\"role\":\"bugger\""}, {"\"outputs\":[\"y\"]", "\"outputs\":[]"}, {"\"dtype\":\"float32\"", "\"dtype\":\"float99\""}}) {
+  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
+           {"\"op\":\"Relu\"", "\"op\":\"Wobble\""},
+           {"\"in\":[\"n\"]", "\"in\":[\"q\"]"},
+           {"\"shape\":[5,4]", "\"shape\":[5,4000000000]"},
+           {"\"role\":\"buffer\"", "\"role\":\"bugger\""},
+           {"\"outputs\":[\"y\"]", "\"outputs\":[]"},
+           {"\"dtype\":\"float32\"", "\"dtype\":\"float99\""}}) {
     std::string card = imported.model.card.to_json();
     ASSERT_NE(card.find(from), std::string::npos) << from;
     card.replace(card.find(from), from.size(), to);
-    io::write_safetensors(folder / "m.safetensors", state, {{"format", "pt"}, {"graft.card", card}});
+    io::write_safetensors(folder / "m.safetensors", state,
+                          {{"format", "pt"}, {"graft.card", card}});
     try {
       load_model(folder / "m.safetensors");
       FAIL() << to;

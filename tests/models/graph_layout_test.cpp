@@ -58,7 +58,8 @@ TEST(GraphLayout, WhatReadsChannelsLastGetsThem) {
 }
 
 TEST(GraphLayout, AMapAtTheEndIsTakenBeforeItIsTurned) {
-  GraphSource source = graph_of({turn("x", "t", {0, 3, 1, 2}), relu("t", "r"), turn("r", "y", {0, 2, 3, 1})}, {1, 32, 32, 1});
+  GraphSource source = graph_of(
+      {turn("x", "t", {0, 3, 1, 2}), relu("t", "r"), turn("r", "y", {0, 2, 3, 1})}, {1, 32, 32, 1});
   take_channels_first(source);
   ASSERT_EQ(source.nodes.size(), 1u);
   EXPECT_EQ(source.outputs[0], "r");

@@ -18,7 +18,8 @@ using io::onnx::Attribute;
 using io::onnx::AttributeType;
 using io::onnx::Node;
 
-Node node(const std::string& op, std::vector<std::string> inputs, std::vector<std::string> outputs, std::vector<Attribute> attributes = {}) {
+Node node(const std::string& op, std::vector<std::string> inputs, std::vector<std::string> outputs,
+          std::vector<Attribute> attributes = {}) {
   Node n;
   n.name = outputs.at(0) + "_node";
   n.op_type = op;
@@ -27,7 +28,9 @@ Node node(const std::string& op, std::vector<std::string> inputs, std::vector<st
   n.attributes = std::move(attributes);
   return n;
 }
-Attribute ints(const std::string& name, std::vector<int64_t> values) { return {.name = name, .type = AttributeType::ints, .ints = std::move(values)}; }
+Attribute ints(const std::string& name, std::vector<int64_t> values) {
+  return {.name = name, .type = AttributeType::ints, .ints = std::move(values)};
+}
 
 // x [N,3,H,W] -> conv -> batch norm -> relu -> conv, added to a branch -> pool -> gemm.
 io::onnx::Model small_model() {
@@ -38,7 +41,8 @@ io::onnx::Model small_model() {
   const auto add = [&](const std::string& name, const Shape& shape, double scale) {
     Tensor value = Tensor::zeros(shape);
     float* data = value.mutable_data<float>();
-    for (int64_t i = 0; i < value.numel(); ++i) data[i] = static_cast<float>(scale * std::sin(static_cast<double>(i * 7 + 3)));
+    for (int64_t i = 0; i < value.numel(); ++i)
+      data[i] = static_cast<float>(scale * std::sin(static_cast<double>(i * 7 + 3)));
     io::onnx::NamedTensor tensor;
     tensor.name = name;
     tensor.type = io::onnx::ElementType::float32;
@@ -54,9 +58,15 @@ io::onnx::Model small_model() {
   add("w2", {4, 4, 1, 1}, 0.5);
   add("fc", {2, 4}, 0.6);
   add("b", {2}, 0.1);
-  model.graph.nodes = {node("Conv", {"x", "w1"}, {"c"}, {ints("pads", {1, 1, 1, 1})}), node("BatchNormalization", {"c", "gamma", "beta", "mean", "var"}, {"n"}),
-                       node("Relu", {"n"}, {"r"}), node("Conv", {"r", "w2"}, {"d"}), node("Add", {"d", "r"}, {"s"}), node("GlobalAveragePool", {"s"}, {"p"}),
-                       node("Flatten", {"p"}, {"f"}), node("Gemm", {"f", "fc", "b"}, {"y"}, {{.name = "transB", .type = AttributeType::int_, .i = 1}})};
+  model.graph.nodes = {node("Conv", {"x", "w1"}, {"c"}, {ints("pads", {1, 1, 1, 1})}),
+                       node("BatchNormalization", {"c", "gamma", "beta", "mean", "var"}, {"n"}),
+                       node("Relu", {"n"}, {"r"}),
+                       node("Conv", {"r", "w2"}, {"d"}),
+                       node("Add", {"d", "r"}, {"s"}),
+                       node("GlobalAveragePool", {"s"}, {"p"}),
+                       node("Flatten", {"p"}, {"f"}),
+                       node("Gemm", {"f", "fc", "b"}, {"y"},
+                            {{.name = "transB", .type = AttributeType::int_, .i = 1}})};
   io::onnx::ValueInfo x;
   x.name = "x";
   x.type = io::onnx::ElementType::float32;
@@ -79,10 +89,12 @@ std::string refusal(const io::onnx::Model& model) {
 }
 
 void expect_says(const std::string& text, std::initializer_list<const char*> parts) {
-  for (const char* part : parts) EXPECT_NE(text.find(part), std::string::npos) << part << " in: " << text;
+  for (const char* part : parts)
+    EXPECT_NE(text.find(part), std::string::npos) << part << " in: " << text;
 }
 
-// Whatever order the image comes in, and behind a node that leaves the other order: the fast kernels want channels last.
+// Whatever order the image comes in, and behind a node that leaves the other order: the fast
+// kernels want channels last.
 TEST(GraphModule, ConvolutionsAndPoolsRunInChannelsLast) {
   io::onnx::Model model = small_model();
   model.graph.nodes.resize(1);
@@ -99,20 +111,23 @@ TEST(GraphModule, ConvolutionsAndPoolsRunInChannelsLast) {
   const NoGradGuard no_grad;
   for (const MemoryFormat format : {MemoryFormat::contiguous, MemoryFormat::channels_last}) {
     const Tensor x = Tensor::full({2, 3, 5, 5}, 0.5).to(format);
-    for (const Tensor& y : module.run({&x, 1})) EXPECT_EQ(y.format(), MemoryFormat::channels_last) << name_of(format) << str(" ", y.shape());
+    for (const Tensor& y : module.run({&x, 1}))
+      EXPECT_EQ(y.format(), MemoryFormat::channels_last) << name_of(format) << str(" ", y.shape());
   }
 }
 
 TEST(GraphModule, StagesAreTheValuesThroughWhichAllFlows) {
   GraphModule module(read_graph(small_model()));
-  EXPECT_EQ(module.stages(), (std::vector<std::string>{"c_node", "n_node", "r_node", "s_node", "p_node", "f_node", "y_node"}));
+  EXPECT_EQ(module.stages(), (std::vector<std::string>{"c_node", "n_node", "r_node", "s_node",
+                                                       "p_node", "f_node", "y_node"}));
   const Tensor x = Tensor::full({2, 3, 5, 5}, 0.5);
   module.train(false);
   const NoGradGuard no_grad;
   const Tensor whole = module.forward(x);
   EXPECT_EQ(whole.shape(), (Shape{2, 2}));
   for (size_t cut = 1; cut < module.stages().size(); ++cut) {
-    const Tensor parts = module.forward_stages(module.forward_stages(x, 0, cut), cut, module.stages().size());
+    const Tensor parts =
+        module.forward_stages(module.forward_stages(x, 0, cut), cut, module.stages().size());
     EXPECT_EQ(parts.to_doubles(), whole.to_doubles()) << cut;
   }
   EXPECT_EQ(module.run(std::vector<Tensor>{x}).at(0).to_doubles(), whole.to_doubles());
@@ -132,7 +147,8 @@ TEST(GraphModule, TensorsKeepTheirNamesAndRoles) {
 TEST(GraphModule, TrainsWithBatchStatisticsAndFreezes) {
   GraphModule module(read_graph(small_model()));
   Tensor x = Tensor::zeros({2, 3, 5, 5});
-  for (int64_t i = 0; i < x.numel(); ++i) x.mutable_data<float>()[i] = static_cast<float>(std::cos(static_cast<double>(i)));
+  for (int64_t i = 0; i < x.numel(); ++i)
+    x.mutable_data<float>()[i] = static_cast<float>(std::cos(static_cast<double>(i)));
   module.freeze_stage(0);
   EXPECT_EQ(module.frozen_stages(), 1u);
   module.train(true);
@@ -159,7 +175,10 @@ io::onnx::Model branching_model(const std::string& condition) {
   other.initializers = {shift};
   other.nodes = {node("Add", {"x", "shift"}, {"r"})};
   other.outputs = taken.outputs;
-  model.graph.nodes = {node("If", {condition}, {"y"}, {{.name = "then_branch", .type = AttributeType::graph, .graphs = {taken}}, {.name = "else_branch", .type = AttributeType::graph, .graphs = {other}}})};
+  model.graph.nodes = {
+      node("If", {condition}, {"y"},
+           {{.name = "then_branch", .type = AttributeType::graph, .graphs = {taken}},
+            {.name = "else_branch", .type = AttributeType::graph, .graphs = {other}}})};
   for (const bool value : {true, false}) {
     io::onnx::NamedTensor stored;
     stored.name = value ? "yes" : "no";
@@ -172,9 +191,12 @@ io::onnx::Model branching_model(const std::string& condition) {
 TEST(GraphModule, BranchesWithAKnownConditionAreTaken) {
   const Tensor x = Tensor::full({1, 3, 1, 1}, -2);
   const NoGradGuard no_grad;
-  for (const auto& [condition, expected] : std::vector<std::pair<std::string, double>>{{"yes", 0}, {"no", 98}}) {
+  for (const auto& [condition, expected] :
+       std::vector<std::pair<std::string, double>>{{"yes", 0}, {"no", 98}}) {
     GraphModule module(read_graph(branching_model(condition)));
-    EXPECT_EQ(module.run(std::vector<Tensor>{x}).at(0).to_doubles(), std::vector<double>(3, expected)) << condition;
+    EXPECT_EQ(module.run(std::vector<Tensor>{x}).at(0).to_doubles(),
+              std::vector<double>(3, expected))
+        << condition;
   }
 }
 
@@ -182,14 +204,16 @@ TEST(GraphModule, BranchesOnTheImagesAndLoopsAreRefused) {
   io::onnx::Model model = branching_model("yes");
   model.graph.nodes.insert(model.graph.nodes.begin(), node("Greater", {"x", "b"}, {"yes2"}));
   model.graph.nodes[1].inputs = {"yes2"};
-  expect_says(refusal(model), {"small.onnx", "If node 'y_node'", "computed from the graph's inputs", "opset 17"});
+  expect_says(refusal(model),
+              {"small.onnx", "If node 'y_node'", "computed from the graph's inputs", "opset 17"});
   model.graph.nodes[1].op_type = "Loop";
   expect_says(refusal(model), {"Loop node 'y_node'", "opset 17"});
 }
 
 TEST(GraphModule, UnknownOperatorsAreNamedAllAtOnce) {
   io::onnx::Model model = small_model();
-  model.graph.nodes.insert(model.graph.nodes.begin(), {node("Wobble", {"x"}, {"a"}), node("Wibble", {"a"}, {"x2"})});
+  model.graph.nodes.insert(model.graph.nodes.begin(),
+                           {node("Wobble", {"x"}, {"a"}), node("Wibble", {"a"}, {"x2"})});
   model.graph.nodes[2].inputs[0] = "x2";
   model.graph.nodes[2].attributes.push_back(ints("colour", {1}));
   expect_says(refusal(model), {"small.onnx", "Wobble", "Wibble", "a_node", "opset 17", "colour"});
@@ -201,13 +225,20 @@ TEST(GraphModule, BrokenGraphsAreRefused) {
     change(model);
     return refusal(model);
   };
-  expect_says(changed([](auto& m) { m.graph.nodes[2].inputs[0] = "nowhere"; }), {"r_node", "nowhere"});
-  expect_says(changed([](auto& m) { std::swap(m.graph.nodes[1], m.graph.nodes[2]); }), {"r_node", "later node"});
+  expect_says(changed([](auto& m) { m.graph.nodes[2].inputs[0] = "nowhere"; }),
+              {"r_node", "nowhere"});
+  expect_says(changed([](auto& m) { std::swap(m.graph.nodes[1], m.graph.nodes[2]); }),
+              {"r_node", "later node"});
   expect_says(changed([](auto& m) { m.graph.nodes[2].outputs[0] = "n"; }), {"'n'", "twice"});
-  expect_says(changed([](auto& m) { m.graph.initializers.push_back(m.graph.initializers[0]); }), {"w1", "twice"});
+  expect_says(changed([](auto& m) { m.graph.initializers.push_back(m.graph.initializers[0]); }),
+              {"w1", "twice"});
   expect_says(changed([](auto& m) { m.graph.outputs[0].name = "z"; }), {"'z'"});
   expect_says(changed([](auto& m) { m.graph.outputs.clear(); }), {"no outputs"});
-  expect_says(changed([](auto& m) { m.graph.nodes[0].inputs = {"x", "x", "x", "x", "x", "x", "x"}; m.graph.nodes[0].outputs = {"c", "", "", "c"}; }), {"twice"});
+  expect_says(changed([](auto& m) {
+                m.graph.nodes[0].inputs = {"x", "x", "x", "x", "x", "x", "x"};
+                m.graph.nodes[0].outputs = {"c", "", "", "c"};
+              }),
+              {"twice"});
 }
 
 TEST(GraphModule, ShapesThatDoNotFitNameTheNode) {
@@ -235,26 +266,33 @@ TEST(GraphModule, ConstantsAreFoldedWithinALimit) {
 }
 
 // Graphs that stand beside the repository.
-std::string beside(const std::string& name) { return GRAFT_SOURCE_DIR "/../shared/data/models/" + name; }
+std::string beside(const std::string& name) {
+  return GRAFT_SOURCE_DIR "/../shared/data/models/" + name;
+}
 
 double worst(const Tensor& a, const Tensor& b) {
   const auto x = a.to_doubles(), y = b.to_doubles();
   double worst = x.size() == y.size() ? 0 : 1e300, largest = 0;
   for (const double v : y) largest = std::max(largest, std::abs(v));
-  for (size_t i = 0; i < std::min(x.size(), y.size()); ++i) worst = std::max(worst, std::abs(x[i] - y[i]) / largest);
+  for (size_t i = 0; i < std::min(x.size(), y.size()); ++i)
+    worst = std::max(worst, std::abs(x[i] - y[i]) / largest);
   return worst;
 }
 
 TEST(GraphModule, SqueezeNetGivesItsStoredOutputs) {
   const std::string path = beside("squeezenet1.1_imagenet.onnx");
-  if (!std::filesystem::exists(path)) GTEST_SKIP() << path << " stands beside the repository, not in it";
+  if (!std::filesystem::exists(path))
+    GTEST_SKIP() << path << " stands beside the repository, not in it";
   GraphModule module(read_graph(io::onnx::read_model(path)));
   module.train(false);
   const NoGradGuard no_grad;
   for (int i = 0; i < 3; ++i) {
     const std::string folder = beside(str("squeezenet1.1_test_io/", i, "/"));
-    const Tensor x = io::read_npy(folder + "input_0.npy"), y = io::read_npy(folder + "output_0.npy");
-    EXPECT_LT(worst(module.run(std::vector<Tensor>{x.to(MemoryFormat::channels_last)}).at(0), y), 1e-3) << i;
+    const Tensor x = io::read_npy(folder + "input_0.npy"),
+                 y = io::read_npy(folder + "output_0.npy");
+    EXPECT_LT(worst(module.run(std::vector<Tensor>{x.to(MemoryFormat::channels_last)}).at(0), y),
+              1e-3)
+        << i;
   }
 }
 
@@ -262,20 +300,25 @@ class LightGraphs : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(LightGraphs, RunsAndTakesAStep) {
   const std::string path = beside(str("onnx_light/light/light_", GetParam(), ".onnx"));
-  if (!std::filesystem::exists(path)) GTEST_SKIP() << path << " stands beside the repository, not in it";
+  if (!std::filesystem::exists(path))
+    GTEST_SKIP() << path << " stands beside the repository, not in it";
   GraphModule module(read_graph(io::onnx::read_model(path)));
   Tensor x = Tensor::zeros({1, 3, 224, 224}, {.format = MemoryFormat::channels_last});
   module.train(false);
   {
     // The stored output is that of any image: the weights are constant.
     const NoGradGuard no_grad;
-    for (int64_t i = 0; i < x.numel(); ++i) x.mutable_data<float>()[i] = static_cast<float>(i % 255) / 255;
-    const Tensor y = io::onnx::read_tensor(beside(str("onnx_light/light/light_", GetParam(), "_output_0.pb"))).value;
+    for (int64_t i = 0; i < x.numel(); ++i)
+      x.mutable_data<float>()[i] = static_cast<float>(i % 255) / 255;
+    const Tensor y =
+        io::onnx::read_tensor(beside(str("onnx_light/light/light_", GetParam(), "_output_0.pb")))
+            .value;
     EXPECT_LT(worst(module.run(std::vector<Tensor>{x}).at(0), y), 1e-3);
   }
   module.train(true);
   module.for_each_module([](const std::string&, Module& m) {
-    if (auto* norm = dynamic_cast<BatchNorm2d*>(&m)) norm->fix_statistics(true);  // one image has no batch statistics
+    if (auto* norm = dynamic_cast<BatchNorm2d*>(&m))
+      norm->fix_statistics(true);  // one image has no batch statistics
   });
   backward(functional::cross_entropy(module.forward(x), Tensor::of<int64_t>({1}, {7})));
   EXPECT_FALSE(module.parameters().empty());
@@ -287,7 +330,10 @@ TEST_P(LightGraphs, RunsAndTakesAStep) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Graphs, LightGraphs, ::testing::Values("bvlc_alexnet", "densenet121", "inception_v1", "inception_v2", "resnet50", "shufflenet", "squeezenet", "vgg19", "zfnet512"),
+INSTANTIATE_TEST_SUITE_P(Graphs, LightGraphs,
+                         ::testing::Values("bvlc_alexnet", "densenet121", "inception_v1",
+                                           "inception_v2", "resnet50", "shufflenet", "squeezenet",
+                                           "vgg19", "zfnet512"),
                          [](const auto& graph) { return std::string(graph.param); });
 
 }  // namespace

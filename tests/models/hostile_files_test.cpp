@@ -1,5 +1,7 @@
-// Every hostile file (tests/support/hostile_*.cpp) against its reader: one sentence that names the file and the fault, and
-// little memory.
+// Every hostile file (tests/support/hostile_*.cpp) against its reader: one sentence that names the
+// file and the fault, and little memory.
+#include "graft/tests/support/hostile_files.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -11,18 +13,20 @@
 #include "graft/models/graph/graph_module.h"
 #include "graft/models/model_file.h"
 #include "graft/tests/fuzz/peak_memory.h"
-#include "graft/tests/support/hostile_files.h"
 #include "graft/tests/support/temporary_folder.h"
 
 namespace graft {
 namespace {
 
-constexpr int64_t kTimes = 64, kPlus = 64 << 20;  // memory: at most kTimes * the file's size + kPlus
+constexpr int64_t kTimes = 64,
+                  kPlus = 64 << 20;  // memory: at most kTimes * the file's size + kPlus
 
 void read(HostileKind kind, const std::string& path) {
   switch (kind) {
     case HostileKind::weights: io::read_weights(path); return;
-    case HostileKind::graph: models::GraphModule(models::read_graph(io::onnx::read_model(path))); return;
+    case HostileKind::graph:
+      models::GraphModule(models::read_graph(io::onnx::read_model(path)));
+      return;
     case HostileKind::image: io::read_image(path); return;
     case HostileKind::model: models::load_model(path); return;
     case HostileKind::data: break;
@@ -39,7 +43,8 @@ TEST_P(HostileFiles, AreRefusedByTheirReader) {
   const int64_t size = file_system().is_directory(path) ? 0 : file_system().open_read(path)->size();
   cpu_allocator().reset_peak();
   const int64_t before = cpu_allocator().stats().live_bytes;
-  const fuzz::PeakMemory memory;  // counts in builds with AddressSanitizer; the tensors' allocator counts in all
+  const fuzz::PeakMemory
+      memory;  // counts in builds with AddressSanitizer; the tensors' allocator counts in all
   try {
     read(GetParam().kind, path);
     FAIL() << "it was read";
@@ -47,12 +52,15 @@ TEST_P(HostileFiles, AreRefusedByTheirReader) {
     const std::string sentence = error.what();
     EXPECT_EQ(error.code(), ErrorCode::bad_input) << sentence;
     EXPECT_NE(sentence.find(folder / "files"), std::string::npos) << sentence;
-    for (const std::string& word : GetParam().words) EXPECT_NE(sentence.find(word), std::string::npos) << "'" << word << "' in: " << sentence;
+    for (const std::string& word : GetParam().words)
+      EXPECT_NE(sentence.find(word), std::string::npos) << "'" << word << "' in: " << sentence;
   }
-  EXPECT_LE(std::max(memory.bytes(), cpu_allocator().stats().peak_bytes - before), kTimes * size + kPlus);
+  EXPECT_LE(std::max(memory.bytes(), cpu_allocator().stats().peak_bytes - before),
+            kTimes * size + kPlus);
 }
 
-INSTANTIATE_TEST_SUITE_P(Hostile, HostileFiles, testing::ValuesIn(hostile_files()), [](const auto& file) { return file.param.name; });
+INSTANTIATE_TEST_SUITE_P(Hostile, HostileFiles, testing::ValuesIn(hostile_files()),
+                         [](const auto& file) { return file.param.name; });
 
 }  // namespace
 }  // namespace graft

@@ -1,4 +1,5 @@
-// Imports: prefixes, cuts, folded batch norm, the certificate, and refusals that list everything at once.
+// Imports: prefixes, cuts, folded batch norm, the certificate, and refusals that list everything at
+// once.
 #include "graft/models/import.h"
 
 #include <gtest/gtest.h>
@@ -48,23 +49,28 @@ StateDict folded(const StateDict& state) {
   StateDict out;
   const auto fold = [&](const std::string& conv, const std::string& norm) {
     std::vector<double> w = state.at(conv + ".weight").to_doubles(), b;
-    const auto gamma = state.at(norm + ".weight").to_doubles(), beta = state.at(norm + ".bias").to_doubles(),
-               mean = state.at(norm + ".running_mean").to_doubles(), var = state.at(norm + ".running_var").to_doubles();
+    const auto gamma = state.at(norm + ".weight").to_doubles(),
+               beta = state.at(norm + ".bias").to_doubles(),
+               mean = state.at(norm + ".running_mean").to_doubles(),
+               var = state.at(norm + ".running_var").to_doubles();
     const size_t each = w.size() / gamma.size();
     for (size_t k = 0; k < gamma.size(); ++k) {
       const double scale = gamma[k] / std::sqrt(var[k] + 1e-5);
       for (size_t i = 0; i < each; ++i) w[k * each + i] *= scale;
       b.push_back(beta[k] - mean[k] * scale);
     }
-    out.add(conv + ".weight", Tensor::of(state.at(conv + ".weight").shape(), std::vector<float>(w.begin(), w.end())));
-    out.add(conv + ".bias", Tensor::of({static_cast<int64_t>(b.size())}, std::vector<float>(b.begin(), b.end())));
+    out.add(conv + ".weight",
+            Tensor::of(state.at(conv + ".weight").shape(), std::vector<float>(w.begin(), w.end())));
+    out.add(conv + ".bias",
+            Tensor::of({static_cast<int64_t>(b.size())}, std::vector<float>(b.begin(), b.end())));
   };
   for (const auto& [name, tensor] : state) {
     if (name.starts_with("fc.")) out.add(name, tensor);
     if (!name.ends_with(".weight") || tensor.rank() != 4) continue;
     const std::string conv = name.substr(0, name.size() - 7);
     const size_t dot = conv.rfind('.');
-    const std::string parent = dot == std::string::npos ? "" : conv.substr(0, dot + 1), last = conv.substr(parent.size());
+    const std::string parent = dot == std::string::npos ? "" : conv.substr(0, dot + 1),
+                      last = conv.substr(parent.size());
     fold(conv, last == "0" ? parent + "1" : parent + "bn" + last.substr(4));
   }
   return out;
@@ -113,7 +119,8 @@ class Import : public testing::Test {
     return "no error";
   }
   void expect_refused(const std::string& message, const std::vector<std::string>& words) {
-    for (const std::string& word : words) EXPECT_NE(message.find(word), std::string::npos) << "'" << word << "' in: " << message;
+    for (const std::string& word : words)
+      EXPECT_NE(message.find(word), std::string::npos) << "'" << word << "' in: " << message;
   }
   TemporaryFolder folder;
 };
@@ -133,10 +140,13 @@ TEST_F(Import, PrefixesMakeNoDifference) {
 
 TEST_F(Import, HalfPrecisionIsWidened) {
   StateDict half;
-  for (const auto& [name, tensor] : resnet18()) half.add(name, tensor.dtype() == DType::f32 ? tensor.to(DType::f16) : tensor);
+  for (const auto& [name, tensor] : resnet18())
+    half.add(name, tensor.dtype() == DType::f32 ? tensor.to(DType::f16) : tensor);
   const Imported imported = import_weights(write(half));
   EXPECT_EQ(imported.model.network->parameters()[0].tensor.dtype(), DType::f32);
-  EXPECT_LT(largest_difference(logits(*import_weights(write(resnet18())).model.network), logits(*imported.model.network)), 1e-2);
+  EXPECT_LT(largest_difference(logits(*import_weights(write(resnet18())).model.network),
+                               logits(*imported.model.network)),
+            1e-2);
 }
 
 TEST_F(Import, AutoCutsAfterTheLastWholeStage) {
@@ -152,7 +162,8 @@ TEST_F(Import, AStageThatIsNotWholeIsRefused) {
   StateDict state;
   for (const auto& [name, tensor] : resnet18(3, 0))
     if (!name.starts_with("layer3.1.bn2")) state.add(name, tensor);
-  expect_refused(refusal(write(state)), {"weights.safetensors", "missing", "layer3.1.bn2.weight", "layer3.1.bn2.running_var"});
+  expect_refused(refusal(write(state)), {"weights.safetensors", "missing", "layer3.1.bn2.weight",
+                                         "layer3.1.bn2.running_var"});
 }
 
 TEST_F(Import, AskedForCutsLeaveTheRestOut) {
@@ -162,7 +173,8 @@ TEST_F(Import, AskedForCutsLeaveTheRestOut) {
   EXPECT_EQ(imported.certificate.unused.size(), 62u);
   EXPECT_EQ(logits(*imported.model.network).shape(), Shape({3, 128}));
   expect_refused(refusal(path, {.cut = "layer7"}), {"layer7", "layer4"});
-  expect_refused(refusal(write(resnet18(3, 0)), {.cut = "layer4"}), {"layer4", "ends after layer3"});
+  expect_refused(refusal(write(resnet18(3, 0)), {.cut = "layer4"}),
+                 {"layer4", "ends after layer3"});
 }
 
 TEST_F(Import, AnotherArchitectureIsRefused) {
@@ -182,10 +194,13 @@ TEST_F(Import, FoldedBatchNormIsTheSameFunction) {
   // Against the folded network itself, convolution with bias: 1e-6, on the stem's output.
   const NoGradGuard no_grad;
   const StateDict f = folded(state);
-  const Tensor direct = functional::conv(images(), f.at("conv1.weight"), f.at("conv1.bias"), {.window = ops::square_window(7, 2, 3)});
+  const Tensor direct = functional::conv(images(), f.at("conv1.weight"), f.at("conv1.bias"),
+                                         {.window = ops::square_window(7, 2, 3)});
   auto& network = *un.model.network;
   auto* norm = dynamic_cast<BatchNorm2d*>(network.find("bn1"));
-  EXPECT_LT(largest_difference(direct, norm->normalise(network.find("conv1")->forward(images()), false)), 1e-6);
+  EXPECT_LT(
+      largest_difference(direct, norm->normalise(network.find("conv1")->forward(images()), false)),
+      1e-6);
 }
 
 // Images by number, as the loader wants them.
@@ -198,7 +213,8 @@ class Noise final : public io::Dataset {
   io::Image image(int64_t index) const override {
     io::Image image{40, 40, 3, Tensor::empty({40, 40, 3}, {.dtype = DType::u8})};
     CountedRandom random(7, RandomPurpose::synthetic, 0, static_cast<uint64_t>(index));
-    for (int64_t i = 0; i < 4800; ++i) image.pixels.mutable_data<uint8_t>()[i] = static_cast<uint8_t>(random.below(256));
+    for (int64_t i = 0; i < 4800; ++i)
+      image.pixels.mutable_data<uint8_t>()[i] = static_cast<uint8_t>(random.below(256));
     return image;
   }
 };
@@ -237,7 +253,9 @@ TEST_F(Import, PolicyDecidesWhichNormsGetStatistics) {
     train::Recipe recipe = train::default_recipe(freeze);
     recipe.batch_norm = policy;
     train::apply_freezing(*imported.model.network, recipe);
-    return train::norms_that_move(*imported.model.network, imported.model.card.neutral_norms, recipe).size();
+    return train::norms_that_move(*imported.model.network, imported.model.card.neutral_norms,
+                                  recipe)
+        .size();
   };
   EXPECT_EQ(moving("backbone", "auto"), 0u);
   EXPECT_EQ(moving("backbone", "adapt"), 20u);
@@ -263,14 +281,18 @@ TEST_F(Import, AConvolutionBiasBeforeANormGoesIntoItsMean) {
 
 TEST_F(Import, SummedFirstConvolutionEqualsThreeEqualChannels) {
   const std::string path = write(resnet18());
-  const Imported colour = import_weights(path), grey = import_weights(path, {.channels = ChannelRule::sum_conv1});
+  const Imported colour = import_weights(path),
+                 grey = import_weights(path, {.channels = ChannelRule::sum_conv1});
   EXPECT_EQ(grey.model.card.preprocess.channels, 1);
   const NoGradGuard no_grad;
   Tensor one = Tensor::empty({1, 1, 40, 40}), three = Tensor::empty({1, 3, 40, 40});
   CountedRandom random(4, RandomPurpose::synthetic);
   fill_normal(one, 0, 1, random);
-  for (int c = 0; c < 3; ++c) std::copy_n(one.data<float>(), 1600, three.mutable_data<float>() + c * 1600);
-  const auto run = [](const Imported& i, const Tensor& x) { return i.model.network->forward(x.to(MemoryFormat::channels_last)); };
+  for (int c = 0; c < 3; ++c)
+    std::copy_n(one.data<float>(), 1600, three.mutable_data<float>() + c * 1600);
+  const auto run = [](const Imported& i, const Tensor& x) {
+    return i.model.network->forward(x.to(MemoryFormat::channels_last));
+  };
   EXPECT_LT(largest_difference(run(colour, three), run(grey, one)), 1e-5);
 }
 
@@ -291,7 +313,8 @@ TEST_F(Import, TheCertificateIsTextAndJson) {
   const auto j = nlohmann::json::parse(certificate.to_json());
   EXPECT_EQ(j["matched"], 90);
   EXPECT_EQ(j["eps"]["known"], false);
-  for (const char* part : {"resnet18, cut after layer3", "guessed", certificate.sha256.c_str(), "after layer3"})
+  for (const char* part :
+       {"resnet18, cut after layer3", "guessed", certificate.sha256.c_str(), "after layer3"})
     EXPECT_NE(certificate.to_text().find(part), std::string::npos) << part;
 }
 
@@ -315,16 +338,17 @@ TEST_F(Import, ModelFilesRoundTrip) {
 TEST_F(Import, DamagedCardsAreRefused) {
   const Imported imported = import_weights(write(resnet18()));
   const std::string good = imported.model.card.to_json();
-  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{{"\"card_version\":1", "\"card_version\":9"},
-                                                                                  {"\"classes\":5", "\"classes\":-5"},
-                                                                                  {"\"depths\":[2,2,2,2]", "\"depths\":[2,2,2,900000]"},
-                                                                                  {"\"family\":\"resnet\"", "\"family\":\"vgg\""},
-                                                                                  {"\"labels\":[]", "\"labels\":[\"a\"]"},
-                                                                                  {"\"in_channels\":3", "\"in_channels\":1"},
-                                                                                  {"\"labels\":[]", "\"int8\":{\"images\":1,\"ranges\":[[3,2,1]]},\"labels\":[]"},
-                                                                                  {"\"labels\":[]", "\"int8\":{\"images\":1,\"ranges\":[[3,0,1],[3,0,1]]},\"labels\":[]"},
-                                                                                  {"\"labels\":[]", "\"int8\":{\"images\":1,\"ranges\":[[3,0]]},\"labels\":[]"},
-                                                                                  {"{", "["}}) {
+  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
+           {"\"card_version\":1", "\"card_version\":9"},
+           {"\"classes\":5", "\"classes\":-5"},
+           {"\"depths\":[2,2,2,2]", "\"depths\":[2,2,2,900000]"},
+           {"\"family\":\"resnet\"", "\"family\":\"vgg\""},
+           {"\"labels\":[]", "\"labels\":[\"a\"]"},
+           {"\"in_channels\":3", "\"in_channels\":1"},
+           {"\"labels\":[]", "\"int8\":{\"images\":1,\"ranges\":[[3,2,1]]},\"labels\":[]"},
+           {"\"labels\":[]", "\"int8\":{\"images\":1,\"ranges\":[[3,0,1],[3,0,1]]},\"labels\":[]"},
+           {"\"labels\":[]", "\"int8\":{\"images\":1,\"ranges\":[[3,0]]},\"labels\":[]"},
+           {"{", "["}}) {
     std::string bad = good;
     ASSERT_NE(bad.find(from), std::string::npos) << from;
     bad.replace(bad.find(from), from.size(), to);
@@ -334,11 +358,14 @@ TEST_F(Import, DamagedCardsAreRefused) {
 
 TEST_F(Import, RealBackbones) {
   const std::string models = GRAFT_SOURCE_DIR "/../shared/data/models/";
-  if (!std::filesystem::exists(models)) GTEST_SKIP() << "the real weights stand beside the repository, not in it";
+  if (!std::filesystem::exists(models))
+    GTEST_SKIP() << "the real weights stand beside the repository, not in it";
   const Imported r18 = import_weights(models + "resnet18_torchvision_L3_backbone.npz");
-  EXPECT_EQ(describe(r18.model.card.architecture), "resnet18, cut after layer3, 256 features, no head");
+  EXPECT_EQ(describe(r18.model.card.architecture),
+            "resnet18, cut after layer3, 256 features, no head");
   EXPECT_EQ(r18.model.card.neutral_norms.size(), 15u);
-  const Imported r50 = import_weights(models + "resnet50_kaiming_c4_backbone.onnx", {.arch = "resnet50"});
+  const Imported r50 =
+      import_weights(models + "resnet50_kaiming_c4_backbone.onnx", {.arch = "resnet50"});
   const auto& config = std::get<ResNetConfig>(r50.model.card.architecture);
   EXPECT_FALSE(config.stride_in_3x3);
   EXPECT_EQ(config.pool_pad_begin, 0);
@@ -347,7 +374,8 @@ TEST_F(Import, RealBackbones) {
   EXPECT_TRUE(r50.model.card.preprocess.bgr);
   EXPECT_TRUE(r50.certificate.stride.known);
   EXPECT_EQ(r50.certificate.matched, 215);
-  expect_refused(refusal(models + "squeezenet1.1_imagenet.onnx", {.arch = "resnet50"}), {"squeezenet1.1_imagenet.onnx", "Conv"});
+  expect_refused(refusal(models + "squeezenet1.1_imagenet.onnx", {.arch = "resnet50"}),
+                 {"squeezenet1.1_imagenet.onnx", "Conv"});
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
-// Keras' applications against what Keras computes with the same weights (tests/data/keras/make_networks.py): names, layouts,
-// biases before norms, epsilons and TensorFlow's padding must all be right for the answers to agree.
+// Keras' applications against what Keras computes with the same weights
+// (tests/data/keras/make_networks.py): names, layouts, biases before norms, epsilons and
+// TensorFlow's padding must all be right for the answers to agree.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -28,10 +29,14 @@ Tensor keras_formula(const std::string& name, const std::vector<int64_t>& extent
   for (int64_t i = 0; i < tensor.numel(); ++i) {
     const double c = hash.centred(i);
     double value = 0.1 * c;
-    if (extents.size() == 4) value = c * std::sqrt(6.0 / (extent(0) * extent(1) * extent(3)));
-    else if (extents.size() == 2) value = c * std::sqrt(3.0 / extent(0));
-    else if (name.ends_with("moving_variance")) value = 1 + 0.5 * c;
-    else if (name.ends_with("gamma")) value = 0.75 + 0.25 * c;
+    if (extents.size() == 4)
+      value = c * std::sqrt(6.0 / (extent(0) * extent(1) * extent(3)));
+    else if (extents.size() == 2)
+      value = c * std::sqrt(3.0 / extent(0));
+    else if (name.ends_with("moving_variance"))
+      value = 1 + 0.5 * c;
+    else if (name.ends_with("gamma"))
+      value = 0.75 + 0.25 * c;
     out[i] = static_cast<float>(value);
   }
   return tensor;
@@ -72,31 +77,38 @@ TEST_P(KerasNames, TheAnswersAreKeras) {
   EXPECT_EQ(name_of(imported.model.card.architecture), c.arch);
   EXPECT_NE(certificate.naming.find("Keras"), std::string::npos) << certificate.naming;
   EXPECT_EQ(certificate.matched, static_cast<int64_t>(weights.size()));
-  EXPECT_NE(certificate.preprocess.what.find(c.preprocess), std::string::npos) << certificate.preprocess.what;
+  EXPECT_NE(certificate.preprocess.what.find(c.preprocess), std::string::npos)
+      << certificate.preprocess.what;
   if (c.eps > 0) {
     EXPECT_EQ(eps_of(imported.model.card.architecture), c.eps);
     EXPECT_FALSE(certificate.eps.known);
     EXPECT_NE(certificate.eps.why.find("names"), std::string::npos);
   }
   const NoGradGuard no_grad;
-  const Tensor x = test::formula_image(c.golden, {2, 3, c.size, c.size}).to(MemoryFormat::channels_last);
+  const Tensor x =
+      test::formula_image(c.golden, {2, 3, c.size, c.size}).to(MemoryFormat::channels_last);
   static const StateDict answers = io::read_weights(keras_file("networks.safetensors")).tensors;
-  EXPECT_LE(test::relative_error(imported.model.network->forward(x).to_doubles(), answers.at(c.golden).to_doubles()), 1e-4);
+  EXPECT_LE(test::relative_error(imported.model.network->forward(x).to_doubles(),
+                                 answers.at(c.golden).to_doubles()),
+            1e-4);
 
   // The model file keeps all of it.
   save_model(folder / "model.safetensors", *imported.model.network, imported.model.card);
   const Model model = load_model(folder / "model.safetensors");
   EXPECT_EQ(to_json(model.card.architecture), to_json(imported.model.card.architecture));
-  EXPECT_EQ(model.network->forward(x).to_doubles(), imported.model.network->forward(x).to_doubles());
+  EXPECT_EQ(model.network->forward(x).to_doubles(),
+            imported.model.network->forward(x).to_doubles());
 }
 
-INSTANTIATE_TEST_SUITE_P(Keras, KerasNames,
-                         ::testing::Values(KerasCase{"resnet50", "resnet50", "resnet50", "BGR", 64, 1.001e-5},
-                                           KerasCase{"mobilenet_v2", "mobilenet_v2", "mobilenet_v2_tf", "127.5", 64, 1e-3},
-                                           KerasCase{"mobilenet_v2_odd", "mobilenet_v2", "mobilenet_v2_tf", "127.5", 75, 1e-3},
-                                           KerasCase{"densenet121", "densenet121", "densenet121", "ImageNet", 64, 1.001e-5},
-                                           KerasCase{"vgg16_features", "vgg16_features", "vgg16", "BGR", 64, 0}),
-                         [](const auto& test_case) { return test_case.param.golden; });
+INSTANTIATE_TEST_SUITE_P(
+    Keras, KerasNames,
+    ::testing::Values(
+        KerasCase{"resnet50", "resnet50", "resnet50", "BGR", 64, 1.001e-5},
+        KerasCase{"mobilenet_v2", "mobilenet_v2", "mobilenet_v2_tf", "127.5", 64, 1e-3},
+        KerasCase{"mobilenet_v2_odd", "mobilenet_v2", "mobilenet_v2_tf", "127.5", 75, 1e-3},
+        KerasCase{"densenet121", "densenet121", "densenet121", "ImageNet", 64, 1.001e-5},
+        KerasCase{"vgg16_features", "vgg16_features", "vgg16", "BGR", 64, 0}),
+    [](const auto& test_case) { return test_case.param.golden; });
 
 // --- the other layouts, on the names alone ---
 
@@ -110,15 +122,19 @@ io::WeightFile file_of(const StateDict& tensors, const std::string& format = "hd
 }
 
 // The first stage of a ResNet-50 with small tensors: the names are the same.
-StateDict small_resnet(const std::function<std::string(const std::string& layer, const std::string& part)>& name) {
+StateDict small_resnet(
+    const std::function<std::string(const std::string& layer, const std::string& part)>& name) {
   StateDict tensors;
-  const auto add = [&](const std::string& layer, const std::string& part, std::vector<int64_t> extents) {
+  const auto add = [&](const std::string& layer, const std::string& part,
+                       std::vector<int64_t> extents) {
     tensors.add(name(layer, part), keras_formula(layer + "/" + part, extents));
   };
-  for (const std::string layer : {"conv1", "conv2_block1_0", "conv2_block1_1", "conv2_block1_2", "conv2_block1_3"}) {
+  for (const std::string layer :
+       {"conv1", "conv2_block1_0", "conv2_block1_1", "conv2_block1_2", "conv2_block1_3"}) {
     add(layer + "_conv", "kernel", {3, 3, 2, 4});
     add(layer + "_conv", "bias", {4});
-    for (const char* part : {"gamma", "beta", "moving_mean", "moving_variance"}) add(layer + "_bn", part, {4});
+    for (const char* part : {"gamma", "beta", "moving_mean", "moving_variance"})
+      add(layer + "_bn", part, {4});
   }
   add("predictions", "kernel", {4, 6});
   add("predictions", "bias", {6});
@@ -127,82 +143,116 @@ StateDict small_resnet(const std::function<std::string(const std::string& layer,
 
 void expect_same(const StateDict& a, const StateDict& b) {
   ASSERT_EQ(a.size(), b.size());
-  for (const auto& [name, tensor] : a) EXPECT_EQ(tensor.to_doubles(), b.at(name).to_doubles()) << name;
+  for (const auto& [name, tensor] : a)
+    EXPECT_EQ(tensor.to_doubles(), b.at(name).to_doubles()) << name;
 }
 
 TEST(KerasLayouts, AllAreOne) {
-  const auto plain = rename_to_torchvision(file_of(small_resnet([](const auto& layer, const auto& part) { return layer + "/" + part; })));
+  const auto plain = rename_to_torchvision(file_of(
+      small_resnet([](const auto& layer, const auto& part) { return layer + "/" + part; })));
   ASSERT_TRUE(plain.has_value());
   EXPECT_EQ(plain->tensors.size(), 32u);
-  for (const char* name : {"conv1.weight", "conv1.bias", "bn1.running_var", "layer1.0.conv3.bias", "layer1.0.bn2.weight", "layer1.0.downsample.0.weight", "layer1.0.downsample.1.running_mean", "fc.bias"})
+  for (const char* name : {"conv1.weight", "conv1.bias", "bn1.running_var", "layer1.0.conv3.bias",
+                           "layer1.0.bn2.weight", "layer1.0.downsample.0.weight",
+                           "layer1.0.downsample.1.running_mean", "fc.bias"})
     EXPECT_TRUE(plain->tensors.contains(name)) << name;
   // HWIO -> OIHW and [in,out] -> [out,in].
   EXPECT_EQ(plain->tensors.at("conv1.weight").shape(), Shape({4, 2, 3, 3}));
   const Tensor kernel = keras_formula("conv1_conv/kernel", {3, 3, 2, 4});
-  EXPECT_EQ(plain->tensors.at("conv1.weight").to_doubles()[static_cast<size_t>(((3 * 2 + 1) * 3 + 2) * 3 + 0)], kernel.to_doubles()[static_cast<size_t>(((2 * 3 + 0) * 2 + 1) * 4 + 3)]);
+  EXPECT_EQ(plain->tensors.at("conv1.weight")
+                .to_doubles()[static_cast<size_t>(((3 * 2 + 1) * 3 + 2) * 3 + 0)],
+            kernel.to_doubles()[static_cast<size_t>(((2 * 3 + 0) * 2 + 1) * 4 + 3)]);
   EXPECT_EQ(plain->tensors.at("fc.weight").shape(), Shape({6, 4}));
   EXPECT_FALSE(plain->stride_in_3x3->value);
   EXPECT_EQ(plain->eps->value, 1.001e-5);
 
-  const auto twice = [](const std::string& layer, const std::string& part) { return "model_weights/" + layer + "/" + layer + "/" + part + ":0"; };
+  const auto twice = [](const std::string& layer, const std::string& part) {
+    return "model_weights/" + layer + "/" + layer + "/" + part + ":0";
+  };
   expect_same(plain->tensors, rename_to_torchvision(file_of(small_resnet(twice)))->tensors);
-  const auto inner = rename_to_torchvision(file_of(small_resnet([](const auto& layer, const auto& part) { return "model_weights/resnet50/" + layer + "/" + part; })));
+  const auto inner =
+      rename_to_torchvision(file_of(small_resnet([](const auto& layer, const auto& part) {
+        return "model_weights/resnet50/" + layer + "/" + part;
+      })));
   expect_same(plain->tensors, inner->tensors);
   EXPECT_NE(inner->scheme.find("under 'resnet50/'"), std::string::npos) << inner->scheme;
 }
 
 // Keras 3: layers/<class>_<n>/vars/<i>, with the names beside them or in the configuration.
 TEST(KerasLayouts, NumberedVariables) {
-  const auto plain = rename_to_torchvision(file_of(small_resnet([](const auto& layer, const auto& part) { return layer + "/" + part; })));
+  const auto plain = rename_to_torchvision(file_of(
+      small_resnet([](const auto& layer, const auto& part) { return layer + "/" + part; })));
   std::map<std::string, std::string> keys;
   std::map<std::string, int> seen;
   std::string config;
   const auto numbered = [&](const std::string& layer, const std::string& part) {
-    const std::string kind = layer.ends_with("_conv") ? "Conv2D" : layer.ends_with("_bn") ? "BatchNormalization" : "Dense";
+    const std::string kind = layer.ends_with("_conv") ? "Conv2D"
+                             : layer.ends_with("_bn") ? "BatchNormalization"
+                                                      : "Dense";
     if (!keys.contains(layer)) {
-      const std::string key = kind == "Conv2D" ? "conv2d" : kind == "Dense" ? "dense" : "batch_normalization";
+      const std::string key = kind == "Conv2D"  ? "conv2d"
+                              : kind == "Dense" ? "dense"
+                                                : "batch_normalization";
       const int before = seen[key]++;
       keys[layer] = before == 0 ? key : key + "_" + std::to_string(before);
-      config += str(config.empty() ? "" : ",", "{\"class_name\":\"", kind, "\",\"config\":{\"name\":\"", layer, "\",\"epsilon\":0.002,\"strides\":[", layer == "conv1_conv" ? 2 : 1, ",1]}}");
+      config +=
+          str(config.empty() ? "" : ",", "{\"class_name\":\"", kind, "\",\"config\":{\"name\":\"",
+              layer, "\",\"epsilon\":0.002,\"strides\":[", layer == "conv1_conv" ? 2 : 1, ",1]}}");
     }
-    const std::vector<std::string> order = kind == "BatchNormalization" ? std::vector<std::string>{"gamma", "beta", "moving_mean", "moving_variance"} : std::vector<std::string>{"kernel", "bias"};
-    return str("layers/", keys[layer], "/vars/", std::find(order.begin(), order.end(), part) - order.begin());
+    const std::vector<std::string> order =
+        kind == "BatchNormalization"
+            ? std::vector<std::string>{"gamma", "beta", "moving_mean", "moving_variance"}
+            : std::vector<std::string>{"kernel", "bias"};
+    return str("layers/", keys[layer], "/vars/",
+               std::find(order.begin(), order.end(), part) - order.begin());
   };
   io::WeightFile named = file_of(small_resnet(numbered));
   EXPECT_THROW(rename_to_torchvision(named), Error);  // nothing says which layer is which
   io::WeightFile configured = named;
-  for (const auto& [layer, key] : keys) named.metadata["keras.name:layers/" + key + "/vars"] = layer;
+  for (const auto& [layer, key] : keys)
+    named.metadata["keras.name:layers/" + key + "/vars"] = layer;
   expect_same(plain->tensors, rename_to_torchvision(named)->tensors);
-  configured.metadata["keras.config"] = "{\"class_name\":\"Functional\",\"config\":{\"layers\":[" + config + "]}}";
+  configured.metadata["keras.config"] =
+      "{\"class_name\":\"Functional\",\"config\":{\"layers\":[" + config + "]}}";
   const auto renamed = rename_to_torchvision(configured);
   expect_same(plain->tensors, renamed->tensors);
   EXPECT_EQ(renamed->eps->value, 0.002);
   EXPECT_TRUE(renamed->eps->known);
-  EXPECT_EQ(renamed->pool_pads->value, (std::array<int64_t, 2>{0, 0}));  // no padding layer in the configuration
+  EXPECT_EQ(renamed->pool_pads->value,
+            (std::array<int64_t, 2>{0, 0}));  // no padding layer in the configuration
   configured.metadata["keras.config"] = std::string(100, '[');
   EXPECT_THROW(rename_to_torchvision(configured), Error);
 }
 
 // keras.applications before 2.2, and Keras 1's names of variables.
 TEST(KerasLayouts, OldNames) {
-  const auto plain = rename_to_torchvision(file_of(small_resnet([](const auto& layer, const auto& part) { return layer + "/" + part; })));
+  const auto plain = rename_to_torchvision(file_of(
+      small_resnet([](const auto& layer, const auto& part) { return layer + "/" + part; })));
   const auto old = [](const std::string& layer) {
     if (layer == "conv1_conv") return std::string("conv1");
     if (layer == "conv1_bn") return std::string("bn_conv1");
     if (layer == "predictions") return std::string("fc1000");
-    const std::string branch = layer[13] == '0' ? "1" : std::string("2") + static_cast<char>('a' + layer[13] - '1');
+    const std::string branch =
+        layer[13] == '0' ? "1" : std::string("2") + static_cast<char>('a' + layer[13] - '1');
     return (layer.ends_with("_bn") ? "bn2a_branch" : "res2a_branch") + branch;
   };
-  const auto renamed = rename_to_torchvision(file_of(small_resnet([&](const auto& layer, const auto& part) {
-    const std::string word = part == "kernel" ? "W" : part == "bias" ? "b" : part == "moving_variance" ? "running_std" : part == "moving_mean" ? "running_mean" : part;
-    return old(layer) + "/" + old(layer) + "_" + word + ":0";
-  })));
+  const auto renamed =
+      rename_to_torchvision(file_of(small_resnet([&](const auto& layer, const auto& part) {
+        const std::string word = part == "kernel"            ? "W"
+                                 : part == "bias"            ? "b"
+                                 : part == "moving_variance" ? "running_std"
+                                 : part == "moving_mean"     ? "running_mean"
+                                                             : part;
+        return old(layer) + "/" + old(layer) + "_" + word + ":0";
+      })));
   expect_same(plain->tensors, renamed->tensors);
   EXPECT_EQ(renamed->eps->value, 1e-3);
 }
 
 TEST(KerasLayouts, ATrainedHeadOfAnotherName) {
-  StateDict tensors = small_resnet([](const auto& layer, const auto& part) { return (layer == "predictions" ? "dense/sequential/dense/" : "resnet50/" + layer + "/") + part; });
+  StateDict tensors = small_resnet([](const auto& layer, const auto& part) {
+    return (layer == "predictions" ? "dense/sequential/dense/" : "resnet50/" + layer + "/") + part;
+  });
   const auto renamed = rename_to_torchvision(file_of(tensors));
   EXPECT_EQ(renamed->tensors.at("fc.weight").shape(), Shape({6, 4}));
   ASSERT_FALSE(renamed->notes.empty());
@@ -218,7 +268,8 @@ TEST(KerasLayouts, VggsFirstDenseLayerTakesChannelsFirst) {
   const Tensor weight = rename_to_torchvision(file_of(tensors))->tensors.at("classifier.0.weight");
   EXPECT_EQ(weight.shape(), Shape({3, 98}));
   const int h = 4, w = 2, c = 1, out = 2;
-  EXPECT_EQ(weight.data<float>()[out * 98 + (c * 7 + h) * 7 + w], static_cast<float>(((h * 7 + w) * 2 + c) * 3 + out));
+  EXPECT_EQ(weight.data<float>()[out * 98 + (c * 7 + h) * 7 + w],
+            static_cast<float>(((h * 7 + w) * 2 + c) * 3 + out));
 }
 
 TEST(KerasLayouts, NetworksWithoutATwinAreNamed) {

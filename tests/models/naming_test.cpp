@@ -1,5 +1,5 @@
-// The names of Gluon, Caffe, Detectron, detectron2, transformers and timm: a network under each of them is the network, with the
-// strides, pads, epsilon and pixels that the names imply.
+// The names of Gluon, Caffe, Detectron, detectron2, transformers and timm: a network under each of
+// them is the network, with the strides, pads, epsilon and pixels that the names imply.
 #include "graft/models/naming/naming.h"
 
 #include <gtest/gtest.h>
@@ -17,7 +17,8 @@
 namespace graft::models {
 namespace {
 
-// torchvision's "layer2.0.downsample.1.running_var": stage 2, block 0, unit "downsample.1", part "running_var".
+// torchvision's "layer2.0.downsample.1.running_var": stage 2, block 0, unit "downsample.1", part
+// "running_var".
 struct TorchName {
   int64_t stage = 0, block = 0;
   std::string unit, part;
@@ -33,7 +34,9 @@ struct TorchName {
   bool norm() const { return unit.starts_with("bn") || unit == "downsample.1"; }
   bool shortcut() const { return unit.starts_with("downsample"); }
   int64_t index() const { return unit.back() - '0'; }  // of conv2, bn2
-  std::string gluon_part() const { return norm() && part == "weight" ? "gamma" : norm() && part == "bias" ? "beta" : part; }
+  std::string gluon_part() const {
+    return norm() && part == "weight" ? "gamma" : norm() && part == "bias" ? "beta" : part;
+  }
 };
 
 std::string gluon_block(const TorchName& n) {
@@ -58,7 +61,8 @@ std::string gluon_v1b_symbol(const TorchName& n) {
   if (n.unit == "fc") return prefix + "dense0_" + n.part;
   if (n.stage == 0) return prefix + kind + "0_" + n.gluon_part();
   if (n.shortcut()) return str(prefix, "down", n.stage, "_", kind, "0_", n.gluon_part());
-  return str(prefix, "layers", n.stage, "_", kind, n.block * 3 + n.index() - 1, "_", n.gluon_part());
+  return str(prefix, "layers", n.stage, "_", kind, n.block * 3 + n.index() - 1, "_",
+             n.gluon_part());
 }
 
 std::string gluon_v1b_block(const TorchName& n) {
@@ -67,7 +71,8 @@ std::string gluon_v1b_block(const TorchName& n) {
 }
 
 std::string caffe_layer(const TorchName& n) {
-  const std::string branch = n.shortcut() ? "1" : std::string("2") + static_cast<char>('a' + n.index() - 1);
+  const std::string branch =
+      n.shortcut() ? "1" : std::string("2") + static_cast<char>('a' + n.index() - 1);
   return str(n.stage + 1, static_cast<char>('a' + n.block), "_branch", branch);
 }
 
@@ -76,7 +81,8 @@ std::string caffe(const TorchName& n) {
   if (n.unit == "fc") return "fc1000_" + n.part;
   const bool statistic = n.part.starts_with("running");
   const std::string part = statistic ? (n.part == "running_mean" ? "mean" : "variance") : n.part;
-  if (n.stage == 0) return (n.norm() ? (statistic ? "bn_conv1_" : "scale_conv1_") : "conv1_") + part;
+  if (n.stage == 0)
+    return (n.norm() ? (statistic ? "bn_conv1_" : "scale_conv1_") : "conv1_") + part;
   return (n.norm() ? (statistic ? "bn" : "scale") : "res") + caffe_layer(n) + "_" + part;
 }
 
@@ -91,7 +97,8 @@ std::string detectron2(const TorchName& n) {
   const std::string prefix = "backbone.bottom_up.", norm = n.norm() ? "norm." : "";
   if (n.unit == "fc") return prefix + "linear." + n.part;
   if (n.stage == 0) return prefix + "stem.conv1." + norm + n.part;
-  return str(prefix, "res", n.stage + 1, ".", n.block, ".", n.shortcut() ? std::string("shortcut") : str("conv", n.index()), ".", norm, n.part);
+  return str(prefix, "res", n.stage + 1, ".", n.block, ".",
+             n.shortcut() ? std::string("shortcut") : str("conv", n.index()), ".", norm, n.part);
 }
 
 std::string transformers(const TorchName& n) {
@@ -99,10 +106,12 @@ std::string transformers(const TorchName& n) {
   if (n.unit == "fc") return "classifier.1." + n.part;
   if (n.stage == 0) return "resnet.embedder.embedder." + kind + n.part;
   const std::string block = str("resnet.encoder.stages.", n.stage - 1, ".layers.", n.block, ".");
-  return block + (n.shortcut() ? std::string("shortcut.") : str("layer.", n.index() - 1, ".")) + kind + n.part;
+  return block + (n.shortcut() ? std::string("shortcut.") : str("layer.", n.index() - 1, ".")) +
+         kind + n.part;
 }
 
-// ResNet-50 up to layer2, with the head that such a file still has; no counts of batches outside PyTorch.
+// ResNet-50 up to layer2, with the head that such a file still has; no counts of batches outside
+// PyTorch.
 StateDict bottleneck_state(bool counts = false) {
   ResNetConfig config = resnet_config("resnet50");
   config.stages = 2;
@@ -157,16 +166,21 @@ TEST_P(Names, TheNetworkIsTheSame) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Frameworks, Names,
-                         ::testing::Values(NamesCase{"gluon_blocks", "Gluon names (blocks)", gluon_block, false, 1, false},
-                                           NamesCase{"gluon_symbols", "Gluon names (symbols) under 'resnetv10_'", gluon_symbol, false, 1, false},
-                                           NamesCase{"gluon_v1b_symbols", "Gluon names (symbols) under 'fasterrcnn0_resnetv1b0_'", gluon_v1b_symbol, true, 1, false},
-                                           NamesCase{"gluon_v1b_blocks", "GluonCV names", gluon_v1b_block, true, 1, false},
-                                           NamesCase{"caffe", "Caffe names", caffe, false, 0, true},
-                                           NamesCase{"caffe_blobs", "Caffe names", caffe_blobs, false, 0, true},
-                                           NamesCase{"detectron2", "detectron2 names under 'backbone.bottom_up.'", detectron2, true, 1, false},
-                                           NamesCase{"transformers", "transformers names", transformers, true, 1, false, true}),
-                         [](const auto& c) { return c.param.what; });
+INSTANTIATE_TEST_SUITE_P(
+    Frameworks, Names,
+    ::testing::Values(
+        NamesCase{"gluon_blocks", "Gluon names (blocks)", gluon_block, false, 1, false},
+        NamesCase{"gluon_symbols", "Gluon names (symbols) under 'resnetv10_'", gluon_symbol, false,
+                  1, false},
+        NamesCase{"gluon_v1b_symbols", "Gluon names (symbols) under 'fasterrcnn0_resnetv1b0_'",
+                  gluon_v1b_symbol, true, 1, false},
+        NamesCase{"gluon_v1b_blocks", "GluonCV names", gluon_v1b_block, true, 1, false},
+        NamesCase{"caffe", "Caffe names", caffe, false, 0, true},
+        NamesCase{"caffe_blobs", "Caffe names", caffe_blobs, false, 0, true},
+        NamesCase{"detectron2", "detectron2 names under 'backbone.bottom_up.'", detectron2, true, 1,
+                  false},
+        NamesCase{"transformers", "transformers names", transformers, true, 1, false, true}),
+    [](const auto& c) { return c.param.what; });
 
 io::WeightFile plain_file(StateDict tensors) {
   io::WeightFile file;
@@ -186,16 +200,21 @@ TEST(CaffeNames, ScaleFactorsDivide) {
   tensors.add("bn2a_branch2a.2", Tensor::of<float>({1}, {5}));
   const auto renamed = rename_to_torchvision(plain_file(tensors));
   EXPECT_EQ(renamed->tensors.size(), 3u);
-  EXPECT_EQ(renamed->tensors.at("layer1.0.bn1.running_mean").to_doubles(), (std::vector<double>{2, 4}));
-  EXPECT_EQ(renamed->tensors.at("layer1.0.bn1.running_var").to_doubles(), (std::vector<double>{1, 0.5}));
+  EXPECT_EQ(renamed->tensors.at("layer1.0.bn1.running_mean").to_doubles(),
+            (std::vector<double>{2, 4}));
+  EXPECT_EQ(renamed->tensors.at("layer1.0.bn1.running_var").to_doubles(),
+            (std::vector<double>{1, 0.5}));
 }
 
 // Long stages: res4b22_branch2c.
 TEST(CaffeNames, BlocksPastB) {
   StateDict tensors;
-  for (const char* layer : {"res2a_branch2a", "res4b22_branch2c", "res3d_branch1"}) tensors.add(std::string(layer) + "_weight", Tensor::zeros({2, 3, 1, 1}));
+  for (const char* layer : {"res2a_branch2a", "res4b22_branch2c", "res3d_branch1"})
+    tensors.add(std::string(layer) + "_weight", Tensor::zeros({2, 3, 1, 1}));
   const auto renamed = rename_to_torchvision(plain_file(tensors));
-  for (const char* name : {"layer1.0.conv1.weight", "layer3.22.conv3.weight", "layer2.3.downsample.0.weight"}) EXPECT_TRUE(renamed->tensors.contains(name)) << name;
+  for (const char* name :
+       {"layer1.0.conv1.weight", "layer3.22.conv3.weight", "layer2.3.downsample.0.weight"})
+    EXPECT_TRUE(renamed->tensors.contains(name)) << name;
 }
 
 std::string detectron(const TorchName& n) {
@@ -206,7 +225,8 @@ std::string detectron(const TorchName& n) {
   return str("res", n.stage + 1, "_", n.block, layer.substr(layer.find('_')), "_", part);
 }
 
-// Norms whose statistics went into a scale and a shift: the same answers, and neutral norms that wait for statistics.
+// Norms whose statistics went into a scale and a shift: the same answers, and neutral norms that
+// wait for statistics.
 TEST(DetectronNames, AffineNormsAreFolded) {
   ResNetConfig config = resnet_config("resnet50");
   config.stages = 2;
@@ -223,12 +243,15 @@ TEST(DetectronNames, AffineNormsAreFolded) {
     Tensor value = tensor;
     if (n.norm()) {
       const std::string norm = name.substr(0, name.rfind('.') + 1);
-      const auto gamma = state.at(norm + "weight").to_doubles(), beta = state.at(norm + "bias").to_doubles(), mean = state.at(norm + "running_mean").to_doubles(),
+      const auto gamma = state.at(norm + "weight").to_doubles(),
+                 beta = state.at(norm + "bias").to_doubles(),
+                 mean = state.at(norm + "running_mean").to_doubles(),
                  variance = state.at(norm + "running_var").to_doubles();
       std::vector<float> affine;
       for (size_t k = 0; k < gamma.size(); ++k) {
         const double scale = gamma[k] / std::sqrt(variance[k] + config.eps);
-        affine.push_back(static_cast<float>(n.part == "weight" ? scale : beta[k] - mean[k] * scale));
+        affine.push_back(
+            static_cast<float>(n.part == "weight" ? scale : beta[k] - mean[k] * scale));
       }
       value = Tensor::of(tensor.shape(), affine);
     }
@@ -237,15 +260,19 @@ TEST(DetectronNames, AffineNormsAreFolded) {
   const TemporaryFolder folder;
   io::write_safetensors(folder / "w.safetensors", named);
   const Imported imported = import_weights(folder / "w.safetensors");
-  EXPECT_EQ(imported.model.card.neutral_norms.size(), 24u);  // the stem's, 3 a block, one a shortcut
+  EXPECT_EQ(imported.model.card.neutral_norms.size(),
+            24u);  // the stem's, 3 a block, one a shortcut
   EXPECT_NE(imported.certificate.to_text().find("a scale and a shift"), std::string::npos);
   EXPECT_TRUE(imported.model.card.preprocess.bgr);
   const NoGradGuard no_grad;
   const Tensor x = test::formula_image("image", {2, 3, 48, 48}).to(MemoryFormat::channels_last);
-  EXPECT_LE(test::relative_error(imported.model.network->forward(x).to_doubles(), network.forward(x).to_doubles()), 1e-4);
+  EXPECT_LE(test::relative_error(imported.model.network->forward(x).to_doubles(),
+                                 network.forward(x).to_doubles()),
+            1e-4);
 }
 
-// detectron2 runs both MSRA's weights (raw pixels, v1) and torchvision's: the first norm's variance tells.
+// detectron2 runs both MSRA's weights (raw pixels, v1) and torchvision's: the first norm's variance
+// tells.
 TEST(Detectron2Names, RawPixelsMeanMsra) {
   StateDict named;
   for (const auto& [name, tensor] : bottleneck_state()) {
@@ -269,18 +296,27 @@ TEST(GluonNames, OtherResNetsAreRefusedByName) {
     }
     return "";
   };
-  EXPECT_NE(message({"features.0.gamma", "features.2.bn1.gamma", "features.5.0.bn1.gamma"}).find("ResNet v2"), std::string::npos);
-  EXPECT_NE(message({"resnetv20_batchnorm0_gamma", "resnetv20_batchnorm1_gamma"}).find("ResNet v2"), std::string::npos);
+  EXPECT_NE(message({"features.0.gamma", "features.2.bn1.gamma", "features.5.0.bn1.gamma"})
+                .find("ResNet v2"),
+            std::string::npos);
+  EXPECT_NE(message({"resnetv20_batchnorm0_gamma", "resnetv20_batchnorm1_gamma"}).find("ResNet v2"),
+            std::string::npos);
 }
 
 TEST(TimmNames, MobileNetAndVgg) {
   StateDict tensors;
-  for (const char* name : {"conv_stem.weight", "bn1.running_mean", "blocks.0.0.conv_dw.weight", "blocks.0.0.conv_pw.weight", "blocks.0.0.bn2.bias", "blocks.1.0.conv_pw.weight", "blocks.1.1.conv_dw.weight",
-                           "blocks.6.0.conv_pwl.weight", "blocks.6.0.bn3.running_var", "conv_head.weight", "bn2.weight", "classifier.bias"})
+  for (const char* name :
+       {"conv_stem.weight", "bn1.running_mean", "blocks.0.0.conv_dw.weight",
+        "blocks.0.0.conv_pw.weight", "blocks.0.0.bn2.bias", "blocks.1.0.conv_pw.weight",
+        "blocks.1.1.conv_dw.weight", "blocks.6.0.conv_pwl.weight", "blocks.6.0.bn3.running_var",
+        "conv_head.weight", "bn2.weight", "classifier.bias"})
     tensors.add(name, Tensor::zeros({2}));
   const auto mobile = rename_to_torchvision(plain_file(tensors));
-  for (const char* name : {"features.0.0.weight", "features.0.1.running_mean", "features.1.conv.0.0.weight", "features.1.conv.1.weight", "features.1.conv.2.bias", "features.2.conv.0.0.weight",
-                           "features.3.conv.1.0.weight", "features.17.conv.2.weight", "features.17.conv.3.running_var", "features.18.0.weight", "features.18.1.weight", "classifier.1.bias"})
+  for (const char* name :
+       {"features.0.0.weight", "features.0.1.running_mean", "features.1.conv.0.0.weight",
+        "features.1.conv.1.weight", "features.1.conv.2.bias", "features.2.conv.0.0.weight",
+        "features.3.conv.1.0.weight", "features.17.conv.2.weight", "features.17.conv.3.running_var",
+        "features.18.0.weight", "features.18.1.weight", "classifier.1.bias"})
     EXPECT_TRUE(mobile->tensors.contains(name)) << name;
   EXPECT_FALSE(mobile->same_padding);
 
@@ -301,18 +337,22 @@ TEST(Naming, TorchvisionsNamesAreOfNoOtherScheme) {
   EXPECT_FALSE(rename_to_torchvision(plain_file(named)).has_value());
 }
 
-// Checkpoints around a state dict, DataParallel, halves: tensors of one network under the names of one, all in one place.
+// Checkpoints around a state dict, DataParallel, halves: tensors of one network under the names of
+// one, all in one place.
 TEST(Naming, WrappedAndHalvedStateDicts) {
   const StateDict state = bottleneck_state();
   for (const DType type : {DType::f16, DType::bf16}) {
     StateDict named;
-    for (const auto& [name, tensor] : state) named.add("module." + transformers(TorchName(name)), tensor.to(type));
+    for (const auto& [name, tensor] : state)
+      named.add("module." + transformers(TorchName(name)), tensor.to(type));
     const TemporaryFolder folder;
     io::write_safetensors(folder / "w.safetensors", named);
     const Imported imported = import_weights(folder / "w.safetensors");
-    EXPECT_NE(imported.certificate.naming.find("under 'module.'"), std::string::npos) << imported.certificate.naming;
+    EXPECT_NE(imported.certificate.naming.find("under 'module.'"), std::string::npos)
+        << imported.certificate.naming;
     const StateDict loaded = imported.model.network->state_dict();
-    EXPECT_EQ(loaded.at("layer2.0.conv2.weight").to_doubles(), state.at("layer2.0.conv2.weight").to(type).to_doubles());
+    EXPECT_EQ(loaded.at("layer2.0.conv2.weight").to_doubles(),
+              state.at("layer2.0.conv2.weight").to(type).to_doubles());
   }
   io::WeightFile checkpoint = plain_file({});
   for (const auto& [name, tensor] : state) {
@@ -322,7 +362,8 @@ TEST(Naming, WrappedAndHalvedStateDicts) {
   checkpoint.tensors.add("optimizer.state.0.exp_avg", Tensor::zeros({3}));
   checkpoint.roots = {"model_ema.", "model."};
   const auto renamed = rename_to_torchvision(checkpoint);
-  EXPECT_EQ(renamed->tensors.at("layer1.0.conv1.weight").to_doubles(), state.at("layer1.0.conv1.weight").to_doubles());
+  EXPECT_EQ(renamed->tensors.at("layer1.0.conv1.weight").to_doubles(),
+            state.at("layer1.0.conv1.weight").to_doubles());
   EXPECT_EQ(renamed->ignored.size(), state.size() + 1);
 }
 

@@ -1,4 +1,5 @@
-// One network in four formats gives one model, bit for bit. (A whole ResNet-50: tests/data/networks/check_formats.py.)
+// One network in four formats gives one model, bit for bit. (A whole ResNet-50:
+// tests/data/networks/check_formats.py.)
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -16,7 +17,8 @@ namespace {
 
 TEST(NetworkFormats, FourFilesOneModel) {
   const TemporaryFolder folder;
-  const std::string pth = GRAFT_TEST_DATA "/networks/cut18.pth", onnx = GRAFT_TEST_DATA "/networks/cut18.onnx";
+  const std::string pth = GRAFT_TEST_DATA "/networks/cut18.pth",
+                    onnx = GRAFT_TEST_DATA "/networks/cut18.onnx";
   const io::WeightFile source = io::read_weights(pth);
   io::write_safetensors(folder / "same.safetensors", source.tensors);
   io::write_npz(folder / "same.npz", source.tensors);
@@ -35,15 +37,18 @@ TEST(NetworkFormats, FourFilesOneModel) {
     if (first.empty()) {
       first = state;
       features = here;
-      for (const auto& [name, tensor] : source.tensors) EXPECT_EQ(state.at(name).to_doubles(), tensor.to_doubles()) << name;
+      for (const auto& [name, tensor] : source.tensors)
+        EXPECT_EQ(state.at(name).to_doubles(), tensor.to_doubles()) << name;
     }
     ASSERT_EQ(state.size(), first.size()) << file;
-    for (const auto& [name, tensor] : first) EXPECT_EQ(state.at(name).to_doubles(), tensor.to_doubles()) << file << ": " << name;
+    for (const auto& [name, tensor] : first)
+      EXPECT_EQ(state.at(name).to_doubles(), tensor.to_doubles()) << file << ": " << name;
     EXPECT_EQ(here, features) << file;
   }
 }
 
-// The graph as it is and the native network made of it: the same function, statistics and gradients.
+// The graph as it is and the native network made of it: the same function, statistics and
+// gradients.
 TEST(NetworkFormats, TheGraphTrainsAsTheNativeNetworkDoes) {
   const std::string onnx = GRAFT_TEST_DATA "/networks/cut18.onnx";
   const Imported graph = import_weights(onnx), native = import_weights(onnx, {.arch = "resnet18"});
@@ -53,7 +58,8 @@ TEST(NetworkFormats, TheGraphTrainsAsTheNativeNetworkDoes) {
   for (const bool is_native : {false, true}) {
     StagedNetwork& network = is_native ? *native.model.network : *graph.model.network;
     network.train(true);
-    backward(functional::reduce(functional::mul(network.forward(x), network.forward(x)), {.function = ops::Reduce::sum}));
+    backward(functional::reduce(functional::mul(network.forward(x), network.forward(x)),
+                                {.function = ops::Reduce::sum}));
     for (const auto& p : network.parameters()) gradients[is_native].add(p.name, grad_of(p.tensor));
   }
   ASSERT_EQ(gradients[0].size(), gradients[1].size());
@@ -70,7 +76,8 @@ TEST(NetworkFormats, TheGraphTrainsAsTheNativeNetworkDoes) {
   for (const auto& [name, tensor] : native.model.network->state_dict()) {
     if (name.ends_with("num_batches_tracked")) continue;
     const std::vector<double> a = state.at(name).to_doubles(), e = tensor.to_doubles();
-    for (size_t i = 0; i < e.size(); ++i) ASSERT_NEAR(a[i], e[i], 1e-4 * std::abs(e[i]) + 1e-5) << name;
+    for (size_t i = 0; i < e.size(); ++i)
+      ASSERT_NEAR(a[i], e[i], 1e-4 * std::abs(e[i]) + 1e-5) << name;
   }
 }
 

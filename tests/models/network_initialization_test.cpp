@@ -27,7 +27,8 @@ Moments moments_of(const Tensor& t) {
   return m;
 }
 
-// He et al. 2015, fan out: deviation sqrt(2 / (K R S)). The bounds are five deviations of the estimates.
+// He et al. 2015, fan out: deviation sqrt(2 / (K R S)). The bounds are five deviations of the
+// estimates.
 TEST(Initialization, HeFanOutForEveryConvolution) {
   ResNet network(resnet_config("resnet18"));
   initialize(network, 7);
@@ -49,11 +50,14 @@ TEST(Initialization, HeFanOutForEveryConvolution) {
 
 TEST(Initialization, NeutralNormsAndUniformHead) {
   ResNet network(resnet_config("resnet18"));
-  for (const auto& [name, tensor] : network.state_dict()) Tensor(tensor).copy_from(Tensor::full(tensor.shape(), 9));
+  for (const auto& [name, tensor] : network.state_dict())
+    Tensor(tensor).copy_from(Tensor::full(tensor.shape(), 9));
   initialize(network, 7);
   for (const auto& [name, tensor] : network.state_dict()) {
-    const bool one = name.ends_with("running_var") || (tensor.rank() == 1 && name.ends_with("weight"));
-    const bool zero = name.ends_with("running_mean") || (name.find("bn") != std::string::npos && name.ends_with("bias"));
+    const bool one =
+        name.ends_with("running_var") || (tensor.rank() == 1 && name.ends_with("weight"));
+    const bool zero = name.ends_with("running_mean") ||
+                      (name.find("bn") != std::string::npos && name.ends_with("bias"));
     if (one || zero) {
       for (const double v : tensor.to_doubles()) EXPECT_EQ(v, one ? 1 : 0) << name;
     }
@@ -73,7 +77,8 @@ TEST(Initialization, DependsOnSeedAndPathAlone) {
     initialize(network, seed);
     return network.state_dict();
   };
-  const StateDict a = weights(1, 20), again = weights(1, 20), other = weights(2, 20), deeper = weights(1, 32);
+  const StateDict a = weights(1, 20), again = weights(1, 20), other = weights(2, 20),
+                  deeper = weights(1, 32);
   for (const auto& [name, tensor] : a) {
     EXPECT_EQ(tensor.to_doubles(), again.at(name).to_doubles()) << name;
     EXPECT_EQ(tensor.to_doubles(), deeper.at(name).to_doubles()) << name;

@@ -29,11 +29,14 @@ TEST(OnnxCases, AWrongExpectationFails) {
 }
 
 int64_t nasty(CountedRandom& random) {
-  constexpr int64_t kValues[] = {-1, 0, 1, 2, 3, 7, -2, -7, 64, 1000, int64_t{1} << 31, int64_t{1} << 40, INT64_MAX, INT64_MIN};
+  constexpr int64_t kValues[] = {
+      -1,        0,        1, 2, 3, 7, -2, -7, 64, 1000, int64_t{1} << 31, int64_t{1} << 40,
+      INT64_MAX, INT64_MIN};
   return kValues[random.below(std::size(kValues))];
 }
 
-// Changes one thing: a number or word of an attribute, what a node reads, its operator, the opset, a stored number.
+// Changes one thing: a number or word of an attribute, what a node reads, its operator, the opset,
+// a stored number.
 void damage(io::onnx::Model& model, CountedRandom& random) {
   auto& nodes = model.graph.nodes;
   if (nodes.empty()) return;
@@ -41,18 +44,28 @@ void damage(io::onnx::Model& model, CountedRandom& random) {
   auto& other = nodes[random.below(nodes.size())];
   switch (random.below(7)) {
     case 0:
-      if (!node.inputs.empty() && !other.inputs.empty()) node.inputs[random.below(node.inputs.size())] = other.inputs[random.below(other.inputs.size())];
+      if (!node.inputs.empty() && !other.inputs.empty())
+        node.inputs[random.below(node.inputs.size())] =
+            other.inputs[random.below(other.inputs.size())];
       return;
     case 1:
-      if (!node.inputs.empty()) node.inputs.erase(node.inputs.begin() + static_cast<int64_t>(random.below(node.inputs.size())));
+      if (!node.inputs.empty())
+        node.inputs.erase(node.inputs.begin() +
+                          static_cast<int64_t>(random.below(node.inputs.size())));
       return;
     case 2: model.opsets[0].version = static_cast<int64_t>(random.below(25)) + 1; return;
-    case 3: node.inputs.push_back(node.inputs.empty() ? "" : node.inputs[random.below(node.inputs.size())]); return;
+    case 3:
+      node.inputs.push_back(node.inputs.empty() ? ""
+                                                : node.inputs[random.below(node.inputs.size())]);
+      return;
     case 4:
       for (auto& tensor : model.graph.initializers)
-        if (tensor.value.defined() && tensor.value.dtype() == DType::i64 && tensor.value.numel() > 0) {
+        if (tensor.value.defined() && tensor.value.dtype() == DType::i64 &&
+            tensor.value.numel() > 0) {
           tensor.value = tensor.value.clone();
-          tensor.value.mutable_data<int64_t>()[random.below(static_cast<uint64_t>(tensor.value.numel()))] = nasty(random);
+          tensor.value
+              .mutable_data<int64_t>()[random.below(static_cast<uint64_t>(tensor.value.numel()))] =
+              nasty(random);
         }
       return;
     default: break;
@@ -62,15 +75,20 @@ void damage(io::onnx::Model& model, CountedRandom& random) {
   attribute.i = nasty(random);
   attribute.f = static_cast<float>(nasty(random));
   if (random.below(2) == 0) attribute.s = "linear";
-  if (random.below(4) == 0) attribute.ints.push_back(nasty(random));
-  else if (random.below(4) == 0 && !attribute.ints.empty()) attribute.ints.pop_back();
-  else if (!attribute.ints.empty()) attribute.ints[random.below(attribute.ints.size())] = nasty(random);
+  if (random.below(4) == 0)
+    attribute.ints.push_back(nasty(random));
+  else if (random.below(4) == 0 && !attribute.ints.empty())
+    attribute.ints.pop_back();
+  else if (!attribute.ints.empty())
+    attribute.ints[random.below(attribute.ints.size())] = nasty(random);
   for (auto& tensor : attribute.tensors)
-    if (tensor.value.defined() && tensor.value.numel() > 0) tensor.value = Tensor::full(tensor.value.shape(), static_cast<double>(random.below(5)) - 2, {.dtype = tensor.value.dtype()});
+    if (tensor.value.defined() && tensor.value.numel() > 0)
+      tensor.value = Tensor::full(tensor.value.shape(), static_cast<double>(random.below(5)) - 2,
+                                  {.dtype = tensor.value.dtype()});
 }
 
-// Models with damaged attributes, inputs, opsets and numbers are refused or run; nothing else is ever thrown.
-// GRAFT_DAMAGE_ROUNDS: how often each case is tried (default 3).
+// Models with damaged attributes, inputs, opsets and numbers are refused or run; nothing else is
+// ever thrown. GRAFT_DAMAGE_ROUNDS: how often each case is tried (default 3).
 TEST(OnnxCases, DamagedModelsAreRefusedOrRun) {
   const auto cases = read_packed_cases(GRAFT_TEST_DATA "/graphs/node_cases.npz");
   const char* rounds = std::getenv("GRAFT_DAMAGE_ROUNDS");
@@ -81,14 +99,18 @@ TEST(OnnxCases, DamagedModelsAreRefusedOrRun) {
       io::onnx::Model model = io::onnx::parse_model(cases[c].model, cases[c].name);
       CountedRandom random(7, RandomPurpose::synthetic, static_cast<uint64_t>(round), c);
       for (uint64_t times = random.below(2) + 1; times > 0; --times) damage(model, random);
-      if (rounds) std::fprintf(stderr, "%s %lld\n", cases[c].name.c_str(), static_cast<long long>(round));
+      if (rounds)
+        std::fprintf(stderr, "%s %lld\n", cases[c].name.c_str(), static_cast<long long>(round));
       OnnxCase test = cases[c];
       auto& inputs = test.sets.at(0).inputs;
-      if (!inputs.empty() && random.below(3) == 0) inputs[random.below(inputs.size())] = inputs[random.below(inputs.size())];
+      if (!inputs.empty() && random.below(3) == 0)
+        inputs[random.below(inputs.size())] = inputs[random.below(inputs.size())];
       const CaseResult result = run_case(test, model);
       ++(result.verdict == Verdict::unsupported ? refused : run);
-      EXPECT_EQ(result.reason.find("exception:"), std::string::npos) << test.name << " round " << round << ": " << result.reason;
-      EXPECT_EQ(result.reason.find("graft bug"), std::string::npos) << test.name << " round " << round << ": " << result.reason;
+      EXPECT_EQ(result.reason.find("exception:"), std::string::npos)
+          << test.name << " round " << round << ": " << result.reason;
+      EXPECT_EQ(result.reason.find("graft bug"), std::string::npos)
+          << test.name << " round " << round << ": " << result.reason;
     }
   EXPECT_GT(refused, 300);
   EXPECT_GT(run, 300);

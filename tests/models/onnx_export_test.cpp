@@ -1,5 +1,6 @@
-// Export to ONNX: what is written is read back as the same network, by its card and, for a ResNet, from its nodes alone.
-// (onnx's checker and onnxruntime agree: tests/data/networks/check_export.py.)
+// Export to ONNX: what is written is read back as the same network, by its card and, for a ResNet,
+// from its nodes alone. (onnx's checker and onnxruntime agree:
+// tests/data/networks/check_export.py.)
 #include "graft/models/onnx_export.h"
 
 #include <gtest/gtest.h>
@@ -18,7 +19,8 @@ Model formula_model(const Architecture& architecture, int64_t size) {
   Model model;
   model.card.architecture = architecture;
   model.card.preprocess = io::imagenet_preprocess(size);
-  model.card.labels = std::vector<std::string>(static_cast<size_t>(classes_of(architecture)), "a label");
+  model.card.labels =
+      std::vector<std::string>(static_cast<size_t>(classes_of(architecture)), "a label");
   model.network = make_network(architecture);
   test::fill_by_formula(*model.network);
   model.network->train(false);
@@ -41,7 +43,9 @@ TEST_P(OnnxExport, IsReadBackAsTheSameNetwork) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Networks, OnnxExport,
-                         ::testing::Values("resnet18", "resnet50", "cifar_resnet20", "squeezenet1_0", "squeezenet1_1", "mobilenet_v2", "densenet121"),
+                         ::testing::Values("resnet18", "resnet50", "cifar_resnet20",
+                                           "squeezenet1_0", "squeezenet1_1", "mobilenet_v2",
+                                           "densenet121"),
                          [](const auto& tested) { return tested.param; });
 
 TEST(OnnxExport, TheNodesAloneAreTheResNet) {
@@ -59,7 +63,8 @@ TEST(OnnxExport, TheNodesAloneAreTheResNet) {
   EXPECT_EQ(to_json(imported.model.card.architecture), to_json(model.card.architecture));
   const NoGradGuard no_grad;
   const Tensor x = test::formula_image("image", {2, 3, 64, 64}).to(MemoryFormat::channels_last);
-  EXPECT_EQ(imported.model.network->forward(x).to_doubles(), model.network->forward(x).to_doubles());
+  EXPECT_EQ(imported.model.network->forward(x).to_doubles(),
+            model.network->forward(x).to_doubles());
 }
 
 TEST(OnnxExport, NodesHaveTheLayersNames) {
@@ -69,8 +74,10 @@ TEST(OnnxExport, NodesHaveTheLayersNames) {
   const Model model = formula_model(config, 32);
   const io::onnx::Model exported = to_onnx(*model.network, model.card);
   std::vector<std::string> names;
-  for (const auto& node : exported.graph.nodes) names.push_back(node.op_type + " " + node.outputs.at(0));
-  const std::vector<std::string> first = {"Conv conv1", "BatchNormalization bn1", "Relu bn1.relu", "MaxPool maxpool", "Conv layer1.0.conv1"};
+  for (const auto& node : exported.graph.nodes)
+    names.push_back(node.op_type + " " + node.outputs.at(0));
+  const std::vector<std::string> first = {"Conv conv1", "BatchNormalization bn1", "Relu bn1.relu",
+                                          "MaxPool maxpool", "Conv layer1.0.conv1"};
   EXPECT_TRUE(std::equal(first.begin(), first.end(), names.begin())) << join(names);
   EXPECT_EQ(names.back(), "Flatten features");
   EXPECT_EQ(exported.graph.outputs.at(0).dims.at(1).value, 64);
@@ -83,12 +90,13 @@ TEST(OnnxExport, WhatHasNoNodeIsNamed) {
     to_onnx(*model.network, model.card);
     ADD_FAILURE() << "an adaptive pool from 2x2 to 7x7 was written";
   } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("adaptive average pool"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("adaptive average pool"), std::string::npos)
+        << error.what();
   }
 }
 
-// data [1,3,8,8] of opset 11 -> conv with bias, added to itself -> Clip, Pad and Unsqueeze with attributes or inputs of
-// that opset -> Reshape to a stored shape -> Gemm.
+// data [1,3,8,8] of opset 11 -> conv with bias, added to itself -> Clip, Pad and Unsqueeze with
+// attributes or inputs of that opset -> Reshape to a stored shape -> Gemm.
 io::onnx::Model old_graph(int64_t opset) {
   using io::onnx::AttributeType;
   io::onnx::Model model;
@@ -105,7 +113,9 @@ io::onnx::Model old_graph(int64_t opset) {
   tensor("b", test::formula_image("b", {4}));
   tensor("fc", test::formula_image("fc", {5, 64}));
   tensor("shape", Tensor::of<int64_t>({2}, {-1, 64}));
-  const auto node = [&](const std::string& op, std::vector<std::string> inputs, const std::string& output, std::vector<io::onnx::Attribute> attributes = {}) {
+  const auto node = [&](const std::string& op, std::vector<std::string> inputs,
+                        const std::string& output,
+                        std::vector<io::onnx::Attribute> attributes = {}) {
     io::onnx::Node n;
     n.op_type = op;
     n.name = output;
@@ -114,9 +124,13 @@ io::onnx::Model old_graph(int64_t opset) {
     n.attributes = std::move(attributes);
     model.graph.nodes.push_back(std::move(n));
   };
-  node("Conv", {"data", "w", "b"}, "c", {{.name = "strides", .type = AttributeType::ints, .ints = {2, 2}}});
-  node("Pad", {"c"}, "d", {{.name = "pads", .type = AttributeType::ints, .ints = {0, 0, 0, 0, 0, 0, 1, 1}}});
-  node("Clip", {"d"}, "r", {{.name = "min", .type = AttributeType::float_, .f = 0}, {.name = "max", .type = AttributeType::float_, .f = 6}});
+  node("Conv", {"data", "w", "b"}, "c",
+       {{.name = "strides", .type = AttributeType::ints, .ints = {2, 2}}});
+  node("Pad", {"c"}, "d",
+       {{.name = "pads", .type = AttributeType::ints, .ints = {0, 0, 0, 0, 0, 0, 1, 1}}});
+  node("Clip", {"d"}, "r",
+       {{.name = "min", .type = AttributeType::float_, .f = 0},
+        {.name = "max", .type = AttributeType::float_, .f = 6}});
   node("Add", {"d", "r"}, "s");
   node("Dropout", {"s"}, "o", {{.name = "ratio", .type = AttributeType::float_, .f = 0.25f}});
   node("Unsqueeze", {"o"}, "u", {{.name = "axes", .type = AttributeType::ints, .ints = {2}}});

@@ -7,7 +7,8 @@ namespace {
 
 class FaultyFile final : public File {
  public:
-  FaultyFile(FaultyFileSystem& owner, std::unique_ptr<File> real) : owner_(owner), real_(std::move(real)) {}
+  FaultyFile(FaultyFileSystem& owner, std::unique_ptr<File> real)
+      : owner_(owner), real_(std::move(real)) {}
   const std::string& path() const override { return real_->path(); }
   int64_t size() override { return real_->size(); }
   void read_at(int64_t offset, std::span<std::byte> out) override {
@@ -45,7 +46,8 @@ std::unique_ptr<File> FaultyFileSystem::open_read(const std::string& path) {
   count(path, "open");
   return std::make_unique<FaultyFile>(*this, real_.open_read(path));
 }
-std::unique_ptr<File> FaultyFileSystem::open_beneath(const std::string& folder, const std::string& relative) {
+std::unique_ptr<File> FaultyFileSystem::open_beneath(const std::string& folder,
+                                                     const std::string& relative) {
   count(join_path(folder, relative), "open");
   return std::make_unique<FaultyFile>(*this, real_.open_beneath(folder, relative));
 }

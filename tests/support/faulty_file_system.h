@@ -1,4 +1,5 @@
-// A FileSystem that passes calls on and fails the n-th one (counted over all calls that change or read files).
+// A FileSystem that passes calls on and fails the n-th one (counted over all calls that change or
+// read files).
 #pragma once
 #include <atomic>
 #include <functional>
@@ -9,8 +10,8 @@ namespace graft {
 
 class FaultyFileSystem final : public FileSystem {
  public:
-  // Fails call number `fail_at` (from 0; negative: none) with Error(resource); persistent: and every later one but
-  // remove(), which stays possible on a full disk.
+  // Fails call number `fail_at` (from 0; negative: none) with Error(resource); persistent: and
+  // every later one but remove(), which stays possible on a full disk.
   FaultyFileSystem(FileSystem& real, int fail_at, bool persistent = false)
       : real_(real), fail_at_(fail_at), persistent_(persistent) {}
 
@@ -18,7 +19,8 @@ class FaultyFileSystem final : public FileSystem {
   int calls() const { return calls_; }
 
   std::unique_ptr<File> open_read(const std::string& path) override;
-  std::unique_ptr<File> open_beneath(const std::string& folder, const std::string& relative) override;
+  std::unique_ptr<File> open_beneath(const std::string& folder,
+                                     const std::string& relative) override;
   std::unique_ptr<File> create(const std::string& path) override;
   std::unique_ptr<File> open_append(const std::string& path) override;
   bool exists(const std::string& path) override { return real_.exists(path); }

@@ -1,4 +1,5 @@
-// expect_gradient: the analytic gradient in double against central differences of a random projection of the result.
+// expect_gradient: the analytic gradient in double against central differences of a random
+// projection of the result.
 #include <cmath>
 
 #include "graft/core/autograd/record.h"
@@ -7,7 +8,8 @@
 namespace graft::test {
 namespace {
 
-double projection(const OpCase& op, std::span<const Tensor> inputs, std::span<const double> weights) {
+double projection(const OpCase& op, std::span<const Tensor> inputs,
+                  std::span<const double> weights) {
   const NoGradGuard no_grad;
   const std::vector<double> y = op.call(inputs)[0].to_doubles();
   double sum = 0;
@@ -16,7 +18,8 @@ double projection(const OpCase& op, std::span<const Tensor> inputs, std::span<co
 }
 
 // Central differences in every element of input `which`; the inputs are contiguous doubles.
-std::vector<double> finite_differences(const OpCase& op, std::vector<Tensor>& inputs, size_t which, std::span<const double> weights) {
+std::vector<double> finite_differences(const OpCase& op, std::vector<Tensor>& inputs, size_t which,
+                                       std::span<const double> weights) {
   constexpr double h = 1e-5;
   std::vector<double> slopes(static_cast<size_t>(inputs[which].numel()));
   for (size_t i = 0; i < slopes.size(); ++i) {
@@ -41,13 +44,17 @@ void expect_gradient(const OpCase& op) {
   const std::vector<double> weights = dy.to_doubles();
   std::vector<Tensor> channels_last;
   for (size_t i = 0; i < inputs.size(); ++i)
-    channels_last.push_back(op.inputs[i].role == Role::activation ? inputs[i].to(MemoryFormat::channels_last).clone() : inputs[i].clone());
+    channels_last.push_back(op.inputs[i].role == Role::activation
+                                ? inputs[i].to(MemoryFormat::channels_last).clone()
+                                : inputs[i].clone());
   const OpResult plain = run_op(op, inputs, dy), last = run_op(op, channels_last, dy);
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (!op.inputs[i].gradient) continue;
     const std::vector<double> slopes = finite_differences(op, inputs, i, weights);
-    EXPECT_LE(relative_error(plain.gradients[i], slopes), 1e-7) << op.name << ": gradient of input " << i;
-    EXPECT_LE(relative_error(last.gradients[i], slopes), 1e-7) << op.name << ": gradient of input " << i << ", channels_last";
+    EXPECT_LE(relative_error(plain.gradients[i], slopes), 1e-7)
+        << op.name << ": gradient of input " << i;
+    EXPECT_LE(relative_error(last.gradients[i], slopes), 1e-7)
+        << op.name << ": gradient of input " << i << ", channels_last";
   }
 }
 

@@ -1,5 +1,5 @@
-// Files that attack a reader, each with how it is made and the words of the sentence that must refuse it. Used on the
-// readers and through the command.
+// Files that attack a reader, each with how it is made and the words of the sentence that must
+// refuse it. Used on the readers and through the command.
 #pragma once
 #include <functional>
 #include <ostream>
@@ -11,12 +11,13 @@ namespace graft {
 enum class HostileKind { weights, graph, image, data, model };
 
 struct HostileFile {
-  std::string name;                       // of the test
-  std::string path;                       // in a folder of its own; the extension is what a user would see
+  std::string name;  // of the test
+  std::string path;  // in a folder of its own; the extension is what a user would see
   HostileKind kind = HostileKind::weights;
-  std::function<std::string()> content;   // nothing: `prepare` makes the file
-  std::vector<std::string> words;         // of the sentence
-  std::function<void(const std::string& folder)> prepare = nullptr;  // makes what stands beside the file
+  std::function<std::string()> content;  // nothing: `prepare` makes the file
+  std::vector<std::string> words;        // of the sentence
+  std::function<void(const std::string& folder)> prepare =
+      nullptr;  // makes what stands beside the file
 };
 
 inline void PrintTo(const HostileFile& file, std::ostream* out) { *out << file.name; }

@@ -1,4 +1,5 @@
-// expect_kernels_agree: every candidate of every pass that a case reaches, one at a time, the others at the reference.
+// expect_kernels_agree: every candidate of every pass that a case reaches, one at a time, the
+// others at the reference.
 #include <algorithm>
 #include <cmath>
 #include <compare>
@@ -12,8 +13,8 @@
 namespace graft::test {
 namespace {
 
-constexpr InstructionSet kInstructionSets[] = {InstructionSet::portable, InstructionSet::avx2, InstructionSet::avx512,
-                                               InstructionSet::avx512_bf16};
+constexpr InstructionSet kInstructionSets[] = {InstructionSet::portable, InstructionSet::avx2,
+                                               InstructionSet::avx512, InstructionSet::avx512_bf16};
 
 struct Candidate {
   std::string pass, kernel;
@@ -25,7 +26,8 @@ struct Variant {
   DType dtype;
   MemoryFormat activations, parameters;
   std::string describe() const {
-    return str(name_of(dtype), ", activations ", name_of(activations), ", parameters ", name_of(parameters));
+    return str(name_of(dtype), ", activations ", name_of(activations), ", parameters ",
+               name_of(parameters));
   }
 };
 
@@ -62,26 +64,33 @@ double tolerance_of(const OpCase& op, DType dtype) {
   }
 }
 
-void compare(const OpResult& actual, const OpResult& expected, double tolerance, const std::string& what) {
+void compare(const OpResult& actual, const OpResult& expected, double tolerance,
+             const std::string& what) {
   ASSERT_EQ(actual.outputs.size(), expected.outputs.size()) << what;
   for (size_t i = 0; i < actual.outputs.size(); ++i)
-    EXPECT_LE(relative_error(actual.outputs[i], expected.outputs[i]), tolerance) << what << ": output " << i;
+    EXPECT_LE(relative_error(actual.outputs[i], expected.outputs[i]), tolerance)
+        << what << ": output " << i;
   for (size_t i = 0; i < actual.gradients.size(); ++i) {
-    EXPECT_EQ(actual.gradients[i].empty(), expected.gradients[i].empty()) << what << ": gradient of input " << i;
+    EXPECT_EQ(actual.gradients[i].empty(), expected.gradients[i].empty())
+        << what << ": gradient of input " << i;
     if (actual.gradients[i].empty()) continue;
-    EXPECT_LE(relative_error(actual.gradients[i], expected.gradients[i]), tolerance) << what << ": gradient of input " << i;
+    EXPECT_LE(relative_error(actual.gradients[i], expected.gradients[i]), tolerance)
+        << what << ": gradient of input " << i;
   }
 }
 
 class KernelCheck {
  public:
-  KernelCheck(const OpCase& op, const Variant& variant, bool with_backward) : op_(op), variant_(variant) {
+  KernelCheck(const OpCase& op, const Variant& variant, bool with_backward)
+      : op_(op), variant_(variant) {
     std::vector<Tensor> exact;  // what the variant's inputs hold, in double
     for (const Tensor& value : make_inputs(op)) {
       const OpInput& input = op.inputs[exact.size()];
       const bool integers = input.role != Role::labels && !is_floating(variant.dtype);
       inputs_.push_back(cast(integers ? rounded(value, variant.dtype) : value, input, variant));
-      exact.push_back(input.role == Role::labels ? value : inputs_.back().to(DType::f64).to(MemoryFormat::contiguous));
+      exact.push_back(input.role == Role::labels
+                          ? value
+                          : inputs_.back().to(DType::f64).to(MemoryFormat::contiguous));
     }
     ExecContext context(1);
     context.set_kernel_filter([](auto, auto kernel) { return kernel == "reference"; });
@@ -132,7 +141,8 @@ class KernelCheck {
     return run_op(op_, inputs_, dy_);
   }
 
-  // The reference in this dtype and layout; returns the other candidates that were offered on the way.
+  // The reference in this dtype and layout; returns the other candidates that were offered on the
+  // way.
   std::set<Candidate> check_reference() {
     std::set<Candidate> others;
     ExecContext context(1);
@@ -142,21 +152,25 @@ class KernelCheck {
       return false;
     });
     const OpResult result = run_in(context);
-    compare(result, oracle_, tolerance_of(op_, variant_.dtype), str(op_.name, ": reference, ", variant_.describe()));
+    compare(result, oracle_, tolerance_of(op_, variant_.dtype),
+            str(op_.name, ": reference, ", variant_.describe()));
     const Tensor& y = result.tensors[0];
     if (op_.keeps_layout && y.rank() == 4 && inputs_[0].rank() == 4) {
-      EXPECT_EQ(name_of(y.format()), name_of(inputs_[0].format())) << op_.name << ": the result's layout";
+      EXPECT_EQ(name_of(y.format()), name_of(inputs_[0].format()))
+          << op_.name << ": the result's layout";
     }
     return others;
   }
 
-  // Thrown where a pass would go on without the kernel that is looked at: what it would compute is of no use.
+  // Thrown where a pass would go on without the kernel that is looked at: what it would compute is
+  // of no use.
   struct Declined {};
 
   OpResult only(ExecContext& context, const Candidate& candidate, bool& declined) const {
     declined = false;
     context.set_kernel_filter([&](std::string_view pass, std::string_view kernel) {
-      if (pass != candidate.pass) return true;  // whichever comes first: each is checked as a candidate itself
+      if (pass != candidate.pass)
+        return true;  // whichever comes first: each is checked as a candidate itself
       if (kernel == "reference") throw Declined{};
       return kernel == candidate.kernel;
     });
@@ -188,9 +202,12 @@ class KernelCheck {
         sample.push_back(batched ? inputs_[i].narrow_batch(n, 1) : inputs_[i]);
       }
       const std::vector<double> alone = run_op(op_, sample, {}).outputs[0];
-      ASSERT_EQ(static_cast<int64_t>(alone.size()) * samples, static_cast<int64_t>(batch.size())) << op_.name;
-      EXPECT_TRUE(std::equal(alone.begin(), alone.end(), batch.begin() + n * static_cast<int64_t>(alone.size())))
-          << describe("as dispatched", context.instruction_set()) << ": the bits of sample " << n << " depend on the batch";
+      ASSERT_EQ(static_cast<int64_t>(alone.size()) * samples, static_cast<int64_t>(batch.size()))
+          << op_.name;
+      EXPECT_TRUE(std::equal(alone.begin(), alone.end(),
+                             batch.begin() + n * static_cast<int64_t>(alone.size())))
+          << describe("as dispatched", context.instruction_set()) << ": the bits of sample " << n
+          << " depend on the batch";
     }
   }
 
@@ -205,7 +222,8 @@ class KernelCheck {
 
 namespace {
 
-// Calls f(variant, with_backward) for every dtype and pair of layouts that make a difference to the case.
+// Calls f(variant, with_backward) for every dtype and pair of layouts that make a difference to the
+// case.
 template <class F>
 void for_each_variant(const OpCase& op, F&& f) {
   bool images = false, filters = false;
@@ -220,28 +238,36 @@ void for_each_variant(const OpCase& op, F&& f) {
       for (const auto parameters : {MemoryFormat::contiguous, MemoryFormat::channels_last}) {
         if (activations == MemoryFormat::channels_last && !images) continue;
         if (parameters == MemoryFormat::channels_last && !filters) continue;
-        f(Variant{dtype, activations, parameters}, dtype == DType::f64 || dtype == DType::f32 || dtype == DType::bf16);
+        f(Variant{dtype, activations, parameters},
+          dtype == DType::f64 || dtype == DType::f32 || dtype == DType::bf16);
       }
 }
 
 bool runs_here(const Candidate& candidate) {
   for (const InstructionSet set : kInstructionSets)
-    if (set > machine_instruction_set() && candidate.kernel.find(name_of(set)) != std::string::npos) return false;
+    if (set > machine_instruction_set() && candidate.kernel.find(name_of(set)) != std::string::npos)
+      return false;
   return true;
 }
 
 }  // namespace
 
 void expect_kernels_agree(const OpCase& op) {
-  for_each_variant(op, [&](const Variant& variant, bool with_backward) { KernelCheck(op, variant, with_backward).run(); });
+  for_each_variant(op, [&](const Variant& variant, bool with_backward) {
+    KernelCheck(op, variant, with_backward).run();
+  });
 }
 
-void expect_all_kernels_reached(std::span<const OpCase> cases, std::initializer_list<std::string_view> borrowed) {
+void expect_all_kernels_reached(std::span<const OpCase> cases,
+                                std::initializer_list<std::string_view> borrowed) {
   const auto is_borrowed = [&](const Candidate& candidate) {
-    return std::any_of(borrowed.begin(), borrowed.end(), [&](std::string_view op) { return candidate.pass == op || candidate.pass.starts_with(str(op, " ")); });
+    return std::any_of(borrowed.begin(), borrowed.end(), [&](std::string_view op) {
+      return candidate.pass == op || candidate.pass.starts_with(str(op, " "));
+    });
   };
   std::set<Candidate> offered, taken;
-  for (const bool small : {true, false}) {  // the large cases only when some kernel took no small one
+  for (const bool small :
+       {true, false}) {  // the large cases only when some kernel took no small one
     if (!small && offered == taken) return;
     for (const OpCase& op : cases)
       if (op.finite_differences == small)
@@ -250,7 +276,8 @@ void expect_all_kernels_reached(std::span<const OpCase> cases, std::initializer_
         });
   }
   for (const Candidate& candidate : offered)
-    EXPECT_TRUE(taken.contains(candidate) || !runs_here(candidate) || is_borrowed(candidate)) << candidate.pass << ": " << candidate.kernel << " takes no case";
+    EXPECT_TRUE(taken.contains(candidate) || !runs_here(candidate) || is_borrowed(candidate))
+        << candidate.pass << ": " << candidate.kernel << " takes no case";
 }
 
 }  // namespace graft::test

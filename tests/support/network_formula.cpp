@@ -9,11 +9,16 @@ namespace graft::test {
 namespace {
 
 float formula(const std::string& name, const Shape& s, double c) {
-  if (s.rank() == 4) c *= std::sqrt(6.0 / static_cast<double>(s[0] * s[2] * s[3]));
-  else if (s.rank() == 2) c *= std::sqrt(3.0 / static_cast<double>(s[1]));
-  else if (name.ends_with("running_var")) c = 1 + 0.5 * c;
-  else if (name.ends_with("weight")) c = 0.75 + 0.25 * c;
-  else c = 0.1 * c;
+  if (s.rank() == 4)
+    c *= std::sqrt(6.0 / static_cast<double>(s[0] * s[2] * s[3]));
+  else if (s.rank() == 2)
+    c *= std::sqrt(3.0 / static_cast<double>(s[1]));
+  else if (name.ends_with("running_var"))
+    c = 1 + 0.5 * c;
+  else if (name.ends_with("weight"))
+    c = 0.75 + 0.25 * c;
+  else
+    c = 0.1 * c;
   return static_cast<float>(c);
 }
 
@@ -30,7 +35,9 @@ uint64_t NameHash::operator()(int64_t index) const {
   return z ^ (z >> 31);
 }
 
-double NameHash::centred(int64_t index) const { return 2 * (static_cast<double>((*this)(index) >> 40) / 16777216.0) - 1; }
+double NameHash::centred(int64_t index) const {
+  return 2 * (static_cast<double>((*this)(index) >> 40) / 16777216.0) - 1;
+}
 
 void fill_by_formula(const Module& module) {
   for (const auto& [name, tensor] : module.state_dict()) {
@@ -38,7 +45,8 @@ void fill_by_formula(const Module& module) {
     const NameHash hash(name);
     Tensor values = Tensor::empty(tensor.shape());
     float* out = values.mutable_data<float>();
-    for (int64_t i = 0; i < values.numel(); ++i) out[i] = formula(name, tensor.shape(), hash.centred(i));
+    for (int64_t i = 0; i < values.numel(); ++i)
+      out[i] = formula(name, tensor.shape(), hash.centred(i));
     Tensor(tensor).copy_from(values);
   }
 }
@@ -77,11 +85,13 @@ Summary Summary::of(std::string_view name, const Tensor& tensor) {
 
 double relative_distance(const Summary& a, const Summary& b) {
   double squares = 0;
-  for (size_t j = 1; j <= 8; ++j) squares += (a.values[j] - b.values[j]) * (a.values[j] - b.values[j]) / 8;
+  for (size_t j = 1; j <= 8; ++j)
+    squares += (a.values[j] - b.values[j]) * (a.values[j] - b.values[j]) / 8;
   return std::sqrt(squares) / std::max(b.norm(), 1e-30);
 }
 
-void expect_summaries(const std::vector<NamedTensor>& tensors, const Tensor& rows, double tolerance, const std::string& what) {
+void expect_summaries(const std::vector<NamedTensor>& tensors, const Tensor& rows, double tolerance,
+                      const std::string& what) {
   ASSERT_EQ(rows.shape(), (Shape{static_cast<int64_t>(tensors.size()), Summary::size})) << what;
   double worst = 0;
   std::string worst_name;
@@ -92,14 +102,18 @@ void expect_summaries(const std::vector<NamedTensor>& tensors, const Tensor& row
     const Summary actual = Summary::of(tensors[i].name, tensors[i].tensor);
     const double distance = relative_distance(actual, expected);
     EXPECT_LE(distance, tolerance) << what << " of " << tensors[i].name;
-    EXPECT_NEAR(actual.norm(), expected.norm(), tolerance * expected.norm()) << what << " of " << tensors[i].name;
+    EXPECT_NEAR(actual.norm(), expected.norm(), tolerance * expected.norm())
+        << what << " of " << tensors[i].name;
     // One element may be off by more than the whole: some deviations of the typical element.
-    const double typical = expected.norm() / std::sqrt(static_cast<double>(tensors[i].tensor.numel()));
+    const double typical =
+        expected.norm() / std::sqrt(static_cast<double>(tensors[i].tensor.numel()));
     for (size_t j = 9; j < Summary::size; ++j)
-      EXPECT_NEAR(actual.values[j], expected.values[j], 10 * tolerance * typical) << what << " of " << tensors[i].name << ", sample " << j - 9;
+      EXPECT_NEAR(actual.values[j], expected.values[j], 10 * tolerance * typical)
+          << what << " of " << tensors[i].name << ", sample " << j - 9;
     if (distance > worst) worst = distance, worst_name = tensors[i].name;
   }
-  ::testing::Test::RecordProperty(what + ", largest relative distance", worst_name + " " + std::to_string(worst * 1e6) + "e-6");
+  ::testing::Test::RecordProperty(what + ", largest relative distance",
+                                  worst_name + " " + std::to_string(worst * 1e6) + "e-6");
 }
 
 }  // namespace graft::test

@@ -1,5 +1,6 @@
-// Weights, images and tensor summaries as a formula of (name, index): tests/data/networks/make_networks.py computes the
-// same bits, so that whole networks are compared with PyTorch without storing weights or gradients.
+// Weights, images and tensor summaries as a formula of (name, index):
+// tests/data/networks/make_networks.py computes the same bits, so that whole networks are compared
+// with PyTorch without storing weights or gradients.
 #pragma once
 #include <array>
 #include <span>
@@ -21,7 +22,8 @@ class NameHash {
   uint64_t start_;
 };
 
-// Fills every floating parameter and buffer from its path: He-like filters, batch norms near neutral.
+// Fills every floating parameter and buffer from its path: He-like filters, batch norms near
+// neutral.
 void fill_by_formula(const Module& module);
 // float32, uniform in [-2, 2).
 Tensor formula_image(std::string_view name, const Shape& shape);
@@ -39,7 +41,9 @@ struct Summary {
 // An estimate (within some 25 %) of |a - b| / |b| for the tensors behind the summaries.
 double relative_distance(const Summary& a, const Summary& b);
 
-// Compares tensors with the rows [n, 12] of a stored table, in order: each within `tolerance` in relative L2.
-void expect_summaries(const std::vector<NamedTensor>& tensors, const Tensor& rows, double tolerance, const std::string& what);
+// Compares tensors with the rows [n, 12] of a stored table, in order: each within `tolerance` in
+// relative L2.
+void expect_summaries(const std::vector<NamedTensor>& tensors, const Tensor& rows, double tolerance,
+                      const std::string& what);
 
 }  // namespace graft::test

@@ -17,8 +17,10 @@ bool close(double actual, double expected, const OnnxCase& test) {
 
 // Why `actual` is not `expected`; "" when it is.
 std::string difference(const Tensor& actual, const Tensor& expected, const OnnxCase& test) {
-  if (actual.shape() != expected.shape()) return str("shape ", actual.shape(), ", expected ", expected.shape());
-  if (actual.dtype() != expected.dtype()) return str("type ", name_of(actual.dtype()), ", expected ", name_of(expected.dtype()));
+  if (actual.shape() != expected.shape())
+    return str("shape ", actual.shape(), ", expected ", expected.shape());
+  if (actual.dtype() != expected.dtype())
+    return str("type ", name_of(actual.dtype()), ", expected ", name_of(expected.dtype()));
   const std::vector<double> a = actual.to_doubles(), e = expected.to_doubles();
   for (size_t i = 0; i < a.size(); ++i)
     if (!close(a[i], e[i], test)) return str("element ", i, " is ", a[i], ", expected ", e[i]);
@@ -27,7 +29,8 @@ std::string difference(const Tensor& actual, const Tensor& expected, const OnnxC
 
 std::vector<Tensor> tensors_of(const std::vector<OnnxCase::Bytes>& files) {
   std::vector<Tensor> tensors;
-  for (const auto& file : files) tensors.push_back(file.empty() ? Tensor() : io::onnx::parse_tensor(file, "tensor").value);
+  for (const auto& file : files)
+    tensors.push_back(file.empty() ? Tensor() : io::onnx::parse_tensor(file, "tensor").value);
   return tensors;
 }
 
@@ -42,7 +45,8 @@ CaseResult run_checked(const OnnxCase& test, const io::onnx::Model& model, Devic
     const auto outputs = module.run(inputs);
     const auto expected = tensors_of(set.outputs);
     for (size_t i = 0; i < std::min(outputs.size(), expected.size()); ++i)
-      if (const std::string reason = difference(outputs[i], expected[i], test); !reason.empty()) return {Verdict::failed, str("output ", i, ": ", reason)};
+      if (const std::string reason = difference(outputs[i], expected[i], test); !reason.empty())
+        return {Verdict::failed, str("output ", i, ": ", reason)};
   }
   return {};
 }
@@ -73,7 +77,8 @@ void put_file(OnnxCase& test, const std::string& file, OnnxCase::Bytes bytes) {
   const auto set = static_cast<size_t>(std::stoi(file.substr(14)));
   const auto index = static_cast<size_t>(std::stoi(file.substr(file.rfind('_') + 1)));
   if (test.sets.size() <= set) test.sets.resize(set + 1);
-  auto& files = file.find("/input_") != std::string::npos ? test.sets[set].inputs : test.sets[set].outputs;
+  auto& files =
+      file.find("/input_") != std::string::npos ? test.sets[set].inputs : test.sets[set].outputs;
   if (files.size() <= index) files.resize(index + 1);
   files[index] = std::move(bytes);
 }
@@ -89,7 +94,8 @@ OnnxCase read_case(const std::string& folder) {
     const std::string set = str(folder, "/test_data_set_", i);
     test.sets.push_back({numbered(set, "input"), numbered(set, "output")});
   }
-  if (file_system().exists(folder + "/tolerance")) read_tolerance(test, read(folder + "/tolerance"));
+  if (file_system().exists(folder + "/tolerance"))
+    read_tolerance(test, read(folder + "/tolerance"));
   return test;
 }
 
@@ -97,7 +103,8 @@ std::vector<OnnxCase> read_packed_cases(const std::string& path) {
   std::vector<OnnxCase> cases;
   for (const auto& [name, tensor] : io::read_weights(path).tensors) {
     const auto* data = static_cast<const std::byte*>(tensor.raw());
-    const std::string text(reinterpret_cast<const char*>(data), static_cast<size_t>(tensor.bytes()));
+    const std::string text(reinterpret_cast<const char*>(data),
+                           static_cast<size_t>(tensor.bytes()));
     const size_t table_end = text.find("\n\n");
     GRAFT_CHECK(table_end != std::string::npos, path, ": ", name, " has no table");
     OnnxCase& test = cases.emplace_back();
@@ -132,7 +139,8 @@ CaseResult verdict_of(F&& run) {
 }  // namespace
 
 CaseResult run_case(const OnnxCase& test, Device device) {
-  return verdict_of([&] { return run_checked(test, io::onnx::parse_model(test.model, test.name), device); });
+  return verdict_of(
+      [&] { return run_checked(test, io::onnx::parse_model(test.model, test.name), device); });
 }
 
 CaseResult run_case(const OnnxCase& test, const io::onnx::Model& model) {

@@ -19,7 +19,8 @@ Tensor distinct_values(const Shape& shape, double low, double high, uint64_t str
   Tensor result = Tensor::empty(shape, {.dtype = DType::f64});
   double* out = result.mutable_data<double>();
   for (size_t i = 0; i < order.size(); ++i)
-    out[i] = low + (high - low) * (static_cast<double>(order[i]) + 0.37) / static_cast<double>(order.size());
+    out[i] = low + (high - low) * (static_cast<double>(order[i]) + 0.37) /
+                       static_cast<double>(order.size());
   return result;
 }
 
@@ -30,7 +31,8 @@ std::vector<Tensor> make_inputs(const OpCase& op) {
       CountedRandom random(11, RandomPurpose::synthetic, 1, inputs.size());
       Tensor labels = Tensor::empty(input.shape, {.dtype = DType::i64});
       for (int64_t i = 0; i < labels.numel(); ++i)
-        labels.mutable_data<int64_t>()[i] = static_cast<int64_t>(random.below(static_cast<uint64_t>(input.high)));
+        labels.mutable_data<int64_t>()[i] =
+            static_cast<int64_t>(random.below(static_cast<uint64_t>(input.high)));
       inputs.push_back(labels);
     } else {
       inputs.push_back(distinct_values(input.shape, input.low, input.high, inputs.size()));
@@ -68,7 +70,8 @@ double relative_error(std::span<const double> actual, std::span<const double> ex
   double largest = 1e-3, difference = 0;
   for (size_t i = 0; i < actual.size(); ++i) {
     if (actual[i] == expected[i] || (std::isnan(actual[i]) && std::isnan(expected[i]))) continue;
-    if (!std::isfinite(actual[i]) || !std::isfinite(expected[i])) return std::numeric_limits<double>::infinity();
+    if (!std::isfinite(actual[i]) || !std::isfinite(expected[i]))
+      return std::numeric_limits<double>::infinity();
     difference = std::max(difference, std::abs(actual[i] - expected[i]));
   }
   for (const double value : expected)

@@ -1,10 +1,11 @@
-// The house check (tools/check_layers.sh) finds what it should; that the tree itself passes is a ctest of its own.
+// The house check (tools/check_layers.sh) finds what it should; that the tree itself passes is a
+// ctest of its own.
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <sys/wait.h>
 
 #include "graft/tests/support/temporary_folder.h"
 
@@ -20,7 +21,8 @@ struct Tree {
   // The script's exit code; its words are in `said`.
   int check() {
     const std::string log = folder / "said.txt";
-    const std::string command = std::string(GRAFT_SOURCE_DIR "/tools/check_layers.sh ") + folder.path() + " > " + log;
+    const std::string command =
+        std::string(GRAFT_SOURCE_DIR "/tools/check_layers.sh ") + folder.path() + " > " + log;
     const int status = std::system(command.c_str());
     std::ifstream in(log);
     said.assign(std::istreambuf_iterator<char>(in), {});
@@ -32,7 +34,8 @@ struct Tree {
 TEST(CheckLayers, AcceptsTheAllowedArrows) {
   Tree tree;
   tree.write("core/README.md", "x\n");
-  tree.write("core/tensor/a.h", "// What it is for.\n#include <vector>\n#include \"graft/core/base/b.h\"\n");
+  tree.write("core/tensor/a.h",
+             "// What it is for.\n#include <vector>\n#include \"graft/core/base/b.h\"\n");
   EXPECT_EQ(tree.check(), 0) << tree.said;
 }
 
@@ -41,7 +44,8 @@ TEST(CheckLayers, RefusesAnArrowUpwards) {
   tree.write("io/README.md", "x\n");
   tree.write("io/a.cpp", "#include \"graft/models/b.h\"\n");
   EXPECT_EQ(tree.check(), 1);
-  EXPECT_NE(tree.said.find("io/a.cpp:1: may not include models/b.h"), std::string::npos) << tree.said;
+  EXPECT_NE(tree.said.find("io/a.cpp:1: may not include models/b.h"), std::string::npos)
+      << tree.said;
 }
 
 TEST(CheckLayers, RefusesThirdPartyInAHeaderAndAHeaderWithoutPurpose) {
@@ -50,7 +54,8 @@ TEST(CheckLayers, RefusesThirdPartyInAHeaderAndAHeaderWithoutPurpose) {
   tree.write("io/a.h", "#pragma once\n#include <nlohmann/json.hpp>\n");
   EXPECT_EQ(tree.check(), 1);
   EXPECT_NE(tree.said.find("io/a.h:1: the first line"), std::string::npos) << tree.said;
-  EXPECT_NE(tree.said.find("<nlohmann/json.hpp> in a public header"), std::string::npos) << tree.said;
+  EXPECT_NE(tree.said.find("<nlohmann/json.hpp> in a public header"), std::string::npos)
+      << tree.said;
 }
 
 TEST(CheckLayers, LongFilesNeedAReason) {

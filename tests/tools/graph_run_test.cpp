@@ -50,7 +50,8 @@ TEST(GraphCommand, RunsAGraph) {
   write_graph(folder / "g.onnx", "Relu");
   io::write_npy(folder / "x.npy", Tensor::of<float>({2}, {-1, 4}));
   for (const std::string& input : {folder / "x.npy", "x=" + (folder / "x.npy")}) {
-    const CommandResult result = run_graft({"run", folder / "g.onnx", "--input", input, "--output", folder / "out"});
+    const CommandResult result =
+        run_graft({"run", folder / "g.onnx", "--input", input, "--output", folder / "out"});
     EXPECT_EQ(result.code, 0) << result.err;
     EXPECT_EQ(io::read_npy(folder / "out/out_y.npy").to_doubles(), (std::vector<double>{1, 6}));
   }
@@ -62,7 +63,8 @@ TEST(GraphCommand, RefusalsHaveCodesAndNames) {
   write_graph(folder / "odd.onnx", "Wobble");
   io::write_npy(folder / "x.npy", Tensor::of<float>({2}, {-1, 4}));
   io::write_npy(folder / "wide.npy", Tensor::of<double>({2}, {-1, 4}));
-  const auto refused = [&](const std::string& model, const std::string& input, const std::string& part) {
+  const auto refused = [&](const std::string& model, const std::string& input,
+                           const std::string& part) {
     std::vector<std::string> arguments{"run", folder / model, "--output", folder / "out"};
     if (!input.empty()) arguments.insert(arguments.end(), {"--input", input});
     const CommandResult result = run_graft(arguments);
@@ -80,7 +82,8 @@ TEST(GraphCommand, TellsItsOutputsAsJson) {
   const TemporaryFolder folder;
   write_graph(folder / "g.onnx", "Relu");
   io::write_npy(folder / "x.npy", Tensor::of<float>({2}, {-1, 4}));
-  const CommandResult result = run_graft({"run", folder / "g.onnx", "--input", folder / "x.npy", "--output", folder / "out", "--json"});
+  const CommandResult result = run_graft({"run", folder / "g.onnx", "--input", folder / "x.npy",
+                                          "--output", folder / "out", "--json"});
   EXPECT_EQ(result.code, 0) << result.err;
   const auto document = nlohmann::json::parse(result.out);
   EXPECT_EQ(document.at("outputs").at(0).at("name"), "out/y");
@@ -90,18 +93,29 @@ TEST(GraphCommand, TellsItsOutputsAsJson) {
 
 TEST(GraphCommand, CertificatesAreJson) {
   const TemporaryFolder folder;
-  const CommandResult converted = run_graft({"convert", carried_weights(), folder / "m.onnx", "--json"});
+  const CommandResult converted =
+      run_graft({"convert", carried_weights(), folder / "m.onnx", "--json"});
   EXPECT_EQ(converted.code, 0) << converted.err;
   const auto written = nlohmann::json::parse(converted.out);
   EXPECT_EQ(written.at("written").at("path"), folder / "m.onnx");
   EXPECT_GT(written.at("matched"), 50);
   write_photos(folder / "photos", {"red", "blue"}, 4, 40);
-  const CommandResult inspected = run_graft({"inspect", carried_weights(), "--data", folder / "photos", "--json"});
+  const CommandResult inspected =
+      run_graft({"inspect", carried_weights(), "--data", folder / "photos", "--json"});
   EXPECT_EQ(inspected.code, 0) << inspected.err;
   const auto certificate = nlohmann::json::parse(inspected.out).at("import");
-  EXPECT_NE(certificate.at("images").get<std::string>().find("8 of your images: the means of 19 batch norms"), std::string::npos) << certificate.at("images");
+  EXPECT_NE(certificate.at("images").get<std::string>().find(
+                "8 of your images: the means of 19 batch norms"),
+            std::string::npos)
+      << certificate.at("images");
   const CommandResult own = run_graft({"inspect", folder / "m.onnx", "--json"});
-  EXPECT_NE(nlohmann::json::parse(own.out).at("import").at("comparison").get<std::string>().find("[2,10], largest difference"), std::string::npos) << own.out;
+  EXPECT_NE(nlohmann::json::parse(own.out)
+                .at("import")
+                .at("comparison")
+                .get<std::string>()
+                .find("[2,10], largest difference"),
+            std::string::npos)
+      << own.out;
 }
 
 // 4 GB asked for by a shape in the file: refused before the machine runs out of memory.
@@ -125,9 +139,11 @@ TEST(GraphCommand, ResultsBeyondTheMemoryLimitLeaveWithCode4) {
   model.graph.nodes[1].inputs = {"large"};
   io::onnx::write_model(folder / "large.onnx", model);
   io::write_npy(folder / "x.npy", Tensor::of<float>({2}, {-1, 4}));
-  const CommandResult result = run_graft({"run", folder / "large.onnx", "--input", folder / "x.npy", "--output", folder / "out", "--max-memory", "1G"});
+  const CommandResult result = run_graft({"run", folder / "large.onnx", "--input", folder / "x.npy",
+                                          "--output", folder / "out", "--max-memory", "1G"});
   EXPECT_EQ(result.code, 4) << result.err;
-  for (const char* part : {"Expand node 'expand'", "out of memory: 4294967296 bytes"}) EXPECT_NE(result.err.find(part), std::string::npos) << result.err;
+  for (const char* part : {"Expand node 'expand'", "out of memory: 4294967296 bytes"})
+    EXPECT_NE(result.err.find(part), std::string::npos) << result.err;
   EXPECT_FALSE(std::filesystem::exists(folder / "out"));
 }
 

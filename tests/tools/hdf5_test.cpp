@@ -1,5 +1,6 @@
-// Keras' HDF5 files through the command and its reader's process: what Keras wrote is what inspect and convert see; hostile,
-// damaged and over-large files end in one sentence (tests/data/keras/make_files.py).
+// Keras' HDF5 files through the command and its reader's process: what Keras wrote is what inspect
+// and convert see; hostile, damaged and over-large files end in one sentence
+// (tests/data/keras/make_files.py).
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -19,7 +20,8 @@ std::string keras_data(const std::string& name) { return GRAFT_TEST_DATA "/keras
 class Hdf5 : public testing::Test {
  protected:
   void SetUp() override {
-    if (run_graft({"doctor"}).out.find("in a process of its own") == std::string::npos) GTEST_SKIP() << "built without libhdf5";
+    if (run_graft({"doctor"}).out.find("in a process of its own") == std::string::npos)
+      GTEST_SKIP() << "built without libhdf5";
   }
   nlohmann::json inspected(const std::string& path) {
     const CommandResult result = run_graft({"inspect", path, "--json"});
@@ -64,18 +66,26 @@ TEST_F(Hdf5, ElementTypes) {
   std::map<std::string, std::string> types;
   for (const auto& tensor : found["tensors"]) types[tensor["name"]] = tensor["dtype"];
   const std::map<std::string, std::string> expected = {
-      {"deflated", "float32"}, {"scalar", "float32"}, {"t/big_f4", "float32"}, {"t/big_i2", "int32"}, {"t/float16", "float16"}, {"t/float32", "float32"}, {"t/float64", "float64"},
-      {"t/int8", "int8"},      {"t/uint8", "uint8"},  {"t/int16", "int32"},    {"t/int32", "int32"},  {"t/int64", "int64"},     {"t/uint16", "int32"}};
+      {"deflated", "float32"},  {"scalar", "float32"},    {"t/big_f4", "float32"},
+      {"t/big_i2", "int32"},    {"t/float16", "float16"}, {"t/float32", "float32"},
+      {"t/float64", "float64"}, {"t/int8", "int8"},       {"t/uint8", "uint8"},
+      {"t/int16", "int32"},     {"t/int32", "int32"},     {"t/int64", "int64"},
+      {"t/uint16", "int32"}};
   EXPECT_EQ(types, expected);
   EXPECT_EQ(found["notes"].size(), 2u);
 }
 
 TEST_F(Hdf5, HostileFilesAreRefused) {
   const std::vector<std::pair<std::string, std::string>> cases = {
-      {"bad_external_link.h5", "'passwords' is a link"}, {"bad_soft_link.h5", "is a link"},      {"bad_external_data.h5", "stands in other files"},
-      {"bad_virtual.h5", "stands in other files"},       {"bad_fill_value.h5", "the file holds 0"}, {"bad_cycle.h5", "part of itself"},
+      {"bad_external_link.h5", "'passwords' is a link"},
+      {"bad_soft_link.h5", "is a link"},
+      {"bad_external_data.h5", "stands in other files"},
+      {"bad_virtual.h5", "stands in other files"},
+      {"bad_fill_value.h5", "the file holds 0"},
+      {"bad_cycle.h5", "part of itself"},
       {"bad_depth.h5", "nest deeper"}};
-  for (const auto& [name, words] : cases) EXPECT_NE(refusal(keras_data(name)).find(words), std::string::npos) << name;
+  for (const auto& [name, words] : cases)
+    EXPECT_NE(refusal(keras_data(name)).find(words), std::string::npos) << name;
 }
 
 TEST_F(Hdf5, HalfAFile) {
@@ -86,13 +96,15 @@ TEST_F(Hdf5, HalfAFile) {
   }
 }
 
-// Whatever libhdf5 does with these, crash or refuse or read, the command ends with 0 or 3 and at most one sentence.
+// Whatever libhdf5 does with these, crash or refuse or read, the command ends with 0 or 3 and at
+// most one sentence.
 TEST_F(Hdf5, DamagedBytesNeverEndTheCommand) {
   const std::string whole = read_text(keras_data("tiny.weights.h5")), path = folder / "x.h5";
   CountedRandom random(11, RandomPurpose::synthetic);
   for (int i = 0; i < 24; ++i) {
     std::string changed = whole;
-    for (int k = 0; k < 1 + i % 6; ++k) changed[8 + random.below(changed.size() - 8)] = static_cast<char>(random.below(256));
+    for (int k = 0; k < 1 + i % 6; ++k)
+      changed[8 + random.below(changed.size() - 8)] = static_cast<char>(random.below(256));
     write_text(path, changed);
     const CommandResult result = run_graft({"inspect", path});
     EXPECT_TRUE(result.code == 0 || result.code == 3) << result.code << ": " << result.err;
@@ -103,31 +115,40 @@ TEST_F(Hdf5, DamagedBytesNeverEndTheCommand) {
 }
 
 TEST_F(Hdf5, TheReaderAloneTakesNothingButAFile) {
-  const std::string reader = std::filesystem::path(GRAFT_COMMAND).parent_path().string() + "/graft_read_hdf5";
+  const std::string reader =
+      std::filesystem::path(GRAFT_COMMAND).parent_path().string() + "/graft_read_hdf5";
   EXPECT_EQ(WEXITSTATUS(std::system((reader + " < /dev/null > /dev/null 2>&1").c_str())), 3);
-  EXPECT_EQ(WEXITSTATUS(std::system((reader + " < " + keras_data("tiny.h5") + " > /dev/null").c_str())), 0);
+  EXPECT_EQ(
+      WEXITSTATUS(std::system((reader + " < " + keras_data("tiny.h5") + " > /dev/null").c_str())),
+      0);
 }
 
 // The stream itself: its length, then safetensors with the very bits that Keras wrote.
 TEST_F(Hdf5, TheReaderHandsOverTheBits) {
-  const std::string reader = std::filesystem::path(GRAFT_COMMAND).parent_path().string() + "/graft_read_hdf5", out = folder / "out";
-  ASSERT_EQ(std::system((reader + " < " + keras_data("tiny.h5") + " | cat > " + out).c_str()), 0);  // it may write into no file itself
+  const std::string reader = std::filesystem::path(GRAFT_COMMAND).parent_path().string() +
+                             "/graft_read_hdf5",
+                    out = folder / "out";
+  ASSERT_EQ(std::system((reader + " < " + keras_data("tiny.h5") + " | cat > " + out).c_str()),
+            0);  // it may write into no file itself
   const std::string stream = read_text(out).substr(8);
   io::MemoryFile file("stream", std::as_bytes(std::span(stream)));
   const StateDict found = io::read_safetensors(file).tensors;
   const StateDict expected = io::read_weights(keras_data("tiny.npz")).tensors;
   ASSERT_EQ(found.size(), expected.size());
   for (const auto& [name, tensor] : expected) {
-    const std::string layer = name.substr(0, name.find('.')), part = name.substr(name.find('.') + 1);
+    const std::string layer = name.substr(0, name.find('.')),
+                      part = name.substr(name.find('.') + 1);
     const Tensor other = found.at("model_weights/" + layer + "/" + layer + "/" + part);
     ASSERT_EQ(other.shape(), tensor.shape()) << name;
     EXPECT_EQ(other.to_doubles(), tensor.to_doubles()) << name;
   }
 }
 
-// A Keras ResNet-50 up to its first stage: imported, written in three formats, all one network, and fine-tuned.
+// A Keras ResNet-50 up to its first stage: imported, written in three formats, all one network, and
+// fine-tuned.
 TEST_F(Hdf5, AKerasNetworkThroughAllVerbs) {
-  const std::string keras = keras_data("resnet50_conv2.keras"), model = folder / "m.safetensors", onnx = folder / "m.onnx";
+  const std::string keras = keras_data("resnet50_conv2.keras"), model = folder / "m.safetensors",
+                    onnx = folder / "m.onnx";
   const CommandResult converted = run_graft({"convert", keras, model, "--json"});
   ASSERT_EQ(converted.code, 0) << converted.err;
   const auto certificate = nlohmann::json::parse(converted.out);
@@ -148,7 +169,9 @@ TEST_F(Hdf5, AKerasNetworkThroughAllVerbs) {
     EXPECT_EQ(verified.code, 0) << verified.out << verified.err;
   }
   write_photos(folder / "photos", {"bees", "ants"}, 6, 32);
-  const CommandResult trained = run_graft({"finetune", "--weights", keras, "--data", folder / "photos", "--out", folder / "run", "--epochs", "1", "--image-size", "32"});
+  const CommandResult trained =
+      run_graft({"finetune", "--weights", keras, "--data", folder / "photos", "--out",
+                 folder / "run", "--epochs", "1", "--image-size", "32"});
   EXPECT_EQ(trained.code, 0) << trained.err;
   EXPECT_NE(trained.err.find("Keras ResNet names"), std::string::npos) << trained.err;
 }
@@ -157,9 +180,13 @@ TEST_F(Hdf5, AKerasNetworkThroughAllVerbs) {
 TEST_F(Hdf5, AMissingReaderIsNamed) {
   std::filesystem::copy_file(GRAFT_COMMAND, folder / "graft");
   const std::string err = folder / "err";
-  const int status = std::system(((folder / "graft") + " inspect " + keras_data("tiny.h5") + " > /dev/null 2> " + err).c_str());
+  const int status = std::system(
+      ((folder / "graft") + " inspect " + keras_data("tiny.h5") + " > /dev/null 2> " + err)
+          .c_str());
   EXPECT_EQ(WEXITSTATUS(status), 3);
-  EXPECT_NE(read_text(err).find("graft_read_hdf5, which reads those, is not installed"), std::string::npos) << read_text(err);
+  EXPECT_NE(read_text(err).find("graft_read_hdf5, which reads those, is not installed"),
+            std::string::npos)
+      << read_text(err);
 }
 
 // The library alone reads no HDF5.
@@ -169,7 +196,8 @@ TEST(Hdf5Library, RefusesInOneSentence) {
     ADD_FAILURE() << "read";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::bad_input);
-    EXPECT_NE(std::string(error.what()).find("is an HDF5 file (Keras)"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("is an HDF5 file (Keras)"), std::string::npos)
+        << error.what();
   }
 }
 

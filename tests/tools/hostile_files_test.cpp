@@ -1,18 +1,19 @@
-// Every hostile file (tests/support/hostile_*.cpp) through the command: exit code 3 and one line on stderr, in bounded time and
-// memory, whatever the file's names hold.
+// Every hostile file (tests/support/hostile_*.cpp) through the command: exit code 3 and one line on
+// stderr, in bounded time and memory, whatever the file's names hold.
+#include "graft/tests/support/hostile_files.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
 #include "graft/tests/support/command.h"
-#include "graft/tests/support/hostile_files.h"
 #include "graft/tests/support/temporary_folder.h"
 
 namespace graft {
 namespace {
 
-constexpr int kHangs = 60'000;                 // ms, after which a command counts as hanging
-constexpr int64_t kMostBytes = 600 << 20;      // resident, sanitizers' own included
+constexpr int kHangs = 60'000;             // ms, after which a command counts as hanging
+constexpr int64_t kMostBytes = 600 << 20;  // resident, sanitizers' own included
 
 class HostileCommand : public testing::TestWithParam<HostileKind> {
  protected:
@@ -37,12 +38,14 @@ TEST_P(HostileCommand, RefusesInOneLine) {
   for (const HostileFile& file : hostile_files()) {
     if (file.kind != GetParam()) continue;
     SCOPED_TRACE(file.name);
-    const CommandResult result = run_graft(arguments(make_hostile_file(file, folder_ / file.name)), {.kill_after_ms = kHangs});
+    const CommandResult result = run_graft(arguments(make_hostile_file(file, folder_ / file.name)),
+                                           {.kill_after_ms = kHangs});
     EXPECT_EQ(result.code, 3) << result.err;
     EXPECT_EQ(result.err.rfind("graft: ", 0), 0u) << result.err;
     EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
     EXPECT_EQ(result.err.find('\x1b'), std::string::npos) << result.err;
-    for (const std::string& word : file.words) EXPECT_NE(result.err.find(word), std::string::npos) << "'" << word << "' in: " << result.err;
+    for (const std::string& word : file.words)
+      EXPECT_NE(result.err.find(word), std::string::npos) << "'" << word << "' in: " << result.err;
     EXPECT_LE(result.peak_bytes, kMostBytes);
     ++files;
   }
@@ -50,8 +53,13 @@ TEST_P(HostileCommand, RefusesInOneLine) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, HostileCommand,
-                         testing::Values(HostileKind::weights, HostileKind::graph, HostileKind::image, HostileKind::data, HostileKind::model),
-                         [](const auto& kind) { return std::string(std::vector{"weights", "graph", "image", "data", "model"}[static_cast<size_t>(kind.param)]); });
+                         testing::Values(HostileKind::weights, HostileKind::graph,
+                                         HostileKind::image, HostileKind::data, HostileKind::model),
+                         [](const auto& kind) {
+                           return std::string(
+                               std::vector{"weights", "graph", "image", "data",
+                                           "model"}[static_cast<size_t>(kind.param)]);
+                         });
 
 }  // namespace
 }  // namespace graft

@@ -1,5 +1,5 @@
-// The feature cache: in memory, in its file, in both; damage, other runs' files and full disks; and runs of fit() that
-// use it, which end in the bits of a run without.
+// The feature cache: in memory, in its file, in both; damage, other runs' files and full disks; and
+// runs of fit() that use it, which end in the bits of a run without.
 #include "graft/train/feature_cache.h"
 
 #include <gtest/gtest.h>
@@ -21,12 +21,14 @@ constexpr int64_t kRows = 10, kRowBytes = 24;
 
 std::vector<std::byte> made_row(int64_t row) {
   std::vector<std::byte> bytes(kRowBytes);
-  for (int64_t i = 0; i < kRowBytes; ++i) bytes[static_cast<size_t>(i)] = static_cast<std::byte>(row * 31 + i);
+  for (int64_t i = 0; i < kRowBytes; ++i)
+    bytes[static_cast<size_t>(i)] = static_cast<std::byte>(row * 31 + i);
   return bytes;
 }
 
 void append_rows(FeatureCache& cache, int64_t end) {
-  for (int64_t row = cache.computed(); row < end; ++row) EXPECT_TRUE(cache.append(made_row(row).data(), 1)) << row;
+  for (int64_t row = cache.computed(); row < end; ++row)
+    EXPECT_TRUE(cache.append(made_row(row).data(), 1)) << row;
 }
 
 void expect_rows(const FeatureCache& cache, int64_t end) {
@@ -41,7 +43,9 @@ void expect_rows(const FeatureCache& cache, int64_t end) {
 TEST(FeatureCache, KeepsRowsInMemoryAndBeyondItInTheFile) {
   const TemporaryFolder folder;
   for (const int64_t in_memory : {0, 1, 4, 10, 100}) {
-    FeatureCache cache(kRows, kRowBytes, {.ram_bytes = in_memory * kRowBytes + 7, .path = folder / "f", .key = str("k", in_memory)});
+    FeatureCache cache(
+        kRows, kRowBytes,
+        {.ram_bytes = in_memory * kRowBytes + 7, .path = folder / "f", .key = str("k", in_memory)});
     append_rows(cache, kRows);
     EXPECT_EQ(cache.in_memory(), std::min(in_memory, kRows));
     expect_rows(cache, kRows);
@@ -66,7 +70,8 @@ TEST(FeatureCache, GoesOnWithTheFileOfAKilledRun) {
   }
   const auto size = std::filesystem::file_size(folder / "f");
   const std::string whole = read_text_file(folder / "f", 1 << 20);
-  const auto left = [&](const std::string& content) {  // rows that a run finds in such a file; it then completes them
+  const auto left = [&](const std::string& content) {  // rows that a run finds in such a file; it
+                                                       // then completes them
     std::ofstream(folder / "f", std::ios::binary) << content;
     FeatureCache cache(kRows, kRowBytes, options);
     const int64_t found = cache.computed();
@@ -78,14 +83,17 @@ TEST(FeatureCache, GoesOnWithTheFileOfAKilledRun) {
   EXPECT_EQ(left(whole), 6);
   const size_t record = kRowBytes + 4, header = size - 6 * record;
   for (size_t length = 0; length < size; length += 3)
-    EXPECT_EQ(left(whole.substr(0, length)), length < header ? 0 : (length - header) / record) << length;
+    EXPECT_EQ(left(whole.substr(0, length)), length < header ? 0 : (length - header) / record)
+        << length;
   for (size_t at = 0; at < size; at += 5) {  // one bit turned: the rows in front of it stay
     std::string damaged = whole;
     damaged[at] = static_cast<char>(damaged[at] ^ 16);
     EXPECT_EQ(left(damaged), at < header ? 0 : (at - header) / record) << at;
   }
   std::string swapped = whole;  // two whole rows in each other's place
-  std::swap_ranges(swapped.begin() + static_cast<int64_t>(header), swapped.begin() + static_cast<int64_t>(header + record), swapped.begin() + static_cast<int64_t>(header + record));
+  std::swap_ranges(swapped.begin() + static_cast<int64_t>(header),
+                   swapped.begin() + static_cast<int64_t>(header + record),
+                   swapped.begin() + static_cast<int64_t>(header + record));
   EXPECT_EQ(left(swapped), 0);
 }
 
@@ -93,7 +101,10 @@ TEST(FeatureCache, AFileOfAnotherRunIsBegunAnew) {
   const TemporaryFolder folder;
   const auto open = [&](int64_t rows, int64_t row_bytes, const std::string& key) {
     std::string said;
-    FeatureCache cache(rows, row_bytes, {.path = folder / "f", .key = key, .on_note = [&](const std::string& note) { said = note; }});
+    FeatureCache cache(rows, row_bytes,
+                       {.path = folder / "f", .key = key, .on_note = [&](const std::string& note) {
+                          said = note;
+                        }});
     const int64_t found = cache.computed();
     const std::vector<std::byte> row(static_cast<size_t>(row_bytes));
     EXPECT_TRUE(cache.append(row.data(), 1));
@@ -116,7 +127,11 @@ TEST(FeatureCache, ADiskThatFailsIsDoneWithout) {
     FaultyFileSystem faulty(posix_file_system(), fail_at, true);
     const ScopedFileSystem scope(faulty);
     int notes = 0;
-    FeatureCache cache(kRows, kRowBytes, {.ram_bytes = 4 * kRowBytes, .path = folder / "f", .key = "k", .on_note = [&](const std::string&) { ++notes; }});
+    FeatureCache cache(kRows, kRowBytes,
+                       {.ram_bytes = 4 * kRowBytes,
+                        .path = folder / "f",
+                        .key = "k",
+                        .on_note = [&](const std::string&) { ++notes; }});
     for (int64_t row = 0; row < kRows; ++row)
       if (!cache.append(made_row(row).data(), 1)) break;
     fired = faulty.fired();
@@ -158,15 +173,19 @@ TEST(FrozenFeatures, ViewsInMemoryOrSpilledChangeNoBit) {
             options.cache_ram = ram;
             const Outcome outcome = run_small(cached, options);
             EXPECT_GT(outcome.result.cached_stages, 0);
-            EXPECT_EQ(outcome.metrics, expected.metrics) << freeze << " " << views << " " << ram << " " << with_folder;
-            EXPECT_EQ(outcome.model, expected.model) << freeze << " " << views << " " << ram << " " << with_folder;
-            EXPECT_FALSE(std::filesystem::exists(folder / "run/features.cache"));  // removed when the run ends
+            EXPECT_EQ(outcome.metrics, expected.metrics)
+                << freeze << " " << views << " " << ram << " " << with_folder;
+            EXPECT_EQ(outcome.model, expected.model)
+                << freeze << " " << views << " " << ram << " " << with_folder;
+            EXPECT_FALSE(std::filesystem::exists(
+                folder / "run/features.cache"));  // removed when the run ends
           }
       }
 }
 
 // How many images' features a run computed.
-int64_t computed_in(const Recipe& recipe, FitOptions options, Outcome* outcome = nullptr, int64_t stop_after = -1) {
+int64_t computed_in(const Recipe& recipe, FitOptions options, Outcome* outcome = nullptr,
+                    int64_t stop_after = -1) {
   int64_t count = 0;
   int64_t before = 0;
   std::atomic<bool> stop{false};
@@ -193,7 +212,9 @@ TEST(FrozenFeatures, AStoppedRunGoesOnWithWhatItHadComputed) {
     options.checkpoint_seconds = 0;
     computed_in(recipe, options, nullptr, stop_after);
     ASSERT_TRUE(std::filesystem::exists(folder / "run/features.cache")) << stop_after;
-    const auto kept = (static_cast<int64_t>(std::filesystem::file_size(folder / "run/features.cache")) - 128) / (6 * 4 + 4);
+    const auto kept =
+        (static_cast<int64_t>(std::filesystem::file_size(folder / "run/features.cache")) - 128) /
+        (6 * 4 + 4);
     EXPECT_GE(kept, stop_after);
     options.resume = std::filesystem::exists(folder / "run/last.ckpt.safetensors");
     Outcome outcome;

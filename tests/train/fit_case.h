@@ -34,9 +34,13 @@ class SmallNetwork final : public StagedNetwork {
   Tensor forward_stages(const Tensor& x, size_t begin, size_t end) override {
     Tensor y = x;
     for (size_t stage = begin; stage < end; ++stage) {
-      if (stage < 3) y = static_cast<BatchNorm2d*>(find(str("bn", stage + 1)))->normalise(find(str("conv", stage + 1))->forward(y), true);
-      else if (stage == 3) y = functional::flatten(functional::global_average_pool(y));
-      else y = find("fc")->forward(y);
+      if (stage < 3)
+        y = static_cast<BatchNorm2d*>(find(str("bn", stage + 1)))
+                ->normalise(find(str("conv", stage + 1))->forward(y), true);
+      else if (stage == 3)
+        y = functional::flatten(functional::global_average_pool(y));
+      else
+        y = find("fc")->forward(y);
     }
     return y;
   }
@@ -74,7 +78,8 @@ inline std::string bytes_of(Module& network) {
   for (const auto& [name, tensor] : network.state_dict()) {
     hash.update(str(name, tensor.shape()));
     const Tensor plain = to_device(tensor, {}).to(MemoryFormat::contiguous);
-    hash.update(std::span(static_cast<const std::byte*>(plain.raw()), static_cast<size_t>(plain.bytes())));
+    hash.update(
+        std::span(static_cast<const std::byte*>(plain.raw()), static_cast<size_t>(plain.bytes())));
   }
   return hash.hex();
 }
@@ -84,11 +89,14 @@ struct Outcome {
   std::string model;
   std::string metrics;
   FitResult result;
-  bool operator==(const Outcome& other) const { return model == other.model && metrics == other.metrics; }
+  bool operator==(const Outcome& other) const {
+    return model == other.model && metrics == other.metrics;
+  }
 };
 
 inline std::string numbers_of(const FitResult& result) {
-  std::string text = str("best ", result.best_epoch, " ", result.best_accuracy, " ", result.best.correct(), "\n");
+  std::string text =
+      str("best ", result.best_epoch, " ", result.best_accuracy, " ", result.best.correct(), "\n");
   for (const EpochMetrics& m : result.history)
     text += str(m.epoch, " ", m.loss, " ", m.train_accuracy, " ", m.val_accuracy, " ", m.lr, "\n");
   return text;

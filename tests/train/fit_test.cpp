@@ -40,7 +40,8 @@ TEST(Fit, EveryOptimizerAndScheduleTrains) {
       recipe.label_smoothing = 0.1;
       recipe.warmup_epochs = 1;
       const Outcome outcome = run_small(recipe);
-      EXPECT_TRUE(std::isfinite(outcome.result.history.back().loss)) << optimizer << " " << schedule;
+      EXPECT_TRUE(std::isfinite(outcome.result.history.back().loss))
+          << optimizer << " " << schedule;
     }
 }
 
@@ -48,12 +49,14 @@ TEST(Fit, AFrozenBackboneStaysBitForBit) {
   const auto network = small_network();
   StateDict before;
   for (const auto& [name, tensor] : network->state_dict()) before.add(name, tensor.clone());
-  const FitResult result = fit(*network, small_data(), pattern_preprocess(8), small_recipe("backbone"), {});
+  const FitResult result =
+      fit(*network, small_data(), pattern_preprocess(8), small_recipe("backbone"), {});
   EXPECT_EQ(result.frozen_sha256.size(), 64u);
   EXPECT_EQ(result.frozen_sha256, frozen_sha256(*network));
   EXPECT_EQ(result.cached_stages, 4);
   for (const auto& [name, tensor] : network->state_dict())
-    EXPECT_EQ(tensor.to_doubles() == before.at(name).to_doubles(), name.rfind("fc", 0) != 0) << name;
+    EXPECT_EQ(tensor.to_doubles() == before.at(name).to_doubles(), name.rfind("fc", 0) != 0)
+        << name;
 }
 
 TEST(Fit, AChangedFrozenTensorIsNoticed) {
@@ -94,7 +97,8 @@ TEST(Fit, TheHeadsPriorIsWeightDecayByFeaturesAndImages) {
   Recipe prior = small_recipe("backbone"), spelled_out = prior, none = prior;
   ASSERT_TRUE(prior.head_prior && prior.standardize);
   spelled_out.head_prior = none.head_prior = false;
-  spelled_out.optimizer.weight_decay = 6.0 / (10 * 25);  // features of the last convolution, training images
+  spelled_out.optimizer.weight_decay =
+      6.0 / (10 * 25);  // features of the last convolution, training images
   const Outcome a = run_small(prior);
   EXPECT_EQ(a, run_small(spelled_out));
   EXPECT_NE(a.model, run_small(none).model);
@@ -165,15 +169,18 @@ TEST(Fit, ProgressAndMetricsFile) {
 
 // ---- batch norm
 
-std::vector<double> values(StagedNetwork& network, const std::string& name) { return network.state_dict().at(name).to_doubles(); }
+std::vector<double> values(StagedNetwork& network, const std::string& name) {
+  return network.state_dict().at(name).to_doubles();
+}
 
 TEST(Fit, BatchNormFollowsItsPolicy) {
   struct Case {
     const char *policy, *freeze;
     bool statistics_change, affine_changes;
   };
-  const Case cases[] = {{"auto", "none", true, true},   {"auto", "backbone", false, false},  {"source", "none", false, false},
-                        {"adapt", "none", true, false}, {"adapt", "backbone", true, false}, {"train", "backbone", true, true}};
+  const Case cases[] = {{"auto", "none", true, true},       {"auto", "backbone", false, false},
+                        {"source", "none", false, false},   {"adapt", "none", true, false},
+                        {"adapt", "backbone", true, false}, {"train", "backbone", true, true}};
   for (const Case& c : cases) {
     const auto network = small_network();
     const auto mean = values(*network, "bn2.running_mean"), weight = values(*network, "bn2.weight");
@@ -181,8 +188,10 @@ TEST(Fit, BatchNormFollowsItsPolicy) {
     recipe.standardize = false;
     recipe.batch_norm = c.policy;
     fit(*network, small_data(), pattern_preprocess(8), recipe, {});
-    EXPECT_EQ(values(*network, "bn2.running_mean") != mean, c.statistics_change) << c.policy << " " << c.freeze;
-    EXPECT_EQ(values(*network, "bn2.weight") != weight, c.affine_changes) << c.policy << " " << c.freeze;
+    EXPECT_EQ(values(*network, "bn2.running_mean") != mean, c.statistics_change)
+        << c.policy << " " << c.freeze;
+    EXPECT_EQ(values(*network, "bn2.weight") != weight, c.affine_changes)
+        << c.policy << " " << c.freeze;
   }
 }
 
@@ -200,14 +209,17 @@ std::string complaint(const Recipe& recipe, const io::OpenedData& data) {
 }
 
 TEST(Fit, WhatIsImpossibleIsOneSentence) {
-  const auto says = [](const std::string& said, const char* part) { EXPECT_NE(said.find(part), std::string::npos) << said; };
+  const auto says = [](const std::string& said, const char* part) {
+    EXPECT_NE(said.find(part), std::string::npos) << said;
+  };
   Recipe recipe = small_recipe();
   says(complaint(recipe, small_data(1)), "one training sample is too few");
   io::OpenedData data = small_data();
   data.val = nullptr;
   says(complaint(recipe, data), "a training and a validation part");
   recipe.freeze = "stem,layer9";
-  says(complaint(recipe, small_data()), "no stage or module 'layer9'; the stages are stem, layer1, layer2, pool, fc");
+  says(complaint(recipe, small_data()),
+       "no stage or module 'layer9'; the stages are stem, layer1, layer2, pool, fc");
   recipe.freeze = "stem,,layer1";
   says(complaint(recipe, small_data()), "no stage or module ''");
   recipe.freeze = "stem,layer1,layer2,fc";
@@ -232,7 +244,8 @@ TEST(Evaluate, DoesNotDependOnTheBatch) {
   EXPECT_EQ(expected.samples(), 25);
   for (const int64_t batch : {2, 7, 64}) {
     const Evaluation evaluation = evaluate(*network, data.train, pattern_preprocess(8), 3, batch);
-    for (int64_t i = 0; i < 9; ++i) EXPECT_EQ(evaluation.confusion(i / 3, i % 3), expected.confusion(i / 3, i % 3)) << batch;
+    for (int64_t i = 0; i < 9; ++i)
+      EXPECT_EQ(evaluation.confusion(i / 3, i % 3), expected.confusion(i / 3, i % 3)) << batch;
   }
 }
 

@@ -1,4 +1,5 @@
-// BatchLoader: the order is a function of (seed, epoch); threads and workers change nothing; broken images surface.
+// BatchLoader: the order is a function of (seed, epoch); threads and workers change nothing; broken
+// images surface.
 #include "graft/train/loader.h"
 
 #include <gtest/gtest.h>
@@ -17,7 +18,8 @@ namespace {
 constexpr int64_t kSide = 6;
 
 std::vector<Batch> epoch_of(const LoaderOptions& options, int64_t epoch, int64_t size = 23) {
-  BatchLoader loader(std::make_shared<PatternDataset>(size, 3, kSide + 1), pattern_preprocess(kSide), options);
+  BatchLoader loader(std::make_shared<PatternDataset>(size, 3, kSide + 1),
+                     pattern_preprocess(kSide), options);
   std::vector<Batch> batches;
   loader.start(epoch);
   for (Batch batch; loader.next(batch);) batches.push_back(batch);
@@ -27,12 +29,14 @@ std::vector<Batch> epoch_of(const LoaderOptions& options, int64_t epoch, int64_t
 
 std::vector<int64_t> order_of(const std::vector<Batch>& batches) {
   std::vector<int64_t> order;
-  for (const Batch& batch : batches) order.insert(order.end(), batch.samples.begin(), batch.samples.end());
+  for (const Batch& batch : batches)
+    order.insert(order.end(), batch.samples.begin(), batch.samples.end());
   return order;
 }
 
 bool same_bits(const Tensor& a, const Tensor& b) {
-  return a.shape() == b.shape() && a.format() == b.format() && std::memcmp(a.raw(), b.raw(), static_cast<size_t>(a.bytes())) == 0;
+  return a.shape() == b.shape() && a.format() == b.format() &&
+         std::memcmp(a.raw(), b.raw(), static_cast<size_t>(a.bytes())) == 0;
 }
 
 bool same(const std::vector<Batch>& a, const std::vector<Batch>& b) {
@@ -56,7 +60,9 @@ TEST(Loader, BatchesHoldWhatTheDataSetHas) {
       EXPECT_EQ(batch.samples[static_cast<size_t>(i)], sample);
       EXPECT_EQ(batch.labels.data<int64_t>()[i], sample % 3);
       const Tensor expected = preprocess.apply(dataset.image(sample));
-      EXPECT_EQ(std::memcmp(planes.data<float>() + i * expected.numel(), expected.raw(), static_cast<size_t>(expected.bytes())), 0);
+      EXPECT_EQ(std::memcmp(planes.data<float>() + i * expected.numel(), expected.raw(),
+                            static_cast<size_t>(expected.bytes())),
+                0);
     }
   }
   EXPECT_EQ(sample, 23);
@@ -81,8 +87,9 @@ TEST(Loader, EverySampleOnceInAnOrderOfSeedAndEpoch) {
 }
 
 TEST(Loader, ALaterEpochNeedsNoEarlierOne) {
-  BatchLoader loader(std::make_shared<PatternDataset>(23, 3, kSide), pattern_preprocess(kSide),
-                     {.batch = 5, .shuffle = true, .augment = io::augment_named("strong"), .workers = 2});
+  BatchLoader loader(
+      std::make_shared<PatternDataset>(23, 3, kSide), pattern_preprocess(kSide),
+      {.batch = 5, .shuffle = true, .augment = io::augment_named("strong"), .workers = 2});
   std::vector<Batch> second;
   Batch batch;
   loader.start(0);
@@ -100,23 +107,27 @@ TEST(Loader, ALaterEpochNeedsNoEarlierOne) {
 
 TEST(Loader, WorkersAndThreadsChangeNoBit) {
   for (const char* augment : {"none", "light", "strong"}) {
-    LoaderOptions options{.batch = 4, .shuffle = true, .seed = 3, .augment = io::augment_named(augment)};
+    LoaderOptions options{
+        .batch = 4, .shuffle = true, .seed = 3, .augment = io::augment_named(augment)};
     const auto expected = epoch_of(options, 2);
     for (const int threads : {1, 2, 4}) {
       ExecContext context(threads);
       const ScopedExecContext scope(context);
       for (const int workers : {0, 1, 2, 4}) {
         options.workers = workers;
-        EXPECT_TRUE(same(epoch_of(options, 2), expected)) << augment << " " << threads << " " << workers;
+        EXPECT_TRUE(same(epoch_of(options, 2), expected))
+            << augment << " " << threads << " " << workers;
       }
     }
   }
 }
 
 TEST(Loader, KeptImagesAreTheSameAgain) {
-  const LoaderOptions keeps{.batch = 4, .shuffle = true}, keeps_none{.batch = 4, .shuffle = true, .cache_bytes = 0};
+  const LoaderOptions keeps{.batch = 4, .shuffle = true},
+      keeps_none{.batch = 4, .shuffle = true, .cache_bytes = 0};
   const auto dataset = std::make_shared<PatternDataset>(23, 3, kSide + 1);
-  BatchLoader a(dataset, pattern_preprocess(kSide), keeps), b(dataset, pattern_preprocess(kSide), keeps_none);
+  BatchLoader a(dataset, pattern_preprocess(kSide), keeps),
+      b(dataset, pattern_preprocess(kSide), keeps_none);
   for (int64_t epoch = 0; epoch < 3; ++epoch) {
     a.start(epoch);
     b.start(epoch);
@@ -130,11 +141,12 @@ TEST(Loader, KeptImagesAreTheSameAgain) {
 TEST(Loader, ALastBatchOfOneIsLeftOutWhereBatchNormTrains) {
   EXPECT_EQ(epoch_of({.batch = 11, .drop_single = true}, 0, 23).size(), 2u);  // 11 + 11 + 1
   EXPECT_EQ(epoch_of({.batch = 11}, 0, 23).size(), 3u);
-  EXPECT_EQ(epoch_of({.batch = 7, .drop_single = true}, 0, 23).size(), 4u);   // 7 + 7 + 7 + 2
+  EXPECT_EQ(epoch_of({.batch = 7, .drop_single = true}, 0, 23).size(), 4u);  // 7 + 7 + 7 + 2
   EXPECT_EQ(epoch_of({.batch = 23, .drop_single = true}, 0, 23).size(), 1u);
   EXPECT_EQ(epoch_of({.batch = 8, .drop_single = true}, 0, 1).size(), 0u);
   EXPECT_EQ(epoch_of({.batch = 1}, 0, 3).size(), 3u);
-  EXPECT_EQ(epoch_of({.batch = 1, .drop_single = true}, 0, 3).size(), 3u);  // asked for, not left over
+  EXPECT_EQ(epoch_of({.batch = 1, .drop_single = true}, 0, 3).size(),
+            3u);  // asked for, not left over
 }
 
 TEST(Loader, ABrokenImageIsTheErrorOfItsBatch) {

@@ -55,7 +55,8 @@ TEST(LossScales, AStepLeftOutChangesNothingButTheScale) {
         set_grad(w, Tensor());
         EXPECT_EQ(optimizer->loss_scale(), loss_scale == 0 ? scale / 2 : scale);
       }
-      optimizer->backward_and_step(functional::reduce(functional::mul(w, w), {ops::Reduce::sum}), 0.1);
+      optimizer->backward_and_step(functional::reduce(functional::mul(w, w), {ops::Reduce::sum}),
+                                   0.1);
       EXPECT_TRUE(optimizer->settle());
       EXPECT_FALSE(grad_of(w).defined());
     }
@@ -79,7 +80,8 @@ TEST(LossScales, GoIntoTheCheckpoint) {
   const auto other = make_optimizer({{"w", w}}, {.loss_scale = 0});
   other->load_state(optimizer->state());
   EXPECT_EQ(other->loss_scale(), LossScale::kFirst / 2);
-  EXPECT_EQ(other->state().at("loss_scale").to_doubles(), (std::vector<double>{LossScale::kFirst / 2, 2}));
+  EXPECT_EQ(other->state().at("loss_scale").to_doubles(),
+            (std::vector<double>{LossScale::kFirst / 2, 2}));
   StateDict damaged = optimizer->state();
   damaged.set("loss_scale", Tensor::of<double>({2}, {NAN, 0}));
   EXPECT_THROW(other->load_state(damaged), Error);
@@ -99,7 +101,8 @@ TEST(LossScales, BelongToFloat16) {
     FAIL() << "the CPU trained in float16";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::bad_input);
-    EXPECT_NE(std::string(error.what()).find("fp16 is for a CUDA device"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("fp16 is for a CUDA device"), std::string::npos)
+        << error.what();
   }
 }
 

@@ -1,4 +1,5 @@
-// --ram: recomputation changes no bit, micro-batches keep the function, plans are found, kept and resumed.
+// --ram: recomputation changes no bit, micro-batches keep the function, plans are found, kept and
+// resumed.
 #include "graft/train/memory_plan.h"
 
 #include <gtest/gtest.h>
@@ -18,7 +19,8 @@ namespace {
 // ---- the step
 
 Batch pattern_batch(int64_t count) {
-  BatchLoader loader(std::make_shared<PatternDataset>(count, 3, 10), pattern_preprocess(8), {.batch = count});
+  BatchLoader loader(std::make_shared<PatternDataset>(count, 3, 10), pattern_preprocess(8),
+                     {.batch = count});
   Batch batch;
   loader.start(0);
   EXPECT_TRUE(loader.next(batch));
@@ -67,7 +69,8 @@ TEST(TrainingStep, RecomputationChangesNoBit) {
       EXPECT_EQ(kept.result.loss, again.result.loss) << freeze << " " << norm;
       EXPECT_EQ(kept.result.predictions, again.result.predictions);
       expect_gradients(kept, again, 0);
-      EXPECT_EQ(bytes_of(*kept.network), bytes_of(*again.network)) << "running statistics and their counts too";
+      EXPECT_EQ(bytes_of(*kept.network), bytes_of(*again.network))
+          << "running statistics and their counts too";
     }
 }
 
@@ -88,9 +91,11 @@ TEST(TrainingStep, MicroBatchesAreTheSameFunctionWhereNormsAreFixed) {
 
 // ---- choosing
 
-// A made-up network: 100 bytes stay, an image takes 50, or 20 when stages are recomputed; an input is 1.
+// A made-up network: 100 bytes stay, an image takes 50, or 20 when stages are recomputed; an input
+// is 1.
 int64_t made_up(int64_t images, const StepPlan& plan) {
-  const int64_t micro = plan.micro_batch > 0 ? ceil_div(images, ceil_div(images, plan.micro_batch)) : images;
+  const int64_t micro =
+      plan.micro_batch > 0 ? ceil_div(images, ceil_div(images, plan.micro_batch)) : images;
   return 100 + micro * (plan.recompute ? 20 : 50) + (images - micro) * 1;
 }
 
@@ -101,19 +106,26 @@ TEST(MemoryPlans, TheFirstThatFits) {
     StepPlan plan;
     bool fits;
   };
-  const Case cases[] = {{10000, false, {}, true},       {10000, true, {}, true},        {1000, false, {16, false}, true}, {1000, true, {0, true}, true},
-                        {600, false, {8, false}, true}, {600, true, {16, true}, true},  {182, false, {1, false}, true},   {151, false, {1, true}, true},
-                        {211, true, {4, true}, true},   {150, false, {1, true}, false}, {180, true, {4, true}, false}};
+  const Case cases[] = {{10000, false, {}, true},         {10000, true, {}, true},
+                        {1000, false, {16, false}, true}, {1000, true, {0, true}, true},
+                        {600, false, {8, false}, true},   {600, true, {16, true}, true},
+                        {182, false, {1, false}, true},   {151, false, {1, true}, true},
+                        {211, true, {4, true}, true},     {150, false, {1, true}, false},
+                        {180, true, {4, true}, false}};
   for (const Case& c : cases) {
     const MemoryPlan plan = plan_memory({c.allowed, 32, c.norms_learn, 1}, made_up);
-    EXPECT_EQ(plan.step, c.plan) << c.allowed << " " << c.norms_learn << ": " << plan.step.micro_batch << " " << plan.step.recompute;
+    EXPECT_EQ(plan.step, c.plan) << c.allowed << " " << c.norms_learn << ": "
+                                 << plan.step.micro_batch << " " << plan.step.recompute;
     EXPECT_EQ(plan.peak <= c.allowed, c.fits) << c.allowed;
   }
-  for (const int64_t batch : {1, 2, 3, 5, 33}) EXPECT_EQ(plan_memory({1 << 20, batch, true, 1}, made_up).step, StepPlan{}) << batch;
+  for (const int64_t batch : {1, 2, 3, 5, 33})
+    EXPECT_EQ(plan_memory({1 << 20, batch, true, 1}, made_up).step, StepPlan{}) << batch;
 }
 
 TEST(MemoryPlans, WhatAStepTakesIsTriedNotOnlyForetold) {
-  const auto steeper = [](int64_t images, const StepPlan& plan) { return made_up(images, plan) + (images > 4 && plan.micro_batch == 0 ? 5000 : 0); };
+  const auto steeper = [](int64_t images, const StepPlan& plan) {
+    return made_up(images, plan) + (images > 4 && plan.micro_batch == 0 ? 5000 : 0);
+  };
   EXPECT_EQ(plan_memory({5000, 32, false, 1}, steeper).step, (StepPlan{16, false}));
 }
 

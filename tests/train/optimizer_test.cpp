@@ -1,4 +1,5 @@
-// Optimizers, schedules and metrics against PyTorch and scikit-learn (tests/data/train/make_train.py).
+// Optimizers, schedules and metrics against PyTorch and scikit-learn
+// (tests/data/train/make_train.py).
 #include "graft/train/optimizer.h"
 
 #include <gtest/gtest.h>
@@ -39,7 +40,8 @@ const OptimizerCase kOptimizers[] = {
     {"momentum_decay", {.name = "sgd", .momentum = 0.8, .weight_decay = 0.02}},
     {"nesterov", {.name = "sgd", .momentum = 0.9, .nesterov = true, .weight_decay = 0.02}},
     {"adam", {.name = "adam"}},
-    {"adam_decay", {.name = "adam", .weight_decay = 0.02, .beta1 = 0.8, .beta2 = 0.95, .eps = 1e-6}},
+    {"adam_decay",
+     {.name = "adam", .weight_decay = 0.02, .beta1 = 0.8, .beta2 = 0.95, .eps = 1e-6}},
     {"adamw", {.name = "adamw", .weight_decay = 0.1}},
 };
 
@@ -58,16 +60,19 @@ Tensor gradient(const Tensor& weight, int64_t step) {
   Tensor grad = Tensor::empty_like(weight);
   for (int64_t i = 0; i < weight.numel(); ++i) {
     const T w = weight.data<T>()[i];
-    grad.mutable_data<T>()[i] = T(0.5) * w * w - T(0.25) * w + T(0.125) * static_cast<T>(step % 4 - 1);
+    grad.mutable_data<T>()[i] =
+        T(0.5) * w * w - T(0.25) * w + T(0.125) * static_cast<T>(step % 4 - 1);
   }
   return grad;
 }
 
 // Steps [from, to).
-void run(Optimizer& optimizer, const std::vector<NamedTensor>& parameters, int64_t from, int64_t to) {
+void run(Optimizer& optimizer, const std::vector<NamedTensor>& parameters, int64_t from,
+         int64_t to) {
   for (int64_t step = from; step < to; ++step) {
     for (const NamedTensor& p : parameters)
-      set_grad(p.tensor, p.tensor.dtype() == DType::f64 ? gradient<double>(p.tensor, step) : gradient<float>(p.tensor, step));
+      set_grad(p.tensor, p.tensor.dtype() == DType::f64 ? gradient<double>(p.tensor, step)
+                                                        : gradient<float>(p.tensor, step));
     optimizer.step(0.05 / static_cast<double>(1 + step));
   }
 }
@@ -80,11 +85,13 @@ TEST(Optimizers, TwentyStepsArePyTorchs) {
       run(*optimizer, parameters, 0, 20);
       const double tolerance = dtype == DType::f64 ? 1e-13 : 1e-6;
       for (const NamedTensor& p : parameters) {
-        const Tensor expected = goldens().at(str(c.name, "/", dtype == DType::f64 ? "float64/" : "float32/", p.name));
+        const Tensor expected =
+            goldens().at(str(c.name, "/", dtype == DType::f64 ? "float64/" : "float32/", p.name));
         ASSERT_EQ(p.tensor.dtype(), dtype);
         const auto actual = p.tensor.to_doubles(), wanted = expected.to_doubles();
         for (size_t i = 0; i < wanted.size(); ++i)
-          EXPECT_NEAR(actual[i], wanted[i], tolerance * std::max(1.0, std::abs(wanted[i]))) << c.name << " " << p.name << " " << i;
+          EXPECT_NEAR(actual[i], wanted[i], tolerance * std::max(1.0, std::abs(wanted[i])))
+              << c.name << " " << p.name << " " << i;
       }
     }
 }
@@ -103,7 +110,10 @@ TEST(Optimizers, StateCarriesTheRunOn) {
     second->load_state(state);
     run(*second, parts, 5, 12);
     for (size_t i = 0; i < whole.size(); ++i)
-      EXPECT_EQ(std::memcmp(whole[i].tensor.raw(), parts[i].tensor.raw(), static_cast<size_t>(whole[i].tensor.bytes())), 0) << c.name;
+      EXPECT_EQ(std::memcmp(whole[i].tensor.raw(), parts[i].tensor.raw(),
+                            static_cast<size_t>(whole[i].tensor.bytes())),
+                0)
+          << c.name;
   }
 }
 
@@ -113,10 +123,12 @@ TEST(Optimizers, StateOfOtherParametersIsRefused) {
   EXPECT_THROW(adam->load_state({}), Error);
   EXPECT_THROW(adam->load_state(make_optimizer(parameters, {})->state()), Error);
   StateDict renamed;
-  for (const auto& [name, tensor] : adam->state()) renamed.add(name == "bias/mean" ? "bias/average" : name, tensor);
+  for (const auto& [name, tensor] : adam->state())
+    renamed.add(name == "bias/mean" ? "bias/average" : name, tensor);
   EXPECT_THROW(adam->load_state(renamed), Error);
   StateDict reshaped;
-  for (const auto& [name, tensor] : adam->state()) reshaped.add(name, name == "bias/mean" ? Tensor::zeros({5}) : tensor);
+  for (const auto& [name, tensor] : adam->state())
+    reshaped.add(name, name == "bias/mean" ? Tensor::zeros({5}) : tensor);
   EXPECT_THROW(adam->load_state(reshaped), Error);
   EXPECT_NO_THROW(adam->load_state(adam->state()));
 }
@@ -144,11 +156,13 @@ TEST(Optimizers, ThreadsAndLayoutsChangeNoBit) {
         results.push_back(weight.to(MemoryFormat::contiguous));
       }
     for (const Tensor& result : results)
-      EXPECT_EQ(std::memcmp(result.raw(), results[0].raw(), static_cast<size_t>(result.bytes())), 0) << c.name;
+      EXPECT_EQ(std::memcmp(result.raw(), results[0].raw(), static_cast<size_t>(result.bytes())), 0)
+          << c.name;
   }
 }
 
-// Every implementation on every instruction set, tails included: the same bits, as the formulas are the same operations.
+// Every implementation on every instruction set, tails included: the same bits, as the formulas are
+// the same operations.
 TEST(Optimizers, KernelsAgreeToTheBit) {
   const auto results = [&](ExecContext& context, const OptimizerCase& c, DType dtype) {
     const ScopedExecContext scope(context);
@@ -168,13 +182,14 @@ TEST(Optimizers, KernelsAgreeToTheBit) {
       for (const InstructionSet set : cpu_tests::instruction_sets()) {
         ExecContext engine = cpu_tests::only("cpu", 3, set);
         const Tensor actual = results(engine, c, dtype);
-        EXPECT_EQ(std::memcmp(actual.raw(), expected.raw(), static_cast<size_t>(actual.bytes())), 0) << c.name << " " << name_of(set);
+        EXPECT_EQ(std::memcmp(actual.raw(), expected.raw(), static_cast<size_t>(actual.bytes())), 0)
+            << c.name << " " << name_of(set);
       }
     }
 }
 
-// A network of a shared weight, a weight with a gradient from before, one that the loss does not reach, one listed twice
-// and plain ones: backward_and_step() does what the three calls do.
+// A network of a shared weight, a weight with a gradient from before, one that the loss does not
+// reach, one listed twice and plain ones: backward_and_step() does what the three calls do.
 TEST(Optimizers, BackwardAndStepIsTheThreeCalls) {
   namespace F = functional;
   const auto trained = [&](const OptimizerCase& c, bool at_once) {
@@ -191,7 +206,9 @@ TEST(Optimizers, BackwardAndStepIsTheThreeCalls) {
       set_grad(parameters[2].tensor, cpu_tests::random({6, 6}, 20));
       set_grad(parameters[3].tensor, cpu_tests::random({6, 6}, 21));
       Tensor y = F::linear(x, parameters[0].tensor, {});
-      y = F::linear(F::relu(F::linear(F::linear(y, parameters[1].tensor, {}), parameters[2].tensor, {})), parameters[1].tensor, {});
+      y = F::linear(
+          F::relu(F::linear(F::linear(y, parameters[1].tensor, {}), parameters[2].tensor, {})),
+          parameters[1].tensor, {});
       y = F::linear(y, parameters[4].tensor, {});
       const Tensor loss = F::cross_entropy(y, Tensor::of<int64_t>({3}, {1, 3, 5}));
       if (at_once) {
@@ -211,7 +228,8 @@ TEST(Optimizers, BackwardAndStepIsTheThreeCalls) {
       for (const double v : tensor.to_doubles()) all.push_back(v);
     return all;
   };
-  for (const OptimizerCase& c : kOptimizers) EXPECT_EQ(trained(c, true), trained(c, false)) << c.name;
+  for (const OptimizerCase& c : kOptimizers)
+    EXPECT_EQ(trained(c, true), trained(c, false)) << c.name;
 }
 
 TEST(Optimizers, BackwardAndStepHoldsOneGradientAtATime) {
@@ -228,8 +246,10 @@ TEST(Optimizers, BackwardAndStepHoldsOneGradientAtATime) {
     const Tensor loss = functional::reduce(y, {});
     cpu_allocator().reset_peak();
     const int64_t before = cpu_allocator().stats().peak_bytes;
-    if (at_once) optimizer->backward_and_step(loss, 1e-9);
-    else backward(loss);
+    if (at_once)
+      optimizer->backward_and_step(loss, 1e-9);
+    else
+      backward(loss);
     for (const NamedTensor& p : parameters) set_grad(p.tensor, Tensor());
     return cpu_allocator().stats().peak_bytes - before;
   };
@@ -244,7 +264,8 @@ TEST(Optimizers, ParametersWithoutGradientStay) {
   set_grad(parameters[0].tensor, gradient<float>(parameters[0].tensor, 0));
   optimizer->step(0.1);
   EXPECT_EQ(parameters[1].tensor.to_doubles(), before);
-  EXPECT_NE(parameters[0].tensor.to_doubles(), goldens().at("start/weight").to(DType::f32).to_doubles());
+  EXPECT_NE(parameters[0].tensor.to_doubles(),
+            goldens().at("start/weight").to(DType::f32).to_doubles());
 }
 
 TEST(Optimizers, WrongOptionsAreErrors) {
@@ -264,8 +285,11 @@ TEST(Schedules, ArePyTorchs) {
     const char* golden;
     ScheduleOptions options;
   };
-  const Case cases[] = {{"onecycle", {.name = "onecycle"}}, {"cosine", {.name = "cosine"}}, {"constant", {.name = "constant"}},
-                        {"step", {.name = "step"}}, {"warm_cosine", {.name = "cosine", .warmup = 3}}};
+  const Case cases[] = {{"onecycle", {.name = "onecycle"}},
+                        {"cosine", {.name = "cosine"}},
+                        {"constant", {.name = "constant"}},
+                        {"step", {.name = "step"}},
+                        {"warm_cosine", {.name = "cosine", .warmup = 3}}};
   for (const Case& c : cases)
     for (const int64_t steps : {7, 100}) {
       ScheduleOptions options = c.options;
@@ -273,7 +297,8 @@ TEST(Schedules, ArePyTorchs) {
       options.steps = steps;
       const auto expected = goldens().at(str("schedule/", c.golden, "/", steps)).to_doubles();
       for (int64_t step = 0; step < steps; ++step)
-        EXPECT_NEAR(learning_rate(options, step), expected[static_cast<size_t>(step)], 1e-12) << c.golden << " " << step << " of " << steps;
+        EXPECT_NEAR(learning_rate(options, step), expected[static_cast<size_t>(step)], 1e-12)
+            << c.golden << " " << step << " of " << steps;
     }
 }
 
@@ -283,7 +308,8 @@ TEST(Schedules, ShortRunsHaveRates) {
       for (int64_t warmup = 0; warmup <= steps; ++warmup)
         for (int64_t step = 0; step < steps; ++step) {
           const double rate = learning_rate({name, 0.5, steps, warmup}, step);
-          EXPECT_TRUE(rate >= 0 && rate <= 0.5) << name << " " << step << " of " << steps << ": " << rate;
+          EXPECT_TRUE(rate >= 0 && rate <= 0.5)
+              << name << " " << step << " of " << steps << ": " << rate;
         }
   EXPECT_THROW(learning_rate({.name = "linear"}, 0), Error);
   EXPECT_THROW(learning_rate({.lr = 0}, 0), Error);
@@ -294,26 +320,30 @@ TEST(Metrics, AreScikitLearns) {
   const Tensor logits = goldens().at("metrics/logits"), labels = goldens().at("metrics/labels");
   const auto predicted = predictions(logits);
   const auto expected = goldens().at("metrics/predicted").to_doubles();
-  for (size_t i = 0; i < predicted.size(); ++i) EXPECT_EQ(static_cast<double>(predicted[i]), expected[i]);
+  for (size_t i = 0; i < predicted.size(); ++i)
+    EXPECT_EQ(static_cast<double>(predicted[i]), expected[i]);
   Evaluation evaluation(5);
   EXPECT_EQ(evaluation.accuracy(), 0);
   evaluation.add(predicted, labels);
   EXPECT_EQ(evaluation.samples(), 60);
   EXPECT_DOUBLE_EQ(evaluation.accuracy(), goldens().at("metrics/accuracy").item());
-  const auto confusion = goldens().at("metrics/confusion").to_doubles(), precision = goldens().at("metrics/precision").to_doubles(),
+  const auto confusion = goldens().at("metrics/confusion").to_doubles(),
+             precision = goldens().at("metrics/precision").to_doubles(),
              recall = goldens().at("metrics/recall").to_doubles();
   for (int64_t label = 0; label < 5; ++label) {
     EXPECT_DOUBLE_EQ(evaluation.precision(label), precision[static_cast<size_t>(label)]);
     EXPECT_DOUBLE_EQ(evaluation.recall(label), recall[static_cast<size_t>(label)]);
     for (int64_t other = 0; other < 5; ++other)
-      EXPECT_EQ(static_cast<double>(evaluation.confusion(label, other)), confusion[static_cast<size_t>(5 * label + other)]);
+      EXPECT_EQ(static_cast<double>(evaluation.confusion(label, other)),
+                confusion[static_cast<size_t>(5 * label + other)]);
   }
   EXPECT_THROW(evaluation.add({0}, Tensor::of<int64_t>({1}, {5})), Error);
   EXPECT_THROW(evaluation.add({0}, Tensor::of<int64_t>({1}, {-1})), Error);
 }
 
 TEST(Metrics, TheFirstOfEqualsWins) {
-  EXPECT_EQ(predictions(Tensor::of<float>({2, 3}, {1, 1, 0, 0, 2, 2})), (std::vector<int64_t>{0, 1}));
+  EXPECT_EQ(predictions(Tensor::of<float>({2, 3}, {1, 1, 0, 0, 2, 2})),
+            (std::vector<int64_t>{0, 1}));
 }
 
 TEST(Recipes, WhatMakesNoSenseIsRefused) {

@@ -1,4 +1,5 @@
-// Training in bfloat16: gradients near those of float32, float32 where it is promised, and the same bits again.
+// Training in bfloat16: gradients near those of float32, float32 where it is promised, and the same
+// bits again.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -19,7 +20,8 @@ Recipe half_recipe(const std::string& freeze = "none") {
 }
 
 // The gradients of one step on fixed images, by parameter.
-std::vector<std::vector<double>> gradients(DType activations, InstructionSet set, bool batch_statistics) {
+std::vector<std::vector<double>> gradients(DType activations, InstructionSet set,
+                                           bool batch_statistics) {
   ExecContext context(2, set);
   const ScopedExecContext scope(context);
   const auto network = small_network();
@@ -40,11 +42,14 @@ std::vector<std::vector<double>> gradients(DType activations, InstructionSet set
   return all;
 }
 
-// With batch statistics a gradient is what is left of nearly equal terms: PyTorch's autocast differs by 2 to 10 % there too.
+// With batch statistics a gradient is what is left of nearly equal terms: PyTorch's autocast
+// differs by 2 to 10 % there too.
 TEST(Precision, GradientsInBfloat16AreNearThoseInFloat32) {
   for (const bool batch_statistics : {false, true}) {
     const auto exact = gradients(DType::f32, machine_instruction_set(), batch_statistics);
-    for (const InstructionSet set : {InstructionSet::portable, machine_instruction_set()}) {  // widened, and in pairs where there are
+    for (const InstructionSet set :
+         {InstructionSet::portable,
+          machine_instruction_set()}) {  // widened, and in pairs where there are
       const auto half = gradients(DType::bf16, set, batch_statistics);
       double difference = 0, magnitude = 0;
       for (size_t i = 0; i < exact.size(); ++i)
@@ -53,7 +58,8 @@ TEST(Precision, GradientsInBfloat16AreNearThoseInFloat32) {
           magnitude += exact[i][j] * exact[i][j];
         }
       EXPECT_LT(std::sqrt(difference / magnitude), batch_statistics ? 1e-1 : 3e-2) << name_of(set);
-      EXPECT_GT(std::sqrt(difference / magnitude), 1e-4) << name_of(set) << ": this was not bfloat16";
+      EXPECT_GT(std::sqrt(difference / magnitude), 1e-4)
+          << name_of(set) << ": this was not bfloat16";
     }
   }
 }
@@ -83,12 +89,14 @@ TEST(Precision, ThreadsAndTheCacheChangeNoBit) {
     EXPECT_EQ(first.model, second.model) << freeze;
     EXPECT_EQ(first.metrics, second.metrics) << freeze;
     recipe.precision = "fp32";
-    EXPECT_NE(first.metrics, run_small(recipe).metrics) << freeze << ": the precision made no difference";
+    EXPECT_NE(first.metrics, run_small(recipe).metrics)
+        << freeze << ": the precision made no difference";
   }
 }
 
 TEST(Precision, StandsInTheRecipeUnlessItIsFloat32) {
-  EXPECT_EQ(small_recipe().to_json().find("precision"), std::string::npos);  // as recipes were written before
+  EXPECT_EQ(small_recipe().to_json().find("precision"),
+            std::string::npos);  // as recipes were written before
   EXPECT_NE(half_recipe().to_json().find("\"precision\":\"bf16\""), std::string::npos);
   Recipe wrong = small_recipe();
   wrong.precision = "fp8";

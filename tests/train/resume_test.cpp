@@ -84,11 +84,14 @@ TEST(Checkpoints, DamageIsAnError) {
     std::ofstream(folder / "d", std::ios::binary) << content;
     return complaint(folder / "d");
   };
-  for (size_t length = 0; length < whole.size(); length += 5) EXPECT_NE(with(whole.substr(0, length)), "no error") << length;
+  for (size_t length = 0; length < whole.size(); length += 5)
+    EXPECT_NE(with(whole.substr(0, length)), "no error") << length;
   io::write_safetensors(folder / "e", some_checkpoint().model, {{"format", "pt"}});
   EXPECT_NE(complaint(folder / "e").find("not a checkpoint of graft"), std::string::npos);
-  for (const char* description : {"", "{", "[]", "7", "{\"version\":1}", "{\"version\":2}", "{\"version\":\"1\"}"}) {
-    io::write_safetensors(folder / "e", some_checkpoint().model, {{"graft.checkpoint", description}});
+  for (const char* description :
+       {"", "{", "[]", "7", "{\"version\":1}", "{\"version\":2}", "{\"version\":\"1\"}"}) {
+    io::write_safetensors(folder / "e", some_checkpoint().model,
+                          {{"graft.checkpoint", description}});
     EXPECT_NE(complaint(folder / "e"), "no error") << description;
   }
 }
@@ -189,7 +192,9 @@ TEST(Resume, TheModelFileIsTheSame) {
   const auto run_with_model = [&](const FitOptions& base, const std::string& path) {
     const auto network = small_network();
     FitOptions options = base;
-    options.save_best = [&](int64_t, double) { io::write_safetensors(path, network->state_dict(), {}); };
+    options.save_best = [&](int64_t, double) {
+      io::write_safetensors(path, network->state_dict(), {});
+    };
     fit(*network, small_data(), pattern_preprocess(8), recipe, options);
   };
   RunFolder whole, parts;
@@ -216,7 +221,8 @@ TEST(Resume, OfAnotherRunIsRefused) {
     }
     return "no error";
   };
-  EXPECT_NE(complaint_of(small_recipe(), run.options(true)).find("no checkpoint to resume from"), std::string::npos);
+  EXPECT_NE(complaint_of(small_recipe(), run.options(true)).find("no checkpoint to resume from"),
+            std::string::npos);
   run_small(small_recipe(), run.options());
   Recipe other = small_recipe();
   other.seed = 5;
@@ -226,21 +232,26 @@ TEST(Resume, OfAnotherRunIsRefused) {
   EXPECT_NE(complaint_of(small_recipe(), options).find("other weights or data"), std::string::npos);
   EXPECT_EQ(complaint_of(small_recipe(), run.options(true)), "no error");
   fs::resize_file(run.checkpoint(), fs::file_size(run.checkpoint()) - 1);
-  EXPECT_NE(complaint_of(small_recipe(), run.options(true)).find("last.ckpt.safetensors"), std::string::npos);
+  EXPECT_NE(complaint_of(small_recipe(), run.options(true)).find("last.ckpt.safetensors"),
+            std::string::npos);
 }
 
 // ---- faults of the disk
 
 // Runs with call number `fail_at` failing; true when the fault was met.
-bool run_with_fault(const Recipe& recipe, RunFolder& run, int fail_at, bool persistent, const Outcome& undisturbed) {
+bool run_with_fault(const Recipe& recipe, RunFolder& run, int fail_at, bool persistent,
+                    const Outcome& undisturbed) {
   FaultyFileSystem faulty(posix_file_system(), fail_at, persistent);
   const ScopedFileSystem scope(faulty);
   const auto network = small_network();
   FitOptions options = run.options();
-  options.save_best = [&](int64_t, double) { io::write_safetensors(run.folder / "run/model.safetensors", network->state_dict(), {}); };
+  options.save_best = [&](int64_t, double) {
+    io::write_safetensors(run.folder / "run/model.safetensors", network->state_dict(), {});
+  };
   try {
     FitResult result = fit(*network, small_data(), pattern_preprocess(8), recipe, options);
-    EXPECT_EQ((Outcome{bytes_of(*network), numbers_of(result), std::move(result)}), undisturbed) << fail_at;  // the feature cache's file was done without
+    EXPECT_EQ((Outcome{bytes_of(*network), numbers_of(result), std::move(result)}), undisturbed)
+        << fail_at;  // the feature cache's file was done without
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::resource) << error.what();
     EXPECT_NE(std::string(error.what()).find("injected fault"), std::string::npos) << error.what();
@@ -263,7 +274,9 @@ TEST_P(DiskFaults, LeaveNothingHalfWritten) {
     if (!fs::exists(run.folder / "run")) continue;
     for (const auto& entry : fs::directory_iterator(run.folder / "run")) {
       const std::string name = entry.path().filename();
-      EXPECT_TRUE(name == "metrics.jsonl" || name == "last.ckpt.safetensors" || name == "model.safetensors" || name == "features.cache") << name << " at " << fail_at;
+      EXPECT_TRUE(name == "metrics.jsonl" || name == "last.ckpt.safetensors" ||
+                  name == "model.safetensors" || name == "features.cache")
+          << name << " at " << fail_at;
       if (!name.ends_with(".safetensors")) continue;
       EXPECT_NO_THROW(io::read_weights(entry.path())) << name << " at " << fail_at;
     }
@@ -324,7 +337,8 @@ TEST_P(DiskFaults, WhileResumingLoseNothing) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Train, DiskFaults, testing::Bool(), [](const auto& kind) { return kind.param ? "ForGood" : "Once"; });
+INSTANTIATE_TEST_SUITE_P(Train, DiskFaults, testing::Bool(),
+                         [](const auto& kind) { return kind.param ? "ForGood" : "Once"; });
 
 }  // namespace
 }  // namespace graft::train

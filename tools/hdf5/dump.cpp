@@ -25,7 +25,9 @@ constexpr int64_t kMostInflation = 1'100;    // deflate reaches 1,032
 // An HDF5 identifier, closed by its own kind's function.
 class Id {
  public:
-  Id(hid_t id, herr_t (*close)(hid_t), const std::string& what) : id_(id), close_(close) { GRAFT_CHECK(id >= 0, what, " cannot be read: the file is damaged"); }
+  Id(hid_t id, herr_t (*close)(hid_t), const std::string& what) : id_(id), close_(close) {
+    GRAFT_CHECK(id >= 0, what, " cannot be read: the file is damaged");
+  }
   ~Id() { close_(id_); }
   Id(const Id&) = delete;
   Id& operator=(const Id&) = delete;
@@ -63,7 +65,8 @@ std::string text_attribute(hid_t object, const char* name) {
   const size_t size = H5Tget_size(type);
   if (size == 0 || size > kMostTextBytes) return "";
   std::string result(size, '\0');
-  GRAFT_CHECK(H5Aread(attribute, type, result.data()) >= 0, "the attribute ", name, " cannot be read");
+  GRAFT_CHECK(H5Aread(attribute, type, result.data()) >= 0, "the attribute ", name,
+              " cannot be read");
   return result.substr(0, result.find('\0'));
 }
 
@@ -74,17 +77,27 @@ void set_type(hid_t type, DataSet& set) {
   set.memory_type = -1;
   if (kind == H5T_INTEGER) {
     const bool has_sign = H5Tget_sign(type) == H5T_SGN_2;
-    if (size == 1) set.type = has_sign ? "I8" : "U8", set.memory_type = has_sign ? H5T_NATIVE_INT8 : H5T_NATIVE_UINT8;
-    if (size == 2) set.type = has_sign ? "I16" : "U16", set.memory_type = has_sign ? H5T_NATIVE_INT16 : H5T_NATIVE_UINT16;
-    if (size == 4) set.type = has_sign ? "I32" : "U32", set.memory_type = has_sign ? H5T_NATIVE_INT32 : H5T_NATIVE_UINT32;
-    if (size == 8) set.type = has_sign ? "I64" : "U64", set.memory_type = has_sign ? H5T_NATIVE_INT64 : H5T_NATIVE_UINT64;
+    if (size == 1)
+      set.type = has_sign ? "I8" : "U8",
+      set.memory_type = has_sign ? H5T_NATIVE_INT8 : H5T_NATIVE_UINT8;
+    if (size == 2)
+      set.type = has_sign ? "I16" : "U16",
+      set.memory_type = has_sign ? H5T_NATIVE_INT16 : H5T_NATIVE_UINT16;
+    if (size == 4)
+      set.type = has_sign ? "I32" : "U32",
+      set.memory_type = has_sign ? H5T_NATIVE_INT32 : H5T_NATIVE_UINT32;
+    if (size == 8)
+      set.type = has_sign ? "I64" : "U64",
+      set.memory_type = has_sign ? H5T_NATIVE_INT64 : H5T_NATIVE_UINT64;
   }
   if (kind != H5T_FLOAT) return;
   if (size == 4) set.type = "F32", set.memory_type = H5T_NATIVE_FLOAT;
   if (size == 8) set.type = "F64", set.memory_type = H5T_NATIVE_DOUBLE;
   if (size != 2 || H5Tget_order(type) != H5T_ORDER_LE) return;
   size_t sign, exponent, exponent_bits, mantissa, mantissa_bits;
-  if (H5Tget_fields(type, &sign, &exponent, &exponent_bits, &mantissa, &mantissa_bits) < 0 || sign != 15 || mantissa != 0) return;
+  if (H5Tget_fields(type, &sign, &exponent, &exponent_bits, &mantissa, &mantissa_bits) < 0 ||
+      sign != 15 || mantissa != 0)
+    return;
   if (exponent_bits == 5 && mantissa_bits == 10) set.type = "F16";
   if (exponent_bits == 8 && mantissa_bits == 7) set.type = "BF16";
 }
@@ -100,25 +113,33 @@ class Walker {
   void walk(hid_t group, const std::string& path, int depth) {
     GRAFT_CHECK(depth <= kMostNesting, "its groups nest deeper than ", kMostNesting);
     H5O_info_t object;
-    GRAFT_CHECK(H5Oget_info(group, &object) >= 0, "the group '", path, "' cannot be read: the file is damaged");
-    GRAFT_CHECK(groups_.insert(object.addr).second, "the group '", path, "' is part of itself or stands in two places");
+    GRAFT_CHECK(H5Oget_info(group, &object) >= 0, "the group '", path,
+                "' cannot be read: the file is damaged");
+    GRAFT_CHECK(groups_.insert(object.addr).second, "the group '", path,
+                "' is part of itself or stands in two places");
     const std::string name = text_attribute(group, "name");
     if (!name.empty()) metadata["keras.name:" + path] = name;
     H5G_info_t info;
-    GRAFT_CHECK(H5Gget_info(group, &info) >= 0, "the group '", path, "' cannot be read: the file is damaged");
-    GRAFT_CHECK(info.nlinks <= kMostDataSets, "the group '", path, "' has ", info.nlinks, " members");
+    GRAFT_CHECK(H5Gget_info(group, &info) >= 0, "the group '", path,
+                "' cannot be read: the file is damaged");
+    GRAFT_CHECK(info.nlinks <= kMostDataSets, "the group '", path, "' has ", info.nlinks,
+                " members");
     for (hsize_t i = 0; i < info.nlinks; ++i) visit(group, path, i, depth);
   }
 
  private:
   void visit(hid_t group, const std::string& parent, hsize_t index, int depth) {
     char name[kMostNameBytes];
-    const ssize_t length = H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_INC, index, name, sizeof name, H5P_DEFAULT);
-    GRAFT_CHECK(length > 0 && length < static_cast<ssize_t>(sizeof name), "a member of the group '", parent, "' has no readable name");
+    const ssize_t length = H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_INC, index, name,
+                                              sizeof name, H5P_DEFAULT);
+    GRAFT_CHECK(length > 0 && length < static_cast<ssize_t>(sizeof name), "a member of the group '",
+                parent, "' has no readable name");
     const std::string path = parent.empty() ? name : parent + "/" + name;
     H5L_info_t link;
-    GRAFT_CHECK(H5Lget_info(group, name, &link, H5P_DEFAULT) >= 0, "'", path, "' cannot be read: the file is damaged");
-    GRAFT_CHECK(link.type == H5L_TYPE_HARD, "'", path, "' is a link to somewhere else, which is not followed");
+    GRAFT_CHECK(H5Lget_info(group, name, &link, H5P_DEFAULT) >= 0, "'", path,
+                "' cannot be read: the file is damaged");
+    GRAFT_CHECK(link.type == H5L_TYPE_HARD, "'", path,
+                "' is a link to somewhere else, which is not followed");
     const Id object(H5Oopen(group, name, H5P_DEFAULT), H5Oclose, str("'", path, "'"));
     const H5I_type_t kind = H5Iget_type(object);
     if (kind == H5I_GROUP) walk(object, path, depth + 1);
@@ -136,12 +157,15 @@ class Walker {
       return;
     }
     const Id made(H5Dget_create_plist(data), H5Pclose, what);
-    GRAFT_CHECK(H5Pget_layout(made) != H5D_VIRTUAL && H5Pget_external_count(made) == 0, what, ": its data stands in other files, which are not read");
+    GRAFT_CHECK(H5Pget_layout(made) != H5D_VIRTUAL && H5Pget_external_count(made) == 0, what,
+                ": its data stands in other files, which are not read");
     const Id space(H5Dget_space(data), H5Sclose, what);
     const int rank = H5Sget_simple_extent_ndims(space);
-    GRAFT_CHECK(H5Sget_simple_extent_type(space) != H5S_NULL && rank >= 0 && rank <= 8, what, ": has the rank ", rank);
+    GRAFT_CHECK(H5Sget_simple_extent_type(space) != H5S_NULL && rank >= 0 && rank <= 8, what,
+                ": has the rank ", rank);
     hsize_t extents[H5S_MAX_RANK];
-    GRAFT_CHECK(H5Sget_simple_extent_dims(space, extents, nullptr) == rank, what, ": its shape cannot be read");
+    GRAFT_CHECK(H5Sget_simple_extent_dims(space, extents, nullptr) == rank, what,
+                ": its shape cannot be read");
     set.bytes = static_cast<int64_t>(H5Tget_size(type));
     for (int axis = 0; axis < rank; ++axis) {
       GRAFT_CHECK(extents[axis] <= (hsize_t{1} << 40), what, ": has an extent of ", extents[axis]);
@@ -152,12 +176,15 @@ class Walker {
     sets.push_back(std::move(set));
   }
 
-  // The file must hold what is claimed: nothing is made of fill values, and no byte serves two data sets.
+  // The file must hold what is claimed: nothing is made of fill values, and no byte serves two data
+  // sets.
   void check_stored(hsize_t stored, bool chunked, int64_t bytes, const std::string& what) {
-    GRAFT_CHECK(stored <= static_cast<hsize_t>(left_in_file_), what, ": claims ", stored, " bytes of the file, more than it has");
+    GRAFT_CHECK(stored <= static_cast<hsize_t>(left_in_file_), what, ": claims ", stored,
+                " bytes of the file, more than it has");
     const auto kept = static_cast<int64_t>(stored);
     left_in_file_ -= kept;
-    GRAFT_CHECK(bytes <= (chunked ? checked_mul(kept, kMostInflation) : kept), what, ": has ", bytes, " bytes, of which the file holds ", kept);
+    GRAFT_CHECK(bytes <= (chunked ? checked_mul(kept, kMostInflation) : kept), what, ": has ",
+                bytes, " bytes, of which the file holds ", kept);
   }
 
   std::set<haddr_t> groups_;
@@ -168,7 +195,7 @@ class Walker {
 class Image {
  public:
   explicit Image(int descriptor) {
-    struct stat status{};
+    struct stat status {};
     GRAFT_CHECK(::fstat(descriptor, &status) == 0 && status.st_size > 0, "cannot be examined");
     size_ = static_cast<size_t>(status.st_size);
     bytes_ = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE, descriptor, 0);
@@ -183,9 +210,15 @@ class Image {
   hid_t open() {
     const Id access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "the file");
     H5FD_file_image_callbacks_t callbacks{};
-    callbacks.image_malloc = [](size_t, H5FD_file_image_op_t, void* image) { return static_cast<Image*>(image)->bytes_; };
-    callbacks.image_memcpy = [](void* to, const void*, size_t, H5FD_file_image_op_t, void*) { return to; };
-    callbacks.image_realloc = [](void*, size_t, H5FD_file_image_op_t, void*) -> void* { return nullptr; };
+    callbacks.image_malloc = [](size_t, H5FD_file_image_op_t, void* image) {
+      return static_cast<Image*>(image)->bytes_;
+    };
+    callbacks.image_memcpy = [](void* to, const void*, size_t, H5FD_file_image_op_t, void*) {
+      return to;
+    };
+    callbacks.image_realloc = [](void*, size_t, H5FD_file_image_op_t, void*) -> void* {
+      return nullptr;
+    };
     callbacks.image_free = [](void*, H5FD_file_image_op_t, void*) -> herr_t { return 0; };
     callbacks.udata_copy = [](void* image) { return image; };
     callbacks.udata_free = [](void*) -> herr_t { return 0; };
@@ -206,7 +239,9 @@ std::string header_of(const Walker& walker) {
   header["__metadata__"] = walker.metadata;
   int64_t position = 0;
   for (const DataSet& set : walker.sets) {
-    header[set.path] = {{"dtype", set.type}, {"shape", set.extents}, {"data_offsets", {position, checked_add(position, set.bytes)}}};
+    header[set.path] = {{"dtype", set.type},
+                        {"shape", set.extents},
+                        {"data_offsets", {position, checked_add(position, set.bytes)}}};
     position += set.bytes;
   }
   try {
@@ -233,8 +268,10 @@ void dump_hdf5(int descriptor, FunctionRef<void(std::span<const std::byte>)> wri
     const Id root(H5Gopen2(file, "/", H5P_DEFAULT), H5Gclose, "the root group");
     walker.walk(root, "", 0);
     for (const char* name : {"keras_version", "backend"})
-      if (const std::string text = text_attribute(root, name); !text.empty()) walker.metadata[name] = text;
-    if (const std::string text = text_attribute(root, "model_config"); !text.empty()) walker.metadata["keras.config"] = text;
+      if (const std::string text = text_attribute(root, name); !text.empty())
+        walker.metadata[name] = text;
+    if (const std::string text = text_attribute(root, "model_config"); !text.empty())
+      walker.metadata["keras.config"] = text;
   }
   if (walker.skipped > 0) walker.metadata["hdf5.skipped"] = std::to_string(walker.skipped);
   const std::string header = header_of(walker);
@@ -247,10 +284,14 @@ void dump_hdf5(int descriptor, FunctionRef<void(std::span<const std::byte>)> wri
   std::vector<std::byte> buffer;
   for (const DataSet& set : walker.sets) {
     buffer.resize(static_cast<size_t>(set.bytes));
-    const Id data(H5Dopen2(file, set.path.c_str(), H5P_DEFAULT), H5Dclose, str("data set '", set.path, "'"));
+    const Id data(H5Dopen2(file, set.path.c_str(), H5P_DEFAULT), H5Dclose,
+                  str("data set '", set.path, "'"));
     const Id type(H5Dget_type(data), H5Tclose, str("data set '", set.path, "'"));
-    const herr_t read = H5Dread(data, set.memory_type < 0 ? static_cast<hid_t>(type) : set.memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, buffer.data());
-    GRAFT_CHECK(read >= 0, "data set '", set.path, "': its data cannot be read: the file is damaged");
+    const herr_t read =
+        H5Dread(data, set.memory_type < 0 ? static_cast<hid_t>(type) : set.memory_type, H5S_ALL,
+                H5S_ALL, H5P_DEFAULT, buffer.data());
+    GRAFT_CHECK(read >= 0, "data set '", set.path,
+                "': its data cannot be read: the file is damaged");
     write(buffer);
   }
 }

@@ -1,5 +1,6 @@
-// graft_read_hdf5: the process in which the graft command lets libhdf5 read a file. Standard input is the file, standard
-// output a pipe for dump.h's stream, standard error for one sentence. Exit code 0, or 3 with the sentence.
+// graft_read_hdf5: the process in which the graft command lets libhdf5 read a file. Standard input
+// is the file, standard output a pipe for dump.h's stream, standard error for one sentence. Exit
+// code 0, or 3 with the sentence.
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -16,15 +17,19 @@ namespace {
 
 void limit(int what, rlim_t most) {
   const rlimit value{most, most};
-  if (::setrlimit(static_cast<__rlimit_resource_t>(what), &value) != 0) graft::fail(graft::ErrorCode::resource, "the reader's limits cannot be set");
+  if (::setrlimit(static_cast<__rlimit_resource_t>(what), &value) != 0)
+    graft::fail(graft::ErrorCode::resource, "the reader's limits cannot be set");
 }
 
-// Whatever the file makes libhdf5 do: bounded memory and time, no new rights, nothing written, no file opened, dead with
-// its parent.
+// Whatever the file makes libhdf5 do: bounded memory and time, no new rights, nothing written, no
+// file opened, dead with its parent.
 void shut_in(rlim_t file_bytes) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) graft::fail(graft::ErrorCode::resource, "the reader cannot give up its rights");
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they need address space, and a pipe to look at memory through
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+    graft::fail(graft::ErrorCode::resource, "the reader cannot give up its rights");
+#if !defined(__SANITIZE_ADDRESS__) && \
+    !defined(                         \
+        __SANITIZE_THREAD__)  // they need address space, and a pipe to look at memory through
   limit(RLIMIT_AS, (rlim_t{512} << 20) + 3 * file_bytes);
   limit(RLIMIT_NOFILE, 0);  // those that are open stay so
 #endif
@@ -51,10 +56,12 @@ int refuse(const std::string& why) {
 
 int main() {
   try {
-    struct stat status{};
-    if (::fstat(STDIN_FILENO, &status) != 0 || !S_ISREG(status.st_mode)) return refuse("standard input is no file; this program is run by graft");
+    struct stat status {};
+    if (::fstat(STDIN_FILENO, &status) != 0 || !S_ISREG(status.st_mode))
+      return refuse("standard input is no file; this program is run by graft");
     shut_in(static_cast<rlim_t>(status.st_size));
-    graft::tools::dump_hdf5(STDIN_FILENO, [](std::span<const std::byte> bytes) { write_all(bytes); });
+    graft::tools::dump_hdf5(STDIN_FILENO,
+                            [](std::span<const std::byte> bytes) { write_all(bytes); });
     return 0;
   } catch (const graft::Error& error) {
     return refuse(error.what());

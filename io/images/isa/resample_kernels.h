@@ -1,5 +1,6 @@
-// Bodies of the resizing loops, in the compiler's own vectors. Included by one unit per instruction set and by nothing
-// else; everything here is local to its unit, so that no unit's code stands in for another's.
+// Bodies of the resizing loops, in the compiler's own vectors. Included by one unit per instruction
+// set and by nothing else; everything here is local to its unit, so that no unit's code stands in
+// for another's.
 #pragma once
 #include "graft/io/images/isa/resample_table.h"
 
@@ -22,11 +23,13 @@ template <bool is_last>
 inline __attribute__((always_inline)) Ints4 rgb_pixel(const uint8_t* at) {
   Bytes16 bytes{};
   __builtin_memcpy(&bytes, at, is_last ? 3 : 4);
-  return reinterpret_cast<Ints4>(__builtin_shufflevector(bytes, Bytes16{}, 0, 16, 16, 16, 1, 16, 16, 16, 2, 16, 16, 16, 3, 16, 16, 16));
+  return reinterpret_cast<Ints4>(__builtin_shufflevector(bytes, Bytes16{}, 0, 16, 16, 16, 1, 16, 16,
+                                                         16, 2, 16, 16, 16, 3, 16, 16, 16));
 }
 
 template <int T, bool is_last>
-inline __attribute__((always_inline)) void rgb_output(const uint8_t* from, const int32_t* weight, int64_t taps, uint8_t* out) {
+inline __attribute__((always_inline)) void rgb_output(const uint8_t* from, const int32_t* weight,
+                                                      int64_t taps, uint8_t* out) {
   Ints4 sums = Ints4{} + kHalf;
   const int64_t count = T ? T : taps;
   for (int64_t k = 0; k < count - 1; ++k) sums += rgb_pixel<false>(from + 3 * k) * weight[k];
@@ -35,13 +38,16 @@ inline __attribute__((always_inline)) void rgb_output(const uint8_t* from, const
   sums = sums < 0 ? Ints4{} : sums;
   sums = sums > 255 ? Ints4{} + 255 : sums;
   const Bytes16 bytes = reinterpret_cast<Bytes16>(sums);
-  const Bytes16 packed = __builtin_shufflevector(bytes, bytes, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12);
-  __builtin_memcpy(out, &packed, 4);  // the fourth byte belongs to the next pixel, which is written later
+  const Bytes16 packed =
+      __builtin_shufflevector(bytes, bytes, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12);
+  __builtin_memcpy(out, &packed,
+                   4);  // the fourth byte belongs to the next pixel, which is written later
 }
 
 #else
 template <int T, bool>
-inline __attribute__((always_inline)) void rgb_output(const uint8_t* from, const int32_t* weight, int64_t taps, uint8_t* out) {
+inline __attribute__((always_inline)) void rgb_output(const uint8_t* from, const int32_t* weight,
+                                                      int64_t taps, uint8_t* out) {
   int32_t red = kHalf, green = kHalf, blue = kHalf;
   const int64_t count = T ? T : taps;
   for (int64_t k = 0; k < count; ++k) {
@@ -56,18 +62,27 @@ inline __attribute__((always_inline)) void rgb_output(const uint8_t* from, const
 #endif
 
 template <int T>
-void across_rgb_of(const uint8_t* in, int64_t in_width, const int32_t* first, const int32_t* weights, int64_t taps, int64_t width, uint8_t* out) {
+void across_rgb_of(const uint8_t* in, int64_t in_width, const int32_t* first,
+                   const int32_t* weights, int64_t taps, int64_t width, uint8_t* out) {
   int64_t x = 0;
-  for (; x < width && first[x] + taps < in_width; ++x) rgb_output<T, false>(in + 3 * int64_t{first[x]}, weights + x * taps, taps, out + 3 * x);
-  for (; x < width; ++x) rgb_output<T, true>(in + 3 * int64_t{first[x]}, weights + x * taps, taps, out + 3 * x);
+  for (; x < width && first[x] + taps < in_width; ++x)
+    rgb_output<T, false>(in + 3 * int64_t{first[x]}, weights + x * taps, taps, out + 3 * x);
+  for (; x < width; ++x)
+    rgb_output<T, true>(in + 3 * int64_t{first[x]}, weights + x * taps, taps, out + 3 * x);
 }
 
-void across_rgb(const uint8_t* in, int64_t in_width, const int32_t* first, const int32_t* weights, int64_t taps, int64_t width, uint8_t* out) {
-  const auto run = taps == 2 ? across_rgb_of<2> : taps == 3 ? across_rgb_of<3> : taps == 4 ? across_rgb_of<4> : taps == 5 ? across_rgb_of<5> : across_rgb_of<0>;
+void across_rgb(const uint8_t* in, int64_t in_width, const int32_t* first, const int32_t* weights,
+                int64_t taps, int64_t width, uint8_t* out) {
+  const auto run = taps == 2   ? across_rgb_of<2>
+                   : taps == 3 ? across_rgb_of<3>
+                   : taps == 4 ? across_rgb_of<4>
+                   : taps == 5 ? across_rgb_of<5>
+                               : across_rgb_of<0>;
   run(in, in_width, first, weights, taps, width, out);
 }
 
-void across_grey(const uint8_t* in, int64_t, const int32_t* first, const int32_t* weights, int64_t taps, int64_t width, uint8_t* out) {
+void across_grey(const uint8_t* in, int64_t, const int32_t* first, const int32_t* weights,
+                 int64_t taps, int64_t width, uint8_t* out) {
   for (int64_t x = 0; x < width; ++x) {
     int32_t sum = kHalf;
     for (int64_t k = 0; k < taps; ++k) sum += in[first[x] + k] * weights[x * taps + k];
@@ -77,7 +92,8 @@ void across_grey(const uint8_t* in, int64_t, const int32_t* first, const int32_t
 
 // A fixed number of rows: one pass with the sums in registers.
 template <int T>
-void down_of(const uint8_t* const* rows, const int32_t* weights, int64_t, int64_t bytes, uint8_t* __restrict out) {
+void down_of(const uint8_t* const* rows, const int32_t* weights, int64_t, int64_t bytes,
+             uint8_t* __restrict out) {
   for (int64_t i = 0; i < bytes; ++i) {
     int32_t sum = kHalf;
     for (int k = 0; k < T; ++k) sum += rows[k][i] * weights[k];
@@ -86,7 +102,8 @@ void down_of(const uint8_t* const* rows, const int32_t* weights, int64_t, int64_
 }
 
 // Any number: in pieces whose sums stay in the first cache.
-void down_any(const uint8_t* const* rows, const int32_t* weights, int64_t taps, int64_t bytes, uint8_t* __restrict out) {
+void down_any(const uint8_t* const* rows, const int32_t* weights, int64_t taps, int64_t bytes,
+              uint8_t* __restrict out) {
   constexpr int64_t piece = 512;
   int32_t sums[piece];
   for (int64_t i = 0; i < bytes; i += piece) {
@@ -94,7 +111,8 @@ void down_any(const uint8_t* const* rows, const int32_t* weights, int64_t taps, 
     for (int64_t j = 0; j < count; ++j) sums[j] = kHalf;
     int64_t k = 0;
     for (; k + 4 <= taps; k += 4) {
-      const uint8_t *a = rows[k] + i, *b = rows[k + 1] + i, *c = rows[k + 2] + i, *d = rows[k + 3] + i;
+      const uint8_t *a = rows[k] + i, *b = rows[k + 1] + i, *c = rows[k + 2] + i,
+                    *d = rows[k + 3] + i;
       const int32_t wa = weights[k], wb = weights[k + 1], wc = weights[k + 2], wd = weights[k + 3];
       for (int64_t j = 0; j < count; ++j) sums[j] += a[j] * wa + b[j] * wb + c[j] * wc + d[j] * wd;
     }
@@ -104,8 +122,13 @@ void down_any(const uint8_t* const* rows, const int32_t* weights, int64_t taps, 
   }
 }
 
-void down(const uint8_t* const* rows, const int32_t* weights, int64_t taps, int64_t bytes, uint8_t* out) {
-  const auto run = taps == 2 ? down_of<2> : taps == 3 ? down_of<3> : taps == 4 ? down_of<4> : taps == 5 ? down_of<5> : down_any;
+void down(const uint8_t* const* rows, const int32_t* weights, int64_t taps, int64_t bytes,
+          uint8_t* out) {
+  const auto run = taps == 2   ? down_of<2>
+                   : taps == 3 ? down_of<3>
+                   : taps == 4 ? down_of<4>
+                   : taps == 5 ? down_of<5>
+                               : down_any;
   run(rows, weights, taps, bytes, out);
 }
 

@@ -1,5 +1,5 @@
-// The engine's loops along channels, plain enough for the compiler to vectorise. Included by the instruction sets'
-// units only; everything has internal linkage.
+// The engine's loops along channels, plain enough for the compiler to vectorise. Included by the
+// instruction sets' units only; everything has internal linkage.
 #pragma once
 #include "graft/kernels/cpu/isa/tables.h"
 #include "graft/kernels/cpu/isa/vector.h"
@@ -15,7 +15,8 @@ struct Constant {
   static constexpr int value = N;
 };
 
-// Calls f(first channel, lanes as a type with load and store) for whole registers of a row, then for single elements.
+// Calls f(first channel, lanes as a type with load and store) for whole registers of a row, then
+// for single elements.
 template <class T, class F>
 inline void for_lanes(int64_t channels, F&& f) {
   int64_t c = 0;
@@ -23,8 +24,9 @@ inline void for_lanes(int64_t channels, F&& f) {
   for (; c < channels; ++c) f(c, OneElement<T>{});
 }
 
-// Calls f(first channel, lanes, registers as a constant) for parts of a row that a loop over the rows keeps sums of in
-// registers: summing in memory would wait for each store, and for every one that lies a multiple of 4 KiB from a load.
+// Calls f(first channel, lanes, registers as a constant) for parts of a row that a loop over the
+// rows keeps sums of in registers: summing in memory would wait for each store, and for every one
+// that lies a multiple of 4 KiB from a load.
 template <class T, class F>
 inline void for_register_groups(int64_t channels, F&& f) {
   constexpr int group = 4, lanes = Vector<T>::lanes;
@@ -34,15 +36,19 @@ inline void for_register_groups(int64_t channels, F&& f) {
   for (; c < channels; ++c) f(c, OneElement<T>{}, Constant<1>{});
 }
 
-// A block of rows that is read in strips comes from memory whole and in order first: strips alone would wait for it.
+// A block of rows that is read in strips comes from memory whole and in order first: strips alone
+// would wait for it.
 template <class T>
 inline void fetch(const T* block, int64_t count) {
-  for (int64_t i = 0; i < count; i += 64 / static_cast<int64_t>(sizeof(T))) __builtin_prefetch(block + i, 0, 2);
+  for (int64_t i = 0; i < count; i += 64 / static_cast<int64_t>(sizeof(T)))
+    __builtin_prefetch(block + i, 0, 2);
 }
 
-// In one pass: sums of the deviations from the first pixel, which is as near to the mean as any other.
+// In one pass: sums of the deviations from the first pixel, which is as near to the mean as any
+// other.
 template <class T>
-void moments(const T* x, int64_t pixels, int64_t stride, int64_t channels, Parameter<T>* mean, Parameter<T>* squares) {
+void moments(const T* x, int64_t pixels, int64_t stride, int64_t channels, Parameter<T>* mean,
+             Parameter<T>* squares) {
   const auto count = static_cast<Parameter<T>>(pixels);
   for_register_groups<T>(channels, [&](int64_t c, auto lanes, auto group) {
     using L = decltype(lanes);
@@ -65,12 +71,15 @@ void moments(const T* x, int64_t pixels, int64_t stride, int64_t channels, Param
 // Streaming is for whole registers at aligned addresses only.
 template <bool Stream, class T, class Lanes>
 inline void put(T* p, typename Lanes::Register v, Lanes) {
-  if constexpr (Stream && Lanes::lanes > 1) Lanes::stream(p, v);
-  else Lanes::store(p, v);
+  if constexpr (Stream && Lanes::lanes > 1)
+    Lanes::stream(p, v);
+  else
+    Lanes::store(p, v);
 }
 template <class T>
 inline bool can_stream(const T* p, int64_t channels) {
-  return channels % Vector<T>::lanes == 0 && reinterpret_cast<uintptr_t>(p) % (Vector<T>::lanes * sizeof(T)) == 0;
+  return channels % Vector<T>::lanes == 0 &&
+         reinterpret_cast<uintptr_t>(p) % (Vector<T>::lanes * sizeof(T)) == 0;
 }
 
 template <class T, bool Residual, bool Relu, bool Stream>
@@ -81,9 +90,11 @@ void norm_apply_rows(const NormApplyArgs<T>& args) {
     T* y = args.y + p * args.channels;
     for_lanes<T>(args.channels, [&](int64_t c, auto lanes) {
       using L = decltype(lanes);
-      auto value = (L::load(x + c) - L::load(args.mean + c)) * L::load(args.scale + c) + L::load(args.bias + c);
+      auto value = (L::load(x + c) - L::load(args.mean + c)) * L::load(args.scale + c) +
+                   L::load(args.bias + c);
       if constexpr (Residual) value += L::load(residual + c);
-      if constexpr (Relu) value = value <= Parameter<T>(0) ? decltype(value){} : value;  // NaN stays
+      if constexpr (Relu)
+        value = value <= Parameter<T>(0) ? decltype(value){} : value;  // NaN stays
       put<Stream>(y + c, value, lanes);
     });
   }
@@ -92,25 +103,35 @@ void norm_apply_rows(const NormApplyArgs<T>& args) {
 
 template <class T, bool Stream>
 void norm_apply_all(const NormApplyArgs<T>& args) {
-  if (args.residual) args.relu ? norm_apply_rows<T, true, true, Stream>(args) : norm_apply_rows<T, true, false, Stream>(args);
-  else args.relu ? norm_apply_rows<T, false, true, Stream>(args) : norm_apply_rows<T, false, false, Stream>(args);
+  if (args.residual)
+    args.relu ? norm_apply_rows<T, true, true, Stream>(args)
+              : norm_apply_rows<T, true, false, Stream>(args);
+  else
+    args.relu ? norm_apply_rows<T, false, true, Stream>(args)
+              : norm_apply_rows<T, false, false, Stream>(args);
 }
 template <class T>
 void norm_apply(const NormApplyArgs<T>& args) {
-  if (args.stream && can_stream(args.y, args.channels)) norm_apply_all<T, true>(args);
-  else norm_apply_all<T, false>(args);
+  if (args.stream && can_stream(args.y, args.channels))
+    norm_apply_all<T, true>(args);
+  else
+    norm_apply_all<T, false>(args);
 }
 
 // Which elements of dy a ReLU let through: none asked, by the output, or by what the input gives.
 enum class NormMask { none, output, input };
 
 template <NormMask Mask, class L, class T>
-inline typename L::Register masked(const NormBackwardArgs<T>& args, int64_t at, int64_t c, typename L::Register x_centred) {
+inline typename L::Register masked(const NormBackwardArgs<T>& args, int64_t at, int64_t c,
+                                   typename L::Register x_centred) {
   const typename L::Register g = L::load(args.dy + at);
   const typename L::Register zero{};
-  if constexpr (Mask == NormMask::output) return L::load(args.y + at) > zero ? g : zero;
-  else if constexpr (Mask == NormMask::input) return x_centred * L::load(args.scale + c) + L::load(args.bias + c) > zero ? g : zero;
-  else return g;
+  if constexpr (Mask == NormMask::output)
+    return L::load(args.y + at) > zero ? g : zero;
+  else if constexpr (Mask == NormMask::input)
+    return x_centred * L::load(args.scale + c) + L::load(args.bias + c) > zero ? g : zero;
+  else
+    return g;
 }
 
 template <class T, NormMask Mask, bool Residual, bool Stream>
@@ -142,16 +163,22 @@ void norm_sum_rows(const NormBackwardArgs<T>& args) {
 
 template <class T, NormMask Mask>
 void norm_sums_masked(const NormBackwardArgs<T>& args) {
-  if (!args.dresidual) norm_sum_rows<T, Mask, false, false>(args);
-  else if (args.stream && can_stream(args.dresidual, args.channels)) norm_sum_rows<T, Mask, true, true>(args);
-  else norm_sum_rows<T, Mask, true, false>(args);
+  if (!args.dresidual)
+    norm_sum_rows<T, Mask, false, false>(args);
+  else if (args.stream && can_stream(args.dresidual, args.channels))
+    norm_sum_rows<T, Mask, true, true>(args);
+  else
+    norm_sum_rows<T, Mask, true, false>(args);
 }
 
 template <class T>
 void norm_sums(const NormBackwardArgs<T>& args) {
-  if (args.y) norm_sums_masked<T, NormMask::output>(args);
-  else if (args.bias) norm_sums_masked<T, NormMask::input>(args);
-  else norm_sums_masked<T, NormMask::none>(args);
+  if (args.y)
+    norm_sums_masked<T, NormMask::output>(args);
+  else if (args.bias)
+    norm_sums_masked<T, NormMask::input>(args);
+  else
+    norm_sums_masked<T, NormMask::none>(args);
 }
 
 template <class T, NormMask Mask, bool Input, bool Residual, bool Stream>
@@ -164,32 +191,45 @@ void norm_backward_rows(const NormBackwardArgs<T>& args) {
       const auto g = masked<Mask, L>(args, at, c, centred);
       if constexpr (Residual) put<Stream>(args.dresidual + at, g, lanes);
       if constexpr (Input)
-        put<Stream>(args.dx + at, L::load(args.scale + c) * (g - L::load(args.shift + c) - centred * L::load(args.slope + c)), lanes);
+        put<Stream>(args.dx + at,
+                    L::load(args.scale + c) *
+                        (g - L::load(args.shift + c) - centred * L::load(args.slope + c)),
+                    lanes);
     });
   if constexpr (Stream) fence();
 }
 
 template <class T, NormMask Mask, bool Stream>
 void norm_backward_masked(const NormBackwardArgs<T>& args) {
-  if (args.dx) args.dresidual ? norm_backward_rows<T, Mask, true, true, Stream>(args) : norm_backward_rows<T, Mask, true, false, Stream>(args);
-  else if (args.dresidual) norm_backward_rows<T, Mask, false, true, Stream>(args);
+  if (args.dx)
+    args.dresidual ? norm_backward_rows<T, Mask, true, true, Stream>(args)
+                   : norm_backward_rows<T, Mask, true, false, Stream>(args);
+  else if (args.dresidual)
+    norm_backward_rows<T, Mask, false, true, Stream>(args);
 }
 
 template <class T, bool Stream>
 void norm_backward_all(const NormBackwardArgs<T>& args) {
-  if (args.y) norm_backward_masked<T, NormMask::output, Stream>(args);
-  else if (args.bias) norm_backward_masked<T, NormMask::input, Stream>(args);
-  else norm_backward_masked<T, NormMask::none, Stream>(args);
+  if (args.y)
+    norm_backward_masked<T, NormMask::output, Stream>(args);
+  else if (args.bias)
+    norm_backward_masked<T, NormMask::input, Stream>(args);
+  else
+    norm_backward_masked<T, NormMask::none, Stream>(args);
 }
 template <class T>
 void norm_backward(const NormBackwardArgs<T>& args) {
-  const bool aligned = (!args.dx || can_stream(args.dx, args.channels)) && (!args.dresidual || can_stream(args.dresidual, args.channels));
-  if (args.stream && aligned) norm_backward_all<T, true>(args);
-  else norm_backward_all<T, false>(args);
+  const bool aligned = (!args.dx || can_stream(args.dx, args.channels)) &&
+                       (!args.dresidual || can_stream(args.dresidual, args.channels));
+  if (args.stream && aligned)
+    norm_backward_all<T, true>(args);
+  else
+    norm_backward_all<T, false>(args);
 }
 
 template <class T>
-void max_rows(const T* const* rows, const int32_t* positions, int64_t count, int64_t channels, T* y, int32_t* where) {
+void max_rows(const T* const* rows, const int32_t* positions, int64_t count, int64_t channels, T* y,
+              int32_t* where) {
   for_lanes<T>(channels, [&](int64_t c, auto lanes) {
     using L = decltype(lanes);
     typename L::Register largest{};
@@ -218,18 +258,21 @@ void mean_rows(const T* const* rows, int64_t count, int64_t channels, Parameter<
 }
 
 template <class T>
-void max_gradient(const T* const* dy, const int32_t* const* where, int64_t count, int32_t position, int64_t channels, T* dx) {
+void max_gradient(const T* const* dy, const int32_t* const* where, int64_t count, int32_t position,
+                  int64_t channels, T* dx) {
   for_lanes<T>(channels, [&](int64_t c, auto lanes) {
     using L = decltype(lanes);
     typename L::Register sum{};
     const typename L::Register zero{};
-    for (int64_t i = 0; i < count; ++i) sum += L::load_positions(where[i] + c) == position ? L::load(dy[i] + c) : zero;
+    for (int64_t i = 0; i < count; ++i)
+      sum += L::load_positions(where[i] + c) == position ? L::load(dy[i] + c) : zero;
     L::store(dx + c, sum);
   });
 }
 
 template <class T>
-void mean_gradient(const T* const* dy, const Parameter<T>* divisors, int64_t count, int64_t channels, T* dx) {
+void mean_gradient(const T* const* dy, const Parameter<T>* divisors, int64_t count,
+                   int64_t channels, T* dx) {
   for_lanes<T>(channels, [&](int64_t c, auto lanes) {
     using L = decltype(lanes);
     typename L::Register sum{};
@@ -243,7 +286,8 @@ void activate(const T* x, int64_t count, bool six, T* y) {
   const Parameter<T> top = six ? Parameter<T>(6) : static_cast<Parameter<T>>(__builtin_inff());
   for_lanes<T>(count, [&](int64_t i, auto lanes) {
     using L = decltype(lanes);
-    const typename L::Register zero{}, ceiling = zero + top, v = L::load(x + i), low = v <= zero ? zero : v;  // NaN stays
+    const typename L::Register zero{}, ceiling = zero + top, v = L::load(x + i),
+                                       low = v <= zero ? zero : v;  // NaN stays
     L::store(y + i, low > ceiling ? ceiling : low);
   });
 }
@@ -254,34 +298,42 @@ void activate_backward(const T* x, const T* dy, int64_t count, bool six, T* dx) 
   for_lanes<T>(count, [&](int64_t i, auto lanes) {
     using L = decltype(lanes);
     const typename L::Register zero{}, ceiling = zero + top, v = L::load(x + i);
-    L::store(dx + i, (v > zero) & ((v < ceiling) | (ceiling > Parameter<T>(6))) ? L::load(dy + i) : zero);
+    L::store(dx + i,
+             (v > zero) & ((v < ceiling) | (ceiling > Parameter<T>(6))) ? L::load(dy + i) : zero);
   });
 }
 
 template <class T, class F>
-inline void binary_elements(const T* a, bool one_a, const T* b, bool one_b, int64_t count, T* y, F&& function) {
+inline void binary_elements(const T* a, bool one_a, const T* b, bool one_b, int64_t count, T* y,
+                            F&& function) {
   const Parameter<T> first_a = OneElement<T>::load(a), first_b = OneElement<T>::load(b);
   for_lanes<T>(count, [&](int64_t i, auto lanes) {
     using L = decltype(lanes);
     const typename L::Register zero{};
-    L::store(y + i, function(one_a ? zero + first_a : L::load(a + i), one_b ? zero + first_b : L::load(b + i)));
+    L::store(y + i, function(one_a ? zero + first_a : L::load(a + i),
+                             one_b ? zero + first_b : L::load(b + i)));
   });
 }
 
 template <class T>
 void binary(const T* a, bool one_a, const T* b, bool one_b, int64_t count, int function, T* y) {
   switch (function) {
-    case 0: return binary_elements(a, one_a, b, one_b, count, y, [](auto p, auto q) { return p + q; });
-    case 1: return binary_elements(a, one_a, b, one_b, count, y, [](auto p, auto q) { return p - q; });
-    case 2: return binary_elements(a, one_a, b, one_b, count, y, [](auto p, auto q) { return p * q; });
-    default: return binary_elements(a, one_a, b, one_b, count, y, [](auto p, auto q) { return p / q; });
+    case 0:
+      return binary_elements(a, one_a, b, one_b, count, y, [](auto p, auto q) { return p + q; });
+    case 1:
+      return binary_elements(a, one_a, b, one_b, count, y, [](auto p, auto q) { return p - q; });
+    case 2:
+      return binary_elements(a, one_a, b, one_b, count, y, [](auto p, auto q) { return p * q; });
+    default:
+      return binary_elements(a, one_a, b, one_b, count, y, [](auto p, auto q) { return p / q; });
   }
 }
 
 template <class T>
 constexpr ChannelKernels<T> channel_kernels() {
-  return {fetch<T>, moments<T>,      norm_apply<T>,    norm_sums<T>, norm_backward<T>,     max_rows<T>, mean_rows<T>,
-          max_gradient<T>, mean_gradient<T>, activate<T>,  activate_backward<T>, binary<T>};
+  return {fetch<T>,         moments<T>,  norm_apply<T>,        norm_sums<T>,
+          norm_backward<T>, max_rows<T>, mean_rows<T>,         max_gradient<T>,
+          mean_gradient<T>, activate<T>, activate_backward<T>, binary<T>};
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// The depthwise convolution's loop, vectorised along channels: a register's weights stay while the pixels go by. Included
-// by the instruction sets' units only; everything has internal linkage.
+// The depthwise convolution's loop, vectorised along channels: a register's weights stay while the
+// pixels go by. Included by the instruction sets' units only; everything has internal linkage.
 #pragma once
 #include "graft/kernels/cpu/isa/winograd_kernels.h"
 
@@ -21,10 +21,12 @@ void depthwise_run(const DepthwiseArgs<T>& args) {
       R sum{};
       if constexpr (Taps > 0) {
 #pragma GCC unroll 25
-        for (int t = 0; t < Taps; ++t) sum = Vector<T>::multiply_add(L::load(args.taps[t] + p * args.step + c), weight[t], sum);
+        for (int t = 0; t < Taps; ++t)
+          sum = Vector<T>::multiply_add(L::load(args.taps[t] + p * args.step + c), weight[t], sum);
       } else {
         for (int64_t t = 0; t < count; ++t)
-          sum = Vector<T>::multiply_add(L::load(args.taps[t] + p * args.step + c), L::load(args.weight + t * args.channels + c), sum);
+          sum = Vector<T>::multiply_add(L::load(args.taps[t] + p * args.step + c),
+                                        L::load(args.weight + t * args.channels + c), sum);
       }
       sum += bias;
       if (args.residual) sum += L::load(args.residual + p * args.channels + c);
@@ -35,8 +37,10 @@ void depthwise_run(const DepthwiseArgs<T>& args) {
 
 template <class T>
 void depthwise(const DepthwiseArgs<T>& args) {
-  if (args.count == 9) depthwise_run<T, 9>(args);
-  else depthwise_run<T, 0>(args);
+  if (args.count == 9)
+    depthwise_run<T, 9>(args);
+  else
+    depthwise_run<T, 0>(args);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// The engine's 8-bit kernels for AVX-512 with VNNI: vpdpbusd adds four products of u8 and i8 to an i32, without saturation.
+// The engine's 8-bit kernels for AVX-512 with VNNI: vpdpbusd adds four products of u8 and i8 to an
+// i32, without saturation.
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12 on its own _mm512_undefined
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #include <immintrin.h>
@@ -10,17 +11,21 @@ namespace {
 
 constexpr int vnni_rows = 12, vnni_vectors = 2, vnni_columns = 32;
 
-inline __mmask16 first_lanes(int64_t count) { return static_cast<__mmask16>(count >= 16 ? 0xffff : count <= 0 ? 0 : (1 << count) - 1); }
+inline __mmask16 first_lanes(int64_t count) {
+  return static_cast<__mmask16>(count >= 16 ? 0xffff : count <= 0 ? 0 : (1 << count) - 1);
+}
 
 inline __m128i quantized_lanes(__m512 value, float inverse, int32_t zero) {
   value = _mm512_mul_ps(value, _mm512_set1_ps(inverse));
-  value = _mm512_max_ps(value, _mm512_set1_ps(static_cast<float>(-zero)));  // NaN becomes the lowest
+  value =
+      _mm512_max_ps(value, _mm512_set1_ps(static_cast<float>(-zero)));  // NaN becomes the lowest
   value = _mm512_min_ps(value, _mm512_set1_ps(static_cast<float>(255 - zero)));
   return _mm512_cvtepi32_epi8(_mm512_add_epi32(_mm512_cvtps_epi32(value), _mm512_set1_epi32(zero)));
 }
 
 // Sixteen columns of a row, from `column` of the whole image's on.
-inline void finish_lanes(const TileArgs<U8>& args, __m512i sum, int64_t column, int64_t at, int64_t count) {
+inline void finish_lanes(const TileArgs<U8>& args, __m512i sum, int64_t column, int64_t at,
+                         int64_t count) {
   const QuantizedFinish& f = *args.finish;
   const __mmask16 mask = first_lanes(count);
   sum = _mm512_sub_epi32(sum, _mm512_loadu_si512(f.correction + column));
@@ -28,17 +33,22 @@ inline void finish_lanes(const TileArgs<U8>& args, __m512i sum, int64_t column, 
   value = _mm512_add_ps(value, _mm512_loadu_ps(f.bias + column));
   if (f.residual && f.residual_is_u8) {
     const __m128i bytes = _mm_maskz_loadu_epi8(mask, static_cast<const U8*>(f.residual) + at);
-    const __m512 steps = _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_cvtepu8_epi32(bytes), _mm512_set1_epi32(f.residual_zero)));
+    const __m512 steps = _mm512_cvtepi32_ps(
+        _mm512_sub_epi32(_mm512_cvtepu8_epi32(bytes), _mm512_set1_epi32(f.residual_zero)));
     value = _mm512_add_ps(value, _mm512_mul_ps(steps, _mm512_set1_ps(f.residual_scale)));
   } else if (f.residual) {
-    value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(mask, static_cast<const float*>(f.residual) + at));
+    value = _mm512_add_ps(value,
+                          _mm512_maskz_loadu_ps(mask, static_cast<const float*>(f.residual) + at));
   }
-  if (f.activation != Activation::none) value = _mm512_max_ps(_mm512_setzero_ps(), value);  // NaN stays
+  if (f.activation != Activation::none)
+    value = _mm512_max_ps(_mm512_setzero_ps(), value);  // NaN stays
   if (f.activation == Activation::relu6) value = _mm512_min_ps(_mm512_set1_ps(6), value);
   if (f.out_is_u8) {
     const __m128i bytes = quantized_lanes(value, f.out_inverse, f.out_zero);
-    if (mask == 0xffff) _mm_storeu_si128(reinterpret_cast<__m128i*>(static_cast<U8*>(f.out) + at), bytes);
-    else _mm_mask_storeu_epi8(static_cast<U8*>(f.out) + at, mask, bytes);
+    if (mask == 0xffff)
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(static_cast<U8*>(f.out) + at), bytes);
+    else
+      _mm_mask_storeu_epi8(static_cast<U8*>(f.out) + at, mask, bytes);
   } else {
     _mm512_mask_storeu_ps(static_cast<float*>(f.out) + at, mask, value);
   }
@@ -68,13 +78,16 @@ void vnni_tile(const TileArgs<U8>& args) {
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r)
     for (int v = 0; v < vnni_vectors; ++v)
-      if (v * 16 < args.columns) finish_lanes(args, sums[r][v], args.column + v * 16, args.out_offsets[r] + args.column + v * 16, args.columns - v * 16);
+      if (v * 16 < args.columns)
+        finish_lanes(args, sums[r][v], args.column + v * 16,
+                     args.out_offsets[r] + args.column + v * 16, args.columns - v * 16);
 }
 
 void vnni_quantize(const float* x, int64_t count, float inverse, int32_t zero, U8* y) {
   for (int64_t i = 0; i < count; i += 16) {
     const __mmask16 mask = first_lanes(count - i);
-    _mm_mask_storeu_epi8(y + i, mask, quantized_lanes(_mm512_maskz_loadu_ps(mask, x + i), inverse, zero));
+    _mm_mask_storeu_epi8(y + i, mask,
+                         quantized_lanes(_mm512_maskz_loadu_ps(mask, x + i), inverse, zero));
   }
 }
 

@@ -1,5 +1,6 @@
-// The engine's optimizer steps over plain elements, plain enough for the compiler to vectorise: every instruction set
-// computes the same bits. Included by the instruction sets' units only; everything has internal linkage.
+// The engine's optimizer steps over plain elements, plain enough for the compiler to vectorise:
+// every instruction set computes the same bits. Included by the instruction sets' units only;
+// everything has internal linkage.
 #pragma once
 #include "graft/kernels/cpu/isa/tables.h"
 
@@ -10,7 +11,8 @@ inline float root_of(float v) { return __builtin_sqrtf(v); }
 inline double root_of(double v) { return __builtin_sqrt(v); }
 
 template <class T, bool Nesterov>
-void momentum_elements(const SgdStepArgs<T>& a, const T* __restrict grad, T* __restrict weight, T* __restrict velocity) {
+void momentum_elements(const SgdStepArgs<T>& a, const T* __restrict grad, T* __restrict weight,
+                       T* __restrict velocity) {
   const T lr = a.lr, momentum = a.momentum, decay = a.decay;
   for (int64_t i = 0; i < a.count; ++i) {
     const T g = grad[i] + decay * weight[i];
@@ -23,7 +25,8 @@ void momentum_elements(const SgdStepArgs<T>& a, const T* __restrict grad, T* __r
 template <class T>
 void sgd_step(const SgdStepArgs<T>& a) {
   if (a.velocity) {
-    a.nesterov ? momentum_elements<T, true>(a, a.grad, a.weight, a.velocity) : momentum_elements<T, false>(a, a.grad, a.weight, a.velocity);
+    a.nesterov ? momentum_elements<T, true>(a, a.grad, a.weight, a.velocity)
+               : momentum_elements<T, false>(a, a.grad, a.weight, a.velocity);
     return;
   }
   const T* __restrict grad = a.grad;
@@ -38,7 +41,8 @@ void adam_step(const AdamStepArgs<T>& a) {
   T* __restrict weight = a.weight;
   T* __restrict mean = a.mean;
   T* __restrict square = a.square;
-  const T step = a.step, root = a.root, beta2 = a.beta2, eps = a.eps, rest1 = a.rest1, rest2 = a.rest2, added = a.added, kept = a.kept;
+  const T step = a.step, root = a.root, beta2 = a.beta2, eps = a.eps, rest1 = a.rest1,
+          rest2 = a.rest2, added = a.added, kept = a.kept;
   for (int64_t i = 0; i < a.count; ++i) {
     const T w = weight[i] * kept, g = grad[i] + added * weight[i];
     const T m = mean[i] + (g - mean[i]) * rest1;

@@ -1,5 +1,6 @@
-// The 8-bit tiles of instruction sets without vpdpbusd: plain loops, or products of pairs widened to 16 bits with AVX2 (so
-// that nothing saturates). Included by those units only; everything has internal linkage.
+// The 8-bit tiles of instruction sets without vpdpbusd: plain loops, or products of pairs widened
+// to 16 bits with AVX2 (so that nothing saturates). Included by those units only; everything has
+// internal linkage.
 #pragma once
 #include "graft/kernels/cpu/isa/tables.h"
 
@@ -21,8 +22,10 @@ inline void quantized_sums(const TileArgs<U8>& args, int32_t (&sums)[Rows][quant
     const U8* const* rows = args.rows + s * args.rows_stride;
     const int8_t* b = args.b + s * args.b_segment;
     for (int64_t k = 0; k < args.length; k += 4, b += 4 * quantized_columns) {
-      const __m256i low = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(b)));
-      const __m256i high = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(b + 16)));
+      const __m256i low =
+          _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(b)));
+      const __m256i high =
+          _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(b + 16)));
 #pragma GCC unroll 4
       for (int r = 0; r < Rows; ++r) {
         int four;
@@ -34,7 +37,9 @@ inline void quantized_sums(const TileArgs<U8>& args, int32_t (&sums)[Rows][quant
     }
   }
   for (int r = 0; r < Rows; ++r)  // 0 1 4 5 2 3 6 7 -> 0 .. 7
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums[r]), _mm256_permute4x64_epi64(_mm256_hadd_epi32(parts[r][0], parts[r][1]), 0xd8));
+    _mm256_storeu_si256(
+        reinterpret_cast<__m256i*>(sums[r]),
+        _mm256_permute4x64_epi64(_mm256_hadd_epi32(parts[r][0], parts[r][1]), 0xd8));
 }
 #else
 template <int Rows>
@@ -64,8 +69,12 @@ inline int32_t quantized_element(float value, float inverse, int32_t zero) {
 inline float finished_element(const QuantizedFinish& f, int32_t sum, int64_t column, int64_t at) {
   float value = static_cast<float>(sum - f.correction[column]) * f.multiplier[column];
   value += f.bias[column];
-  if (f.residual && f.residual_is_u8) value += static_cast<float>(static_cast<int32_t>(static_cast<const U8*>(f.residual)[at]) - f.residual_zero) * f.residual_scale;
-  else if (f.residual) value += static_cast<const float*>(f.residual)[at];
+  if (f.residual && f.residual_is_u8)
+    value += static_cast<float>(static_cast<int32_t>(static_cast<const U8*>(f.residual)[at]) -
+                                f.residual_zero) *
+             f.residual_scale;
+  else if (f.residual)
+    value += static_cast<const float*>(f.residual)[at];
   if (f.activation == Activation::none) return value;
   value = value < 0 ? 0 : value;
   return f.activation == Activation::relu6 && value > 6 ? 6 : value;
@@ -80,14 +89,18 @@ void quantized_tile(const TileArgs<U8>& args) {
     const int64_t at = args.out_offsets[r] + args.column;
     for (int64_t j = 0; j < args.columns; ++j) {
       const float value = finished_element(f, sums[r][j], args.column + j, at + j);
-      if (f.out_is_u8) static_cast<U8*>(f.out)[at + j] = static_cast<U8>(quantized_element(value, f.out_inverse, f.out_zero));
-      else static_cast<float*>(f.out)[at + j] = value;
+      if (f.out_is_u8)
+        static_cast<U8*>(f.out)[at + j] =
+            static_cast<U8>(quantized_element(value, f.out_inverse, f.out_zero));
+      else
+        static_cast<float*>(f.out)[at + j] = value;
     }
   }
 }
 
 void quantize_elements(const float* x, int64_t count, float inverse, int32_t zero, U8* y) {
-  for (int64_t i = 0; i < count; ++i) y[i] = static_cast<U8>(quantized_element(x[i], inverse, zero));
+  for (int64_t i = 0; i < count; ++i)
+    y[i] = static_cast<U8>(quantized_element(x[i], inverse, zero));
 }
 
 template <int Rows>

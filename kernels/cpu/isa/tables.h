@@ -1,10 +1,12 @@
-// What each instruction set's translation unit offers the engine: plain structs of function pointers, nothing inline.
+// What each instruction set's translation unit offers the engine: plain structs of function
+// pointers, nothing inline.
 #pragma once
 #include <cstdint>
 
 namespace graft::cpu {
 
-// bfloat16 as the kernels see it: bits only (core's bfloat16 has inline functions, which these units may not share).
+// bfloat16 as the kernels see it: bits only (core's bfloat16 has inline functions, which these
+// units may not share).
 enum class Bf16 : uint16_t {};
 
 // An 8-bit image's element, quantised; its weights are int8_t.
@@ -27,30 +29,33 @@ struct ParameterOf<U8> {
 
 enum class Activation : unsigned char { none, relu, relu6 };
 
-// One register tile: out[m][0..columns) = finish(init + sum over segments s, k < length of rows[s][m][k] * b[...]).
-// k runs innermost and in order, one fused multiply-add an element, so that a row's bits do not depend on its tile.
+// One register tile: out[m][0..columns) = finish(init + sum over segments s, k < length of
+// rows[s][m][k] * b[...]). k runs innermost and in order, one fused multiply-add an element, so
+// that a row's bits do not depend on its tile.
 template <class T>
 struct TileArgs {
-  const T* const* rows;   // [segments][rows_stride]: where each row of a segment starts
+  const T* const* rows;  // [segments][rows_stride]: where each row of a segment starts
   int64_t rows_stride;
-  int64_t row_offset;     // elements to add to every row pointer
-  const T* const* rows_ahead;  // null, or `mr` rows that are brought closer meanwhile: those of the next tile
+  int64_t row_offset;  // elements to add to every row pointer
+  const T* const*
+      rows_ahead;  // null, or `mr` rows that are brought closer meanwhile: those of the next tile
   int64_t segments;
-  int64_t length;         // of a segment
-  const T* b;             // [segments * length][b_stride], `nr` columns are read
+  int64_t length;  // of a segment
+  const T* b;      // [segments * length][b_stride], `nr` columns are read
   int64_t b_stride;
-  int64_t b_segment;      // elements from one segment's b to the next one's
+  int64_t b_segment;  // elements from one segment's b to the next one's
   T* out;
-  const int64_t* out_offsets;  // [rows] elements from out to each row
-  int64_t columns;        // written, <= nr
-  bool accumulate;        // init = what out holds, else 0
-  bool finish;            // then: + bias + residual, activation
+  const int64_t* out_offsets;                 // [rows] elements from out to each row
+  int64_t columns;                            // written, <= nr
+  bool accumulate;                            // init = what out holds, else 0
+  bool finish;                                // then: + bias + residual, activation
   const typename ParameterOf<T>::type* bias;  // [nr] or null
-  const T* residual;      // at the same offsets as out, or null
+  const T* residual;                          // at the same offsets as out, or null
   Activation activation;
 };
 
-// What becomes of an 8-bit convolution's sums, see ops/quantized_conv.h. The vectors are padded to whole panels.
+// What becomes of an 8-bit convolution's sums, see ops/quantized_conv.h. The vectors are padded to
+// whole panels.
 struct QuantizedFinish {
   const int32_t* correction;  // taken from the sums: x's zero times the column's sum of weights
   const float *multiplier, *bias;
@@ -78,8 +83,8 @@ struct TileArgs<U8> {
   const QuantizedFinish* finish;
 };
 
-// The tile of an outer product: out[m][0..columns) = init + sum over k of a[k][m] * b[k][...]. Of bfloat16 each step is a
-// pair: a[k][m][2] and b[k][...][2].
+// The tile of an outer product: out[m][0..columns) = init + sum over k of a[k][m] * b[k][...]. Of
+// bfloat16 each step is a pair: a[k][m][2] and b[k][...][2].
 template <class T>
 struct OuterArgs {
   const T* a;
@@ -91,11 +96,13 @@ struct OuterArgs {
   int64_t out_stride;
   int64_t columns;
   bool accumulate;
-  const char* ahead;     // a line of memory that is brought closer with every step, ahead_stride bytes apart: what is packed next
+  const char* ahead;  // a line of memory that is brought closer with every step, ahead_stride bytes
+                      // apart: what is packed next
   int64_t ahead_stride;
 };
 
-// The tile of a product with a transposed matrix: out[m][n] = dot(a[m], b[n]) + bias[n], n < columns <= 4.
+// The tile of a product with a transposed matrix: out[m][n] = dot(a[m], b[n]) + bias[n], n <
+// columns <= 4.
 template <class T>
 struct DotArgs {
   const T* a;
@@ -108,7 +115,8 @@ struct DotArgs {
   int64_t out_stride;
 };
 
-// Batch norm over a block of pixels [pixels][channels]; the vectors are [channels], in float beside bfloat16 images.
+// Batch norm over a block of pixels [pixels][channels]; the vectors are [channels], in float beside
+// bfloat16 images.
 template <class T>
 struct NormApplyArgs {
   using Parameter = typename ParameterOf<T>::type;
@@ -131,7 +139,8 @@ struct NormBackwardArgs {
   int64_t pixels, channels;
   const Parameter* mean;
   const Parameter* scale;
-  const Parameter* bias;  // masks dy where (x - mean) * scale + bias <= 0; null: no mask of this kind
+  const Parameter*
+      bias;             // masks dy where (x - mean) * scale + bias <= 0; null: no mask of this kind
   Parameter* sum_dy;    // += over the block
   Parameter* sum_dy_x;  // += dy * (x - mean)
   // dx = scale * (dy - shift - (x - mean) * slope); used by the second pass only
@@ -142,25 +151,32 @@ struct NormBackwardArgs {
   bool stream;   // dx and dresidual go past the caches
 };
 
-// Vectorised loops along the channels of NHWC images, or along plain elements. Sums of bfloat16 are kept in float.
+// Vectorised loops along the channels of NHWC images, or along plain elements. Sums of bfloat16 are
+// kept in float.
 template <class T>
 struct ChannelKernels {
   using Parameter = typename ParameterOf<T>::type;
   // Brings elements into the second-level cache.
   void (*fetch)(const T* block, int64_t count);
-  // mean[c] and squares[c] = sum of (x - mean)^2, of one block whose pixels are `stride` elements apart.
-  void (*moments)(const T* x, int64_t pixels, int64_t stride, int64_t channels, Parameter* mean, Parameter* squares);
+  // mean[c] and squares[c] = sum of (x - mean)^2, of one block whose pixels are `stride` elements
+  // apart.
+  void (*moments)(const T* x, int64_t pixels, int64_t stride, int64_t channels, Parameter* mean,
+                  Parameter* squares);
   void (*norm_apply)(const NormApplyArgs<T>&);
   void (*norm_sums)(const NormBackwardArgs<T>&);
   void (*norm_backward)(const NormBackwardArgs<T>&);
-  // y[c] = the first largest of rows[i][c], where[c] = positions[i] of it (where may be null). NaN wins.
-  void (*max_rows)(const T* const* rows, const int32_t* positions, int64_t count, int64_t channels, T* y, int32_t* where);
+  // y[c] = the first largest of rows[i][c], where[c] = positions[i] of it (where may be null). NaN
+  // wins.
+  void (*max_rows)(const T* const* rows, const int32_t* positions, int64_t count, int64_t channels,
+                   T* y, int32_t* where);
   // y[c] = sum over rows[i][c], divided by divisor.
   void (*mean_rows)(const T* const* rows, int64_t count, int64_t channels, Parameter divisor, T* y);
   // dx[c] = sum over dy[i][c] where where[i][c] == position.
-  void (*max_gradient)(const T* const* dy, const int32_t* const* where, int64_t count, int32_t position, int64_t channels, T* dx);
+  void (*max_gradient)(const T* const* dy, const int32_t* const* where, int64_t count,
+                       int32_t position, int64_t channels, T* dx);
   // dx[c] = sum over dy[i][c] / divisors[i].
-  void (*mean_gradient)(const T* const* dy, const Parameter* divisors, int64_t count, int64_t channels, T* dx);
+  void (*mean_gradient)(const T* const* dy, const Parameter* divisors, int64_t count,
+                        int64_t channels, T* dx);
   void (*activate)(const T* x, int64_t count, bool six, T* y);
   void (*activate_backward)(const T* x, const T* dy, int64_t count, bool six, T* dx);
   // function: 0 add, 1 sub, 2 mul, 3 div. one_a, one_b (not both): a single element stands for all.
@@ -170,14 +186,14 @@ struct ChannelKernels {
 // One 4x4 tile of outputs from its 36 frequencies: out = finish(transpose(A) m A).
 template <class T>
 struct WinogradOutputArgs {
-  const T* m;          // [36] frequencies of channels
-  int64_t m_stride;    // elements between frequencies
-  T* out;              // the tile's first pixel
+  const T* m;        // [36] frequencies of channels
+  int64_t m_stride;  // elements between frequencies
+  T* out;            // the tile's first pixel
   int64_t out_row, out_pixel;
-  int rows, columns;   // stored, <= 4
+  int rows, columns;  // stored, <= 4
   int64_t channels;
-  const T* bias;       // [channels] or null
-  const T* residual;   // at the same offsets as out, or null
+  const T* bias;      // [channels] or null
+  const T* residual;  // at the same offsets as out, or null
   Activation activation;
 };
 template <class T>
@@ -197,7 +213,8 @@ struct WinogradGradientKernels {
   void (*taps)(const T* m, int64_t stride, int64_t channels, T* taps, int64_t tap_stride);
 };
 
-// A step of an optimizer over `count` elements, its numbers in their type (kernels/ops/optimizer.h says which they are).
+// A step of an optimizer over `count` elements, its numbers in their type (kernels/ops/optimizer.h
+// says which they are).
 template <class T>
 struct SgdStepArgs {
   const T* grad;
@@ -222,23 +239,24 @@ struct OptimizerStepKernels {
   void (*adam)(const AdamStepArgs<T>&);
 };
 
-// A run of neighbouring output pixels of a depthwise convolution: out[p][c] = finish(sum over t of taps[t][p * step + c] *
-// weight[t][c]), in the order of t.
+// A run of neighbouring output pixels of a depthwise convolution: out[p][c] = finish(sum over t of
+// taps[t][p * step + c] * weight[t][c]), in the order of t.
 template <class T>
 struct DepthwiseArgs {
   const T* const* taps;  // [count] where each tap's input of the first pixel starts
   int64_t count;
-  int64_t step;          // elements between the inputs of neighbouring pixels
+  int64_t step;  // elements between the inputs of neighbouring pixels
   int64_t pixels, channels;
-  const T* weight;       // [count][channels]
-  const T* bias;         // [channels] or null
-  const T* residual;     // like out, or null
-  T* out;                // [pixels][channels]
+  const T* weight;    // [count][channels]
+  const T* bias;      // [channels] or null
+  const T* residual;  // like out, or null
+  T* out;             // [pixels][channels]
   Activation activation;
 };
 
 constexpr int max_tile_rows = 16;
-constexpr int tile_gap = 16;  // elements between packed tiles: they start in different sets of the caches
+constexpr int tile_gap =
+    16;  // elements between packed tiles: they start in different sets of the caches
 constexpr int dot_rows = 3;
 constexpr int dot_columns = 4;
 
@@ -250,26 +268,30 @@ struct KernelTable {
   WinogradGradientKernels<T> winograd_gradient;
   OptimizerStepKernels<T> optimizers;
   void (*depthwise)(const DepthwiseArgs<T>&);
-  int mr;  // rows of a full tile
-  int nr;  // columns of a tile
+  int mr;      // rows of a full tile
+  int nr;      // columns of a tile
   int k_step;  // a segment of b is padded to a multiple of it
   void (*tile[max_tile_rows + 1])(const TileArgs<T>&);    // by number of rows, 1..mr
   void (*outer[max_tile_rows + 1])(const OuterArgs<T>&);  // by number of rows, 1..mr
   void (*dot[dot_rows + 1][dot_columns + 1])(const DotArgs<T>&);
-  // [pixels][channels] to tiles of mr channels, [tile][pixels][mr], zero-filled beyond the channels. tile_stride is at
-  // least pixels * mr + tile_gap.
-  void (*pack_tiles)(const T* in, int64_t in_stride, int64_t pixels, int64_t channels, T* out, int64_t tile_stride);
+  // [pixels][channels] to tiles of mr channels, [tile][pixels][mr], zero-filled beyond the
+  // channels. tile_stride is at least pixels * mr + tile_gap.
+  void (*pack_tiles)(const T* in, int64_t in_stride, int64_t pixels, int64_t channels, T* out,
+                     int64_t tile_stride);
   // out[p][0..nr) = rows[p][0..columns), zero-filled; columns <= nr.
   void (*pack_rows)(const T* const* rows, int64_t pixels, int64_t columns, T* out);
   // sums[c] += in[p][c], pixel after pixel.
   void (*add_rows)(const T* in, int64_t in_stride, int64_t pixels, int64_t channels, T* sums);
   // out[c][r] = in[r][c], rows of `out` lying anywhere.
-  void (*transpose_to)(const T* in, int64_t in_stride, int64_t rows, int64_t columns, T* const* out);
+  void (*transpose_to)(const T* in, int64_t in_stride, int64_t rows, int64_t columns,
+                       T* const* out);
   // out[c][r] = in[r][c]; strides in elements.
-  void (*transpose)(const T* in, int64_t in_stride, int64_t rows, int64_t columns, T* out, int64_t out_stride);
+  void (*transpose)(const T* in, int64_t in_stride, int64_t rows, int64_t columns, T* out,
+                    int64_t out_stride);
 };
 
-// Images in bfloat16, sums in float. A tile reads its rows in pairs of elements and does not accumulate.
+// Images in bfloat16, sums in float. A tile reads its rows in pairs of elements and does not
+// accumulate.
 template <>
 struct KernelTable<Bf16> {
   const char* name;
@@ -278,10 +300,13 @@ struct KernelTable<Bf16> {
   ChannelKernels<Bf16> channels;
   void (*tile[max_tile_rows + 1])(const TileArgs<Bf16>&);    // by number of rows, 1..mr
   void (*outer[max_tile_rows + 1])(const OuterArgs<Bf16>&);  // the same
-  // As the float table's, with pairs of pixels: [tile][ceil(pixels / 2)][mr][2] and [ceil(pixels / 2)][nr][2].
-  void (*pack_tiles)(const Bf16* in, int64_t in_stride, int64_t pixels, int64_t channels, Bf16* out, int64_t tile_stride);
+  // As the float table's, with pairs of pixels: [tile][ceil(pixels / 2)][mr][2] and [ceil(pixels /
+  // 2)][nr][2].
+  void (*pack_tiles)(const Bf16* in, int64_t in_stride, int64_t pixels, int64_t channels, Bf16* out,
+                     int64_t tile_stride);
   void (*pack_rows)(const Bf16* const* rows, int64_t pixels, int64_t columns, Bf16* out);
-  void (*add_rows)(const Bf16* in, int64_t in_stride, int64_t pixels, int64_t channels, float* sums);
+  void (*add_rows)(const Bf16* in, int64_t in_stride, int64_t pixels, int64_t channels,
+                   float* sums);
   // [length][nr] floats to pairs of rows, [ceil(length / 2)][nr][2].
   void (*pack_pairs)(const float* in, int64_t length, Bf16* out);
 };
@@ -308,6 +333,7 @@ extern const KernelTable<Bf16> avx512_bf16;
 // Loops along channels need no product of bfloat16: every set has them.
 extern const ChannelKernels<Bf16> portable_bf16_channels;
 extern const ChannelKernels<Bf16> avx2_bf16_channels;
-extern const ChannelKernels<Bf16> avx512_bf16_channels;  // without the set's conversions, for processors that lack them
+extern const ChannelKernels<Bf16>
+    avx512_bf16_channels;  // without the set's conversions, for processors that lack them
 
 }  // namespace graft::cpu

@@ -1,9 +1,9 @@
-// The engine's register tiles, written once over Vector<T>. Included by the instruction sets' units only; everything
-// has internal linkage.
+// The engine's register tiles, written once over Vector<T>. Included by the instruction sets' units
+// only; everything has internal linkage.
 #pragma once
 #include "graft/kernels/cpu/isa/channel_kernels.h"
-#include "graft/kernels/cpu/isa/optimizer_kernels.h"
 #include "graft/kernels/cpu/isa/depthwise_kernels.h"
+#include "graft/kernels/cpu/isa/optimizer_kernels.h"
 #include "graft/kernels/cpu/isa/tables.h"
 #include "graft/kernels/cpu/isa/vector.h"
 #include "graft/kernels/cpu/isa/winograd_gradient_kernels.h"
@@ -12,7 +12,8 @@
 namespace graft::cpu {
 namespace {
 
-// The tile's size: as many accumulators as the register file holds beside `vectors` of b and one of a.
+// The tile's size: as many accumulators as the register file holds beside `vectors` of b and one of
+// a.
 #if defined(__AVX512F__)
 constexpr int tile_rows = 12, tile_vectors = 2;
 #elif defined(__AVX2__)
@@ -22,7 +23,7 @@ constexpr int tile_rows = 4, tile_vectors = 2;
 #endif
 
 template <class T>
-constexpr int tile_columns = tile_vectors * Vector<T>::lanes;
+constexpr int tile_columns = tile_vectors* Vector<T>::lanes;
 
 template <class T>
 using Register = typename Vector<T>::Register;
@@ -65,7 +66,8 @@ inline void store_columns(const Register<T> (&from)[tile_vectors], int64_t colum
 template <class T>
 inline void finish_row(const TileArgs<T>& args, int64_t offset, Register<T> (&sums)[tile_vectors]) {
   if (args.bias)
-    for (int v = 0; v < tile_vectors; ++v) sums[v] += Vector<T>::load(args.bias + v * Vector<T>::lanes);
+    for (int v = 0; v < tile_vectors; ++v)
+      sums[v] += Vector<T>::load(args.bias + v * Vector<T>::lanes);
   if (args.residual) {
     Register<T> residual[tile_vectors];
     load_columns<T>(args.residual + offset, args.columns, residual);
@@ -94,7 +96,8 @@ void tile(const TileArgs<T>& args) {
     constexpr int64_t line = 64 / sizeof(T);
     for (int64_t first = 0; first < length; first += line) {  // a line of each row
       if (args.rows_ahead)
-        for (int r = 0; r < Rows; ++r) __builtin_prefetch(args.rows_ahead[r] + args.row_offset + first, 0, 3);
+        for (int r = 0; r < Rows; ++r)
+          __builtin_prefetch(args.rows_ahead[r] + args.row_offset + first, 0, 3);
       const int64_t last = first + line < length ? first + line : length;
       for (int64_t k = first; k < last; ++k, b += b_stride) {
         Register<T> w[tile_vectors];
@@ -129,7 +132,8 @@ void outer(const OuterArgs<T>& args) {
   const T *a = args.a, *b = args.b;
   const int64_t a_stride = args.a_stride, b_stride = args.b_stride;
   const char* ahead = args.ahead;
-  for (int64_t k = 0; k < args.length; ++k, a += a_stride, b += b_stride, ahead += args.ahead_stride) {
+  for (int64_t k = 0; k < args.length;
+       ++k, a += a_stride, b += b_stride, ahead += args.ahead_stride) {
     __builtin_prefetch(ahead, 0, 2);
     Register<T> w[tile_vectors];
     for (int v = 0; v < tile_vectors; ++v) w[v] = V::load(b + v * V::lanes);
@@ -140,7 +144,8 @@ void outer(const OuterArgs<T>& args) {
     }
   }
 #pragma GCC unroll 16
-  for (int r = 0; r < Rows; ++r) store_columns<T>(sums[r], args.columns, args.out + r * args.out_stride);
+  for (int r = 0; r < Rows; ++r)
+    store_columns<T>(sums[r], args.columns, args.out + r * args.out_stride);
 }
 
 template <class T>
@@ -177,10 +182,11 @@ void dot(const DotArgs<T>& args) {
     }
 }
 
-// One pixel's mr channels are stored as whole vectors: what goes beyond is overwritten by the next pixel's, and after the
-// last pixel lies in the gap between tiles.
+// One pixel's mr channels are stored as whole vectors: what goes beyond is overwritten by the next
+// pixel's, and after the last pixel lies in the gap between tiles.
 template <class T>
-void pack_tiles(const T* in, int64_t in_stride, int64_t pixels, int64_t channels, T* out, int64_t tile_stride) {
+void pack_tiles(const T* in, int64_t in_stride, int64_t pixels, int64_t channels, T* out,
+                int64_t tile_stride) {
   using V = Vector<T>;
   constexpr int vectors = (tile_rows + V::lanes - 1) / V::lanes;
   static_assert(vectors * V::lanes - tile_rows <= tile_gap);
@@ -189,7 +195,8 @@ void pack_tiles(const T* in, int64_t in_stride, int64_t pixels, int64_t channels
     int64_t c = 0;
     T* to = out + p * tile_rows;
     for (; c + vectors * V::lanes <= channels; c += tile_rows, to += tile_stride)
-      for (int v = 0; v < vectors; ++v) V::store(to + v * V::lanes, V::load(from + c + v * V::lanes));
+      for (int v = 0; v < vectors; ++v)
+        V::store(to + v * V::lanes, V::load(from + c + v * V::lanes));
     for (; c < channels; c += tile_rows, to += tile_stride)
       for (int r = 0; r < tile_rows; ++r) to[r] = c + r < channels ? from[c + r] : T(0);
   }
@@ -215,12 +222,15 @@ void add_rows(const T* in, int64_t in_stride, int64_t pixels, int64_t channels, 
 
 // Four rows of four floats in registers of 16 bytes.
 typedef float FourFloats __attribute__((vector_size(16), aligned(4), may_alias));
-inline void transpose_four(const float* in, int64_t in_stride, float* out0, float* out1, float* out2, float* out3) {
+inline void transpose_four(const float* in, int64_t in_stride, float* out0, float* out1,
+                           float* out2, float* out3) {
   typedef int Order __attribute__((vector_size(16)));
   const auto row = [&](int i) { return *reinterpret_cast<const FourFloats*>(in + i * in_stride); };
   const FourFloats a = row(0), b = row(1), c = row(2), d = row(3);
-  const FourFloats low_ab = __builtin_shuffle(a, b, Order{0, 4, 1, 5}), low_cd = __builtin_shuffle(c, d, Order{0, 4, 1, 5});
-  const FourFloats high_ab = __builtin_shuffle(a, b, Order{2, 6, 3, 7}), high_cd = __builtin_shuffle(c, d, Order{2, 6, 3, 7});
+  const FourFloats low_ab = __builtin_shuffle(a, b, Order{0, 4, 1, 5}),
+                   low_cd = __builtin_shuffle(c, d, Order{0, 4, 1, 5});
+  const FourFloats high_ab = __builtin_shuffle(a, b, Order{2, 6, 3, 7}),
+                   high_cd = __builtin_shuffle(c, d, Order{2, 6, 3, 7});
   *reinterpret_cast<FourFloats*>(out0) = __builtin_shuffle(low_ab, low_cd, Order{0, 1, 4, 5});
   *reinterpret_cast<FourFloats*>(out1) = __builtin_shuffle(low_ab, low_cd, Order{2, 3, 6, 7});
   *reinterpret_cast<FourFloats*>(out2) = __builtin_shuffle(high_ab, high_cd, Order{0, 1, 4, 5});
@@ -229,16 +239,19 @@ inline void transpose_four(const float* in, int64_t in_stride, float* out0, floa
 
 // row(c): where column c of `in` goes.
 template <class T, class Row>
-inline void transpose_rows(const T* in, int64_t in_stride, int64_t rows, int64_t columns, Row&& row) {
+inline void transpose_rows(const T* in, int64_t in_stride, int64_t rows, int64_t columns,
+                           Row&& row) {
   constexpr int64_t block = 16;
   for (int64_t r0 = 0; r0 < rows; r0 += block)
     for (int64_t c0 = 0; c0 < columns; c0 += 4) {
-      const int64_t r1 = r0 + block < rows ? r0 + block : rows, c1 = c0 + 4 < columns ? c0 + 4 : columns;
+      const int64_t r1 = r0 + block < rows ? r0 + block : rows,
+                    c1 = c0 + 4 < columns ? c0 + 4 : columns;
       int64_t r = r0;
       if constexpr (sizeof(T) == 4) {
         if (c1 == c0 + 4)
           for (; r + 4 <= r1; r += 4)
-            transpose_four(in + r * in_stride + c0, in_stride, row(c0) + r, row(c0 + 1) + r, row(c0 + 2) + r, row(c0 + 3) + r);
+            transpose_four(in + r * in_stride + c0, in_stride, row(c0) + r, row(c0 + 1) + r,
+                           row(c0 + 2) + r, row(c0 + 3) + r);
       }
       for (int64_t c = c0; c < c1; ++c)
         for (int64_t i = r; i < r1; ++i) row(c)[i] = in[i * in_stride + c];
@@ -246,7 +259,8 @@ inline void transpose_rows(const T* in, int64_t in_stride, int64_t rows, int64_t
 }
 
 template <class T>
-void transpose(const T* in, int64_t in_stride, int64_t rows, int64_t columns, T* out, int64_t out_stride) {
+void transpose(const T* in, int64_t in_stride, int64_t rows, int64_t columns, T* out,
+               int64_t out_stride) {
   transpose_rows(in, in_stride, rows, columns, [&](int64_t c) { return out + c * out_stride; });
 }
 template <class T>
@@ -264,8 +278,10 @@ constexpr void add_tiles(KernelTable<T>& table) {
 template <class T, int Rows, int Columns>
 constexpr void add_dots(KernelTable<T>& table) {
   table.dot[Rows][Columns] = dot<T, Rows, Columns>;
-  if constexpr (Columns > 1) add_dots<T, Rows, Columns - 1>(table);
-  else if constexpr (Rows > 1) add_dots<T, Rows - 1, dot_columns>(table);
+  if constexpr (Columns > 1)
+    add_dots<T, Rows, Columns - 1>(table);
+  else if constexpr (Rows > 1)
+    add_dots<T, Rows - 1, dot_columns>(table);
 }
 
 template <class T>

@@ -1,5 +1,5 @@
-// One vector register of the instruction set being compiled for. Internal linkage throughout: every translation unit
-// has its own copy, so that the linker can never hand one set's code to another.
+// One vector register of the instruction set being compiled for. Internal linkage throughout: every
+// translation unit has its own copy, so that the linker can never hand one set's code to another.
 #pragma once
 #include <cstdint>
 
@@ -22,17 +22,23 @@ constexpr int vector_bytes = 16;
 
 typedef float FloatVector __attribute__((vector_size(vector_bytes)));
 typedef double DoubleVector __attribute__((vector_size(vector_bytes)));
-typedef float UnalignedFloatVector __attribute__((vector_size(vector_bytes), aligned(4), may_alias));
-typedef double UnalignedDoubleVector __attribute__((vector_size(vector_bytes), aligned(8), may_alias));
-// Positions beside floats and beside doubles: 32 bits in memory, as wide as the element in a register.
+typedef float UnalignedFloatVector
+    __attribute__((vector_size(vector_bytes), aligned(4), may_alias));
+typedef double UnalignedDoubleVector
+    __attribute__((vector_size(vector_bytes), aligned(8), may_alias));
+// Positions beside floats and beside doubles: 32 bits in memory, as wide as the element in a
+// register.
 typedef int32_t IntVector __attribute__((vector_size(vector_bytes)));
 typedef int64_t LongVector __attribute__((vector_size(vector_bytes)));
-typedef int32_t UnalignedIntVector __attribute__((vector_size(vector_bytes), aligned(4), may_alias));
-typedef int32_t UnalignedHalfIntVector __attribute__((vector_size(vector_bytes / 2), aligned(4), may_alias));
+typedef int32_t UnalignedIntVector
+    __attribute__((vector_size(vector_bytes), aligned(4), may_alias));
+typedef int32_t UnalignedHalfIntVector
+    __attribute__((vector_size(vector_bytes / 2), aligned(4), may_alias));
 // bfloat16: half a register in memory, a register of floats in use.
 typedef uint32_t WordVector __attribute__((vector_size(vector_bytes)));
 typedef uint16_t HalfWordVector __attribute__((vector_size(vector_bytes / 2)));
-typedef uint16_t UnalignedHalfWordVector __attribute__((vector_size(vector_bytes / 2), aligned(2), may_alias));
+typedef uint16_t UnalignedHalfWordVector
+    __attribute__((vector_size(vector_bytes / 2), aligned(2), may_alias));
 
 template <class T>
 struct Vector;
@@ -48,8 +54,12 @@ template <>
 struct Vector<float> {
   using Register = FloatVector;
   static constexpr int lanes = vector_bytes / 4;
-  static IntVector load_positions(const int32_t* p) { return *reinterpret_cast<const UnalignedIntVector*>(p); }
-  static void store_positions(int32_t* p, IntVector v) { *reinterpret_cast<UnalignedIntVector*>(p) = v; }
+  static IntVector load_positions(const int32_t* p) {
+    return *reinterpret_cast<const UnalignedIntVector*>(p);
+  }
+  static void store_positions(int32_t* p, IntVector v) {
+    *reinterpret_cast<UnalignedIntVector*>(p) = v;
+  }
   static Register load(const float* p) { return *reinterpret_cast<const UnalignedFloatVector*>(p); }
   static void store(float* p, Register v) { *reinterpret_cast<UnalignedFloatVector*>(p) = v; }
   // Past the caches, to an address aligned to the register; fence() before others may read it.
@@ -85,9 +95,16 @@ template <>
 struct Vector<double> {
   using Register = DoubleVector;
   static constexpr int lanes = vector_bytes / 8;
-  static LongVector load_positions(const int32_t* p) { return __builtin_convertvector(*reinterpret_cast<const UnalignedHalfIntVector*>(p), LongVector); }
-  static void store_positions(int32_t* p, LongVector v) { *reinterpret_cast<UnalignedHalfIntVector*>(p) = __builtin_convertvector(v, UnalignedHalfIntVector); }
-  static Register load(const double* p) { return *reinterpret_cast<const UnalignedDoubleVector*>(p); }
+  static LongVector load_positions(const int32_t* p) {
+    return __builtin_convertvector(*reinterpret_cast<const UnalignedHalfIntVector*>(p), LongVector);
+  }
+  static void store_positions(int32_t* p, LongVector v) {
+    *reinterpret_cast<UnalignedHalfIntVector*>(p) =
+        __builtin_convertvector(v, UnalignedHalfIntVector);
+  }
+  static Register load(const double* p) {
+    return *reinterpret_cast<const UnalignedDoubleVector*>(p);
+  }
   static void store(double* p, Register v) { *reinterpret_cast<UnalignedDoubleVector*>(p) = v; }
   // Past the caches, to an address aligned to the register; fence() before others may read it.
   static void stream(double* p, Register v) {
@@ -118,7 +135,9 @@ struct Vector<double> {
   }
 };
 
-inline float widen_element(Bf16 v) { return __builtin_bit_cast(float, static_cast<uint32_t>(v) << 16); }
+inline float widen_element(Bf16 v) {
+  return __builtin_bit_cast(float, static_cast<uint32_t>(v) << 16);
+}
 inline Bf16 round_element(float v) {  // to nearest, ties to even; a NaN stays one
   const uint32_t u = __builtin_bit_cast(uint32_t, v);
   return static_cast<Bf16>(v != v ? (u >> 16) | 0x40U : (u + 0x7fffU + ((u >> 16) & 1U)) >> 16);
@@ -131,17 +150,22 @@ struct Vector<Bf16> : Vector<float> {
   using Vector<float>::store;
   using Vector<float>::stream;
   static Register load(const Bf16* p) {
-    return (Register)(__builtin_convertvector(*reinterpret_cast<const UnalignedHalfWordVector*>(p), WordVector) << 16);
+    return (Register)(__builtin_convertvector(*reinterpret_cast<const UnalignedHalfWordVector*>(p),
+                                              WordVector)
+                      << 16);
   }
   static HalfWordVector rounded(Register v) {
 #if defined(__AVX512BF16__)
     return (HalfWordVector)_mm512_cvtneps_pbh((__m512)v);
 #else
-    const WordVector u = (WordVector)v, bits = v == v ? u + 0x7fffU + ((u >> 16) & 1U) : u | 0x400000U;
+    const WordVector u = (WordVector)v,
+                     bits = v == v ? u + 0x7fffU + ((u >> 16) & 1U) : u | 0x400000U;
     return __builtin_convertvector(bits >> 16, HalfWordVector);
 #endif
   }
-  static void store(Bf16* p, Register v) { *reinterpret_cast<UnalignedHalfWordVector*>(p) = rounded(v); }
+  static void store(Bf16* p, Register v) {
+    *reinterpret_cast<UnalignedHalfWordVector*>(p) = rounded(v);
+  }
   static void stream(Bf16* p, Register v) {
 #if defined(__AVX512F__)
     _mm256_stream_si256(reinterpret_cast<__m256i*>(p), (__m256i)rounded(v));

@@ -1,6 +1,7 @@
-// The transforms of Winograd's weight gradient, the transposes of those in winograd_kernels.h: with y = transpose(A) [(G g
-// transpose(G)) * (transpose(B) d B)] A, dg = transpose(G) [sum over tiles of (transpose(B) d B) * (A dy transpose(A))] G.
-// Included by the instruction sets' units only; everything has internal linkage.
+// The transforms of Winograd's weight gradient, the transposes of those in winograd_kernels.h: with
+// y = transpose(A) [(G g transpose(G)) * (transpose(B) d B)] A, dg = transpose(G) [sum over tiles
+// of (transpose(B) d B) * (A dy transpose(A))] G. Included by the instruction sets' units only;
+// everything has internal linkage.
 #pragma once
 #include "graft/kernels/cpu/isa/channel_kernels.h"
 
@@ -23,7 +24,8 @@ inline void winograd_gradient_axis(const R* y, int64_t step, R* to, int64_t to_s
 // One axis of transpose(G) m G: six frequencies, three taps.
 template <class R, class T>
 inline void winograd_taps_axis(const R* m, int64_t step, R* to, int64_t to_step, T) {
-  const R m0 = m[0], m1 = m[step], m2 = m[2 * step], m3 = m[3 * step], m4 = m[4 * step], m5 = m[5 * step];
+  const R m0 = m[0], m1 = m[step], m2 = m[2 * step], m3 = m[3 * step], m4 = m[4 * step],
+          m5 = m[5 * step];
   const R sum = (m1 + m2) * T(-1.0 / 6), sum2 = m3 + m4;
   to[0] = m0 * T(0.25) + sum + sum2 * T(1.0 / 24);
   to[to_step] = (m2 - m1) * T(1.0 / 6) + (m3 - m4) * T(1.0 / 12);

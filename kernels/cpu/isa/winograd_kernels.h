@@ -1,6 +1,7 @@
-// The transforms of Winograd's F(4x4, 3x3), vectorised along channels. Included by the instruction sets' units only;
-// everything has internal linkage. Source of the matrices: Lavin & Gray, "Fast Algorithms for Convolutional Neural
-// Networks", 2015, with the points 0, 1, -1, 2, -2 and infinity.
+// The transforms of Winograd's F(4x4, 3x3), vectorised along channels. Included by the instruction
+// sets' units only; everything has internal linkage. Source of the matrices: Lavin & Gray, "Fast
+// Algorithms for Convolutional Neural Networks", 2015, with the points 0, 1, -1, 2, -2 and
+// infinity.
 #pragma once
 #include "graft/kernels/cpu/isa/channel_kernels.h"
 
@@ -10,7 +11,8 @@ namespace {
 // One axis of transpose(B) d B: six inputs, six frequencies.
 template <class R>
 inline void winograd_input_axis(const R* d, int64_t step, R* to, int64_t to_step) {
-  const R d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step], d5 = d[5 * step];
+  const R d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step],
+          d5 = d[5 * step];
   const R even = d4 - d2 * 4, odd = d3 - d1 * 4, even2 = d4 - d2, odd2 = (d3 - d1) * 2;
   to[0] = d0 * 4 - d2 * 5 + d4;
   to[to_step] = even + odd;
@@ -23,7 +25,8 @@ inline void winograd_input_axis(const R* d, int64_t step, R* to, int64_t to_step
 // One axis of transpose(A) m A: six frequencies, four outputs.
 template <class R>
 inline void winograd_output_axis(const R* m, int64_t step, R* to, int64_t to_step) {
-  const R m0 = m[0], m1 = m[step], m2 = m[2 * step], m3 = m[3 * step], m4 = m[4 * step], m5 = m[5 * step];
+  const R m0 = m[0], m1 = m[step], m2 = m[2 * step], m3 = m[3 * step], m4 = m[4 * step],
+          m5 = m[5 * step];
   const R sum = m1 + m2, difference = m1 - m2, sum2 = m3 + m4, difference2 = m3 - m4;
   to[0] = m0 + sum + sum2;
   to[to_step] = difference + difference2 * 2;

@@ -21,7 +21,9 @@ LoadedBlas load_blas() {
   if (wanted == "off") return {{}, "turned off by GRAFT_CUBLASLT_LIBRARY"};
   void* opened = nullptr;
   std::string path;
-  for (const std::string& name : wanted.empty() ? std::vector<std::string>{"libcublasLt.so.13", "libcublasLt.so.12"} : std::vector<std::string>{wanted}) {
+  for (const std::string& name :
+       wanted.empty() ? std::vector<std::string>{"libcublasLt.so.13", "libcublasLt.so.12"}
+                      : std::vector<std::string>{wanted}) {
     path = name;
     opened = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (opened) break;

@@ -1,5 +1,6 @@
-// cuBLASLt as graft uses it: its functions, found in the library at run time, and the numbers of its types and attributes.
-// They are the library's binary interface; cuda_cublas_header.cu compares them with its header where a build finds one.
+// cuBLASLt as graft uses it: its functions, found in the library at run time, and the numbers of
+// its types and attributes. They are the library's binary interface; cuda_cublas_header.cu compares
+// them with its header where a build finds one.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -18,10 +19,20 @@ enum class ComputeType : int { f32 = 68, tf32 = 77 };
 enum class DataType : int { f32 = 0, f16 = 2, bf16 = 14 };
 enum class DescriptionName : int { transpose_a = 3, transpose_b = 4, epilogue = 7, bias = 8 };
 enum class LayoutName : int { count = 5, stride = 6 };
-enum class PreferenceName : int { workspace = 1, reduction = 3, alignment_a = 5, alignment_b = 6, alignment_c = 7, alignment_d = 8 };
+enum class PreferenceName : int {
+  workspace = 1,
+  reduction = 3,
+  alignment_a = 5,
+  alignment_b = 6,
+  alignment_c = 7,
+  alignment_d = 8
+};
 enum class Transpose : int { no = 0, yes = 1 };
 enum class Epilogue : uint32_t { bias = 4 };
-enum class Reduction : uint32_t { none = 0, compute_type = 2 };  // how parts of a sum are joined: in float32
+enum class Reduction : uint32_t {
+  none = 0,
+  compute_type = 2
+};  // how parts of a sum are joined: in float32
 
 struct Algorithm {
   uint64_t data[8];
@@ -48,13 +59,16 @@ struct Library {
   Result (*create_preference)(Preference*);
   Result (*destroy_preference)(Preference);
   Result (*set_preference)(Preference, PreferenceName, const void* value, size_t bytes);
-  Result (*heuristic)(Handle, Description, Layout a, Layout b, Layout c, Layout d, Preference, int wanted, HeuristicResult*, int* found);
-  Result (*multiply)(Handle, Description, const void* alpha, const void* a, Layout, const void* b, Layout, const void* beta, const void* c, Layout, void* d, Layout,
+  Result (*heuristic)(Handle, Description, Layout a, Layout b, Layout c, Layout d, Preference,
+                      int wanted, HeuristicResult*, int* found);
+  Result (*multiply)(Handle, Description, const void* alpha, const void* a, Layout, const void* b,
+                     Layout, const void* beta, const void* c, Layout, void* d, Layout,
                      const Algorithm*, void* workspace, size_t workspace_bytes, Stream);
 };
 
-// The library of this machine, loaded when it is first asked for and kept: libcublasLt.so.13 or .12 where the loader finds one, or
-// what GRAFT_CUBLASLT_LIBRARY names ("off": none). Null with the reason in `why`.
+// The library of this machine, loaded when it is first asked for and kept: libcublasLt.so.13 or .12
+// where the loader finds one, or what GRAFT_CUBLASLT_LIBRARY names ("off": none). Null with the
+// reason in `why`.
 const Library* library(std::string& why);
 
 }  // namespace graft::cublas::api

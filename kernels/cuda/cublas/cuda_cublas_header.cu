@@ -1,4 +1,5 @@
-// Compares api.h, which declares cuBLASLt's binary interface, with the library's own header. No code; nothing to compare without it.
+// Compares api.h, which declares cuBLASLt's binary interface, with the library's own header. No
+// code; nothing to compare without it.
 #if __has_include(<cublasLt.h>)
 #include <cublasLt.h>
 
@@ -11,9 +12,11 @@ namespace {
 
 template <class Ours, class Theirs>
 constexpr bool same(Ours ours, Theirs theirs) {
-  return static_cast<long long>(ours) == static_cast<long long>(theirs) && sizeof(Ours) == sizeof(Theirs);
+  return static_cast<long long>(ours) == static_cast<long long>(theirs) &&
+         sizeof(Ours) == sizeof(Theirs);
 }
-#define GRAFT_SAME(ours, theirs) static_assert(same(ours, theirs), #ours " is another number in cuBLASLt's header")
+#define GRAFT_SAME(ours, theirs) \
+  static_assert(same(ours, theirs), #ours " is another number in cuBLASLt's header")
 
 GRAFT_SAME(Result::success, CUBLAS_STATUS_SUCCESS);
 GRAFT_SAME(ComputeType::f32, CUBLAS_COMPUTE_32F);
@@ -42,16 +45,20 @@ GRAFT_SAME(Reduction::compute_type, CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE);
 
 static_assert(sizeof(Algorithm) == sizeof(cublasLtMatmulAlgo_t));
 static_assert(sizeof(HeuristicResult) == sizeof(cublasLtMatmulHeuristicResult_t));
-static_assert(offsetof(HeuristicResult, workspace) == offsetof(cublasLtMatmulHeuristicResult_t, workspaceSize));
+static_assert(offsetof(HeuristicResult, workspace) ==
+              offsetof(cublasLtMatmulHeuristicResult_t, workspaceSize));
 static_assert(offsetof(HeuristicResult, state) == offsetof(cublasLtMatmulHeuristicResult_t, state));
 
 // Functions: as many arguments, each of the size that the header says.
 template <class Ours, class Theirs>
 struct Matches : std::false_type {};
 template <class R, class... A, class S, class... B>
-  requires(sizeof...(A) == sizeof...(B))
-struct Matches<R (*)(A...), S (*)(B...)> : std::bool_constant<((sizeof(A) == sizeof(B)) && ...)> {};
-#define GRAFT_MATCHES(ours, theirs) static_assert(Matches<decltype(Library::ours), decltype(&theirs)>::value, #theirs " has other arguments in the header")
+requires(sizeof...(A) == sizeof...(B)) struct Matches<R (*)(A...), S (*)(B...)>
+    : std::bool_constant<((sizeof(A) == sizeof(B)) && ...)> {
+};
+#define GRAFT_MATCHES(ours, theirs)                                         \
+  static_assert(Matches<decltype(Library::ours), decltype(&theirs)>::value, \
+                #theirs " has other arguments in the header")
 
 GRAFT_MATCHES(version, cublasLtGetVersion);
 GRAFT_MATCHES(error_text, cublasLtGetStatusString);

@@ -6,9 +6,12 @@
 
 namespace graft::cublas {
 
-ProductRules ProductCache::rules_from_environment() { return {.tf32 = environment("GRAFT_CUDA_TF32") == "1"}; }
+ProductRules ProductCache::rules_from_environment() {
+  return {.tf32 = environment("GRAFT_CUDA_TF32") == "1"};
+}
 
-ProductCache::ProductCache(gpu::Device& device, const ProductRules& rules) : device_(device), rules_(rules) {
+ProductCache::ProductCache(gpu::Device& device, const ProductRules& rules)
+    : device_(device), rules_(rules) {
   const gpu::Status status = device.driver().open_blas(device.id().index, blas_);
   device.note(status);
   device.require_alive();
@@ -29,14 +32,18 @@ std::optional<Choice> ProductCache::find(const Product& product) {
   device_.require_alive();
   if (!status.ok()) log("cublas", product.text(), ": ", status.message);
   if (choices_.size() >= kMostChoices) choices_.clear();  // asked anew: the same answers
-  return choices_.emplace(product, status.ok() ? std::optional(choice) : std::nullopt).first->second;
+  return choices_.emplace(product, status.ok() ? std::optional(choice) : std::nullopt)
+      .first->second;
 }
 
-void ProductCache::run(const Product& product, const Choice& choice, const char* name, const ProductOperands& operands) {
+void ProductCache::run(const Product& product, const Choice& choice, const char* name,
+                       const ProductOperands& operands) {
   Tensor workspace;
-  if (choice.workspace > 0) workspace = Tensor::empty({choice.workspace}, {.dtype = DType::u8, .device = device_.id()});
+  if (choice.workspace > 0)
+    workspace = Tensor::empty({choice.workspace}, {.dtype = DType::u8, .device = device_.id()});
   device_.queue(name, [&](gpu::StreamId stream) {
-    return blas_->multiply(product, rules_, choice, operands, workspace.defined() ? workspace.mutable_raw() : nullptr, stream);
+    return blas_->multiply(product, rules_, choice, operands,
+                           workspace.defined() ? workspace.mutable_raw() : nullptr, stream);
   });
 }
 

@@ -12,7 +12,8 @@ namespace graft::cublas {
 
 class ProductCache {
  public:
-  // Opens cuBLASLt for the device. Where that fails the cache is there and has no choices: why() says the reason.
+  // Opens cuBLASLt for the device. Where that fails the cache is there and has no choices: why()
+  // says the reason.
   ProductCache(gpu::Device& device, const ProductRules& rules);
   // GRAFT_CUDA_TF32=1: float32 may be rounded to TF32.
   static ProductRules rules_from_environment();
@@ -23,7 +24,8 @@ class ProductCache {
   // Nothing where the library has no way within the rules.
   std::optional<Choice> find(const Product& product);
   // Queues a run on the device's stream, with a workspace of the pool's.
-  void run(const Product& product, const Choice& choice, const char* name, const ProductOperands& operands);
+  void run(const Product& product, const Choice& choice, const char* name,
+           const ProductOperands& operands);
 
  private:
   static constexpr size_t kMostChoices = 4096;

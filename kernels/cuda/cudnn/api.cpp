@@ -38,7 +38,8 @@ Loaded load() {
   find(f.get, "cudnnBackendGetAttribute");
   find(f.execute, "cudnnBackendExecute");
   if (result.why.empty() && static_cast<int64_t>(f.version()) < kOldestVersion)
-    result.why = str("cuDNN ", f.version(), " is too old: ", kOldestVersion, " (9.11) or later is needed");
+    result.why =
+        str("cuDNN ", f.version(), " is too old: ", kOldestVersion, " (9.11) or later is needed");
   return result;
 }
 

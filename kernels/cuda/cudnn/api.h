@@ -1,5 +1,6 @@
-// cuDNN 9's C backend API as graft uses it: its functions, found in the library at run time, and the numbers of its types and
-// attributes. They are cuDNN's binary interface; cuda_cudnn_header.cu compares them with cuDNN's header where a build finds one.
+// cuDNN 9's C backend API as graft uses it: its functions, found in the library at run time, and
+// the numbers of its types and attributes. They are cuDNN's binary interface; cuda_cudnn_header.cu
+// compares them with cuDNN's header where a build finds one.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -115,7 +116,12 @@ enum class DataType : int { f32 = 0, f16 = 2, bf16 = 9 };
 enum class ConvolutionMode : int { cross_correlation = 1 };
 enum class PointwiseMode : int { add = 0, identity = 21, relu = 100 };
 enum class HeuristicsMode : int { fallback = 2, a = 3 };
-enum class NumericalNote : int { tensor_core = 0, down_convert_inputs = 1, reduced_precision_reduction = 2, nondeterministic = 4 };
+enum class NumericalNote : int {
+  tensor_core = 0,
+  down_convert_inputs = 1,
+  reduced_precision_reduction = 2,
+  nondeterministic = 4
+};
 enum class BehaviorNote : int { runtime_compilation = 0 };
 
 struct Library {
@@ -136,8 +142,8 @@ struct Library {
 // The oldest cuDNN whose plans can be built for a described device, precompiled engines included.
 inline constexpr int64_t kOldestVersion = 91100;
 
-// The library of this machine, loaded when it is first asked for and kept: libcudnn.so.9 where the loader finds it, or what
-// GRAFT_CUDNN_LIBRARY names ("off": none). Null with the reason in `why`.
+// The library of this machine, loaded when it is first asked for and kept: libcudnn.so.9 where the
+// loader finds it, or what GRAFT_CUDNN_LIBRARY names ("off": none). Null with the reason in `why`.
 const Library* library(std::string& why);
 
 }  // namespace graft::cudnn::api

@@ -39,7 +39,10 @@ class Backend final : public Dnn {
  public:
   // `handle` null: for a described device.
   Backend(const api::Library& library, api::Handle handle, Descriptor device)
-      : library_(library), handle_(handle), device_(std::move(device)), device_text_(device_.get_text(Name::device_json)) {}
+      : library_(library),
+        handle_(handle),
+        device_(std::move(device)),
+        device_text_(device_.get_text(Name::device_json)) {}
   ~Backend() override {
     if (handle_) library_.destroy(handle_);
   }
@@ -47,13 +50,15 @@ class Backend final : public Dnn {
   int64_t version() const override { return static_cast<int64_t>(library_.version()); }
   const std::string& device_text() const override { return device_text_; }
 
-  Status propose(const ConvGraph& graph, const PlanRules& rules, size_t most, std::vector<std::unique_ptr<Plan>>& plans) override {
+  Status propose(const ConvGraph& graph, const PlanRules& rules, size_t most,
+                 std::vector<std::unique_ptr<Plan>>& plans) override {
     std::string reasons;
     const Status status = guarded([&] {
       const OperationGraph operations = describe(library_, graph);
       for (const auto mode : {api::HeuristicsMode::a, api::HeuristicsMode::fallback}) {
         for (const Descriptor& config : configurations(operations.graph, mode)) {
-          if (std::unique_ptr<Plan> plan = try_build(config, graph, rules, reasons)) plans.push_back(std::move(plan));
+          if (std::unique_ptr<Plan> plan = try_build(config, graph, rules, reasons))
+            plans.push_back(std::move(plan));
           if (plans.size() == most) return;
         }
         if (!plans.empty()) return;  // the fallback list is for graphs that have nothing else
@@ -61,13 +66,15 @@ class Backend final : public Dnn {
       throw Refused{reasons.empty() ? "no engine takes it" : reasons};
     });
     if (!status.ok()) log("cudnn", graph.text(), ": ", status.message);
-    for (const auto& plan : plans) log("cudnn", graph.text(), ": ", plan->tag, ", workspace ", plan->workspace);
+    for (const auto& plan : plans)
+      log("cudnn", graph.text(), ": ", plan->tag, ", workspace ", plan->workspace);
     return status;
   }
 
   Status save(const Plan& plan, std::string& text) override {
     return guarded([&] {
-      text = str(plan.engine, " ", plan.tag, " ", plan.compiled ? 1 : 0, "\n", static_cast<const EnginePlan&>(plan).descriptor.get_text(Name::plan_json));
+      text = str(plan.engine, " ", plan.tag, " ", plan.compiled ? 1 : 0, "\n",
+                 static_cast<const EnginePlan&>(plan).descriptor.get_text(Name::plan_json));
     });
   }
 
@@ -77,7 +84,9 @@ class Backend final : public Dnn {
       const size_t tag = text.find(' '), flag = text.rfind(' ', line);
       if (line == std::string::npos || tag >= flag || flag >= line) throw Refused{"a damaged plan"};
       Descriptor descriptor(library_, Kind::plan);
-      descriptor.set(Name::plan_device, device_).set<char>(Name::plan_json, std::span<const char>(text).subspan(line + 1)).finalize();
+      descriptor.set(Name::plan_device, device_)
+          .set<char>(Name::plan_json, std::span<const char>(text).subspan(line + 1))
+          .finalize();
       auto made = std::make_unique<EnginePlan>(std::move(descriptor));
       made->engine = std::atoll(text.c_str());
       made->tag = text.substr(tag + 1, flag - tag - 1);
@@ -87,10 +96,14 @@ class Backend final : public Dnn {
     });
   }
 
-  Status execute(const Plan& plan, std::span<const Binding> bindings, void* workspace, gpu::StreamId stream) override {
-    if (!handle_) return {Status::Code::failed, "the device is a description: nothing can run on it"};
+  Status execute(const Plan& plan, std::span<const Binding> bindings, void* workspace,
+                 gpu::StreamId stream) override {
+    if (!handle_)
+      return {Status::Code::failed, "the device is a description: nothing can run on it"};
     if (stream != stream_ || !stream_set_) {
-      if (const api::Result result = library_.set_stream(handle_, stream); result != api::Result::success) return failure(result);
+      if (const api::Result result = library_.set_stream(handle_, stream);
+          result != api::Result::success)
+        return failure(result);
       stream_ = stream;
       stream_set_ = true;
     }
@@ -98,23 +111,33 @@ class Backend final : public Dnn {
     const Status packed = guarded([&] {
       std::vector<int64_t> ids;
       std::vector<void*> pointers;
-      for (const Binding& binding : bindings) ids.push_back(id_of(binding.operand)), pointers.push_back(binding.data);
+      for (const Binding& binding : bindings)
+        ids.push_back(id_of(binding.operand)), pointers.push_back(binding.data);
       Descriptor pack(library_, Kind::variant_pack);
-      pack.set<int64_t>(Name::pack_ids, ids).set<void*>(Name::pack_pointers, pointers).set(Name::pack_workspace, workspace).finalize();
-      ran = library_.execute(handle_, static_cast<const EnginePlan&>(plan).descriptor.id(), pack.id());
+      pack.set<int64_t>(Name::pack_ids, ids)
+          .set<void*>(Name::pack_pointers, pointers)
+          .set(Name::pack_workspace, workspace)
+          .finalize();
+      ran = library_.execute(handle_, static_cast<const EnginePlan&>(plan).descriptor.id(),
+                             pack.id());
     });
     return !packed.ok() || ran == api::Result::success ? packed : failure(ran);
   }
 
  private:
-  Status failure(api::Result result) const { return {Status::Code::failed, words_of(library_, result)}; }
+  Status failure(api::Result result) const {
+    return {Status::Code::failed, words_of(library_, result)};
+  }
 
   // What cuDNN proposes, best first; none when it refuses the graph in this mode.
   std::vector<Descriptor> configurations(const Descriptor& graph, api::HeuristicsMode mode) const {
     std::vector<Descriptor> found;
     try {
       Descriptor heuristics(library_, Kind::heuristics);
-      heuristics.set(Name::heuristics_graph, graph).set(Name::heuristics_mode, mode).set(Name::heuristics_device, device_).finalize();
+      heuristics.set(Name::heuristics_graph, graph)
+          .set(Name::heuristics_mode, mode)
+          .set(Name::heuristics_device, device_)
+          .finalize();
       constexpr int most = 32;
       for (int i = 0; i < most; ++i) found.emplace_back(library_, Kind::engine_config);
       heuristics.get_descriptors(Name::heuristics_results, found);
@@ -126,7 +149,8 @@ class Backend final : public Dnn {
   }
 
   // Null with a word in `reasons` when the engine breaks a rule or does not build.
-  std::unique_ptr<Plan> try_build(const Descriptor& config, const ConvGraph& graph, const PlanRules& rules, std::string& reasons) const {
+  std::unique_ptr<Plan> try_build(const Descriptor& config, const ConvGraph& graph,
+                                  const PlanRules& rules, std::string& reasons) const {
     const auto refuse = [&](const std::string& tag, const std::string& why) {
       reasons += str(reasons.empty() ? "" : "; ", tag, " ", why);
       return nullptr;
@@ -135,19 +159,25 @@ class Backend final : public Dnn {
     config.get_descriptor(Name::config_engine, engine);
     const int64_t number = engine.get_int(Name::engine_index);
     const std::string tag = str("eng", number, knobs_of(config));
-    const auto notes = engine.get<api::NumericalNote>(Name::engine_numerical_notes, api::Type::numerical_note, 16);
-    const auto behavior = engine.get<api::BehaviorNote>(Name::engine_behavior_notes, api::Type::behavior_note, 16);
+    const auto notes =
+        engine.get<api::NumericalNote>(Name::engine_numerical_notes, api::Type::numerical_note, 16);
+    const auto behavior =
+        engine.get<api::BehaviorNote>(Name::engine_behavior_notes, api::Type::behavior_note, 16);
     using api::NumericalNote;
-    if (rules.deterministic && has(notes, NumericalNote::nondeterministic)) return refuse(tag, "is not deterministic");
-    if (has(notes, NumericalNote::reduced_precision_reduction)) return refuse(tag, "does not sum in float32");
-    if (graph.type == DType::f32 && !rules.tf32 && (has(notes, NumericalNote::down_convert_inputs) || has(notes, NumericalNote::tensor_core)))
+    if (rules.deterministic && has(notes, NumericalNote::nondeterministic))
+      return refuse(tag, "is not deterministic");
+    if (has(notes, NumericalNote::reduced_precision_reduction))
+      return refuse(tag, "does not sum in float32");
+    if (graph.type == DType::f32 && !rules.tf32 &&
+        (has(notes, NumericalNote::down_convert_inputs) || has(notes, NumericalNote::tensor_core)))
       return refuse(tag, "rounds its inputs");
     try {
       Descriptor descriptor(library_, Kind::plan);
       descriptor.set(Name::plan_config, config).finalize();
       auto plan = std::make_unique<EnginePlan>(std::move(descriptor));
       plan->workspace = plan->descriptor.get_int(Name::plan_workspace);
-      if (plan->workspace > rules.workspace_limit) return refuse(tag, str("wants ", plan->workspace, " bytes of workspace"));
+      if (plan->workspace > rules.workspace_limit)
+        return refuse(tag, str("wants ", plan->workspace, " bytes of workspace"));
       plan->engine = number;
       plan->tag = tag;
       plan->compiled = has(behavior, api::BehaviorNote::runtime_compilation);
@@ -165,7 +195,8 @@ class Backend final : public Dnn {
     config.get_descriptors(Name::config_knobs, knobs);
     std::string text;
     for (const Descriptor& knob : knobs)
-      text += str("_k", knob.get<int32_t>(Name::knob_type, api::Type::knob_type, 1).at(0), "=", knob.get_int(Name::knob_value));
+      text += str("_k", knob.get<int32_t>(Name::knob_type, api::Type::knob_type, 1).at(0), "=",
+                  knob.get_int(Name::knob_value));
     return text;
   }
 
@@ -177,7 +208,8 @@ class Backend final : public Dnn {
   bool stream_set_ = false;
 };
 
-Status open(api::Handle handle, const api::Library& library, const std::function<void(Descriptor&)>& describe_device, std::unique_ptr<Dnn>& dnn) {
+Status open(api::Handle handle, const api::Library& library,
+            const std::function<void(Descriptor&)>& describe_device, std::unique_ptr<Dnn>& dnn) {
   const Status status = guarded([&] {
     Descriptor device(library, Kind::device);
     describe_device(device);
@@ -195,15 +227,21 @@ Status open_cudnn(int device, std::unique_ptr<Dnn>& dnn) {
   const api::Library* const library = api::library(why);
   if (!library) return {Status::Code::failed, why};
   api::Handle handle = nullptr;
-  if (const api::Result result = library->create(&handle); result != api::Result::success) return {Status::Code::failed, words_of(*library, result)};
-  return open(handle, *library, [&](Descriptor& d) { d.set(Name::device_id, static_cast<int32_t>(device)); }, dnn);
+  if (const api::Result result = library->create(&handle); result != api::Result::success)
+    return {Status::Code::failed, words_of(*library, result)};
+  return open(
+      handle, *library,
+      [&](Descriptor& d) { d.set(Name::device_id, static_cast<int32_t>(device)); }, dnn);
 }
 
 Status open_cudnn_described(const std::string& device_json, std::unique_ptr<Dnn>& dnn) {
   std::string why;
   const api::Library* const library = api::library(why);
   if (!library) return {Status::Code::failed, why};
-  return open(nullptr, *library, [&](Descriptor& d) { d.set<char>(Name::device_json, std::span<const char>(device_json)); }, dnn);
+  return open(
+      nullptr, *library,
+      [&](Descriptor& d) { d.set<char>(Name::device_json, std::span<const char>(device_json)); },
+      dnn);
 }
 
 std::string describe_cudnn() {

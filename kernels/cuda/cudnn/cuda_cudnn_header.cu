@@ -1,4 +1,5 @@
-// Compares api.h, which declares cuDNN's binary interface, with cuDNN's own header. No code; nothing to compare without cuDNN.
+// Compares api.h, which declares cuDNN's binary interface, with cuDNN's own header. No code;
+// nothing to compare without cuDNN.
 #if __has_include(<cudnn_graph.h>)
 #include <cudnn_graph.h>
 
@@ -9,9 +10,11 @@ namespace {
 
 template <class Ours, class Theirs>
 constexpr bool same(Ours ours, Theirs theirs) {
-  return static_cast<long long>(ours) == static_cast<long long>(theirs) && sizeof(Ours) == sizeof(Theirs);
+  return static_cast<long long>(ours) == static_cast<long long>(theirs) &&
+         sizeof(Ours) == sizeof(Theirs);
 }
-#define GRAFT_SAME(ours, theirs) static_assert(same(ours, theirs), #ours " is another number in cuDNN's header")
+#define GRAFT_SAME(ours, theirs) \
+  static_assert(same(ours, theirs), #ours " is another number in cuDNN's header")
 
 GRAFT_SAME(Result::success, CUDNN_STATUS_SUCCESS);
 GRAFT_SAME(Kind::pointwise, CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
@@ -22,8 +25,10 @@ GRAFT_SAME(Kind::heuristics, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
 GRAFT_SAME(Kind::plan, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
 GRAFT_SAME(Kind::knob_choice, CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR);
 GRAFT_SAME(Kind::convolution_forward, CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR);
-GRAFT_SAME(Kind::convolution_backward_weight, CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR);
-GRAFT_SAME(Kind::convolution_backward_data, CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR);
+GRAFT_SAME(Kind::convolution_backward_weight,
+           CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR);
+GRAFT_SAME(Kind::convolution_backward_data,
+           CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR);
 GRAFT_SAME(Kind::operation_pointwise, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
 GRAFT_SAME(Kind::graph, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
 GRAFT_SAME(Kind::variant_pack, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
@@ -118,7 +123,8 @@ GRAFT_SAME(HeuristicsMode::fallback, CUDNN_HEUR_MODE_FALLBACK);
 GRAFT_SAME(HeuristicsMode::a, CUDNN_HEUR_MODE_A);
 GRAFT_SAME(NumericalNote::tensor_core, CUDNN_NUMERICAL_NOTE_TENSOR_CORE);
 GRAFT_SAME(NumericalNote::down_convert_inputs, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS);
-GRAFT_SAME(NumericalNote::reduced_precision_reduction, CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION);
+GRAFT_SAME(NumericalNote::reduced_precision_reduction,
+           CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION);
 GRAFT_SAME(NumericalNote::nondeterministic, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC);
 GRAFT_SAME(BehaviorNote::runtime_compilation, CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION);
 #undef GRAFT_SAME

@@ -19,7 +19,9 @@ void Descriptor::get_descriptors(api::Name name, std::vector<Descriptor>& result
   std::vector<api::Descriptor> ids;
   for (const Descriptor& descriptor : result) ids.push_back(descriptor.id());
   int64_t count = 0;
-  check(library_->get(id_, name, api::Type::descriptor, static_cast<int64_t>(ids.size()), &count, ids.data()), "reading descriptors");
+  check(library_->get(id_, name, api::Type::descriptor, static_cast<int64_t>(ids.size()), &count,
+                      ids.data()),
+        "reading descriptors");
   const auto there = std::min(result.size(), static_cast<size_t>(std::max<int64_t>(count, 0)));
   result.erase(result.begin() + static_cast<std::ptrdiff_t>(there), result.end());
 }

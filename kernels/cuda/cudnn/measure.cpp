@@ -13,7 +13,8 @@ namespace {
 constexpr int kRounds = 3, kRunsARound = 4;
 
 // The least of several rounds: what disturbs a round only makes it longer.
-double milliseconds(PlanCache& cache, gpu::Device& device, const Plan& plan, std::span<const Binding> bindings) {
+double milliseconds(PlanCache& cache, gpu::Device& device, const Plan& plan,
+                    std::span<const Binding> bindings) {
   gpu::Event begin(device, true), end(device, true);
   cache.run(plan, "cuDNN, measured", bindings);  // warms caches, loads the kernel
   double least = std::numeric_limits<double>::infinity();
@@ -29,11 +30,13 @@ double milliseconds(PlanCache& cache, gpu::Device& device, const Plan& plan, std
 
 }  // namespace
 
-std::vector<double> measure(PlanCache& cache, gpu::Device& device, const ConvGraph& graph, std::span<const std::unique_ptr<Plan>> plans) {
+std::vector<double> measure(PlanCache& cache, gpu::Device& device, const ConvGraph& graph,
+                            std::span<const std::unique_ptr<Plan>> plans) {
   std::vector<Tensor> tensors;
   std::vector<Binding> bindings;
   for (const Operand operand : operands_of(graph)) {
-    tensors.push_back(Tensor::empty({bytes_of(graph, operand)}, {.dtype = DType::u8, .device = device.id()}));
+    tensors.push_back(
+        Tensor::empty({bytes_of(graph, operand)}, {.dtype = DType::u8, .device = device.id()}));
     bindings.push_back({operand, tensors.back().mutable_raw()});
     device.set_bytes(tensors.back().mutable_raw(), 0, tensors.back().bytes());
   }

@@ -17,8 +17,10 @@ constexpr int64_t kMostFileBytes = 64 << 20;
 constexpr const char* kExtension = ".cudnn_plan";
 
 std::string default_folder() {
-  if (const std::string cache = environment("XDG_CACHE_HOME"); !cache.empty()) return join_path(cache, "graft/cudnn");
-  if (const std::string home = environment("HOME"); !home.empty()) return join_path(home, ".cache/graft/cudnn");
+  if (const std::string cache = environment("XDG_CACHE_HOME"); !cache.empty())
+    return join_path(cache, "graft/cudnn");
+  if (const std::string home = environment("HOME"); !home.empty())
+    return join_path(home, ".cache/graft/cudnn");
   return {};
 }
 
@@ -30,7 +32,8 @@ PlanCacheOptions PlanCacheOptions::from_environment() {
   options.rules.deterministic = environment("GRAFT_CUDNN_DETERMINISTIC") != "0";
   if (const std::string limit = environment("GRAFT_CUDNN_WORKSPACE"); !limit.empty()) {
     const long long mebibytes = std::atoll(limit.c_str());
-    GRAFT_CHECK(mebibytes >= 0 && mebibytes <= 1 << 20, "GRAFT_CUDNN_WORKSPACE is a number of MiB, not ", limit);
+    GRAFT_CHECK(mebibytes >= 0 && mebibytes <= 1 << 20,
+                "GRAFT_CUDNN_WORKSPACE is a number of MiB, not ", limit);
     options.rules.workspace_limit = mebibytes << 20;
   }
   if (environment("GRAFT_CUDNN_AUTOTUNE") == "1") options.candidates = kAutotune;
@@ -39,7 +42,8 @@ PlanCacheOptions PlanCacheOptions::from_environment() {
   return options;
 }
 
-PlanCache::PlanCache(gpu::Device& device, PlanCacheOptions options) : device_(device), options_(std::move(options)) {
+PlanCache::PlanCache(gpu::Device& device, PlanCacheOptions options)
+    : device_(device), options_(std::move(options)) {
   const gpu::Status status = device.driver().open_dnn(device.id().index, dnn_);
   device.note(status);
   device.require_alive();
@@ -71,8 +75,12 @@ std::shared_ptr<const Plan> PlanCache::find(const ConvGraph& graph) {
 
 std::unique_ptr<Plan> PlanCache::make(const ConvGraph& graph) {
   std::string path;
-  const size_t most = device_.capturing() ? 1 : std::max<size_t>(options_.candidates, 1);  // nothing can be measured inside a capture
-  std::string key = str("graft cuDNN plan 1, cuDNN ", dnn_->version(), ", ", dnn_->device_text(), ", ", graph.text(), ", ", options_.rules.text());
+  const size_t most =
+      device_.capturing()
+          ? 1
+          : std::max<size_t>(options_.candidates, 1);  // nothing can be measured inside a capture
+  std::string key = str("graft cuDNN plan 1, cuDNN ", dnn_->version(), ", ", dnn_->device_text(),
+                        ", ", graph.text(), ", ", options_.rules.text());
   if (most > 1) key += str(", fastest of ", most);
   if (!options_.folder.empty()) {
     path = join_path(options_.folder, sha256_hex(std::as_bytes(std::span(key))) + kExtension);
@@ -90,19 +98,23 @@ std::unique_ptr<Plan> PlanCache::make(const ConvGraph& graph) {
     return nullptr;
   }
   ++stats_.built;
-  std::unique_ptr<Plan> plan = plans.size() == 1 ? std::move(plans.front()) : fastest(graph, std::move(plans));
+  std::unique_ptr<Plan> plan =
+      plans.size() == 1 ? std::move(plans.front()) : fastest(graph, std::move(plans));
   if (!path.empty()) to_disk(path, key, *plan);
   return plan;
 }
 
 // What cannot be measured (no memory for its tensors) leaves cuDNN's order as it is.
-std::unique_ptr<Plan> PlanCache::fastest(const ConvGraph& graph, std::vector<std::unique_ptr<Plan>> plans) {
+std::unique_ptr<Plan> PlanCache::fastest(const ConvGraph& graph,
+                                         std::vector<std::unique_ptr<Plan>> plans) {
   size_t best = 0;
   try {
     const std::vector<double> times = measure(*this, device_, graph, plans);
     ++stats_.measured;
     best = static_cast<size_t>(std::min_element(times.begin(), times.end()) - times.begin());
-    for (size_t i = 0; i < plans.size(); ++i) log("cudnn", graph.text(), ": ", plans[i]->tag, " ", times[i], " ms", i == best ? ", taken" : "");
+    for (size_t i = 0; i < plans.size(); ++i)
+      log("cudnn", graph.text(), ": ", plans[i]->tag, " ", times[i], " ms",
+          i == best ? ", taken" : "");
   } catch (const Error& error) {
     device_.require_alive();
     log("cudnn", graph.text(), ": not measured: ", error.what());
@@ -141,7 +153,8 @@ void PlanCache::to_disk(const std::string& path, const std::string& key, const P
     files.create_directories(options_.folder);
     std::vector<std::string> names;
     for (const DirectoryEntry& entry : files.list(options_.folder))
-      if (entry.name.ends_with(kExtension) && entry.name != file_name(path)) names.push_back(entry.name);
+      if (entry.name.ends_with(kExtension) && entry.name != file_name(path))
+        names.push_back(entry.name);
     if (names.size() >= options_.most_files)  // of other devices and versions, most of them: all go
       for (const std::string& name : names) files.remove(join_path(options_.folder, name));
     write_file_atomically(path, key + "\n" + text);
@@ -155,7 +168,8 @@ void PlanCache::evict() {
   if (entries_.size() < options_.most_plans) return;
   auto oldest = entries_.end();
   for (auto i = entries_.begin(); i != entries_.end(); ++i)
-    if (!i->second.pinned && (oldest == entries_.end() || i->second.used < oldest->second.used)) oldest = i;
+    if (!i->second.pinned && (oldest == entries_.end() || i->second.used < oldest->second.used))
+      oldest = i;
   if (oldest == entries_.end()) return;  // captured graphs need them all
   entries_.erase(oldest);
   ++stats_.evicted;
@@ -163,8 +177,12 @@ void PlanCache::evict() {
 
 void PlanCache::run(const Plan& plan, const char* name, std::span<const Binding> bindings) {
   Tensor workspace;
-  if (plan.workspace > 0) workspace = Tensor::empty({plan.workspace}, {.dtype = DType::u8, .device = device_.id()});
-  device_.queue(name, [&](gpu::StreamId stream) { return dnn_->execute(plan, bindings, workspace.defined() ? workspace.mutable_raw() : nullptr, stream); });
+  if (plan.workspace > 0)
+    workspace = Tensor::empty({plan.workspace}, {.dtype = DType::u8, .device = device_.id()});
+  device_.queue(name, [&](gpu::StreamId stream) {
+    return dnn_->execute(plan, bindings, workspace.defined() ? workspace.mutable_raw() : nullptr,
+                         stream);
+  });
 }
 
 PlanCache::Stats PlanCache::stats() const {

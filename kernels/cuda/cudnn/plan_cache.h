@@ -1,4 +1,5 @@
-// PlanCache: the plans of one device, built once, bounded in memory and kept on disk; and their runs.
+// PlanCache: the plans of one device, built once, bounded in memory and kept on disk; and their
+// runs.
 #pragma once
 #include <map>
 #include <memory>
@@ -15,19 +16,23 @@ struct PlanCacheOptions {
   std::string folder;        // where plans are kept; empty: nowhere
   size_t most_plans = 1024;  // in memory
   size_t most_files = 4096;
-  // How many engines are measured for a graph, the fastest of which is taken; 1: cuDNN's first proposal, unmeasured. What was
-  // measured is kept like any plan, so that a machine's choices stay the same.
+  // How many engines are measured for a graph, the fastest of which is taken; 1: cuDNN's first
+  // proposal, unmeasured. What was measured is kept like any plan, so that a machine's choices stay
+  // the same.
   size_t candidates = 1;
-  static constexpr size_t kAutotune = 8;  // with GRAFT_CUDNN_AUTOTUNE=1, and what --autotune asks for
+  static constexpr size_t kAutotune =
+      8;  // with GRAFT_CUDNN_AUTOTUNE=1, and what --autotune asks for
 
-  // From GRAFT_CUDA_TF32, GRAFT_CUDNN_DETERMINISTIC, GRAFT_CUDNN_WORKSPACE (MiB), GRAFT_CUDNN_AUTOTUNE and GRAFT_CUDNN_CACHE (a folder
-  // or "off"; else graft/cudnn in the user's cache folder).
+  // From GRAFT_CUDA_TF32, GRAFT_CUDNN_DETERMINISTIC, GRAFT_CUDNN_WORKSPACE (MiB),
+  // GRAFT_CUDNN_AUTOTUNE and GRAFT_CUDNN_CACHE (a folder or "off"; else graft/cudnn in the user's
+  // cache folder).
   static PlanCacheOptions from_environment();
 };
 
 class PlanCache {
  public:
-  // Opens cuDNN for the device. Where that fails the cache is there and has no plans: why() says the reason.
+  // Opens cuDNN for the device. Where that fails the cache is there and has no plans: why() says
+  // the reason.
   PlanCache(gpu::Device& device, PlanCacheOptions options);
 
   // PlanCacheOptions::candidates for the graphs that come from now on.
@@ -35,8 +40,8 @@ class PlanCache {
   bool available() const { return dnn_ != nullptr; }
   const std::string& why() const { return why_; }
 
-  // The plan of a graph, or null when no engine takes it (asked once a graph). A plan that was used while a graph was
-  // captured stays for good: the captured graph runs its kernels.
+  // The plan of a graph, or null when no engine takes it (asked once a graph). A plan that was used
+  // while a graph was captured stays for good: the captured graph runs its kernels.
   std::shared_ptr<const Plan> find(const ConvGraph& graph);
   // Queues a run on the device's stream, with a workspace of the pool's.
   void run(const Plan& plan, const char* name, std::span<const Binding> bindings);

@@ -28,9 +28,12 @@ Span<T> mutable_span(Tensor* tensor) {
 // Calls f(T{}) with the C++ type of f32, bf16 or f16.
 template <class F>
 void visit_kernel_dtype(DType dtype, F&& f) {
-  if (dtype == DType::f32) f(float{});
-  else if (dtype == DType::bf16) f(bfloat16{});
-  else f(float16{});
+  if (dtype == DType::f32)
+    f(float{});
+  else if (dtype == DType::bf16)
+    f(bfloat16{});
+  else
+    f(float16{});
 }
 
 // Calls f(T{}) with the C++ type of an integer dtype or bool.
@@ -47,8 +50,10 @@ void visit_integer_dtype(DType dtype, F&& f) {
 // Of any dtype but f64.
 template <class F>
 void visit_number_dtype(DType dtype, F&& f) {
-  if (is_floating(dtype)) visit_kernel_dtype(dtype, f);
-  else visit_integer_dtype(dtype, f);
+  if (is_floating(dtype))
+    visit_kernel_dtype(dtype, f);
+  else
+    visit_integer_dtype(dtype, f);
 }
 
 // Calls f(integer) with an unsigned type of the dtype's size: moving needs no more.
@@ -62,11 +67,14 @@ void visit_size(DType dtype, F&& f) {
   }
 }
 
-// Calls f(std::integral_constant<int, N>) with N elements of 16 bytes, or 1 where `grouped` is false.
+// Calls f(std::integral_constant<int, N>) with N elements of 16 bytes, or 1 where `grouped` is
+// false.
 template <class T, class F>
 void visit_group(bool grouped, F&& f) {
-  if (grouped) f(std::integral_constant<int, kGroup<T>>{});
-  else f(std::integral_constant<int, 1>{});
+  if (grouped)
+    f(std::integral_constant<int, kGroup<T>>{});
+  else
+    f(std::integral_constant<int, 1>{});
 }
 
 }  // namespace graft::cuda

@@ -1,5 +1,6 @@
-// Axes: a walk over some axes of a tensor in memory, fastest first: from a running number to an offset. Neighbouring axes that
-// lie behind one another in memory become one, so that most walks divide by nothing. Index maths, host and device.
+// Axes: a walk over some axes of a tensor in memory, fastest first: from a running number to an
+// offset. Neighbouring axes that lie behind one another in memory become one, so that most walks
+// divide by nothing. Index maths, host and device.
 #pragma once
 #include "graft/core/tensor/tensor.h"
 #include "graft/kernels/cuda/device/host_device.h"
@@ -39,7 +40,8 @@ inline int axis_in_memory(const Tensor& t, int place) {
 // In elements.
 inline int64_t stride_in_memory(const Tensor& t, int axis) {
   int64_t stride = 1;
-  for (int place = 0; axis_in_memory(t, place) != axis; ++place) stride *= t.shape()[axis_in_memory(t, place)];
+  for (int place = 0; axis_in_memory(t, place) != axis; ++place)
+    stride *= t.shape()[axis_in_memory(t, place)];
   return stride;
 }
 

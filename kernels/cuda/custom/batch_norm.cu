@@ -1,4 +1,5 @@
-// Batch norm over the channels of images in channels_last (or of rows): statistics, apply with residual and ReLU, backward.
+// Batch norm over the channels of images in channels_last (or of rows): statistics, apply with
+// residual and ReLU, backward.
 #include <limits>
 
 #include "graft/kernels/cuda/custom/arguments.h"
@@ -11,7 +12,8 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-// Sums of x - s and its square, where s is the chunk's first row: a mean far from zero then costs no digits.
+// Sums of x - s and its square, where s is the chunk's first row: a mean far from zero then costs
+// no digits.
 template <class T>
 struct ShiftedSums {
   static constexpr const char* name = "batch_norm statistics";
@@ -51,7 +53,8 @@ struct JoinStatistics {
   int64_t rows, channels, chunk;
   GRAFT_HD void part(int64_t i, int64_t channel, float* sum) const {
     const int64_t begin = i * chunk, at = 2 * i * channels + channel;
-    const float n = static_cast<float>(begin + chunk < rows ? chunk : rows - begin), first = partial.load(at), second = partial.load(at + channels);
+    const float n = static_cast<float>(begin + chunk < rows ? chunk : rows - begin),
+                first = partial.load(at), second = partial.load(at + channels);
     sum[0] = n;
     sum[1] = to_float(x.load(begin * channels + channel)) + first / n;
     sum[2] = fmaxf(second - first * first / n, 0.f);
@@ -78,8 +81,11 @@ struct MoveRunning {
   float kept, mean_share, variance_share;
   template <int M>
   GRAFT_HD void at(int64_t c) const {
-    if (running_mean) running_mean.store(c, kept * running_mean.load(c) + mean_share * mean.load(c));
-    if (running_variance) running_variance.store(c, kept * running_variance.load(c) + variance_share * variance.load(c));
+    if (running_mean)
+      running_mean.store(c, kept * running_mean.load(c) + mean_share * mean.load(c));
+    if (running_variance)
+      running_variance.store(c,
+                             kept * running_variance.load(c) + variance_share * variance.load(c));
   }
 };
 
@@ -130,10 +136,13 @@ struct NormApply {
     Group<T, N> x, residual;
   };
   template <int N>
-  GRAFT_HD State<N> prepare(int64_t channel) const { return parameters.prepare<N>(channel); }
+  GRAFT_HD State<N> prepare(int64_t channel) const {
+    return parameters.prepare<N>(channel);
+  }
   template <int N>
   GRAFT_HD Elements<N> load(const State<N>&, int64_t, int64_t i) const {
-    return {x.template load_group<N>(i), residual ? residual.template load_group<N>(i) : Group<T, N>{}};
+    return {x.template load_group<N>(i),
+            residual ? residual.template load_group<N>(i) : Group<T, N>{}};
   }
   template <int N>
   GRAFT_HD void store(const State<N>& s, int64_t i, const Elements<N>& e) const {
@@ -141,14 +150,16 @@ struct NormApply {
     to_floats(e.x, values);
     to_floats(e.residual, added);  // zeros without one
     Group<T, N> v;
-    for (int j = 0; j < N; ++j) v.v[j] = from_float<T>(clamped(s.value(j, values[j]) + added[j], least, kInfinity));
+    for (int j = 0; j < N; ++j)
+      v.v[j] = from_float<T>(clamped(s.value(j, values[j]) + added[j], least, kInfinity));
     y.template store_group<N>(i, v);
     if constexpr (N == 8)
       if (positive) positive.store(i / 8, static_cast<uint8_t>(positive_bits(v)));
   }
 };
 
-// The gradient behind the ReLU: dy where the result was positive, which bits say, or y, or x where no residual was added.
+// The gradient behind the ReLU: dy where the result was positive, which bits say, or y, or x where
+// no residual was added.
 enum class Mask : unsigned char { none, from_bits, from_y, from_x };
 template <class T>
 struct MaskedGradient {
@@ -161,18 +172,22 @@ struct MaskedGradient {
     Group<T, N> x, dy;
     uint32_t positive;
     // The gradient behind the ReLU, and x.
-    GRAFT_HD void gradients(Mask mask, const NormParameters::State<N>& s, float* g, float* values) const {
+    GRAFT_HD void gradients(Mask mask, const NormParameters::State<N>& s, float* g,
+                            float* values) const {
       to_floats(dy, g);
       to_floats(x, values);
       for (int j = 0; j < N; ++j)
-        if (mask == Mask::from_x ? !(s.value(j, values[j]) > 0) : (positive >> j & 1) == 0) g[j] = 0;
+        if (mask == Mask::from_x ? !(s.value(j, values[j]) > 0) : (positive >> j & 1) == 0)
+          g[j] = 0;
     }
   };
   template <int N>
   GRAFT_HD Elements<N> load(int64_t i) const {
     Elements<N> e{x.template load_group<N>(i), dy.template load_group<N>(i), ~0u};
-    if (mask == Mask::from_bits) e.positive = static_cast<uint32_t>(positive.load(i / 8)) >> i % 8;
-    else if (mask == Mask::from_y) e.positive = positive_bits(y.template load_group<N>(i));
+    if (mask == Mask::from_bits)
+      e.positive = static_cast<uint32_t>(positive.load(i / 8)) >> i % 8;
+    else if (mask == Mask::from_y)
+      e.positive = positive_bits(y.template load_group<N>(i));
     return e;
   }
 };
@@ -185,9 +200,12 @@ struct GradientSums {
   MaskedGradient<T> gradient;
   int64_t channels;
   template <int N>
-  GRAFT_HD NormParameters::State<N> prepare(int64_t, int64_t channel) const { return gradient.parameters.template prepare<N>(channel); }
+  GRAFT_HD NormParameters::State<N> prepare(int64_t, int64_t channel) const {
+    return gradient.parameters.template prepare<N>(channel);
+  }
   template <int N>
-  GRAFT_HD void add(const NormParameters::State<N>& s, int64_t row, int64_t channel, float (&sums)[2][N]) const {
+  GRAFT_HD void add(const NormParameters::State<N>& s, int64_t row, int64_t channel,
+                    float (&sums)[2][N]) const {
     float g[N], x[N];
     gradient.template load<N>(row * channels + channel).gradients(gradient.mask, s, g, x);
     for (int j = 0; j < N; ++j) {
@@ -220,7 +238,8 @@ struct JoinGradients {
   }
 };
 
-// dx = slope * (g - (sum + normalised x * sum_normalised) / count), as g * slope - constant - (x - mean) * factor.
+// dx = slope * (g - (sum + normalised x * sum_normalised) / count), as g * slope - constant - (x -
+// mean) * factor.
 template <class T>
 struct GradientApply {
   static constexpr const char* name = "batch_norm backward, apply";
@@ -251,7 +270,9 @@ struct GradientApply {
     return s;
   }
   template <int N>
-  GRAFT_HD Elements<N> load(const State<N>&, int64_t, int64_t i) const { return gradient.template load<N>(i); }
+  GRAFT_HD Elements<N> load(const State<N>&, int64_t, int64_t i) const {
+    return gradient.template load<N>(i);
+  }
   template <int N>
   GRAFT_HD void store(const State<N>& s, int64_t i, const Elements<N>& e) const {
     float g[N], x[N];
@@ -271,10 +292,14 @@ struct GradientApply {
 // x as a matrix [rows, channels].
 int64_t channels_of(const Tensor& x) { return x.size(1); }
 template <class T>
-bool in_groups(const Tensor& x) { return channels_of(x) % kGroup<T> == 0; }
+bool in_groups(const Tensor& x) {
+  return channels_of(x) % kGroup<T> == 0;
+}
 
 // A byte of the mask is one thread's, a group of eight 16-bit elements.
-bool keeps_mask(const Tensor& x) { return x.rank() == 4 && size_of(x.dtype()) == 2 && x.size(1) % 8 == 0 && is_aligned(x); }
+bool keeps_mask(const Tensor& x) {
+  return x.rank() == 4 && size_of(x.dtype()) == 2 && x.size(1) % 8 == 0 && is_aligned(x);
+}
 
 const char* declines_norm(const Tensor& x) {
   if (x.numel() == 0) return "no elements";
@@ -295,37 +320,46 @@ Partials column_sums(const Tensor& x, const F& f, bool aligned) {
     result.tiles = column_tiles(rows, channels, n());
     result.sums = Tensor::empty({result.tiles.chunks(), 2, channels}, {.device = x.device()});
     launch<Body>(device_of(x), result.tiles.chunks() * result.tiles.across(), kThreads,
-                 {f, result.tiles, static_cast<uint32_t>(result.tiles.across()), mutable_span<float>(result.sums)}, Body::shared_bytes);
+                 {f, result.tiles, static_cast<uint32_t>(result.tiles.across()),
+                  mutable_span<float>(result.sums)},
+                 Body::shared_bytes);
   });
   return result;
 }
 
-const char* declines_statistics(const ExecContext&, const ops::BatchNormStatisticsArgs& args) { return declines_norm(args.x); }
+const char* declines_statistics(const ExecContext&, const ops::BatchNormStatisticsArgs& args) {
+  return declines_norm(args.x);
+}
 
 void statistics(ExecContext&, ops::BatchNormStatisticsArgs& args) {
   const gpu::OperationName name("batch_norm statistics");
   const int64_t channels = channels_of(args.x), rows = args.x.numel() / channels;
   visit_kernel_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const Partials parts = column_sums<T>(args.x, ShiftedSums<T>{span<T>(args.x), channels}, is_aligned(args.x));
-    launch_join(device_of(args.x), parts.tiles.chunks(), channels,
-                JoinStatistics<T>{span<T>(args.x), span<float>(parts.sums), mutable_span<float>(args.mean), mutable_span<float>(args.variance), rows,
-                                  channels, parts.tiles.chunk});
+    const Partials parts =
+        column_sums<T>(args.x, ShiftedSums<T>{span<T>(args.x), channels}, is_aligned(args.x));
+    launch_join(
+        device_of(args.x), parts.tiles.chunks(), channels,
+        JoinStatistics<T>{span<T>(args.x), span<float>(parts.sums), mutable_span<float>(args.mean),
+                          mutable_span<float>(args.variance), rows, channels, parts.tiles.chunk});
   });
 }
 
 template <class Args>
 NormParameters parameters_of(const Args& args) {
-  return {span<float>(args.mean), span<float>(args.variance), span<float>(args.weight), span<float>(args.bias), static_cast<float>(args.attributes.eps)};
+  return {span<float>(args.mean), span<float>(args.variance), span<float>(args.weight),
+          span<float>(args.bias), static_cast<float>(args.attributes.eps)};
 }
 
 template <class Args>
 bool parameters_aligned(const Args& args) {
-  return is_aligned(args.mean) && is_aligned(args.variance) && is_aligned(args.weight) && is_aligned(args.bias);
+  return is_aligned(args.mean) && is_aligned(args.variance) && is_aligned(args.weight) &&
+         is_aligned(args.bias);
 }
 
 const char* declines_running(const ExecContext&, const ops::BatchNormRunningArgs& args) {
-  for (const Tensor* t : {&args.mean, &args.variance, static_cast<const Tensor*>(args.running_mean), static_cast<const Tensor*>(args.running_variance)})
+  for (const Tensor* t : {&args.mean, &args.variance, static_cast<const Tensor*>(args.running_mean),
+                          static_cast<const Tensor*>(args.running_variance)})
     if (const char* reason = declines_parameter(t)) return reason;
   return nullptr;
 }
@@ -333,61 +367,80 @@ const char* declines_running(const ExecContext&, const ops::BatchNormRunningArgs
 void running(ExecContext&, ops::BatchNormRunningArgs& args) {
   const double n = static_cast<double>(args.count), share = args.momentum;
   launch_map(device_of(args.mean), args.mean.numel(),
-             MoveRunning{span<float>(args.mean), span<float>(args.variance), mutable_span<float>(args.running_mean), mutable_span<float>(args.running_variance),
-                         static_cast<float>(1 - share), static_cast<float>(share), static_cast<float>(share * n / (n - 1))});
+             MoveRunning{span<float>(args.mean), span<float>(args.variance),
+                         mutable_span<float>(args.running_mean),
+                         mutable_span<float>(args.running_variance), static_cast<float>(1 - share),
+                         static_cast<float>(share), static_cast<float>(share * n / (n - 1))});
 }
 
 const char* declines_apply(const ExecContext&, const ops::BatchNormApplyArgs& args) {
   for (const Tensor* parameter : {&args.mean, &args.variance, args.weight, args.bias})
     if (const char* reason = declines_parameter(parameter)) return reason;
-  if (args.positive && !(keeps_mask(args.x) && is_aligned(args.x) && is_aligned(args.residual) && is_aligned(args.y) && parameters_aligned(args)))
+  if (args.positive && !(keeps_mask(args.x) && is_aligned(args.x) && is_aligned(args.residual) &&
+                         is_aligned(args.y) && parameters_aligned(args)))
     return "a mask in bits is written in groups of eight";
   return declines_norm(args.x);
 }
 
 void apply(ExecContext&, ops::BatchNormApplyArgs& args) {
-  const bool aligned = is_aligned(args.x) && is_aligned(args.residual) && is_aligned(args.y) && parameters_aligned(args);
+  const bool aligned = is_aligned(args.x) && is_aligned(args.residual) && is_aligned(args.y) &&
+                       parameters_aligned(args);
   visit_kernel_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     visit_group<T>(aligned && in_groups<T>(args.x), [&](auto n) {
-      launch_channel_rows<n()>(device_of(args.x), args.x.numel() / channels_of(args.x), channels_of(args.x),
-                               NormApply<T>{span<T>(args.x), span<T>(args.residual), parameters_of(args), mutable_span<T>(args.y),
-                                            mutable_span<uint8_t>(args.positive), args.attributes.relu ? 0.f : -kInfinity});
+      launch_channel_rows<n()>(
+          device_of(args.x), args.x.numel() / channels_of(args.x), channels_of(args.x),
+          NormApply<T>{span<T>(args.x), span<T>(args.residual), parameters_of(args),
+                       mutable_span<T>(args.y), mutable_span<uint8_t>(args.positive),
+                       args.attributes.relu ? 0.f : -kInfinity});
     });
   });
 }
 
 const char* declines_backward(const ExecContext&, const ops::BatchNormBackwardArgs& args) {
-  for (const Tensor* parameter : {&args.mean, &args.variance, args.weight, args.bias, static_cast<const Tensor*>(args.dweight), static_cast<const Tensor*>(args.dbias)})
+  for (const Tensor* parameter :
+       {&args.mean, &args.variance, args.weight, args.bias,
+        static_cast<const Tensor*>(args.dweight), static_cast<const Tensor*>(args.dbias)})
     if (const char* reason = declines_parameter(parameter)) return reason;
   if (args.dy.format() != args.x.format()) return "memory order of dy is another";
-  if (args.attributes.relu && args.residual && !args.y && !args.positive) return "the mask of a residual's ReLU needs the result";
+  if (args.attributes.relu && args.residual && !args.y && !args.positive)
+    return "the mask of a residual's ReLU needs the result";
   return declines_norm(args.x);
 }
 
 void backward(ExecContext&, ops::BatchNormBackwardArgs& args) {
   const gpu::OperationName name("batch_norm backward");
   const int64_t channels = channels_of(args.x), rows = args.x.numel() / channels;
-  const bool aligned = is_aligned(args.x) && is_aligned(args.dy) && is_aligned(args.y) && is_aligned(args.dx) && is_aligned(args.dresidual) &&
+  const bool aligned = is_aligned(args.x) && is_aligned(args.dy) && is_aligned(args.y) &&
+                       is_aligned(args.dx) && is_aligned(args.dresidual) &&
                        parameters_aligned(args);
   visit_kernel_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const Mask mask = !args.attributes.relu ? Mask::none : args.positive ? Mask::from_bits : args.y ? Mask::from_y : Mask::from_x;
-    const MaskedGradient<T> gradient{span<T>(args.x), span<T>(args.y), span<T>(args.dy), span<uint8_t>(args.positive), parameters_of(args), mask};
+    const Mask mask = !args.attributes.relu ? Mask::none
+                      : args.positive       ? Mask::from_bits
+                      : args.y              ? Mask::from_y
+                                            : Mask::from_x;
+    const MaskedGradient<T> gradient{span<T>(args.x),     span<T>(args.y),
+                                     span<T>(args.dy),    span<uint8_t>(args.positive),
+                                     parameters_of(args), mask};
     Tensor sums[2];
     if (args.dweight || args.dbias || args.attributes.training) {
       const Partials parts = column_sums<T>(args.x, GradientSums<T>{gradient, channels}, aligned);
       for (Tensor& sum : sums) sum = Tensor::empty({channels}, {.device = args.x.device()});
-      launch_join(device_of(args.x), parts.tiles.chunks(), channels,
-                  JoinGradients{span<float>(parts.sums), parameters_of(args), mutable_span<float>(sums[0]), mutable_span<float>(sums[1]),
-                                mutable_span<float>(args.dweight), mutable_span<float>(args.dbias), channels});
+      launch_join(
+          device_of(args.x), parts.tiles.chunks(), channels,
+          JoinGradients{span<float>(parts.sums), parameters_of(args), mutable_span<float>(sums[0]),
+                        mutable_span<float>(sums[1]), mutable_span<float>(args.dweight),
+                        mutable_span<float>(args.dbias), channels});
     }
     if (!args.dx && !args.dresidual) return;
     const bool depends = args.attributes.training;  // the statistics on x
     visit_group<T>(aligned && in_groups<T>(args.x), [&](auto n) {
-      launch_channel_rows<n()>(device_of(args.x), rows, channels,
-                               GradientApply<T>{gradient, span<float>(depends ? &sums[0] : nullptr), span<float>(depends ? &sums[1] : nullptr),
-                                                mutable_span<T>(args.dx), mutable_span<T>(args.dresidual), 1.f / static_cast<float>(rows)});
+      launch_channel_rows<n()>(
+          device_of(args.x), rows, channels,
+          GradientApply<T>{gradient, span<float>(depends ? &sums[0] : nullptr),
+                           span<float>(depends ? &sums[1] : nullptr), mutable_span<T>(args.dx),
+                           mutable_span<T>(args.dresidual), 1.f / static_cast<float>(rows)});
     });
   });
 }

@@ -1,4 +1,5 @@
-// The bias' gradients of convolutions and linear layers: sums of dy over pixels or rows. The libraries' passes use them too.
+// The bias' gradients of convolutions and linear layers: sums of dy over pixels or rows. The
+// libraries' passes use them too.
 #pragma once
 #include "graft/core/tensor/tensor.h"
 

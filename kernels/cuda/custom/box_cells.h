@@ -1,5 +1,5 @@
-// BoxCells: one side of roi_align's box: its cells, the samples of each, and the two pixels that a sample lies between. Index maths,
-// host and device.
+// BoxCells: one side of roi_align's box: its cells, the samples of each, and the two pixels that a
+// sample lies between. Index maths, host and device.
 #pragma once
 #include <cmath>
 
@@ -21,7 +21,8 @@ struct BoxCells {
   bool sane = false;  // boxes of thousands of pixels a cell are refused
 
   // `from` and `to`: the box's sides in image coordinates; `count` cells.
-  GRAFT_HD static BoxCells of(float from, float to, int64_t count, int64_t extent, const ops::RoiAlignAttributes& a) {
+  GRAFT_HD static BoxCells of(float from, float to, int64_t count, int64_t extent,
+                              const ops::RoiAlignAttributes& a) {
     const float shift = a.half_pixel ? 0.5f : 0.f, scale = static_cast<float>(a.spatial_scale);
     BoxCells cells;
     cells.begin = from * scale - shift;
@@ -38,7 +39,8 @@ struct BoxCells {
   }
 
   GRAFT_HD CellSample sample(int64_t of_cell, int64_t i) const {
-    const float u = begin + static_cast<float>(of_cell) * cell + (static_cast<float>(i) + 0.5f) * cell / static_cast<float>(samples);
+    const float u = begin + static_cast<float>(of_cell) * cell +
+                    (static_cast<float>(i) + 0.5f) * cell / static_cast<float>(samples);
     CellSample s;
     if (!(u >= -1 && u <= static_cast<float>(extent))) return s;
     const float at = u > 0 ? u : 0.f;

@@ -1,4 +1,5 @@
-// Broadcast: where an element of a result finds those of K tensors whose shapes or layouts differ. Index maths, host and device.
+// Broadcast: where an element of a result finds those of K tensors whose shapes or layouts differ.
+// Index maths, host and device.
 #pragma once
 #include "graft/core/tensor/tensor.h"
 #include "graft/kernels/cuda/custom/axes.h"
@@ -11,8 +12,8 @@ struct Offsets {
   int64_t at[K];
 };
 
-// Axes of a walk, the fastest first, with a stride for each tensor: 0 where it is stretched. Neighbouring axes that lie behind one
-// another in all tensors become one.
+// Axes of a walk, the fastest first, with a stride for each tensor: 0 where it is stretched.
+// Neighbouring axes that lie behind one another in all tensors become one.
 template <int K>
 struct Broadcast {
   int axes = 0;
@@ -34,7 +35,8 @@ struct Broadcast {
     count *= axis_extent;
     if (axis_extent == 1) return;
     bool behind = axes > 0;
-    for (int k = 0; k < K && behind; ++k) behind = strides[k] == stride[k][axes - 1] * extent[axes - 1];
+    for (int k = 0; k < K && behind; ++k)
+      behind = strides[k] == stride[k][axes - 1] * extent[axes - 1];
     if (behind) {
       extent[axes - 1] *= axis_extent;
       return;
@@ -47,7 +49,8 @@ struct Broadcast {
   // Shapes broadcast to y's as in NumPy, aligned at their last axes; the walk follows y's memory.
   static Broadcast of(const Tensor* const (&tensors)[K], const Tensor& y) {
     Broadcast walk;
-    for (int place = 0; place < y.rank(); ++place) walk.add_axis(tensors, y, axis_in_memory(y, place));
+    for (int place = 0; place < y.rank(); ++place)
+      walk.add_axis(tensors, y, axis_in_memory(y, place));
     return walk;
   }
   void add_axis(const Tensor* const (&tensors)[K], const Tensor& y, int axis) {
@@ -61,7 +64,8 @@ struct Broadcast {
   }
 };
 
-// How a sum over the axes that `to` was stretched along walks: `kept` follows to's memory, `summed` the rest of y's.
+// How a sum over the axes that `to` was stretched along walks: `kept` follows to's memory, `summed`
+// the rest of y's.
 template <int K>
 struct StretchedAxes {
   Broadcast<K> kept, summed;
@@ -75,13 +79,15 @@ struct StretchedAxes {
     }
     for (int place = 0; place < y.rank(); ++place) {
       const int axis = axis_in_memory(y, place);
-      if (axis < added || to.shape()[axis - added] != y.shape()[axis]) axes.summed.add_axis(tensors, y, axis);
+      if (axis < added || to.shape()[axis - added] != y.shape()[axis])
+        axes.summed.add_axis(tensors, y, axis);
     }
     return axes;
   }
 };
 
-// y = f(a, b) where a and b are stretched or lie in another order. F: a plain struct with `name` and an operator().
+// y = f(a, b) where a and b are stretched or lie in another order. F: a plain struct with `name`
+// and an operator().
 template <class T, class To, class F>
 struct BinaryBroadcast {
   static constexpr const char* name = F::name;

@@ -1,6 +1,7 @@
-// A matrix [rows, channels] (images in channels_last) cut for a launch, and ChannelRows: the frame of element-wise kernels
-// whose numbers belong to channels. A thread stays with its group of channels, so that it reads those numbers once and no
-// index is divided; what is left for an element is its own arithmetic.
+// A matrix [rows, channels] (images in channels_last) cut for a launch, and ChannelRows: the frame
+// of element-wise kernels whose numbers belong to channels. A thread stays with its group of
+// channels, so that it reads those numbers once and no index is divided; what is left for an
+// element is its own arithmetic.
 #pragma once
 #include <algorithm>
 
@@ -10,13 +11,15 @@
 
 namespace graft::cuda {
 
-// A function of the shape alone. A block is `lanes` channel groups wide (1 to 32, a power of two) and kThreads / lanes rows high.
+// A function of the shape alone. A block is `lanes` channel groups wide (1 to 32, a power of two)
+// and kThreads / lanes rows high.
 struct ColumnTiles {
   int64_t rows = 0, channels = 0, chunk = 0;  // chunk: rows of a block
   int group = 1, lane_bits = 0;
 
   // rows_a_thread at least; more where there would be more than `blocks` blocks.
-  static ColumnTiles of(int64_t rows, int64_t channels, int group, int64_t rows_a_thread, int64_t blocks) {
+  static ColumnTiles of(int64_t rows, int64_t channels, int group, int64_t rows_a_thread,
+                        int64_t blocks) {
     ColumnTiles tiles{rows, channels, 0, group, 0};
     while (tiles.lanes() < 32 && tiles.lanes() * group < channels) ++tiles.lane_bits;
     const int64_t chunks = std::max<int64_t>(1, blocks / std::max<int64_t>(1, tiles.across()));
@@ -29,7 +32,8 @@ struct ColumnTiles {
   int64_t across() const { return ceil_div(channels, int64_t{lanes()} * group); }
 };
 
-// A thread's place: its first channel, the rows [begin, end) of its block, and the first of them that is its own.
+// A thread's place: its first channel, the rows [begin, end) of its block, and the first of them
+// that is its own.
 struct ColumnPlace {
   int64_t channel, chunk, begin, end;
   int lane, line;
@@ -38,7 +42,8 @@ struct ColumnPlace {
     const auto block = static_cast<uint32_t>(t.block());
     lane = t.thread() & (tiles.lanes() - 1);
     line = t.thread() >> tiles.lane_bits;
-    channel = ((block % across << tiles.lane_bits) + static_cast<uint32_t>(lane)) * static_cast<int64_t>(group);
+    channel = ((block % across << tiles.lane_bits) + static_cast<uint32_t>(lane)) *
+              static_cast<int64_t>(group);
     chunk = block / across;
     begin = chunk * tiles.chunk;
     end = begin + tiles.chunk < tiles.rows ? begin + tiles.chunk : tiles.rows;
@@ -59,24 +64,27 @@ GRAFT_HD void load_channels(const Span<V>& from, int64_t channel, T* numbers) {
 }
 // `otherwise` where the span is empty.
 template <int N>
-GRAFT_HD void load_channels(const Span<const float>& from, int64_t channel, float otherwise, float* numbers) {
+GRAFT_HD void load_channels(const Span<const float>& from, int64_t channel, float otherwise,
+                            float* numbers) {
   if (from) return load_channels<N>(from, channel, numbers);
   for (int j = 0; j < N; ++j) numbers[j] = otherwise;
 }
 template <int N, class T>
 GRAFT_HD void store_channels(const Span<T>& to, int64_t channel, const T* numbers) {
   if constexpr (N % 4 == 0) {
-    for (int j = 0; j < N; j += 4) to.template store_group<4>(channel + j, Group<T, 4>{{numbers[j], numbers[j + 1], numbers[j + 2], numbers[j + 3]}});
+    for (int j = 0; j < N; j += 4)
+      to.template store_group<4>(
+          channel + j, Group<T, 4>{{numbers[j], numbers[j + 1], numbers[j + 2], numbers[j + 3]}});
   } else {
     for (int j = 0; j < N; ++j) to.store(channel + j, numbers[j]);
   }
 }
 
 // F: a plain struct with
-//   name, and `ahead`, how many rows are read before one is written (what is in flight hides the memory's latency)
-//   State<N>, and prepare<N>(channel), what a thread needs of its N channels
-//   Elements<N>, and load<N>(state, row, i), what the result's elements [i, i + N) of that row are made of
-//   store<N>(state, i, elements), which makes them.
+//   name, and `ahead`, how many rows are read before one is written (what is in flight hides the
+//   memory's latency) State<N>, and prepare<N>(channel), what a thread needs of its N channels
+//   Elements<N>, and load<N>(state, row, i), what the result's elements [i, i + N) of that row are
+//   made of store<N>(state, i, elements), which makes them.
 template <class F, int N>
 struct ChannelRows {
   static constexpr const char* name = F::name;
@@ -98,20 +106,24 @@ struct ChannelRows {
       for (; row + (F::ahead - 1) * lines < end; row += F::ahead * lines, i += F::ahead * step) {
         typename F::template Elements<N> elements[F::ahead];
         GRAFT_UNROLL
-        for (int k = 0; k < F::ahead; ++k) elements[k] = a.f.template load<N>(state, row + k * lines, i + k * step);
+        for (int k = 0; k < F::ahead; ++k)
+          elements[k] = a.f.template load<N>(state, row + k * lines, i + k * step);
         GRAFT_UNROLL
         for (int k = 0; k < F::ahead; ++k) a.f.template store<N>(state, i + k * step, elements[k]);
       }
     }
-    for (; row < end; row += lines, i += step) a.f.template store<N>(state, i, a.f.template load<N>(state, row, i));
+    for (; row < end; row += lines, i += step)
+      a.f.template store<N>(state, i, a.f.template load<N>(state, row, i));
   }
 };
 
 template <int N, class F>
-void launch_channel_rows(gpu::Device& device, int64_t rows, int64_t channels, const F& f, int64_t rows_a_thread = 16) {
+void launch_channel_rows(gpu::Device& device, int64_t rows, int64_t channels, const F& f,
+                         int64_t rows_a_thread = 16) {
   constexpr int64_t blocks = int64_t{1} << 30;
   const ColumnTiles tiles = ColumnTiles::of(rows, channels, N, rows_a_thread, blocks);
-  launch<ChannelRows<F, N>>(device, tiles.chunks() * tiles.across(), kThreads, {f, tiles, static_cast<uint32_t>(tiles.across())});
+  launch<ChannelRows<F, N>>(device, tiles.chunks() * tiles.across(), kThreads,
+                            {f, tiles, static_cast<uint32_t>(tiles.across())});
 }
 
 }  // namespace graft::cuda

@@ -1,4 +1,5 @@
-// Convolution's three passes as implicit matrix products: images are read through the window, nothing is unfolded in memory.
+// Convolution's three passes as implicit matrix products: images are read through the window,
+// nothing is unfolded in memory.
 #include "graft/kernels/cuda/custom/arguments.h"
 #include "graft/kernels/cuda/custom/bias_gradient.h"
 #include "graft/kernels/cuda/custom/conv_geometry.h"
@@ -10,7 +11,8 @@
 namespace graft::cuda {
 namespace {
 
-// y [pixels, K/groups] = x under the window [pixels, taps] * weight [taps, K/groups], for each group.
+// y [pixels, K/groups] = x under the window [pixels, taps] * weight [taps, K/groups], for each
+// group.
 template <class T>
 struct ConvForward {
   static constexpr const char* name = "conv forward";
@@ -24,7 +26,9 @@ struct ConvForward {
     const int64_t at = shape.x_at(g, m, shape.tap(t));
     return at < 0 ? 0.f : to_float(x.load(at));
   }
-  GRAFT_HD float b(int64_t g, int64_t t, int64_t filter) const { return weight.load(shape.weight_at(g * shape.group_k() + filter, shape.tap(t))); }
+  GRAFT_HD float b(int64_t g, int64_t t, int64_t filter) const {
+    return weight.load(shape.weight_at(g * shape.group_k() + filter, shape.tap(t)));
+  }
   GRAFT_HD void store(int64_t g, int64_t, int64_t m, int64_t filter, float value) const {
     const int64_t at = shape.y_at(g, m, filter);
     if (bias) value += bias.load(g * shape.group_k() + filter);
@@ -50,14 +54,16 @@ struct ConvBackwardData {
   }
   GRAFT_HD float b(int64_t g, int64_t step, int64_t c) const {
     const int64_t position = step / shape.group_k();
-    return weight.load(shape.weight_at(g * shape.group_k() + step % shape.group_k(), {position / shape.s, position % shape.s, c}));
+    return weight.load(shape.weight_at(g * shape.group_k() + step % shape.group_k(),
+                                       {position / shape.s, position % shape.s, c}));
   }
   GRAFT_HD void store(int64_t g, int64_t, int64_t i, int64_t c, float value) const {
     dx.store(i * shape.c + g * shape.group_c() + c, from_float<T>(value));
   }
 };
 
-// dweight [K/groups, taps] = dy transposed [K/groups, pixels] * x under the window [pixels, taps]; pixels are cut into parts.
+// dweight [K/groups, taps] = dy transposed [K/groups, pixels] * x under the window [pixels, taps];
+// pixels are cut into parts.
 template <class T>
 struct ConvBackwardWeight {
   static constexpr const char* name = "conv backward-weight";
@@ -65,13 +71,16 @@ struct ConvBackwardWeight {
   Span<float> partial;  // [parts][elements of the weight, in its memory order]
   ConvGeometry shape;
   int64_t weight_size;
-  GRAFT_HD float a(int64_t g, int64_t filter, int64_t m) const { return to_float(dy.load(shape.y_at(g, m, filter))); }
+  GRAFT_HD float a(int64_t g, int64_t filter, int64_t m) const {
+    return to_float(dy.load(shape.y_at(g, m, filter)));
+  }
   GRAFT_HD float b(int64_t g, int64_t m, int64_t t) const {
     const int64_t at = shape.x_at(g, m, shape.tap(t));
     return at < 0 ? 0.f : to_float(x.load(at));
   }
   GRAFT_HD void store(int64_t g, int64_t part, int64_t filter, int64_t t, float value) const {
-    partial.store(part * weight_size + shape.weight_at(g * shape.group_k() + filter, shape.tap(t)), value);
+    partial.store(part * weight_size + shape.weight_at(g * shape.group_k() + filter, shape.tap(t)),
+                  value);
   }
 };
 
@@ -86,25 +95,35 @@ const char* declines_forward(const ExecContext&, const ops::ConvForwardArgs& arg
   return declines_conv(args.x, args.y);
 }
 
-void run_forward(const ops::ConvForwardArgs& args, const Tensor* residual, ops::FusedActivation activation) {
-  const ConvGeometry g = ConvGeometry::of(args.x.shape(), args.y.shape(), args.weight, args.attributes);
+void run_forward(const ops::ConvForwardArgs& args, const Tensor* residual,
+                 ops::FusedActivation activation) {
+  const ConvGeometry g =
+      ConvGeometry::of(args.x.shape(), args.y.shape(), args.weight, args.attributes);
   visit_kernel_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     launch_product(device_of(args.x), {g.pixels(), g.group_k(), g.taps(), g.groups, g.taps()},
-                   ConvForward<T>{span<T>(args.x), span<float>(args.weight), span<float>(args.bias), span<T>(residual), mutable_span<T>(args.y), g, activation});
+                   ConvForward<T>{span<T>(args.x), span<float>(args.weight), span<float>(args.bias),
+                                  span<T>(residual), mutable_span<T>(args.y), g, activation});
   });
 }
 
-void forward(ExecContext&, ops::ConvForwardArgs& args) { run_forward(args, nullptr, ops::FusedActivation::none); }
+void forward(ExecContext&, ops::ConvForwardArgs& args) {
+  run_forward(args, nullptr, ops::FusedActivation::none);
+}
 
-ops::ConvForwardArgs plain(const ops::FusedConvForwardArgs& args) { return {args.x, args.weight, args.bias, args.attributes.conv, args.y}; }
+ops::ConvForwardArgs plain(const ops::FusedConvForwardArgs& args) {
+  return {args.x, args.weight, args.bias, args.attributes.conv, args.y};
+}
 
 const char* declines_fused(const ExecContext& context, const ops::FusedConvForwardArgs& args) {
-  if (args.residual && args.residual->format() != args.y.format()) return "memory order of the residual is another";
+  if (args.residual && args.residual->format() != args.y.format())
+    return "memory order of the residual is another";
   return declines_forward(context, plain(args));
 }
 
-void fused_forward(ExecContext&, ops::FusedConvForwardArgs& args) { run_forward(plain(args), args.residual, args.attributes.activation); }
+void fused_forward(ExecContext&, ops::FusedConvForwardArgs& args) {
+  run_forward(plain(args), args.residual, args.attributes.activation);
+}
 
 void pack(ExecContext&, ops::FusedConvPackArgs& args) { args.packed = nullptr; }
 
@@ -114,12 +133,14 @@ const char* declines_backward_data(const ExecContext&, const ops::ConvBackwardDa
 }
 
 void backward_data(ExecContext&, ops::ConvBackwardDataArgs& args) {
-  const ConvGeometry g = ConvGeometry::of(args.dx.shape(), args.dy.shape(), args.weight, args.attributes);
+  const ConvGeometry g =
+      ConvGeometry::of(args.dx.shape(), args.dy.shape(), args.weight, args.attributes);
   const int64_t steps = g.r * g.s * g.group_k();
   visit_kernel_dtype(args.dx.dtype(), [&](auto zero) {
     using T = decltype(zero);
     launch_product(device_of(args.dx), {g.n * g.h * g.w, g.group_c(), steps, g.groups, steps},
-                   ConvBackwardData<T>{span<T>(args.dy), span<float>(args.weight), mutable_span<T>(args.dx), g});
+                   ConvBackwardData<T>{span<T>(args.dy), span<float>(args.weight),
+                                       mutable_span<T>(args.dx), g});
   });
 }
 
@@ -133,12 +154,17 @@ template <class T>
 void weight_gradient(const ops::ConvBackwardWeightArgs& args) {
   gpu::Device& device = device_of(args.x);
   Tensor& dweight = *args.dweight;
-  const ConvGeometry g = ConvGeometry::of(args.x.shape(), args.dy.shape(), dweight, args.attributes);
+  const ConvGeometry g =
+      ConvGeometry::of(args.x.shape(), args.dy.shape(), dweight, args.attributes);
   constexpr int64_t shortest = 512, most_parts = 64;
-  const ProductTiles tiles{g.group_k(), g.taps(), g.pixels(), g.groups, std::max(shortest, ceil_div(g.pixels(), most_parts))};
+  const ProductTiles tiles{g.group_k(), g.taps(), g.pixels(), g.groups,
+                           std::max(shortest, ceil_div(g.pixels(), most_parts))};
   Tensor partial = Tensor::empty({tiles.parts(), dweight.numel()}, {.device = args.x.device()});
-  launch_product(device, tiles, ConvBackwardWeight<T>{span<T>(args.x), span<T>(args.dy), mutable_span<float>(partial), g, dweight.numel()});
-  launch_map(device, dweight.numel(), JoinParts<float>{span<float>(partial), mutable_span<float>(dweight), tiles.parts()});
+  launch_product(device, tiles,
+                 ConvBackwardWeight<T>{span<T>(args.x), span<T>(args.dy),
+                                       mutable_span<float>(partial), g, dweight.numel()});
+  launch_map(device, dweight.numel(),
+             JoinParts<float>{span<float>(partial), mutable_span<float>(dweight), tiles.parts()});
 }
 
 void backward_weight(ExecContext&, ops::ConvBackwardWeightArgs& args) {

@@ -1,4 +1,5 @@
-// What tensors themselves ask of the device: fill, cast, memory format, sum. (Backend's other half.) And cast as an operation.
+// What tensors themselves ask of the device: fill, cast, memory format, sum. (Backend's other
+// half.) And cast as an operation.
 #include <cmath>
 
 #include "graft/kernels/cuda/custom/arguments.h"
@@ -44,8 +45,10 @@ template <class From, class To>
 void run_cast(const Tensor& x, Tensor& y) {
   constexpr int n = kGroup<From> < kGroup<To> ? kGroup<From> : kGroup<To>;
   gpu::Device& device = device_of(x);
-  if (is_aligned(x) && is_aligned(y)) launch_map(device, x.numel(), Cast<From, To, n>{span<From>(x), mutable_span<To>(y)});
-  else launch_map(device, x.numel(), Cast<From, To, 1>{span<From>(x), mutable_span<To>(y)});
+  if (is_aligned(x) && is_aligned(y))
+    launch_map(device, x.numel(), Cast<From, To, n>{span<From>(x), mutable_span<To>(y)});
+  else
+    launch_map(device, x.numel(), Cast<From, To, 1>{span<From>(x), mutable_span<To>(y)});
 }
 
 // Between any two types: the result's is known when it runs, so that one kernel a source is enough.
@@ -79,9 +82,13 @@ struct CastToAny {
 };
 
 // What images and networks convert all the time, in 16-byte groups.
-bool is_common(DType from, DType to) { return (is_kernel_dtype(from) || from == DType::u8) && is_kernel_dtype(to); }
+bool is_common(DType from, DType to) {
+  return (is_kernel_dtype(from) || from == DType::u8) && is_kernel_dtype(to);
+}
 
-void cast_kernel(ExecContext&, ops::CastArgs& args) { device_backend(args.x.device()).cast(args.x, args.y); }
+void cast_kernel(ExecContext&, ops::CastArgs& args) {
+  device_backend(args.x.device()).cast(args.x, args.y);
+}
 
 }  // namespace
 
@@ -93,7 +100,8 @@ void Backend::fill(Tensor& y, double value) {
   const Tensor element = Tensor::scalar(value, y.dtype());  // the host knows every conversion
   visit_size(y.dtype(), [&](auto zero) {
     using Bits = decltype(zero);
-    launch_map(device, y.numel(), Fill<Bits>{mutable_span<Bits>(y), *static_cast<const Bits*>(element.raw())});
+    launch_map(device, y.numel(),
+               Fill<Bits>{mutable_span<Bits>(y), *static_cast<const Bits*>(element.raw())});
   });
 }
 
@@ -101,7 +109,8 @@ void Backend::cast(const Tensor& x, Tensor& y) {
   if (!is_common(x.dtype(), y.dtype()))
     return visit_dtype(x.dtype(), [&](auto from) {
       using From = decltype(from);
-      launch_map(device_of(x), x.numel(), CastToAny<From>{span<From>(x), y.mutable_raw(), y.numel(), y.dtype()});
+      launch_map(device_of(x), x.numel(),
+                 CastToAny<From>{span<From>(x), y.mutable_raw(), y.numel(), y.dtype()});
     });
   visit_kernel_dtype(y.dtype(), [&](auto to) {
     using To = decltype(to);
@@ -118,7 +127,8 @@ void Backend::reformat(const Tensor& x, Tensor& y) {
   const bool to_last = y.format() == MemoryFormat::channels_last;
   visit_size(x.dtype(), [&](auto zero) {
     using Bits = decltype(zero);
-    launch_transpose<Bits>(device_of(x), span<Bits>(x), mutable_span<Bits>(y), x.size(0), to_last ? channels : pixels, to_last ? pixels : channels);
+    launch_transpose<Bits>(device_of(x), span<Bits>(x), mutable_span<Bits>(y), x.size(0),
+                           to_last ? channels : pixels, to_last ? pixels : channels);
   });
 }
 

@@ -4,13 +4,19 @@
 
 namespace graft::cuda {
 
-inline bool is_kernel_dtype(DType dtype) { return dtype == DType::f32 || dtype == DType::bf16 || dtype == DType::f16; }
+inline bool is_kernel_dtype(DType dtype) {
+  return dtype == DType::f32 || dtype == DType::bf16 || dtype == DType::f16;
+}
 
 // Tensors start at 16 bytes unless they are part of a batch of odd size.
-inline bool is_aligned(const Tensor& tensor) { return reinterpret_cast<uintptr_t>(tensor.raw()) % 16 == 0; }
+inline bool is_aligned(const Tensor& tensor) {
+  return reinterpret_cast<uintptr_t>(tensor.raw()) % 16 == 0;
+}
 inline bool is_aligned(const Tensor* tensor) { return !tensor || is_aligned(*tensor); }
 
-inline const char* declines_dtype(const Tensor& x) { return is_kernel_dtype(x.dtype()) ? nullptr : "only f32, bf16 and f16"; }
+inline const char* declines_dtype(const Tensor& x) {
+  return is_kernel_dtype(x.dtype()) ? nullptr : "only f32, bf16 and f16";
+}
 inline const char* declines_image(const Tensor& x) {
   if (const char* reason = declines_dtype(x)) return reason;
   if (x.rank() != 4) return "only two spatial axes";

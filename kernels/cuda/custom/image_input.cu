@@ -20,7 +20,8 @@ struct ImageCrops {
     const int64_t place = n * ops::kImagePlace;
     const bool mirror = places && places.load(place + ops::mirrored) != 0;
     const int64_t row = p + (places ? places.load(place + ops::top) : 0);
-    const int64_t column = (mirror ? columns - 1 - q : q) + (places ? places.load(place + ops::left) : 0);
+    const int64_t column =
+        (mirror ? columns - 1 - q : q) + (places ? places.load(place + ops::left) : 0);
     return row < 0 || row >= h || column < 0 || column >= w ? -1 : ((n * h + row) * w + column) * c;
   }
 };
@@ -36,8 +37,12 @@ struct ImageColours {
   GRAFT_HD static double blended(double target, double value, double factor) {
     return floor(fmin(fmax(target + (value - target) * factor + 0.5, 0.), 255.));
   }
-  GRAFT_HD static double grey(const Pixel& p, int64_t channels) { return channels == 1 ? p.v[0] : 0.299 * p.v[0] + 0.587 * p.v[1] + 0.114 * p.v[2]; }
-  GRAFT_HD double factor(int64_t n, int which) const { return factors.load(n * ops::kImageColour + which); }
+  GRAFT_HD static double grey(const Pixel& p, int64_t channels) {
+    return channels == 1 ? p.v[0] : 0.299 * p.v[0] + 0.587 * p.v[1] + 0.114 * p.v[2];
+  }
+  GRAFT_HD double factor(int64_t n, int which) const {
+    return factors.load(n * ops::kImageColour + which);
+  }
   GRAFT_HD static void blend(Pixel& p, double target, double factor) {
     GRAFT_UNROLL
     for (int k = 0; k < 3; ++k) p.v[k] = blended(target, p.v[k], factor);
@@ -54,12 +59,14 @@ struct ImageColours {
   GRAFT_HD Pixel changed(const ImageCrops& crops, int64_t n, int64_t from) const {
     Pixel p = brightened(crops, n, from);
     if (factor(n, ops::contrast) != 1) blend(p, means.load(n), factor(n, ops::contrast));
-    if (factor(n, ops::saturation) != 1 && crops.c == 3) blend(p, grey(p, 3), factor(n, ops::saturation));
+    if (factor(n, ops::saturation) != 1 && crops.c == 3)
+      blend(p, grey(p, 3), factor(n, ops::saturation));
     return p;
   }
 };
 
-// The mean grey of each sample's crop after brightness, a block a sample: exact sums of thousandths, in any order.
+// The mean grey of each sample's crop after brightness, a block a sample: exact sums of
+// thousandths, in any order.
 struct ImageMeans {
   static constexpr const char* name = "image_input, means";
   static constexpr bool cooperates = true;
@@ -76,15 +83,20 @@ struct ImageMeans {
     int64_t sum = 0;
     for (int64_t i = t.thread(); i < count; i += t.threads()) {
       const ImageColours::Pixel p = a.colours.brightened(a.crops, n, a.crops.source(n * count + i));
-      const auto r = static_cast<int64_t>(p.v[0]), g = static_cast<int64_t>(p.v[1]), b = static_cast<int64_t>(p.v[2]);
+      const auto r = static_cast<int64_t>(p.v[0]), g = static_cast<int64_t>(p.v[1]),
+                 b = static_cast<int64_t>(p.v[2]);
       sum += a.crops.c == 1 ? 1000 * r : 299 * r + 587 * g + 114 * b;
     }
     sums.set(t.thread(), sum);
     for (int half = t.threads() / 2; half > 0; half /= 2) {
       t.sync();
-      if (t.thread() < half) sums.set(t.thread(), sums.get(t.thread()) + sums.get(t.thread() + half));
+      if (t.thread() < half)
+        sums.set(t.thread(), sums.get(t.thread()) + sums.get(t.thread() + half));
     }
-    if (t.thread() == 0) a.means.store(n, static_cast<int32_t>(floor(static_cast<double>(sums.get(0)) / (1000. * static_cast<double>(count)) + 0.5)));
+    if (t.thread() == 0)
+      a.means.store(
+          n, static_cast<int32_t>(floor(
+                 static_cast<double>(sums.get(0)) / (1000. * static_cast<double>(count)) + 0.5)));
   }
 };
 
@@ -112,11 +124,13 @@ struct ImageInput {
     } else {
       GRAFT_UNROLL
       for (int k = 0; k < 4; ++k)
-        if (k < c && from >= 0) pixel.v[k] = to_float(crops.pixels.load(from + (bgr ? c - 1 - k : k)));
+        if (k < c && from >= 0)
+          pixel.v[k] = to_float(crops.pixels.load(from + (bgr ? c - 1 - k : k)));
     }
     Group<T, 4> values;
     GRAFT_UNROLL
-    for (int k = 0; k < 4; ++k) values.v[k] = from_float<T>(k < c ? pixel.v[k] * slope[k] + offset[k] : 0.f);
+    for (int k = 0; k < 4; ++k)
+      values.v[k] = from_float<T>(k < c ? pixel.v[k] * slope[k] + offset[k] : 0.f);
     if constexpr (N == 4) {
       y.template store_group<4>(i * 4, values);
     } else {
@@ -130,7 +144,8 @@ struct ImageInput {
 
 const char* declines(const ExecContext&, const ops::ImageInputArgs& args) {
   if (const char* reason = declines_image(args.y)) return reason;
-  return args.y.size(0) * args.y.size(2) * args.y.size(3) >= kMostPixels ? "too many pixels" : nullptr;
+  return args.y.size(0) * args.y.size(2) * args.y.size(3) >= kMostPixels ? "too many pixels"
+                                                                         : nullptr;
 }
 
 void forward(ExecContext&, ops::ImageInputArgs& args) {
@@ -139,18 +154,27 @@ void forward(ExecContext&, ops::ImageInputArgs& args) {
   const ops::ImageInputAttributes& a = args.attributes;
   const Shape &from = args.pixels.shape(), &to = args.y.shape();
   gpu::Device& device = device_of(args.y);
-  const ImageCrops crops{span<uint8_t>(args.pixels), span<int32_t>(args.places), from[1], from[2], from[3], to[2], to[3], PixelGrid::of(std::max<int64_t>(to[2], 1), std::max<int64_t>(to[3], 1))};
+  const ImageCrops crops{span<uint8_t>(args.pixels),
+                         span<int32_t>(args.places),
+                         from[1],
+                         from[2],
+                         from[3],
+                         to[2],
+                         to[3],
+                         PixelGrid::of(std::max<int64_t>(to[2], 1), std::max<int64_t>(to[3], 1))};
   ImageColours colours{span<double>(args.colours), {}};
   Tensor means;
   if (args.colours && args.y.numel() > 0) {
     means = Tensor::empty({to[0]}, {.dtype = DType::i32, .device = args.y.device()});
-    launch<ImageMeans>(device, to[0], kThreads, {crops, colours, mutable_span<int32_t>(means)}, ImageMeans::shared_bytes);
+    launch<ImageMeans>(device, to[0], kThreads, {crops, colours, mutable_span<int32_t>(means)},
+                       ImageMeans::shared_bytes);
     colours.means = span<int32_t>(means);
   }
   visit_kernel_dtype(args.y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const auto run = [&](auto n, auto coloured) {
-      ImageInput<T, n(), coloured()> kernel{crops, colours, mutable_span<T>(args.y), to[1], {}, {}, a.bgr};
+      ImageInput<T, n(), coloured()> kernel{crops, colours, mutable_span<T>(args.y), to[1], {},
+                                            {},    a.bgr};
       for (size_t k = 0; k < 4; ++k) {
         kernel.slope[k] = static_cast<float>(a.scale / a.deviation[k]);
         kernel.offset[k] = static_cast<float>(-a.mean[k] / a.deviation[k]);
@@ -158,16 +182,22 @@ void forward(ExecContext&, ops::ImageInputArgs& args) {
       launch_map(device, to[0] * to[2] * to[3], kernel);
     };
     const auto run_grouped = [&](auto n) {
-      if (args.colours) run(n, std::true_type{});
-      else run(n, std::false_type{});
+      if (args.colours)
+        run(n, std::true_type{});
+      else
+        run(n, std::false_type{});
     };
-    if (to[1] == 4 && is_aligned(args.y)) run_grouped(std::integral_constant<int, 4>{});
-    else run_grouped(std::integral_constant<int, 1>{});
+    if (to[1] == 4 && is_aligned(args.y))
+      run_grouped(std::integral_constant<int, 4>{});
+    else
+      run_grouped(std::integral_constant<int, 1>{});
   });
 }
 
 }  // namespace
 
-void register_image_input(KernelSet& set) { set.image_input.forward.add({"cuda", declines, forward}); }
+void register_image_input(KernelSet& set) {
+  set.image_input.forward.add({"cuda", declines, forward});
+}
 
 }  // namespace graft::cuda

@@ -1,5 +1,5 @@
-// IndexedPlaces: which block of contiguous elements of x entry k of an index tensor names; ops/indexing.h's rule as index maths,
-// host and device. An index outside of x names none.
+// IndexedPlaces: which block of contiguous elements of x entry k of an index tensor names;
+// ops/indexing.h's rule as index maths, host and device. An index outside of x names none.
 #pragma once
 #include "graft/kernels/cuda/custom/arguments.h"
 #include "graft/kernels/ops/indexing.h"
@@ -18,7 +18,8 @@ struct IndexedPlaces {
   template <class F>
   GRAFT_HD int64_t start(int64_t k, const F& index) const {
     switch (indexing) {
-      case ops::Indexing::slices: return block_of(k / indices * extent, inside(index(k % indices), extent));
+      case ops::Indexing::slices:
+        return block_of(k / indices * extent, inside(index(k % indices), extent));
       case ops::Indexing::elements: {
         int64_t start = 0, step = 1, left = k;
         for (int a = rank - 1; a >= 0; --a) {
@@ -41,7 +42,8 @@ struct IndexedPlaces {
     return start * block;
   }
 
-  static IndexedPlaces of(const Shape& x, const Shape& indices, ops::Indexing indexing, int axis, int batch_axes) {
+  static IndexedPlaces of(const Shape& x, const Shape& indices, ops::Indexing indexing, int axis,
+                          int batch_axes) {
     IndexedPlaces places;
     places.indexing = indexing, places.rank = x.rank(), places.axis = axis;
     for (int a = 0; a < x.rank(); ++a) places.x[a] = x[a];
@@ -52,7 +54,8 @@ struct IndexedPlaces {
       places.count = x.product(0, axis) * places.indices;
     } else if (indexing == ops::Indexing::tuples) {
       places.length = static_cast<int>(indices[indices.rank() - 1]), places.batch_axes = batch_axes;
-      places.count = indices.product(0, indices.rank() - 1), places.batch = indices.product(batch_axes, indices.rank() - 1);
+      places.count = indices.product(0, indices.rank() - 1),
+      places.batch = indices.product(batch_axes, indices.rank() - 1);
       places.block = x.product(batch_axes + places.length, x.rank());
     }
     return places;
@@ -63,7 +66,9 @@ struct IndexedPlaces {
     const int64_t place = index < 0 ? index + of : index;
     return place < 0 || place >= of ? -1 : place;
   }
-  GRAFT_HD int64_t block_of(int64_t first, int64_t place) const { return place < 0 ? -1 : (first + place) * block; }
+  GRAFT_HD int64_t block_of(int64_t first, int64_t place) const {
+    return place < 0 ? -1 : (first + place) * block;
+  }
 };
 
 // The same with an index tensor of the device's, int64 or int32.
@@ -72,12 +77,16 @@ struct IndexedTensor {
   Span<const int64_t> wide;
   Span<const int32_t> narrow;  // or this one
   GRAFT_HD int64_t start(int64_t k) const {
-    return places.start(k, [this](int64_t i) { return wide ? wide.load(i) : static_cast<int64_t>(narrow.load(i)); });
+    return places.start(k, [this](int64_t i) {
+      return wide ? wide.load(i) : static_cast<int64_t>(narrow.load(i));
+    });
   }
 
-  static IndexedTensor of(const Shape& x, const Tensor& indices, ops::Indexing indexing, int axis, int batch_axes = 0) {
+  static IndexedTensor of(const Shape& x, const Tensor& indices, ops::Indexing indexing, int axis,
+                          int batch_axes = 0) {
     const bool wide = indices.dtype() == DType::i64;
-    return {IndexedPlaces::of(x, indices.shape(), indexing, axis, batch_axes), wide ? span<int64_t>(indices) : Span<const int64_t>{},
+    return {IndexedPlaces::of(x, indices.shape(), indexing, axis, batch_axes),
+            wide ? span<int64_t>(indices) : Span<const int64_t>{},
             wide ? Span<const int32_t>{} : span<int32_t>(indices)};
   }
 };

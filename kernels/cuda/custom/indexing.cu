@@ -1,5 +1,6 @@
-// Gather and scatter. An index outside of x gives NaN (0 for integers) and no gradient, and an update there goes nowhere: looking
-// at it would wait for the GPU. What meets in one element is combined in its order, sorted by where it goes.
+// Gather and scatter. An index outside of x gives NaN (0 for integers) and no gradient, and an
+// update there goes nowhere: looking at it would wait for the GPU. What meets in one element is
+// combined in its order, sorted by where it goes.
 #include <cmath>
 
 #include "graft/kernels/cuda/custom/arguments.h"
@@ -26,7 +27,8 @@ struct Gather {
   GRAFT_HD void at(int64_t i) const {
     const int64_t block = from.places.block, start = from.start(i / block);
     Group<Bits, M> v;
-    if (start >= 0) v = x.template load_group<M>(start + i % block);
+    if (start >= 0)
+      v = x.template load_group<M>(start + i % block);
     else
       for (int j = 0; j < M; ++j) v.v[j] = outside;
     y.template store_group<M>(i, v);
@@ -42,7 +44,8 @@ struct BlockTarget {
   }
 };
 
-// Where a run of entries begins, `at` sums them: element j of the target's block. dx is 0 elsewhere.
+// Where a run of entries begins, `at` sums them: element j of the target's block. dx is 0
+// elsewhere.
 template <class T, int N>
 struct GatherBackward {
   static constexpr const char* name = "gather backward";
@@ -70,11 +73,15 @@ template <class A>
 GRAFT_HD A combine_update(ScatterReduction reduction, A old, A update) {
   switch (reduction) {
     case ScatterReduction::add:
-      if constexpr (std::is_integral_v<A>) return static_cast<A>(static_cast<uint64_t>(old) + static_cast<uint64_t>(update));
-      else return old + update;
+      if constexpr (std::is_integral_v<A>)
+        return static_cast<A>(static_cast<uint64_t>(old) + static_cast<uint64_t>(update));
+      else
+        return old + update;
     case ScatterReduction::mul:
-      if constexpr (std::is_integral_v<A>) return static_cast<A>(static_cast<uint64_t>(old) * static_cast<uint64_t>(update));
-      else return old * update;
+      if constexpr (std::is_integral_v<A>)
+        return static_cast<A>(static_cast<uint64_t>(old) * static_cast<uint64_t>(update));
+      else
+        return old * update;
     case ScatterReduction::max: return update > old || update != update ? update : old;
     case ScatterReduction::min: return update < old || update != update ? update : old;
     default: return update;
@@ -96,12 +103,15 @@ struct Scatter {
     const int64_t first = i / block, j = i % block, target = targets.run_at(first);
     if (target < 0) return;
     Wide<T> value = widen(y.load(target + j));
-    for (int64_t p = first; targets.goes_on(p, target); ++p) value = combine_update(reduction, value, widen(updates.load(targets.entries.load(p) * block + j)));
+    for (int64_t p = first; targets.goes_on(p, target); ++p)
+      value = combine_update(reduction, value,
+                             widen(updates.load(targets.entries.load(p) * block + j)));
     y.store(target + j, narrow<T>(value));
   }
 };
 
-// The gradients of all values that meet in one element: dx is a copy of dy, which it is where nothing meets.
+// The gradients of all values that meet in one element: dx is a copy of dy, which it is where
+// nothing meets.
 template <class T>
 struct ScatterBackward {
   static constexpr const char* name = "scatter backward";
@@ -116,8 +126,10 @@ struct ScatterBackward {
   struct Share {
     float product = 1, zeros = 0, equal = 0, extreme = 0;
     GRAFT_HD void meet(float value) {
-      if (value == 0) zeros += 1;
-      else product *= value;
+      if (value == 0)
+        zeros += 1;
+      else
+        product *= value;
       equal += value == extreme ? 1.f : 0.f;
     }
     GRAFT_HD float of(ScatterReduction reduction, float value) const {
@@ -145,14 +157,16 @@ struct ScatterBackward {
     if (!dupdates) return;
     for (int64_t p = first; p < end; ++p) {
       const int64_t update = update_at(p);
-      const float part = replaces ? (p + 1 == end ? 1.f : 0.f) : share.of(reduction, to_float(updates.load(update)));
+      const float part = replaces ? (p + 1 == end ? 1.f : 0.f)
+                                  : share.of(reduction, to_float(updates.load(update)));
       dupdates.store(update, from_float<T>(part == 0 ? 0.f : g * part));
     }
   }
 };
 
 const char* declines_indices(const Tensor& x, const Tensor& indices) {
-  if (indices.dtype() != DType::i64 && indices.dtype() != DType::i32) return "indices are neither i64 nor i32";
+  if (indices.dtype() != DType::i64 && indices.dtype() != DType::i32)
+    return "indices are neither i64 nor i32";
   return indices.device() == x.device() ? nullptr : "the indices are on another device";
 }
 
@@ -161,17 +175,24 @@ Bits bits_of_element(const Tensor& element) {
   return *static_cast<const Bits*>(element.raw());
 }
 
-const char* declines_gather(const ExecContext&, const ops::GatherForwardArgs& args) { return declines_indices(args.x, args.indices); }
+const char* declines_gather(const ExecContext&, const ops::GatherForwardArgs& args) {
+  return declines_indices(args.x, args.indices);
+}
 void gather(ExecContext&, ops::GatherForwardArgs& args) {
   if (args.y.numel() == 0) return;
   const ops::GatherAttributes& a = args.attributes;
-  const IndexedTensor from = IndexedTensor::of(args.x.shape(), args.indices, a.indexing, a.axis, a.batch_axes);
+  const IndexedTensor from =
+      IndexedTensor::of(args.x.shape(), args.indices, a.indexing, a.axis, a.batch_axes);
   const Tensor outside = Tensor::scalar(is_floating(args.x.dtype()) ? NAN : 0, args.x.dtype());
   visit_size(args.x.dtype(), [&](auto zero) {
     using Bits = decltype(zero);
-    visit_group<Bits>(from.places.block % kGroup<Bits> == 0 && is_aligned(args.x) && is_aligned(args.y), [&](auto n) {
-      launch_map(device_of(args.x), args.y.numel(), Gather<Bits, n()>{span<Bits>(args.x), mutable_span<Bits>(args.y), from, bits_of_element<Bits>(outside)});
-    });
+    visit_group<Bits>(
+        from.places.block % kGroup<Bits> == 0 && is_aligned(args.x) && is_aligned(args.y),
+        [&](auto n) {
+          launch_map(device_of(args.x), args.y.numel(),
+                     Gather<Bits, n()>{span<Bits>(args.x), mutable_span<Bits>(args.y), from,
+                                       bits_of_element<Bits>(outside)});
+        });
   });
 }
 
@@ -186,13 +207,17 @@ void gather_backward(ExecContext&, ops::GatherBackwardArgs& args) {
   device.set_bytes(args.dx.mutable_raw(), 0, args.dx.bytes());
   if (args.dy.numel() == 0) return;
   const ops::GatherAttributes& a = args.attributes;
-  const IndexedTensor to = IndexedTensor::of(args.dx.shape(), args.indices, a.indexing, a.axis, a.batch_axes);
+  const IndexedTensor to =
+      IndexedTensor::of(args.dx.shape(), args.indices, a.indexing, a.axis, a.batch_axes);
   const SortedTargets sorted = sort_by_target(args.dx.device(), to.places.count, BlockTarget{to});
   visit_kernel_dtype(args.dx.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    visit_group<T>(to.places.block % kGroup<T> == 0 && is_aligned(args.dy) && is_aligned(args.dx), [&](auto n) {
-      launch_map(device, args.dy.numel(), GatherBackward<T, n()>{span<T>(args.dy), mutable_span<T>(args.dx), sorted.view(), to.places.block});
-    });
+    visit_group<T>(to.places.block % kGroup<T> == 0 && is_aligned(args.dy) && is_aligned(args.dx),
+                   [&](auto n) {
+                     launch_map(device, args.dy.numel(),
+                                GatherBackward<T, n()>{span<T>(args.dy), mutable_span<T>(args.dx),
+                                                       sorted.view(), to.places.block});
+                   });
   });
 }
 
@@ -206,11 +231,14 @@ void scatter(ExecContext&, ops::ScatterForwardArgs& args) {
   if (args.x.numel() == 0) return;
   device.copy(args.y.mutable_raw(), args.x.raw(), args.x.bytes(), gpu::CopyKind::on_device);
   if (args.updates.numel() == 0) return;
-  const IndexedTensor to = IndexedTensor::of(args.x.shape(), args.indices, args.attributes.indexing, args.attributes.axis);
+  const IndexedTensor to = IndexedTensor::of(args.x.shape(), args.indices, args.attributes.indexing,
+                                             args.attributes.axis);
   const SortedTargets sorted = sort_by_target(args.x.device(), to.places.count, BlockTarget{to});
   visit_number_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    launch_map(device, args.updates.numel(), Scatter<T>{span<T>(args.updates), mutable_span<T>(args.y), sorted.view(), to.places.block, args.attributes.reduction});
+    launch_map(device, args.updates.numel(),
+               Scatter<T>{span<T>(args.updates), mutable_span<T>(args.y), sorted.view(),
+                          to.places.block, args.attributes.reduction});
   });
 }
 
@@ -221,17 +249,23 @@ const char* declines_scatter_backward(const ExecContext&, const ops::ScatterBack
 void scatter_backward(ExecContext&, ops::ScatterBackwardArgs& args) {
   const gpu::OperationName operation("scatter backward");
   gpu::Device& device = device_of(args.x);
-  if (args.dx && args.x.numel() > 0) device.copy(args.dx->mutable_raw(), args.dy.raw(), args.dy.bytes(), gpu::CopyKind::on_device);
+  if (args.dx && args.x.numel() > 0)
+    device.copy(args.dx->mutable_raw(), args.dy.raw(), args.dy.bytes(), gpu::CopyKind::on_device);
   if (args.updates.numel() == 0) return;
-  if (args.dupdates) device.set_bytes(args.dupdates->mutable_raw(), 0, args.dupdates->bytes());  // stays for those outside
+  if (args.dupdates)
+    device.set_bytes(args.dupdates->mutable_raw(), 0,
+                     args.dupdates->bytes());  // stays for those outside
   if (args.x.numel() == 0) return;
-  const IndexedTensor to = IndexedTensor::of(args.x.shape(), args.indices, args.attributes.indexing, args.attributes.axis);
+  const IndexedTensor to = IndexedTensor::of(args.x.shape(), args.indices, args.attributes.indexing,
+                                             args.attributes.axis);
   const SortedTargets sorted = sort_by_target(args.x.device(), to.places.count, BlockTarget{to});
   visit_kernel_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     launch_map(device, args.updates.numel(),
-               ScatterBackward<T>{span<T>(args.x), span<T>(args.updates), span<T>(args.y), span<T>(args.dy), mutable_span<T>(args.dx), mutable_span<T>(args.dupdates),
-                                  sorted.view(), to.places.block, args.attributes.reduction});
+               ScatterBackward<T>{span<T>(args.x), span<T>(args.updates), span<T>(args.y),
+                                  span<T>(args.dy), mutable_span<T>(args.dx),
+                                  mutable_span<T>(args.dupdates), sorted.view(), to.places.block,
+                                  args.attributes.reduction});
   });
 }
 

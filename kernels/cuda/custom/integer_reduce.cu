@@ -1,4 +1,5 @@
-// Reductions of integers and bool: a thread a result, sums and products in int64 (they wrap around), roots and logarithms in double.
+// Reductions of integers and bool: a thread a result, sums and products in int64 (they wrap
+// around), roots and logarithms in double.
 #include <cmath>
 
 #include "graft/kernels/cuda/custom/arguments.h"
@@ -24,7 +25,9 @@ struct IntegerReduce {
   int64_t count;
   Reduce function;
 
-  GRAFT_HD int64_t element(int64_t base, int64_t i) const { return widen(x.load(base + reduced.offset(i))); }
+  GRAFT_HD int64_t element(int64_t base, int64_t i) const {
+    return widen(x.load(base + reduced.offset(i)));
+  }
   GRAFT_HD int64_t whole(int64_t base) const {
     int64_t value = function == Reduce::prod ? 1 : 0;
     for (int64_t i = 0; i < count; ++i) {
@@ -38,12 +41,16 @@ struct IntegerReduce {
         default: value = wrap(unsign(value) + unsign(v)); break;
       }
     }
-    return function == Reduce::mean ? static_cast<int64_t>(static_cast<double>(value) / static_cast<double>(count)) : value;
+    return function == Reduce::mean
+               ? static_cast<int64_t>(static_cast<double>(value) / static_cast<double>(count))
+               : value;
   }
   GRAFT_HD double real(int64_t base) const {
     double top = 0, sum = 0;
     if (function == Reduce::log_sum_exp)
-      for (int64_t i = 0; i < count; ++i) top = i == 0 ? static_cast<double>(element(base, i)) : fmax(top, static_cast<double>(element(base, i)));
+      for (int64_t i = 0; i < count; ++i)
+        top = i == 0 ? static_cast<double>(element(base, i))
+                     : fmax(top, static_cast<double>(element(base, i)));
     for (int64_t i = 0; i < count; ++i) {
       const auto v = static_cast<double>(element(base, i));
       sum += function == Reduce::l2 ? v * v : function == Reduce::log_sum ? v : exp(v - top);
@@ -53,12 +60,15 @@ struct IntegerReduce {
   template <int M>
   GRAFT_HD void at(int64_t i) const {
     const int64_t base = kept.offset(i);
-    const bool is_real = function == Reduce::l2 || function == Reduce::log_sum || function == Reduce::log_sum_exp;
+    const bool is_real =
+        function == Reduce::l2 || function == Reduce::log_sum || function == Reduce::log_sum_exp;
     y.store(i, is_real ? narrow<T>(real(base)) : narrow<T>(whole(base)));
   }
 };
 
-const char* declines(const ExecContext&, const ops::ReduceForwardArgs& args) { return is_floating(args.x.dtype()) ? "only integers" : nullptr; }
+const char* declines(const ExecContext&, const ops::ReduceForwardArgs& args) {
+  return is_floating(args.x.dtype()) ? "only integers" : nullptr;
+}
 
 void run(ExecContext&, ops::ReduceForwardArgs& args) {
   if (args.y.numel() == 0) return;
@@ -66,14 +76,19 @@ void run(ExecContext&, ops::ReduceForwardArgs& args) {
   const Shape result = ops::reduce_output_shape(x.shape(), args.attributes, true);
   visit_integer_dtype(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    IntegerReduce<T> reduce{span<T>(x), mutable_span<T>(args.y), {}, {}, x.numel() / args.y.numel(), args.attributes.function};
-    for (int axis = x.rank() - 1; axis >= 0; --axis) (result[axis] == x.shape()[axis] ? reduce.kept : reduce.reduced).add(x.shape()[axis], stride_in_memory(x, axis));
+    IntegerReduce<T> reduce{span<T>(x), mutable_span<T>(args.y),    {},
+                            {},         x.numel() / args.y.numel(), args.attributes.function};
+    for (int axis = x.rank() - 1; axis >= 0; --axis)
+      (result[axis] == x.shape()[axis] ? reduce.kept : reduce.reduced)
+          .add(x.shape()[axis], stride_in_memory(x, axis));
     launch_map(device_of(x), args.y.numel(), reduce);
   });
 }
 
 }  // namespace
 
-void register_integer_reduce(KernelSet& set) { set.reduce.forward.add({"cuda_integers", declines, run}); }
+void register_integer_reduce(KernelSet& set) {
+  set.reduce.forward.add({"cuda_integers", declines, run});
+}
 
 }  // namespace graft::cuda

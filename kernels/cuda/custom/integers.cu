@@ -1,4 +1,5 @@
-// Element-wise functions of integers and bool, and predicates of any number: an element a thread, arithmetic in int64.
+// Element-wise functions of integers and bool, and predicates of any number: an element a thread,
+// arithmetic in int64.
 #include <cmath>
 
 #include "graft/kernels/cuda/custom/arguments.h"
@@ -37,7 +38,8 @@ struct UnaryPredicate {
   GRAFT_HD void at(int64_t i) const {
     const Group<T, M> v = x.template load_group<M>(i);
     Group<bool, M> truth;
-    for (int j = 0; j < M; ++j) truth.v[j] = unary_predicate(function, widen(v.v[j]), negative, positive);
+    for (int j = 0; j < M; ++j)
+      truth.v[j] = unary_predicate(function, widen(v.v[j]), negative, positive);
     y.template store_group<M>(i, truth);
   }
 };
@@ -46,14 +48,18 @@ struct BroadcastIntegers {
   static constexpr const char* name = "binary forward, integers";
   ops::Binary function;
   template <class T>
-  GRAFT_HD T operator()(T a, T b) const { return narrow<T>(binary_integer(function, widen(a), widen(b))); }
+  GRAFT_HD T operator()(T a, T b) const {
+    return narrow<T>(binary_integer(function, widen(a), widen(b)));
+  }
 };
 
 struct BroadcastPredicate {
   static constexpr const char* name = "binary forward, predicate, broadcast";
   ops::Binary function;
   template <class T>
-  GRAFT_HD bool operator()(T a, T b) const { return binary_predicate(function, widen(a), widen(b)); }
+  GRAFT_HD bool operator()(T a, T b) const {
+    return binary_predicate(function, widen(a), widen(b));
+  }
 };
 
 template <class T, int N>
@@ -67,7 +73,8 @@ struct BinaryPredicate {  // of tensors of one shape
   GRAFT_HD void at(int64_t i) const {
     const Group<T, M> u = a.template load_group<M>(i), v = b.template load_group<M>(i);
     Group<bool, M> truth;
-    for (int j = 0; j < M; ++j) truth.v[j] = binary_predicate(function, widen(u.v[j]), widen(v.v[j]));
+    for (int j = 0; j < M; ++j)
+      truth.v[j] = binary_predicate(function, widen(u.v[j]), widen(v.v[j]));
     y.template store_group<M>(i, truth);
   }
 };
@@ -85,8 +92,10 @@ void unary_integers(ExecContext&, ops::UnaryForwardArgs& args) {
   const ops::UnaryAttributes& f = args.attributes;
   visit_integer_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    launch_map(device_of(args.x), args.x.numel(),
-               IntegerUnary<T>{span<T>(args.x), mutable_span<T>(args.y), f.function, integer_bound(std::ceil(f.alpha)), integer_bound(std::floor(f.beta))});
+    launch_map(
+        device_of(args.x), args.x.numel(),
+        IntegerUnary<T>{span<T>(args.x), mutable_span<T>(args.y), f.function,
+                        integer_bound(std::ceil(f.alpha)), integer_bound(std::floor(f.beta))});
   });
 }
 
@@ -99,21 +108,28 @@ void unary_predicates(ExecContext&, ops::UnaryForwardArgs& args) {
   const ops::UnaryAttributes& f = args.attributes;
   visit_number_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    launch_map(device_of(args.x), args.x.numel(), UnaryPredicate<T>{span<T>(args.x), mutable_span<bool>(args.y), f.function, f.alpha != 0, f.beta != 0});
+    launch_map(device_of(args.x), args.x.numel(),
+               UnaryPredicate<T>{span<T>(args.x), mutable_span<bool>(args.y), f.function,
+                                 f.alpha != 0, f.beta != 0});
   });
 }
 
 const char* declines_binary_integers(const ExecContext&, const ops::BinaryForwardArgs& args) {
   if (is_floating(args.a.dtype())) return "only integers";
   if (args.a.device() != args.b.device()) return "the inputs are on different devices";
-  return ops::is_predicate(args.attributes.function) ? "only functions whose result is a number" : nullptr;
+  return ops::is_predicate(args.attributes.function) ? "only functions whose result is a number"
+                                                     : nullptr;
 }
 void binary_integers(ExecContext&, ops::BinaryForwardArgs& args) {
   visit_integer_dtype(args.a.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    launch_map(device_of(args.a), args.y.numel(),
-               BinaryBroadcast<T, T, BroadcastIntegers>{span<T>(args.a), span<T>(args.b), mutable_span<T>(args.y), {args.attributes.function},
-                                                        Broadcast<2>::of({&args.a, &args.b}, args.y)});
+    launch_map(
+        device_of(args.a), args.y.numel(),
+        BinaryBroadcast<T, T, BroadcastIntegers>{span<T>(args.a),
+                                                 span<T>(args.b),
+                                                 mutable_span<T>(args.y),
+                                                 {args.attributes.function},
+                                                 Broadcast<2>::of({&args.a, &args.b}, args.y)});
   });
 }
 
@@ -124,14 +140,19 @@ const char* declines_binary_predicates(const ExecContext&, const ops::BinaryForw
 }
 void binary_predicates(ExecContext&, ops::BinaryForwardArgs& args) {
   const ops::Binary f = args.attributes.function;
-  const auto like_y = [&](const Tensor& t) { return t.shape() == args.y.shape() && t.format() == args.y.format() && is_aligned(t); };
+  const auto like_y = [&](const Tensor& t) {
+    return t.shape() == args.y.shape() && t.format() == args.y.format() && is_aligned(t);
+  };
   visit_number_dtype(args.a.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const Span<const T> a = span<T>(args.a), b = span<T>(args.b);
     const Span<bool> y = mutable_span<bool>(args.y);
     gpu::Device& device = device_of(args.a);
-    if (like_y(args.a) && like_y(args.b) && is_aligned(args.y)) return launch_map(device, y.size, BinaryPredicate<T, kGroup<T>>{a, b, y, f});
-    launch_map(device, y.size, BinaryBroadcast<T, bool, BroadcastPredicate>{a, b, y, {f}, Broadcast<2>::of({&args.a, &args.b}, args.y)});
+    if (like_y(args.a) && like_y(args.b) && is_aligned(args.y))
+      return launch_map(device, y.size, BinaryPredicate<T, kGroup<T>>{a, b, y, f});
+    launch_map(device, y.size,
+               BinaryBroadcast<T, bool, BroadcastPredicate>{
+                   a, b, y, {f}, Broadcast<2>::of({&args.a, &args.b}, args.y)});
   });
 }
 

@@ -1,5 +1,5 @@
-// Lines: a tensor as lines along one axis, whatever its layout; what softmax and the ordering operations walk. Index maths, host
-// and device.
+// Lines: a tensor as lines along one axis, whatever its layout; what softmax and the ordering
+// operations walk. Index maths, host and device.
 #pragma once
 #include <algorithm>
 
@@ -21,7 +21,10 @@ struct Lines {
   // Neighbouring threads take neighbouring lines, or a block takes a line.
   bool thread_each() const { return step > 1 || extent < 32; }
   // Of a block for a line whose threads take `each` elements at a time.
-  int threads(int64_t each) const { return static_cast<int>(std::clamp<int64_t>(ceil_div(extent, each * 4 * 32) * 32, 32, kThreads)); }
+  int threads(int64_t each) const {
+    return static_cast<int>(
+        std::clamp<int64_t>(ceil_div(extent, each * 4 * 32) * 32, 32, kThreads));
+  }
 };
 
 }  // namespace graft::cuda

@@ -1,5 +1,6 @@
-// Softmax cross-entropy, loss and gradient in one pass over the logits: a block has one row. A label that is no class makes
-// the loss NaN (the host cannot look at labels on the device without waiting).
+// Softmax cross-entropy, loss and gradient in one pass over the logits: a block has one row. A
+// label that is no class makes the loss NaN (the host cannot look at labels on the device without
+// waiting).
 #include "graft/kernels/cuda/custom/arguments.h"
 #include "graft/kernels/cuda/device/block_sum.h"
 #include "graft/kernels/cuda/device/launch.h"
@@ -48,7 +49,8 @@ struct CrossEntropyRow {
 
   // The weighted target of class c.
   GRAFT_HD static float target(const Args& a, int64_t row, int64_t label, int64_t c) {
-    const float given = a.labels ? (c == label ? 1.f : 0.f) : to_float(a.probabilities.load(row * a.classes + c));
+    const float given =
+        a.labels ? (c == label ? 1.f : 0.f) : to_float(a.probabilities.load(row * a.classes + c));
     const float smooth = a.smoothing / static_cast<float>(a.classes) + (1.f - a.smoothing) * given;
     return a.class_weights ? smooth * a.class_weights.load(c) : smooth;
   }
@@ -59,10 +61,12 @@ struct CrossEntropyRow {
     const int64_t row = t.block(), first = row * a.classes;
     const int64_t label = a.labels ? a.labels.load(row) : 0;
     float top = Maximum::identity;
-    for (int64_t c = t.thread(); c < a.classes; c += t.threads()) top = Maximum::of(top, to_float(a.logits.load(first + c)));
+    for (int64_t c = t.thread(); c < a.classes; c += t.threads())
+      top = Maximum::of(top, to_float(a.logits.load(first + c)));
     top = block_reduce<Maximum>(t, scratch, top);
     float sum = 0;
-    for (int64_t c = t.thread(); c < a.classes; c += t.threads()) sum += expf(to_float(a.logits.load(first + c)) - top);
+    for (int64_t c = t.thread(); c < a.classes; c += t.threads())
+      sum += expf(to_float(a.logits.load(first + c)) - top);
     const float log_sum = logf(block_reduce<Sum>(t, scratch, sum));
     float loss = 0, mass = 0;
     for (int64_t c = t.thread(); c < a.classes; c += t.threads()) {
@@ -77,7 +81,8 @@ struct CrossEntropyRow {
     if (!a.dlogits) return;
     const float scale = 1.f / (a.divisor ? a.divisor.load(0) : a.rows);
     for (int64_t c = t.thread(); c < a.classes; c += t.threads()) {
-      const float slope = mass * expf(to_float(a.logits.load(first + c)) - top - log_sum) - target(a, row, label, c);
+      const float slope = mass * expf(to_float(a.logits.load(first + c)) - top - log_sum) -
+                          target(a, row, label, c);
       a.dlogits.store(first + c, from_float<T>(bad ? NAN : slope * scale));
     }
   }
@@ -99,13 +104,15 @@ struct SumRows {
     float sum = 0;
     for (int64_t n = t.thread(); n < a.row_loss.size; n += t.threads()) sum += a.row_loss.load(n);
     sum = block_reduce<Sum>(t, scratch, sum);
-    if (t.thread() == 0) a.loss.store(0, from_float<T>(sum / (a.divisor ? a.divisor.load(0) : a.rows)));
+    if (t.thread() == 0)
+      a.loss.store(0, from_float<T>(sum / (a.divisor ? a.divisor.load(0) : a.rows)));
   }
 };
 
 const char* declines_cross_entropy(const ExecContext&, const ops::CrossEntropyForwardArgs& args) {
   if (const char* reason = declines_dtype(args.logits)) return reason;
-  if (is_floating(args.target.dtype()) && args.target.dtype() != args.logits.dtype()) return "probabilities of another dtype";
+  if (is_floating(args.target.dtype()) && args.target.dtype() != args.logits.dtype())
+    return "probabilities of another dtype";
   return declines_parameter(args.class_weights);
 }
 
@@ -114,29 +121,36 @@ void cross_entropy(ExecContext&, ops::CrossEntropyForwardArgs& args) {
   gpu::Device& device = device_of(args.logits);
   const TensorOptions floats{.device = args.logits.device()};
   const int64_t rows = args.logits.size(0), classes = args.logits.size(1);
-  const bool by_label = !is_floating(args.target.dtype()), mean = args.attributes.reduction == ops::Reduction::mean;
+  const bool by_label = !is_floating(args.target.dtype()),
+             mean = args.attributes.reduction == ops::Reduction::mean;
   const Span<const float> class_weights = span<float>(args.class_weights);
   const Span<const int64_t> labels = by_label ? span<int64_t>(args.target) : Span<const int64_t>{};
   Tensor row_loss = Tensor::empty({rows}, floats), divisor;
   if (mean && by_label && args.class_weights) {
     divisor = Tensor::empty({1}, floats);
-    launch<LabelWeights>(device, 1, kThreads, {labels, class_weights, mutable_span<float>(divisor)}, kReduceBytes);
+    launch<LabelWeights>(device, 1, kThreads, {labels, class_weights, mutable_span<float>(divisor)},
+                         kReduceBytes);
   }
   const Span<const float> divided_by = span<float>(divisor.defined() ? &divisor : nullptr);
   const float count = mean ? static_cast<float>(rows) : 1.f;
   visit_kernel_dtype(args.logits.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    launch<CrossEntropyRow<T>>(device, rows, kThreads,
-                               {span<T>(args.logits), labels, by_label ? Span<const T>{} : span<T>(args.target), class_weights, divided_by,
-                                mutable_span<float>(row_loss), mutable_span<T>(args.dlogits), classes,
-                                static_cast<float>(args.attributes.label_smoothing), count},
-                               kReduceBytes);
-    launch<SumRows<T>>(device, 1, kThreads, {span<float>(row_loss), divided_by, mutable_span<T>(args.loss), count}, kReduceBytes);
+    launch<CrossEntropyRow<T>>(
+        device, rows, kThreads,
+        {span<T>(args.logits), labels, by_label ? Span<const T>{} : span<T>(args.target),
+         class_weights, divided_by, mutable_span<float>(row_loss), mutable_span<T>(args.dlogits),
+         classes, static_cast<float>(args.attributes.label_smoothing), count},
+        kReduceBytes);
+    launch<SumRows<T>>(device, 1, kThreads,
+                       {span<float>(row_loss), divided_by, mutable_span<T>(args.loss), count},
+                       kReduceBytes);
   });
 }
 
 }  // namespace
 
-void register_loss(KernelSet& set) { set.loss.cross_entropy.add({"cuda", declines_cross_entropy, cross_entropy}); }
+void register_loss(KernelSet& set) {
+  set.loss.cross_entropy.add({"cuda", declines_cross_entropy, cross_entropy});
+}
 
 }  // namespace graft::cuda

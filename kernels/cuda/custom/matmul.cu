@@ -1,4 +1,5 @@
-// Stacks of matrix products on the tiled product, in float32. Each result sums its products in their order.
+// Stacks of matrix products on the tiled product, in float32. Each result sums its products in
+// their order.
 #include <algorithm>
 #include <vector>
 
@@ -19,7 +20,8 @@ struct StackProblem {
   MatrixExtents e;
   bool transpose_a, transpose_b;
   EvenStack even;
-  Span<const int64_t> table;  // or empty: [results][most][2], the matrices of each product; -1: there are no more
+  Span<const int64_t>
+      table;  // or empty: [results][most][2], the matrices of each product; -1: there are no more
   int64_t most;
   GRAFT_HD int64_t matrix(int64_t result, int64_t step, int which) const {
     if (table) return table.load((result * most + step / e.k) * 2 + which);
@@ -27,11 +29,15 @@ struct StackProblem {
   }
   GRAFT_HD float a(int64_t result, int64_t row, int64_t step) const {
     const int64_t of = matrix(result, step, 0), k = step % e.k;
-    return of < 0 ? 0.f : to_float(left.load(of * e.m * e.k + (transpose_a ? k * e.m + row : row * e.k + k)));
+    return of < 0 ? 0.f
+                  : to_float(
+                        left.load(of * e.m * e.k + (transpose_a ? k * e.m + row : row * e.k + k)));
   }
   GRAFT_HD float b(int64_t result, int64_t step, int64_t column) const {
     const int64_t of = matrix(result, step, 1), k = step % e.k;
-    return of < 0 ? 0.f : to_float(right.load(of * e.k * e.n + (transpose_b ? column * e.k + k : k * e.n + column)));
+    return of < 0 ? 0.f
+                  : to_float(right.load(of * e.k * e.n +
+                                        (transpose_b ? column * e.k + k : k * e.n + column)));
   }
   GRAFT_HD void store(int64_t result, int64_t, int64_t row, int64_t column, float value) const {
     y.store((result * e.m + row) * e.n + column, from_float<T>(value));
@@ -52,7 +58,9 @@ std::vector<int64_t> table_of(const ops::MatmulArgs& args, int64_t& most) {
   return table;
 }
 
-const char* declines(const ExecContext&, const ops::MatmulArgs& args) { return declines_dtype(args.y); }
+const char* declines(const ExecContext&, const ops::MatmulArgs& args) {
+  return declines_dtype(args.y);
+}
 
 void run(ExecContext&, ops::MatmulArgs& args) {
   const gpu::OperationName operation("matmul");
@@ -67,9 +75,11 @@ void run(ExecContext&, ops::MatmulArgs& args) {
   const int64_t steps = most * e.k;
   visit_kernel_dtype(args.y.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    launch_product(device_of(args.y), {e.m, e.n, steps, args.y.size(0), std::max<int64_t>(steps, 1)},
-                   StackProblem<T>{span<T>(args.a), span<T>(args.b), mutable_span<T>(args.y), e, args.transpose_a, args.transpose_b, even.value_or(EvenStack{}),
-                                   table.defined() ? span<int64_t>(table) : Span<const int64_t>{}, most});
+    launch_product(
+        device_of(args.y), {e.m, e.n, steps, args.y.size(0), std::max<int64_t>(steps, 1)},
+        StackProblem<T>{span<T>(args.a), span<T>(args.b), mutable_span<T>(args.y), e,
+                        args.transpose_a, args.transpose_b, even.value_or(EvenStack{}),
+                        table.defined() ? span<int64_t>(table) : Span<const int64_t>{}, most});
   });
 }
 

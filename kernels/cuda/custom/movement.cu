@@ -1,4 +1,5 @@
-// Elements that only move: concat, pad and take. Bits of any dtype go forward; gradients of take are sums.
+// Elements that only move: concat, pad and take. Bits of any dtype go forward; gradients of take
+// are sums.
 #include <vector>
 
 #include "graft/kernels/cuda/custom/arguments.h"
@@ -21,17 +22,22 @@ struct CopyRows {
   template <int M>
   GRAFT_HD void at(int64_t i) const {
     const int64_t row = i / width, column = i % width;
-    y.template store_group<M>(row * y_pitch + y_begin + column, x.template load_group<M>(row * x_pitch + x_begin + column));
+    y.template store_group<M>(row * y_pitch + y_begin + column,
+                              x.template load_group<M>(row * x_pitch + x_begin + column));
   }
 };
 
 // `rows` rows of `width` elements.
-void copy_rows(const Tensor& x, Tensor& y, int64_t rows, int64_t width, int64_t x_pitch, int64_t x_begin, int64_t y_pitch, int64_t y_begin) {
+void copy_rows(const Tensor& x, Tensor& y, int64_t rows, int64_t width, int64_t x_pitch,
+               int64_t x_begin, int64_t y_pitch, int64_t y_begin) {
   visit_size(x.dtype(), [&](auto zero) {
     using Bits = decltype(zero);
-    const bool grouped = is_aligned(x) && is_aligned(y) && (width | x_pitch | x_begin | y_pitch | y_begin) % kGroup<Bits> == 0;
+    const bool grouped = is_aligned(x) && is_aligned(y) &&
+                         (width | x_pitch | x_begin | y_pitch | y_begin) % kGroup<Bits> == 0;
     visit_group<Bits>(grouped, [&](auto n) {
-      launch_map(device_of(x), rows * width, CopyRows<Bits, n()>{span<Bits>(x), mutable_span<Bits>(y), width, x_pitch, x_begin, y_pitch, y_begin});
+      launch_map(device_of(x), rows * width,
+                 CopyRows<Bits, n()>{span<Bits>(x), mutable_span<Bits>(y), width, x_pitch, x_begin,
+                                     y_pitch, y_begin});
     });
   });
 }
@@ -74,12 +80,14 @@ void concat_backward(ExecContext&, ops::ConcatBackwardArgs& args) {
   int64_t begin = 0;
   for (size_t i = 0; i < args.dinputs.size(); ++i) {
     const int64_t width = rows.inner * args.extents[i];
-    if (args.dinputs[i].defined() && width > 0) copy_rows(args.dy, args.dinputs[i], rows.rows, width, pitch, begin, width, 0);
+    if (args.dinputs[i].defined() && width > 0)
+      copy_rows(args.dy, args.dinputs[i], rows.rows, width, pitch, begin, width, 0);
     begin += width;
   }
 }
 
-// y's element (.., i, ..) is x's (.., i + shift, ..), or `fill` outside of x. Axes in memory order, the fastest first.
+// y's element (.., i, ..) is x's (.., i + shift, ..), or `fill` outside of x. Axes in memory order,
+// the fastest first.
 template <class Bits>
 struct ShiftedCopy {
   static constexpr const char* name = "pad";
@@ -103,11 +111,18 @@ struct ShiftedCopy {
   }
 };
 
-void shifted_copy(const Tensor& x, Tensor& y, const std::vector<int64_t>& begin, int sign, double value) {
+void shifted_copy(const Tensor& x, Tensor& y, const std::vector<int64_t>& begin, int sign,
+                  double value) {
   const Tensor fill = Tensor::scalar(value, y.dtype());
   visit_size(x.dtype(), [&](auto zero) {
     using Bits = decltype(zero);
-    ShiftedCopy<Bits> copy{span<Bits>(x), mutable_span<Bits>(y), x.rank(), {}, {}, {}, *static_cast<const Bits*>(fill.raw())};
+    ShiftedCopy<Bits> copy{span<Bits>(x),
+                           mutable_span<Bits>(y),
+                           x.rank(),
+                           {},
+                           {},
+                           {},
+                           *static_cast<const Bits*>(fill.raw())};
     for (int place = 0; place < x.rank(); ++place) {
       const int axis = axis_in_memory(x, place);
       copy.x_extent[place] = x.shape()[axis], copy.y_extent[place] = y.shape()[axis];
@@ -116,12 +131,18 @@ void shifted_copy(const Tensor& x, Tensor& y, const std::vector<int64_t>& begin,
     launch_map(device_of(x), y.numel(), copy);
   });
 }
-const char* declines_pad(const ExecContext&, const ops::PadForwardArgs& args) { return args.x.format() == args.y.format() ? nullptr : "the layouts differ"; }
-void pad_forward(ExecContext&, ops::PadForwardArgs& args) { shifted_copy(args.x, args.y, args.attributes.begin, -1, args.attributes.value); }
+const char* declines_pad(const ExecContext&, const ops::PadForwardArgs& args) {
+  return args.x.format() == args.y.format() ? nullptr : "the layouts differ";
+}
+void pad_forward(ExecContext&, ops::PadForwardArgs& args) {
+  shifted_copy(args.x, args.y, args.attributes.begin, -1, args.attributes.value);
+}
 const char* declines_pad_backward(const ExecContext&, const ops::PadBackwardArgs& args) {
   return args.dx.format() == args.dy.format() ? nullptr : "the layouts differ";
 }
-void pad_backward(ExecContext&, ops::PadBackwardArgs& args) { shifted_copy(args.dy, args.dx, args.attributes.begin, 1, 0); }
+void pad_backward(ExecContext&, ops::PadBackwardArgs& args) {
+  shifted_copy(args.dy, args.dx, args.attributes.begin, 1, 0);
+}
 
 // How an axis of the result walks x: in even steps, or by a table of offsets (-1: outside).
 struct TakenAxis {
@@ -165,7 +186,9 @@ bool in_steps(const std::vector<int64_t>& positions, int64_t& start, int64_t& st
   return true;
 }
 
-Tensor on_device(const std::vector<int64_t>& values, const Tensor& x) { return values.empty() ? Tensor() : lists_of(x).find(values); }
+Tensor on_device(const std::vector<int64_t>& values, const Tensor& x) {
+  return values.empty() ? Tensor() : lists_of(x).find(values);
+}
 
 void take_forward(ExecContext&, ops::TakeForwardArgs& args) {
   if (args.y.numel() == 0) return;
@@ -186,20 +209,26 @@ void take_forward(ExecContext&, ops::TakeForwardArgs& args) {
       axis.start *= stride, axis.step *= stride;
     } else {
       axis.table = static_cast<int64_t>(tables.size());
-      for (const int64_t position : take.positions) tables.push_back(position < 0 ? -1 : position * stride);
+      for (const int64_t position : take.positions)
+        tables.push_back(position < 0 ? -1 : position * stride);
     }
   }
   const Tensor table = on_device(tables, x), fill = Tensor::scalar(args.attributes.fill, x.dtype());
   visit_size(x.dtype(), [&](auto zero) {
     using Bits = decltype(zero);
-    Take<Bits> take{span<Bits>(x), mutable_span<Bits>(args.y), span<int64_t>(table.defined() ? &table : nullptr), args.y.rank(), {},
+    Take<Bits> take{span<Bits>(x),
+                    mutable_span<Bits>(args.y),
+                    span<int64_t>(table.defined() ? &table : nullptr),
+                    args.y.rank(),
+                    {},
                     *static_cast<const Bits*>(fill.raw())};
     std::copy(axes, axes + args.y.rank(), take.axis);
     launch_map(device_of(x), args.y.numel(), take);
   });
 }
 
-// Where the elements of one axis of x went: [first(i), first(i + 1)) of a list of offsets into dy; or one place in even steps.
+// Where the elements of one axis of x went: [first(i), first(i + 1)) of a list of offsets into dy;
+// or one place in even steps.
 struct GivenAxis {
   int64_t extent = 1, step = 0;
   int64_t first = -1, list = -1;  // where they begin in the tables; -1: all went to i * step
@@ -249,7 +278,9 @@ struct TakeBackward {
   }
 };
 
-const char* declines_take_backward(const ExecContext&, const ops::TakeBackwardArgs& args) { return declines_dtype(args.dx); }
+const char* declines_take_backward(const ExecContext&, const ops::TakeBackwardArgs& args) {
+  return declines_dtype(args.dx);
+}
 
 void take_backward(ExecContext&, ops::TakeBackwardArgs& args) {
   const gpu::OperationName operation("take backward");
@@ -271,19 +302,23 @@ void take_backward(ExecContext&, ops::TakeBackwardArgs& args) {
     const int axis = axis_in_memory(dx, place);
     GivenAxis& given = axes[place];
     given.extent = dx.shape()[axis];
-    const auto found = std::find_if(attributes.axes.begin(), attributes.axes.end(), [&](const ops::AxisTake& t) { return t.from == axis; });
+    const auto found = std::find_if(attributes.axes.begin(), attributes.axes.end(),
+                                    [&](const ops::AxisTake& t) { return t.from == axis; });
     if (found == attributes.axes.end()) continue;  // of one element, which stands at offset 0
-    const int64_t stride = stride_in_memory(args.dy, static_cast<int>(found - attributes.axes.begin()));
+    const int64_t stride =
+        stride_in_memory(args.dy, static_cast<int>(found - attributes.axes.begin()));
     if (found->whole) {
       given.step = stride;
       continue;
     }
     std::vector<std::vector<int64_t>> went(static_cast<size_t>(given.extent));
     for (size_t i = 0; i < found->positions.size(); ++i)
-      if (found->positions[i] >= 0) went[static_cast<size_t>(found->positions[i])].push_back(static_cast<int64_t>(i) * stride);
+      if (found->positions[i] >= 0)
+        went[static_cast<size_t>(found->positions[i])].push_back(static_cast<int64_t>(i) * stride);
     given.first = static_cast<int64_t>(tables.size());
     int64_t count = 0;
-    for (const auto& list : went) tables.push_back(count), count += static_cast<int64_t>(list.size());
+    for (const auto& list : went)
+      tables.push_back(count), count += static_cast<int64_t>(list.size());
     tables.push_back(count);
     given.list = static_cast<int64_t>(tables.size());
     for (const auto& list : went) tables.insert(tables.end(), list.begin(), list.end());
@@ -291,7 +326,13 @@ void take_backward(ExecContext&, ops::TakeBackwardArgs& args) {
   const Tensor table = on_device(tables, dx);
   visit_kernel_dtype(dx.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    TakeBackward<T> back{span<T>(args.dy), mutable_span<T>(dx), span<int64_t>(table.defined() ? &table : nullptr), dx.rank(), {}, repeats, repeat_count};
+    TakeBackward<T> back{span<T>(args.dy),
+                         mutable_span<T>(dx),
+                         span<int64_t>(table.defined() ? &table : nullptr),
+                         dx.rank(),
+                         {},
+                         repeats,
+                         repeat_count};
     std::copy(axes, axes + dx.rank(), back.axis);
     launch_map(device_of(dx), dx.numel(), back);
   });

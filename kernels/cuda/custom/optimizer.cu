@@ -1,5 +1,6 @@
-// SGD, Adam and AdamW over all parameters at once: a launch takes up to 36 tensors, a block 2,048 elements of one of them. The
-// gradients' norm (for clipping, and to notice what is not finite) is two launches before.
+// SGD, Adam and AdamW over all parameters at once: a launch takes up to 36 tensors, a block 2,048
+// elements of one of them. The gradients' norm (for clipping, and to notice what is not finite) is
+// two launches before.
 #include "graft/kernels/cuda/custom/arguments.h"
 #include "graft/kernels/cuda/device/block_sum.h"
 #include "graft/kernels/cuda/device/launch.h"
@@ -32,7 +33,9 @@ struct ParameterTable {
   }
 };
 
-GRAFT_HD uint16_t half_bits(float value, bool bf16) { return bf16 ? from_float<bfloat16>(value).bits : from_float<float16>(value).bits; }
+GRAFT_HD uint16_t half_bits(float value, bool bf16) {
+  return bf16 ? from_float<bfloat16>(value).bits : from_float<float16>(value).bits;
+}
 
 // partial[block] = the sum of squares of the block's gradients.
 struct SquareSums {
@@ -49,7 +52,8 @@ struct SquareSums {
     const Span<const float> gradient = a.table.parameters[which].gradient;
     const int64_t begin = (t.block() - a.table.first_block[which]) * ParameterTable::chunk;
     float sum = 0;
-    for (int64_t i = begin + t.thread(); i < begin + ParameterTable::chunk && i < gradient.size; i += t.threads())
+    for (int64_t i = begin + t.thread(); i < begin + ParameterTable::chunk && i < gradient.size;
+         i += t.threads())
       sum += gradient.load(i) * gradient.load(i);
     sum = block_reduce<Sum>(t, scratch, sum);
     if (t.thread() == 0) a.partial.store(t.block(), sum);
@@ -93,7 +97,8 @@ struct OptimizerStep {
   };
 
   // The new weight; slots are stored.
-  GRAFT_HD static float updated(const Args& a, const ParameterSpans& p, int64_t i, float w, float g) {
+  GRAFT_HD static float updated(const Args& a, const ParameterSpans& p, int64_t i, float w,
+                                float g) {
     const float rate = a.numbers.load(ops::learning_rate);
     if (a.rule == OptimizerRule::sgd) {
       g += a.weight_decay * w;
@@ -107,7 +112,8 @@ struct OptimizerStep {
     const float m = old + (g - old) * a.rest1, v = a.beta2 * p.second.load(i) + a.rest2 * g * g;
     p.first.store(i, m);
     p.second.store(i, v);
-    return w * a.numbers.load(ops::kept) - rate * (m / (sqrtf(v) / a.numbers.load(ops::root) + a.eps));
+    return w * a.numbers.load(ops::kept) -
+           rate * (m / (sqrtf(v) / a.numbers.load(ops::root) + a.eps));
   }
 
   template <class Thread>
@@ -117,7 +123,8 @@ struct OptimizerStep {
     const float scale = a.factor ? a.factor.load(0) : a.numbers.load(ops::gradient_scale);
     if (scale == 0) return;
     const int64_t begin = (t.block() - a.table.first_block[which]) * ParameterTable::chunk;
-    for (int64_t i = begin + t.thread(); i < begin + ParameterTable::chunk && i < p.weight.size; i += t.threads()) {
+    for (int64_t i = begin + t.thread(); i < begin + ParameterTable::chunk && i < p.weight.size;
+         i += t.threads()) {
       const float w = updated(a, p, i, p.weight.load(i), p.gradient.load(i) * scale);
       p.weight.store(i, w);
       if (p.copy) p.copy.store(i, half_bits(w, p.copy_is_bf16));
@@ -125,7 +132,9 @@ struct OptimizerStep {
   }
 };
 
-Span<float> slot(Tensor& tensor) { return tensor.defined() ? mutable_span<float>(tensor) : Span<float>{}; }
+Span<float> slot(Tensor& tensor) {
+  return tensor.defined() ? mutable_span<float>(tensor) : Span<float>{};
+}
 
 // The next tables, each of as many tensors as fit.
 template <class F>
@@ -136,9 +145,13 @@ void for_each_table(std::span<ops::OptimizerParameter> parameters, F&& f) {
     for (size_t i = from; i < std::min(parameters.size(), from + ParameterTable::most); ++i) {
       ops::OptimizerParameter& p = parameters[i];
       table.first_block[table.count] = blocks;
-      table.parameters[table.count++] = {mutable_span<float>(p.weight), slot(p.first), slot(p.second), span<float>(p.gradient),
-                                         p.copy.defined() ? mutable_span<uint16_t>(p.copy) : Span<uint16_t>{},
-                                         p.copy.defined() && p.copy.dtype() == DType::bf16};
+      table.parameters[table.count++] = {
+          mutable_span<float>(p.weight),
+          slot(p.first),
+          slot(p.second),
+          span<float>(p.gradient),
+          p.copy.defined() ? mutable_span<uint16_t>(p.copy) : Span<uint16_t>{},
+          p.copy.defined() && p.copy.dtype() == DType::bf16};
       blocks += static_cast<int32_t>(ceil_div(p.weight.numel(), ParameterTable::chunk));
     }
     table.first_block[table.count] = blocks;
@@ -149,18 +162,22 @@ void for_each_table(std::span<ops::OptimizerParameter> parameters, F&& f) {
 Tensor clip_factor(gpu::Device& device, const ops::OptimizerStepArgs& args) {
   const TensorOptions options{.device = args.numbers.device()};
   int64_t all = 0;
-  for (const ops::OptimizerParameter& p : args.parameters) all += ceil_div(p.weight.numel(), ParameterTable::chunk);
-  Tensor partial = Tensor::empty({all}, options), factor = args.factor && args.factor->defined() ? *args.factor : Tensor::empty({1}, options);
+  for (const ops::OptimizerParameter& p : args.parameters)
+    all += ceil_div(p.weight.numel(), ParameterTable::chunk);
+  Tensor partial = Tensor::empty({all}, options), factor = args.factor && args.factor->defined()
+                                                               ? *args.factor
+                                                               : Tensor::empty({1}, options);
   const Span<float> sums = mutable_span<float>(partial);
   int64_t done = 0;
   for_each_table(args.parameters, [&](const ParameterTable& table, int32_t blocks) {
     launch<SquareSums>(device, blocks, kThreads, {table, {sums.data + done, blocks}}, kReduceBytes);
     done += blocks;
   });
-  launch<ClipFactor>(device, 1, kThreads,
-                     {span<float>(partial), span<float>(args.numbers), mutable_span<float>(factor), static_cast<float>(args.attributes.max_norm),
-                      args.attributes.skip_if_not_finite},
-                     kReduceBytes);
+  launch<ClipFactor>(
+      device, 1, kThreads,
+      {span<float>(partial), span<float>(args.numbers), mutable_span<float>(factor),
+       static_cast<float>(args.attributes.max_norm), args.attributes.skip_if_not_finite},
+      kReduceBytes);
   return factor;
 }
 
@@ -169,7 +186,8 @@ const char* declines_step(const ExecContext&, const ops::OptimizerStepArgs& args
     for (const Tensor* t : {&p.weight, &p.gradient, &p.first, &p.second}) {
       if (!t->defined()) continue;
       if (t->dtype() != DType::f32) return "a parameter, gradient or slot is not f32";
-      if (t->shape() != p.weight.shape() || t->format() != p.weight.format()) return "a gradient or slot is not laid out as its parameter";
+      if (t->shape() != p.weight.shape() || t->format() != p.weight.format())
+        return "a gradient or slot is not laid out as its parameter";
       if (t->device() != args.numbers.device()) return "tensors on several devices";
     }
   return nullptr;
@@ -183,10 +201,13 @@ void step(ExecContext&, ops::OptimizerStepArgs& args) {
   if (o.max_norm > 0 || o.skip_if_not_finite || args.factor) factor = clip_factor(device, args);
   if (args.factor) *args.factor = factor;
   for_each_table(args.parameters, [&](const ParameterTable& table, int32_t blocks) {
-    launch<OptimizerStep>(device, blocks, kThreads,
-                          {table, span<float>(args.numbers), span<float>(factor.defined() ? &factor : nullptr), o.rule, o.nesterov,
-                           static_cast<float>(o.momentum), static_cast<float>(o.rule == OptimizerRule::adamw ? 0 : o.weight_decay),
-                           static_cast<float>(1 - o.beta1), static_cast<float>(o.beta2), static_cast<float>(1 - o.beta2), static_cast<float>(o.eps)});
+    launch<OptimizerStep>(
+        device, blocks, kThreads,
+        {table, span<float>(args.numbers), span<float>(factor.defined() ? &factor : nullptr),
+         o.rule, o.nesterov, static_cast<float>(o.momentum),
+         static_cast<float>(o.rule == OptimizerRule::adamw ? 0 : o.weight_decay),
+         static_cast<float>(1 - o.beta1), static_cast<float>(o.beta2),
+         static_cast<float>(1 - o.beta2), static_cast<float>(o.eps)});
   });
 }
 

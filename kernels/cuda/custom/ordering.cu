@@ -22,7 +22,8 @@ struct ArgExtremeThread {
   GRAFT_HD void at(int64_t line) const {
     const int64_t begin = lines.begin(line);
     Extreme<Wide<T>> best{{}, -1};
-    for (int64_t i = 0; i < lines.extent; ++i) best = better_extreme(best, {widen(x.load(begin + i * lines.step)), i}, largest, last);
+    for (int64_t i = 0; i < lines.extent; ++i)
+      best = better_extreme(best, {widen(x.load(begin + i * lines.step)), i}, largest, last);
     y.store(line, best.at);
   }
 };
@@ -45,20 +46,23 @@ struct ArgExtremeBlock {
     const auto places = t.template shared<int64_t>(kThreads);
     Extreme<A> best{{}, -1};
     for (int64_t i = t.thread(); i < a.extent; i += t.threads())
-      best = better_extreme(best, {widen(a.x.load(t.block() * a.extent + i)), i}, a.largest, a.last);
+      best =
+          better_extreme(best, {widen(a.x.load(t.block() * a.extent + i)), i}, a.largest, a.last);
     values.set(t.thread(), best.value), places.set(t.thread(), best.at);
     for (int half = kThreads / 2; half > 0; half /= 2) {
       t.sync();
       if (t.thread() >= half) continue;
-      best = better_extreme(best, {values.get(t.thread() + half), places.get(t.thread() + half)}, a.largest, a.last);
+      best = better_extreme(best, {values.get(t.thread() + half), places.get(t.thread() + half)},
+                            a.largest, a.last);
       values.set(t.thread(), best.value), places.set(t.thread(), best.at);
     }
     if (t.thread() == 0) a.y.store(t.block(), best.at);
   }
 };
 
-// A block a line. Each thread counts how many elements come before its own, and stops at k: those with fewer are the result, at
-// that place. First a few elements are found that the k-th cannot lie behind, so that most threads have nothing to count.
+// A block a line. Each thread counts how many elements come before its own, and stops at k: those
+// with fewer are the result, at that place. First a few elements are found that the k-th cannot lie
+// behind, so that most threads have nothing to count.
 template <class T>
 struct TopK {
   static constexpr const char* name = "topk";
@@ -74,7 +78,8 @@ struct TopK {
   using A = Wide<T>;
   static constexpr int shared_bytes = kThreads * static_cast<int>(sizeof(A) + sizeof(int64_t));
 
-  // The k-th of the first elements that the threads look at: whatever comes behind it is not among the k of the line.
+  // The k-th of the first elements that the threads look at: whatever comes behind it is not among
+  // the k of the line.
   template <class Thread>
   GRAFT_HD static Extreme<A> bound(Thread& t, const Args& a, int64_t begin) {
     const auto values = t.template shared<A>(kThreads);
@@ -85,7 +90,8 @@ struct TopK {
     values.set(t.thread(), own), places.set(t.thread(), own_at);
     t.sync();
     int rank = 0;
-    for (int i = 0; i < t.threads(); ++i) rank += comes_first(values.get(i), places.get(i), own, own_at, a.largest) ? 1 : 0;
+    for (int i = 0; i < t.threads(); ++i)
+      rank += comes_first(values.get(i), places.get(i), own, own_at, a.largest) ? 1 : 0;
     t.sync();
     if (rank == a.k - 1) values.set(0, own), places.set(0, own_at);
     t.sync();
@@ -173,9 +179,12 @@ struct CumulativeBlock {
       }
       scan.set(t.thread(), sum);
       t.sync();
-      const R total = scan.get(t.threads() - 1), left = t.thread() > 0 ? scan.get(t.thread() - 1) : R(0);
+      const R total = scan.get(t.threads() - 1),
+              left = t.thread() > 0 ? scan.get(t.thread() - 1) : R(0);
       t.sync();
-      if (n < extent) a.y.store(i, narrow<T>(static_cast<Wide<T>>(before + (a.direction.exclusive ? left : sum))));
+      if (n < extent)
+        a.y.store(i,
+                  narrow<T>(static_cast<Wide<T>>(before + (a.direction.exclusive ? left : sum))));
       before += total;
     }
   }
@@ -194,20 +203,25 @@ void arg_extreme(ExecContext&, ops::ArgExtremeArgs& args) {
     using T = decltype(zero);
     const Span<const T> x = span<T>(args.x);
     const Span<int64_t> y = mutable_span<int64_t>(args.y);
-    if (lines.thread_each()) return launch_map(device, lines.count, ArgExtremeThread<T>{x, y, lines, largest, last});
-    launch<ArgExtremeBlock<T>>(device, lines.count, kThreads, {x, y, lines.extent, largest, last}, ArgExtremeBlock<T>::shared_bytes);
+    if (lines.thread_each())
+      return launch_map(device, lines.count, ArgExtremeThread<T>{x, y, lines, largest, last});
+    launch<ArgExtremeBlock<T>>(device, lines.count, kThreads, {x, y, lines.extent, largest, last},
+                               ArgExtremeBlock<T>::shared_bytes);
   });
 }
 
 void topk(ExecContext&, ops::TopKArgs& args) {
   if (args.values.numel() == 0) return;
-  const Lines from = Lines::of(args.x, args.attributes.axis), to = Lines::of(args.values, args.attributes.axis);
+  const Lines from = Lines::of(args.x, args.attributes.axis),
+              to = Lines::of(args.values, args.attributes.axis);
   const int threads = from.extent <= 64 ? 32 : kThreads;
   visit_number_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    launch<TopK<T>>(device_of(args.x), from.count, threads,
-                    {span<T>(args.x), mutable_span<T>(args.values), mutable_span<int64_t>(args.indices), from, to, args.attributes.k, args.attributes.largest},
-                    TopK<T>::shared_bytes);
+    launch<TopK<T>>(
+        device_of(args.x), from.count, threads,
+        {span<T>(args.x), mutable_span<T>(args.values), mutable_span<int64_t>(args.indices), from,
+         to, args.attributes.k, args.attributes.largest},
+        TopK<T>::shared_bytes);
   });
 }
 
@@ -220,8 +234,10 @@ void cumulative_sum(ExecContext&, ops::CumulativeSumArgs& args) {
     using T = decltype(zero);
     const Span<const T> x = span<T>(args.x);
     const Span<T> y = mutable_span<T>(args.y);
-    if (lines.thread_each()) return launch_map(device, lines.count, CumulativeThread<T>{x, y, lines, direction});
-    launch<CumulativeBlock<T>>(device, lines.count, kThreads, {x, y, direction}, CumulativeBlock<T>::shared_bytes);
+    if (lines.thread_each())
+      return launch_map(device, lines.count, CumulativeThread<T>{x, y, lines, direction});
+    launch<CumulativeBlock<T>>(device, lines.count, kThreads, {x, y, direction},
+                               CumulativeBlock<T>::shared_bytes);
   });
 }
 

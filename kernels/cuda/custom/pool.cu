@@ -1,4 +1,5 @@
-// Max, average and adaptive average pooling of images in channels_last; a thread makes pixels of one group of channels.
+// Max, average and adaptive average pooling of images in channels_last; a thread makes pixels of
+// one group of channels.
 #include "graft/kernels/cuda/custom/arguments.h"
 #include "graft/kernels/cuda/custom/channel_rows.h"
 #include "graft/kernels/cuda/custom/window_axis.h"
@@ -45,7 +46,9 @@ struct PoolKernel {
   template <int N>
   using State = int64_t;
   template <int N>
-  GRAFT_HD int64_t prepare(int64_t channel) const { return channel; }
+  GRAFT_HD int64_t prepare(int64_t channel) const {
+    return channel;
+  }
 };
 template <int N>
 struct Sums {
@@ -75,7 +78,8 @@ struct MaxForward : PoolKernel {
       for (int b = 0; b < plan.columns.taps; ++b) {
         const int column = plan.columns.input(out.column, b);
         if (column < 0) continue;
-        const Group<T, N> v = x.template load_group<N>(plan.inputs.index({out.image, row, column}) * plan.channels + channel);
+        const Group<T, N> v = x.template load_group<N>(
+            plan.inputs.index({out.image, row, column}) * plan.channels + channel);
         const int32_t here = row * plan.columns.in + column;
         for (int j = 0; j < N; ++j) {
           const float value = to_float(v.v[j]);
@@ -107,7 +111,8 @@ struct MaxBackward : PoolKernel {
   GRAFT_HD Sums<N> load(int64_t channel, int64_t pixel, int64_t) const {
     const PixelGrid::Pixel in = plan.inputs.pixel(pixel);
     const int32_t here = in.row * plan.columns.in + in.column;
-    const int first = plan.columns.first(in.column), last = plan.columns.last(in.column), last_row = plan.rows.last(in.row);
+    const int first = plan.columns.first(in.column), last = plan.columns.last(in.column),
+              last_row = plan.rows.last(in.row);
     Sums<N> sums{};
     for (int row = plan.rows.first(in.row); row <= last_row; ++row) {  // windows in their own order
       int64_t from = plan.outputs.index({in.image, row, first}) * plan.channels + channel;
@@ -122,7 +127,9 @@ struct MaxBackward : PoolKernel {
     return sums;
   }
   template <int N>
-  GRAFT_HD void store(int64_t, int64_t i, const Sums<N>& sums) const { dx.template store_group<N>(i, to_group<T, N>(sums.v)); }
+  GRAFT_HD void store(int64_t, int64_t i, const Sums<N>& sums) const {
+    dx.template store_group<N>(i, to_group<T, N>(sums.v));
+  }
 };
 
 template <class T>
@@ -141,14 +148,19 @@ struct AverageForward : PoolKernel {
     for (int a = 0; a < plan.rows.taps; ++a)
       for (int b = 0; b < plan.columns.taps; ++b) {
         const int row = plan.rows.input(out.row, a), column = plan.columns.input(out.column, b);
-        if (row >= 0 && column >= 0) add_group<T, N>(sums.v, x.template load_group<N>(plan.inputs.index({out.image, row, column}) * plan.channels + channel));
+        if (row >= 0 && column >= 0)
+          add_group<T, N>(
+              sums.v, x.template load_group<N>(
+                          plan.inputs.index({out.image, row, column}) * plan.channels + channel));
       }
     const float share = average_share(plan, out.row, out.column, include_pad);
     for (int j = 0; j < N; ++j) sums.v[j] *= share;
     return sums;
   }
   template <int N>
-  GRAFT_HD void store(int64_t, int64_t i, const Sums<N>& sums) const { y.template store_group<N>(i, to_group<T, N>(sums.v)); }
+  GRAFT_HD void store(int64_t, int64_t i, const Sums<N>& sums) const {
+    y.template store_group<N>(i, to_group<T, N>(sums.v));
+  }
 };
 
 template <class T>
@@ -165,14 +177,20 @@ struct AverageBackward : PoolKernel {
     const PixelGrid::Pixel in = plan.inputs.pixel(pixel);
     Sums<N> sums{};
     for (int row = plan.rows.first(in.row); row <= plan.rows.last(in.row); ++row)
-      for (int column = plan.columns.first(in.column); column <= plan.columns.last(in.column); ++column)
+      for (int column = plan.columns.first(in.column); column <= plan.columns.last(in.column);
+           ++column)
         if (plan.rows.holds(row, in.row) && plan.columns.holds(column, in.column))
-          add_group<T, N>(sums.v, dy.template load_group<N>(plan.outputs.index({in.image, row, column}) * plan.channels + channel),
-                          average_share(plan, row, column, include_pad));
+          add_group<T, N>(
+              sums.v,
+              dy.template load_group<N>(
+                  plan.outputs.index({in.image, row, column}) * plan.channels + channel),
+              average_share(plan, row, column, include_pad));
     return sums;
   }
   template <int N>
-  GRAFT_HD void store(int64_t, int64_t i, const Sums<N>& sums) const { dx.template store_group<N>(i, to_group<T, N>(sums.v)); }
+  GRAFT_HD void store(int64_t, int64_t i, const Sums<N>& sums) const {
+    dx.template store_group<N>(i, to_group<T, N>(sums.v));
+  }
 };
 
 // Output 1 x 1 is global average pooling.
@@ -192,14 +210,18 @@ struct AdaptiveForward : PoolKernel {
     for (int row = plan.rows.begin(out.row); row < plan.rows.end(out.row); ++row) {
       const int64_t line = plan.inputs.index({out.image, row, 0});
       GRAFT_UNROLL_4
-      for (int column = begin; column < end; ++column) add_group<T, N>(sums.v, x.template load_group<N>((line + column) * plan.channels + channel));
+      for (int column = begin; column < end; ++column)
+        add_group<T, N>(sums.v,
+                        x.template load_group<N>((line + column) * plan.channels + channel));
     }
     const float share = adaptive_share(plan, out.row, out.column);
     for (int j = 0; j < N; ++j) sums.v[j] *= share;
     return sums;
   }
   template <int N>
-  GRAFT_HD void store(int64_t, int64_t i, const Sums<N>& sums) const { y.template store_group<N>(i, to_group<T, N>(sums.v)); }
+  GRAFT_HD void store(int64_t, int64_t i, const Sums<N>& sums) const {
+    y.template store_group<N>(i, to_group<T, N>(sums.v));
+  }
 };
 
 template <class T>
@@ -216,17 +238,23 @@ struct AdaptiveBackward : PoolKernel {
     const PixelGrid::Pixel in = plan.inputs.pixel(pixel);
     Sums<N> sums{};
     if (global_share > 0) {
-      add_group<T, N>(sums.v, dy.template load_group<N>(in.image * plan.channels + channel), global_share);
+      add_group<T, N>(sums.v, dy.template load_group<N>(in.image * plan.channels + channel),
+                      global_share);
       return sums;
     }
     for (int row = plan.rows.first(in.row); row <= plan.rows.last(in.row); ++row)
-      for (int column = plan.columns.first(in.column); column <= plan.columns.last(in.column); ++column)
-        add_group<T, N>(sums.v, dy.template load_group<N>(plan.outputs.index({in.image, row, column}) * plan.channels + channel),
+      for (int column = plan.columns.first(in.column); column <= plan.columns.last(in.column);
+           ++column)
+        add_group<T, N>(sums.v,
+                        dy.template load_group<N>(
+                            plan.outputs.index({in.image, row, column}) * plan.channels + channel),
                         adaptive_share(plan, row, column));
     return sums;
   }
   template <int N>
-  GRAFT_HD void store(int64_t, int64_t i, const Sums<N>& sums) const { dx.template store_group<N>(i, to_group<T, N>(sums.v)); }
+  GRAFT_HD void store(int64_t, int64_t i, const Sums<N>& sums) const {
+    dx.template store_group<N>(i, to_group<T, N>(sums.v));
+  }
 };
 
 const char* declines_pair(const Tensor& x, const Tensor& y) {
@@ -234,21 +262,27 @@ const char* declines_pair(const Tensor& x, const Tensor& y) {
   if (std::max(x.numel(), y.numel()) / x.size(1) >= kMostPixels) return "too many pixels";
   return y.format() == x.format() ? nullptr : "memory order is not channels_last";
 }
-bool grouped(const Tensor& x, const Tensor& y) { return is_aligned(x) && is_aligned(y) && x.size(1) % (16 / size_of(x.dtype())) == 0; }
+bool grouped(const Tensor& x, const Tensor& y) {
+  return is_aligned(x) && is_aligned(y) && x.size(1) % (16 / size_of(x.dtype())) == 0;
+}
 
 // Calls f(T{}, N) for a pair of images.
 template <class F>
 void visit_pair(const Tensor& x, const Tensor& y, F&& f) {
-  visit_kernel_dtype(x.dtype(), [&](auto zero) { visit_group<decltype(zero)>(grouped(x, y), [&](auto n) { f(zero, n); }); });
+  visit_kernel_dtype(x.dtype(), [&](auto zero) {
+    visit_group<decltype(zero)>(grouped(x, y), [&](auto n) { f(zero, n); });
+  });
 }
 
 WindowPlan plan_of(const Tensor& x, const Tensor& y, const ops::Window& window) {
-  return {PixelGrid::of(x.size(2), x.size(3)), PixelGrid::of(y.size(2), y.size(3)), WindowAxis::of(x.size(2), y.size(2), window, 0),
+  return {PixelGrid::of(x.size(2), x.size(3)), PixelGrid::of(y.size(2), y.size(3)),
+          WindowAxis::of(x.size(2), y.size(2), window, 0),
           WindowAxis::of(x.size(3), y.size(3), window, 1), x.size(1)};
 }
 AdaptivePlan plan_of(const Tensor& x, const Tensor& y) {
-  return {PixelGrid::of(x.size(2), x.size(3)), PixelGrid::of(y.size(2), y.size(3)), AdaptiveAxis::of(x.size(2), y.size(2)),
-          AdaptiveAxis::of(x.size(3), y.size(3)), x.size(1)};
+  return {PixelGrid::of(x.size(2), x.size(3)), PixelGrid::of(y.size(2), y.size(3)),
+          AdaptiveAxis::of(x.size(2), y.size(2)), AdaptiveAxis::of(x.size(3), y.size(3)),
+          x.size(1)};
 }
 
 // Calls make(T{}), the kernel that computes `result` of `from`, and starts it.
@@ -256,64 +290,93 @@ template <class F>
 void run(const Tensor& from, const Tensor& result, F&& make) {
   if (result.numel() == 0) return;
   visit_pair(from, result, [&](auto zero, auto n) {
-    launch_channel_rows<n()>(device_of(from), result.numel() / result.size(1), result.size(1), make(zero));
+    launch_channel_rows<n()>(device_of(from), result.numel() / result.size(1), result.size(1),
+                             make(zero));
   });
 }
 
 void max_forward(ExecContext&, ops::MaxPoolForwardArgs& args) {
   run(args.x, args.y, [&](auto zero) {
     using T = decltype(zero);
-    return MaxForward<T>{{}, span<T>(args.x), mutable_span<T>(args.y), mutable_span<int32_t>(args.indices), plan_of(args.x, args.y, args.attributes.window)};
+    return MaxForward<T>{{},
+                         span<T>(args.x),
+                         mutable_span<T>(args.y),
+                         mutable_span<int32_t>(args.indices),
+                         plan_of(args.x, args.y, args.attributes.window)};
   });
 }
 void max_backward(ExecContext&, ops::MaxPoolBackwardArgs& args) {
   run(args.dy, args.dx, [&](auto zero) {
     using T = decltype(zero);
-    return MaxBackward<T>{{}, span<T>(args.dy), span<int32_t>(args.indices), mutable_span<T>(args.dx), plan_of(args.dx, args.dy, args.attributes.window)};
+    return MaxBackward<T>{{},
+                          span<T>(args.dy),
+                          span<int32_t>(args.indices),
+                          mutable_span<T>(args.dx),
+                          plan_of(args.dx, args.dy, args.attributes.window)};
   });
 }
 void average_forward(ExecContext&, ops::AveragePoolForwardArgs& args) {
   run(args.x, args.y, [&](auto zero) {
     using T = decltype(zero);
-    return AverageForward<T>{{}, span<T>(args.x), mutable_span<T>(args.y), plan_of(args.x, args.y, args.attributes.window), args.attributes.count_include_pad};
+    return AverageForward<T>{{},
+                             span<T>(args.x),
+                             mutable_span<T>(args.y),
+                             plan_of(args.x, args.y, args.attributes.window),
+                             args.attributes.count_include_pad};
   });
 }
 void average_backward(ExecContext&, ops::AveragePoolBackwardArgs& args) {
   run(args.dy, args.dx, [&](auto zero) {
     using T = decltype(zero);
-    return AverageBackward<T>{{}, span<T>(args.dy), mutable_span<T>(args.dx), plan_of(args.dx, args.dy, args.attributes.window),
+    return AverageBackward<T>{{},
+                              span<T>(args.dy),
+                              mutable_span<T>(args.dx),
+                              plan_of(args.dx, args.dy, args.attributes.window),
                               args.attributes.count_include_pad};
   });
 }
 void adaptive_forward(ExecContext&, ops::AdaptiveAveragePoolForwardArgs& args) {
   run(args.x, args.y, [&](auto zero) {
     using T = decltype(zero);
-    return AdaptiveForward<T>{{}, span<T>(args.x), mutable_span<T>(args.y), plan_of(args.x, args.y)};
+    return AdaptiveForward<T>{
+        {}, span<T>(args.x), mutable_span<T>(args.y), plan_of(args.x, args.y)};
   });
 }
 void adaptive_backward(ExecContext&, ops::AdaptiveAveragePoolBackwardArgs& args) {
   run(args.dy, args.dx, [&](auto zero) {
     using T = decltype(zero);
     const bool global = args.dy.size(2) == 1 && args.dy.size(3) == 1;
-    return AdaptiveBackward<T>{{}, span<T>(args.dy), mutable_span<T>(args.dx), plan_of(args.dx, args.dy),
-                               global ? 1.f / static_cast<float>(args.dx.size(2) * args.dx.size(3)) : 0.f};
+    return AdaptiveBackward<T>{
+        {},
+        span<T>(args.dy),
+        mutable_span<T>(args.dx),
+        plan_of(args.dx, args.dy),
+        global ? 1.f / static_cast<float>(args.dx.size(2) * args.dx.size(3)) : 0.f};
   });
 }
 
 template <class Args>
-const char* declines_forward(const ExecContext&, const Args& args) { return declines_pair(args.x, args.y); }
+const char* declines_forward(const ExecContext&, const Args& args) {
+  return declines_pair(args.x, args.y);
+}
 template <class Args>
-const char* declines_backward(const ExecContext&, const Args& args) { return declines_pair(args.dx, args.dy); }
+const char* declines_backward(const ExecContext&, const Args& args) {
+  return declines_pair(args.dx, args.dy);
+}
 
 }  // namespace
 
 void register_pool(KernelSet& set) {
   set.pool.max_forward.add({"cuda", declines_forward<ops::MaxPoolForwardArgs>, max_forward});
   set.pool.max_backward.add({"cuda", declines_backward<ops::MaxPoolBackwardArgs>, max_backward});
-  set.pool.average_forward.add({"cuda", declines_forward<ops::AveragePoolForwardArgs>, average_forward});
-  set.pool.average_backward.add({"cuda", declines_backward<ops::AveragePoolBackwardArgs>, average_backward});
-  set.pool.adaptive_forward.add({"cuda", declines_forward<ops::AdaptiveAveragePoolForwardArgs>, adaptive_forward});
-  set.pool.adaptive_backward.add({"cuda", declines_backward<ops::AdaptiveAveragePoolBackwardArgs>, adaptive_backward});
+  set.pool.average_forward.add(
+      {"cuda", declines_forward<ops::AveragePoolForwardArgs>, average_forward});
+  set.pool.average_backward.add(
+      {"cuda", declines_backward<ops::AveragePoolBackwardArgs>, average_backward});
+  set.pool.adaptive_forward.add(
+      {"cuda", declines_forward<ops::AdaptiveAveragePoolForwardArgs>, adaptive_forward});
+  set.pool.adaptive_backward.add(
+      {"cuda", declines_backward<ops::AdaptiveAveragePoolBackwardArgs>, adaptive_backward});
 }
 
 }  // namespace graft::cuda

@@ -1,4 +1,5 @@
-// resample: weighted sums along one axis, in the order of the list. The gradient is the same sum over the transposed list.
+// resample: weighted sums along one axis, in the order of the list. The gradient is the same sum
+// over the transposed list.
 #include <vector>
 
 #include "graft/kernels/cuda/custom/arguments.h"
@@ -26,7 +27,8 @@ struct WeightList {
       for (auto j = static_cast<size_t>(first[i]); j < static_cast<size_t>(first[i + 1]); ++j)
         went[static_cast<size_t>(positions[j])].emplace_back(static_cast<int64_t>(i), weights[j]);
     for (const auto& list : went) {
-      for (const auto& [position, weight] : list) result.positions.push_back(position), result.weights.push_back(weight);
+      for (const auto& [position, weight] : list)
+        result.positions.push_back(position), result.weights.push_back(weight);
       result.first.push_back(static_cast<int64_t>(result.positions.size()));
     }
     return result;
@@ -51,7 +53,8 @@ struct Resample {
     for (int j = 0; j < M; ++j) sums[j] = begin == end ? fill : 0.f;
     for (int64_t j = begin; j < end; ++j) {
       const float weight = weights.load(j);
-      const Group<T, M> v = x.template load_group<M>((row * in + positions.load(j)) * inner + column);
+      const Group<T, M> v =
+          x.template load_group<M>((row * in + positions.load(j)) * inner + column);
       for (int m = 0; m < M; ++m) sums[m] += weight * to_float(v.v[m]);
     }
     Group<T, M> result;
@@ -64,13 +67,15 @@ void run(const Tensor& x, Tensor& y, int axis, const WeightList& list, double fi
   const gpu::OperationName operation("resample");
   if (y.numel() == 0) return;
   HostLists& lists = lists_of(x);
-  const Tensor first = lists.find(list.first), positions = lists.find(list.positions), weights = lists.find(list.weights);
+  const Tensor first = lists.find(list.first), positions = lists.find(list.positions),
+               weights = lists.find(list.weights);
   const int64_t inner = stride_in_memory(x, axis);
   visit_kernel_dtype(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     visit_group<T>(is_aligned(x) && is_aligned(y) && inner % kGroup<T> == 0, [&](auto n) {
       launch_map(device_of(x), y.numel(),
-                 Resample<T, n()>{span<T>(x), mutable_span<T>(y), span<int64_t>(first), span<int64_t>(positions), span<float>(weights), x.shape()[axis],
+                 Resample<T, n()>{span<T>(x), mutable_span<T>(y), span<int64_t>(first),
+                                  span<int64_t>(positions), span<float>(weights), x.shape()[axis],
                                   y.shape()[axis], inner, static_cast<float>(fill)});
     });
   });
@@ -79,7 +84,9 @@ void run(const Tensor& x, Tensor& y, int axis, const WeightList& list, double fi
 const char* declines_forward(const ExecContext&, const ops::ResampleForwardArgs& args) {
   return args.x.format() == args.y.format() ? declines_dtype(args.x) : "the layouts differ";
 }
-void forward(ExecContext&, ops::ResampleForwardArgs& args) { run(args.x, args.y, args.attributes.axis, WeightList::of(args.attributes), args.attributes.fill); }
+void forward(ExecContext&, ops::ResampleForwardArgs& args) {
+  run(args.x, args.y, args.attributes.axis, WeightList::of(args.attributes), args.attributes.fill);
+}
 
 const char* declines_backward(const ExecContext&, const ops::ResampleBackwardArgs& args) {
   return args.dx.format() == args.dy.format() ? declines_dtype(args.dx) : "the layouts differ";

@@ -1,5 +1,6 @@
-// roi_align: a cell of a box and channel a thread. The mean's gradient is gathered: weights fall apart into rows and columns, so that
-// a pixel looks at the few cells of each box that reach it. The maximum's is sorted by pixel.
+// roi_align: a cell of a box and channel a thread. The mean's gradient is gathered: weights fall
+// apart into rows and columns, so that a pixel looks at the few cells of each box that reach it.
+// The maximum's is sorted by pixel.
 #include <cmath>
 
 #include "graft/kernels/cuda/custom/arguments.h"
@@ -24,20 +25,27 @@ struct RoiProblem {
   GRAFT_HD BoxCells rows(int64_t roi) const { return side(roi, 1, attributes.height, height); }
   GRAFT_HD BoxCells columns(int64_t roi) const { return side(roi, 0, attributes.width, width); }
   GRAFT_HD BoxCells side(int64_t roi, int first, int64_t count, int64_t extent) const {
-    return BoxCells::of(boxes.load(roi * 4 + first), boxes.load(roi * 4 + first + 2), count, extent, attributes);
+    return BoxCells::of(boxes.load(roi * 4 + first), boxes.load(roi * 4 + first + 2), count, extent,
+                        attributes);
   }
 
-  // The corner whose weighted value is the largest of a cell: its pixel (-1: no samples), its weight and value.
-  GRAFT_HD int64_t largest(const BoxCells& rows, const BoxCells& columns, int64_t cell, int64_t plane, float& weight) const {
+  // The corner whose weighted value is the largest of a cell: its pixel (-1: no samples), its
+  // weight and value.
+  GRAFT_HD int64_t largest(const BoxCells& rows, const BoxCells& columns, int64_t cell,
+                           int64_t plane, float& weight) const {
     int64_t best = -1;
     float most = 0;
     for (int64_t r = 0; r < rows.samples; ++r)
       for (int64_t s = 0; s < columns.samples; ++s) {
-        const CellSample v = rows.sample(cell / attributes.width, r), h = columns.sample(cell % attributes.width, s);
+        const CellSample v = rows.sample(cell / attributes.width, r),
+                         h = columns.sample(cell % attributes.width, s);
         for (int k = 0; k < 4; ++k) {
           const bool inside = v.inside && h.inside;
-          const int64_t at = inside ? (k < 2 ? v.low : v.high) * width + (k % 2 == 0 ? h.low : h.high) : 0;
-          const float w = inside ? (k < 2 ? 1 - v.fraction : v.fraction) * (k % 2 == 0 ? 1 - h.fraction : h.fraction) : 0.f;
+          const int64_t at =
+              inside ? (k < 2 ? v.low : v.high) * width + (k % 2 == 0 ? h.low : h.high) : 0;
+          const float w = inside ? (k < 2 ? 1 - v.fraction : v.fraction) *
+                                       (k % 2 == 0 ? 1 - h.fraction : h.fraction)
+                                 : 0.f;
           const float value = w * to_float(x.load(plane * height * width + at));
           if (best < 0 || value > most) best = at, most = value, weight = w;
         }
@@ -46,8 +54,10 @@ struct RoiProblem {
   }
 
   // boxes: f32.
-  static RoiProblem of(const Tensor& x, const Tensor& boxes, const Tensor& batch, const ops::RoiAlignAttributes& attributes) {
-    return {span<T>(x), span<float>(boxes), span<int64_t>(batch), x.size(0), x.size(1), x.size(2), x.size(3), boxes.size(0), attributes};
+  static RoiProblem of(const Tensor& x, const Tensor& boxes, const Tensor& batch,
+                       const ops::RoiAlignAttributes& attributes) {
+    return {span<T>(x), span<float>(boxes), span<int64_t>(batch), x.size(0), x.size(1),
+            x.size(2),  x.size(3),          boxes.size(0),        attributes};
   }
 };
 
@@ -62,7 +72,8 @@ struct RoiForward {
     const int64_t cell = i % p.cells(), roi = i / p.cells() / p.channels, image = p.batch.load(roi);
     const BoxCells rows = p.rows(roi), columns = p.columns(roi);
     if (!p.is_image(image) || !rows.sane || !columns.sane) return y.store(i, from_float<T>(NAN));
-    const int64_t plane = image * p.channels + i / p.cells() % p.channels, base = plane * p.height * p.width;
+    const int64_t plane = image * p.channels + i / p.cells() % p.channels,
+                  base = plane * p.height * p.width;
     float weight = 0;
     if (p.attributes.max) {
       const int64_t best = p.largest(rows, columns, cell, plane, weight);
@@ -74,9 +85,13 @@ struct RoiForward {
       for (int64_t s = 0; s < columns.samples && v.inside; ++s) {
         const CellSample h = columns.sample(cell % p.attributes.width, s);
         if (!h.inside) continue;
-        const auto pixel = [&](int64_t row, int64_t column) { return to_float(p.x.load(base + row * p.width + column)); };
-        sum += (1 - v.fraction) * ((1 - h.fraction) * pixel(v.low, h.low) + h.fraction * pixel(v.low, h.high)) +
-               v.fraction * ((1 - h.fraction) * pixel(v.high, h.low) + h.fraction * pixel(v.high, h.high));
+        const auto pixel = [&](int64_t row, int64_t column) {
+          return to_float(p.x.load(base + row * p.width + column));
+        };
+        sum += (1 - v.fraction) *
+                   ((1 - h.fraction) * pixel(v.low, h.low) + h.fraction * pixel(v.low, h.high)) +
+               v.fraction *
+                   ((1 - h.fraction) * pixel(v.high, h.low) + h.fraction * pixel(v.high, h.high));
       }
     }
     const int64_t samples = rows.samples * columns.samples;
@@ -93,7 +108,8 @@ struct RoiBackward {
   Span<T> dx;
   template <int M>
   GRAFT_HD void at(int64_t i) const {
-    const int64_t column = i % p.width, row = i / p.width % p.height, plane = i / p.width / p.height;
+    const int64_t column = i % p.width, row = i / p.width % p.height,
+                  plane = i / p.width / p.height;
     float sum = 0;
     for (int64_t roi = 0; roi < p.rois; ++roi) {
       if (p.batch.load(roi) != plane / p.channels) continue;
@@ -103,9 +119,13 @@ struct RoiBackward {
       float of_box = 0;
       for (int64_t cell_row = 0; cell_row < p.attributes.height; ++cell_row) {
         const float down = rows.weight(cell_row, row);
-        for (int64_t cell_column = 0; cell_column < p.attributes.width && down != 0; ++cell_column) {
+        for (int64_t cell_column = 0; cell_column < p.attributes.width && down != 0;
+             ++cell_column) {
           const float across = columns.weight(cell_column, column);
-          if (across != 0) of_box += down * across * to_float(dy.load((roi * p.channels + plane % p.channels) * p.cells() + cell_row * p.attributes.width + cell_column));
+          if (across != 0)
+            of_box += down * across *
+                      to_float(dy.load((roi * p.channels + plane % p.channels) * p.cells() +
+                                       cell_row * p.attributes.width + cell_column));
         }
       }
       sum += of_box / static_cast<float>(samples > 1 ? samples : 1);
@@ -123,7 +143,8 @@ struct LargestTarget {
     return find(i, weight);
   }
   GRAFT_HD int64_t find(int64_t i, float& weight) const {
-    const int64_t roi = i / p.cells() / p.channels, image = p.batch.load(roi), plane = image * p.channels + i / p.cells() % p.channels;
+    const int64_t roi = i / p.cells() / p.channels, image = p.batch.load(roi),
+                  plane = image * p.channels + i / p.cells() % p.channels;
     const BoxCells rows = p.rows(roi), columns = p.columns(roi);
     if (!p.is_image(image) || !rows.sane || !columns.sane) return kNoTarget;
     const int64_t at = p.largest(rows, columns, i % p.cells(), plane, weight);
@@ -154,7 +175,8 @@ struct LargestGradient {
 
 template <class Args>
 const char* declines(const ExecContext&, const Args& args) {
-  const bool together = args.boxes.device() == args.x.device() && args.batch.device() == args.x.device();
+  const bool together =
+      args.boxes.device() == args.x.device() && args.batch.device() == args.x.device();
   return together ? declines_dtype(args.x) : "boxes or images are on another device";
 }
 
@@ -163,7 +185,9 @@ void forward(ExecContext&, ops::RoiAlignForwardArgs& args) {
   const Tensor boxes = args.boxes.to(DType::f32);
   visit_kernel_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    launch_map(device_of(args.x), args.y.numel(), RoiForward<T>{RoiProblem<T>::of(args.x, boxes, args.batch, args.attributes), mutable_span<T>(args.y)});
+    launch_map(device_of(args.x), args.y.numel(),
+               RoiForward<T>{RoiProblem<T>::of(args.x, boxes, args.batch, args.attributes),
+                             mutable_span<T>(args.y)});
   });
 }
 
@@ -177,9 +201,13 @@ void backward(ExecContext&, ops::RoiAlignBackwardArgs& args) {
   visit_kernel_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const auto p = RoiProblem<T>::of(args.x, boxes, args.batch, args.attributes);
-    if (!args.attributes.max) return launch_map(device, args.dx.numel(), RoiBackward<T>{p, span<T>(args.dy), mutable_span<T>(args.dx)});
-    const SortedTargets sorted = sort_by_target(args.x.device(), args.dy.numel(), LargestTarget<T>{p});
-    launch_map(device, sorted.count, LargestGradient<T>{{p}, span<T>(args.dy), mutable_span<T>(args.dx), sorted.view()});
+    if (!args.attributes.max)
+      return launch_map(device, args.dx.numel(),
+                        RoiBackward<T>{p, span<T>(args.dy), mutable_span<T>(args.dx)});
+    const SortedTargets sorted =
+        sort_by_target(args.x.device(), args.dy.numel(), LargestTarget<T>{p});
+    launch_map(device, sorted.count,
+               LargestGradient<T>{{p}, span<T>(args.dy), mutable_span<T>(args.dx), sorted.view()});
   });
 }
 

@@ -1,5 +1,5 @@
-// grid_sample: an output element a thread; the grid's gradient a position a thread; the image's gathers, sorted by pixel, what each
-// position gave.
+// grid_sample: an output element a thread; the grid's gradient a position a thread; the image's
+// gathers, sorted by pixel, what each position gave.
 #include "graft/kernels/cuda/custom/arguments.h"
 #include "graft/kernels/cuda/custom/grid_places.h"
 #include "graft/kernels/cuda/custom/sorted_targets.h"
@@ -20,7 +20,9 @@ struct GridProblem {
   GRAFT_HD int64_t plane() const { return extent[0] * extent[1] * extent[2]; }
   // How many elements of each plane one position reads at most.
   GRAFT_HD int64_t corners() const {
-    const int64_t each = attributes.mode == ops::SampleMode::nearest ? 1 : attributes.mode == ops::SampleMode::linear ? 2 : 4;
+    const int64_t each = attributes.mode == ops::SampleMode::nearest  ? 1
+                         : attributes.mode == ops::SampleMode::linear ? 2
+                                                                      : 4;
     return axes == 1 ? each : axes == 2 ? each * each : each * each * each;
   }
   struct Sampled {
@@ -29,13 +31,15 @@ struct GridProblem {
   GRAFT_HD Sampled at(int64_t position) const {  // counted over all images
     Sampled s;
     for (int axis = 0; axis < 3; ++axis) {
-      if (axis < axes) s.axis[axis] = axis_samples(grid.load(position * axes + axis), extent[axis], attributes);
-      else s.axis[axis].add(0, 1, 0);
+      if (axis < axes)
+        s.axis[axis] = axis_samples(grid.load(position * axes + axis), extent[axis], attributes);
+      else
+        s.axis[axis].add(0, 1, 0);
     }
     return s;
   }
-  // Corner k of a position: its element in the plane (-1: outside), and its weight; with `slope_of` the weight's slope along
-  // that axis instead.
+  // Corner k of a position: its element in the plane (-1: outside), and its weight; with `slope_of`
+  // the weight's slope along that axis instead.
   GRAFT_HD int64_t corner(const Sampled& s, int64_t k, float& weight, int slope_of = -1) const {
     int64_t at = 0, step = 1;
     weight = 1;
@@ -52,7 +56,8 @@ struct GridProblem {
   }
 
   // grid: f32.
-  static GridProblem of(const Tensor& x, const Tensor& grid, int64_t positions, const ops::GridSampleAttributes& attributes) {
+  static GridProblem of(const Tensor& x, const Tensor& grid, int64_t positions,
+                        const ops::GridSampleAttributes& attributes) {
     GridProblem p{span<float>(grid), x.rank() - 2, x.size(1), positions, {1, 1, 1}, attributes};
     for (int axis = 0; axis < p.axes; ++axis) p.extent[axis] = x.shape()[x.rank() - 1 - axis];
     return p;
@@ -68,7 +73,8 @@ struct GridForward {
   GridProblem p;
   template <int M>
   GRAFT_HD void at(int64_t i) const {
-    const int64_t plane = i / p.positions, place = plane / p.channels * p.positions + i % p.positions;
+    const int64_t plane = i / p.positions,
+                  place = plane / p.channels * p.positions + i % p.positions;
     const auto sampled = p.at(place);
     float sum = 0, weight = 0;
     for (int64_t k = 0; k < p.corners(); ++k) {
@@ -100,7 +106,8 @@ struct GridGradient {
           if (at >= 0) sums[axis] += g * slope * to_float(x.load(plane * p.plane() + at));
         }
     }
-    for (int axis = 0; axis < p.axes; ++axis) dgrid.store(place * p.axes + axis, from_float<T>(sums[axis]));
+    for (int axis = 0; axis < p.axes; ++axis)
+      dgrid.store(place * p.axes + axis, from_float<T>(sums[axis]));
   }
 };
 
@@ -140,7 +147,8 @@ struct ImageGradient {
 };
 
 const char* declines_forward(const ExecContext&, const ops::GridSampleForwardArgs& args) {
-  return args.grid.device() != args.x.device() ? "the grid is on another device" : declines_dtype(args.x);
+  return args.grid.device() != args.x.device() ? "the grid is on another device"
+                                               : declines_dtype(args.x);
 }
 void forward(ExecContext&, ops::GridSampleForwardArgs& args) {
   if (args.y.numel() == 0) return;
@@ -148,28 +156,37 @@ void forward(ExecContext&, ops::GridSampleForwardArgs& args) {
   const Tensor grid = args.grid.to(DType::f32);
   visit_kernel_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    launch_map(device_of(args.x), args.y.numel(), GridForward<T>{span<T>(args.x), mutable_span<T>(args.y), GridProblem::of(args.x, grid, positions, args.attributes)});
+    launch_map(device_of(args.x), args.y.numel(),
+               GridForward<T>{span<T>(args.x), mutable_span<T>(args.y),
+                              GridProblem::of(args.x, grid, positions, args.attributes)});
   });
 }
 
 const char* declines_backward(const ExecContext&, const ops::GridSampleBackwardArgs& args) {
-  return args.dgrid && args.grid.dtype() != args.x.dtype() ? "the grid has another dtype" : declines_dtype(args.x);
+  return args.dgrid && args.grid.dtype() != args.x.dtype() ? "the grid has another dtype"
+                                                           : declines_dtype(args.x);
 }
 void backward(ExecContext&, ops::GridSampleBackwardArgs& args) {
   const gpu::OperationName operation("grid_sample backward");
   gpu::Device& device = device_of(args.x);
   for (Tensor* to : {args.dx, args.dgrid})
     if (to && to->numel() > 0) device.set_bytes(to->mutable_raw(), 0, to->bytes());
-  const int64_t positions = args.dy.shape().product(2, args.dy.rank()), places = args.x.size(0) * positions;
+  const int64_t positions = args.dy.shape().product(2, args.dy.rank()),
+                places = args.x.size(0) * positions;
   if (args.dy.numel() == 0) return;
   const Tensor grid = args.grid.to(DType::f32);
   const GridProblem p = GridProblem::of(args.x, grid, positions, args.attributes);
   visit_kernel_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    if (args.dgrid) launch_map(device, places, GridGradient<T>{span<T>(args.x), span<T>(args.dy), mutable_span<T>(*args.dgrid), p});
+    if (args.dgrid)
+      launch_map(
+          device, places,
+          GridGradient<T>{span<T>(args.x), span<T>(args.dy), mutable_span<T>(*args.dgrid), p});
     if (!args.dx) return;
-    const SortedTargets sorted = sort_by_target(args.x.device(), places * p.corners(), PixelTarget{p});
-    launch_map(device, sorted.count * p.channels, ImageGradient<T>{span<T>(args.dy), mutable_span<T>(*args.dx), p, sorted.view()});
+    const SortedTargets sorted =
+        sort_by_target(args.x.device(), places * p.corners(), PixelTarget{p});
+    launch_map(device, sorted.count * p.channels,
+               ImageGradient<T>{span<T>(args.dy), mutable_span<T>(*args.dx), p, sorted.view()});
   });
 }
 

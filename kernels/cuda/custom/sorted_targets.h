@@ -1,5 +1,6 @@
-// Entries sorted by what they are added to, so that sums over entries that meet are gathered in their order: no atomics, the same
-// bits every time. A bitonic sort: its launches follow from the number of entries alone.
+// Entries sorted by what they are added to, so that sums over entries that meet are gathered in
+// their order: no atomics, the same bits every time. A bitonic sort: its launches follow from the
+// number of entries alone.
 #pragma once
 #include <limits>
 
@@ -9,8 +10,9 @@
 
 namespace graft::cuda {
 
-inline constexpr int64_t kNoTarget = std::numeric_limits<int64_t>::max();  // sorts behind all others
-inline constexpr int kSortTile = 2 * kThreads;                            // entries that a block sorts in shared memory
+inline constexpr int64_t kNoTarget =
+    std::numeric_limits<int64_t>::max();        // sorts behind all others
+inline constexpr int kSortTile = 2 * kThreads;  // entries that a block sorts in shared memory
 
 struct SortPair {
   int64_t low, high;
@@ -21,7 +23,8 @@ GRAFT_HD SortPair sort_pair(int64_t i, int64_t size, int64_t stride) {
   const int64_t low = 2 * i - (i & (stride - 1));
   return {low, low + stride, (low & size) == 0};
 }
-GRAFT_HD bool out_of_order(const SortPair& pair, int64_t low_key, int32_t low_entry, int64_t high_key, int32_t high_entry) {
+GRAFT_HD bool out_of_order(const SortPair& pair, int64_t low_key, int32_t low_entry,
+                           int64_t high_key, int32_t high_entry) {
   const bool falls = low_key > high_key || (low_key == high_key && low_entry > high_entry);
   return falls == pair.ascending;
 }
@@ -68,13 +71,15 @@ struct SortTile {
     Span<int32_t> entries;
     int64_t first_size, last_size;
   };
-  static constexpr int shared_bytes = kSortTile * static_cast<int>(sizeof(int64_t) + sizeof(int32_t));
+  static constexpr int shared_bytes =
+      kSortTile * static_cast<int>(sizeof(int64_t) + sizeof(int32_t));
   template <class Thread>
   GRAFT_HD static void run(Thread& t, const Args& a) {
     const auto keys = t.template shared<int64_t>(kSortTile);
     const auto entries = t.template shared<int32_t>(kSortTile);
     const int64_t base = t.block() * kSortTile;
-    for (int i = t.thread(); i < kSortTile; i += kThreads) keys.set(i, a.keys.load(base + i)), entries.set(i, a.entries.load(base + i));
+    for (int i = t.thread(); i < kSortTile; i += kThreads)
+      keys.set(i, a.keys.load(base + i)), entries.set(i, a.entries.load(base + i));
     for (int64_t size = a.first_size; size <= a.last_size; size *= 2)
       for (int64_t stride = size / 2 < kThreads ? size / 2 : kThreads; stride > 0; stride /= 2) {
         t.sync();
@@ -88,7 +93,8 @@ struct SortTile {
         entries.set(low, q), entries.set(high, p);
       }
     t.sync();
-    for (int i = t.thread(); i < kSortTile; i += kThreads) a.keys.store(base + i, keys.get(i)), a.entries.store(base + i, entries.get(i));
+    for (int i = t.thread(); i < kSortTile; i += kThreads)
+      a.keys.store(base + i, keys.get(i)), a.entries.store(base + i, entries.get(i));
   }
 };
 
@@ -102,7 +108,9 @@ struct Targets {
     const int64_t key = keys.load(p);
     return key == kNoTarget || (p > 0 && keys.load(p - 1) == key) ? -1 : key;
   }
-  GRAFT_HD bool goes_on(int64_t p, int64_t target) const { return p < count && keys.load(p) == target; }
+  GRAFT_HD bool goes_on(int64_t p, int64_t target) const {
+    return p < count && keys.load(p) == target;
+  }
 };
 
 struct SortedTargets {
@@ -113,18 +121,24 @@ struct SortedTargets {
 
 template <class F>
 SortedTargets sort_by_target(graft::Device where, int64_t count, const F& f) {
-  GRAFT_CHECK(count < std::numeric_limits<int32_t>::max() / 2, "a sum over ", count, " entries is too long for the device");
+  GRAFT_CHECK(count < std::numeric_limits<int32_t>::max() / 2, "a sum over ", count,
+              " entries is too long for the device");
   int64_t padded = kSortTile;
   while (padded < count) padded *= 2;
-  SortedTargets sorted{Tensor::empty({padded}, {.dtype = DType::i64, .device = where}), Tensor::empty({padded}, {.dtype = DType::i32, .device = where}), count};
+  SortedTargets sorted{Tensor::empty({padded}, {.dtype = DType::i64, .device = where}),
+                       Tensor::empty({padded}, {.dtype = DType::i32, .device = where}), count};
   const Span<int64_t> keys = mutable_span<int64_t>(sorted.keys);
   const Span<int32_t> entries = mutable_span<int32_t>(sorted.entries);
   gpu::Device& device = device_of(sorted.keys);
-  const auto tiles = [&](int64_t first, int64_t last) { launch<SortTile>(device, padded / kSortTile, kThreads, {keys, entries, first, last}, SortTile::shared_bytes); };
+  const auto tiles = [&](int64_t first, int64_t last) {
+    launch<SortTile>(device, padded / kSortTile, kThreads, {keys, entries, first, last},
+                     SortTile::shared_bytes);
+  };
   launch_map(device, padded, SortKeys<F>{f, count, keys, entries});
   tiles(2, kSortTile);
   for (int64_t size = 2 * kSortTile; size <= padded; size *= 2) {
-    for (int64_t stride = size / 2; stride > kThreads; stride /= 2) launch_map(device, padded / 2, SortStep{keys, entries, size, stride});
+    for (int64_t stride = size / 2; stride > kThreads; stride /= 2)
+      launch_map(device, padded / 2, SortStep{keys, entries, size, stride});
     tiles(size, size);
   }
   return sorted;

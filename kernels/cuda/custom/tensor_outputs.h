@@ -1,4 +1,5 @@
-// What a convolution's products on tensor cores do with their sums, which come in groups of up to eight neighbours.
+// What a convolution's products on tensor cores do with their sums, which come in groups of up to
+// eight neighbours.
 #pragma once
 #include "graft/kernels/cuda/custom/conv_geometry.h"
 #include "graft/kernels/cuda/device/span.h"
@@ -41,7 +42,8 @@ struct TensorBackwardData {
   int64_t h, w, c, rows, columns;  // of dx; pixels of the phase in an image
   int64_t phase_h, phase_w, stride_h, stride_w;
   GRAFT_HD int64_t pixel(int64_t i) const {
-    const int64_t row = i / columns % rows * stride_h + phase_h, column = i % columns * stride_w + phase_w;
+    const int64_t row = i / columns % rows * stride_h + phase_h,
+                  column = i % columns * stride_w + phase_w;
     return (i / columns / rows * h + row) * w + column;
   }
   template <int N>

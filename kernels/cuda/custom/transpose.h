@@ -1,5 +1,5 @@
-// Transpose: [batch][rows][columns] to [batch][columns][rows], in 32 x 32 tiles through shared memory, so that reads and
-// writes both run along memory.
+// Transpose: [batch][rows][columns] to [batch][columns][rows], in 32 x 32 tiles through shared
+// memory, so that reads and writes both run along memory.
 #pragma once
 #include "graft/kernels/cuda/device/launch.h"
 #include "graft/kernels/cuda/device/span.h"
@@ -31,7 +31,8 @@ struct Transpose {
     Span<Bits> y;
     TransposeTiles tiles;
   };
-  static constexpr int pitch = TransposeTiles::edge + 1;  // one more: columns fall into different banks
+  static constexpr int pitch =
+      TransposeTiles::edge + 1;  // one more: columns fall into different banks
 
   template <class Thread>
   GRAFT_HD static void run(Thread& t, const Args& a) {
@@ -41,19 +42,24 @@ struct Transpose {
     const int x = t.thread() % 32, step = t.threads() / 32;
     for (int y = t.thread() / 32; y < 32; y += step)
       if (tile.row + y < s.rows && tile.column + x < s.columns)
-        shared.set(y * pitch + x, a.x.load((tile.image * s.rows + tile.row + y) * s.columns + tile.column + x));
+        shared.set(y * pitch + x,
+                   a.x.load((tile.image * s.rows + tile.row + y) * s.columns + tile.column + x));
     t.sync();
     for (int y = t.thread() / 32; y < 32; y += step)
       if (tile.column + y < s.columns && tile.row + x < s.rows)
-        a.y.store((tile.image * s.columns + tile.column + y) * s.rows + tile.row + x, shared.get(x * pitch + y));
+        a.y.store((tile.image * s.columns + tile.column + y) * s.rows + tile.row + x,
+                  shared.get(x * pitch + y));
   }
 };
 
 template <class Bits>
-void launch_transpose(gpu::Device& device, Span<const Bits> x, Span<Bits> y, int64_t batch, int64_t rows, int64_t columns) {
+void launch_transpose(gpu::Device& device, Span<const Bits> x, Span<Bits> y, int64_t batch,
+                      int64_t rows, int64_t columns) {
   const TransposeTiles tiles{batch, rows, columns};
   if (x.size == 0) return;
-  launch<Transpose<Bits>>(device, tiles.count(), kThreads, {x, y, tiles}, TransposeTiles::edge * (TransposeTiles::edge + 1) * static_cast<int>(sizeof(Bits)));
+  launch<Transpose<Bits>>(
+      device, tiles.count(), kThreads, {x, y, tiles},
+      TransposeTiles::edge * (TransposeTiles::edge + 1) * static_cast<int>(sizeof(Bits)));
 }
 
 }  // namespace graft::cuda

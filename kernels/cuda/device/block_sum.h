@@ -1,4 +1,5 @@
-// Sums and maxima over the threads of a block, always in the same order, so that a launch gives the same bits every time.
+// Sums and maxima over the threads of a block, always in the same order, so that a launch gives the
+// same bits every time.
 #pragma once
 #include "graft/kernels/cuda/device/host_device.h"
 
@@ -16,9 +17,11 @@ struct Maximum {  // a NaN stays
 // Shared bytes that block_reduce needs.
 inline constexpr int kReduceBytes = 32 * static_cast<int>(sizeof(float));
 
-// Every thread gets the result of combine(a, b) over all values. `scratch`: 32 floats in shared memory, free again after the call.
+// Every thread gets the result of combine(a, b) over all values. `scratch`: 32 floats in shared
+// memory, free again after the call.
 template <class Thread, class Scratch, class Combine>
-GRAFT_HD float block_combine(Thread& t, const Scratch& scratch, float value, const Combine& combine) {
+GRAFT_HD float block_combine(Thread& t, const Scratch& scratch, float value,
+                             const Combine& combine) {
   for (int mask = 16; mask > 0; mask /= 2) value = combine(value, t.exchange(value, mask));
   if (t.lane() == 0) scratch.set(t.thread() / 32, value);
   t.sync();

@@ -1,5 +1,6 @@
-// Divisor: division by a number that is known at the launch, as a multiplication and a shift: a GPU has no instruction for it.
-// Source: Granlund & Montgomery 1994, "Division by invariant integers using multiplication", for dividends below 2^31.
+// Divisor: division by a number that is known at the launch, as a multiplication and a shift: a GPU
+// has no instruction for it. Source: Granlund & Montgomery 1994, "Division by invariant integers
+// using multiplication", for dividends below 2^31.
 #pragma once
 #include <cstdint>
 

@@ -1,4 +1,5 @@
-// Elements of kernels: 16-byte groups of them, and their conversion to and from float, the type all sums are kept in.
+// Elements of kernels: 16-byte groups of them, and their conversion to and from float, the type all
+// sums are kept in.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -66,7 +67,9 @@ GRAFT_HD float inverse_root(float value) {
 
 GRAFT_HD float to_float(float value) { return value; }
 GRAFT_HD float to_float(uint8_t value) { return static_cast<float>(value); }
-GRAFT_HD float to_float(bfloat16 value) { return float_of(static_cast<uint32_t>(value.bits) << 16); }
+GRAFT_HD float to_float(bfloat16 value) {
+  return float_of(static_cast<uint32_t>(value.bits) << 16);
+}
 GRAFT_HD float to_float(float16 value) {
 #ifdef __CUDA_ARCH__
   return __half2float(__ushort_as_half(value.bits));
@@ -75,7 +78,8 @@ GRAFT_HD float to_float(float16 value) {
 #endif
 }
 
-// Rounds to nearest even. The bits are those of core/tensor/half.h on both sides; a NaN may have others.
+// Rounds to nearest even. The bits are those of core/tensor/half.h on both sides; a NaN may have
+// others.
 template <class T>
 GRAFT_HD T from_float(float value) {
   if constexpr (std::is_same_v<T, float>) {
@@ -86,8 +90,10 @@ GRAFT_HD T from_float(float value) {
     result.bits = __bfloat16_as_ushort(__float2bfloat16_rn(value));
 #else
     const uint32_t u = bits_of(value);
-    if ((u & 0x7fffffffu) > 0x7f800000u) result.bits = static_cast<uint16_t>((u >> 16) | 0x40u);
-    else result.bits = static_cast<uint16_t>((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
+    if ((u & 0x7fffffffu) > 0x7f800000u)
+      result.bits = static_cast<uint16_t>((u >> 16) | 0x40u);
+    else
+      result.bits = static_cast<uint16_t>((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
 #endif
     return result;
   } else {
@@ -102,7 +108,8 @@ GRAFT_HD T from_float(float value) {
   }
 }
 
-// A group as 32-bit words, for what is chosen before it is taken apart: the compiler then chooses words, not halves of them.
+// A group as 32-bit words, for what is chosen before it is taken apart: the compiler then chooses
+// words, not halves of them.
 template <class T, int N>
 struct Words {
   static_assert(sizeof(T) * N % 4 == 0);

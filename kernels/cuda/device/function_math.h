@@ -1,4 +1,5 @@
-// The element-wise functions of ops/unary.h and ops/binary.h and their derivatives, in float, on host and device.
+// The element-wise functions of ops/unary.h and ops/binary.h and their derivatives, in float, on
+// host and device.
 #pragma once
 #include <cmath>
 
@@ -12,7 +13,9 @@ GRAFT_HD float logistic(float x) { return 1.f / (1.f + expf(-x)); }
 GRAFT_HD float log_one_plus_exp(float x) { return fmaxf(x, 0.f) + log1pf(expf(-fabsf(x))); }
 GRAFT_HD float normal_cdf(float x) { return 0.5f * (1.f + erff(x * 0.70710678118654752f)); }
 GRAFT_HD float gelu_argument(float x) { return 0.79788456080286536f * (x + 0.044715f * x * x * x); }
-GRAFT_HD float clamp(float x, float low, float high) { return x != x ? x : fminf(fmaxf(x, low), high); }
+GRAFT_HD float clamp(float x, float low, float high) {
+  return x != x ? x : fminf(fmaxf(x, low), high);
+}
 
 // alpha and beta as ops/unary.h names them at each function.
 GRAFT_HD float unary_value(ops::Unary function, float x, float alpha, float beta) {
@@ -107,7 +110,8 @@ GRAFT_HD float unary_slope(ops::Unary function, float x, float y, float alpha, f
     case Unary::gelu: return normal_cdf(x) + x * 0.39894228040143268f * expf(-0.5f * x * x);
     case Unary::gelu_tanh: {
       const float t = tanhf(gelu_argument(x));
-      return 0.5f * (1.f + t) + 0.5f * x * (1.f - t * t) * 0.79788456080286536f * (1.f + 3.f * 0.044715f * x * x);
+      return 0.5f * (1.f + t) +
+             0.5f * x * (1.f - t * t) * 0.79788456080286536f * (1.f + 3.f * 0.044715f * x * x);
     }
     case Unary::silu: {
       const float s = logistic(alpha * x);
@@ -121,9 +125,7 @@ GRAFT_HD float unary_slope(ops::Unary function, float x, float y, float alpha, f
   }
 }
 
-constexpr bool has_unary(ops::Unary function) {
-  return function <= ops::Unary::mish;
-}
+constexpr bool has_unary(ops::Unary function) { return function <= ops::Unary::mish; }
 
 GRAFT_HD float floored_mod(float a, float b) {
   const float rest = fmodf(a, b);
@@ -158,18 +160,19 @@ GRAFT_HD Slopes binary_slopes(ops::Binary function, float a, float b) {
     case Binary::sub: return {1.f, -1.f};
     case Binary::mul: return {b, a};
     case Binary::div: return {1.f / b, -a / (b * b)};
-    case Binary::pow: return {b == 0 ? 0.f : b * powf(a, b - 1.f), a == 0 && b >= 0 ? 0.f : powf(a, b) * logf(a)};
+    case Binary::pow:
+      return {b == 0 ? 0.f : b * powf(a, b - 1.f), a == 0 && b >= 0 ? 0.f : powf(a, b) * logf(a)};
     case Binary::mod: return {1.f, -floorf(a / b)};
     case Binary::fmod: return {1.f, -truncf(a / b)};
-    case Binary::min: return a == b ? Slopes{0.5f, 0.5f} : a != a || a < b ? Slopes{1.f, 0.f} : Slopes{0.f, 1.f};
-    case Binary::max: return a == b ? Slopes{0.5f, 0.5f} : a != a || a > b ? Slopes{1.f, 0.f} : Slopes{0.f, 1.f};
+    case Binary::min:
+      return a == b ? Slopes{0.5f, 0.5f} : a != a || a < b ? Slopes{1.f, 0.f} : Slopes{0.f, 1.f};
+    case Binary::max:
+      return a == b ? Slopes{0.5f, 0.5f} : a != a || a > b ? Slopes{1.f, 0.f} : Slopes{0.f, 1.f};
     case Binary::prelu: return a < 0 ? Slopes{b, a} : Slopes{1.f, 0.f};
     default: return {NAN, NAN};
   }
 }
 
-constexpr bool has_binary(ops::Binary function) {
-  return function <= ops::Binary::prelu;
-}
+constexpr bool has_binary(ops::Binary function) { return function <= ops::Binary::prelu; }
 
 }  // namespace graft::cuda

@@ -1,5 +1,5 @@
-// GRAFT_HD: functions that run on the host and on the device. nvcc compiles a kernel's source for the GPU; any C++ compiler
-// compiles the same source for the emulator (GRAFT_EMULATED is 1 then).
+// GRAFT_HD: functions that run on the host and on the device. nvcc compiles a kernel's source for
+// the GPU; any C++ compiler compiles the same source for the emulator (GRAFT_EMULATED is 1 then).
 #pragma once
 
 #ifdef __CUDACC__
@@ -10,8 +10,8 @@
 #define GRAFT_EMULATED 1
 #endif
 
-// Before a loop, in device code: unroll it whole (arrays then stay in registers), four times (its loads are then in flight
-// together), or not at all (less to compile).
+// Before a loop, in device code: unroll it whole (arrays then stay in registers), four times (its
+// loads are then in flight together), or not at all (less to compile).
 #ifdef __CUDA_ARCH__
 #define GRAFT_UNROLL _Pragma("unroll")
 #define GRAFT_UNROLL_4 _Pragma("unroll 4")

@@ -1,5 +1,5 @@
-// Integer arithmetic of ops/unary.h and ops/binary.h, in int64, on host and device: it wraps around, and nothing is undefined.
-// And predicates over any number.
+// Integer arithmetic of ops/unary.h and ops/binary.h, in int64, on host and device: it wraps
+// around, and nothing is undefined. And predicates over any number.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -21,7 +21,9 @@ GRAFT_HD int64_t integer_pow(int64_t base, int64_t exponent) {
     if (exponent & 1) result *= power;
   return wrap(result);
 }
-GRAFT_HD int64_t integer_div(int64_t a, int64_t b) { return b == 0 ? 0 : b == -1 ? wrap(0 - unsign(a)) : a / b; }
+GRAFT_HD int64_t integer_div(int64_t a, int64_t b) {
+  return b == 0 ? 0 : b == -1 ? wrap(0 - unsign(a)) : a / b;
+}
 GRAFT_HD int64_t integer_fmod(int64_t a, int64_t b) { return b == 0 || b == -1 ? 0 : a % b; }
 GRAFT_HD int64_t integer_mod(int64_t a, int64_t b) {
   const int64_t rest = integer_fmod(a, b);
@@ -68,8 +70,9 @@ GRAFT_HD bool binary_predicate(ops::Binary function, A a, A b) {
 
 constexpr bool has_integer(ops::Unary function) {
   using ops::Unary;
-  return function == Unary::relu || function == Unary::relu6 || function == Unary::neg || function == Unary::abs || function == Unary::sign ||
-         function == Unary::bitwise_not || function == Unary::clip;
+  return function == Unary::relu || function == Unary::relu6 || function == Unary::neg ||
+         function == Unary::abs || function == Unary::sign || function == Unary::bitwise_not ||
+         function == Unary::clip;
 }
 // `low`, `high`: clip's bounds.
 GRAFT_HD int64_t unary_integer(ops::Unary function, int64_t x, int64_t low, int64_t high) {
@@ -93,8 +96,10 @@ template <class A>
 GRAFT_HD bool unary_predicate(ops::Unary function, A x, bool negative, bool positive) {
   if (function == ops::Unary::logical_not) return x == A(0);
   if (function == ops::Unary::is_nan) return x != x;
-  if constexpr (std::is_floating_point_v<A>) return x - x != x - x && x == x && (x > 0 ? positive : negative);
-  else return false;
+  if constexpr (std::is_floating_point_v<A>)
+    return x - x != x - x && x == x && (x > 0 ? positive : negative);
+  else
+    return false;
 }
 
 }  // namespace graft::cuda

@@ -1,6 +1,7 @@
-// launch<Body>(): the one way a kernel of graft starts, on the GPU and on the emulator. A body is a struct with `name`,
-// `cooperates` (its threads meet: barriers, shared memory, warps), a plain struct Args and a template run(Thread&, Args). It may
-// say `threads`, the most that a block of it has, and `only_sm_90a`: no other GPU's code has it, and the launcher looks.
+// launch<Body>(): the one way a kernel of graft starts, on the GPU and on the emulator. A body is a
+// struct with `name`, `cooperates` (its threads meet: barriers, shared memory, warps), a plain
+// struct Args and a template run(Thread&, Args). It may say `threads`, the most that a block of it
+// has, and `only_sm_90a`: no other GPU's code has it, and the launcher looks.
 #pragma once
 #include <type_traits>
 
@@ -18,12 +19,14 @@ inline constexpr int kThreads = 256;  // of a block, where a kernel has no reaso
 
 template <class Body>
 constexpr int most_threads() {
-  if constexpr (requires { Body::threads; }) return Body::threads;
-  else return kThreads;
+  if constexpr (requires { Body::threads; })
+    return Body::threads;
+  else
+    return kThreads;
 }
 
-// Whether this build has code for sm_90a, the emulator's too. The build says so (cmake/GraftCuda.cmake): without it such a body is
-// an empty kernel everywhere, and must decline.
+// Whether this build has code for sm_90a, the emulator's too. The build says so
+// (cmake/GraftCuda.cmake): without it such a body is an empty kernel everywhere, and must decline.
 #if GRAFT_EMULATED || defined(GRAFT_SM90A)
 inline constexpr bool kHasSm90a = true;
 #else
@@ -37,7 +40,8 @@ inline constexpr bool kIsSm90a = false;
 inline constexpr bool kIsSm90a = true;  // on the host too: there nothing of a body is run
 #endif
 template <class Body>
-__global__ void __launch_bounds__(most_threads<Body>(), 1) device_entry(const __grid_constant__ typename Body::Args args) {
+__global__ void __launch_bounds__(most_threads<Body>(), 1)
+    device_entry(const __grid_constant__ typename Body::Args args) {
   if constexpr (requires { Body::only_sm_90a; } && !kIsSm90a) {
     __trap();
   } else {
@@ -53,15 +57,21 @@ const void* entry_of() {
 template <class Body>
 const void* entry_of() {
   static constexpr emulator::Entry entry{
-      [](Thread& thread, const void* args) { Body::run(thread, *static_cast<const typename Body::Args*>(args)); }, Body::cooperates};
+      [](Thread& thread, const void* args) {
+        Body::run(thread, *static_cast<const typename Body::Args*>(args));
+      },
+      Body::cooperates};
   return &entry;
 }
 #endif
 
-// `blocks` blocks of `threads` threads (a multiple of 32, at most what the body says). Nothing happens without blocks.
+// `blocks` blocks of `threads` threads (a multiple of 32, at most what the body says). Nothing
+// happens without blocks.
 template <class Body>
-void launch(gpu::Device& device, int64_t blocks, int threads, const typename Body::Args& args, int shared_bytes = 0) {
-  static_assert(std::is_trivially_copyable_v<typename Body::Args> && sizeof(typename Body::Args) <= 4096);
+void launch(gpu::Device& device, int64_t blocks, int threads, const typename Body::Args& args,
+            int shared_bytes = 0) {
+  static_assert(std::is_trivially_copyable_v<typename Body::Args> &&
+                sizeof(typename Body::Args) <= 4096);
   GRAFT_ASSERT(Body::cooperates || shared_bytes == 0);
   if (blocks == 0) return;
   device.launch({Body::name, entry_of<Body>(), blocks, threads, shared_bytes, &args, sizeof args});

@@ -1,5 +1,5 @@
-// Which of two numbers an ordering operation takes first, on host and device: NaN counts as the largest (topk), or as the extreme
-// that is looked for (arg_extreme).
+// Which of two numbers an ordering operation takes first, on host and device: NaN counts as the
+// largest (topk), or as the extreme that is looked for (arg_extreme).
 #pragma once
 #include <cstdint>
 
@@ -31,7 +31,8 @@ GRAFT_HD Extreme<A> better_extreme(Extreme<A> a, Extreme<A> b, bool largest, boo
   if (b.at < 0) return a;
   const bool nan_a = a.value != a.value, nan_b = b.value != b.value;
   if (nan_a != nan_b) return nan_a ? a : b;
-  if (!nan_a && a.value != b.value) return (largest ? a.value > b.value : a.value < b.value) ? a : b;
+  if (!nan_a && a.value != b.value)
+    return (largest ? a.value > b.value : a.value < b.value) ? a : b;
   return (a.at < b.at) != last ? a : b;
 }
 

@@ -1,4 +1,5 @@
-// Philox4x32-10 on host and device: the numbers of core/runtime/random.h at any position of a stream.
+// Philox4x32-10 on host and device: the numbers of core/runtime/random.h at any position of a
+// stream.
 #pragma once
 #include <cstdint>
 
@@ -8,7 +9,9 @@ namespace graft::cuda {
 
 struct PhiloxBlock {
   uint32_t a, b, c, d;
-  GRAFT_HD uint32_t number(int i) const { return i < 2 ? (i == 0 ? a : b) : (i == 2 ? c : d); }  // stays in registers
+  GRAFT_HD uint32_t number(int i) const {
+    return i < 2 ? (i == 0 ? a : b) : (i == 2 ? c : d);
+  }  // stays in registers
 };
 
 // A stream of CountedRandom's: its key, and three words of its counter.
@@ -17,7 +20,8 @@ struct PhiloxStream {
 
   // Numbers 4 * index to 4 * index + 3.
   GRAFT_HD PhiloxBlock block(uint64_t index) const {
-    uint32_t c0 = static_cast<uint32_t>(index), c1 = word[0], c2 = word[1], c3 = word[2] ^ (static_cast<uint32_t>(index >> 32) << 8);
+    uint32_t c0 = static_cast<uint32_t>(index), c1 = word[0], c2 = word[1],
+             c3 = word[2] ^ (static_cast<uint32_t>(index >> 32) << 8);
     uint32_t k0 = key[0], k1 = key[1];
     for (int round = 0; round < 10; ++round) {
       const uint64_t product0 = uint64_t{0xD2511F53u} * c0, product1 = uint64_t{0xCD9E8D57u} * c2;

@@ -1,5 +1,6 @@
-// TiledProduct: C = A * B in 64 x 64 tiles through shared memory, 4 x 4 sums a thread, in float. What A, B and C are is the
-// problem's business (index maths): matrices, images seen through a window, gradients. Graft's own path where cuDNN is absent.
+// TiledProduct: C = A * B in 64 x 64 tiles through shared memory, 4 x 4 sums a thread, in float.
+// What A, B and C are is the problem's business (index maths): matrices, images seen through a
+// window, gradients. Graft's own path where cuDNN is absent.
 #pragma once
 #include "graft/core/base/checked_math.h"
 #include "graft/kernels/cuda/device/launch.h"
@@ -7,8 +8,9 @@
 
 namespace graft::cuda {
 
-// Problem: a plain struct with `name`, extents m, n, k and count (independent products), `part` (steps of k that one block
-// sums), a(product, row, step), b(product, step, column) and store(product, part, row, column, value).
+// Problem: a plain struct with `name`, extents m, n, k and count (independent products), `part`
+// (steps of k that one block sums), a(product, row, step), b(product, step, column) and
+// store(product, part, row, column, value).
 struct ProductTiles {
   static constexpr int edge = 64, depth = 16, each = 4;
   int64_t m = 0, n = 0, k = 0, count = 1, part = 0;
@@ -33,7 +35,8 @@ template <class Problem>
 struct TiledProduct {
   static constexpr const char* name = Problem::name;
   static constexpr bool cooperates = true;
-  static constexpr int edge = ProductTiles::edge, depth = ProductTiles::depth, each = ProductTiles::each, pitch = edge + 1;
+  static constexpr int edge = ProductTiles::edge, depth = ProductTiles::depth,
+                       each = ProductTiles::each, pitch = edge + 1;
   static constexpr int shared_bytes = 2 * depth * pitch * static_cast<int>(sizeof(float));
   static_assert(kThreads == (edge / each) * (edge / each));
   struct Args {
@@ -43,7 +46,8 @@ struct TiledProduct {
 
   template <class Thread>
   GRAFT_HD static void run(Thread& t, const Args& args) {
-    const auto a = t.template shared<float>(depth * pitch), b = t.template shared<float>(depth * pitch);
+    const auto a = t.template shared<float>(depth * pitch),
+               b = t.template shared<float>(depth * pitch);
     const ProductTiles& s = args.tiles;
     const auto tile = s.tile(t.block());
     const int row = t.thread() / (edge / each) * each, column = t.thread() % (edge / each) * each;
@@ -54,7 +58,8 @@ struct TiledProduct {
       t.sync();
       for (int d = 0; d < depth; ++d) {
         float u[each], v[each];
-        for (int i = 0; i < each; ++i) u[i] = a.get(d * pitch + row + i), v[i] = b.get(d * pitch + column + i);
+        for (int i = 0; i < each; ++i)
+          u[i] = a.get(d * pitch + row + i), v[i] = b.get(d * pitch + column + i);
         for (int i = 0; i < each; ++i)
           for (int j = 0; j < each; ++j) sums[i][j] += u[i] * v[j];
       }
@@ -63,13 +68,15 @@ struct TiledProduct {
     for (int i = 0; i < each; ++i)
       for (int j = 0; j < each; ++j)
         if (tile.row + row + i < s.m && tile.column + column + j < s.n)
-          args.problem.store(tile.product, tile.part, tile.row + row + i, tile.column + column + j, sums[i][j]);
+          args.problem.store(tile.product, tile.part, tile.row + row + i, tile.column + column + j,
+                             sums[i][j]);
   }
 
  private:
   // Both tiles for steps [step, step + depth); zeros outside.
   template <class Thread, class Array>
-  GRAFT_HD static void fill(const Thread& t, const Problem& problem, const ProductTiles& s, const ProductTiles::Tile& tile, int64_t step, int64_t end,
+  GRAFT_HD static void fill(const Thread& t, const Problem& problem, const ProductTiles& s,
+                            const ProductTiles::Tile& tile, int64_t step, int64_t end,
                             const Array& a, const Array& b) {
     for (int i = t.thread(); i < depth * edge; i += t.threads()) {
       const int d = i % depth, line = i / depth;

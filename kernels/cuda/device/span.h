@@ -1,5 +1,6 @@
-// Span: a kernel's view of global memory. On the GPU it is a pointer; on the emulator every access is checked: inside the
-// span, aligned, alive, ordered after what other streams do, and not raced by another thread of the launch.
+// Span: a kernel's view of global memory. On the GPU it is a pointer; on the emulator every access
+// is checked: inside the span, aligned, alive, ordered after what other streams do, and not raced
+// by another thread of the launch.
 #pragma once
 #include <cstdint>
 
@@ -9,9 +10,10 @@ namespace graft::cuda {
 
 #if GRAFT_EMULATED
 namespace emulator {
-// Where the host finds elements [index, index + count) of `size` at device address `data`. Throws Error(internal) when the
-// access is not in order.
-void* host_address(const void* data, int64_t size, int64_t index, int count, int element_bytes, bool write);
+// Where the host finds elements [index, index + count) of `size` at device address `data`. Throws
+// Error(internal) when the access is not in order.
+void* host_address(const void* data, int64_t size, int64_t index, int count, int element_bytes,
+                   bool write);
 }  // namespace emulator
 #endif
 
@@ -31,7 +33,8 @@ struct Span {
   }
   template <int N>
   GRAFT_HD Words<Value, N> load_words(int64_t i) const {
-    const Group<uint32_t, sizeof(T) * N / 4> group = *address<const Group<uint32_t, sizeof(T) * N / 4>>(i, N, false);
+    const Group<uint32_t, sizeof(T)* N / 4> group =
+        *address<const Group<uint32_t, sizeof(T) * N / 4>>(i, N, false);
     Words<Value, N> words;
     for (size_t k = 0; k < sizeof(T) * N / 4; ++k) words.v[k] = group.v[k];
     return words;
@@ -40,7 +43,8 @@ struct Span {
   GRAFT_HD void store_group(int64_t i, const Group<Value, N>& group) const {
     *address<Group<Value, N>>(i, N, true) = group;
   }
-  // Where the group lies that a copy beside the block is to read (device/tensor_core.h); it is checked as a load.
+  // Where the group lies that a copy beside the block is to read (device/tensor_core.h); it is
+  // checked as a load.
   template <int N>
   GRAFT_HD const void* group_address(int64_t i) const {
     return address<const Group<Value, N>>(i, N, false);

@@ -1,5 +1,6 @@
-// TensorProduct: C = A * B of 16-bit elements on tensor cores, summed in float32. Tiles of A and B come to shared memory in
-// three stages, two of them on their way while one is multiplied. What A, B and C are is the problem's business.
+// TensorProduct: C = A * B of 16-bit elements on tensor cores, summed in float32. Tiles of A and B
+// come to shared memory in three stages, two of them on their way while one is multiplied. What A,
+// B and C are is the problem's business.
 #pragma once
 #include "graft/core/base/checked_math.h"
 #include "graft/kernels/cuda/device/launch.h"
@@ -9,7 +10,8 @@
 
 namespace graft::cuda {
 
-// Extents [m, k] * [k, n], each below 2^31; `part`: steps of k that one block sums. Blocks of one row of tiles are neighbours.
+// Extents [m, k] * [k, n], each below 2^31; `part`: steps of k that one block sums. Blocks of one
+// row of tiles are neighbours.
 struct TensorTiles {
   static constexpr int rows = 128;
   int64_t m = 0, n = 0, k = 0, part = 0;
@@ -24,26 +26,31 @@ struct TensorTiles {
     int begin, end;         // steps of k
   };
   GRAFT_HD Tile tile(int64_t block) const {
-    const int64_t column = block % across() * columns, row = block / across() % down() * rows, index = block / across() / down();
+    const int64_t column = block % across() * columns, row = block / across() % down() * rows,
+                  index = block / across() / down();
     const int64_t begin = index * part, end = begin + part < k ? begin + part : k;
-    return {static_cast<int>(index), static_cast<int>(row), static_cast<int>(column), static_cast<int>(begin), static_cast<int>(end)};
+    return {static_cast<int>(index), static_cast<int>(row), static_cast<int>(column),
+            static_cast<int>(begin), static_cast<int>(end)};
   }
 };
 
-// Operand: a plain struct with `along_depth` (which way its groups of eight run), states Line and Depth, line(i), depth(i),
-// advance(depth, steps), at(line, depth), the element's place or -1 for a zero, and `elements`, the span it lies in.
-// This is one thread's share in filling its tiles.
+// Operand: a plain struct with `along_depth` (which way its groups of eight run), states Line and
+// Depth, line(i), depth(i), advance(depth, steps), at(line, depth), the element's place or -1 for a
+// zero, and `elements`, the span it lies in. This is one thread's share in filling its tiles.
 template <class T, class Operand, class Tile, bool grouped>
 class OperandFill {
   static constexpr bool along_depth = Operand::along_depth;
   static constexpr int each = Tile::groups / kThreads;  // groups of a thread
-  static constexpr int lines = along_depth ? each : 1, depths = along_depth ? 1 : each, apart = kThreads / Tile::across;
+  static constexpr int lines = along_depth ? each : 1, depths = along_depth ? 1 : each,
+                       apart = kThreads / Tile::across;
   static_assert(Tile::groups % kThreads == 0 && kThreads % Tile::across == 0);
 
  public:
   // The tile's first line of `extent`, and the first step.
   template <class Thread>
-  GRAFT_HD OperandFill(const Thread& t, const Operand& operand, int first_line, int extent, int step) : extent_(extent) {
+  GRAFT_HD OperandFill(const Thread& t, const Operand& operand, int first_line, int extent,
+                       int step)
+      : extent_(extent) {
     const int row = t.thread() / Tile::across, group = t.thread() % Tile::across * 8;
     line_ = first_line + (along_depth ? row : group);
     step_ = step + (along_depth ? group : row);
@@ -55,16 +62,21 @@ class OperandFill {
 
   // Brings the next tile, steps before `end`, to the groups from `first` on.
   template <class Thread>
-  GRAFT_HD void fill(Thread& t, const Operand& operand, const Shared<MatrixRow<T>>& shared, int first, int end) {
+  GRAFT_HD void fill(Thread& t, const Operand& operand, const Shared<MatrixRow<T>>& shared,
+                     int first, int end) {
     const int row = t.thread() / Tile::across, group = t.thread() % Tile::across;
     GRAFT_UNROLL
     for (int i = 0; i < each; ++i) {
       const int place = first + Tile::place(row + i * apart, group);
-      const int line = line_ + (along_depth ? i * apart : 0), step = step_ + (along_depth ? 0 : i * apart);
+      const int line = line_ + (along_depth ? i * apart : 0),
+                step = step_ + (along_depth ? 0 : i * apart);
       const auto& line_state = line_state_[along_depth ? i : 0];
       const auto& depth_state = depth_state_[along_depth ? 0 : i];
-      if constexpr (grouped) copy_async<T>(t, shared, place, operand.elements, line < extent_ && step < end ? operand.at(line_state, depth_state) : -1);
-      else shared.set(place, gather(operand, line_state, depth_state, line, step, end));
+      if constexpr (grouped)
+        copy_async<T>(t, shared, place, operand.elements,
+                      line < extent_ && step < end ? operand.at(line_state, depth_state) : -1);
+      else
+        shared.set(place, gather(operand, line_state, depth_state, line, step, end));
     }
     step_ += Tile::depth;
     GRAFT_UNROLL
@@ -73,14 +85,21 @@ class OperandFill {
 
  private:
   // Eight elements, each by its own place.
-  GRAFT_HD MatrixRow<T> gather(const Operand& operand, typename Operand::Line line_state, typename Operand::Depth depth_state, int line, int step, int end) const {
+  GRAFT_HD MatrixRow<T> gather(const Operand& operand, typename Operand::Line line_state,
+                               typename Operand::Depth depth_state, int line, int step,
+                               int end) const {
     MatrixRow<T> row;
     GRAFT_UNROLL
     for (int j = 0; j < 8; ++j) {
-      const int64_t at = (along_depth ? line : line + j) < extent_ && (along_depth ? step + j : step) < end ? operand.at(line_state, depth_state) : -1;
+      const int64_t at =
+          (along_depth ? line : line + j) < extent_ && (along_depth ? step + j : step) < end
+              ? operand.at(line_state, depth_state)
+              : -1;
       row.v[j] = at < 0 ? T{} : operand.elements.load(at);
-      if (along_depth) operand.advance(depth_state, 1);
-      else line_state = operand.line(line + j + 1);
+      if (along_depth)
+        operand.advance(depth_state, 1);
+      else
+        line_state = operand.line(line + j + 1);
     }
     return row;
   }
@@ -90,17 +109,19 @@ class OperandFill {
   int line_, step_, extent_;
 };
 
-// Output: a plain struct with `name` and store(part, row, column, v), which takes 8 neighbours of a row where `grouped`
-// (then n is a multiple of 8), else one.
+// Output: a plain struct with `name` and store(part, row, column, v), which takes 8 neighbours of a
+// row where `grouped` (then n is a multiple of 8), else one.
 template <class T, class A, class B, class Output, int columns, bool grouped>
 struct TensorProduct {
   static constexpr const char* name = Output::name;
   static constexpr bool cooperates = true;
   using TileA = OperandTile<TensorTiles::rows, A::along_depth>;
   using TileB = OperandTile<columns, B::along_depth>;
-  static constexpr int stages = 3, stage_groups = TileA::groups + TileB::groups, shared_bytes = stages * stage_groups * 16;
+  static constexpr int stages = 3, stage_groups = TileA::groups + TileB::groups,
+                       shared_bytes = stages * stage_groups * 16;
   // Warps: each does `warp_rows` x 32.
-  static constexpr int warps = kThreads / 32, warps_across = columns / StagedSums::columns, warp_rows = TensorTiles::rows / (warps / warps_across);
+  static constexpr int warps = kThreads / 32, warps_across = columns / StagedSums::columns,
+                       warp_rows = TensorTiles::rows / (warps / warps_across);
   static constexpr int down = warp_rows / 16, across = StagedSums::columns / 8;  // fragments
   static_assert(warps * StagedSums::floats * 4 <= shared_bytes && shared_bytes <= 48 << 10);
   struct Args {
@@ -117,12 +138,16 @@ struct TensorProduct {
   GRAFT_HD static void run(Thread& t, const Args& args) {
     const auto shared = t.template shared<MatrixRow<T>>(stages * stage_groups);
     const TensorTiles::Tile tile = args.tiles.tile(t.block());
-    OperandFill<T, A, TileA, grouped> a(t, args.a, tile.row, static_cast<int>(args.tiles.m), tile.begin);
-    OperandFill<T, B, TileB, grouped> b(t, args.b, tile.column, static_cast<int>(args.tiles.n), tile.begin);
+    OperandFill<T, A, TileA, grouped> a(t, args.a, tile.row, static_cast<int>(args.tiles.m),
+                                        tile.begin);
+    OperandFill<T, B, TileB, grouped> b(t, args.b, tile.column, static_cast<int>(args.tiles.n),
+                                        tile.begin);
     const int steps = (tile.end - tile.begin + TileA::depth - 1) / TileA::depth;
     int filled = 0, stage = 0;
     const auto fill = [&](int slot) {
-      if (filled < steps) a.fill(t, args.a, shared, slot * stage_groups, tile.end), b.fill(t, args.b, shared, slot * stage_groups + TileA::groups, tile.end);
+      if (filled < steps)
+        a.fill(t, args.a, shared, slot * stage_groups, tile.end),
+            b.fill(t, args.b, shared, slot * stage_groups + TileA::groups, tile.end);
       ++filled;
       end_copy_group(t);  // also an empty one, so that counting from the last finds the right ones
     };
@@ -143,46 +168,57 @@ struct TensorProduct {
 
  private:
   template <class Thread>
-  GRAFT_HD static int warp_row(const Thread& t) { return t.thread() / 32 / warps_across * warp_rows; }
+  GRAFT_HD static int warp_row(const Thread& t) {
+    return t.thread() / 32 / warps_across * warp_rows;
+  }
   template <class Thread>
-  GRAFT_HD static int warp_column(const Thread& t) { return t.thread() / 32 % warps_across * StagedSums::columns; }
+  GRAFT_HD static int warp_column(const Thread& t) {
+    return t.thread() / 32 % warps_across * StagedSums::columns;
+  }
 
   template <class Thread>
-  GRAFT_HD static void multiply_stage(Thread& t, const Shared<MatrixRow<T>>& shared, int first, Sums& sums) {
+  GRAFT_HD static void multiply_stage(Thread& t, const Shared<MatrixRow<T>>& shared, int first,
+                                      Sums& sums) {
     GRAFT_UNROLL
     for (int step = 0; step < TileA::depth; step += 16) {
       FragmentA a[down];
       FragmentB b[across];
       GRAFT_UNROLL
       for (int i = 0; i < down; ++i) {
-        const Matrices m = load_matrices<!A::along_depth, T>(t, shared, first + TileA::lane_row(t.lane(), warp_row(t) + 16 * i, step));
+        const Matrices m = load_matrices<!A::along_depth, T>(
+            t, shared, first + TileA::lane_row(t.lane(), warp_row(t) + 16 * i, step));
         a[i] = {{m.v[0], m.v[1], m.v[2], m.v[3]}};
       }
       GRAFT_UNROLL
       for (int j = 0; j < across; j += 2) {
-        const Matrices m = load_matrices<!B::along_depth, T>(t, shared, first + TileA::groups + TileB::lane_row(t.lane(), warp_column(t) + 8 * j, step));
+        const Matrices m = load_matrices<!B::along_depth, T>(
+            t, shared,
+            first + TileA::groups + TileB::lane_row(t.lane(), warp_column(t) + 8 * j, step));
         b[j] = {{m.v[0], m.v[2]}};
         b[j + 1] = {{m.v[1], m.v[3]}};
       }
       GRAFT_UNROLL
-      for (int i = 0; i < down; ++i)
-        GRAFT_UNROLL
-        for (int j = 0; j < across; ++j) multiply<T>(t, a[i], b[j], sums.c[i][j]);
+      for (int i = 0; i < down; ++i) GRAFT_UNROLL
+      for (int j = 0; j < across; ++j) multiply<T>(t, a[i], b[j], sums.c[i][j]);
     }
   }
 
   template <class Thread, class Array>
-  GRAFT_HD static void store(Thread& t, const Args& args, const TensorTiles::Tile& tile, const Array& shared, const Sums& sums) {
+  GRAFT_HD static void store(Thread& t, const Args& args, const TensorTiles::Tile& tile,
+                             const Array& shared, const Sums& sums) {
     const int own = t.thread() / 32 * StagedSums::floats;
     GRAFT_UNROLL
     for (int i = 0; i < down; ++i)
-      store_staged<grouped>(t, shared, own, [&](int j) { return sums.c[i][j]; }, args.output, tile.part, tile.row + warp_row(t) + 16 * i, tile.column + warp_column(t),
-                            args.tiles.m, args.tiles.n);
+      store_staged<grouped>(
+          t, shared, own, [&](int j) { return sums.c[i][j]; }, args.output, tile.part,
+          tile.row + warp_row(t) + 16 * i, tile.column + warp_column(t), args.tiles.m,
+          args.tiles.n);
   }
 };
 
 template <class T, bool grouped, class A, class B, class Output>
-void launch_tensor_product(gpu::Device& device, const TensorTiles& tiles, const A& a, const B& b, const Output& output) {
+void launch_tensor_product(gpu::Device& device, const TensorTiles& tiles, const A& a, const B& b,
+                           const Output& output) {
   const auto run = [&](auto columns) {
     using Body = TensorProduct<T, A, B, Output, columns(), grouped>;
     launch<Body>(device, tiles.blocks(), kThreads, {a, b, output, tiles}, Body::shared_bytes);

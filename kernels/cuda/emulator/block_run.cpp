@@ -13,30 +13,42 @@ namespace {
 thread_local BlockRun* t_block = nullptr;
 thread_local std::vector<std::unique_ptr<Fiber>> t_fibers;  // kept: their stacks are warm
 
-const Entry& entry_of_launch(const gpu::Launch& launch) { return *static_cast<const Entry*>(launch.entry); }
+const Entry& entry_of_launch(const gpu::Launch& launch) {
+  return *static_cast<const Entry*>(launch.entry);
+}
 
 }  // namespace
 
 BlockRun* current_block() { return t_block; }
 
 BlockRun::BlockRun(const gpu::Launch& launch, int64_t block)
-    : launch_(launch), block_(block), warp_phases_(static_cast<size_t>(launch.threads / 32)), waiting_(static_cast<size_t>(launch.threads)),
-      ended_(static_cast<size_t>(launch.threads)), lanes_(static_cast<size_t>(launch.threads)),
-      registers_(static_cast<size_t>(2 * launch.threads * Thread::kLaneBytes)), copies_(static_cast<size_t>(launch.threads)),
-      shared_(static_cast<size_t>(launch.shared_bytes)), shadow_(static_cast<size_t>(launch.shared_bytes)),
+    : launch_(launch),
+      block_(block),
+      warp_phases_(static_cast<size_t>(launch.threads / 32)),
+      waiting_(static_cast<size_t>(launch.threads)),
+      ended_(static_cast<size_t>(launch.threads)),
+      lanes_(static_cast<size_t>(launch.threads)),
+      registers_(static_cast<size_t>(2 * launch.threads * Thread::kLaneBytes)),
+      copies_(static_cast<size_t>(launch.threads)),
+      shared_(static_cast<size_t>(launch.shared_bytes)),
+      shadow_(static_cast<size_t>(launch.shared_bytes)),
       unfenced_(static_cast<size_t>(launch.shared_bytes / 16 + 1)) {}
 
 void BlockRun::fault(int thread, const std::string& what) const {
   fail(ErrorCode::internal, launch_.name, ": block ", block_, ", thread ", thread, " ", what);
 }
 
-Place BlockRun::place(int thread) const { return {block_, thread, phase_, warp_phases_[static_cast<size_t>(thread / 32)]}; }
+Place BlockRun::place(int thread) const {
+  return {block_, thread, phase_, warp_phases_[static_cast<size_t>(thread / 32)]};
+}
 
 void BlockRun::run() {
   BlockRun* const outer = std::exchange(t_block, this);
   try {
-    if (entry_of_launch(launch_).cooperates) run_together();
-    else run_alone();
+    if (entry_of_launch(launch_).cooperates)
+      run_together();
+    else
+      run_alone();
   } catch (...) {
     t_block = outer;
     throw;
@@ -52,7 +64,8 @@ void BlockRun::run_alone() {
 }
 
 void BlockRun::run_together() {
-  while (t_fibers.size() < static_cast<size_t>(launch_.threads)) t_fibers.push_back(std::make_unique<Fiber>());
+  while (t_fibers.size() < static_cast<size_t>(launch_.threads))
+    t_fibers.push_back(std::make_unique<Fiber>());
   for (int i = 0; i < launch_.threads; ++i)
     t_fibers[static_cast<size_t>(i)]->start([this, i] {
       Thread thread(*this, i, launch_.threads, block_, launch_.blocks);
@@ -67,17 +80,22 @@ void BlockRun::run_together() {
   const auto left = std::find(ended_.begin(), ended_.end(), false);
   if (left != ended_.end()) {
     const auto thread = static_cast<size_t>(left - ended_.begin());
-    fault(static_cast<int>(thread), waiting_[thread] == Meeting::phase ? "waits for a phase that never ends: " + async_->what_is_missing() : "waits at a barrier that other threads never reach");
+    fault(static_cast<int>(thread),
+          waiting_[thread] == Meeting::phase
+              ? "waits for a phase that never ends: " + async_->what_is_missing()
+              : "waits at a barrier that other threads never reach");
   }
   if (async_) async_->end();
 }
 
 // Lets go `count` threads that all stand at this meeting.
 bool BlockRun::release_group(size_t first, size_t count, Meeting meeting) {
-  const auto begin = waiting_.begin() + static_cast<std::ptrdiff_t>(first), end = begin + static_cast<std::ptrdiff_t>(count);
+  const auto begin = waiting_.begin() + static_cast<std::ptrdiff_t>(first),
+             end = begin + static_cast<std::ptrdiff_t>(count);
   if (!std::all_of(begin, end, [&](Meeting m) { return m == meeting; })) return false;
   std::fill(begin, end, Meeting::none);
-  if (async_ && (meeting == Meeting::block || meeting == Meeting::warp)) async_->join(static_cast<int>(first), static_cast<int>(first + count));
+  if (async_ && (meeting == Meeting::block || meeting == Meeting::warp))
+    async_->join(static_cast<int>(first), static_cast<int>(first + count));
   return true;
 }
 
@@ -86,13 +104,18 @@ bool BlockRun::release_meetings() {
   bool any = false;
   for (size_t warp = 0; warp < warp_phases_.size(); ++warp) {
     const Meeting meeting = waiting_[warp * 32];
-    if (meeting == Meeting::none || meeting == Meeting::block || meeting == Meeting::warpgroup || meeting == Meeting::phase || !release_group(warp * 32, 32, meeting)) continue;
+    if (meeting == Meeting::none || meeting == Meeting::block || meeting == Meeting::warpgroup ||
+        meeting == Meeting::phase || !release_group(warp * 32, 32, meeting))
+      continue;
     ++warp_phases_[warp];
     any = true;
   }
-  for (size_t first = 0; first + 128 <= waiting_.size(); first += 128) any = release_group(first, 128, Meeting::warpgroup) || any;
+  for (size_t first = 0; first + 128 <= waiting_.size(); first += 128)
+    any = release_group(first, 128, Meeting::warpgroup) || any;
   for (size_t thread = 0; async_ && thread < waiting_.size(); ++thread) {
-    if (waiting_[thread] != Meeting::phase || !async_->may_pass(waits_[thread].barrier, waits_[thread].parity)) continue;
+    if (waiting_[thread] != Meeting::phase ||
+        !async_->may_pass(waits_[thread].barrier, waits_[thread].parity))
+      continue;
     waiting_[thread] = Meeting::none;
     any = true;
   }
@@ -120,41 +143,51 @@ void BlockRun::wait_for_phase(int thread, int64_t barrier, int parity) {
   }
 }
 
-void BlockRun::fence_proxy(int thread) { std::replace(unfenced_.begin(), unfenced_.end(), static_cast<int16_t>(thread + 1), int16_t{0}); }
+void BlockRun::fence_proxy(int thread) {
+  std::replace(unfenced_.begin(), unfenced_.end(), static_cast<int16_t>(thread + 1), int16_t{0});
+}
 
 void BlockRun::meet(int thread, Meeting meeting) {
-  if (!entry_of_launch(launch_).cooperates) fault(thread, "meets others in a kernel that says it does not cooperate");
+  if (!entry_of_launch(launch_).cooperates)
+    fault(thread, "meets others in a kernel that says it does not cooperate");
   waiting_[static_cast<size_t>(thread)] = meeting;
   t_fibers[static_cast<size_t>(thread)]->yield();
 }
 
 int64_t BlockRun::take_shared(int64_t offset, int64_t bytes) const {
   const int64_t end = offset + (bytes + 15) / 16 * 16;
-  if (end > launch_.shared_bytes) fault(running_, str("takes ", end, " bytes of shared memory of ", launch_.shared_bytes));
+  if (end > launch_.shared_bytes)
+    fault(running_, str("takes ", end, " bytes of shared memory of ", launch_.shared_bytes));
   return end;
 }
 
 void BlockRun::check_shared(int thread, int64_t offset, bool write) {
-  if (offset < 0) fault(thread, write ? "writes outside of an array in shared memory" : "reads outside of an array in shared memory");
+  if (offset < 0)
+    fault(thread, write ? "writes outside of an array in shared memory"
+                        : "reads outside of an array in shared memory");
   if (async_ && async_->check_access(thread, offset, write)) return;
   if (write) unfenced_[static_cast<size_t>(offset / 16)] = static_cast<int16_t>(thread + 1);
   const Place now = place(thread);
   Shadow& shadow = shadow_[static_cast<size_t>(offset)];
   if (!write && shadow.writer.thread < 0) fault(thread, "reads shared memory that nobody wrote");
   if (shadow.writer.thread >= 0 && !shadow.writer.ordered_before(now))
-    fault(thread, str(write ? "writes" : "reads", " shared memory that thread ", shadow.writer.thread, " writes between the same barriers"));
+    fault(thread, str(write ? "writes" : "reads", " shared memory that thread ",
+                      shadow.writer.thread, " writes between the same barriers"));
   if (!write) {
     const bool same_phase = shadow.reader.thread >= 0 && shadow.reader.phase == now.phase;
-    shadow.several_readers = same_phase && (shadow.several_readers || shadow.reader.thread != now.thread);
+    shadow.several_readers =
+        same_phase && (shadow.several_readers || shadow.reader.thread != now.thread);
     shadow.reader = now;
     return;
   }
-  if (shadow.reader.thread >= 0 && (!shadow.reader.ordered_before(now) || (shadow.several_readers && shadow.reader.phase == now.phase)))
+  if (shadow.reader.thread >= 0 && (!shadow.reader.ordered_before(now) ||
+                                    (shadow.several_readers && shadow.reader.phase == now.phase)))
     fault(thread, "writes shared memory that another thread reads between the same barriers");
   shadow = {now, {}, false};
 }
 
-// What stood there is gone at once; what comes is there when somebody waited: whoever reads too early finds NaNs.
+// What stood there is gone at once; what comes is there when somebody waited: whoever reads too
+// early finds NaNs.
 void BlockRun::begin_copy(int thread, const void* from, int64_t to, int bytes) {
   std::memset(shared_.data() + to, 0xff, static_cast<size_t>(bytes));
   Copies& copies = copies_[static_cast<size_t>(thread)];
@@ -166,15 +199,21 @@ void BlockRun::wait_for_copies(int thread, int groups_left) {
   std::erase_if(copies.under_way, [&](const AsyncCopy& copy) {
     if (copy.group >= copies.group - groups_left) return false;
     check_shared(thread, copy.to, true);
-    if (copy.from) std::memcpy(shared_.data() + copy.to, copy.from, static_cast<size_t>(copy.bytes));
-    else std::memset(shared_.data() + copy.to, 0, static_cast<size_t>(copy.bytes));
+    if (copy.from)
+      std::memcpy(shared_.data() + copy.to, copy.from, static_cast<size_t>(copy.bytes));
+    else
+      std::memset(shared_.data() + copy.to, 0, static_cast<size_t>(copy.bytes));
     return true;
   });
 }
 
-void check_shared(BlockRun& run, int thread, int64_t offset, bool write) { run.check_shared(thread, offset, write); }
+void check_shared(BlockRun& run, int thread, int64_t offset, bool write) {
+  run.check_shared(thread, offset, write);
+}
 std::byte* shared_memory(BlockRun& run) { return run.shared(); }
-int64_t take_shared(BlockRun& run, int64_t offset, int64_t bytes) { return run.take_shared(offset, bytes); }
+int64_t take_shared(BlockRun& run, int64_t offset, int64_t bytes) {
+  return run.take_shared(offset, bytes);
+}
 
 }  // namespace emulator
 
@@ -184,10 +223,14 @@ void Thread::sync_warp() const { run_.meet(thread_, emulator::BlockRun::Meeting:
 // Two buffers in turn: nobody is two instructions ahead of a lane that still reads.
 void Thread::give(emulator::Instruction instruction, const void* registers, int bytes) {
   using Meeting = emulator::BlockRun::Meeting;
-  std::memcpy(run_.lane_registers(thread_, ++instructions_ % 2), registers, static_cast<size_t>(bytes));
-  run_.meet(thread_, instruction == emulator::Instruction::matrix_load ? Meeting::matrix_load : Meeting::matrix_product);
+  std::memcpy(run_.lane_registers(thread_, ++instructions_ % 2), registers,
+              static_cast<size_t>(bytes));
+  run_.meet(thread_, instruction == emulator::Instruction::matrix_load ? Meeting::matrix_load
+                                                                       : Meeting::matrix_product);
 }
-const std::byte* Thread::given(int lane) const { return run_.lane_registers(thread_ / 32 * 32 + lane, instructions_ % 2); }
+const std::byte* Thread::given(int lane) const {
+  return run_.lane_registers(thread_ / 32 * 32 + lane, instructions_ % 2);
+}
 
 float Thread::exchange(float value, int mask) const {
   run_.lane_value(thread_) = value;

@@ -1,4 +1,5 @@
-// BlockRun: one block of a launch on the host: its threads in turn, their meetings, and the shadow of its shared memory.
+// BlockRun: one block of a launch on the host: its threads in turn, their meetings, and the shadow
+// of its shared memory.
 #pragma once
 #include <memory>
 #include <string>
@@ -14,12 +15,13 @@ namespace graft::cuda::emulator {
 // What the lanes of a warp execute together.
 enum class Instruction : unsigned char { matrix_load, matrix_product };
 
-// A copy to shared memory that runs beside the block: nothing is there until the thread has waited for it.
+// A copy to shared memory that runs beside the block: nothing is there until the thread has waited
+// for it.
 struct AsyncCopy {
   const void* from;  // on the host; null: zeros
   int64_t to;        // in shared memory
   int bytes;
-  int64_t group;     // the number of its group, in the thread's order
+  int64_t group;  // the number of its group, in the thread's order
 };
 
 // Who touched something last, and between which barriers.
@@ -43,7 +45,17 @@ class BlockRun {
   void run();  // all threads to their end; Error(internal) names kernel, block and thread
 
   // For Thread.
-  enum class Meeting : unsigned char { none, block, warp, exchange, ballot, matrix_load, matrix_product, warpgroup, phase };
+  enum class Meeting : unsigned char {
+    none,
+    block,
+    warp,
+    exchange,
+    ballot,
+    matrix_load,
+    matrix_product,
+    warpgroup,
+    phase
+  };
   void meet(int thread, Meeting meeting);
   // Until the mbarrier's phase of this parity is over.
   void wait_for_phase(int thread, int64_t barrier, int parity);
@@ -54,12 +66,16 @@ class BlockRun {
     uint64_t a, b;
   };
   Operands& operands(int thread) { return operands_[static_cast<size_t>(thread)]; }
-  ProductReads& product_reads(int thread) { return product_reads_[static_cast<size_t>(thread / 128)]; }
+  ProductReads& product_reads(int thread) {
+    return product_reads_[static_cast<size_t>(thread / 128)];
+  }
   // fence.proxy.async: what the thread wrote may be read by the copy engine and by products.
   void fence_proxy(int thread);
   bool is_unfenced(int64_t group) const { return unfenced_[static_cast<size_t>(group)] != 0; }
   float& lane_value(int thread) { return lanes_[static_cast<size_t>(thread)]; }
-  std::byte* lane_registers(int thread, int buffer) { return &registers_[static_cast<size_t>((2 * thread + buffer) * Thread::kLaneBytes)]; }
+  std::byte* lane_registers(int thread, int buffer) {
+    return &registers_[static_cast<size_t>((2 * thread + buffer) * Thread::kLaneBytes)];
+  }
   void begin_copy(int thread, const void* from, int64_t to, int bytes);
   void end_copy_group(int thread) { ++copies_[static_cast<size_t>(thread)].group; }
   void wait_for_copies(int thread, int groups_left);
@@ -99,7 +115,8 @@ class BlockRun {
   std::vector<Copies> copies_;        // of each thread
   std::vector<std::byte> shared_;
   std::vector<Shadow> shadow_;  // of each element, at its first byte
-  std::vector<int16_t> unfenced_;  // of each 16 bytes: the thread that wrote them since its last proxy fence, + 1
+  std::vector<int16_t>
+      unfenced_;  // of each 16 bytes: the thread that wrote them since its last proxy fence, + 1
   std::unique_ptr<AsyncMemory> async_;
   struct Wait {
     int64_t barrier;

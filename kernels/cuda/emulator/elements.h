@@ -15,12 +15,16 @@ class Elements {
   explicit operator bool() const { return data_ != nullptr; }
   double get(int64_t i) const {
     if (type_ == DType::f32) return at<float>(i);
-    return type_ == DType::bf16 ? static_cast<float>(at<bfloat16>(i)) : static_cast<float>(at<float16>(i));
+    return type_ == DType::bf16 ? static_cast<float>(at<bfloat16>(i))
+                                : static_cast<float>(at<float16>(i));
   }
   void set(int64_t i, double value) const {
-    if (type_ == DType::f32) put(i, static_cast<float>(value));
-    else if (type_ == DType::bf16) put(i, bfloat16(static_cast<float>(value)));
-    else put(i, float16(static_cast<float>(value)));
+    if (type_ == DType::f32)
+      put(i, static_cast<float>(value));
+    else if (type_ == DType::bf16)
+      put(i, bfloat16(static_cast<float>(value)));
+    else
+      put(i, float16(static_cast<float>(value)));
   }
 
  private:

@@ -35,20 +35,27 @@ thread_local RunningKernel t_kernel{};
 
 }  // namespace
 
-void* host_address(const void* data, int64_t size, int64_t index, int count, int element_bytes, bool write) {
+void* host_address(const void* data, int64_t size, int64_t index, int count, int element_bytes,
+                   bool write) {
   const BlockRun* block = current_block();
   if (!block) fail(ErrorCode::internal, "global memory is used outside of a kernel");
   if (!data || index < 0 || index > size - count)
-    block->fault_running(str(write ? "writes" : "reads", " element ", index, count > 1 ? str(" and ", count - 1, " more") : "", " of ", size));
-  const auto* first = reinterpret_cast<const std::byte*>(reinterpret_cast<uintptr_t>(data) + static_cast<uintptr_t>(index * element_bytes));
-  if (reinterpret_cast<uintptr_t>(first) % static_cast<uintptr_t>(count * element_bytes) != 0) block->fault_running("uses a group that is not aligned");
+    block->fault_running(str(write ? "writes" : "reads", " element ", index,
+                             count > 1 ? str(" and ", count - 1, " more") : "", " of ", size));
+  const auto* first = reinterpret_cast<const std::byte*>(
+      reinterpret_cast<uintptr_t>(data) + static_cast<uintptr_t>(index * element_bytes));
+  if (reinterpret_cast<uintptr_t>(first) % static_cast<uintptr_t>(count * element_bytes) != 0)
+    block->fault_running("uses a group that is not aligned");
   std::byte* host = nullptr;
   for (int i = count - 1; i >= 0; --i)
-    host = t_kernel.memory->check_element(first + i * element_bytes, element_bytes, write, *t_kernel.work, block->running_place());
+    host = t_kernel.memory->check_element(first + i * element_bytes, element_bytes, write,
+                                          *t_kernel.work, block->running_place());
   return host;
 }
 
-const std::byte* host_range(const void* data, int64_t bytes) { return t_kernel.memory->check_range(data, bytes, false, *t_kernel.work); }
+const std::byte* host_range(const void* data, int64_t bytes) {
+  return t_kernel.memory->check_range(data, bytes, false, *t_kernel.work);
+}
 
 FakeDriver::~FakeDriver() {
   for (Event* event : events_) delete event;
@@ -62,10 +69,12 @@ void FakeDriver::fail_call(int64_t call, Status::Code code) {
 }
 
 int64_t FakeDriver::live_objects() const {
-  return memory_.live() + static_cast<int64_t>(streams_.size() + events_.size() + graphs_.size() + pinned_.size());
+  return memory_.live() +
+         static_cast<int64_t>(streams_.size() + events_.size() + graphs_.size() + pinned_.size());
 }
 
-// Every call passes here: counting, injected failures, a lost device, refusals. `always`: it is done though it fails.
+// Every call passes here: counting, injected failures, a lost device, refusals. `always`: it is
+// done though it fails.
 template <class F>
 Status FakeDriver::call(F&& body, bool always) {
   const bool injected = calls_++ == failing_call_;
@@ -74,7 +83,8 @@ Status FakeDriver::call(F&& body, bool always) {
     if (always) body();
     return {Status::Code::lost, lost_};
   }
-  if (injected && !always) return {failure_, failure_ == Status::Code::out_of_memory ? "out of memory" : "invalid value"};
+  if (injected && !always)
+    return {failure_, failure_ == Status::Code::out_of_memory ? "out of memory" : "invalid value"};
   try {
     body();
   } catch (const Refused& refused) {
@@ -116,7 +126,8 @@ void FakeDriver::enqueue(gpu::StreamId id, std::string name, Job job) {
   }
   stream.clock.join(host_);
   stream.clock.raise(stream.number, ++stream.queued);
-  stream.queue.emplace_back(Work{std::move(name), stream.number, stream.queued, stream.clock}, std::move(job));
+  stream.queue.emplace_back(Work{std::move(name), stream.number, stream.queued, stream.clock},
+                            std::move(job));
 }
 
 void FakeDriver::drain(Stream& stream, int64_t serial) {
@@ -131,7 +142,8 @@ void FakeDriver::drain(Stream& stream, int64_t serial) {
 void FakeDriver::run_kernel(const gpu::Launch& launch, const Work& work) {
   const RunningKernel outer = std::exchange(t_kernel, {&memory_, &work});
   try {
-    for (int64_t block = 0; block < launch.blocks && !skip_kernels_; ++block) BlockRun(launch, block).run();
+    for (int64_t block = 0; block < launch.blocks && !skip_kernels_; ++block)
+      BlockRun(launch, block).run();
   } catch (...) {
     t_kernel = outer;
     throw;
@@ -144,7 +156,8 @@ Status FakeDriver::device_count(int& count) {
   return call([&] { count = devices_; });
 }
 Status FakeDriver::properties(int, gpu::Properties& result) {
-  return call([&] { result = {"emulated GPU", major_, minor_, 4, int64_t{1} << 34, 1 << 20, 48 << 10}; });
+  return call(
+      [&] { result = {"emulated GPU", major_, minor_, 4, int64_t{1} << 34, 1 << 20, 48 << 10}; });
 }
 Status FakeDriver::open(int device) {
   return call([&] {
@@ -161,10 +174,12 @@ Status FakeDriver::allocate(int64_t bytes, gpu::StreamId id, void*& pointer) {
   });
 }
 Status FakeDriver::free(void* pointer, gpu::StreamId id) {
-  return call([&] {
-    forbid_capture(stream_of(id), "free");
-    enqueue(id, "a free", [this, pointer](const Work& work) { memory_.free(pointer, work); });
-  }, true);
+  return call(
+      [&] {
+        forbid_capture(stream_of(id), "free");
+        enqueue(id, "a free", [this, pointer](const Work& work) { memory_.free(pointer, work); });
+      },
+      true);
 }
 Status FakeDriver::allocate_pinned(int64_t bytes, void*& pointer) {
   return call([&] {
@@ -174,13 +189,16 @@ Status FakeDriver::allocate_pinned(int64_t bytes, void*& pointer) {
   });
 }
 Status FakeDriver::free_pinned(void* pointer) {
-  return call([&] {
-    for (const auto& stream : streams_) drain(*stream, stream->queued);  // cudaFreeHost waits
-    if (pinned_.erase(static_cast<std::byte*>(pointer)) == 0) throw Refused{"invalid value"};
-  }, true);
+  return call(
+      [&] {
+        for (const auto& stream : streams_) drain(*stream, stream->queued);  // cudaFreeHost waits
+        if (pinned_.erase(static_cast<std::byte*>(pointer)) == 0) throw Refused{"invalid value"};
+      },
+      true);
 }
 
-Status FakeDriver::copy(void* to, const void* from, int64_t bytes, gpu::CopyKind kind, gpu::StreamId id) {
+Status FakeDriver::copy(void* to, const void* from, int64_t bytes, gpu::CopyKind kind,
+                        gpu::StreamId id) {
   return call([&] {
     Stream& stream = stream_of(id);
     const auto size = static_cast<size_t>(bytes);
@@ -191,10 +209,14 @@ Status FakeDriver::copy(void* to, const void* from, int64_t bytes, gpu::CopyKind
           std::memmove(memory_.check_range(to, bytes, true, work), source, size);
         });
       case gpu::CopyKind::to_device: {
-        std::shared_ptr<std::vector<std::byte>> staged;  // pageable memory is read before the call returns
-        if (!is_pinned(from)) staged = std::make_shared<std::vector<std::byte>>(static_cast<const std::byte*>(from), static_cast<const std::byte*>(from) + size);
+        std::shared_ptr<std::vector<std::byte>>
+            staged;  // pageable memory is read before the call returns
+        if (!is_pinned(from))
+          staged = std::make_shared<std::vector<std::byte>>(
+              static_cast<const std::byte*>(from), static_cast<const std::byte*>(from) + size);
         return enqueue(id, "a copy", [=, this](const Work& work) {
-          std::memcpy(memory_.check_range(to, bytes, true, work), staged ? staged->data() : from, size);
+          std::memcpy(memory_.check_range(to, bytes, true, work), staged ? staged->data() : from,
+                      size);
         });
       }
       case gpu::CopyKind::to_host: break;
@@ -218,10 +240,12 @@ Status FakeDriver::set_bytes(void* to, int value, int64_t bytes, gpu::StreamId i
 }
 Status FakeDriver::launch(const gpu::Launch& launch, gpu::StreamId id) {
   return call([&] {
-    if (launch.blocks < 1 || launch.blocks > 0x7fffffff || launch.threads < 32 || launch.threads > 1024 || launch.threads % 32 != 0 ||
-        launch.shared_bytes < 0 || launch.shared_bytes > (major_ >= 9 ? kLargestShared : 48 << 10))
+    if (launch.blocks < 1 || launch.blocks > 0x7fffffff || launch.threads < 32 ||
+        launch.threads > 1024 || launch.threads % 32 != 0 || launch.shared_bytes < 0 ||
+        launch.shared_bytes > (major_ >= 9 ? kLargestShared : 48 << 10))
       throw Refused{"invalid configuration argument"};
-    const auto args = std::make_shared<std::vector<ArgumentBytes>>(launch.args_bytes / sizeof(ArgumentBytes) + 1);
+    const auto args =
+        std::make_shared<std::vector<ArgumentBytes>>(launch.args_bytes / sizeof(ArgumentBytes) + 1);
     std::memcpy(args->data(), launch.args, launch.args_bytes);
     enqueue(id, launch.name, [=, this](const Work& work) {
       gpu::Launch copy = launch;
@@ -237,12 +261,15 @@ Status FakeDriver::count_call() {
 Status FakeDriver::queue_on_host(std::string name, gpu::StreamId id, std::vector<HostRange> ranges,
                                  std::function<void(std::span<std::byte* const>)> work) {
   return call([&] {
-    enqueue(id, name, [this, name, ranges = std::move(ranges), host_work = std::move(work)](const Work& queued) {
-      std::vector<std::byte*> data;
-      for (const HostRange& range : ranges) data.push_back(memory_.check_range(range.data, range.bytes, range.write, queued));
-      if (!skip_kernels_) host_work(data);
-      kernels_run_.push_back(name);
-    });
+    enqueue(
+        id, name,
+        [this, name, ranges = std::move(ranges), host_work = std::move(work)](const Work& queued) {
+          std::vector<std::byte*> data;
+          for (const HostRange& range : ranges)
+            data.push_back(memory_.check_range(range.data, range.bytes, range.write, queued));
+          if (!skip_kernels_) host_work(data);
+          kernels_run_.push_back(name);
+        });
   });
 }
 Status FakeDriver::encode(const gpu::BoxMap& boxes, gpu::TensorMap& map) {
@@ -278,13 +305,15 @@ Status FakeDriver::create_stream(gpu::StreamId& stream) {
   });
 }
 Status FakeDriver::destroy_stream(gpu::StreamId id) {
-  return call([&] {
-    Stream& stream = stream_of(id);
-    if (lost_.empty()) drain(stream, stream.queued);
-    for (Event* event : events_)
-      if (event->stream == &stream) event->stream = nullptr;
-    std::erase_if(streams_, [&](const auto& owned) { return owned.get() == &stream; });
-  }, true);
+  return call(
+      [&] {
+        Stream& stream = stream_of(id);
+        if (lost_.empty()) drain(stream, stream.queued);
+        for (Event* event : events_)
+          if (event->stream == &stream) event->stream = nullptr;
+        std::erase_if(streams_, [&](const auto& owned) { return owned.get() == &stream; });
+      },
+      true);
 }
 Status FakeDriver::synchronize(gpu::StreamId id) {
   return call([&] {
@@ -305,10 +334,12 @@ Status FakeDriver::create_event(gpu::EventId& event, bool timed) {
   });
 }
 Status FakeDriver::destroy_event(gpu::EventId event) {
-  return call([&] {
-    delete &event_of(event);
-    events_.erase(static_cast<Event*>(event));
-  }, true);
+  return call(
+      [&] {
+        delete &event_of(event);
+        events_.erase(static_cast<Event*>(event));
+      },
+      true);
 }
 Status FakeDriver::record(gpu::EventId id, gpu::StreamId stream_id) {
   return call([&] {
@@ -361,15 +392,18 @@ Status FakeDriver::begin_capture(gpu::StreamId id) {
   });
 }
 Status FakeDriver::end_capture(gpu::StreamId id, gpu::GraphId& graph) {
-  const Status ended = call([&] {
-    Stream& stream = stream_of(id);
-    if (!stream.capture) throw Refused{"stream is not capturing"};
-    const std::unique_ptr<Graph> captured = std::move(stream.capture);
-    if (stream.capture_broken) throw Refused{"operation failed due to a previous error during capture"};
-    auto* made = new Graph(*captured);
-    graphs_.insert(made);
-    graph = made;
-  }, true);
+  const Status ended = call(
+      [&] {
+        Stream& stream = stream_of(id);
+        if (!stream.capture) throw Refused{"stream is not capturing"};
+        const std::unique_ptr<Graph> captured = std::move(stream.capture);
+        if (stream.capture_broken)
+          throw Refused{"operation failed due to a previous error during capture"};
+        auto* made = new Graph(*captured);
+        graphs_.insert(made);
+        graph = made;
+      },
+      true);
   if (!ended.ok() && graph) {
     graphs_.erase(static_cast<Graph*>(graph));
     delete static_cast<Graph*>(std::exchange(graph, nullptr));
@@ -386,15 +420,20 @@ Status FakeDriver::instantiate(gpu::GraphId graph, gpu::ExecutableId& executable
 Status FakeDriver::launch_graph(gpu::ExecutableId executable, gpu::StreamId stream) {
   return call([&] {
     if (!graphs_.contains(static_cast<Graph*>(executable))) throw Refused{"invalid graph"};
-    for (const Step& step : static_cast<Graph*>(executable)->steps) enqueue(stream, step.name, step.job);
+    for (const Step& step : static_cast<Graph*>(executable)->steps)
+      enqueue(stream, step.name, step.job);
   });
 }
 Status FakeDriver::destroy_graph(gpu::GraphId graph) {
-  return call([&] {
-    if (graphs_.erase(static_cast<Graph*>(graph)) == 0) throw Refused{"invalid graph"};
-    delete static_cast<Graph*>(graph);
-  }, true);
+  return call(
+      [&] {
+        if (graphs_.erase(static_cast<Graph*>(graph)) == 0) throw Refused{"invalid graph"};
+        delete static_cast<Graph*>(graph);
+      },
+      true);
 }
-Status FakeDriver::destroy_executable(gpu::ExecutableId executable) { return destroy_graph(executable); }
+Status FakeDriver::destroy_executable(gpu::ExecutableId executable) {
+  return destroy_graph(executable);
+}
 
 }  // namespace graft::cuda::emulator

@@ -1,5 +1,6 @@
-// FakeDriver: a GPU of the host's. Work is queued and runs as late as it may, kernels run on the emulator; it checks what a
-// GPU would not say: order between streams, use after free, leaks, data races; and it fails any call that a test names.
+// FakeDriver: a GPU of the host's. Work is queued and runs as late as it may, kernels run on the
+// emulator; it checks what a GPU would not say: order between streams, use after free, leaks, data
+// races; and it fails any call that a test names.
 #pragma once
 #include <deque>
 #include <functional>
@@ -22,8 +23,8 @@ struct HostRange {
   bool write;
 };
 
-// Where the host finds `bytes` of the device's memory that the running kernel's copy engine reads. Throws Error(internal)
-// when the access is not in order.
+// Where the host finds `bytes` of the device's memory that the running kernel's copy engine reads.
+// Throws Error(internal) when the access is not in order.
 const std::byte* host_range(const void* data, int64_t bytes);
 
 class FakeDriver final : public gpu::Driver {
@@ -31,8 +32,8 @@ class FakeDriver final : public gpu::Driver {
   explicit FakeDriver(int devices = 1) : devices_(devices) {}
   ~FakeDriver() override;
 
-  // Tests: the call number `call`, counted from 0 from now on, comes to `code`. lost: so do all after it. Calls that give
-  // something back do so all the same.
+  // Tests: the call number `call`, counted from 0 from now on, comes to `code`. lost: so do all
+  // after it. Calls that give something back do so all the same.
   void fail_call(int64_t call, gpu::Status::Code code);
   // Tests of failures alone: kernels are queued but compute nothing.
   void skip_kernels() { skip_kernels_ = true; }
@@ -40,14 +41,16 @@ class FakeDriver final : public gpu::Driver {
   // Allocations, streams, events and graphs that were made and not given back.
   int64_t live_objects() const;
   int64_t device_allocations() const { return memory_.live(); }
-  // Compute capability 8.0 when nothing else is said: what needs 9.0 is slow to emulate, and its tests ask for it.
+  // Compute capability 8.0 when nothing else is said: what needs 9.0 is slow to emulate, and its
+  // tests ask for it.
   void set_capability(int major, int minor) { major_ = major, minor_ = minor; }
   // Gives the device a cuDNN (fake_dnn.h); without this it has none.
   void provide_dnn(FakeDnnState& state) { dnn_ = &state; }
   // The same with a cuBLASLt (fake_blas.h).
   void provide_blas(FakeBlasState& state) { blas_ = &state; }
-  // For the libraries that stand beside the driver: a call that only counts and fails when it is named, and work that is
-  // queued as a kernel is and gets the host's addresses of its ranges once they are checked.
+  // For the libraries that stand beside the driver: a call that only counts and fails when it is
+  // named, and work that is queued as a kernel is and gets the host's addresses of its ranges once
+  // they are checked.
   gpu::Status count_call();
   gpu::Status queue_on_host(std::string name, gpu::StreamId stream, std::vector<HostRange> ranges,
                             std::function<void(std::span<std::byte* const>)> work);
@@ -65,7 +68,8 @@ class FakeDriver final : public gpu::Driver {
   gpu::Status free(void* pointer, gpu::StreamId stream) override;
   gpu::Status allocate_pinned(int64_t bytes, void*& pointer) override;
   gpu::Status free_pinned(void* pointer) override;
-  gpu::Status copy(void* to, const void* from, int64_t bytes, gpu::CopyKind kind, gpu::StreamId stream) override;
+  gpu::Status copy(void* to, const void* from, int64_t bytes, gpu::CopyKind kind,
+                   gpu::StreamId stream) override;
   gpu::Status set_bytes(void* to, int value, int64_t bytes, gpu::StreamId stream) override;
   gpu::Status launch(const gpu::Launch& launch, gpu::StreamId stream) override;
   gpu::Status create_stream(gpu::StreamId& stream) override;

@@ -18,12 +18,14 @@ namespace {
 constexpr size_t kStack = 256 << 10;
 
 // AddressSanitizer has to be told of every change of stacks.
-void announce_switch([[maybe_unused]] void** saved, [[maybe_unused]] const void* bottom, [[maybe_unused]] size_t size) {
+void announce_switch([[maybe_unused]] void** saved, [[maybe_unused]] const void* bottom,
+                     [[maybe_unused]] size_t size) {
 #if defined(__SANITIZE_ADDRESS__)
   __sanitizer_start_switch_fiber(saved, bottom, size);
 #endif
 }
-void finish_switch([[maybe_unused]] void* saved, [[maybe_unused]] const void** bottom, [[maybe_unused]] size_t* size) {
+void finish_switch([[maybe_unused]] void* saved, [[maybe_unused]] const void** bottom,
+                   [[maybe_unused]] size_t* size) {
 #if defined(__SANITIZE_ADDRESS__)
   __sanitizer_finish_switch_fiber(saved, bottom, size);
 #endif
@@ -31,7 +33,9 @@ void finish_switch([[maybe_unused]] void* saved, [[maybe_unused]] const void** b
 
 }  // namespace
 
-Fiber::Fiber() : stack_(static_cast<std::byte*>(::mmap(nullptr, kStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))) {
+Fiber::Fiber()
+    : stack_(static_cast<std::byte*>(
+          ::mmap(nullptr, kStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))) {
   if (stack_ == MAP_FAILED) fail(ErrorCode::resource, "no memory for a fiber's stack");
 }
 Fiber::~Fiber() { ::munmap(stack_, kStack); }
@@ -49,7 +53,8 @@ void Fiber::start(std::function<void()> work) {
   inside_.uc_stack.ss_size = kStack;
   inside_.uc_link = nullptr;
   const auto self = reinterpret_cast<uintptr_t>(this);
-  ::makecontext(&inside_, reinterpret_cast<void (*)()>(&Fiber::enter), 2, static_cast<unsigned>(self >> 32), static_cast<unsigned>(self));
+  ::makecontext(&inside_, reinterpret_cast<void (*)()>(&Fiber::enter), 2,
+                static_cast<unsigned>(self >> 32), static_cast<unsigned>(self));
 }
 
 void Fiber::enter(unsigned high, unsigned low) {

@@ -1,4 +1,5 @@
-// Fibers: threads of a block on one host thread. Each has a stack of its own and runs until it yields or ends.
+// Fibers: threads of a block on one host thread. Each has a stack of its own and runs until it
+// yields or ends.
 #pragma once
 #include <ucontext.h>
 

@@ -11,7 +11,7 @@ namespace graft::cuda::emulator {
 namespace {
 
 constexpr int64_t kAlignment = 512;
-constexpr int kFresh = 0xff;  // NaN in every floating type
+constexpr int kFresh = 0xff;                          // NaN in every floating type
 constexpr uintptr_t kDeviceBit = uintptr_t{1} << 62;  // no processor's user space reaches there
 
 uintptr_t address_of(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
@@ -40,7 +40,8 @@ void* Memory::allocate(int64_t bytes, const Work& work) {
 
 void Memory::free(void* pointer, const Work& work) {
   const auto found = blocks_.find(address_of(pointer));
-  if (found == blocks_.end() || !found->second.alive) fail(ErrorCode::internal, work.name, " frees what is not allocated");
+  if (found == blocks_.end() || !found->second.alive)
+    fail(ErrorCode::internal, work.name, " frees what is not allocated");
   check_order(found->second, true, work);
   found->second.alive = false;
   found->second.freed = {work.name, work.stream, work.serial};
@@ -48,17 +49,22 @@ void Memory::free(void* pointer, const Work& work) {
 }
 
 int64_t Memory::live() const {
-  return std::count_if(blocks_.begin(), blocks_.end(), [](const auto& entry) { return entry.second.alive; });
+  return std::count_if(blocks_.begin(), blocks_.end(),
+                       [](const auto& entry) { return entry.second.alive; });
 }
 
 Memory::Block& Memory::find(const void* data, int64_t bytes, const Work& work) {
   const uintptr_t at = address_of(data);
-  if (!last_ || at < last_->address || at >= last_->address + static_cast<uintptr_t>(last_->bytes)) {
+  if (!last_ || at < last_->address ||
+      at >= last_->address + static_cast<uintptr_t>(last_->bytes)) {
     auto next = blocks_.upper_bound(at);
-    if (next == blocks_.begin()) fail(ErrorCode::internal, work.name, " uses an address that is not of the device");
+    if (next == blocks_.begin())
+      fail(ErrorCode::internal, work.name, " uses an address that is not of the device");
     last_ = &std::prev(next)->second;
   }
-  if (at + static_cast<uintptr_t>(bytes) > last_->address + static_cast<uintptr_t>(last_->bytes)) fail(ErrorCode::internal, work.name, " goes past the end of an allocation of ", last_->bytes, " bytes");
+  if (at + static_cast<uintptr_t>(bytes) > last_->address + static_cast<uintptr_t>(last_->bytes))
+    fail(ErrorCode::internal, work.name, " goes past the end of an allocation of ", last_->bytes,
+         " bytes");
   if (!last_->alive) fail(ErrorCode::internal, work.name, " uses memory after it was freed");
   return *last_;
 }
@@ -66,7 +72,8 @@ Memory::Block& Memory::find(const void* data, int64_t bytes, const Work& work) {
 void Memory::check_order(Block& block, bool write, const Work& work) {
   const auto require = [&](const Use& use, const char* what) {
     if (use.serial >= 0 && use.stream != work.stream && work.clock[use.stream] < use.serial)
-      fail(ErrorCode::internal, work.name, write ? " writes" : " reads", " what ", use.name, what, " on another stream, and nothing orders the two");
+      fail(ErrorCode::internal, work.name, write ? " writes" : " reads", " what ", use.name, what,
+           " on another stream, and nothing orders the two");
   };
   require(block.written, " writes");
   if (!write) {
@@ -84,7 +91,8 @@ std::byte* Memory::check_range(const void* data, int64_t bytes, bool write, cons
   return block.data + (address_of(data) - block.address);
 }
 
-std::byte* Memory::check_element(const void* data, int element_bytes, bool write, const Work& work, const Place& place) {
+std::byte* Memory::check_element(const void* data, int element_bytes, bool write, const Work& work,
+                                 const Place& place) {
   Block& block = find(data, element_bytes, work);
   if (write ? block.written.serial != work.serial || block.written.stream != work.stream
             : !block.read.contains(work.stream) || block.read[work.stream].serial != work.serial)
@@ -95,12 +103,14 @@ std::byte* Memory::check_element(const void* data, int element_bytes, bool write
   Touch& touch = block.touches[offset];
   if (touch.launch != work.serial) touch = {work.serial, {}, {}, false};
   if (touch.writer.thread >= 0 && !touch.writer.ordered_before(place))
-    fail(ErrorCode::internal, work.name, ": block ", place.block, ", thread ", place.thread, write ? " writes" : " reads", " the element that block ",
-         touch.writer.block, ", thread ", touch.writer.thread, " writes in the same launch");
+    fail(ErrorCode::internal, work.name, ": block ", place.block, ", thread ", place.thread,
+         write ? " writes" : " reads", " the element that block ", touch.writer.block, ", thread ",
+         touch.writer.thread, " writes in the same launch");
   if (!write) {
-    const bool same = touch.reader.thread >= 0 && touch.reader.block == place.block && touch.reader.phase == place.phase;
-    touch.several_readers = (touch.reader.thread >= 0 && touch.reader.block != place.block) || touch.several_readers ||
-                            (same && touch.reader.thread != place.thread);
+    const bool same = touch.reader.thread >= 0 && touch.reader.block == place.block &&
+                      touch.reader.phase == place.phase;
+    touch.several_readers = (touch.reader.thread >= 0 && touch.reader.block != place.block) ||
+                            touch.several_readers || (same && touch.reader.thread != place.thread);
     touch.reader = place;
     return host;
   }

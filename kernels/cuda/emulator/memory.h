@@ -1,5 +1,6 @@
-// The fake device's memory: allocations with their bounds, whether they live, who used them last, and the access checks.
-// Its addresses are no addresses of the host: code of the host that reads through one crashes, as it would with a GPU.
+// The fake device's memory: allocations with their bounds, whether they live, who used them last,
+// and the access checks. Its addresses are no addresses of the host: code of the host that reads
+// through one crashes, as it would with a GPU.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -12,7 +13,8 @@
 
 namespace graft::cuda::emulator {
 
-// How far each stream has come: work with clock b runs after work (stream, serial) when b[stream] >= serial.
+// How far each stream has come: work with clock b runs after work (stream, serial) when b[stream]
+// >= serial.
 struct Clock {
   std::vector<int64_t> at;
   int64_t operator[](size_t stream) const { return stream < at.size() ? at[stream] : 0; }
@@ -37,14 +39,16 @@ class Memory {
  public:
   ~Memory();
   void* allocate(int64_t bytes, const Work& work);
-  void free(void* pointer, const Work& work);  // a fault when it is not the start of a living allocation
+  void free(void* pointer,
+            const Work& work);  // a fault when it is not the start of a living allocation
   int64_t live() const;
   void drop_all();
 
   // Checks a copy or fill of bytes, and one access of a kernel. They throw Error(internal).
   // Both give the host's address.
   std::byte* check_range(const void* data, int64_t bytes, bool write, const Work& work);
-  std::byte* check_element(const void* data, int element_bytes, bool write, const Work& work, const Place& place);
+  std::byte* check_element(const void* data, int element_bytes, bool write, const Work& work,
+                           const Place& place);
 
  private:
   struct Touch {
@@ -63,13 +67,15 @@ class Memory {
     int64_t bytes;
     bool alive = true;
     Use freed{}, written{};
-    std::map<size_t, Use> read{};          // the last of each stream
-    std::vector<Touch> touches{};          // of each element, at its first byte; made when a kernel first comes
+    std::map<size_t, Use> read{};  // the last of each stream
+    std::vector<Touch>
+        touches{};  // of each element, at its first byte; made when a kernel first comes
   };
   Block& find(const void* data, int64_t bytes, const Work& work);
   void check_order(Block& block, bool write, const Work& work);
 
-  std::map<uintptr_t, Block> blocks_;    // by device address;  // dead ones stay, so that a late access is known for what it is
+  std::map<uintptr_t, Block> blocks_;  // by device address;  // dead ones stay, so that a late
+                                       // access is known for what it is
   Block* last_ = nullptr;
 };
 

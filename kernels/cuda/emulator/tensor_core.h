@@ -1,5 +1,5 @@
-// The emulator's tensor cores: models of the instructions of device/tensor_core.h. The 32 lanes bring their registers
-// together and each takes what the PTX ISA gives it.
+// The emulator's tensor cores: models of the instructions of device/tensor_core.h. The 32 lanes
+// bring their registers together and each takes what the PTX ISA gives it.
 #pragma once
 #include "graft/kernels/cuda/device/tensor_core.h"
 #include "graft/kernels/cuda/emulator/block_run.h"
@@ -18,7 +18,8 @@ Matrices load_matrices(Thread& t, const Shared<MatrixRow<T>>& shared, int row) {
   const int g = t.lane() / 4, i = t.lane() % 4;
   Matrices m;
   for (int k = 0; k < 4; ++k)
-    m.v[k] = transposed ? element(k, 2 * i, g) | element(k, 2 * i + 1, g) << 16 : element(k, g, 2 * i) | element(k, g, 2 * i + 1) << 16;
+    m.v[k] = transposed ? element(k, 2 * i, g) | element(k, 2 * i + 1, g) << 16
+                        : element(k, g, 2 * i) | element(k, g, 2 * i + 1) << 16;
   return m;
 }
 
@@ -55,7 +56,8 @@ void multiply(Thread& t, const FragmentA& a, const FragmentB& b, FragmentC& c) {
 }
 
 template <class T>
-void copy_async(Thread& t, const Shared<MatrixRow<T>>& shared, int to, const Span<const T>& from, int64_t at) {
+void copy_async(Thread& t, const Shared<MatrixRow<T>>& shared, int to, const Span<const T>& from,
+                int64_t at) {
   const void* const source = at < 0 ? nullptr : from.template group_address<8>(at);
   t.run().begin_copy(t.thread(), source, shared.place(to, true), 16);
 }

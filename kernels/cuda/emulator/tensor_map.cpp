@@ -13,17 +13,21 @@ std::string refuses_tensor(const void* data, const int64_t* sizes, int rank) {
   for (int i = 0; i < rank; ++i) {
     if (sizes[i] < 1 || sizes[i] > kLargestAxis) return "an axis is empty or longer than 2^32";
     stride *= sizes[i];
-    if (i < rank - 1 && (stride % 16 != 0 || stride >= kLargestStride)) return "a stride is no multiple of 16 or not below 2^40";
+    if (i < rank - 1 && (stride % 16 != 0 || stride >= kLargestStride))
+      return "a stride is no multiple of 16 or not below 2^40";
   }
   return "";
 }
 
 // Elements [channel, channel + 64) of a line of `size` channels that begins at `line`.
 BoxRow channels(const void* tensor, int64_t line, int64_t channel, int64_t size) {
-  const int64_t first = std::max<int64_t>(channel, 0), last = std::min(channel + gpu::kBoxRow, size);
+  const int64_t first = std::max<int64_t>(channel, 0),
+                last = std::min(channel + gpu::kBoxRow, size);
   if (first >= last) return {};
-  const uintptr_t address = reinterpret_cast<uintptr_t>(tensor) + static_cast<uintptr_t>((line + first) * 2);
-  return {reinterpret_cast<const void*>(address), static_cast<int>(first - channel), static_cast<int>(last - first)};
+  const uintptr_t address =
+      reinterpret_cast<uintptr_t>(tensor) + static_cast<uintptr_t>((line + first) * 2);
+  return {reinterpret_cast<const void*>(address), static_cast<int>(first - channel),
+          static_cast<int>(last - first)};
 }
 
 }  // namespace
@@ -41,7 +45,8 @@ std::string refuses(const gpu::PixelMap& map) {
   if (map.pixels < 1 || map.pixels > 1024) return "not 1 to 1,024 pixels";
   for (const int step : {map.step_w, map.step_h})
     if (step < 1 || step > 8) return "a step is not in [1, 8]";
-  if (map.lower_w > map.w - 1 + map.upper_w || map.lower_h > map.h - 1 + map.upper_h) return "the pixels' box is empty";
+  if (map.lower_w > map.w - 1 + map.upper_w || map.lower_h > map.h - 1 + map.upper_h)
+    return "the pixels' box is empty";
   const int64_t sizes[] = {map.c, map.w, map.h, map.n};
   return refuses_tensor(map.data, sizes, 4);
 }

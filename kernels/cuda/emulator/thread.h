@@ -1,5 +1,6 @@
-// The emulator's thread: the host's twin of device/thread.h. Barriers and warp exchanges yield to the other threads of the
-// block (fibers); shared memory is bounds-checked and checked for races between barriers.
+// The emulator's thread: the host's twin of device/thread.h. Barriers and warp exchanges yield to
+// the other threads of the block (fibers); shared memory is bounds-checked and checked for races
+// between barriers.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -19,7 +20,8 @@ struct Entry {
   bool cooperates;
 };
 
-void check_shared(BlockRun& run, int thread, int64_t offset, bool write);  // offset -1: outside of its array
+void check_shared(BlockRun& run, int thread, int64_t offset,
+                  bool write);  // offset -1: outside of its array
 std::byte* shared_memory(BlockRun& run);
 int64_t take_shared(BlockRun& run, int64_t offset, int64_t bytes);
 enum class Instruction : unsigned char;
@@ -29,14 +31,17 @@ enum class Instruction : unsigned char;
 template <class T>
 class Shared {
  public:
-  Shared(emulator::BlockRun& run, int thread, int64_t offset, int count) : run_(run), thread_(thread), offset_(offset), count_(count) {}
+  Shared(emulator::BlockRun& run, int thread, int64_t offset, int count)
+      : run_(run), thread_(thread), offset_(offset), count_(count) {}
   T get(int i) const {
     const int64_t at = place(i, false);
     T value;
     std::memcpy(&value, emulator::shared_memory(run_) + at, sizeof(T));
     return value;
   }
-  void set(int i, T value) const { std::memcpy(emulator::shared_memory(run_) + place(i, true), &value, sizeof(T)); }
+  void set(int i, T value) const {
+    std::memcpy(emulator::shared_memory(run_) + place(i, true), &value, sizeof(T));
+  }
   // For instructions: where element i lies; what they do there they check themselves.
   uint32_t address(int i) const {
     if (i < 0 || i >= count_) emulator::check_shared(run_, thread_, -1, true);
@@ -49,8 +54,10 @@ class Shared {
   }
   // Element i's offset in the block's shared memory, checked as an access.
   int64_t place(int i, bool write) const {
-    // An index outside of this array is outside of everything for check_shared, even where another array lies there.
-    const int64_t at = i < 0 || i >= count_ ? -1 : offset_ + int64_t{i} * static_cast<int64_t>(sizeof(T));
+    // An index outside of this array is outside of everything for check_shared, even where another
+    // array lies there.
+    const int64_t at =
+        i < 0 || i >= count_ ? -1 : offset_ + int64_t{i} * static_cast<int64_t>(sizeof(T));
     emulator::check_shared(run_, thread_, at, write);
     return at;
   }
@@ -84,8 +91,9 @@ class Thread {
   float exchange(float value, int mask) const;
   uint32_t ballot(bool predicate) const;
 
-  // For the models of instructions (emulator/tensor_core.h). A warp's lanes execute one together: each gives its registers
-  // (at most kLaneBytes), then reads those of the others until its next instruction.
+  // For the models of instructions (emulator/tensor_core.h). A warp's lanes execute one together:
+  // each gives its registers (at most kLaneBytes), then reads those of the others until its next
+  // instruction.
   static constexpr int kLaneBytes = 32;
   void give(emulator::Instruction instruction, const void* registers, int bytes);
   const std::byte* given(int lane) const;

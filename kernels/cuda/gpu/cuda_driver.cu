@@ -1,5 +1,3 @@
-#include "graft/kernels/cuda/gpu/cuda_driver.h"
-
 #include <cuda.h>
 #include <cuda_runtime.h>
 
@@ -9,6 +7,7 @@
 #include "graft/core/base/text.h"
 #include "graft/kernels/cuda/cublas/backend.h"
 #include "graft/kernels/cuda/cudnn/backend.h"
+#include "graft/kernels/cuda/gpu/cuda_driver.h"
 
 namespace graft::gpu {
 namespace {
@@ -16,10 +15,12 @@ namespace {
 cudaStream_t stream_of(StreamId id) { return static_cast<cudaStream_t>(id); }
 cudaEvent_t event_of(EventId id) { return static_cast<cudaEvent_t>(id); }
 
-// The last error is taken away, so that a call does not report an earlier one's; errors that stay are those of a lost device.
+// The last error is taken away, so that a call does not report an earlier one's; errors that stay
+// are those of a lost device.
 Status status_of(cudaError_t error) {
   if (error == cudaSuccess) return {};
-  Status status{Status::Code::failed, str(cudaGetErrorString(error), " (", cudaGetErrorName(error), ")")};
+  Status status{Status::Code::failed,
+                str(cudaGetErrorString(error), " (", cudaGetErrorName(error), ")")};
   if (error == cudaErrorMemoryAllocation) status.code = Status::Code::out_of_memory;
   cudaGetLastError();
   if (cudaPeekAtLastError() != cudaSuccess) status.code = Status::Code::lost;
@@ -40,7 +41,8 @@ Status status_of(cudaError_t error) {
   return status;
 }
 
-// One of the driver's own functions, found through the runtime, so that the program needs no libcuda to start.
+// One of the driver's own functions, found through the runtime, so that the program needs no
+// libcuda to start.
 template <class Function>
 struct DriverFunction {
   Function call = nullptr;
@@ -49,19 +51,25 @@ struct DriverFunction {
     void* found = nullptr;
     cudaDriverEntryPointQueryResult result{};
 #if CUDART_VERSION >= 12050
-    const cudaError_t error = cudaGetDriverEntryPointByVersion(name, &found, 12000, cudaEnableDefault, &result);
+    const cudaError_t error =
+        cudaGetDriverEntryPointByVersion(name, &found, 12000, cudaEnableDefault, &result);
 #else
     const cudaError_t error = cudaGetDriverEntryPoint(name, &found, cudaEnableDefault, &result);
 #endif
-    if (error != cudaSuccess) status = status_of(error);
-    else if (result != cudaDriverEntryPointSuccess || !found) status = {Status::Code::failed, str("the driver has no ", name)};
-    else call = reinterpret_cast<Function>(found);
+    if (error != cudaSuccess)
+      status = status_of(error);
+    else if (result != cudaDriverEntryPointSuccess || !found)
+      status = {Status::Code::failed, str("the driver has no ", name)};
+    else
+      call = reinterpret_cast<Function>(found);
   }
 };
 // Gives a new map away; the driver wants it at 64 bytes, newer headers of it say 128.
 Status hand_over(CUresult result, const CUtensorMap& made, TensorMap& map) {
   static_assert(sizeof(TensorMap) == sizeof(CUtensorMap) && alignof(TensorMap) >= 64);
-  if (result != CUDA_SUCCESS) return {Status::Code::failed, str("the driver refuses the tensor map (error ", static_cast<int>(result), ")")};
+  if (result != CUDA_SUCCESS)
+    return {Status::Code::failed,
+            str("the driver refuses the tensor map (error ", static_cast<int>(result), ")")};
   std::memcpy(&map, &made, sizeof map);
   return {};
 }
@@ -77,15 +85,22 @@ class CudaDriver final : public Driver {
     cudaDeviceProp found{};
     const cudaError_t error = cudaGetDeviceProperties(&found, device);
     if (error == cudaSuccess)
-      result = {found.name, found.major, found.minor, found.multiProcessorCount, static_cast<int64_t>(found.totalGlobalMem), found.l2CacheSize,
+      result = {found.name,
+                found.major,
+                found.minor,
+                found.multiProcessorCount,
+                static_cast<int64_t>(found.totalGlobalMem),
+                found.l2CacheSize,
                 static_cast<int64_t>(found.sharedMemPerBlock)};
     return status_of(error);
   }
   // The pool keeps what is freed in it: without this it gives memory back at every synchronisation.
   Status open(int device) override {
-    if (const cudaError_t error = cudaSetDevice(device); error != cudaSuccess) return status_of(error);
+    if (const cudaError_t error = cudaSetDevice(device); error != cudaSuccess)
+      return status_of(error);
     cudaMemPool_t pool = nullptr;
-    if (const cudaError_t error = cudaDeviceGetDefaultMemPool(&pool, device); error != cudaSuccess) return status_of(error);
+    if (const cudaError_t error = cudaDeviceGetDefaultMemPool(&pool, device); error != cudaSuccess)
+      return status_of(error);
     uint64_t threshold = UINT64_MAX;
     return status_of(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &threshold));
   }
@@ -93,15 +108,20 @@ class CudaDriver final : public Driver {
   Status allocate(int64_t bytes, StreamId stream, void*& pointer) override {
     return status_of(cudaMallocAsync(&pointer, static_cast<size_t>(bytes), stream_of(stream)));
   }
-  Status free(void* pointer, StreamId stream) override { return status_of(cudaFreeAsync(pointer, stream_of(stream))); }
-  Status allocate_pinned(int64_t bytes, void*& pointer) override { return status_of(cudaMallocHost(&pointer, static_cast<size_t>(bytes))); }
+  Status free(void* pointer, StreamId stream) override {
+    return status_of(cudaFreeAsync(pointer, stream_of(stream)));
+  }
+  Status allocate_pinned(int64_t bytes, void*& pointer) override {
+    return status_of(cudaMallocHost(&pointer, static_cast<size_t>(bytes)));
+  }
   Status free_pinned(void* pointer) override { return status_of(cudaFreeHost(pointer)); }
 
   Status copy(void* to, const void* from, int64_t bytes, CopyKind kind, StreamId stream) override {
     const cudaMemcpyKind direction = kind == CopyKind::to_device ? cudaMemcpyHostToDevice
                                      : kind == CopyKind::to_host ? cudaMemcpyDeviceToHost
                                                                  : cudaMemcpyDeviceToDevice;
-    return status_of(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), direction, stream_of(stream)));
+    return status_of(
+        cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), direction, stream_of(stream)));
   }
   Status set_bytes(void* to, int value, int64_t bytes, StreamId stream) override {
     return status_of(cudaMemsetAsync(to, value, static_cast<size_t>(bytes), stream_of(stream)));
@@ -109,9 +129,12 @@ class CudaDriver final : public Driver {
   Status launch(const Launch& launch, StreamId stream) override {
     void* args[] = {const_cast<void*>(launch.args)};
     if (launch.shared_bytes > 48 << 10)
-      if (const cudaError_t error = cudaFuncSetAttribute(launch.entry, cudaFuncAttributeMaxDynamicSharedMemorySize, launch.shared_bytes); error != cudaSuccess)
+      if (const cudaError_t error = cudaFuncSetAttribute(
+              launch.entry, cudaFuncAttributeMaxDynamicSharedMemorySize, launch.shared_bytes);
+          error != cudaSuccess)
         return status_of(error);
-    return status_of(cudaLaunchKernel(launch.entry, dim3(static_cast<unsigned>(launch.blocks)), dim3(static_cast<unsigned>(launch.threads)), args,
+    return status_of(cudaLaunchKernel(launch.entry, dim3(static_cast<unsigned>(launch.blocks)),
+                                      dim3(static_cast<unsigned>(launch.threads)), args,
                                       static_cast<size_t>(launch.shared_bytes), stream_of(stream)));
   }
 
@@ -121,18 +144,31 @@ class CudaDriver final : public Driver {
     stream = made;
     return status;
   }
-  Status destroy_stream(StreamId stream) override { return status_of(cudaStreamDestroy(stream_of(stream))); }
-  Status synchronize(StreamId stream) override { return status_of(cudaStreamSynchronize(stream_of(stream))); }
+  Status destroy_stream(StreamId stream) override {
+    return status_of(cudaStreamDestroy(stream_of(stream)));
+  }
+  Status synchronize(StreamId stream) override {
+    return status_of(cudaStreamSynchronize(stream_of(stream)));
+  }
   Status create_event(EventId& event, bool timed) override {
     cudaEvent_t made = nullptr;
-    const Status status = status_of(cudaEventCreateWithFlags(&made, timed ? cudaEventDefault : cudaEventDisableTiming));
+    const Status status = status_of(
+        cudaEventCreateWithFlags(&made, timed ? cudaEventDefault : cudaEventDisableTiming));
     event = made;
     return status;
   }
-  Status destroy_event(EventId event) override { return status_of(cudaEventDestroy(event_of(event))); }
-  Status record(EventId event, StreamId stream) override { return status_of(cudaEventRecord(event_of(event), stream_of(stream))); }
-  Status wait(StreamId stream, EventId event) override { return status_of(cudaStreamWaitEvent(stream_of(stream), event_of(event), 0)); }
-  Status synchronize_event(EventId event) override { return status_of(cudaEventSynchronize(event_of(event))); }
+  Status destroy_event(EventId event) override {
+    return status_of(cudaEventDestroy(event_of(event)));
+  }
+  Status record(EventId event, StreamId stream) override {
+    return status_of(cudaEventRecord(event_of(event), stream_of(stream)));
+  }
+  Status wait(StreamId stream, EventId event) override {
+    return status_of(cudaStreamWaitEvent(stream_of(stream), event_of(event), 0));
+  }
+  Status synchronize_event(EventId event) override {
+    return status_of(cudaEventSynchronize(event_of(event)));
+  }
   Status elapsed(EventId from, EventId to, float& milliseconds) override {
     return status_of(cudaEventElapsedTime(&milliseconds, event_of(from), event_of(to)));
   }
@@ -148,43 +184,66 @@ class CudaDriver final : public Driver {
   }
   Status instantiate(GraphId graph, ExecutableId& executable) override {
     cudaGraphExec_t made = nullptr;
-    const Status status = status_of(cudaGraphInstantiateWithFlags(&made, static_cast<cudaGraph_t>(graph), 0));
+    const Status status =
+        status_of(cudaGraphInstantiateWithFlags(&made, static_cast<cudaGraph_t>(graph), 0));
     executable = made;
     return status;
   }
   Status launch_graph(ExecutableId executable, StreamId stream) override {
     return status_of(cudaGraphLaunch(static_cast<cudaGraphExec_t>(executable), stream_of(stream)));
   }
-  Status destroy_graph(GraphId graph) override { return status_of(cudaGraphDestroy(static_cast<cudaGraph_t>(graph))); }
-  Status destroy_executable(ExecutableId executable) override { return status_of(cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(executable))); }
+  Status destroy_graph(GraphId graph) override {
+    return status_of(cudaGraphDestroy(static_cast<cudaGraph_t>(graph)));
+  }
+  Status destroy_executable(ExecutableId executable) override {
+    return status_of(cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(executable)));
+  }
 
   Status encode(const BoxMap& boxes, TensorMap& map) override {
-    static const DriverFunction<decltype(&cuTensorMapEncodeTiled)> function("cuTensorMapEncodeTiled");
+    static const DriverFunction<decltype(&cuTensorMapEncodeTiled)> function(
+        "cuTensorMapEncodeTiled");
     if (!function.call) return function.status;
-    const cuuint64_t sizes[] = {size_of_axis(boxes.sizes[0]), size_of_axis(boxes.sizes[1]), size_of_axis(boxes.sizes[2])};
+    const cuuint64_t sizes[] = {size_of_axis(boxes.sizes[0]), size_of_axis(boxes.sizes[1]),
+                                size_of_axis(boxes.sizes[2])};
     const cuuint64_t strides[] = {sizes[0] * 2, sizes[0] * sizes[1] * 2};
-    const cuuint32_t box[] = {static_cast<cuuint32_t>(boxes.box[0]), static_cast<cuuint32_t>(boxes.box[1]), static_cast<cuuint32_t>(boxes.box[2])}, steps[] = {1, 1, 1};
+    const cuuint32_t box[] = {static_cast<cuuint32_t>(boxes.box[0]),
+                              static_cast<cuuint32_t>(boxes.box[1]),
+                              static_cast<cuuint32_t>(boxes.box[2])},
+                     steps[] = {1, 1, 1};
     CUtensorMap made{};
-    const CUresult result = function.call(&made, CU_TENSOR_MAP_DATA_TYPE_UINT16, 3, const_cast<void*>(boxes.data), sizes, strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE,
-                                          CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+    const CUresult result = function.call(
+        &made, CU_TENSOR_MAP_DATA_TYPE_UINT16, 3, const_cast<void*>(boxes.data), sizes, strides,
+        box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+        CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
     return hand_over(result, made, map);
   }
   Status encode(const PixelMap& p, TensorMap& map) override {
-    static const DriverFunction<decltype(&cuTensorMapEncodeIm2col)> function("cuTensorMapEncodeIm2col");
+    static const DriverFunction<decltype(&cuTensorMapEncodeIm2col)> function(
+        "cuTensorMapEncodeIm2col");
     if (!function.call) return function.status;
-    const cuuint64_t sizes[] = {size_of_axis(p.c), size_of_axis(p.w), size_of_axis(p.h), size_of_axis(p.n)};
-    const cuuint64_t strides[] = {sizes[0] * 2, sizes[0] * sizes[1] * 2, sizes[0] * sizes[1] * sizes[2] * 2};
-    const int lower[] = {p.lower_w, p.lower_h}, upper[] = {p.upper_w, p.upper_h};  // w first, as all axes
-    const cuuint32_t steps[] = {1, static_cast<cuuint32_t>(p.step_w), static_cast<cuuint32_t>(p.step_h), 1};
+    const cuuint64_t sizes[] = {size_of_axis(p.c), size_of_axis(p.w), size_of_axis(p.h),
+                                size_of_axis(p.n)};
+    const cuuint64_t strides[] = {sizes[0] * 2, sizes[0] * sizes[1] * 2,
+                                  sizes[0] * sizes[1] * sizes[2] * 2};
+    const int lower[] = {p.lower_w, p.lower_h},
+              upper[] = {p.upper_w, p.upper_h};  // w first, as all axes
+    const cuuint32_t steps[] = {1, static_cast<cuuint32_t>(p.step_w),
+                                static_cast<cuuint32_t>(p.step_h), 1};
     CUtensorMap made{};
-    const CUresult result = function.call(&made, CU_TENSOR_MAP_DATA_TYPE_UINT16, 4, const_cast<void*>(p.data), sizes, strides, lower, upper, kBoxRow,
-                                          static_cast<cuuint32_t>(p.pixels), steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
-                                          CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+    const CUresult result =
+        function.call(&made, CU_TENSOR_MAP_DATA_TYPE_UINT16, 4, const_cast<void*>(p.data), sizes,
+                      strides, lower, upper, kBoxRow, static_cast<cuuint32_t>(p.pixels), steps,
+                      CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+                      CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
     return hand_over(result, made, map);
   }
 
-  Status open_dnn(int device, std::unique_ptr<cudnn::Dnn>& dnn) override { return cudnn::open_cudnn(device, dnn); }
-  Status open_blas(int, std::unique_ptr<cublas::Blas>& blas) override { return cublas::open_cublas(blas); }
+  Status open_dnn(int device, std::unique_ptr<cudnn::Dnn>& dnn) override {
+    return cudnn::open_cudnn(device, dnn);
+  }
+  Status open_blas(int, std::unique_ptr<cublas::Blas>& blas) override {
+    return cublas::open_cublas(blas);
+  }
 };
 
 }  // namespace

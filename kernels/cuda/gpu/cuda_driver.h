@@ -1,5 +1,6 @@
-// The CUDA runtime behind the seam. In builds with CUDA only; it links the runtime's static library, which looks for the
-// driver when it is first asked, so that the program starts on machines without one.
+// The CUDA runtime behind the seam. In builds with CUDA only; it links the runtime's static
+// library, which looks for the driver when it is first asked, so that the program starts on
+// machines without one.
 #pragma once
 #include "graft/kernels/cuda/gpu/driver.h"
 

@@ -15,7 +15,8 @@ constexpr size_t kRecent = 4;
 OperationName::OperationName(const char* name) : previous_(t_operation) { t_operation = name; }
 OperationName::~OperationName() { t_operation = previous_; }
 
-Device::Device(Driver& driver, int index) : driver_(driver), index_(index), wait_each_(!environment("GRAFT_CUDA_WAIT").empty()) {
+Device::Device(Driver& driver, int index)
+    : driver_(driver), index_(index), wait_each_(!environment("GRAFT_CUDA_WAIT").empty()) {
   check(driver_.open(index), "opening the device");
   check(driver_.properties(index, properties_), "reading its properties");
   check(driver_.create_stream(stream_), "making a stream");
@@ -37,16 +38,22 @@ std::string Device::recent_kernels() const {
 }
 
 void Device::require_alive() const {
-  if (lost_) fail(ErrorCode::resource, id(), ": the device was lost; nothing runs on it any more in this process");
+  if (lost_)
+    fail(ErrorCode::resource, id(),
+         ": the device was lost; nothing runs on it any more in this process");
 }
 
-void Device::note(const Status& status) noexcept { lost_ = lost_ || status.code == Status::Code::lost; }
+void Device::note(const Status& status) noexcept {
+  lost_ = lost_ || status.code == Status::Code::lost;
+}
 
 void Device::check(const Status& status, const char* what) {
   if (status.ok()) return;
   note(status);
-  std::string message = str(id(), ": ", t_operation ? str(t_operation, ": ") : "", what, ": ", status.message);
-  if (lost_ && !recent_.empty()) message += str(" (after ", recent_kernels(), "; GRAFT_CUDA_WAIT=1 says which)");
+  std::string message =
+      str(id(), ": ", t_operation ? str(t_operation, ": ") : "", what, ": ", status.message);
+  if (lost_ && !recent_.empty())
+    message += str(" (after ", recent_kernels(), "; GRAFT_CUDA_WAIT=1 says which)");
   fail(ErrorCode::resource, message);
 }
 

@@ -1,5 +1,6 @@
-// gpu::Device: one open GPU: its compute stream, memory pool, staging, and the checking of every call. A call that fails
-// throws graft::Error naming device, operation and call; once the device is lost, every later call throws at once.
+// gpu::Device: one open GPU: its compute stream, memory pool, staging, and the checking of every
+// call. A call that fails throws graft::Error naming device, operation and call; once the device is
+// lost, every later call throws at once.
 #pragma once
 #include <memory>
 #include <string>
@@ -42,7 +43,8 @@ class Device {
   void queue(const char* name, FunctionRef<Status(StreamId)> work);
   void copy(void* to, const void* from, int64_t bytes, CopyKind kind);
   void set_bytes(void* to, int value, int64_t bytes);
-  void synchronize();  // an error of the work before it surfaces here, with the names of the last kernels
+  void synchronize();  // an error of the work before it surfaces here, with the names of the last
+                       // kernels
 
   bool waits_each() const { return wait_each_; }  // GRAFT_CUDA_WAIT: after every kernel
   bool capturing() const { return capturing_; }
@@ -56,7 +58,8 @@ class Device {
   Properties properties_;
   StreamId stream_ = nullptr;
   bool lost_ = false, capturing_ = false, wait_each_ = false;
-  std::vector<const char*> recent_;  // names of the last kernels since the host waited, oldest first
+  std::vector<const char*>
+      recent_;  // names of the last kernels since the host waited, oldest first
   std::unique_ptr<Pool> pool_;
   std::unique_ptr<Staging> staging_;
 };

@@ -1,5 +1,6 @@
-// Driver: the thin seam between graft and a GPU. Every call that reaches a GPU goes through it. Two implementations: the
-// CUDA runtime (cuda_driver.cu) and a fake on the host that runs kernels on the emulator (emulator/fake_driver.h).
+// Driver: the thin seam between graft and a GPU. Every call that reaches a GPU goes through it. Two
+// implementations: the CUDA runtime (cuda_driver.cu) and a fake on the host that runs kernels on
+// the emulator (emulator/fake_driver.h).
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -40,7 +41,8 @@ using ExecutableId = void*;  // an instantiated one
 
 enum class CopyKind : unsigned char { to_device, to_host, on_device };
 
-// One kernel launch over a row of blocks. `entry` is the device function on CUDA, the emulator's on the fake.
+// One kernel launch over a row of blocks. `entry` is the device function on CUDA, the emulator's on
+// the fake.
 struct Launch {
   const char* name;
   const void* entry;
@@ -51,8 +53,9 @@ struct Launch {
   size_t args_bytes;
 };
 
-// Work given to a stream runs in its order and later; a call that waits says so. Streams order nothing between them but by
-// events. While a stream captures, its work goes into the graph; waiting and allocating are then errors.
+// Work given to a stream runs in its order and later; a call that waits says so. Streams order
+// nothing between them but by events. While a stream captures, its work goes into the graph;
+// waiting and allocating are then errors.
 class Driver {
  public:
   virtual ~Driver() = default;
@@ -60,12 +63,14 @@ class Driver {
   virtual Status properties(int device, Properties& result) = 0;
   virtual Status open(int device) = 0;  // for this thread; the pool keeps what is freed
 
-  virtual Status allocate(int64_t bytes, StreamId stream, void*& pointer) = 0;  // usable on `stream` from here on
+  virtual Status allocate(int64_t bytes, StreamId stream,
+                          void*& pointer) = 0;  // usable on `stream` from here on
   virtual Status free(void* pointer, StreamId stream) = 0;
   virtual Status allocate_pinned(int64_t bytes, void*& pointer) = 0;  // on the host
   virtual Status free_pinned(void* pointer) = 0;
 
-  virtual Status copy(void* to, const void* from, int64_t bytes, CopyKind kind, StreamId stream) = 0;
+  virtual Status copy(void* to, const void* from, int64_t bytes, CopyKind kind,
+                      StreamId stream) = 0;
   virtual Status set_bytes(void* to, int value, int64_t bytes, StreamId stream) = 0;
   virtual Status launch(const Launch& launch, StreamId stream) = 0;
 
@@ -77,7 +82,8 @@ class Driver {
   virtual Status record(EventId event, StreamId stream) = 0;
   virtual Status wait(StreamId stream, EventId event) = 0;  // the stream waits, the host does not
   virtual Status synchronize_event(EventId event) = 0;      // waits
-  virtual Status elapsed(EventId from, EventId to, float& milliseconds) = 0;  // timed events that were waited for
+  virtual Status elapsed(EventId from, EventId to,
+                         float& milliseconds) = 0;  // timed events that were waited for
 
   virtual Status begin_capture(StreamId stream) = 0;
   virtual Status end_capture(StreamId stream, GraphId& graph) = 0;
@@ -86,7 +92,8 @@ class Driver {
   virtual Status destroy_graph(GraphId graph) = 0;
   virtual Status destroy_executable(ExecutableId executable) = 0;
 
-  // Tensor maps for kernels of compute capability 9.0. failed: the shape is outside of what the copy engine takes.
+  // Tensor maps for kernels of compute capability 9.0. failed: the shape is outside of what the
+  // copy engine takes.
   virtual Status encode(const BoxMap& boxes, TensorMap& map) = 0;
   virtual Status encode(const PixelMap& pixels, TensorMap& map) = 0;
 

@@ -9,7 +9,8 @@
 namespace graft::gpu {
 namespace {
 
-// Multiples of 512 bytes up to 1 MiB, then of an eighth of the power of two below: at most 1/8 is unused.
+// Multiples of 512 bytes up to 1 MiB, then of an eighth of the power of two below: at most 1/8 is
+// unused.
 int64_t class_bytes(int64_t bytes) {
   constexpr int64_t grain = 512, large = 1 << 20;
   if (bytes <= large) return std::max(grain, round_up(bytes, grain));
@@ -36,7 +37,8 @@ void* Pool::allocate(int64_t bytes) {
   }
   if (!pointer) {
     if (in_graph_)
-      fail(ErrorCode::resource, device(), ": a graph needs ", bytes, " bytes that are not in the pool: run the step once before it is captured");
+      fail(ErrorCode::resource, device(), ": a graph needs ", bytes,
+           " bytes that are not in the pool: run the step once before it is captured");
     ++stats_.system_calls;
     Status status = device_.driver().allocate(size, device_.stream(), pointer);
     if (status.code == Status::Code::out_of_memory) {  // the cache may hold what is missing
@@ -59,9 +61,12 @@ void Pool::deallocate(void* pointer, int64_t bytes) noexcept {
   const int64_t size = class_bytes(bytes);
   const std::lock_guard lock(mutex_);
   stats_.live_bytes -= size;
-  if (in_graph_ && capturing_.contains(pointer)) graph_cached_[size].push_back(pointer);
-  else if (const auto owned = graph_owned_.find(pointer); owned != graph_owned_.end()) owned->second = false;  // until its graph goes
-  else cached_[size].push_back(pointer);
+  if (in_graph_ && capturing_.contains(pointer))
+    graph_cached_[size].push_back(pointer);
+  else if (const auto owned = graph_owned_.find(pointer); owned != graph_owned_.end())
+    owned->second = false;  // until its graph goes
+  else
+    cached_[size].push_back(pointer);
 }
 
 void Pool::begin_graph() {

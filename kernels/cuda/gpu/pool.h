@@ -1,5 +1,6 @@
-// Pool: device memory for tensors, ordered by the compute stream. Freed blocks are kept by size and handed out again at
-// once, because whoever gets one works behind its last user on the same stream. A training loop soon asks the driver for nothing.
+// Pool: device memory for tensors, ordered by the compute stream. Freed blocks are kept by size and
+// handed out again at once, because whoever gets one works behind its last user on the same stream.
+// A training loop soon asks the driver for nothing.
 #pragma once
 #include <map>
 #include <mutex>
@@ -21,8 +22,8 @@ class Pool final : public Allocator {
   void* allocate(int64_t bytes) override;
   void deallocate(void* pointer, int64_t bytes) noexcept override;
 
-  // Between these two, blocks come from the cache alone (a graph cannot ask the driver for memory: run the step once
-  // before it is captured) and belong to the graph from then on.
+  // Between these two, blocks come from the cache alone (a graph cannot ask the driver for memory:
+  // run the step once before it is captured) and belong to the graph from then on.
   void begin_graph();
   BlockSet end_graph();
   // The graph is gone: its blocks are as any others.
@@ -36,10 +37,11 @@ class Pool final : public Allocator {
 
   Device& device_;
   mutable std::mutex mutex_;
-  std::map<int64_t, std::vector<void*>> cached_;         // size class -> free blocks
-  std::map<int64_t, std::vector<void*>> graph_cached_;   // the same of the graph that is being captured
-  BlockSet capturing_;                                   // blocks that the capture has used so far
-  std::map<void*, bool> graph_owned_;                    // blocks of all living graphs: whether a tensor has it
+  std::map<int64_t, std::vector<void*>> cached_;  // size class -> free blocks
+  std::map<int64_t, std::vector<void*>>
+      graph_cached_;                   // the same of the graph that is being captured
+  BlockSet capturing_;                 // blocks that the capture has used so far
+  std::map<void*, bool> graph_owned_;  // blocks of all living graphs: whether a tensor has it
   bool in_graph_ = false;
   AllocatorStats stats_;
 };

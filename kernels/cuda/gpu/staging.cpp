@@ -19,7 +19,8 @@ Staging::~Staging() {
 }
 
 // At most slot_bytes, through the slot.
-void Staging::copy_through(Slot& slot, int64_t slot_bytes, void* to, const void* from, int64_t bytes, StreamId stream) {
+void Staging::copy_through(Slot& slot, int64_t slot_bytes, void* to, const void* from,
+                           int64_t bytes, StreamId stream) {
   Driver& driver = device_.driver();
   if (!slot.copied) slot.copied = std::make_unique<Event>(device_);
   if (!slot.data) {
@@ -42,10 +43,12 @@ Staging::Landing& Staging::next_landing(int64_t bytes) {
   if (!landing.copied) landing.copied = std::make_unique<Event>(device_);
   if (!landing.taken) landing.taken = std::make_unique<Event>(device_);
   if (landing.bytes < bytes) {
-    device_.pool().deallocate(std::exchange(landing.data, nullptr), std::exchange(landing.bytes, 0));
+    device_.pool().deallocate(std::exchange(landing.data, nullptr),
+                              std::exchange(landing.bytes, 0));
     landing.data = device_.pool().allocate(bytes);
     landing.bytes = bytes;
-    landing.taken->record(device_.stream());  // the block's former user was work of the compute stream
+    landing.taken->record(
+        device_.stream());  // the block's former user was work of the compute stream
   }
   landing.taken->hold(copies_->id());
   return landing;
@@ -57,7 +60,8 @@ void Staging::upload_beside(std::byte* to, const std::byte* from, int64_t bytes)
   for (int64_t done = 0; done < bytes; done += kPartBytes) {
     Slot& slot = parts_[next_part_];
     next_part_ = (next_part_ + 1) % parts_.size();
-    copy_through(slot, kPartBytes, static_cast<std::byte*>(landing.data) + done, from + done, std::min(kPartBytes, bytes - done), copies_->id());
+    copy_through(slot, kPartBytes, static_cast<std::byte*>(landing.data) + done, from + done,
+                 std::min(kPartBytes, bytes - done), copies_->id());
   }
   landing.copied->record(copies_->id());
   landing.copied->hold(device_.stream());
@@ -66,7 +70,8 @@ void Staging::upload_beside(std::byte* to, const std::byte* from, int64_t bytes)
 }
 
 void Staging::upload(void* to, const void* from, int64_t bytes) {
-  GRAFT_CHECK(!device_.capturing(), device_.id(), ": a captured graph cannot contain data from the host");
+  GRAFT_CHECK(!device_.capturing(), device_.id(),
+              ": a captured graph cannot contain data from the host");
   device_.require_alive();
   if (bytes == 0) return;
   if (bytes <= kSmallBytes) {
@@ -75,7 +80,8 @@ void Staging::upload(void* to, const void* from, int64_t bytes) {
     return copy_through(slot, kSmallBytes, to, from, bytes, device_.stream());
   }
   for (int64_t done = 0; done < bytes; done += kLandingBytes)
-    upload_beside(static_cast<std::byte*>(to) + done, static_cast<const std::byte*>(from) + done, std::min(kLandingBytes, bytes - done));
+    upload_beside(static_cast<std::byte*>(to) + done, static_cast<const std::byte*>(from) + done,
+                  std::min(kLandingBytes, bytes - done));
 }
 
 }  // namespace graft::gpu

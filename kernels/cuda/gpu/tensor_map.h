@@ -1,5 +1,6 @@
-// Tensor maps: descriptions of a tensor of 16-bit elements by which the copy engine (TMA, compute capability 9.0) brings boxes
-// of it to shared memory, in rows of 128 bytes with the 128-byte swizzle. What lies outside of the tensor comes as zeros.
+// Tensor maps: descriptions of a tensor of 16-bit elements by which the copy engine (TMA, compute
+// capability 9.0) brings boxes of it to shared memory, in rows of 128 bytes with the 128-byte
+// swizzle. What lies outside of the tensor comes as zeros.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -11,15 +12,17 @@ struct alignas(64) TensorMap {
   std::byte opaque[128];
 };
 
-// Boxes [box[2], box[1], box[0]] of a dense tensor [sizes[2], sizes[1], sizes[0]]; box[0] is 64, sizes[0] a multiple of 8.
+// Boxes [box[2], box[1], box[0]] of a dense tensor [sizes[2], sizes[1], sizes[0]]; box[0] is 64,
+// sizes[0] a multiple of 8.
 struct BoxMap {
   const void* data;  // at a multiple of 16
   int64_t sizes[3];
   int box[3];
 };
 
-// Lists of pixels of dense images [n, h, w, c], c a multiple of 8: `pixels` of them, 64 channels of each. The list walks w in
-// steps of step_w from lower_w to w - 1 + upper_w, then h likewise, then n. A copy adds one offset to all of its pixels.
+// Lists of pixels of dense images [n, h, w, c], c a multiple of 8: `pixels` of them, 64 channels of
+// each. The list walks w in steps of step_w from lower_w to w - 1 + upper_w, then h likewise, then
+// n. A copy adds one offset to all of its pixels.
 struct PixelMap {
   const void* data;  // at a multiple of 16
   int64_t c, w, h, n;

@@ -12,17 +12,33 @@ OpOutputs activation_op(const OpCall& call) {
   return {functional::unary(call.in(0), function)};
 }
 
-OpOutputs leaky_relu_op(const OpCall& call) { return {functional::leaky_relu(call.in(0), call.real("alpha", 0.01))}; }
-OpOutputs elu_op(const OpCall& call) { return {functional::elu(call.in(0), call.real("alpha", 1))}; }
-OpOutputs celu_op(const OpCall& call) { return {functional::celu(call.in(0), call.real("alpha", 1))}; }
+OpOutputs leaky_relu_op(const OpCall& call) {
+  return {functional::leaky_relu(call.in(0), call.real("alpha", 0.01))};
+}
+OpOutputs elu_op(const OpCall& call) {
+  return {functional::elu(call.in(0), call.real("alpha", 1))};
+}
+OpOutputs celu_op(const OpCall& call) {
+  return {functional::celu(call.in(0), call.real("alpha", 1))};
+}
 OpOutputs selu_op(const OpCall& call) {
   const bool first = call.opset() < 6;  // its defaults had fewer digits
-  return {functional::selu(call.in(0), call.real("alpha", first ? 1.6732 : 1.67326319217681884765625), call.real("gamma", first ? 1.0507 : 1.05070102214813232421875))};
+  return {functional::selu(call.in(0),
+                           call.real("alpha", first ? 1.6732 : 1.67326319217681884765625),
+                           call.real("gamma", first ? 1.0507 : 1.05070102214813232421875))};
 }
-OpOutputs hard_sigmoid_op(const OpCall& call) { return {functional::hard_sigmoid(call.in(0), call.real("alpha", 0.2), call.real("beta", 0.5))}; }
-OpOutputs thresholded_relu_op(const OpCall& call) { return {functional::thresholded_relu(call.in(0), call.real("alpha", 1))}; }
-OpOutputs shrink_op(const OpCall& call) { return {functional::shrink(call.in(0), call.real("lambd", 0.5), call.real("bias", 0))}; }
-OpOutputs swish_op(const OpCall& call) { return {functional::silu(call.in(0), call.real("alpha", 1))}; }
+OpOutputs hard_sigmoid_op(const OpCall& call) {
+  return {functional::hard_sigmoid(call.in(0), call.real("alpha", 0.2), call.real("beta", 0.5))};
+}
+OpOutputs thresholded_relu_op(const OpCall& call) {
+  return {functional::thresholded_relu(call.in(0), call.real("alpha", 1))};
+}
+OpOutputs shrink_op(const OpCall& call) {
+  return {functional::shrink(call.in(0), call.real("lambd", 0.5), call.real("bias", 0))};
+}
+OpOutputs swish_op(const OpCall& call) {
+  return {functional::silu(call.in(0), call.real("alpha", 1))};
+}
 
 OpOutputs gelu_op(const OpCall& call) {
   const std::string approximate = call.text("approximate", "none");
@@ -33,8 +49,10 @@ OpOutputs gelu_op(const OpCall& call) {
 // Before opset 7 a slope of one number a channel stands for [C,1,...].
 OpOutputs prelu_op(const OpCall& call) {
   const Tensor &x = call.in(0), &slope = call.in(1);
-  if (call.opset() >= 7 || slope.rank() != 1 || slope.numel() == 1) return {functional::prelu(x, slope)};
-  GRAFT_CHECK(x.rank() >= 2, "slopes ", slope.shape(), " for ", x.shape(), ", which has no channels");
+  if (call.opset() >= 7 || slope.rank() != 1 || slope.numel() == 1)
+    return {functional::prelu(x, slope)};
+  GRAFT_CHECK(x.rank() >= 2, "slopes ", slope.shape(), " for ", x.shape(),
+              ", which has no channels");
   std::vector<int64_t> extents(static_cast<size_t>(x.rank() - 1), 1);
   extents[0] = slope.numel();
   return {functional::prelu(x, functional::reshape(slope, Shape(extents)))};
@@ -44,8 +62,10 @@ OpOutputs prelu_op(const OpCall& call) {
 OpOutputs clip_op(const OpCall& call) {
   const Tensor& x = call.in(0);
   if (is_floating(x.dtype())) {
-    const double low = call.has(1) ? call.in(1).item() : call.real("min", -std::numeric_limits<double>::infinity());
-    const double high = call.has(2) ? call.in(2).item() : call.real("max", std::numeric_limits<double>::infinity());
+    const double low = call.has(1) ? call.in(1).item()
+                                   : call.real("min", -std::numeric_limits<double>::infinity());
+    const double high =
+        call.has(2) ? call.in(2).item() : call.real("max", std::numeric_limits<double>::infinity());
     return {functional::clip(x, low, high)};
   }
   Tensor y = x;
@@ -54,11 +74,14 @@ OpOutputs clip_op(const OpCall& call) {
   return {y};
 }
 
-// Before opset 13 everything from `axis` (default 1) on is one axis; since then `axis` (default -1) is the axis.
+// Before opset 13 everything from `axis` (default 1) on is one axis; since then `axis` (default -1)
+// is the axis.
 template <bool is_log>
 OpOutputs softmax_op(const OpCall& call) {
   const Tensor& x = call.in(0);
-  const auto along = [](const Tensor& t, int axis) { return is_log ? functional::log_softmax(t, axis) : functional::softmax(t, axis); };
+  const auto along = [](const Tensor& t, int axis) {
+    return is_log ? functional::log_softmax(t, axis) : functional::softmax(t, axis);
+  };
   if (call.opset() >= 13) return {along(x, at_axis(call.integer("axis", -1), x.rank()))};
   const int64_t given = call.integer("axis", 1);
   const int axis = given == x.rank() ? x.rank() : at_axis(given, x.rank());
@@ -71,8 +94,12 @@ OpOutputs softmax_op(const OpCall& call) {
 OpOutputs dropout_op(const OpCall& call) {
   const Tensor& x = call.in(0);
   const double ratio = call.has(1) ? call.in(1).item() : call.real("ratio", 0.5);
-  GRAFT_CHECK(!call.has(2) || call.in(2).item() == 0 || ratio == 0, "dropout that is active outside of training is not supported");
-  return {x, call.wants(1) ? Tensor::full(x.shape(), 1, {.dtype = call.opset() >= 10 ? DType::boolean : x.dtype()}) : Tensor()};
+  GRAFT_CHECK(!call.has(2) || call.in(2).item() == 0 || ratio == 0,
+              "dropout that is active outside of training is not supported");
+  return {x, call.wants(1)
+                 ? Tensor::full(x.shape(), 1,
+                                {.dtype = call.opset() >= 10 ? DType::boolean : x.dtype()})
+                 : Tensor()};
 }
 
 constexpr Operator kActivations[] = {

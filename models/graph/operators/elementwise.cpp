@@ -1,17 +1,20 @@
-// Element-wise functions of one or more tensors, with NumPy's broadcasting and, before opset 7, the one that an attribute
-// asks for.
+// Element-wise functions of one or more tensors, with NumPy's broadcasting and, before opset 7, the
+// one that an attribute asks for.
 #include "graft/layers/functional/elementwise.h"
+
 #include "graft/models/graph/element_type.h"
 #include "graft/models/graph/operators.h"
 
 namespace graft::models::graph {
 namespace {
 
-// Before opset 7 `broadcast` lines b up with a's axes from `axis` on; without `axis` with its last ones.
+// Before opset 7 `broadcast` lines b up with a's axes from `axis` on; without `axis` with its last
+// ones.
 Tensor lined_up(const OpCall& call, const Tensor& a, const Tensor& b) {
   if (call.opset() >= 7 || call.integer("broadcast", 0) == 0 || !call.given("axis")) return b;
   const int axis = at_axis(call.integer("axis"), a.rank());
-  GRAFT_CHECK(axis + b.rank() <= a.rank(), "input ", b.shape(), " does not fit ", a.shape(), " from axis ", axis, " on");
+  GRAFT_CHECK(axis + b.rank() <= a.rank(), "input ", b.shape(), " does not fit ", a.shape(),
+              " from axis ", axis, " on");
   std::vector<int64_t> extents(b.shape().begin(), b.shape().end());
   extents.resize(static_cast<size_t>(a.rank() - axis), 1);
   return functional::reshape(b, Shape(extents));
@@ -22,16 +25,21 @@ OpOutputs binary_op(const OpCall& call) {
   return {functional::binary(call.in(0), lined_up(call, call.in(0), call.in(1)), function)};
 }
 
-OpOutputs pow_op(const OpCall& call) { return {functional::pow(call.in(0), lined_up(call, call.in(0), call.in(1)))}; }
+OpOutputs pow_op(const OpCall& call) {
+  return {functional::pow(call.in(0), lined_up(call, call.in(0), call.in(1)))};
+}
 
 OpOutputs mod_op(const OpCall& call) {
-  return {functional::binary(call.in(0), call.in(1), call.integer("fmod", 0) != 0 ? ops::Binary::fmod : ops::Binary::mod)};
+  return {functional::binary(call.in(0), call.in(1),
+                             call.integer("fmod", 0) != 0 ? ops::Binary::fmod : ops::Binary::mod)};
 }
 
 OpOutputs bit_shift(const OpCall& call) {
   const std::string direction = call.text("direction", "");
   GRAFT_CHECK(direction == "LEFT" || direction == "RIGHT", "direction ", direction);
-  return {functional::binary(call.in(0), call.in(1), direction == "LEFT" ? ops::Binary::shift_left : ops::Binary::shift_right)};
+  return {
+      functional::binary(call.in(0), call.in(1),
+                         direction == "LEFT" ? ops::Binary::shift_left : ops::Binary::shift_right)};
 }
 
 template <ops::Binary function>
@@ -52,16 +60,22 @@ OpOutputs unary_op(const OpCall& call) {
 }
 
 OpOutputs is_inf_op(const OpCall& call) {
-  return {functional::is_inf(call.in(0), call.integer("detect_negative", 1) != 0, call.integer("detect_positive", 1) != 0)};
+  return {functional::is_inf(call.in(0), call.integer("detect_negative", 1) != 0,
+                             call.integer("detect_positive", 1) != 0)};
 }
 
-OpOutputs where_op(const OpCall& call) { return {functional::where(call.in(0), call.in(1), call.in(2))}; }
+OpOutputs where_op(const OpCall& call) {
+  return {functional::where(call.in(0), call.in(1), call.in(2))};
+}
 
 OpOutputs cast_op(const OpCall& call) {
-  return {functional::cast(call.in(0), dtype_of_element(static_cast<io::onnx::ElementType>(call.integer("to"))))};
+  return {functional::cast(
+      call.in(0), dtype_of_element(static_cast<io::onnx::ElementType>(call.integer("to"))))};
 }
 
-OpOutputs cast_like_op(const OpCall& call) { return {functional::cast(call.in(0), call.in(1).dtype())}; }
+OpOutputs cast_like_op(const OpCall& call) {
+  return {functional::cast(call.in(0), call.in(1).dtype())};
+}
 
 constexpr const char* kBroadcast = "axis broadcast consumed_inputs";
 constexpr const char* kConsumed = "consumed_inputs";

@@ -15,13 +15,16 @@ OpOutputs transpose_op(const OpCall& call) {
 
 // Attributes before opset 10, inputs since.
 OpOutputs slice_op(const OpCall& call) {
-  functional::SliceRange range{call.numbers_or_attribute(1, "starts"), call.numbers_or_attribute(2, "ends"), {}, {}};
-  for (const int64_t axis : call.numbers_or_attribute(3, "axes")) range.axes.push_back(at_axis(axis, call.in(0).rank()));
+  functional::SliceRange range{
+      call.numbers_or_attribute(1, "starts"), call.numbers_or_attribute(2, "ends"), {}, {}};
+  for (const int64_t axis : call.numbers_or_attribute(3, "axes"))
+    range.axes.push_back(at_axis(axis, call.in(0).rank()));
   if (call.has(4)) range.steps = call.numbers(4);
   return {functional::slice(call.in(0), range)};
 }
 
-// Sizes from the input (opset 13), the attribute before, or equal parts, of which the last may be smaller.
+// Sizes from the input (opset 13), the attribute before, or equal parts, of which the last may be
+// smaller.
 OpOutputs split_op(const OpCall& call) {
   const Tensor& x = call.in(0);
   const int axis = at_axis(call.integer("axis", 0), x.rank());
@@ -29,9 +32,11 @@ OpOutputs split_op(const OpCall& call) {
   std::vector<int64_t> sizes = call.numbers_or_attribute(1, "split", &found);
   if (!found) {
     const int64_t parts = std::ssize(call.node().outputs);
-    GRAFT_CHECK(call.integer("num_outputs", parts) == parts, "num_outputs is ", call.integer("num_outputs", parts), ", the node has ", parts);
+    GRAFT_CHECK(call.integer("num_outputs", parts) == parts, "num_outputs is ",
+                call.integer("num_outputs", parts), ", the node has ", parts);
     const int64_t each = ceil_div(x.shape()[axis], std::max<int64_t>(parts, 1));
-    for (int64_t left = x.shape()[axis], i = 0; i < parts; left -= each, ++i) sizes.push_back(std::clamp<int64_t>(left, 0, each));
+    for (int64_t left = x.shape()[axis], i = 0; i < parts; left -= each, ++i)
+      sizes.push_back(std::clamp<int64_t>(left, 0, each));
   }
   return functional::split(x, sizes, axis);
 }
@@ -69,11 +74,15 @@ functional::PadMode pad_mode(const std::string& name) {
 OpOutputs pad_op(const OpCall& call) {
   const Tensor& x = call.in(0);
   const auto rank = static_cast<size_t>(x.rank());
-  const std::vector<int64_t> amounts = call.numbers_or_attribute(1, call.given("paddings") ? "paddings" : "pads");
+  const std::vector<int64_t> amounts =
+      call.numbers_or_attribute(1, call.given("paddings") ? "paddings" : "pads");
   std::vector<int64_t> axes;
-  if (call.has(3)) axes = call.numbers(3);
-  else for (size_t i = 0; i < rank; ++i) axes.push_back(static_cast<int64_t>(i));
-  GRAFT_CHECK(amounts.size() == 2 * axes.size(), "pads [", join(amounts), "] for ", axes.size(), " axes");
+  if (call.has(3))
+    axes = call.numbers(3);
+  else
+    for (size_t i = 0; i < rank; ++i) axes.push_back(static_cast<int64_t>(i));
+  GRAFT_CHECK(amounts.size() == 2 * axes.size(), "pads [", join(amounts), "] for ", axes.size(),
+              " axes");
   std::vector<int64_t> begin(rank), end(rank);
   for (size_t i = 0; i < axes.size(); ++i) {
     const auto at = static_cast<size_t>(at_axis(axes[i], x.rank()));
@@ -89,7 +98,8 @@ OpOutputs pad_op(const OpCall& call) {
 OpOutputs center_crop_pad(const OpCall& call) {
   const Tensor& x = call.in(0);
   const std::vector<int64_t> wanted = call.numbers(1);
-  std::vector<int64_t> axes = call.integers("axes"), begin(static_cast<size_t>(x.rank())), end(static_cast<size_t>(x.rank()));
+  std::vector<int64_t> axes = call.integers("axes"), begin(static_cast<size_t>(x.rank())),
+                       end(static_cast<size_t>(x.rank()));
   if (axes.empty())
     for (int axis = 0; axis < x.rank(); ++axis) axes.push_back(axis);
   GRAFT_CHECK(axes.size() == wanted.size(), wanted.size(), " extents for ", axes.size(), " axes");
@@ -116,14 +126,18 @@ OpOutputs space_to_depth_op(const OpCall& call) {
   const std::string mode = call.text("mode", "DCR");
   GRAFT_CHECK(mode == "DCR" || mode == "CRD", "mode ", mode);
   if (mode == "DCR") return {functional::space_to_depth(x, b)};
-  GRAFT_CHECK(x.rank() == 4 && b >= 1 && x.shape()[2] % b == 0 && x.shape()[3] % b == 0, "blocks of ", b, " in ", x.shape());
+  GRAFT_CHECK(x.rank() == 4 && b >= 1 && x.shape()[2] % b == 0 && x.shape()[3] % b == 0,
+              "blocks of ", b, " in ", x.shape());
   const int64_t N = x.shape()[0], C = x.shape()[1], H = x.shape()[2] / b, W = x.shape()[3] / b;
   const int order[] = {0, 1, 3, 5, 2, 4};
-  return {functional::reshape(functional::transpose(functional::reshape(x, {N, C, H, b, W, b}), order), {N, C * b * b, H, W})};
+  return {
+      functional::reshape(functional::transpose(functional::reshape(x, {N, C, H, b, W, b}), order),
+                          {N, C * b * b, H, W})};
 }
 
 OpOutputs trilu_op(const OpCall& call) {
-  return {functional::trilu(call.in(0), call.integer("upper", 1) != 0, call.has(1) ? call.number(1) : 0)};
+  return {functional::trilu(call.in(0), call.integer("upper", 1) != 0,
+                            call.has(1) ? call.number(1) : 0)};
 }
 
 constexpr Operator kMovement[] = {

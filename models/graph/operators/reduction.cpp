@@ -1,5 +1,5 @@
-// Reductions over axes, places of extremes, the k largest, running sums. The axes of a reduction are an attribute before
-// opset 18 (ReduceSum: 13), an input since.
+// Reductions over axes, places of extremes, the k largest, running sums. The axes of a reduction
+// are an attribute before opset 18 (ReduceSum: 13), an input since.
 #include "graft/layers/functional/reduction.h"
 
 #include <cmath>
@@ -19,8 +19,11 @@ double of_nothing(ops::Reduce function, DType dtype) {
     if (is_floating(dtype)) return largest ? infinity : -infinity;
     return visit_dtype(dtype, [&](auto zero) {
       using T = decltype(zero);
-      if constexpr (std::is_integral_v<T>) return static_cast<double>(largest ? std::numeric_limits<T>::max() : std::numeric_limits<T>::min());
-      else return 0.0;
+      if constexpr (std::is_integral_v<T>)
+        return static_cast<double>(largest ? std::numeric_limits<T>::max()
+                                           : std::numeric_limits<T>::min());
+      else
+        return 0.0;
     });
   };
   switch (function) {
@@ -50,10 +53,16 @@ OpOutputs reduce_op(const OpCall& call) {
   const Tensor& x = call.in(0);
   const std::vector<int64_t> axes = call.numbers_or_attribute(1, "axes");
   if (axes.empty() && call.integer("noop_with_empty_axes", 0) != 0) return {of_each(x, function)};
-  ops::ReduceAttributes attributes{.function = function, .axes = {}, .keep_axes = call.integer("keepdims", 1) != 0};
+  ops::ReduceAttributes attributes{
+      .function = function, .axes = {}, .keep_axes = call.integer("keepdims", 1) != 0};
   for (const int64_t axis : axes) attributes.axes.push_back(at_axis(axis, x.rank()));
-  if (x.numel() == 0) return {Tensor::full(ops::reduce_output_shape(x.shape(), attributes, attributes.keep_axes), of_nothing(function, x.dtype()), {.dtype = x.dtype(), .device = x.device()})};
-  if (x.dtype() == DType::boolean) return {functional::cast(functional::reduce(functional::cast(x, DType::u8), attributes), DType::boolean)};
+  if (x.numel() == 0)
+    return {Tensor::full(ops::reduce_output_shape(x.shape(), attributes, attributes.keep_axes),
+                         of_nothing(function, x.dtype()),
+                         {.dtype = x.dtype(), .device = x.device()})};
+  if (x.dtype() == DType::boolean)
+    return {functional::cast(functional::reduce(functional::cast(x, DType::u8), attributes),
+                             DType::boolean)};
   return {functional::reduce(x, attributes)};
 }
 
@@ -61,29 +70,38 @@ template <bool largest>
 OpOutputs arg_extreme_op(const OpCall& call) {
   const Tensor& x = call.in(0);
   const int axis = at_axis(call.integer("axis", 0), x.rank());
-  const bool keep = call.integer("keepdims", 1) != 0, last = call.integer("select_last_index", 0) != 0;
-  return {largest ? functional::argmax(x, axis, keep, last) : functional::argmin(x, axis, keep, last)};
+  const bool keep = call.integer("keepdims", 1) != 0,
+             last = call.integer("select_last_index", 0) != 0;
+  return {largest ? functional::argmax(x, axis, keep, last)
+                  : functional::argmin(x, axis, keep, last)};
 }
 
 // k is an attribute before opset 10.
 OpOutputs topk_op(const OpCall& call) {
   const Tensor& x = call.in(0);
   const int64_t k = call.opset() < 10 ? call.integer("k") : call.number(1);
-  const auto [values, indices] = functional::topk(x, k, at_axis(call.integer("axis", -1), x.rank()), call.integer("largest", 1) != 0);
+  const auto [values, indices] = functional::topk(x, k, at_axis(call.integer("axis", -1), x.rank()),
+                                                  call.integer("largest", 1) != 0);
   return {values, indices};
 }
 
 OpOutputs cumulative_sum_op(const OpCall& call) {
   const Tensor& x = call.in(0);
-  return {functional::cumulative_sum(x, at_axis(call.number(1), x.rank()), call.integer("exclusive", 0) != 0, call.integer("reverse", 0) != 0)};
+  return {functional::cumulative_sum(x, at_axis(call.number(1), x.rank()),
+                                     call.integer("exclusive", 0) != 0,
+                                     call.integer("reverse", 0) != 0)};
 }
 
-// 1 at the first largest element along the axis. Before opset 13 everything from `axis` (default 1) on is one axis.
+// 1 at the first largest element along the axis. Before opset 13 everything from `axis` (default 1)
+// on is one axis.
 OpOutputs hardmax_op(const OpCall& call) {
   const Tensor& x = call.in(0);
   const bool joined = call.opset() < 13;
   const int axis = at_axis(call.integer("axis", joined ? 1 : -1), x.rank());
-  const Tensor rows = joined ? functional::reshape(x, {x.shape().product(0, axis), x.shape().product(axis, x.rank())}) : x;
+  const Tensor rows =
+      joined
+          ? functional::reshape(x, {x.shape().product(0, axis), x.shape().product(axis, x.rank())})
+          : x;
   const int along = joined ? 1 : axis;
   return {functional::reshape(functional::hardmax(rows, along), x.shape())};
 }

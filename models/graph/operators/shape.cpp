@@ -7,8 +7,9 @@
 namespace graft::models::graph {
 namespace {
 
-// 0 copies the input's extent (unless allowzero), -1 takes what is left. A graph made for a fixed batch size reshapes to
-// that size: where the count of elements shows that the batch is another one, the batch is kept.
+// 0 copies the input's extent (unless allowzero), -1 takes what is left. A graph made for a fixed
+// batch size reshapes to that size: where the count of elements shows that the batch is another
+// one, the batch is kept.
 OpOutputs reshape_op(const OpCall& call) {
   const Tensor& x = call.in(0);
   std::vector<int64_t> extents = call.numbers_or_attribute(1, "shape");
@@ -17,23 +18,30 @@ OpOutputs reshape_op(const OpCall& call) {
   int64_t known = 1, unknown = -1;
   for (size_t i = 0; i < extents.size(); ++i) {
     if (extents[i] == 0 && zero_copies) {
-      GRAFT_CHECK(static_cast<int>(i) < x.rank(), "shape [", join(extents), "] copies an axis that ", x.shape(), " has not");
+      GRAFT_CHECK(static_cast<int>(i) < x.rank(), "shape [", join(extents),
+                  "] copies an axis that ", x.shape(), " has not");
       extents[i] = x.shape()[static_cast<int>(i)];
     }
-    GRAFT_CHECK(extents[i] >= -1 && !(extents[i] == -1 && unknown >= 0), "shape [", join(extents), "]");
-    if (extents[i] == -1) unknown = static_cast<int64_t>(i);
-    else known = checked_mul(known, extents[i]);
+    GRAFT_CHECK(extents[i] >= -1 && !(extents[i] == -1 && unknown >= 0), "shape [", join(extents),
+                "]");
+    if (extents[i] == -1)
+      unknown = static_cast<int64_t>(i);
+    else
+      known = checked_mul(known, extents[i]);
   }
   const int64_t batch = x.rank() > 0 ? x.shape()[0] : 0;
-  if (declared > 0 && batch > 0 && batch != declared && !extents.empty() && extents[0] == declared) {
+  if (declared > 0 && batch > 0 && batch != declared && !extents.empty() &&
+      extents[0] == declared) {
     const int64_t each = known / declared;
-    if (unknown > 0 ? each > 0 && (x.numel() / batch) % each == 0 : known != x.numel() && each * batch == x.numel()) {
+    if (unknown > 0 ? each > 0 && (x.numel() / batch) % each == 0
+                    : known != x.numel() && each * batch == x.numel()) {
       extents[0] = batch;
       known = each * batch;
     }
   }
   if (unknown >= 0) {
-    GRAFT_CHECK(known > 0 && x.numel() % known == 0, x.shape(), " cannot become [", join(extents), "]");
+    GRAFT_CHECK(known > 0 && x.numel() % known == 0, x.shape(), " cannot become [", join(extents),
+                "]");
     extents[static_cast<size_t>(unknown)] = x.numel() / known;
   }
   return {functional::reshape(x, Shape(extents))};
@@ -51,7 +59,8 @@ OpOutputs squeeze_op(const OpCall& call) {
   bool found = false;
   const std::vector<int64_t> axes = call.numbers_or_attribute(1, "axes", &found);
   std::vector<bool> gone(static_cast<size_t>(x.rank()));
-  for (int axis = 0; axis < x.rank(); ++axis) gone[static_cast<size_t>(axis)] = !found && x.shape()[axis] == 1;
+  for (int axis = 0; axis < x.rank(); ++axis)
+    gone[static_cast<size_t>(axis)] = !found && x.shape()[axis] == 1;
   for (const int64_t axis : axes) {
     const int at = at_axis(axis, x.rank());
     GRAFT_CHECK(x.shape()[at] == 1, "axis ", axis, " of ", x.shape(), " is not 1");
@@ -91,12 +100,17 @@ OpOutputs identity_op(const OpCall& call) { return {call.in(0)}; }
 
 OpOutputs shape_op(const OpCall& call) {
   const Shape& shape = call.in(0).shape();
-  const auto clamped = [&](int64_t at) { return std::clamp<int64_t>(at < 0 ? at + shape.rank() : at, 0, shape.rank()); };
-  const int64_t begin = clamped(call.integer("start", 0)), end = clamped(call.integer("end", shape.rank()));
+  const auto clamped = [&](int64_t at) {
+    return std::clamp<int64_t>(at < 0 ? at + shape.rank() : at, 0, shape.rank());
+  };
+  const int64_t begin = clamped(call.integer("start", 0)),
+                end = clamped(call.integer("end", shape.rank()));
   return {tensor_of({shape.begin() + begin, shape.begin() + std::max(begin, end)})};
 }
 
-OpOutputs size_op(const OpCall& call) { return {Tensor::full(Shape(), static_cast<double>(call.in(0).numel()), {.dtype = DType::i64})}; }
+OpOutputs size_op(const OpCall& call) {
+  return {Tensor::full(Shape(), static_cast<double>(call.in(0).numel()), {.dtype = DType::i64})};
+}
 
 constexpr Operator kShapeOperators[] = {
     reading({"Reshape", reshape_op, "allowzero shape consumed_inputs", Layout::any}, {1}),

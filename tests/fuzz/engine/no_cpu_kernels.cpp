@@ -1,4 +1,5 @@
-// Fuzzed networks run on the reference kernels alone: what checks a file's sizes is the same, and half of the build is saved.
+// Fuzzed networks run on the reference kernels alone: what checks a file's sizes is the same, and
+// half of the build is saved.
 #include "graft/kernels/cpu/register.h"
 
 namespace graft {

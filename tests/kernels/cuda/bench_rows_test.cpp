@@ -9,7 +9,8 @@
 namespace graft {
 namespace {
 
-const bench::Sizes kSmall{.batch = 2, .image = 32, .width = 8, .classes = 10, .network = "cifar_resnet20"};
+const bench::Sizes kSmall{
+    .batch = 2, .image = 32, .width = 8, .classes = 10, .network = "cifar_resnet20"};
 
 TEST(CudaBenchRows, Run) {
   test::TestDevice opened;
@@ -23,7 +24,8 @@ TEST(CudaBenchRows, Run) {
   }
   const double wide = 2.0 * 32 * 8 * 8 * 2;  // bf16 [2,32,8,8]
   EXPECT_EQ(bytes.at("batch norm statistics"), wide);
-  EXPECT_EQ(bytes.at("batch norm apply + residual + relu"), (3 + 1. / 16) * wide);  // a bit an element is the mask
+  EXPECT_EQ(bytes.at("batch norm apply + residual + relu"),
+            (3 + 1. / 16) * wide);  // a bit an element is the mask
   EXPECT_EQ(bytes.at("batch norm backward + relu"), 5 * wide);
   EXPECT_EQ(bytes.at("batch norm backward + residual + relu"), (6 + 2. / 16) * wide);
   EXPECT_EQ(bytes.at("image input"), 2.0 * 32 * 32 * (3 + 4 * 2));

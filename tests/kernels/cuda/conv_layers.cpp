@@ -29,15 +29,19 @@ Trace trace_shapes(Module& network, const Tensor& image) {
 }  // namespace
 
 std::vector<ConvLayer> conv_layers(const std::string& network, int64_t batch, DType type) {
-  const std::shared_ptr<StagedNetwork> module = models::make_network(models::architecture_named(network));
+  const std::shared_ptr<StagedNetwork> module =
+      models::make_network(models::architecture_named(network));
   module->train(false);
   const NoGradGuard no_gradients;
   const Shape image{3, 224, 224};
-  const Trace trace = trace_shapes(*module, Tensor::empty({1, 3, 224, 224}, {.format = MemoryFormat::channels_last}));
+  const Trace trace = trace_shapes(
+      *module, Tensor::empty({1, 3, 224, 224}, {.format = MemoryFormat::channels_last}));
   std::string reason;
-  const auto plan = Plan::compile([&](const Tensor& x) { return module->forward(x); }, image, &reason, {.tracing = PlanOptions::Tracing::shapes});
+  const auto plan = Plan::compile([&](const Tensor& x) { return module->forward(x); }, image,
+                                  &reason, {.tracing = PlanOptions::Tracing::shapes});
   GRAFT_CHECK(plan, network, ": ", reason);
-  std::vector<std::string> fused;  // what the plan says of its convolutions, which stand in the trace's order
+  std::vector<std::string>
+      fused;  // what the plan says of its convolutions, which stand in the trace's order
   std::istringstream lines(plan->describe());
   for (std::string line; std::getline(lines, line);)
     if (line.starts_with("fused_conv")) fused.push_back(line);
@@ -46,12 +50,16 @@ std::vector<ConvLayer> conv_layers(const std::string& network, int64_t batch, DT
   size_t index = 0;
   for (const TraceStep& step : trace.steps) {
     if (step.op != ops::ConvAttributes::id) continue;
-    GRAFT_CHECK(index < fused.size(), network, ": the plan has fewer convolutions than the network");
+    GRAFT_CHECK(index < fused.size(), network,
+                ": the plan has fewer convolutions than the network");
     const std::string& line = fused[index];
     const Tensor& weight = step.inputs[1];
-    GRAFT_CHECK(line.find(weight.shape().to_string()) != std::string::npos, network, ": ", line, " is not ", weight.shape());
+    GRAFT_CHECK(line.find(weight.shape().to_string()) != std::string::npos, network, ": ", line,
+                " is not ", weight.shape());
     ConvLayer layer;
-    layer.forward = cudnn::conv_graph(ConvPass::forward, type, step.inputs[0].shape(), step.outputs[0].shape(), weight.shape(), step.as<ops::ConvAttributes>());
+    layer.forward =
+        cudnn::conv_graph(ConvPass::forward, type, step.inputs[0].shape(), step.outputs[0].shape(),
+                          weight.shape(), step.as<ops::ConvAttributes>());
     layer.forward.n = batch;
     layer.first = index++ == 0;
     layer.inference = layer.forward;
@@ -61,7 +69,8 @@ std::vector<ConvLayer> conv_layers(const std::string& network, int64_t batch, DT
     if (line.ends_with(" relu")) layer.inference.activation = cudnn::Activation::relu;
     if (line.ends_with(" relu6")) layer.inference.activation = cudnn::Activation::relu6;
     const auto same = [&](const ConvLayer& other) {
-      return other.forward == layer.forward && other.inference == layer.inference && other.first == layer.first;
+      return other.forward == layer.forward && other.inference == layer.inference &&
+             other.first == layer.first;
     };
     if (std::none_of(layers.begin(), layers.end(), same)) layers.push_back(layer);
   }

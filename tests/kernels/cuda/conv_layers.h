@@ -1,4 +1,5 @@
-// The convolutions of graft's networks as the graphs that graft gives to cuDNN: found by tracing the network by shapes alone.
+// The convolutions of graft's networks as the graphs that graft gives to cuDNN: found by tracing
+// the network by shapes alone.
 #pragma once
 #include <string>
 #include <vector>
@@ -9,7 +10,8 @@ namespace graft::test {
 
 struct ConvLayer {
   cudnn::ConvGraph forward;    // as in training: a bias where the layer has one
-  cudnn::ConvGraph inference;  // as in a plan: batch norm folded into weight and bias, residual and activation fused
+  cudnn::ConvGraph inference;  // as in a plan: batch norm folded into weight and bias, residual and
+                               // activation fused
   bool first = false;          // reads the image: nobody asks for its dx
 };
 

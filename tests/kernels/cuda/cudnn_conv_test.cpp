@@ -1,5 +1,5 @@
-// Convolution on cuDNN's plans, with the fake behind them: the passes' tensors, plans kept and dropped, and what happens when
-// cuDNN refuses.
+// Convolution on cuDNN's plans, with the fake behind them: the passes' tensors, plans kept and
+// dropped, and what happens when cuDNN refuses.
 #include <gtest/gtest.h>
 
 #include "graft/core/base/file_system.h"
@@ -20,10 +20,10 @@ using cudnn::ConvGraph;
 using cudnn::PlanCache;
 using ops::ConvAttributes;
 using ops::square_window;
+using test::conv_case;
 using test::EmulatedDevice;
 using test::kCuda;
 using test::OpCase;
-using test::conv_case;
 
 // No plans on disk, unless a test wants them.
 struct CudnnConv : ::testing::Test {
@@ -37,9 +37,12 @@ TEST_F(CudnnConv, AgreesWithTheReference) {
   uneven.window.pad_begin = {0, 2, 0};
   uneven.window.pad_end = {1, 0, 0};
   uneven.window.dilation = {1, 2, 1};
-  for (const OpCase& op : {conv_case("k1", {2, 5, 3, 4}, {7, 5, 1, 1}, {}), conv_case("k3", {2, 3, 5, 6}, {4, 3, 3, 3}, {square_window(3, 1, 1)}, true),
-                           conv_case("stride2", {2, 4, 7, 6}, {3, 4, 3, 3}, {square_window(3, 2, 1)}), conv_case("uneven", {2, 2, 8, 9}, {3, 2, 3, 3}, uneven, true),
-                           conv_case("groups", {2, 6, 5, 4}, {4, 3, 3, 3}, {square_window(3, 1, 1), 2}, true)}) {
+  for (const OpCase& op :
+       {conv_case("k1", {2, 5, 3, 4}, {7, 5, 1, 1}, {}),
+        conv_case("k3", {2, 3, 5, 6}, {4, 3, 3, 3}, {square_window(3, 1, 1)}, true),
+        conv_case("stride2", {2, 4, 7, 6}, {3, 4, 3, 3}, {square_window(3, 2, 1)}),
+        conv_case("uneven", {2, 2, 8, 9}, {3, 2, 3, 3}, uneven, true),
+        conv_case("groups", {2, 6, 5, 4}, {4, 3, 3, 3}, {square_window(3, 1, 1), 2}, true)}) {
     FakeDnnState dnn;
     test::expect_device_agrees(op, [&] { return std::make_shared<EmulatedDevice>(&dnn); });
     EXPECT_EQ(dnn.executed, 3 * 3) << op.name;  // three passes in three dtypes: none went elsewhere
@@ -53,15 +56,20 @@ TEST_F(CudnnConv, TakesContiguousWeights) {
     FakeDnnState dnn;
     EmulatedDevice emulated(&dnn);
     const ConvAttributes attributes{square_window(3, 1, 1)};
-    const Tensor x = test::distinct_values({1, 3, 4, 5}, -1, 1, 1).to(dtype).to(MemoryFormat::channels_last);
-    const Tensor dy = test::distinct_values({1, 2, 4, 5}, -1, 1, 2).to(dtype).to(MemoryFormat::channels_last);
+    const Tensor x =
+        test::distinct_values({1, 3, 4, 5}, -1, 1, 1).to(dtype).to(MemoryFormat::channels_last);
+    const Tensor dy =
+        test::distinct_values({1, 2, 4, 5}, -1, 1, 2).to(dtype).to(MemoryFormat::channels_last);
     const auto gradient = [&](Device device, const Tensor& x_there, const Tensor& dy_there) {
       Tensor dweight = Tensor::empty({2, 3, 3, 3}, {.device = device});
-      kernels_for(x_there).conv.backward_weight(current_context(), {x_there, dy_there, attributes, &dweight, nullptr});
+      kernels_for(x_there).conv.backward_weight(current_context(),
+                                                {x_there, dy_there, attributes, &dweight, nullptr});
       return dweight.to_doubles();
     };
     const std::vector<double> expected = gradient({}, x.to(DType::f32), dy.to(DType::f32));
-    EXPECT_LE(test::relative_error(gradient(kCuda, to_device(x, kCuda), to_device(dy, kCuda)), expected), dtype == DType::f32 ? 1e-6 : 1e-2);
+    EXPECT_LE(
+        test::relative_error(gradient(kCuda, to_device(x, kCuda), to_device(dy, kCuda)), expected),
+        dtype == DType::f32 ? 1e-6 : 1e-2);
     EXPECT_EQ(dnn.executed, 1);
   }
 }
@@ -69,16 +77,22 @@ TEST_F(CudnnConv, TakesContiguousWeights) {
 // One graph with bias, residual and activation; devices without cuDNN run graft's own kernel.
 TEST_F(CudnnConv, PlansRunTheFusedPass) {
   const Shape shape{2, 4, 5, 6};
-  const Tensor x = test::distinct_values(shape, -1, 1, 1).to(DType::f32).to(MemoryFormat::channels_last);
-  const Tensor weight = test::distinct_values({4, 4, 3, 3}, -0.5, 0.5, 2).to(DType::f32), bias = test::distinct_values({4}, -1, 1, 3).to(DType::f32);
-  const Tensor residual = test::distinct_values(shape, -3, 9, 4).to(DType::f32).to(MemoryFormat::channels_last);
-  for (const auto activation : {ops::FusedActivation::none, ops::FusedActivation::relu, ops::FusedActivation::relu6})
+  const Tensor x =
+      test::distinct_values(shape, -1, 1, 1).to(DType::f32).to(MemoryFormat::channels_last);
+  const Tensor weight = test::distinct_values({4, 4, 3, 3}, -0.5, 0.5, 2).to(DType::f32),
+               bias = test::distinct_values({4}, -1, 1, 3).to(DType::f32);
+  const Tensor residual =
+      test::distinct_values(shape, -3, 9, 4).to(DType::f32).to(MemoryFormat::channels_last);
+  for (const auto activation :
+       {ops::FusedActivation::none, ops::FusedActivation::relu, ops::FusedActivation::relu6})
     for (const bool with_dnn : {true, false}) {
       const ops::FusedConvAttributes attributes{{square_window(3, 1, 1)}, activation};
       const auto run = [&](Device device) {
-        const Tensor x_there = to_device(x, device), w = to_device(weight, device), b = to_device(bias, device), r = to_device(residual, device);
+        const Tensor x_there = to_device(x, device), w = to_device(weight, device),
+                     b = to_device(bias, device), r = to_device(residual, device);
         Tensor y = Tensor::empty_like(x_there);
-        kernels_for(x_there).fused_conv.forward(current_context(), {x_there, w, nullptr, &b, &r, attributes, y});
+        kernels_for(x_there).fused_conv.forward(current_context(),
+                                                {x_there, w, nullptr, &b, &r, attributes, y});
         return y.to_doubles();
       };
       const std::vector<double> expected = run({});
@@ -91,7 +105,8 @@ TEST_F(CudnnConv, PlansRunTheFusedPass) {
 
 ConvGraph graph_number(int64_t filters) {
   ConvGraph graph;
-  graph.n = 1, graph.c = graph.h = graph.w = graph.p = graph.q = 4, graph.k = filters, graph.r = graph.s = 1;
+  graph.n = 1, graph.c = graph.h = graph.w = graph.p = graph.q = 4, graph.k = filters,
+  graph.r = graph.s = 1;
   return graph;
 }
 
@@ -127,7 +142,8 @@ TEST_F(CudnnConv, PlansAreKeptOnDisk) {
   FakeDnnState dnn;
   EmulatedDevice emulated(&dnn);
   const auto look = [&](const ConvGraph& graph, bool tf32) {
-    PlanCache plans(emulated.device(), {.rules = {.tf32 = tf32}, .folder = folder.path(), .most_files = 3});
+    PlanCache plans(emulated.device(),
+                    {.rules = {.tf32 = tf32}, .folder = folder.path(), .most_files = 3});
     EXPECT_TRUE(plans.find(graph));
     return plans.stats();
   };
@@ -157,15 +173,19 @@ TEST_F(CudnnConv, WorksWithoutAFolder) {
   EXPECT_TRUE(plans.find(graph_number(1)));
 }
 
-// Of several engines the fastest, whatever cuDNN's order; kept on disk beside the unmeasured plan, and not measured again.
+// Of several engines the fastest, whatever cuDNN's order; kept on disk beside the unmeasured plan,
+// and not measured again.
 TEST_F(CudnnConv, AutotuneTakesTheFastestEngine) {
   const TemporaryFolder folder;
   FakeDnnState dnn;
   dnn.engines = 5;
-  dnn.milliseconds = [](const ConvGraph& graph, int64_t engine) { return graph.k == 1 ? (engine == 3 ? 0.5 : 2.) : (engine == 2 ? 7. : 8.); };
+  dnn.milliseconds = [](const ConvGraph& graph, int64_t engine) {
+    return graph.k == 1 ? (engine == 3 ? 0.5 : 2.) : (engine == 2 ? 7. : 8.);
+  };
   EmulatedDevice emulated(&dnn);
   const auto engine = [&](int64_t filters, size_t candidates, int64_t measured) {
-    PlanCache plans(emulated.device(), {.rules = {}, .folder = folder.path(), .candidates = candidates});
+    PlanCache plans(emulated.device(),
+                    {.rules = {}, .folder = folder.path(), .candidates = candidates});
     const std::shared_ptr<const cudnn::Plan> plan = plans.find(graph_number(filters));
     EXPECT_EQ(plans.stats().measured, measured);
     return plan ? plan->engine : -1;
@@ -173,7 +193,8 @@ TEST_F(CudnnConv, AutotuneTakesTheFastestEngine) {
   EXPECT_EQ(engine(1, 1, 0), 1);
   EXPECT_EQ(engine(1, 4, 1), 3);
   EXPECT_EQ(engine(2, 4, 1), 2);
-  EXPECT_EQ(engine(1, 2, 1), 1);  // the third is not among the first two; equal times: cuDNN's order
+  EXPECT_EQ(engine(1, 2, 1),
+            1);  // the third is not among the first two; equal times: cuDNN's order
   EXPECT_EQ(engine(1, 4, 0), 3);  // from the file
   EXPECT_EQ(engine(1, 1, 0), 1);
   EXPECT_EQ(dnn.live_plans, 0);
@@ -184,7 +205,9 @@ TEST_F(CudnnConv, AutotuneTakesTheFastestEngine) {
 TEST_F(CudnnConv, AutotuneSurvivesWhatDoesNotRun) {
   FakeDnnState dnn;
   dnn.engines = 3;
-  dnn.milliseconds = [](const ConvGraph&, int64_t engine) { return 4. - static_cast<double>(engine); };
+  dnn.milliseconds = [](const ConvGraph&, int64_t engine) {
+    return 4. - static_cast<double>(engine);
+  };
   dnn.breaks = [](int64_t engine) { return engine == 3; };
   EmulatedDevice emulated(&dnn);
   PlanCache plans(emulated.device(), {.rules = {}, .folder = "", .candidates = 3});
@@ -197,7 +220,8 @@ TEST_F(CudnnConv, AutotuneSurvivesWhatDoesNotRun) {
   EXPECT_EQ(plans.find(graph_number(2))->engine, 2) << "what was chosen stays";
   EXPECT_EQ(plans.stats().measured, 2);
   setenv("GRAFT_CUDNN_AUTOTUNE", "1", 1);
-  EXPECT_EQ(cudnn::PlanCacheOptions::from_environment().candidates, cudnn::PlanCacheOptions::kAutotune);
+  EXPECT_EQ(cudnn::PlanCacheOptions::from_environment().candidates,
+            cudnn::PlanCacheOptions::kAutotune);
   unsetenv("GRAFT_CUDNN_AUTOTUNE");
   EXPECT_EQ(cudnn::PlanCacheOptions::from_environment().candidates, 1u);
 }
@@ -205,7 +229,9 @@ TEST_F(CudnnConv, AutotuneSurvivesWhatDoesNotRun) {
 TEST_F(CudnnConv, WhatNoEngineTakesRunsOnGraftsKernel) {
   FakeDnnState dnn;
   dnn.refuses = [](const ConvGraph& graph) { return graph.pass == cudnn::ConvPass::backward_data; };
-  test::expect_device_agrees(conv_case("half", {1, 3, 5, 4}, {2, 3, 3, 3}, {square_window(3, 1, 1)}), [&] { return std::make_shared<EmulatedDevice>(&dnn); });
+  test::expect_device_agrees(
+      conv_case("half", {1, 3, 5, 4}, {2, 3, 3, 3}, {square_window(3, 1, 1)}),
+      [&] { return std::make_shared<EmulatedDevice>(&dnn); });
   EXPECT_EQ(dnn.executed, 2 * 3);
 }
 

@@ -1,5 +1,6 @@
-// cuDNN itself accepts the graphs that graft gives it, for an H200 that a JSON file describes: no GPU is needed, only cuDNN 9.
-// Every graph of ResNet-50 whose engines are there precompiled, and one layer of each kind that is compiled when asked for.
+// cuDNN itself accepts the graphs that graft gives it, for an H200 that a JSON file describes: no
+// GPU is needed, only cuDNN 9. Every graph of ResNet-50 whose engines are there precompiled, and
+// one layer of each kind that is compiled when asked for.
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 
@@ -30,11 +31,13 @@ struct CudnnPlans : ::testing::Test {
   ~CudnnPlans() override { __lsan_enable(); }
 #endif
   void SetUp() override {
-    // Before cuDNN looks for the driver: a stub that hands out dummies for loaded kernels. By its name it is libcuda.so.1.
+    // Before cuDNN looks for the driver: a stub that hands out dummies for loaded kernels. By its
+    // name it is libcuda.so.1.
     ASSERT_TRUE(dlopen(GRAFT_DRIVER_STUB, RTLD_NOW | RTLD_GLOBAL)) << dlerror();
     std::string why;
     if (!cudnn::api::library(why)) GTEST_SKIP() << why;
-    const std::string json = read_text_file(std::string(GRAFT_TEST_DATA) + "/gpu/h200.json", 1 << 16);
+    const std::string json =
+        read_text_file(std::string(GRAFT_TEST_DATA) + "/gpu/h200.json", 1 << 16);
     const gpu::Status status = cudnn::open_cudnn_described(json, dnn);
     ASSERT_TRUE(status.ok()) << status.message;
   }
@@ -59,7 +62,10 @@ TEST_F(CudnnPlans, Resnet50TrainsOnPrecompiledEngines) {
       if (tf32 && type != DType::f32) continue;
       const std::vector<ConvLayer> layers = test::conv_layers("resnet50", kBatch, type);
       ASSERT_GE(layers.size(), 20u);
-      const PlanRules rules{.tf32 = tf32, .deterministic = true, .workspace_limit = tf32 || type != DType::f32 ? kMostWorkspace : 4 * kMostWorkspace};
+      const PlanRules rules{
+          .tf32 = tf32,
+          .deterministic = true,
+          .workspace_limit = tf32 || type != DType::f32 ? kMostWorkspace : 4 * kMostWorkspace};
       for (const ConvLayer& layer : layers) {
         std::vector<ConvGraph> graphs{layer.forward, test::backward_weight(layer, type)};
         if (!layer.first) graphs.push_back(test::backward_data(layer));
@@ -71,7 +77,8 @@ TEST_F(CudnnPlans, Resnet50TrainsOnPrecompiledEngines) {
     }
 }
 
-// A layer with bias and ReLU and one with a residual too; of MobileNetV2 one with relu6 and a depthwise one.
+// A layer with bias and ReLU and one with a residual too; of MobileNetV2 one with relu6 and a
+// depthwise one.
 TEST_F(CudnnPlans, FusedGraphsAreCompiled) {
   for (const DType type : {DType::f32, DType::bf16, DType::f16}) {
     bool done[2] = {};
@@ -90,27 +97,36 @@ TEST_F(CudnnPlans, FusedGraphsAreCompiled) {
 
 TEST_F(CudnnPlans, MobileNetsLayers) {
   const std::vector<ConvLayer> layers = test::conv_layers("mobilenet_v2", kBatch, DType::bf16);
-  const auto depthwise = std::find_if(layers.begin(), layers.end(), [](const ConvLayer& l) { return l.forward.groups > 1; });
-  const auto relu6 = std::find_if(layers.begin(), layers.end(), [](const ConvLayer& l) { return !l.first && l.inference.activation == cudnn::Activation::relu6 && l.forward.groups == 1; });
+  const auto depthwise = std::find_if(layers.begin(), layers.end(),
+                                      [](const ConvLayer& l) { return l.forward.groups > 1; });
+  const auto relu6 = std::find_if(layers.begin(), layers.end(), [](const ConvLayer& l) {
+    return !l.first && l.inference.activation == cudnn::Activation::relu6 && l.forward.groups == 1;
+  });
   ASSERT_TRUE(depthwise != layers.end() && relu6 != layers.end());
-  for (const ConvGraph& graph : {depthwise->forward, test::backward_data(*depthwise), test::backward_weight(*depthwise, DType::bf16), relu6->inference}) build(graph);
+  for (const ConvGraph& graph : {depthwise->forward, test::backward_data(*depthwise),
+                                 test::backward_weight(*depthwise, DType::bf16), relu6->inference})
+    build(graph);
 }
 
 TEST_F(CudnnPlans, WeightGradientsCanBeWidened) {
-  for (const DType type : {DType::bf16, DType::f16}) build(test::backward_weight(test::conv_layers("resnet50", kBatch, type)[1], DType::f32));
+  for (const DType type : {DType::bf16, DType::f16})
+    build(test::backward_weight(test::conv_layers("resnet50", kBatch, type)[1], DType::f32));
 }
 
 // The rules bind: what they exclude is refused or replaced, never taken all the same.
 TEST_F(CudnnPlans, RulesAreKept) {
   const ConvLayer layer = test::conv_layers("resnet50", kBatch, DType::f32)[2];  // 3x3
-  const auto exact = build(layer.forward, {.tf32 = false}), rounded = build(layer.forward, {.tf32 = true});
+  const auto exact = build(layer.forward, {.tf32 = false}),
+             rounded = build(layer.forward, {.tf32 = true});
   ASSERT_TRUE(exact && rounded);
   EXPECT_NE(exact->engine, rounded->engine);
   const int64_t wanted = build(layer.forward, {.workspace_limit = 4 * kMostWorkspace})->workspace;
   if (wanted > 0) {
     std::unique_ptr<Plan> plan;
     const gpu::Status status = dnn->build(layer.forward, {.workspace_limit = wanted - 1}, plan);
-    EXPECT_TRUE(status.ok() ? plan->workspace < wanted : status.message.find("workspace") != std::string::npos) << status.message;
+    EXPECT_TRUE(status.ok() ? plan->workspace < wanted
+                            : status.message.find("workspace") != std::string::npos)
+        << status.message;
   }
 }
 
@@ -130,7 +146,9 @@ TEST_F(CudnnPlans, AreSavedAndRestored) {
     EXPECT_EQ(restored->compiled, plan->compiled);
     ASSERT_TRUE(dnn->save(*restored, again).ok());
     EXPECT_EQ(again, text);
-    for (const std::string& damaged : {std::string(), std::string("nonsense"), text.substr(0, text.size() / 2), std::string("1 eng1 0\n{}")}) {
+    for (const std::string& damaged :
+         {std::string(), std::string("nonsense"), text.substr(0, text.size() / 2),
+          std::string("1 eng1 0\n{}")}) {
       restored.reset();
       EXPECT_FALSE(dnn->restore(damaged, restored).ok());
       EXPECT_FALSE(restored);

@@ -17,7 +17,9 @@ Tensor for_device(const Tensor& value, const OpInput& input, DType dtype) {
   return value.to(dtype).to(MemoryFormat::channels_last);
 }
 
-double tolerance(const OpCase& op, DType dtype) { return dtype == DType::f32 ? op.f32_tolerance : dtype == DType::bf16 ? 1.6e-2 : 2e-3; }
+double tolerance(const OpCase& op, DType dtype) {
+  return dtype == DType::f32 ? op.f32_tolerance : dtype == DType::bf16 ? 1.6e-2 : 2e-3;
+}
 
 // One case in one dtype: inputs on the host and what the reference makes of them in double.
 struct Expected {
@@ -30,7 +32,9 @@ struct Expected {
     for (const Tensor& value : make_inputs(op)) {
       const OpInput& input = op.inputs[inputs.size()];
       inputs.push_back(for_device(value, input, dtype));
-      exact.push_back(input.role == Role::labels ? value : inputs.back().to(DType::f64).to(MemoryFormat::contiguous));
+      exact.push_back(input.role == Role::labels
+                          ? value
+                          : inputs.back().to(DType::f64).to(MemoryFormat::contiguous));
     }
     ExecContext context(1);
     context.set_kernel_filter([](auto, auto kernel) { return kernel == "reference"; });
@@ -50,18 +54,24 @@ OpResult run_there(const OpCase& op, const Expected& expected) {
   return actual;
 }
 
-void compare(const OpResult& actual, const OpResult& expected, double bound, const std::string& what) {
+void compare(const OpResult& actual, const OpResult& expected, double bound,
+             const std::string& what) {
   ASSERT_EQ(actual.outputs.size(), expected.outputs.size()) << what;
-  for (size_t i = 0; i < actual.outputs.size(); ++i) EXPECT_LE(relative_error(actual.outputs[i], expected.outputs[i]), bound) << what << ": output " << i;
+  for (size_t i = 0; i < actual.outputs.size(); ++i)
+    EXPECT_LE(relative_error(actual.outputs[i], expected.outputs[i]), bound)
+        << what << ": output " << i;
   for (size_t i = 0; i < actual.gradients.size(); ++i)
-    EXPECT_LE(relative_error(actual.gradients[i], expected.gradients[i]), bound) << what << ": gradient of input " << i;
+    EXPECT_LE(relative_error(actual.gradients[i], expected.gradients[i]), bound)
+        << what << ": gradient of input " << i;
 }
 
 }  // namespace
 
 void expect_device_agrees(const OpCase& op, const std::function<std::shared_ptr<void>()>& open) {
   for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
-    if (dtype != DType::f32 && std::find(op.forward_dtypes.begin(), op.forward_dtypes.end(), dtype) == op.forward_dtypes.end()) continue;
+    if (dtype != DType::f32 && std::find(op.forward_dtypes.begin(), op.forward_dtypes.end(),
+                                         dtype) == op.forward_dtypes.end())
+      continue;
     const std::string what = str(op.name, ", ", name_of(dtype));
     const Expected expected(op, dtype);
     const std::shared_ptr<void> device = open();
@@ -69,7 +79,8 @@ void expect_device_agrees(const OpCase& op, const std::function<std::shared_ptr<
     compare(actual, expected.result, tolerance(op, dtype), what);
     if (!TestDevice::is_real()) continue;
     const OpResult again = run_there(op, expected);
-    EXPECT_TRUE(actual.outputs == again.outputs && actual.gradients == again.gradients) << what << ": other bits the second time";
+    EXPECT_TRUE(actual.outputs == again.outputs && actual.gradients == again.gradients)
+        << what << ": other bits the second time";
   }
 }
 

@@ -1,5 +1,6 @@
-// Where a test of the CUDA kernels runs: on a fake GPU (test_cuda), or in builds with CUDA on this machine's (test_gpu); and the
-// comparison of an OpCase with the reference there. The same tests and cases are compiled for both.
+// Where a test of the CUDA kernels runs: on a fake GPU (test_cuda), or in builds with CUDA on this
+// machine's (test_gpu); and the comparison of an OpCase with the reference there. The same tests
+// and cases are compiled for both.
 #pragma once
 #include <functional>
 #include <memory>
@@ -23,17 +24,19 @@ class TestDevice {
   TestDevice(const TestDevice&) = delete;
   TestDevice& operator=(const TestDevice&) = delete;
   gpu::Device& device();
-  void queue_only();  // a fake one's kernels compute nothing from here on: quick; a real one's do as ever
-  static bool is_real();  // then it also has cuDNN where this machine has it, and bits may be compared between runs
+  void queue_only();  // a fake one's kernels compute nothing from here on: quick; a real one's do
+                      // as ever
+  static bool is_real();  // then it also has cuDNN where this machine has it, and bits may be
+                          // compared between runs
 
  private:
   struct State;
   std::unique_ptr<State> state_;
 };
 
-// What the device's kernels gave, compared with the reference in double: f32, bf16 and f16; images in channels_last (their
-// kernels know no other order); forward, and backward where the case has a gradient. On a real GPU: with cuDNN and without,
-// and the same bits a second time.
+// What the device's kernels gave, compared with the reference in double: f32, bf16 and f16; images
+// in channels_last (their kernels know no other order); forward, and backward where the case has a
+// gradient. On a real GPU: with cuDNN and without, and the same bits a second time.
 void expect_device_agrees(const OpCase& op);
 // The same on a device that `open` makes and that closes with what it returns.
 void expect_device_agrees(const OpCase& op, const std::function<std::shared_ptr<void>()>& open);
@@ -41,7 +44,8 @@ void expect_device_agrees(const OpCase& op, const std::function<std::shared_ptr<
 }  // namespace graft::test
 
 // Instantiates the check for a list of cases.
-#define GRAFT_DEVICE_CASES(Op, cases)                                                          \
-  class Op##OnDevice : public ::testing::TestWithParam<::graft::test::OpCase> {};              \
+#define GRAFT_DEVICE_CASES(Op, cases)                                                            \
+  class Op##OnDevice : public ::testing::TestWithParam<::graft::test::OpCase> {};                \
   TEST_P(Op##OnDevice, AgreesWithReference) { ::graft::test::expect_device_agrees(GetParam()); } \
-  INSTANTIATE_TEST_SUITE_P(Op, Op##OnDevice, ::testing::ValuesIn(cases), ::graft::test::op_case_name)
+  INSTANTIATE_TEST_SUITE_P(Op, Op##OnDevice, ::testing::ValuesIn(cases),                         \
+                           ::graft::test::op_case_name)

@@ -1,5 +1,5 @@
-// EmulatedDevice: a fake GPU for one test, with the cuda kernels on it. For tests of the fakes and of what they can fail;
-// others take a TestDevice (device_check.h).
+// EmulatedDevice: a fake GPU for one test, with the cuda kernels on it. For tests of the fakes and
+// of what they can fail; others take a TestDevice (device_check.h).
 #pragma once
 #include <set>
 #include <string>
@@ -12,10 +12,13 @@
 
 namespace graft::test {
 
-// The fakes of libraries that a device has; null: not there. And which GPU it is: what needs 9.0 is slow to emulate.
+// The fakes of libraries that a device has; null: not there. And which GPU it is: what needs 9.0 is
+// slow to emulate.
 struct Libraries {
   enum class Capability : unsigned char { ampere, hopper };  // 8.0, 9.0
-  Libraries(cuda::emulator::FakeDnnState* dnn_ = nullptr, cuda::emulator::FakeBlasState* blas_ = nullptr, Capability capability_ = Capability::ampere)
+  Libraries(cuda::emulator::FakeDnnState* dnn_ = nullptr,
+            cuda::emulator::FakeBlasState* blas_ = nullptr,
+            Capability capability_ = Capability::ampere)
       : dnn(dnn_), blas(blas_), capability(capability_) {}
   cuda::emulator::FakeDnnState* dnn;
   cuda::emulator::FakeBlasState* blas;
@@ -33,7 +36,8 @@ struct EmulatedDevice {
   gpu::Device& device() { return backend.device(0); }
 };
 
-// expect_device_agrees on fake GPUs with these libraries. Gives the names of the kernels that ran on them.
+// expect_device_agrees on fake GPUs with these libraries. Gives the names of the kernels that ran
+// on them.
 std::set<std::string> expect_emulated_agrees(const OpCase& op, const Libraries& libraries = {});
 
 }  // namespace graft::test

@@ -1,4 +1,5 @@
-// What the emulator and the fake driver must notice: each test does one thing that a GPU would let pass or crash on.
+// What the emulator and the fake driver must notice: each test does one thing that a GPU would let
+// pass or crash on.
 #include <gtest/gtest.h>
 
 #include "graft/kernels/cuda/device/launch.h"
@@ -92,11 +93,14 @@ struct WarpSum {
 };
 
 Tensor numbers(int64_t count) { return Tensor::empty({count}, {.device = kCuda}); }
-Numbers args(Tensor& tensor, int64_t shift = 0) { return {{static_cast<float*>(tensor.mutable_raw()), tensor.numel()}, shift}; }
+Numbers args(Tensor& tensor, int64_t shift = 0) {
+  return {{static_cast<float*>(tensor.mutable_raw()), tensor.numel()}, shift};
+}
 
 // Launches and waits; the message of the error, or "".
 template <class Body>
-std::string outcome(test::EmulatedDevice& emulated, int64_t blocks, int threads, const Numbers& a, int shared_bytes = 0) {
+std::string outcome(test::EmulatedDevice& emulated, int64_t blocks, int threads, const Numbers& a,
+                    int shared_bytes = 0) {
   try {
     cuda::launch<Body>(emulated.device(), blocks, threads, a, shared_bytes);
     emulated.device().synchronize();
@@ -113,7 +117,8 @@ TEST(CudaEmulator, RunsBlocksAndThreads) {
   EXPECT_EQ(outcome<Count>(emulated, 2, 64, args(x)), "");
   EXPECT_EQ(outcome<Reverse<true>>(emulated, 2, 64, args(x), 256), "");
   const std::vector<double> values = x.to_doubles();
-  for (int i = 0; i < 128; ++i) EXPECT_EQ(values[static_cast<size_t>(i)], i / 64 * 64 + 63 - i % 64);
+  for (int i = 0; i < 128; ++i)
+    EXPECT_EQ(values[static_cast<size_t>(i)], i / 64 * 64 + 63 - i % 64);
   EXPECT_EQ(outcome<WarpSum>(emulated, 1, 64, args(x)), "");
   EXPECT_EQ(x.to_doubles()[40], 1496);
 }
@@ -121,7 +126,8 @@ TEST(CudaEmulator, RunsBlocksAndThreads) {
 TEST(CudaEmulator, FindsAnAddressOutside) {
   test::EmulatedDevice emulated;
   Tensor x = numbers(100);
-  EXPECT_HAS(outcome<Count>(emulated, 2, 64, args(x)), "count: block 1, thread 36 writes element 100 of 100");
+  EXPECT_HAS(outcome<Count>(emulated, 2, 64, args(x)),
+             "count: block 1, thread 36 writes element 100 of 100");
 }
 TEST(CudaEmulator, FindsAnAddressBefore) {
   test::EmulatedDevice emulated;
@@ -131,27 +137,32 @@ TEST(CudaEmulator, FindsAnAddressBefore) {
 TEST(CudaEmulator, FindsAMissingBarrier) {
   test::EmulatedDevice emulated;
   Tensor x = Tensor::zeros({64}, {.device = kCuda});
-  EXPECT_HAS(outcome<Reverse<false>>(emulated, 1, 64, args(x), 256), "reads shared memory that nobody wrote");
+  EXPECT_HAS(outcome<Reverse<false>>(emulated, 1, 64, args(x), 256),
+             "reads shared memory that nobody wrote");
 }
 TEST(CudaEmulator, FindsARaceInGlobalMemory) {
   test::EmulatedDevice emulated;
   Tensor x = numbers(1);
-  EXPECT_HAS(outcome<Everyone>(emulated, 1, 64, args(x)), "everyone: block 0, thread 1 writes the element that block 0, thread 0 writes");
+  EXPECT_HAS(outcome<Everyone>(emulated, 1, 64, args(x)),
+             "everyone: block 0, thread 1 writes the element that block 0, thread 0 writes");
 }
 TEST(CudaEmulator, FindsABarrierThatSomeNeverReach) {
   test::EmulatedDevice emulated;
   Tensor x = numbers(64);
-  EXPECT_HAS(outcome<HalfABarrier>(emulated, 1, 64, args(x)), "waits at a barrier that other threads never reach");
+  EXPECT_HAS(outcome<HalfABarrier>(emulated, 1, 64, args(x)),
+             "waits at a barrier that other threads never reach");
 }
 TEST(CudaEmulator, FindsSharedMemoryThatNobodyWrote) {
   test::EmulatedDevice emulated;
   Tensor x = numbers(64);
-  EXPECT_HAS(outcome<Unwritten>(emulated, 1, 64, args(x), 256), "reads shared memory that nobody wrote");
+  EXPECT_HAS(outcome<Unwritten>(emulated, 1, 64, args(x), 256),
+             "reads shared memory that nobody wrote");
 }
 TEST(CudaEmulator, FindsTooMuchSharedMemory) {
   test::EmulatedDevice emulated;
   Tensor x = numbers(64);
-  EXPECT_HAS(outcome<Unwritten>(emulated, 1, 64, args(x), 128), "takes 256 bytes of shared memory of 128");
+  EXPECT_HAS(outcome<Unwritten>(emulated, 1, 64, args(x), 128),
+             "takes 256 bytes of shared memory of 128");
 }
 TEST(CudaEmulator, FindsUseAfterFree) {
   test::EmulatedDevice emulated;
@@ -169,7 +180,8 @@ TEST(CudaEmulator, ALostDeviceFailsEveryLaterCall) {
   test::EmulatedDevice emulated;
   Tensor x = numbers(1);
   EXPECT_HAS(outcome<Everyone>(emulated, 1, 64, args(x)), "cuda:0: waiting for the device");
-  EXPECT_HAS(outcome<Count>(emulated, 1, 32, args(x)), "cuda:0: the device was lost; nothing runs on it any more in this process");
+  EXPECT_HAS(outcome<Count>(emulated, 1, 32, args(x)),
+             "cuda:0: the device was lost; nothing runs on it any more in this process");
   EXPECT_THROW(numbers(5), Error);
   const int64_t calls = emulated.driver.calls();
   EXPECT_THROW(x.item(), Error);
@@ -199,7 +211,8 @@ TEST(CudaFake, FindsWorkThatNothingOrders) {
         device.synchronize();
         FAIL();
       } catch (const Error& error) {
-        EXPECT_HAS(std::string(error.what()), "count writes what a fill writes on another stream, and nothing orders the two");
+        EXPECT_HAS(std::string(error.what()),
+                   "count writes what a fill writes on another stream, and nothing orders the two");
       }
     }
   }
@@ -220,7 +233,8 @@ TEST(CudaFake, CopiesHappenLate) {
   device.check(emulated.driver.free_pinned(pinned), "pinned");
 }
 
-// A large upload crosses beside the work that was queued before it: that waits for nothing, and what comes after it for the upload.
+// A large upload crosses beside the work that was queued before it: that waits for nothing, and
+// what comes after it for the upload.
 TEST(CudaUploads, CrossWhileTheWorkBeforeRuns) {
   test::EmulatedDevice emulated;
   gpu::Device& device = emulated.device();
@@ -249,9 +263,12 @@ TEST(CudaUploads, ArriveInAnyOrderOfSizes) {
   test::EmulatedDevice emulated;
   std::vector<std::pair<Tensor, int64_t>> sent;
   for (const int64_t count : {1, 5000, 1024, 1025, 1500000, 3, 2000, 2500000, 7, 1025})
-    sent.emplace_back(to_device(Tensor::full({count}, static_cast<double>(sent.size()) + 1), kCuda), count);
+    sent.emplace_back(to_device(Tensor::full({count}, static_cast<double>(sent.size()) + 1), kCuda),
+                      count);
   for (size_t i = 0; i < sent.size(); ++i)
-    EXPECT_EQ(sent[i].first.to_doubles(), std::vector<double>(static_cast<size_t>(sent[i].second), static_cast<double>(i) + 1)) << i;
+    EXPECT_EQ(sent[i].first.to_doubles(),
+              std::vector<double>(static_cast<size_t>(sent[i].second), static_cast<double>(i) + 1))
+        << i;
 }
 
 TEST(CudaFake, NothingLeaks) {

@@ -9,15 +9,17 @@
 
 namespace graft::test {
 
-// With graft's own products (false) and with those of cuDNN and cuBLASLt (true); plans are not kept on disk here.
+// With graft's own products (false) and with those of cuDNN and cuBLASLt (true); plans are not kept
+// on disk here.
 class FailingCalls : public ::testing::TestWithParam<bool> {
  protected:
   using Code = gpu::Status::Code;
   FailingCalls() { setenv("GRAFT_CUDNN_CACHE", "off", 1); }
   ~FailingCalls() override { unsetenv("GRAFT_CUDNN_CACHE"); }
 
-  // Runs `work(driver)` once as it is, then once for each of its calls and each way to fail: an Error that names the device or
-  // none, nothing leaked, no later call of a lost device. `done(code, calls, errors)` after each way; kernels compute nothing.
+  // Runs `work(driver)` once as it is, then once for each of its calls and each way to fail: an
+  // Error that names the device or none, nothing leaked, no later call of a lost device.
+  // `done(code, calls, errors)` after each way; kernels compute nothing.
   template <class Work, class Done>
   void fail_each_call(int64_t least_calls, const Work& work, const Done& done) {
     const auto prepare = [&](cuda::emulator::FakeDriver& driver) {
@@ -47,8 +49,10 @@ class FailingCalls : public ::testing::TestWithParam<bool> {
           EXPECT_TRUE(std::string_view(error.what()).starts_with("cuda:0: ")) << error.what();
         }
         ASSERT_EQ(dnn_.live_plans, 0) << "call " << n;
-        if (code != Code::lost) ASSERT_EQ(driver.live_objects(), 0) << "call " << n;
-        else ASSERT_LE(driver.calls(), n + 2) << "a lost device is asked again";
+        if (code != Code::lost)
+          ASSERT_EQ(driver.live_objects(), 0) << "call " << n;
+        else
+          ASSERT_LE(driver.calls(), n + 2) << "a lost device is asked again";
       }
       done(code, calls, errors);
     }

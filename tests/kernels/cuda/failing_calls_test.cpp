@@ -1,20 +1,22 @@
 // A training step on the fake GPU with every call of the driver failing once.
+#include "graft/tests/kernels/cuda/failing_calls.h"
+
 #include <gtest/gtest.h>
 
 #include "graft/kernels/cuda/gpu/handles.h"
-#include "graft/tests/kernels/cuda/failing_calls.h"
 #include "graft/tests/kernels/cuda/small_network.h"
 
 namespace graft {
 namespace {
 
 using test::Batch;
+using test::kCuda;
 using test::Sizes;
 using test::Trainer;
-using test::kCuda;
 
 class CudaFailingCalls : public test::FailingCalls {};
-INSTANTIATE_TEST_SUITE_P(Products, CudaFailingCalls, ::testing::Bool(), [](const auto& which) { return which.param ? "libraries" : "own"; });
+INSTANTIATE_TEST_SUITE_P(Products, CudaFailingCalls, ::testing::Bool(),
+                         [](const auto& which) { return which.param ? "libraries" : "own"; });
 
 // One run of everything: opening, data, a step, a captured step, reading the loss.
 void run_all(cuda::emulator::FakeDriver& driver) {
@@ -30,9 +32,11 @@ void run_all(cuda::emulator::FakeDriver& driver) {
   loss.item();
 }
 
-// Allocations are tried again when the cache could help, and what is given back at the end is not worth an error.
+// Allocations are tried again when the cache could help, and what is given back at the end is not
+// worth an error.
 TEST_P(CudaFailingCalls, EachFailsOnce) {
-  fail_each_call(100, run_all, [](Code, int64_t calls, int64_t errors) { EXPECT_GT(errors, calls / 2); });
+  fail_each_call(100, run_all,
+                 [](Code, int64_t calls, int64_t errors) { EXPECT_GT(errors, calls / 2); });
 }
 
 }  // namespace

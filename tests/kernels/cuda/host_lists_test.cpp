@@ -1,7 +1,8 @@
 // Lists that operations bring from the host: once, and then they can be captured.
+#include "graft/kernels/cuda/host_lists.h"
+
 #include <gtest/gtest.h>
 
-#include "graft/kernels/cuda/host_lists.h"
 #include "graft/layers/functional/image.h"
 #include "graft/layers/functional/matrices.h"
 #include "graft/layers/functional/movement.h"
@@ -39,16 +40,25 @@ TEST(CudaHostLists, TheOldestGoes) {
   EXPECT_EQ(narrow.size(), 2u);
 }
 
-// A slice by a list, a resized image and products at uneven distances upload nothing the second time.
+// A slice by a list, a resized image and products at uneven distances upload nothing the second
+// time.
 TEST(CudaHostLists, TheSecondStepUploadsNothing) {
   EmulatedDevice emulated;
-  const Tensor x = to_device(test::distinct_values({1, 2, 4, 5}, -1, 1, 1).to(DType::f32).to(MemoryFormat::channels_last), kCuda);
-  const Tensor a = to_device(test::distinct_values({2, 1, 3, 4}, -1, 1, 2).to(DType::f32), kCuda), b = to_device(test::distinct_values({1, 3, 4, 2}, -1, 1, 3).to(DType::f32), kCuda);
+  const Tensor x = to_device(
+      test::distinct_values({1, 2, 4, 5}, -1, 1, 1).to(DType::f32).to(MemoryFormat::channels_last),
+      kCuda);
+  const Tensor a = to_device(test::distinct_values({2, 1, 3, 4}, -1, 1, 2).to(DType::f32), kCuda),
+               b = to_device(test::distinct_values({1, 3, 4, 2}, -1, 1, 3).to(DType::f32), kCuda);
   const int64_t extents[] = {7, 3};
   const auto step = [&] {
-    const ops::TakeAttributes some{{{.from = 0, .whole = true}, {.from = 1, .whole = true}, {.from = 2, .positions = {3, 0, 0, 2}}, {.from = 3, .whole = true}}};
+    const ops::TakeAttributes some{{{.from = 0, .whole = true},
+                                    {.from = 1, .whole = true},
+                                    {.from = 2, .positions = {3, 0, 0, 2}},
+                                    {.from = 3, .whole = true}}};
     std::vector<double> all = functional::take(x, some).to_doubles();
-    for (const double v : functional::interpolate(x, extents, functional::ResizeMode::linear, false).to_doubles()) all.push_back(v);
+    for (const double v :
+         functional::interpolate(x, extents, functional::ResizeMode::linear, false).to_doubles())
+      all.push_back(v);
     for (const double v : functional::matmul(a, b).to_doubles()) all.push_back(v);
     return all;
   };

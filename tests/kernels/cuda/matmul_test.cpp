@@ -13,42 +13,52 @@
 namespace graft {
 namespace {
 
-using cuda::emulator::FakeBlasState;
 using cublas::Product;
+using cuda::emulator::FakeBlasState;
 using test::EmulatedDevice;
 using test::kCuda;
+using test::linear_case;
 using test::matched;
 using test::OpCase;
-using test::linear_case;
 
 OpCase matmul_case(std::string name, const Shape& a, const Shape& b) {
-  return {std::move(name), {matched(a), matched(b)}, [](std::span<const Tensor> in) { return std::vector<Tensor>{functional::matmul(in[0], in[1])}; }};
+  return {std::move(name), {matched(a), matched(b)}, [](std::span<const Tensor> in) {
+            return std::vector<Tensor>{functional::matmul(in[0], in[1])};
+          }};
 }
 std::vector<OpCase> matmul_cases() {
   return {
-      matmul_case("matrices", {3, 5}, {5, 4}),           matmul_case("stack", {2, 8, 16}, {2, 16, 8}),
-      matmul_case("stack_of_odd_size", {3, 3, 5}, {3, 5, 7}), matmul_case("one_for_all", {2, 3, 4, 5}, {5, 6}),
-      matmul_case("broadcast", {2, 1, 4, 8}, {3, 8, 2}), matmul_case("several_tiles", {70, 20}, {20, 66}),
+      matmul_case("matrices", {3, 5}, {5, 4}),
+      matmul_case("stack", {2, 8, 16}, {2, 16, 8}),
+      matmul_case("stack_of_odd_size", {3, 3, 5}, {3, 5, 7}),
+      matmul_case("one_for_all", {2, 3, 4, 5}, {5, 6}),
+      matmul_case("broadcast", {2, 1, 4, 8}, {3, 8, 2}),
+      matmul_case("several_tiles", {70, 20}, {20, 66}),
   };
 }
 
 // Without a library everything runs on graft's own kernel.
 TEST(CudaMatmul, AgreesWithTheReference) {
-  for (const OpCase& op : matmul_cases()) EXPECT_EQ(test::expect_emulated_agrees(op), (std::set<std::string>{"matmul"})) << op.name;
+  for (const OpCase& op : matmul_cases())
+    EXPECT_EQ(test::expect_emulated_agrees(op), (std::set<std::string>{"matmul"})) << op.name;
 }
 
 TEST(CublasMatmul, AgreesWithTheReference) {
   for (const OpCase& op : matmul_cases()) {
     FakeBlasState blas;
     const std::set<std::string> ran = test::expect_emulated_agrees(op, {nullptr, &blas});
-    const bool even = op.name != "broadcast";  // its products lie at no even distances, and its gradients sum several
+    const bool even =
+        op.name !=
+        "broadcast";  // its products lie at no even distances, and its gradients sum several
     EXPECT_EQ(blas.executed, even ? 3 * 3 : 0) << op.name;
     EXPECT_EQ(ran.contains("matmul"), !even) << op.name;
   }
 }
 
 TEST(CublasLinear, AgreesWithTheReference) {
-  for (const OpCase& op : {linear_case("head", 4, 33, 10, true), linear_case("no_bias", 3, 5, 7, false), linear_case("one_row", 1, 64, 3, true)}) {
+  for (const OpCase& op :
+       {linear_case("head", 4, 33, 10, true), linear_case("no_bias", 3, 5, 7, false),
+        linear_case("one_row", 1, 64, 3, true)}) {
     FakeBlasState blas;
     test::expect_emulated_agrees(op, {nullptr, &blas});
     EXPECT_EQ(blas.executed, 3 * 3) << op.name;  // three passes in three dtypes
@@ -59,7 +69,8 @@ TEST(CublasLinear, AgreesWithTheReference) {
 TEST(CublasLinear, WhatItHasNoWayForRunsOnGraftsKernel) {
   FakeBlasState blas;
   blas.refuses = [](const Product& product) { return product.transpose_a; };
-  const std::set<std::string> ran = test::expect_emulated_agrees(linear_case("head", 4, 33, 10, true), {nullptr, &blas});
+  const std::set<std::string> ran =
+      test::expect_emulated_agrees(linear_case("head", 4, 33, 10, true), {nullptr, &blas});
   EXPECT_EQ(blas.executed, 2 * 3);
   EXPECT_TRUE(ran.contains("tensor-core backward-weight") && ran.contains("linear"));
 }

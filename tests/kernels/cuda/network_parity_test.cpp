@@ -1,7 +1,7 @@
-// Whole networks on the device beside the CPU: logits, the gradients of a step, and steps of a head behind a frozen backbone. On a GPU
-// ResNet-18 and ResNet-50 at their own size, on the emulator one that it can do. The distances are recorded, for
-// tools/gpu_check.sh to hold beside its targets; what is asserted in bf16 is wider, as two ways of rounding differ more than each from
-// the truth.
+// Whole networks on the device beside the CPU: logits, the gradients of a step, and steps of a head
+// behind a frozen backbone. On a GPU ResNet-18 and ResNet-50 at their own size, on the emulator one
+// that it can do. The distances are recorded, for tools/gpu_check.sh to hold beside its targets;
+// what is asserted in bf16 is wider, as two ways of rounding differ more than each from the truth.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -48,12 +48,14 @@ train::Batch batch_number(const Subject& s, uint64_t number) {
   batch.labels = Tensor::empty({s.batch}, {.dtype = DType::i64});
   CountedRandom random(1, RandomPurpose::synthetic, 0, number);
   fill_normal(batch.x, 0, 1, random);
-  for (int64_t i = 0; i < s.batch; ++i) batch.labels.mutable_data<int64_t>()[i] = (i + static_cast<int64_t>(number)) * 7 % kClasses;
+  for (int64_t i = 0; i < s.batch; ++i)
+    batch.labels.mutable_data<int64_t>()[i] = (i + static_cast<int64_t>(number)) * 7 % kClasses;
   return batch;
 }
 
 // || actual - expected || / || expected || over all tensors together.
-double relative_l2(const std::vector<std::vector<double>>& actual, const std::vector<std::vector<double>>& expected) {
+double relative_l2(const std::vector<std::vector<double>>& actual,
+                   const std::vector<std::vector<double>>& expected) {
   double difference = 0, whole = 0;
   for (size_t i = 0; i < expected.size(); ++i)
     for (size_t j = 0; j < expected[i].size(); ++j) {
@@ -81,23 +83,28 @@ class CudaParity : public testing::TestWithParam<Subject> {
   Subject s = GetParam();
 };
 
-// As inference computes them, by the plan and by the modules one by one, beside the CPU's modules in the same precision.
+// As inference computes them, by the plan and by the modules one by one, beside the CPU's modules
+// in the same precision.
 TEST_P(CudaParity, Logits) {
   const auto logits = [&](Device device, DType precision, bool plan) {
     const auto network = make(s, device);
     network->train(false);
     const NoGradGuard no_gradients;
     const Tensor x = to_device(batch_number(s, 0).x, device);
-    if (!plan) return functional::cast(network->forward(functional::cast(x, precision)), DType::f32).to_doubles();
+    if (!plan)
+      return functional::cast(network->forward(functional::cast(x, precision)), DType::f32)
+          .to_doubles();
     train::PrefixRunner run(*network, network->stages().size(), precision);
     const Tensor y = run(x);
     EXPECT_EQ(run.refusal(), "");
     return y.to_doubles();
   };
-  const std::vector<double> expected = logits({}, DType::f32, false), rounded = logits({}, DType::bf16, false);
+  const std::vector<double> expected = logits({}, DType::f32, false),
+                            rounded = logits({}, DType::bf16, false);
   test::TestDevice opened(test::Products::libraries);
   const auto distance = [&](DType precision, const std::vector<double>& from) {
-    return std::max(test::relative_error(logits(kCuda, precision, true), from), test::relative_error(logits(kCuda, precision, false), from));
+    return std::max(test::relative_error(logits(kCuda, precision, true), from),
+                    test::relative_error(logits(kCuda, precision, false), from));
   };
   const double full = distance(DType::f32, expected), half = distance(DType::bf16, rounded);
   record("logits_fp32", full);
@@ -107,16 +114,19 @@ TEST_P(CudaParity, Logits) {
   EXPECT_LE(half, 1e-1) << s.network;
 }
 
-// Of a whole step of all layers, batch norms by the batch; each precision beside the CPU in the same. How far the two are from float32
-// in bf16 is recorded too: rounding moves such gradients more than devices do.
+// Of a whole step of all layers, batch norms by the batch; each precision beside the CPU in the
+// same. How far the two are from float32 in bf16 is recorded too: rounding moves such gradients
+// more than devices do.
 TEST_P(CudaParity, Gradients) {
   const auto gradients = [&](Device device, DType precision) {
     const auto network = make(s, device);
     network->train(true);
-    train::StepResult result = train::run_training_step(*network, 0, batch_number(s, 0), {.activations = precision});
+    train::StepResult result =
+        train::run_training_step(*network, 0, batch_number(s, 0), {.activations = precision});
     result.read();
     std::vector<std::vector<double>> all{{result.loss}};
-    for (const NamedTensor& p : network->parameters()) all.push_back(grad_of(p.tensor).to_doubles());
+    for (const NamedTensor& p : network->parameters())
+      all.push_back(grad_of(p.tensor).to_doubles());
     return all;
   };
   const auto expected = gradients({}, DType::f32), rounded = gradients({}, DType::bf16);
@@ -129,14 +139,16 @@ TEST_P(CudaParity, Gradients) {
   record("gradients_bf16_from_fp32", relative_l2(half, expected));
   record("cpu_gradients_bf16_from_fp32", relative_l2(rounded, expected));
   EXPECT_LE(relative_l2(full, expected), 1e-3) << s.network;
-  EXPECT_LE(relative_l2(half, expected), std::max(3e-2, 2 * relative_l2(rounded, expected))) << s.network;
+  EXPECT_LE(relative_l2(half, expected), std::max(3e-2, 2 * relative_l2(rounded, expected)))
+      << s.network;
 }
 
 // 20 steps of the head, each on another batch; the largest difference of a loss.
 TEST_P(CudaParity, FrozenSteps) {
   const auto losses = [&](Device device) {
     const auto network = make(s, device);
-    for (size_t stage = 0; stage + 1 < network->stages().size(); ++stage) network->freeze_stage(stage);
+    for (size_t stage = 0; stage + 1 < network->stages().size(); ++stage)
+      network->freeze_stage(stage);
     network->train(true);
     const size_t first = network->frozen_stages();
     train::PrefixRunner prefix(*network, first);
@@ -160,13 +172,15 @@ TEST_P(CudaParity, FrozenSteps) {
   test::TestDevice opened(test::Products::libraries);
   const std::vector<double> actual = losses(kCuda);
   double largest = 0;
-  for (size_t i = 0; i < expected.size(); ++i) largest = std::max(largest, std::abs(actual[i] / expected[i] - 1));
+  for (size_t i = 0; i < expected.size(); ++i)
+    largest = std::max(largest, std::abs(actual[i] / expected[i] - 1));
   record("frozen_loss", largest);
   EXPECT_LE(largest, 1e-3);
   EXPECT_NE(expected.front(), expected.back());
 }
 
-INSTANTIATE_TEST_SUITE_P(Networks, CudaParity, testing::ValuesIn(subjects()), [](const auto& subject) { return subject.param.network; });
+INSTANTIATE_TEST_SUITE_P(Networks, CudaParity, testing::ValuesIn(subjects()),
+                         [](const auto& subject) { return subject.param.network; });
 
 }  // namespace
 }  // namespace graft

@@ -1,11 +1,12 @@
 // The multi-tensor optimizer kernels on the device, beside the optimizers that the CPU trains with.
+#include "graft/train/optimizer.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "graft/kernels/registry.h"
 #include "graft/tests/kernels/cuda/device_check.h"
-#include "graft/train/optimizer.h"
 
 namespace graft {
 namespace {
@@ -15,7 +16,9 @@ using test::kCuda;
 std::vector<NamedTensor> parameters(int count, uint64_t stream) {
   std::vector<NamedTensor> list;
   for (int i = 0; i < count; ++i)
-    list.push_back({str("p", i), test::distinct_values({i % 5 == 0 ? 4100 : 3 + i}, -1, 1, stream + static_cast<uint64_t>(i)).to(DType::f32)});
+    list.push_back({str("p", i), test::distinct_values({i % 5 == 0 ? 4100 : 3 + i}, -1, 1,
+                                                       stream + static_cast<uint64_t>(i))
+                                     .to(DType::f32)});
   return list;
 }
 
@@ -28,7 +31,8 @@ void compare(const train::OptimizerOptions& options) {
     set_requires_grad(p.tensor, true);
     set_requires_grad(device.back().tensor, true);
   }
-  const auto on_host = train::make_optimizer(host, options), on_device = train::make_optimizer(device, options);
+  const auto on_host = train::make_optimizer(host, options),
+             on_device = train::make_optimizer(device, options);
   for (uint64_t step = 0; step < 3; ++step) {
     const std::vector<NamedTensor> gradients = parameters(40, 100 + 50 * step);
     for (size_t i = 0; i < host.size(); ++i) {
@@ -40,10 +44,13 @@ void compare(const train::OptimizerOptions& options) {
     on_device->step(0.1 / static_cast<double>(step + 1));
   }
   for (size_t i = 0; i < host.size(); ++i)
-    EXPECT_LE(test::relative_error(device[i].tensor.to_doubles(), host[i].tensor.to_doubles()), 2e-6) << host[i].name;
+    EXPECT_LE(test::relative_error(device[i].tensor.to_doubles(), host[i].tensor.to_doubles()),
+              2e-6)
+        << host[i].name;
   const StateDict state = on_host->state(), moved = on_device->state();
   ASSERT_EQ(moved.size(), state.size());
-  for (const auto& [name, tensor] : state) EXPECT_LE(test::relative_error(moved.at(name).to_doubles(), tensor.to_doubles()), 2e-6) << name;
+  for (const auto& [name, tensor] : state)
+    EXPECT_LE(test::relative_error(moved.at(name).to_doubles(), tensor.to_doubles()), 2e-6) << name;
 }
 
 TEST(CudaOptimizer, StepsAsTheCpuDoes) {
@@ -61,13 +68,17 @@ struct PlainStep {
   Tensor numbers;
   PlainStep(Device where, const std::vector<float>& gradient) : device(where) {
     const Shape shape{static_cast<int64_t>(gradient.size())};
-    parameter = {Tensor::zeros(shape, {.device = device}), to_device(Tensor::of(shape, gradient), device), {}, {},
+    parameter = {Tensor::zeros(shape, {.device = device}),
+                 to_device(Tensor::of(shape, gradient), device),
+                 {},
+                 {},
                  Tensor::zeros(shape, {.dtype = DType::bf16, .device = device})};
     const Tensor values = Tensor::of<double>({ops::kOptimizerNumbers}, {1, 1, 1, 0.5});
     numbers = to_device(is_cpu(device) ? values : values.to(DType::f32), device);
   }
   std::vector<double> run(const ops::OptimizerStepAttributes& attributes) {
-    kernels_for(device).optimizer.step(current_context(), {std::span(&parameter, 1), numbers, attributes});
+    kernels_for(device).optimizer.step(current_context(),
+                                       {std::span(&parameter, 1), numbers, attributes});
     return parameter.weight.to_doubles();
   }
 };
@@ -92,7 +103,8 @@ TEST(CudaOptimizer, LeavesOutAStepWhoseGradientsAreNotFinite) {
   for (const Device device : {Device{}, kCuda})
     for (const float bad : {INFINITY, -INFINITY, NAN}) {
       PlainStep step(device, {1, bad, 2});
-      EXPECT_EQ(step.run({.momentum = 0, .skip_if_not_finite = true}), (std::vector<double>{0, 0, 0}));
+      EXPECT_EQ(step.run({.momentum = 0, .skip_if_not_finite = true}),
+                (std::vector<double>{0, 0, 0}));
       EXPECT_EQ(step.parameter.copy.to_doubles(), (std::vector<double>{0, 0, 0}));
     }
 }

@@ -14,11 +14,11 @@ namespace {
 
 using ops::ConvAttributes;
 using ops::square_window;
+using test::conv_case;
 using test::EmulatedDevice;
 using test::kCuda;
-using test::OpCase;
-using test::conv_case;
 using test::linear_case;
+using test::OpCase;
 
 ConvAttributes uneven() {
   ConvAttributes attributes{square_window(3, 1, 1)};
@@ -48,33 +48,50 @@ std::vector<OpCase> tensor_cases() {
 }
 
 std::vector<OpCase> tensor_linear_cases() {
-  return {linear_case("head", 4, 40, 16, true), linear_case("odd", 3, 33, 10, true), linear_case("several_tiles", 130, 24, 136, false)};
+  return {linear_case("head", 4, 40, 16, true), linear_case("odd", 3, 33, 10, true),
+          linear_case("several_tiles", 130, 24, 136, false)};
 }
 
 class TensorConvOnDevice : public ::testing::TestWithParam<OpCase> {};
 TEST_P(TensorConvOnDevice, AgreesWithReference) {
   const std::set<std::string> ran = test::expect_emulated_agrees(GetParam());
-  for (const char* kernel : {"tensor-core forward", "tensor-core backward-data", "tensor-core backward-weight"}) EXPECT_TRUE(ran.contains(kernel)) << kernel;
+  for (const char* kernel :
+       {"tensor-core forward", "tensor-core backward-data", "tensor-core backward-weight"})
+    EXPECT_TRUE(ran.contains(kernel)) << kernel;
 }
-INSTANTIATE_TEST_SUITE_P(Conv, TensorConvOnDevice, ::testing::ValuesIn(tensor_cases()), test::op_case_name);
-INSTANTIATE_TEST_SUITE_P(Linear, TensorConvOnDevice, ::testing::ValuesIn(tensor_linear_cases()), test::op_case_name);
+INSTANTIATE_TEST_SUITE_P(Conv, TensorConvOnDevice, ::testing::ValuesIn(tensor_cases()),
+                         test::op_case_name);
+INSTANTIATE_TEST_SUITE_P(Linear, TensorConvOnDevice, ::testing::ValuesIn(tensor_linear_cases()),
+                         test::op_case_name);
 
 Tensor image(const Shape& shape, double low, double high, uint64_t stream) {
-  return test::distinct_values(shape, low, high, stream).to(DType::bf16).to(MemoryFormat::channels_last);
+  return test::distinct_values(shape, low, high, stream)
+      .to(DType::bf16)
+      .to(MemoryFormat::channels_last);
 }
 
 // Bias, residual and activation in one launch; weights in both orders.
 TEST(TensorConv, PlansRunTheFusedPass) {
   for (const int64_t filters : {16, 11})
-    for (const auto activation : {ops::FusedActivation::none, ops::FusedActivation::relu, ops::FusedActivation::relu6})
+    for (const auto activation :
+         {ops::FusedActivation::none, ops::FusedActivation::relu, ops::FusedActivation::relu6})
       for (const MemoryFormat format : {MemoryFormat::contiguous, MemoryFormat::channels_last}) {
-        const Tensor x = image({2, 8, 5, 6}, -1, 1, 1), residual = image({2, filters, 5, 6}, -3, 9, 4);
-        const Tensor weight = test::distinct_values({filters, 8, 3, 3}, -0.5, 0.5, 2).to(DType::bf16).to(DType::f32).to(format), bias = test::distinct_values({filters}, -1, 1, 3).to(DType::f32);
+        const Tensor x = image({2, 8, 5, 6}, -1, 1, 1),
+                     residual = image({2, filters, 5, 6}, -3, 9, 4);
+        const Tensor weight = test::distinct_values({filters, 8, 3, 3}, -0.5, 0.5, 2)
+                                  .to(DType::bf16)
+                                  .to(DType::f32)
+                                  .to(format),
+                     bias = test::distinct_values({filters}, -1, 1, 3).to(DType::f32);
         const ops::FusedConvAttributes attributes{{square_window(3, 1, 1)}, activation};
         const auto run = [&](Device device, DType dtype) {
-          const Tensor x_there = to_device(x.to(dtype), device), w = to_device(weight, device), b = to_device(bias, device), r = to_device(residual.to(dtype), device);
-          Tensor y = Tensor::empty(residual.shape(), {.dtype = dtype, .format = MemoryFormat::channels_last, .device = device});
-          kernels_for(x_there).fused_conv.forward(current_context(), {x_there, w, nullptr, &b, &r, attributes, y});
+          const Tensor x_there = to_device(x.to(dtype), device), w = to_device(weight, device),
+                       b = to_device(bias, device), r = to_device(residual.to(dtype), device);
+          Tensor y = Tensor::empty(
+              residual.shape(),
+              {.dtype = dtype, .format = MemoryFormat::channels_last, .device = device});
+          kernels_for(x_there).fused_conv.forward(current_context(),
+                                                  {x_there, w, nullptr, &b, &r, attributes, y});
           return y.to_doubles();
         };
         const std::vector<double> expected = run({}, DType::f32);
@@ -88,18 +105,22 @@ TEST(TensorConv, PlansRunTheFusedPass) {
 TEST(TensorConv, TakesContiguousWeights) {
   for (const int64_t channels : {3, 8})
     for (const int64_t edge : {4, 30}) {
-      const Tensor x = image({1, channels, edge, edge}, -1, 1, 1), dy = image({1, 8, edge, edge}, -1, 1, 2);
+      const Tensor x = image({1, channels, edge, edge}, -1, 1, 1),
+                   dy = image({1, 8, edge, edge}, -1, 1, 2);
       const ConvAttributes attributes{square_window(3, 1, 1)};
       const auto gradient = [&](Device device, DType dtype, MemoryFormat format) {
-        const Tensor x_there = to_device(x.to(dtype), device), dy_there = to_device(dy.to(dtype), device);
+        const Tensor x_there = to_device(x.to(dtype), device),
+                     dy_there = to_device(dy.to(dtype), device);
         Tensor dweight = Tensor::empty({8, channels, 3, 3}, {.format = format, .device = device});
-        kernels_for(x_there).conv.backward_weight(current_context(), {x_there, dy_there, attributes, &dweight, nullptr});
+        kernels_for(x_there).conv.backward_weight(
+            current_context(), {x_there, dy_there, attributes, &dweight, nullptr});
         return dweight.to_doubles();
       };
       const std::vector<double> expected = gradient({}, DType::f32, MemoryFormat::contiguous);
       for (const MemoryFormat format : {MemoryFormat::contiguous, MemoryFormat::channels_last}) {
         EmulatedDevice emulated;
-        EXPECT_LE(test::relative_error(gradient(kCuda, DType::bf16, format), expected), 1e-5);  // sums in float32, stored in float32
+        EXPECT_LE(test::relative_error(gradient(kCuda, DType::bf16, format), expected),
+                  1e-5);  // sums in float32, stored in float32
         EXPECT_EQ(emulated.driver.kernels_run().front(), "tensor-core backward-weight");
       }
     }
@@ -108,11 +129,16 @@ TEST(TensorConv, TakesContiguousWeights) {
 // A weight is rounded once, not in each pass, and again after it was written.
 TEST(TensorConv, RoundsAWeightOnce) {
   EmulatedDevice emulated;
-  const Tensor x = to_device(test::distinct_values({1, 8, 4, 4}, -1, 1, 1).to(DType::bf16).to(MemoryFormat::channels_last), kCuda);
-  Tensor weight = to_device(test::distinct_values({8, 8, 3, 3}, -1, 1, 2).to(DType::f32).to(MemoryFormat::channels_last), kCuda);
+  const Tensor x = to_device(
+      test::distinct_values({1, 8, 4, 4}, -1, 1, 1).to(DType::bf16).to(MemoryFormat::channels_last),
+      kCuda);
+  Tensor weight = to_device(
+      test::distinct_values({8, 8, 3, 3}, -1, 1, 2).to(DType::f32).to(MemoryFormat::channels_last),
+      kCuda);
   const auto roundings = [&] {
     emulated.device().synchronize();
-    return std::count(emulated.driver.kernels_run().begin(), emulated.driver.kernels_run().end(), "cast");
+    return std::count(emulated.driver.kernels_run().begin(), emulated.driver.kernels_run().end(),
+                      "cast");
   };
   const auto pass = [&] { return functional::conv(x, weight, {}, {square_window(3, 1, 1)}); };
   const auto before = roundings();
@@ -120,7 +146,8 @@ TEST(TensorConv, RoundsAWeightOnce) {
   EXPECT_EQ(roundings(), before + 1);
   EXPECT_EQ(pass().to_doubles(), first);
   EXPECT_EQ(roundings(), before + 1);
-  weight.copy_from(to_device(Tensor::full(weight.shape(), 0.5, {.format = MemoryFormat::channels_last}), kCuda));
+  weight.copy_from(
+      to_device(Tensor::full(weight.shape(), 0.5, {.format = MemoryFormat::channels_last}), kCuda));
   EXPECT_NE(pass().to_doubles(), first);
   EXPECT_EQ(roundings(), before + 2);
 }
@@ -128,7 +155,8 @@ TEST(TensorConv, RoundsAWeightOnce) {
 TEST(TensorConv, SaysWhyItDeclines) {
   EmulatedDevice emulated;
   const auto why = [&](DType dtype, int64_t groups) {
-    const Tensor x = to_device(image({1, 8, 4, 4}, -1, 1, 1).to(dtype), kCuda), weight = to_device(Tensor::zeros({8, 8 / groups, 1, 1}), kCuda);
+    const Tensor x = to_device(image({1, 8, 4, 4}, -1, 1, 1).to(dtype), kCuda),
+                 weight = to_device(Tensor::zeros({8, 8 / groups, 1, 1}), kCuda);
     Tensor y = Tensor::empty_like(x);
     const ConvAttributes attributes{square_window(1, 1, 0), groups};
     const ops::ConvForwardArgs args{x, weight, nullptr, attributes, y};

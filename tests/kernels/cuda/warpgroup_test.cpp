@@ -1,12 +1,13 @@
-// The emulator's sm_90a beside what the PTX ISA says of products of a warpgroup, of copies by tensor maps and of mbarriers; and
-// what it must notice, one mistake a test.
+// The emulator's sm_90a beside what the PTX ISA says of products of a warpgroup, of copies by
+// tensor maps and of mbarriers; and what it must notice, one mistake a test.
+#include "graft/kernels/cuda/device/warpgroup.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "graft/core/runtime/random.h"
 #include "graft/kernels/cuda/device/launch.h"
-#include "graft/kernels/cuda/device/warpgroup.h"
 #include "graft/kernels/cuda/emulator/tensor_map.h"
 #include "graft/tests/kernels/cuda/emulated_device.h"
 
@@ -15,20 +16,34 @@ namespace {
 
 using cuda::Span;
 using test::EmulatedDevice;
-using test::Libraries;
 using test::kCuda;
+using test::Libraries;
 
 const Libraries kHopper{nullptr, nullptr, Libraries::Capability::hopper};
 
 // What is done wrong.
 enum class Mistake : unsigned char {
-  none, no_proxy_fence, no_product_fence, no_commit, no_wait, overwrite, swizzle, other_descriptor,
-  not_published, no_barrier, too_few_bytes, too_many_bytes, no_phase_wait, no_empty_wait, early_release
+  none,
+  no_proxy_fence,
+  no_product_fence,
+  no_commit,
+  no_wait,
+  overwrite,
+  swizzle,
+  other_descriptor,
+  not_published,
+  no_barrier,
+  too_few_bytes,
+  too_many_bytes,
+  no_phase_wait,
+  no_empty_wait,
+  early_release
 };
 
 template <class T>
 Tensor bits_on_device(const std::vector<T>& values) {
-  Tensor host = Tensor::empty({static_cast<int64_t>(values.size())}, {.dtype = std::is_same_v<T, bfloat16> ? DType::bf16 : DType::f16});
+  Tensor host = Tensor::empty({static_cast<int64_t>(values.size())},
+                              {.dtype = std::is_same_v<T, bfloat16> ? DType::bf16 : DType::f16});
   std::memcpy(host.mutable_raw(), values.data(), values.size() * sizeof(T));
   return to_device(host, kCuda);
 }
@@ -36,7 +51,9 @@ template <class T>
 Span<const T> span_of(const Tensor& tensor) {
   return {static_cast<const T*>(tensor.raw()), tensor.numel()};
 }
-Span<float> floats_of(Tensor& tensor) { return {static_cast<float*>(tensor.mutable_raw()), tensor.numel()}; }
+Span<float> floats_of(Tensor& tensor) {
+  return {static_cast<float*>(tensor.mutable_raw()), tensor.numel()};
+}
 // What a launch is stopped for; "" when it is not.
 template <class F>
 std::string fault_of(F&& run) {
@@ -61,14 +78,20 @@ struct WarpgroupOnce {
   static constexpr int boxes = 1 + columns / 64, shared_bytes = boxes * 8192;
   using Args = ProductData<T>;
 
-  // The place of a group of eight, as the ISA's figures of the 128-byte swizzle have it: rows of eight groups, eight rows in turn.
+  // The place of a group of eight, as the ISA's figures of the 128-byte swizzle have it: rows of
+  // eight groups, eight rows in turn.
   template <class Thread, class Array>
-  GRAFT_HD static void put(Thread& t, const Array& shared, int first, const Span<const T>& matrix, int lines, bool by_steps) {
+  GRAFT_HD static void put(Thread& t, const Array& shared, int first, const Span<const T>& matrix,
+                           int lines, bool by_steps) {
     for (int i = t.thread(); i < lines * 8; i += 128) {
       cuda::MatrixRow<T> group;
       const int block = i / 512, row = i % 512 / 8, column = i % 8 * 8;
-      for (int j = 0; j < 8; ++j) group.v[j] = by_steps ? matrix.load((block * 64 + column + j) * 64 + row) : matrix.load((block * 64 + row) * 64 + column + j);
-      shared.set(first + block * 512 + row * 8 + (mistake == Mistake::swizzle ? i % 8 : (i % 8) ^ (row % 8)), group);
+      for (int j = 0; j < 8; ++j)
+        group.v[j] = by_steps ? matrix.load((block * 64 + column + j) * 64 + row)
+                              : matrix.load((block * 64 + row) * 64 + column + j);
+      shared.set(first + block * 512 + row * 8 +
+                     (mistake == Mistake::swizzle ? i % 8 : (i % 8) ^ (row % 8)),
+                 group);
     }
   }
   template <class Thread>
@@ -83,9 +106,13 @@ struct WarpgroupOnce {
     if (mistake != Mistake::no_product_fence) fence_products(t, sums);
     for (int k = 0; k < 4; ++k) {
       const uint32_t a = shared.address(0), b = shared.address(512);
-      const uint64_t a_place = a_by_steps ? cuda::OperandPlace::steps(a + 2048 * k, 8192) : cuda::OperandPlace::lines(a + 32 * k);
-      const uint64_t b_place = b_by_steps ? cuda::OperandPlace::steps(b + 2048 * k, 8192) : cuda::OperandPlace::lines(b + 32 * k);
-      cuda::begin_product<T, a_by_steps, b_by_steps>(t, mistake == Mistake::other_descriptor && t.thread() == 77 ? a_place + 2 : a_place, b_place, sums);
+      const uint64_t a_place = a_by_steps ? cuda::OperandPlace::steps(a + 2048 * k, 8192)
+                                          : cuda::OperandPlace::lines(a + 32 * k);
+      const uint64_t b_place = b_by_steps ? cuda::OperandPlace::steps(b + 2048 * k, 8192)
+                                          : cuda::OperandPlace::lines(b + 32 * k);
+      cuda::begin_product<T, a_by_steps, b_by_steps>(
+          t, mistake == Mistake::other_descriptor && t.thread() == 77 ? a_place + 2 : a_place,
+          b_place, sums);
     }
     if (mistake != Mistake::no_commit) end_product_group(t);
     if (mistake == Mistake::overwrite && t.thread() == 0) shared.set(600, {});
@@ -97,7 +124,9 @@ struct WarpgroupOnce {
 
 template <class T, int columns>
 struct Matrices {
-  std::vector<T> a = whole(64 * 64), b = whole(columns * 64);  // whole numbers: sums are exact, a wrong place gives a wrong one
+  std::vector<T> a = whole(64 * 64),
+                 b = whole(columns *
+                           64);  // whole numbers: sums are exact, a wrong place gives a wrong one
   static std::vector<T> whole(int count) {
     CountedRandom random(static_cast<uint64_t>(count), RandomPurpose::synthetic);
     std::vector<T> values;
@@ -106,10 +135,12 @@ struct Matrices {
   }
   // PTX ISA, "Register fragments for wgmma.m64nNk16", D: element i of a thread.
   double expected(int thread, int i) const {
-    const int row = 16 * (thread / 32) + thread % 32 / 4 + (i % 4 >= 2 ? 8 : 0), column = i / 4 * 8 + thread % 4 * 2 + i % 2;
+    const int row = 16 * (thread / 32) + thread % 32 / 4 + (i % 4 >= 2 ? 8 : 0),
+              column = i / 4 * 8 + thread % 4 * 2 + i % 2;
     double sum = i;
     for (int k = 0; k < 64; ++k)
-      sum += static_cast<double>(static_cast<float>(a[static_cast<size_t>(row * 64 + k)])) * static_cast<double>(static_cast<float>(b[static_cast<size_t>(column * 64 + k)]));
+      sum += static_cast<double>(static_cast<float>(a[static_cast<size_t>(row * 64 + k)])) *
+             static_cast<double>(static_cast<float>(b[static_cast<size_t>(column * 64 + k)]));
     return sum;
   }
 };
@@ -118,7 +149,8 @@ std::vector<double> run_once(const Matrices<T, columns>& m) {
   EmulatedDevice emulated(kHopper);
   const Tensor a = bits_on_device(m.a), b = bits_on_device(m.b);
   Tensor y = Tensor::empty({128 * columns / 2}, {.device = kCuda});
-  cuda::launch<Body>(emulated.device(), 1, 128, {span_of<T>(a), span_of<T>(b), floats_of(y)}, Body::shared_bytes);
+  cuda::launch<Body>(emulated.device(), 1, 128, {span_of<T>(a), span_of<T>(b), floats_of(y)},
+                     Body::shared_bytes);
   return y.to_doubles();
 }
 template <class T, bool a_by_steps, bool b_by_steps, int columns>
@@ -126,7 +158,9 @@ void expect_products() {
   const Matrices<T, columns> m;
   const std::vector<double> y = run_once<WarpgroupOnce<T, a_by_steps, b_by_steps, columns>>(m);
   for (int thread = 0; thread < 128; ++thread)
-    for (int i = 0; i < columns / 2; ++i) ASSERT_EQ(y[static_cast<size_t>(thread * (columns / 2) + i)], m.expected(thread, i)) << "thread " << thread << ", register " << i;
+    for (int i = 0; i < columns / 2; ++i)
+      ASSERT_EQ(y[static_cast<size_t>(thread * (columns / 2) + i)], m.expected(thread, i))
+          << "thread " << thread << ", register " << i;
 }
 TEST(Warpgroup, ProductsAreThoseOfTheIsa) {
   expect_products<bfloat16, false, false, 64>();
@@ -142,28 +176,40 @@ std::string product_fault() {
   return fault_of([&] { run_once<WarpgroupOnce<bfloat16, false, false, 64, mistake>>(m); });
 }
 TEST(Warpgroup, ProductsWithoutWhatTheyNeedAreFound) {
-  EXPECT_NE(product_fault<Mistake::no_proxy_fence>().find("without a proxy fence"), std::string::npos);
-  EXPECT_NE(product_fault<Mistake::no_product_fence>().find("without a fence for its registers"), std::string::npos);
-  EXPECT_NE(product_fault<Mistake::no_commit>().find("ends while a product of it is under way"), std::string::npos);
-  EXPECT_NE(product_fault<Mistake::overwrite>().find("writes over what a product still reads"), std::string::npos);
-  EXPECT_NE(product_fault<Mistake::other_descriptor>().find("thread 77 brings another descriptor"), std::string::npos);
+  EXPECT_NE(product_fault<Mistake::no_proxy_fence>().find("without a proxy fence"),
+            std::string::npos);
+  EXPECT_NE(product_fault<Mistake::no_product_fence>().find("without a fence for its registers"),
+            std::string::npos);
+  EXPECT_NE(product_fault<Mistake::no_commit>().find("ends while a product of it is under way"),
+            std::string::npos);
+  EXPECT_NE(product_fault<Mistake::overwrite>().find("writes over what a product still reads"),
+            std::string::npos);
+  EXPECT_NE(product_fault<Mistake::other_descriptor>().find("thread 77 brings another descriptor"),
+            std::string::npos);
   const Matrices<bfloat16, 64> m;
-  const std::vector<double> early = run_once<WarpgroupOnce<bfloat16, false, false, 64, Mistake::no_wait>>(m);
-  EXPECT_TRUE(std::isnan(early[0]) && std::isnan(early.back())) << "sums were looked at before they were waited for";
-  const std::vector<double> unswizzled = run_once<WarpgroupOnce<bfloat16, false, false, 64, Mistake::swizzle>>(m);
+  const std::vector<double> early =
+      run_once<WarpgroupOnce<bfloat16, false, false, 64, Mistake::no_wait>>(m);
+  EXPECT_TRUE(std::isnan(early[0]) && std::isnan(early.back()))
+      << "sums were looked at before they were waited for";
+  const std::vector<double> unswizzled =
+      run_once<WarpgroupOnce<bfloat16, false, false, 64, Mistake::swizzle>>(m);
   EXPECT_NE(unswizzled[1], m.expected(0, 1));
 }
 
 TEST(Warpgroup, DescriptorsHaveTheirFieldsWhereTheIsaHasThem) {
-  const uint64_t lines = cuda::OperandPlace::lines(0x1c460), steps = cuda::OperandPlace::steps(0x2400, 8192);
-  EXPECT_EQ(lines & 0x3fff, 0x1c46u);                                             // bits 0-13: start address / 16
+  const uint64_t lines = cuda::OperandPlace::lines(0x1c460),
+                 steps = cuda::OperandPlace::steps(0x2400, 8192);
+  EXPECT_EQ(lines & 0x3fff, 0x1c46u);  // bits 0-13: start address / 16
   EXPECT_EQ(steps & 0x3fff, 0x240u);
-  EXPECT_EQ(steps >> 16 & 0x3fff, 512u);                                          // 16-29: leading dimension byte offset / 16
-  EXPECT_TRUE((lines >> 32 & 0x3fff) == 64 && (steps >> 32 & 0x3fff) == 64);      // 32-45: stride dimension byte offset / 16
-  EXPECT_TRUE((lines >> 49 & 7) == 0 && lines >> 62 == 1 && steps >> 62 == 1);    // 49-51: base offset; 62-63: 1 is the 128-byte swizzle
+  EXPECT_EQ(steps >> 16 & 0x3fff, 512u);  // 16-29: leading dimension byte offset / 16
+  EXPECT_TRUE((lines >> 32 & 0x3fff) == 64 &&
+              (steps >> 32 & 0x3fff) == 64);  // 32-45: stride dimension byte offset / 16
+  EXPECT_TRUE((lines >> 49 & 7) == 0 && lines >> 62 == 1 &&
+              steps >> 62 == 1);  // 49-51: base offset; 62-63: 1 is the 128-byte swizzle
 }
 
-// Two boxes of images or of a tensor through one stage of shared memory, each read by all threads: y [2][rows][64].
+// Two boxes of images or of a tensor through one stage of shared memory, each read by all threads:
+// y [2][rows][64].
 struct CopyData {
   gpu::TensorMap map;
   Span<float> y;
@@ -192,24 +238,34 @@ struct CopyTwice {
 
  private:
   template <class Thread, class Array, class Barriers>
-  GRAFT_HD static void copy(Thread& t, const Args& args, const Array& shared, const Barriers& barriers) {
+  GRAFT_HD static void copy(Thread& t, const Args& args, const Array& shared,
+                            const Barriers& barriers) {
     for (int i = 0; i < 2; ++i) {
       if (i == 1 && mistake != Mistake::no_empty_wait) wait_for_phase(t, barriers, 1, 0);
-      arrive_expecting(t, barriers, 0, mistake == Mistake::too_few_bytes ? bytes - 128 : mistake == Mistake::too_many_bytes ? bytes + 128 : bytes);
+      arrive_expecting(t, barriers, 0,
+                       mistake == Mistake::too_few_bytes    ? bytes - 128
+                       : mistake == Mistake::too_many_bytes ? bytes + 128
+                                                            : bytes);
       cuda::PixelPlace place = args.pixels;
       place.offset_w += i;
-      if constexpr (is_pixels) cuda::copy_pixels<bfloat16>(t, args.map, barriers, 0, shared, 0, place);
-      else cuda::copy_box<bfloat16>(t, args.map, barriers, 0, shared, 0, args.x, args.row + i, args.plane);
+      if constexpr (is_pixels)
+        cuda::copy_pixels<bfloat16>(t, args.map, barriers, 0, shared, 0, place);
+      else
+        cuda::copy_box<bfloat16>(t, args.map, barriers, 0, shared, 0, args.x, args.row + i,
+                                 args.plane);
     }
   }
   template <class Thread, class Array, class Barriers>
-  GRAFT_HD static void read(Thread& t, const Args& args, const Array& shared, const Barriers& barriers) {
+  GRAFT_HD static void read(Thread& t, const Args& args, const Array& shared,
+                            const Barriers& barriers) {
     for (int i = 0; i < 2; ++i) {
       if (mistake != Mistake::no_phase_wait) wait_for_phase(t, barriers, 0, i);
       if (mistake == Mistake::early_release && t.lane() == 0) arrive(t, barriers, 1);
       for (int group = t.lane(); group < rows * 8; group += 32) {
-        const cuda::MatrixRow<bfloat16> row = shared.get(group / 8 * 8 + (group % 8 ^ group / 8 % 8));
-        for (int j = 0; j < 8; ++j) args.y.store((i * rows * 8 + group) * 8 + j, cuda::to_float(row.v[j]));
+        const cuda::MatrixRow<bfloat16> row =
+            shared.get(group / 8 * 8 + (group % 8 ^ group / 8 % 8));
+        for (int j = 0; j < 8; ++j)
+          args.y.store((i * rows * 8 + group) * 8 + j, cuda::to_float(row.v[j]));
       }
       t.sync_warp();
       if (mistake != Mistake::early_release && t.lane() == 0) arrive(t, barriers, 1);
@@ -219,7 +275,8 @@ struct CopyTwice {
 
 Tensor numbered(int64_t count) {
   std::vector<bfloat16> values;
-  for (int64_t i = 0; i < count; ++i) values.push_back(bfloat16(static_cast<float>(i % 251 + 1)));  // exact, no zeros
+  for (int64_t i = 0; i < count; ++i)
+    values.push_back(bfloat16(static_cast<float>(i % 251 + 1)));  // exact, no zeros
   return bits_on_device(values);
 }
 double number(int64_t at) { return static_cast<double>(at % 251 + 1); }
@@ -231,7 +288,9 @@ std::vector<double> copied_boxes(std::string& fault, int x, int row, int plane) 
   const Tensor data = numbered(2 * 10 * 72);  // [2, 10, 72]
   Tensor y = Tensor::empty({2 * 16 * 64}, {.device = kCuda});
   CopyData args{{}, floats_of(y), {}, x, row, plane};
-  emulated.device().check(emulated.driver.encode(gpu::BoxMap{data.raw(), {72, 10, 2}, {64, 8, 2}}, args.map), "encoding");
+  emulated.device().check(
+      emulated.driver.encode(gpu::BoxMap{data.raw(), {72, 10, 2}, {64, 8, 2}}, args.map),
+      "encoding");
   std::vector<double> values;
   fault = fault_of([&] {
     cuda::launch<Body>(emulated.device(), 1, Body::threads, args, Body::shared_bytes);
@@ -240,7 +299,8 @@ std::vector<double> copied_boxes(std::string& fault, int x, int row, int plane) 
   return values;
 }
 TEST(TensorMaps, BoxesComeWithTheSwizzleAndZerosOutside) {
-  for (const auto& [x, row, plane] : {std::tuple{0, 0, 0}, {8, 2, 0}, {64, 5, 1}, {-16, -3, -1}, {72, 0, 0}}) {
+  for (const auto& [x, row, plane] :
+       {std::tuple{0, 0, 0}, {8, 2, 0}, {64, 5, 1}, {-16, -3, -1}, {72, 0, 0}}) {
     std::string fault;
     const std::vector<double> y = copied_boxes<Mistake::none>(fault, x, row, plane);
     ASSERT_EQ(fault, "");
@@ -249,7 +309,9 @@ TEST(TensorMaps, BoxesComeWithTheSwizzleAndZerosOutside) {
         for (int j = 0; j < 64; ++j) {
           const int a = x + j, b = row + i + r % 8, c = plane + r / 8;
           const bool inside = a >= 0 && a < 72 && b >= 0 && b < 10 && c >= 0 && c < 2;
-          ASSERT_EQ(y[static_cast<size_t>((i * 16 + r) * 64 + j)], inside ? number((c * 10 + b) * 72 + a) : 0) << x << ", row " << r << ", element " << j;
+          ASSERT_EQ(y[static_cast<size_t>((i * 16 + r) * 64 + j)],
+                    inside ? number((c * 10 + b) * 72 + a) : 0)
+              << x << ", row " << r << ", element " << j;
         }
   }
 }
@@ -260,16 +322,29 @@ std::string copy_fault() {
   return fault;
 }
 TEST(TensorMaps, CopiesThatNothingOrdersAreFound) {
-  EXPECT_NE(copy_fault<Mistake::not_published>().find("that the copy engine was not told of"), std::string::npos);
-  EXPECT_NE(copy_fault<Mistake::no_barrier>().find("uses an mbarrier that may not be made yet"), std::string::npos);
-  EXPECT_NE(copy_fault<Mistake::too_few_bytes>().find("gets 2048 bytes for a barrier that expects 1920"), std::string::npos);
-  EXPECT_NE(copy_fault<Mistake::too_many_bytes>().find("waits for a phase that never ends: the mbarrier at 2048 misses 0 arrivals and 128 bytes;"), std::string::npos);
-  EXPECT_NE(copy_fault<Mistake::no_phase_wait>().find("uses a box for whose barrier it did not wait"), std::string::npos);
-  EXPECT_NE(copy_fault<Mistake::no_empty_wait>().find("copies a box over a box that may still be on its way"), std::string::npos);
-  EXPECT_NE(copy_fault<Mistake::early_release>().find("reads, and nothing orders the two"), std::string::npos);
+  EXPECT_NE(copy_fault<Mistake::not_published>().find("that the copy engine was not told of"),
+            std::string::npos);
+  EXPECT_NE(copy_fault<Mistake::no_barrier>().find("uses an mbarrier that may not be made yet"),
+            std::string::npos);
+  EXPECT_NE(
+      copy_fault<Mistake::too_few_bytes>().find("gets 2048 bytes for a barrier that expects 1920"),
+      std::string::npos);
+  EXPECT_NE(
+      copy_fault<Mistake::too_many_bytes>().find("waits for a phase that never ends: the mbarrier "
+                                                 "at 2048 misses 0 arrivals and 128 bytes;"),
+      std::string::npos);
+  EXPECT_NE(
+      copy_fault<Mistake::no_phase_wait>().find("uses a box for whose barrier it did not wait"),
+      std::string::npos);
+  EXPECT_NE(copy_fault<Mistake::no_empty_wait>().find(
+                "copies a box over a box that may still be on its way"),
+            std::string::npos);
+  EXPECT_NE(copy_fault<Mistake::early_release>().find("reads, and nothing orders the two"),
+            std::string::npos);
 }
 
-// PTX ISA, "im2col mode": the list begins at (w, h, n) and walks the box between the corners; offsets are added to each pixel.
+// PTX ISA, "im2col mode": the list begins at (w, h, n) and walks the box between the corners;
+// offsets are added to each pixel.
 TEST(TensorMaps, PixelsWalkTheBoxBetweenItsCorners) {
   using Body = CopyTwice<true, 40>;
   EmulatedDevice emulated(kHopper);
@@ -278,7 +353,10 @@ TEST(TensorMaps, PixelsWalkTheBoxBetweenItsCorners) {
   Tensor y = Tensor::empty({2 * 40 * 64}, {.device = kCuda});
   // Rows -1, 1, 3 and columns -2, 0, 2, 4 as starts.
   CopyData args{{}, floats_of(y), {8, 2, 1, 0, 1, 2}, 0, 0, 0};
-  emulated.device().check(emulated.driver.encode(gpu::PixelMap{data.raw(), c, w, h, n, 40, -2, -1, -2, -1, 2, 2}, args.map), "encoding");
+  emulated.device().check(
+      emulated.driver.encode(gpu::PixelMap{data.raw(), c, w, h, n, 40, -2, -1, -2, -1, 2, 2},
+                             args.map),
+      "encoding");
   cuda::launch<Body>(emulated.device(), 1, Body::threads, args, Body::shared_bytes);
   const std::vector<double> values = y.to_doubles();
   std::vector<std::array<int64_t, 3>> starts;
@@ -291,8 +369,10 @@ TEST(TensorMaps, PixelsWalkTheBoxBetweenItsCorners) {
       for (int64_t j = 0; j < 64; ++j) {
         const auto& [image, start_row, start_column] = starts.at(first + pixel);
         const int64_t row = start_row + 2, column = start_column + 1 + i, channel = 8 + j;
-        const bool inside = image < n && row >= 0 && row < h && column >= 0 && column < w && channel < c;
-        ASSERT_EQ(values[(static_cast<size_t>(i) * 40 + pixel) * 64 + static_cast<size_t>(j)], inside ? number(((image * h + row) * w + column) * c + channel) : 0)
+        const bool inside =
+            image < n && row >= 0 && row < h && column >= 0 && column < w && channel < c;
+        ASSERT_EQ(values[(static_cast<size_t>(i) * 40 + pixel) * 64 + static_cast<size_t>(j)],
+                  inside ? number(((image * h + row) * w + column) * c + channel) : 0)
             << "pixel " << pixel << ", channel " << j;
       }
 }
@@ -312,7 +392,8 @@ TEST(TensorMaps, TheDriverRefusesWhatTheCopyEngineCannot) {
   EXPECT_TRUE(refuses_box([](auto& m) { m.sizes[0] = 12; }));
   EXPECT_TRUE(refuses_box([](auto& m) { m.sizes[2] = 0; }));
   EXPECT_TRUE(refuses_box([](auto& m) { m.box[2] = 257; }));
-  EXPECT_TRUE(refuses_box([](auto& m) { m.sizes[0] = int64_t{1} << 30, m.sizes[1] = int64_t{1} << 30; }));
+  EXPECT_TRUE(
+      refuses_box([](auto& m) { m.sizes[0] = int64_t{1} << 30, m.sizes[1] = int64_t{1} << 30; }));
   const auto refuses_pixels = [&](auto change) {
     gpu::PixelMap map = pixels;
     change(map);

@@ -1,5 +1,5 @@
-// Cases of convolution for the kernels of compute capability 9.0: channels and filters in groups of eight. Small: an emulated step
-// of 128 x 64 x 64 takes milliseconds.
+// Cases of convolution for the kernels of compute capability 9.0: channels and filters in groups of
+// eight. Small: an emulated step of 128 x 64 x 64 takes milliseconds.
 #pragma once
 #include "graft/tests/kernels/cuda/product_cases.h"
 

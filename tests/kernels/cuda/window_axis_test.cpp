@@ -1,7 +1,7 @@
 // Index maths of sliding windows and of tiles, for every small shape.
-#include <gtest/gtest.h>
-
 #include "graft/kernels/cuda/custom/window_axis.h"
+
+#include <gtest/gtest.h>
 
 namespace graft::cuda {
 namespace {
@@ -18,7 +18,9 @@ void for_each_axis(F&& f) {
           for (int64_t in = 1; in < 10; ++in) {
             const ops::Window window = square_window(kernel, stride, pad, dilation);
             if (pad * 2 > kernel || in + 2 * pad < (kernel - 1) * dilation + 1) continue;
-            for (const bool ceil : {false, true}) f(WindowAxis::of(in, ops::window_output_extent("pool", window, 0, in, ceil), window, 0));
+            for (const bool ceil : {false, true})
+              f(WindowAxis::of(in, ops::window_output_extent("pool", window, 0, in, ceil), window,
+                               0));
           }
 }
 
@@ -64,7 +66,9 @@ TEST(CudaWindowAxis, AdaptiveCellsAndTheirInverse) {
         for (int cell = 0; cell < out; ++cell) {
           ASSERT_EQ(axis.begin(cell), cell * in / out);
           ASSERT_EQ(axis.end(cell), ((cell + 1) * in + out - 1) / out);
-          ASSERT_EQ(axis.begin(cell) <= at && at < axis.end(cell), axis.first(at) <= cell && cell <= axis.last(at)) << in << " to " << out;
+          ASSERT_EQ(axis.begin(cell) <= at && at < axis.end(cell),
+                    axis.first(at) <= cell && cell <= axis.last(at))
+              << in << " to " << out;
         }
     }
 }
@@ -89,13 +93,16 @@ TEST(CudaDivisor, DividesAsDivisionDoes) {
     const Divisor d = Divisor::of(divisor);
     for (uint32_t i = 0; i < 200; ++i) ASSERT_EQ(d.quotient(i), i / divisor);
     for (uint32_t multiple = 1; multiple < most / divisor; multiple += most / divisor / 40 + 1)
-      for (const uint32_t value : {multiple * divisor - 1, multiple * divisor, multiple * divisor + 1}) ASSERT_EQ(d.quotient(value), value / divisor) << value;
+      for (const uint32_t value :
+           {multiple * divisor - 1, multiple * divisor, multiple * divisor + 1})
+        ASSERT_EQ(d.quotient(value), value / divisor) << value;
     ASSERT_EQ(d.quotient(most), most / divisor);
     ASSERT_EQ(d.rest(most), most % divisor);
   }
   for (const uint32_t divisor : {65535u, 65536u, 65537u, 1u << 30, (1u << 30) + 1, most}) {
     const Divisor d = Divisor::of(divisor);
-    for (const uint32_t value : {0u, 1u, divisor - 1, divisor, most - 1, most}) ASSERT_EQ(d.quotient(value), value / divisor) << value << " / " << divisor;
+    for (const uint32_t value : {0u, 1u, divisor - 1, divisor, most - 1, most})
+      ASSERT_EQ(d.quotient(value), value / divisor) << value << " / " << divisor;
   }
 }
 

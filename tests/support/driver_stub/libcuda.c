@@ -1,18 +1,40 @@
-/* A libcuda.so.1 without a GPU behind it: enough for cuDNN to load and compile kernels for a described device, never to run
-   one. What only loads answers 0 (success) and hands out a dummy; everything else answers 34, CUDA_ERROR_STUB_LIBRARY. */
+/* A libcuda.so.1 without a GPU behind it: enough for cuDNN to load and compile kernels for a
+   described device, never to run one. What only loads answers 0 (success) and hands out a dummy;
+   everything else answers 34, CUDA_ERROR_STUB_LIBRARY. */
 typedef int result;
 
 static char dummy[256];
 
-#define HANDS_OUT(name) result name(void **made) { *made = dummy; return 0; }
-#define SUCCEEDS(name) result name(void) { return 0; }
-#define REFUSES(name) result name(void) { return 34; }
-#define READS_ZERO(name) result name(int *value) { *value = 0; return 0; }
+#define HANDS_OUT(name)      \
+  result name(void** made) { \
+    *made = dummy;           \
+    return 0;                \
+  }
+#define SUCCEEDS(name) \
+  result name(void) { return 0; }
+#define REFUSES(name) \
+  result name(void) { return 34; }
+#define READS_ZERO(name)    \
+  result name(int* value) { \
+    *value = 0;             \
+    return 0;               \
+  }
 
 SUCCEEDS(cuInit)
-result cuDriverGetVersion(int *version) { *version = 13000; return 0; }
-result cuGetErrorName(int error, const char **name) { (void)error; *name = "stub"; return 0; }
-result cuGetErrorString(int error, const char **text) { (void)error; *text = "no GPU stands behind this driver"; return 0; }
+result cuDriverGetVersion(int* version) {
+  *version = 13000;
+  return 0;
+}
+result cuGetErrorName(int error, const char** name) {
+  (void)error;
+  *name = "stub";
+  return 0;
+}
+result cuGetErrorString(int error, const char** text) {
+  (void)error;
+  *text = "no GPU stands behind this driver";
+  return 0;
+}
 
 HANDS_OUT(cuLibraryLoadData)
 HANDS_OUT(cuLibraryGetKernel)

@@ -15,7 +15,9 @@ int64_t run_steps(cuda::emulator::FakeDriver& driver) {
   network->to(test::kCuda);
   const auto optimizer = make_optimizer(network->parameters(), {.loss_scale = 0});
   RepeatedStep step(*network, 0, *optimizer);
-  const Batch batch{Tensor::zeros({4, 3, 8, 8}, {.format = MemoryFormat::channels_last}), Tensor::zeros({4}, {.dtype = DType::i64}), {}};
+  const Batch batch{Tensor::zeros({4, 3, 8, 8}, {.format = MemoryFormat::channels_last}),
+                    Tensor::zeros({4}, {.dtype = DType::i64}),
+                    {}};
   const StepOptions options{.activations = DType::f16};
   for (int i = 0; i < 3; ++i) {
     GRAFT_ASSERT(step.takes(batch, options));
@@ -28,9 +30,11 @@ int64_t run_steps(cuda::emulator::FakeDriver& driver) {
 }
 
 class DeviceFailingSteps : public test::FailingCalls {};
-INSTANTIATE_TEST_SUITE_P(Products, DeviceFailingSteps, ::testing::Bool(), [](const auto& which) { return which.param ? "libraries" : "own"; });
+INSTANTIATE_TEST_SUITE_P(Products, DeviceFailingSteps, ::testing::Bool(),
+                         [](const auto& which) { return which.param ? "libraries" : "own"; });
 
-// Some failures are no error: the steps were done all the same because only their recording failed, and every step counted once.
+// Some failures are no error: the steps were done all the same because only their recording failed,
+// and every step counted once.
 TEST_P(DeviceFailingSteps, EachCallFailsOnce) {
   int64_t runs = 0, not_recorded = 0;
   const auto work = [&](cuda::emulator::FakeDriver& driver) {

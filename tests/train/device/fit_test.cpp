@@ -1,4 +1,5 @@
-// Whole training runs on the device: the CPU's history, checkpoints that go from one to the other, frozen tensors.
+// Whole training runs on the device: the CPU's history, checkpoints that go from one to the other,
+// frozen tensors.
 #include <gtest/gtest.h>
 
 #include "graft/layers/modules/dropout.h"
@@ -32,11 +33,14 @@ RunOfDevice run_on(Device device, const Recipe& recipe, const FitOptions& option
   return run;
 }
 
-void expect_near(const FitResult& actual, const FitResult& expected, double loss, const std::string& what) {
+void expect_near(const FitResult& actual, const FitResult& expected, double loss,
+                 const std::string& what) {
   ASSERT_EQ(actual.history.size(), expected.history.size()) << what;
   for (size_t i = 0; i < expected.history.size(); ++i) {
-    EXPECT_NEAR(actual.history[i].loss, expected.history[i].loss, loss) << what << ", epoch " << i + 1;
-    EXPECT_NEAR(actual.history[i].val_accuracy, expected.history[i].val_accuracy, 0.1) << what << ", epoch " << i + 1;
+    EXPECT_NEAR(actual.history[i].loss, expected.history[i].loss, loss)
+        << what << ", epoch " << i + 1;
+    EXPECT_NEAR(actual.history[i].val_accuracy, expected.history[i].val_accuracy, 0.1)
+        << what << ", epoch " << i + 1;
     EXPECT_EQ(actual.history[i].lr, expected.history[i].lr) << what;
   }
 }
@@ -56,7 +60,8 @@ TEST(DeviceFit, GivesTheCpusHistory) {
     test::TestDevice opened;
     const RunOfDevice device = run_on(kCuda, device_recipe(freeze));
     expect_near(device.result, host.result, 1e-3, freeze);
-    EXPECT_LT(largest_difference(device.network->state_dict(), host.network->state_dict()), 5e-3) << freeze;
+    EXPECT_LT(largest_difference(device.network->state_dict(), host.network->state_dict()), 5e-3)
+        << freeze;
     EXPECT_EQ(device.result.frozen_sha256, host.result.frozen_sha256) << freeze;
     EXPECT_EQ(device.result.frozen_sha256.empty(), std::string(freeze) == "none");
     EXPECT_EQ(device.result.cached_stages, host.result.cached_stages);
@@ -90,28 +95,34 @@ TEST(DeviceFit, TrainsInBfloat16) {
   EXPECT_NE(device.result.history[0].loss, host.result.history[0].loss);
 }
 
-// A run of one device, stopped after an epoch, ends on the other; and its checkpoint is in host order either way.
+// A run of one device, stopped after an epoch, ends on the other; and its checkpoint is in host
+// order either way.
 TEST(DeviceFit, CheckpointsGoFromDeviceToDevice) {
   for (const bool starts_on_cpu : {true, false}) {
     const TemporaryFolder folder;
     std::atomic<bool> stop{false};
     std::vector<std::string> notes;
-    FitOptions options{.folder = folder / "run", .identity = "test", .checkpoint_seconds = 0, .stop = &stop};
+    FitOptions options{
+        .folder = folder / "run", .identity = "test", .checkpoint_seconds = 0, .stop = &stop};
     options.on_note = [&](const std::string& note) { notes.push_back(note); };
     options.on_epoch = [&](const EpochMetrics&) { stop = true; };
     test::TestDevice opened;
-    const Device first = starts_on_cpu ? Device{} : kCuda, second = starts_on_cpu ? kCuda : Device{};
+    const Device first = starts_on_cpu ? Device{} : kCuda,
+                 second = starts_on_cpu ? kCuda : Device{};
     const FitResult whole = run_on({}, device_recipe()).result;
     EXPECT_TRUE(run_on(first, device_recipe(), options).result.interrupted);
     const Checkpoint kept = load_checkpoint(folder / "run/last.ckpt.safetensors");
     EXPECT_EQ(kept.instruction_set == "cuda", !starts_on_cpu);
-    for (const auto& [name, tensor] : kept.model) EXPECT_EQ(tensor.format(), MemoryFormat::contiguous) << name;
+    for (const auto& [name, tensor] : kept.model)
+      EXPECT_EQ(tensor.format(), MemoryFormat::contiguous) << name;
     options.resume = true;
     options.on_epoch = {};
     stop = false;
     const RunOfDevice rest = run_on(second, device_recipe(), options);
     expect_near(rest.result, whole, 1e-3, "resumed");
-    EXPECT_TRUE(std::any_of(notes.begin(), notes.end(), [](const std::string& note) { return note.find("bits may differ") != std::string::npos; }));
+    EXPECT_TRUE(std::any_of(notes.begin(), notes.end(), [](const std::string& note) {
+      return note.find("bits may differ") != std::string::npos;
+    }));
   }
 }
 
@@ -145,7 +156,9 @@ TEST(DeviceFit, RefusesWhatOnlyTheCpuDoes) {
   test::TestDevice opened;
   const auto network = small_network();
   network->to(kCuda);
-  EXPECT_THROW(fit(*network, small_data(), pattern_preprocess(8), device_recipe(), {.ram = int64_t{1} << 30}), Error);
+  EXPECT_THROW(fit(*network, small_data(), pattern_preprocess(8), device_recipe(),
+                   {.ram = int64_t{1} << 30}),
+               Error);
   EXPECT_THROW(calibrate(*network, small_data().train, pattern_preprocess(8)), Error);
 }
 
@@ -154,7 +167,9 @@ TEST(DeviceFit, ALabelThatIsNoClassIsAnError) {
   test::TestDevice opened;
   const auto network = small_network();
   network->to(kCuda);
-  const Batch batch{Tensor::zeros({2, 3, 8, 8}, {.format = MemoryFormat::channels_last}), Tensor::of<int64_t>({2}, {0, 3}), {0, 1}};
+  const Batch batch{Tensor::zeros({2, 3, 8, 8}, {.format = MemoryFormat::channels_last}),
+                    Tensor::of<int64_t>({2}, {0, 3}),
+                    {0, 1}};
   EXPECT_THROW(run_training_step(*network, 0, batch, {}), Error);
 }
 
@@ -171,7 +186,8 @@ TEST(DeviceModule, MovesThereAndBack) {
   EXPECT_EQ(place->format(), MemoryFormat::channels_last);
   EXPECT_TRUE(requires_grad(*place));
   EXPECT_GT(kept.version(), version) << "what was made of the former tensor is stale";
-  for (const auto& [name, tensor] : network->state_dict()) EXPECT_EQ(is_cpu(tensor.device()), !is_floating(tensor.dtype())) << name;
+  for (const auto& [name, tensor] : network->state_dict())
+    EXPECT_EQ(is_cpu(tensor.device()), !is_floating(tensor.dtype())) << name;
   const auto other = small_network(9);
   network->load_state_dict(other->state_dict());
   EXPECT_EQ(largest_difference(network->state_dict(), other->state_dict()), 0);

@@ -1,4 +1,5 @@
-// Shapes, limits and lists of an imported graph stay with the host: its forward pass waits for nothing.
+// Shapes, limits and lists of an imported graph stay with the host: its forward pass waits for
+// nothing.
 #include <gtest/gtest.h>
 
 #include "graft/core/autograd/record.h"
@@ -12,7 +13,8 @@ TEST(DeviceGraphs, ShapesStayWithTheHost) {
   test::EmulatedDevice emulated;
   models::Model model = models::import_graph(shapely_classifier(), {}).model;
   model.network->to(test::kCuda);
-  const Tensor x = to_device(test::formula_image("image", {3, 3, 8, 8}).to(MemoryFormat::channels_last), test::kCuda);
+  const Tensor x = to_device(
+      test::formula_image("image", {3, 3, 8, 8}).to(MemoryFormat::channels_last), test::kCuda);
   const NoGradGuard no_grad;
   model.network->forward(x);  // limits that lie on the device are read once
   const int64_t before = emulated.driver.waits();

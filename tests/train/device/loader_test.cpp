@@ -1,4 +1,5 @@
-// Batches that a loader makes on a device: 8-bit pixels go up, mirroring and normalising are the device's.
+// Batches that a loader makes on a device: 8-bit pixels go up, mirroring and normalising are the
+// device's.
 #include "graft/train/loader.h"
 
 #include <gtest/gtest.h>
@@ -12,7 +13,8 @@ namespace {
 
 using test::kCuda;
 
-std::vector<Batch> epochs(Device device, const LoaderOptions& given, const io::Preprocess& preprocess) {
+std::vector<Batch> epochs(Device device, const LoaderOptions& given,
+                          const io::Preprocess& preprocess) {
   LoaderOptions options = given;
   options.device = device;
   BatchLoader loader(std::make_shared<PatternDataset>(11, 3, 12, 4), preprocess, options);
@@ -24,7 +26,8 @@ std::vector<Batch> epochs(Device device, const LoaderOptions& given, const io::P
   return all;
 }
 
-// Augmented and not, from kept pixels and decoded anew, with workers and without, one channel and three.
+// Augmented and not, from kept pixels and decoded anew, with workers and without, one channel and
+// three.
 TEST(DeviceLoader, GivesTheCpusBatches) {
   for (const char* augment : {"none", "light", "strong"})
     for (const int workers : {0, 2})
@@ -34,7 +37,12 @@ TEST(DeviceLoader, GivesTheCpusBatches) {
           preprocess.channels = channels;
           preprocess.bgr = workers == 2;
           if (channels == 1) preprocess.mean = {0.4}, preprocess.deviation = {0.3};
-          const LoaderOptions options{.batch = 4, .shuffle = true, .seed = 5, .augment = io::augment_named(augment), .views = views, .workers = workers,
+          const LoaderOptions options{.batch = 4,
+                                      .shuffle = true,
+                                      .seed = 5,
+                                      .augment = io::augment_named(augment),
+                                      .views = views,
+                                      .workers = workers,
                                       .cache_bytes = views == 0 ? 1 << 20 : 0};
           const std::vector<Batch> host = epochs({}, options, preprocess);
           const test::TestDevice opened;
@@ -46,7 +54,8 @@ TEST(DeviceLoader, GivesTheCpusBatches) {
             EXPECT_TRUE(is_cpu(there[i].labels.device()));
             EXPECT_EQ(there[i].samples, host[i].samples);
             EXPECT_EQ(there[i].labels.to_doubles(), host[i].labels.to_doubles());
-            EXPECT_LE(test::relative_error(there[i].x.to_doubles(), host[i].x.to_doubles()), 1e-6) << augment << ", batch " << i;
+            EXPECT_LE(test::relative_error(there[i].x.to_doubles(), host[i].x.to_doubles()), 1e-6)
+                << augment << ", batch " << i;
           }
         }
 }

@@ -1,5 +1,6 @@
-// Every kind of network that graft knows by name finds its operations on the device: forward, backward, and as a plan. What
-// they compute is the OpCases' matter: on a fake GPU kernels are queued and compute nothing here.
+// Every kind of network that graft knows by name finds its operations on the device: forward,
+// backward, and as a plan. What they compute is the OpCases' matter: on a fake GPU kernels are
+// queued and compute nothing here.
 #include <gtest/gtest.h>
 
 #include "graft/core/autograd/backward.h"
@@ -24,11 +25,14 @@ TEST_P(DeviceNetworks, FindTheirOperations) {
     const auto network = models::make_network(architecture);
     network->to(kCuda);
     network->train(true);
-    const Tensor x = Tensor::zeros({2, 3, 64, 64}, {.format = MemoryFormat::channels_last, .device = kCuda});
+    const Tensor x =
+        Tensor::zeros({2, 3, 64, 64}, {.format = MemoryFormat::channels_last, .device = kCuda});
     const Tensor labels = Tensor::zeros({2}, {.dtype = DType::i64, .device = kCuda});
-    const Tensor logits = functional::cast(network->forward(functional::cast(x, precision)), DType::f32);
+    const Tensor logits =
+        functional::cast(network->forward(functional::cast(x, precision)), DType::f32);
     backward(functional::cross_entropy(logits, labels));
-    for (const NamedTensor& p : network->parameters()) EXPECT_TRUE(grad_of(p.tensor).defined()) << p.name;
+    for (const NamedTensor& p : network->parameters())
+      EXPECT_TRUE(grad_of(p.tensor).defined()) << p.name;
     network->zero_grad();
     network->train(false);
     PrefixRunner run(*network, network->stages().size(), precision);
@@ -38,7 +42,9 @@ TEST_P(DeviceNetworks, FindTheirOperations) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Named, DeviceNetworks,
-                         testing::Values("resnet18", "resnet50", "cifar_resnet20", "mobilenet_v2", "mobilenet_v2_tf", "squeezenet1_1", "densenet121", "vgg11_bn"),
+                         testing::Values("resnet18", "resnet50", "cifar_resnet20", "mobilenet_v2",
+                                         "mobilenet_v2_tf", "squeezenet1_1", "densenet121",
+                                         "vgg11_bn"),
                          [](const auto& name) { return std::string(name.param); });
 
 }  // namespace

@@ -1,4 +1,5 @@
-// 16 bits on the device: float16 with a loss scale, and the copies of weights that the optimizer writes.
+// 16 bits on the device: float16 with a loss scale, and the copies of weights that the optimizer
+// writes.
 #include <gtest/gtest.h>
 
 #include "graft/core/tensor/rounded_copy.h"
@@ -39,9 +40,11 @@ TEST(DevicePrecision, TrainsInFloat16) {
     recipe.loss_scale = scale;
     test::TestDevice opened;
     const HalfRun run(recipe);
-    for (size_t i = 0; i < 2; ++i) EXPECT_NEAR(run.result.history[i].loss, host.result.history[i].loss, 1e-2) << scale;
+    for (size_t i = 0; i < 2; ++i)
+      EXPECT_NEAR(run.result.history[i].loss, host.result.history[i].loss, 1e-2) << scale;
     EXPECT_NE(run.result.history[0].loss, host.result.history[0].loss);
-    for (const NamedTensor& p : run.network->parameters()) EXPECT_EQ(p.tensor.dtype(), DType::f32) << p.name;
+    for (const NamedTensor& p : run.network->parameters())
+      EXPECT_EQ(p.tensor.dtype(), DType::f32) << p.name;
   }
 }
 
@@ -56,7 +59,8 @@ TEST(DevicePrecision, LeavesOutStepsWhoseGradientsOverflow) {
   ASSERT_EQ(run.notes.size(), 1u);
   EXPECT_NE(run.notes[0].find("left out"), std::string::npos) << run.notes[0];
   const StateDict after = run.network->state_dict();
-  for (const NamedTensor& p : untrained->parameters()) EXPECT_EQ(after.at(p.name).to_doubles(), p.tensor.to_doubles()) << p.name;
+  for (const NamedTensor& p : untrained->parameters())
+    EXPECT_EQ(after.at(p.name).to_doubles(), p.tensor.to_doubles()) << p.name;
 }
 
 // The scale is part of the checkpoint: a run in two parts is the run in one, to the bit.
@@ -64,7 +68,8 @@ TEST(DevicePrecision, ResumesWithItsLossScale) {
   const Recipe recipe = half_recipe();
   const TemporaryFolder folder;
   std::atomic<bool> stop{false};
-  FitOptions options{.folder = folder / "run", .identity = "test", .checkpoint_seconds = 0, .stop = &stop};
+  FitOptions options{
+      .folder = folder / "run", .identity = "test", .checkpoint_seconds = 0, .stop = &stop};
   options.on_epoch = [&](const EpochMetrics&) { stop = true; };
   test::TestDevice opened;
   const HalfRun whole(recipe);
@@ -77,19 +82,25 @@ TEST(DevicePrecision, ResumesWithItsLossScale) {
   EXPECT_EQ(bytes_of(*rest.network), bytes_of(*whole.network));
 }
 
-// The optimizer writes a convolution's 16-bit weight with its weight: no pass of a later step rounds it.
+// The optimizer writes a convolution's 16-bit weight with its weight: no pass of a later step
+// rounds it.
 TEST(DevicePrecision, TheOptimizerKeepsThe16BitWeights) {
   setenv("GRAFT_CUDNN_CACHE", "off", 1);
   test::TestDevice opened(test::Products::libraries);
   const auto network = small_network();
   network->to(kCuda);
   const auto optimizer = make_optimizer(network->parameters(), {});
-  const Tensor x = to_device(Tensor::full({4, 3, 8, 8}, 0.5, {.dtype = DType::bf16, .format = MemoryFormat::channels_last}), kCuda);
-  const Tensor labels = to_device(Tensor::of<int64_t>({4}, {0, 1, 2, 0}), kCuda), weight = static_cast<Conv2d*>(network->find("conv2"))->weight();
+  const Tensor x =
+      to_device(Tensor::full({4, 3, 8, 8}, 0.5,
+                             {.dtype = DType::bf16, .format = MemoryFormat::channels_last}),
+                kCuda);
+  const Tensor labels = to_device(Tensor::of<int64_t>({4}, {0, 1, 2, 0}), kCuda),
+               weight = static_cast<Conv2d*>(network->find("conv2"))->weight();
   EXPECT_FALSE(current_copy(weight).defined());
   const void* place = nullptr;
   for (int step = 0; step < 3; ++step) {
-    optimizer->backward_and_step(functional::cross_entropy(functional::cast(network->forward(x), DType::f32), labels), 0.1);
+    optimizer->backward_and_step(
+        functional::cross_entropy(functional::cast(network->forward(x), DType::f32), labels), 0.1);
     const Tensor copy = current_copy(weight);
     ASSERT_TRUE(copy.defined()) << step;
     EXPECT_EQ(copy.to_doubles(), weight.to(DType::bf16).to_doubles()) << step;

@@ -1,4 +1,5 @@
-// Steps that a device records once and repeats: whole runs give the bits of steps that are queued anew.
+// Steps that a device records once and repeats: whole runs give the bits of steps that are queued
+// anew.
 #include "graft/train/repeated_step.h"
 
 #include <gtest/gtest.h>
@@ -15,8 +16,8 @@ namespace {
 using test::kCuda;
 using test::Products;
 
-// The small network with dropout before its last layer, whose weights are `head` times as large: gradients that overflow in float16.
-// `looks`: it reads a value on the way, which no recording can.
+// The small network with dropout before its last layer, whose weights are `head` times as large:
+// gradients that overflow in float16. `looks`: it reads a value on the way, which no recording can.
 class DroppingNetwork final : public StagedNetwork {
  public:
   explicit DroppingNetwork(float head = 1, bool looks = false) : looks_(looks) {
@@ -48,7 +49,8 @@ class DroppingNetwork final : public StagedNetwork {
  private:
   bool looks_;
   std::shared_ptr<SmallNetwork> body_ = std::make_shared<SmallNetwork>();
-  std::shared_ptr<Dropout> first_ = std::make_shared<Dropout>(0.2), dropout_ = std::make_shared<Dropout>(0.3);
+  std::shared_ptr<Dropout> first_ = std::make_shared<Dropout>(0.2),
+                           dropout_ = std::make_shared<Dropout>(0.3);
 };
 
 struct Case {
@@ -59,7 +61,8 @@ struct Case {
 };
 
 std::vector<Case> cases() {
-  Recipe plain = small_recipe(), adam = small_recipe("stem"), adamw = small_recipe(), half = small_recipe(), head = small_recipe("backbone");
+  Recipe plain = small_recipe(), adam = small_recipe("stem"), adamw = small_recipe(),
+         half = small_recipe(), head = small_recipe("backbone");
   plain.warmup_epochs = 1;
   adam.optimizer = {.name = "adam"};
   adam.lr = 1e-3;
@@ -71,7 +74,8 @@ std::vector<Case> cases() {
   adamw.label_smoothing = 0.1;
   half.precision = "fp16";
   head.augment = "light";
-  return {{"plain", plain}, {"adam", adam}, {"adamw", adamw}, {"half", half, 60}, {"head", head}, {"looks", plain, 1, true}};
+  return {{"plain", plain},   {"adam", adam}, {"adamw", adamw},
+          {"half", half, 60}, {"head", head}, {"looks", plain, 1, true}};
 }
 
 struct RepeatedRun {
@@ -91,8 +95,11 @@ struct DeviceRepeatedFit : ::testing::TestWithParam<Products> {
   DeviceRepeatedFit() { setenv("GRAFT_CUDNN_CACHE", "off", 1); }
   ~DeviceRepeatedFit() override { unsetenv("GRAFT_CUDNN_CACHE"); }
 };
-INSTANTIATE_TEST_SUITE_P(Products, DeviceRepeatedFit, ::testing::Values(Products::own, Products::libraries),
-                         [](const auto& which) { return which.param == Products::own ? "own" : "libraries"; });
+INSTANTIATE_TEST_SUITE_P(Products, DeviceRepeatedFit,
+                         ::testing::Values(Products::own, Products::libraries),
+                         [](const auto& which) {
+                           return which.param == Products::own ? "own" : "libraries";
+                         });
 
 TEST_P(DeviceRepeatedFit, GivesTheBitsOfStepsQueuedAnew) {
   for (const Case& tried : cases()) {
@@ -103,19 +110,23 @@ TEST_P(DeviceRepeatedFit, GivesTheBitsOfStepsQueuedAnew) {
     EXPECT_EQ(repeated.outcome.model, anew.outcome.model);
     EXPECT_EQ(repeated.notes, anew.notes);
     EXPECT_EQ(anew.outcome.result.repeated_steps, 0);
-    // The first and the recorded one are not repeats; the recording comes a step later where a prefix's took a block that it needs.
+    // The first and the recorded one are not repeats; the recording comes a step later where a
+    // prefix's took a block that it needs.
     const int64_t full = 3 * (25 / tried.recipe.batch), most = tried.looks ? 0 : full - 2;
     EXPECT_LE(repeated.outcome.result.repeated_steps, most);
-    EXPECT_GE(repeated.outcome.result.repeated_steps, most - (tried.recipe.freeze == "stem" ? 1 : 0));
+    EXPECT_GE(repeated.outcome.result.repeated_steps,
+              most - (tried.recipe.freeze == "stem" ? 1 : 0));
     if (tried.head > 1) {  // steps were left out, and steps were taken
       ASSERT_FALSE(anew.notes.empty());
       EXPECT_NE(anew.notes[0].find("left out"), std::string::npos) << anew.notes[0];
-      EXPECT_EQ(anew.notes.back().find("3 steps of epoch 3"), std::string::npos) << anew.notes.back();
+      EXPECT_EQ(anew.notes.back().find("3 steps of epoch 3"), std::string::npos)
+          << anew.notes.back();
     }
   }
 }
 
-// Own kernels take their time on the emulator: what a checkpoint must bring back is the same for both.
+// Own kernels take their time on the emulator: what a checkpoint must bring back is the same for
+// both.
 TEST_P(DeviceRepeatedFit, ResumesToTheSameBits) {
   for (const Case& tried : cases()) {
     if (tried.looks || (GetParam() == Products::own && tried.head == 1)) continue;
@@ -123,7 +134,8 @@ TEST_P(DeviceRepeatedFit, ResumesToTheSameBits) {
     const TemporaryFolder folder;
     const test::TestDevice opened(GetParam());
     std::atomic<bool> stop{false};
-    FitOptions options{.folder = folder / "run", .identity = "test", .checkpoint_seconds = 0, .stop = &stop};
+    FitOptions options{
+        .folder = folder / "run", .identity = "test", .checkpoint_seconds = 0, .stop = &stop};
     options.on_epoch = [&](const EpochMetrics&) { stop = true; };
     const RepeatedRun anew(tried, false);
     EXPECT_TRUE(RepeatedRun(tried, true, options).outcome.result.interrupted);
@@ -150,10 +162,13 @@ struct Steps {
     if (records) repeated = std::make_unique<RepeatedStep>(network, 0, *optimizer);
   }
   static Batch batch(int64_t images, uint64_t seed) {
-    Batch made{Tensor::empty({images, 3, 8, 8}, {.format = MemoryFormat::channels_last}), Tensor::empty({images}, {.dtype = DType::i64}), {}};
+    Batch made{Tensor::empty({images, 3, 8, 8}, {.format = MemoryFormat::channels_last}),
+               Tensor::empty({images}, {.dtype = DType::i64}),
+               {}};
     CountedRandom random(seed, RandomPurpose::synthetic);
     fill_normal(made.x, 0, 1, random);
-    for (int64_t i = 0; i < images; ++i) made.labels.mutable_data<int64_t>()[i] = (i + static_cast<int64_t>(seed)) % 3;
+    for (int64_t i = 0; i < images; ++i)
+      made.labels.mutable_data<int64_t>()[i] = (i + static_cast<int64_t>(seed)) % 3;
     return made;
   }
   void step(int64_t images, DType activations = DType::f32) {
@@ -172,12 +187,16 @@ struct Steps {
   }
 };
 
-// Recorded anew for another batch size that stays, another precision, another set of frozen parameters, weights at another place.
+// Recorded anew for another batch size that stays, another precision, another set of frozen
+// parameters, weights at another place.
 TEST_P(DeviceRepeatedFit, RecordsAnewWhenTheStepIsAnother) {
   const test::TestDevice opened(GetParam());
   const auto trained = [](bool records) {
     Steps steps(records);
-    const auto expect_recorded = [&](bool is) { EXPECT_EQ(steps.repeated && steps.repeated->is_recorded(), records && is) << "step " << steps.count; };
+    const auto expect_recorded = [&](bool is) {
+      EXPECT_EQ(steps.repeated && steps.repeated->is_recorded(), records && is)
+          << "step " << steps.count;
+    };
     for (const int64_t images : {4, 4, 4, 2, 4}) steps.step(images);
     expect_recorded(true);
     for (const int64_t images : {2, 2, 2}) steps.step(images);
@@ -191,7 +210,9 @@ TEST_P(DeviceRepeatedFit, RecordsAnewWhenTheStepIsAnother) {
     expect_recorded(true);
     Linear& head = static_cast<Linear&>(*steps.network.find("fc"));
     Tensor weight = head.weight();
-    weight.copy_from(Tensor::full(weight.shape(), 0.25));  // at its place: the recording reads it, and a 16-bit copy is made again
+    weight.copy_from(Tensor::full(
+        weight.shape(),
+        0.25));  // at its place: the recording reads it, and a 16-bit copy is made again
     Tensor filter = static_cast<Conv2d*>(steps.network.find("conv2"))->weight();
     filter.copy_from(Tensor::full(filter.shape(), 0.125));
     for (int i = 0; i < 2; ++i) steps.step(2, DType::bf16);
@@ -212,7 +233,8 @@ TEST_P(DeviceRepeatedFit, ALabelThatIsNoClassIsAnErrorInARepeatToo) {
   steps.step(4);
 }
 
-// Results are the caller's; another size in between, weights that were written, a network that moved.
+// Results are the caller's; another size in between, weights that were written, a network that
+// moved.
 TEST_P(DeviceRepeatedFit, RunsPlansAgainToTheSameBits) {
   const test::TestDevice opened(GetParam());
   for (const DType precision : {DType::f32, DType::bf16}) {
@@ -224,7 +246,8 @@ TEST_P(DeviceRepeatedFit, RunsPlansAgainToTheSameBits) {
       run.repeat(repeats);
       std::vector<Tensor> results;
       const auto run_on = [&](std::vector<int64_t> sizes, bool is_recorded) {
-        for (const int64_t images : sizes) results.push_back(run(Steps::batch(images, results.size()).x));
+        for (const int64_t images : sizes)
+          results.push_back(run(Steps::batch(images, results.size()).x));
         EXPECT_EQ(run.is_recorded(), repeats && is_recorded) << results.size();
       };
       run_on({4, 2, 4, 4, 3, 4}, true);
