@@ -70,5 +70,19 @@ TEST(CheckLayers, LongFilesNeedAReason) {
   EXPECT_EQ(tree.check(), 0) << tree.said;
 }
 
+TEST(CheckLayers, RefusesAnotherFormat) {
+  if (std::system("command -v clang-format-14 > /dev/null") != 0)
+    GTEST_SKIP() << "there is no clang-format-14";
+  Tree tree;
+  tree.write("train/README.md", "x\n");
+  tree.write(".clang-format", "BasedOnStyle: Google\nColumnLimit: 100\n");
+  tree.write("train/a.cpp", "int a;\nint  b;\n");
+  EXPECT_EQ(tree.check(), 1);
+  EXPECT_NE(tree.said.find("train/a.cpp:2: not as .clang-format says"), std::string::npos)
+      << tree.said;
+  tree.write("train/a.cpp", "int a;\nint b;\n");
+  EXPECT_EQ(tree.check(), 0) << tree.said;
+}
+
 }  // namespace
 }  // namespace graft
