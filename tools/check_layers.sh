@@ -57,8 +57,9 @@ if [ ${#files[@]} -gt 0 ]; then
       if (name ~ /^immintrin\.h$/ && FILENAME !~ /^kernels\/cpu\//) print FILENAME ":" FNR ": intrinsics outside kernels/cpu"
       if (name ~ /^(nlohmann|zlib|jpeglib|stb)/ && FILENAME !~ /^(io|models|train)\//)
         print FILENAME ":" FNR ": <" name "> belongs to io, models, train and tools"
-      if (name ~ /^(Eigen|oneapi|dnnl|cuda|cudnn)/ && FILENAME !~ /^kernels\/(cpu|cuda)\//)
-        print FILENAME ":" FNR ": <" name "> belongs to the backends"
+      if (name ~ /^Eigen/ && FILENAME !~ /^train\//) print FILENAME ":" FNR ": <" name "> belongs to train"
+      if (name ~ /^(cuda|cudnn)/ && FILENAME !~ /^kernels\/cuda\//)
+        print FILENAME ":" FNR ": <" name "> belongs to kernels/cuda"
     }' "${files[@]}" >> "$faults"
 fi
 

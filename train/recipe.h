@@ -19,7 +19,7 @@ struct GRAFT_API Recipe {
   int64_t warmup_epochs = 0;
   std::string freeze =
       "none";  // none, backbone (all but the head), or stages/modules: "stem,layer1", "..layer2"
-  std::string batch_norm = "auto";  // auto, source, adapt, train: see batch_norm_policy.h
+  std::string batch_norm = "auto";  // auto, source, adapt, train: see freezing.h
   std::string augment = "none";     // io/augment.h
   double label_smoothing = 0;
   bool standardize =

@@ -31,25 +31,27 @@ inline bool will_record(std::initializer_list<Tensor> inputs) {
   return will_record(std::span(inputs.begin(), inputs.size()));
 }
 
-// `attributes` has a static member `id` (std::string_view). `make_node` returns a
+// `attributes` has a static member `id` (std::string_view). `replay` says how a plan runs the
+// operation again, or why it cannot; it stands beside the operation's Node. `make_node` returns a
 // std::shared_ptr<Node>; it is called only when a gradient is needed. Inputs keep their order in
 // Node::backward's result.
 template <class Attributes, class MakeNode>
-void record(const Attributes& attributes, std::span<const Tensor> inputs,
+void record(const Attributes& attributes, MakeReplay replay, std::span<const Tensor> inputs,
             std::span<const Tensor> outputs, MakeNode&& make_node) {
   if (Trace* trace = current_trace())
     trace->steps.push_back({Attributes::id,
                             attributes,
                             {inputs.begin(), inputs.end()},
-                            {outputs.begin(), outputs.end()}});
+                            {outputs.begin(), outputs.end()},
+                            replay});
   if (will_record(inputs)) attach_node(make_node(), inputs, outputs);
 }
 
 // The common case: one output, returned.
 template <class Attributes, class MakeNode>
-Tensor record(const Attributes& attributes, std::initializer_list<Tensor> inputs, Tensor output,
-              MakeNode&& make_node) {
-  record(attributes, std::span<const Tensor>(inputs.begin(), inputs.size()),
+Tensor record(const Attributes& attributes, MakeReplay replay, std::initializer_list<Tensor> inputs,
+              Tensor output, MakeNode&& make_node) {
+  record(attributes, replay, std::span<const Tensor>(inputs.begin(), inputs.size()),
          std::span<const Tensor>(&output, 1), std::forward<MakeNode>(make_node));
   return output;
 }

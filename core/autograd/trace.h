@@ -2,13 +2,39 @@
 // export writes it.
 #pragma once
 #include <any>
+#include <functional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "graft/core/tensor/tensor.h"
 
 namespace graft {
+
+// A plan that was traced with some number of samples (entries of axis 0) asks an operation how it
+// runs with any number of them.
+struct ReplaySite {
+  const std::any& attributes;
+  std::span<const int> ranks;          // of the traced inputs; 0 for an absent one
+  const std::vector<bool>& constants;  // inputs that are the same for every image
+  int64_t samples;                     // of the trace
+
+  template <class Attributes>
+  const Attributes& as() const {
+    return std::any_cast<const Attributes&>(attributes);
+  }
+};
+
+// The answer: a function of the inputs, or why there is none.
+struct Replay {
+  std::function<Tensor(const std::vector<Tensor>& inputs)> run;  // empty: not possible
+  std::string why_not;
+
+  static Replay refused(std::string why) { return {{}, std::move(why)}; }
+  static Replay mixes_samples() { return refused("it mixes samples"); }
+};
+using MakeReplay = Replay (*)(const ReplaySite& site);
 
 // One operation: its id (a constant such as ops::ConvAttributes::id), a copy of its attribute
 // struct, its tensors.
@@ -17,6 +43,7 @@ struct TraceStep {
   std::any attributes;
   std::vector<Tensor> inputs;  // undefined where an optional input was absent
   std::vector<Tensor> outputs;
+  MakeReplay replay;
 
   template <class Attributes>
   const Attributes& as() const {

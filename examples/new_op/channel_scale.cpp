@@ -36,6 +36,11 @@ class ChannelScaleNode final : public Node {
   SavedTensor x_, scale_;
 };
 
+// How a compiled plan runs it again on another number of images.
+Replay replay_channel_scale(const ReplaySite&) {
+  return {[](const auto& in) { return channel_scale(in[0], in[1]); }, {}};
+}
+
 }  // namespace
 
 Tensor channel_scale(const Tensor& x, const Tensor& scale) {
@@ -45,7 +50,7 @@ Tensor channel_scale(const Tensor& x, const Tensor& scale) {
               name_of(scale.dtype()));
   Tensor y = Tensor::empty_like(x);
   kernels().forward(current_context(), {x, scale, y});
-  return record(ops::ChannelScaleAttributes{}, {x, scale}, y,
+  return record(ops::ChannelScaleAttributes{}, replay_channel_scale, {x, scale}, y,
                 [&] { return std::make_shared<ChannelScaleNode>(x, scale); });
 }
 

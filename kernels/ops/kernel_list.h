@@ -3,6 +3,7 @@
 #pragma once
 #include <chrono>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -78,7 +79,7 @@ class KernelList {
   // Runs the first candidate that does not decline. GRAFT_LOG=dispatch prints the choice and the
   // reasons.
   void operator()(ExecContext& context, Args args) const {
-    if (!run_first(context, args)) bad_input(pass_, ": no kernel takes these arguments");
+    if (!run_first(context, args)) bad_input(refusal(context, args));
   }
 
   // The same for a pass that only saves another way of doing it: false when no candidate takes it.
@@ -108,6 +109,20 @@ class KernelList {
       return true;
     }
     return false;
+  }
+
+  // The call's shapes, and why each candidate declines it.
+  std::string refusal(const ExecContext& context, const Args& args) const {
+    std::string text = str(pass_, ": no kernel takes these arguments");
+    if (const std::string shapes = describe_call(args).arguments; !shapes.empty())
+      text += str(" (", shapes, ")");
+    const char* before = ": ";
+    for (const Kernel<Args>& kernel : kernels_) {
+      const char* reason = kernel.declines(context, args);
+      text += str(before, kernel.name, " declines: ", reason ? reason : "left out by a filter");
+      before = "; ";
+    }
+    return text;
   }
 
   void run_observed(ExecContext& context, const Kernel<Args>& kernel, Args& args) const {

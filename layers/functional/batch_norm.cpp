@@ -100,6 +100,17 @@ void check_channels(const char* what, const Tensor& t, int64_t channels, bool re
               t.defined() ? t.shape() : Shape(), " for ", channels, " channels");
 }
 
+// In eval, with the running statistics as inputs.
+Replay replay_batch_norm(const ReplaySite& site) {
+  const auto a = site.as<ops::BatchNormAttributes>();
+  if (a.training) return Replay::refused("it takes statistics of its batch, as in training");
+  const BatchNormOptions options{.training = false, .eps = a.eps, .relu = a.relu};
+  return {[options](const auto& in) {
+            return batch_norm(in[0], in[1], in[2], in[4], in[5], options, in[3]);
+          },
+          {}};
+}
+
 }  // namespace
 
 Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor running_mean,
@@ -148,7 +159,8 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Ten
   const Tensor outputs[] = {y};
   if (Trace* trace = current_trace())  // statistics are inputs of the operation, though nothing
                                        // flows back to them
-    trace->steps.push_back({ops::BatchNormAttributes::id, attributes, {inputs, inputs + 6}, {y}});
+    trace->steps.push_back(
+        {ops::BatchNormAttributes::id, attributes, {inputs, inputs + 6}, {y}, replay_batch_norm});
   const auto differentiable = std::span(inputs).first(4);
   if (recorded)
     attach_node(std::make_shared<BatchNormNode>(x, y, positive, mean, variance, weight, bias,

@@ -51,6 +51,12 @@ class AddNode final : public Node {
 // Both layouts hold the same bits when an image is one pixel or has one channel.
 bool same_in_both_layouts(const Shape& s) { return s.rank() != 4 || s[1] == 1 || s[2] * s[3] == 1; }
 
+Replay replay_binary(const ReplaySite& site) {
+  if (!samples_lie_alike(site)) return Replay::mixes_samples();
+  const ops::Binary function = site.as<ops::BinaryAttributes>().function;
+  return {[function](const auto& in) { return binary(in[0], in[1], function); }, {}};
+}
+
 }  // namespace
 
 Tensor binary(const Tensor& a, const Tensor& b, ops::Binary function) {
@@ -72,9 +78,9 @@ Tensor binary(const Tensor& a, const Tensor& b, ops::Binary function) {
   if (predicate) options.dtype = DType::boolean;
   Tensor y = Tensor::empty(shape, options);
   kernels_for(a).binary.forward(current_context(), {a, b, attributes, y});
-  if (predicate) return trace_step(attributes, {a, b}, y);
+  if (predicate) return trace_step(attributes, replay_binary, {a, b}, y);
   const bool plain_add = function == ops::Binary::add && a.shape() == b.shape();
-  return record(attributes, {a, b}, y, [&]() -> std::shared_ptr<Node> {
+  return record(attributes, replay_binary, {a, b}, y, [&]() -> std::shared_ptr<Node> {
     if (plain_add) return std::make_shared<AddNode>();
     return std::make_shared<BinaryNode>(a, b, attributes);
   });

@@ -90,6 +90,11 @@ bool with_statistics(const Tensor& x, const Tensor& weight, const Tensor* bias,
   return true;
 }
 
+Replay replay_conv(const ReplaySite& site) {
+  const auto a = site.as<ops::ConvAttributes>();
+  return {[a](const auto& in) { return conv(in[0], in[1], in[2], a); }, {}};
+}
+
 }  // namespace
 
 Tensor conv(const Tensor& x, const Tensor& weight, const Tensor& bias,
@@ -108,7 +113,7 @@ Tensor conv(const Tensor& x, const Tensor& weight, const Tensor& bias,
   const Tensor* given_bias = bias.defined() ? &bias : nullptr;
   if (!statistics || !with_statistics(x, weight, given_bias, attributes, y, *statistics))
     kernels_for(x).conv.forward(current_context(), {x, weight, given_bias, attributes, y});
-  return record(attributes, {x, weight, bias}, y, [&] {
+  return record(attributes, replay_conv, {x, weight, bias}, y, [&] {
     return std::make_shared<ConvNode>(x, weight, bias, attributes, needs_grad(weight),
                                       needs_grad(x));
   });

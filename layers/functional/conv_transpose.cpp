@@ -40,6 +40,12 @@ class ConvTransposeNode final : public Node {
   SavedTensor x_, weight_;
 };
 
+// Bias and padding are steps of their own.
+Replay replay_conv_transpose(const ReplaySite& site) {
+  const ops::ConvAttributes a = site.as<ops::ConvTransposeAttributes>().conv;
+  return {[a](const auto& in) { return conv_transpose(in[0], in[1], {}, a); }, {}};
+}
+
 }  // namespace
 
 Tensor conv_transpose(const Tensor& x, const Tensor& weight, const Tensor& bias,
@@ -70,7 +76,7 @@ Tensor conv_transpose(const Tensor& x, const Tensor& weight, const Tensor& bias,
   Tensor y = Tensor::empty(ops::conv_transpose_output_shape(x.shape(), weight.shape(), attributes),
                            x.options());
   kernels_for(x).conv.backward_data(current_context(), {x, weight, conv, y});
-  y = record(attributes, {x, weight}, y,
+  y = record(attributes, replay_conv_transpose, {x, weight}, y,
              [&] { return std::make_shared<ConvTransposeNode>(x, weight, attributes); });
   if (pads) y = pad(y, around);
   if (!bias.defined()) return y;

@@ -21,6 +21,10 @@ class DropoutNode final : public Node {
   ops::DropoutAttributes attributes_;  // the mask is made again from its stream
 };
 
+Replay refuse_dropout(const ReplaySite&) {
+  return Replay::refused("it draws random numbers, as in training");
+}
+
 }  // namespace
 
 Tensor dropout(const Tensor& x, const ops::DropoutAttributes& attributes, bool training) {
@@ -29,7 +33,8 @@ Tensor dropout(const Tensor& x, const ops::DropoutAttributes& attributes, bool t
   if (!training || attributes.probability == 0) return x;
   Tensor y = Tensor::empty_like(x);
   kernels_for(x).dropout.apply(current_context(), {x, attributes, y});
-  return record(attributes, {x}, y, [&] { return std::make_shared<DropoutNode>(attributes); });
+  return record(attributes, refuse_dropout, {x}, y,
+                [&] { return std::make_shared<DropoutNode>(attributes); });
 }
 
 }  // namespace graft::functional

@@ -66,6 +66,35 @@ class ScatterNode final : public Node {
   ops::ScatterAttributes attributes_;
 };
 
+// Every sample reads itself alone where an index never walks along the samples' axis.
+Replay replay_gather(const ReplaySite& site) {
+  const auto a = site.as<ops::GatherAttributes>();
+  switch (a.indexing) {
+    case ops::Indexing::slices:
+      // Rows of a constant table, or the same places of every sample.
+      if (a.axis == 0 ? !site.constants[0] : !site.constants[1]) return Replay::mixes_samples();
+      return {[a](const auto& in) { return gather(in[0], in[1], a.axis); }, {}};
+    case ops::Indexing::elements:
+      if (a.axis == 0) return Replay::mixes_samples();
+      return {[a](const auto& in) { return gather_elements(in[0], in[1], a.axis); }, {}};
+    case ops::Indexing::tuples: break;
+  }
+  if (a.batch_axes == 0) return Replay::mixes_samples();
+  return {[a](const auto& in) { return gather_nd(in[0], in[1], a.batch_axes); }, {}};
+}
+
+Replay replay_scatter(const ReplaySite& site) {
+  const auto a = site.as<ops::ScatterAttributes>();
+  if (a.indexing != ops::Indexing::elements || a.axis == 0) return Replay::mixes_samples();
+  return {
+      [a](const auto& in) { return scatter_elements(in[0], in[1], in[2], a.axis, a.reduction); },
+      {}};
+}
+
+Replay refuse_nonzero(const ReplaySite&) {
+  return Replay::refused("the number of its results depends on values");
+}
+
 Tensor gather_with(const Tensor& x, const Tensor& places, const ops::GatherAttributes& attributes) {
   if (x.device() != places.device() && is_cpu(x.device()))
     return gather_with(beside("gather", x, places.device()), places, attributes);
@@ -74,7 +103,7 @@ Tensor gather_with(const Tensor& x, const Tensor& places, const ops::GatherAttri
                            {.dtype = x.dtype(), .device = x.device()});
   kernels_for(x).indexing.gather_forward(current_context(),
                                          {x.to(kInOrder), indices, attributes, y});
-  return record(attributes, {x, indices}, y.to(x.format()),
+  return record(attributes, replay_gather, {x, indices}, y.to(x.format()),
                 [&] { return std::make_shared<GatherNode>(x, indices, attributes); });
 }
 
@@ -90,7 +119,7 @@ Tensor scatter_with(const Tensor& x, const Tensor& indices, const Tensor& update
   kernels_for(x).indexing.scatter_forward(current_context(), {x.to(kInOrder), indices.to(kInOrder),
                                                               updates.to(kInOrder), attributes, y});
   y = y.to(x.format());
-  return record(attributes, {x, indices, updates}, y,
+  return record(attributes, replay_scatter, {x, indices, updates}, y,
                 [&] { return std::make_shared<ScatterNode>(x, indices, updates, y, attributes); });
 }
 
@@ -175,7 +204,7 @@ Tensor nonzero(const Tensor& x) {
       rest /= extent;
     }
   }
-  return trace_step(NonZeroAttributes{}, {x}, y);
+  return trace_step(NonZeroAttributes{}, refuse_nonzero, {x}, y);
 }
 
 Tensor compress(const Tensor& x, const Tensor& condition, int axis) {

@@ -32,6 +32,10 @@ class LossNode final : public Node {
   SavedTensor dx_;
 };
 
+Replay refuse_loss(const ReplaySite&) {
+  return Replay::refused("a loss is one number for the whole batch");
+}
+
 void check_labels(const Tensor& labels, int64_t classes) {
   const int64_t* label = labels.data<int64_t>();
   for (int64_t n = 0; n < labels.numel(); ++n)
@@ -49,7 +53,8 @@ Tensor pair_loss(const Tensor& x, const Tensor& target, const ops::PairLossAttri
   if (will_record({x})) dx = Tensor::empty_like(x);
   kernels_for(x).loss.pair(current_context(),
                            {x, target, attributes, loss, dx.defined() ? &dx : nullptr});
-  return record(attributes, {x}, loss, [&] { return std::make_shared<LossNode>("pair_loss", dx); });
+  return record(attributes, refuse_loss, {x}, loss,
+                [&] { return std::make_shared<LossNode>("pair_loss", dx); });
 }
 
 }  // namespace
@@ -81,7 +86,7 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target,
   kernels_for(logits).loss.cross_entropy(
       current_context(), {logits, target, weights.defined() ? &weights : nullptr, attributes, loss,
                           dlogits.defined() ? &dlogits : nullptr});
-  return record(attributes, {logits}, loss,
+  return record(attributes, refuse_loss, {logits}, loss,
                 [&] { return std::make_shared<LossNode>("cross_entropy", dlogits); });
 }
 

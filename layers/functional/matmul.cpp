@@ -93,6 +93,15 @@ class MatmulNode final : public Node {
   SavedTensor a_, b_;
 };
 
+// Two operands that both hold samples need their own axis for them.
+Replay replay_matmul(const ReplaySite& site) {
+  const bool fixed_left = site.constants[0], fixed_right = site.constants[1];
+  if ((!fixed_right && site.ranks[1] < 3) ||
+      (!fixed_left && !fixed_right && site.ranks[0] != site.ranks[1]))
+    return Replay::mixes_samples();
+  return {[](const auto& in) { return matmul(in[0], in[1]); }, {}};
+}
+
 Tensor matmul_of_matrices(const Tensor& a, const Tensor& b) {
   const Shape shape = ops::matmul_output_shape(a.shape(), b.shape());
   Tensor y = Tensor::empty(shape, {.dtype = a.dtype(), .device = a.device()});
@@ -104,7 +113,7 @@ Tensor matmul_of_matrices(const Tensor& a, const Tensor& b) {
                                                        : products_of(a.shape(), b.shape(), shape);
   if (y.numel() > 0)
     kernels_for(a).matmul.run(current_context(), {sa, sb, false, false, products, sy});
-  return record(ops::MatmulAttributes{}, {a, b}, y.to(a.format()),
+  return record(ops::MatmulAttributes{}, replay_matmul, {a, b}, y.to(a.format()),
                 [&] { return std::make_shared<MatmulNode>(a, b); });
 }
 

@@ -56,12 +56,19 @@ int64_t padded_position(int64_t at, int64_t extent, PadMode mode) {
   return folded < extent ? folded : period - folded;
 }
 
+Replay replay_take(const ReplaySite& site) {
+  const auto a = site.as<ops::TakeAttributes>();
+  if (a.axes.empty() || a.axes[0].from != 0 || !a.axes[0].whole) return Replay::mixes_samples();
+  return {[a](const auto& in) { return take(in[0], a); }, {}};
+}
+
 }  // namespace
 
 Tensor take(const Tensor& x, const ops::TakeAttributes& attributes) {
   Tensor y = Tensor::empty(ops::take_output_shape(x.shape(), attributes), x.options());
   kernels_for(x).take.forward(current_context(), {x, attributes, y});
-  return record(attributes, {x}, y, [&] { return std::make_shared<TakeNode>(x, attributes); });
+  return record(attributes, replay_take, {x}, y,
+                [&] { return std::make_shared<TakeNode>(x, attributes); });
 }
 
 Tensor transpose(const Tensor& x, std::span<const int> order) {

@@ -57,6 +57,12 @@ Shape per_channel(const Tensor& x) {
 
 Tensor number(double value, const Tensor& like) { return Tensor::scalar(value, like.dtype()); }
 
+Replay replay_normalize(const ReplaySite& site) {
+  const auto a = site.as<ops::NormalizeAttributes>();
+  if (a.axis == 0) return Replay::mixes_samples();
+  return {[a](const auto& in) { return normalize(in[0], a.axis, a.eps, a.center); }, {}};
+}
+
 }  // namespace
 
 Tensor normalize(const Tensor& x, int axis, double eps, bool center) {
@@ -69,7 +75,7 @@ Tensor normalize(const Tensor& x, int axis, double eps, bool center) {
                            {.dtype = DType::f64, .device = x.device()});
   kernels_for(x).normalize.forward(current_context(),
                                    {ordered, attributes, y, recorded ? &scales : nullptr});
-  return record(attributes, {x}, y.to(x.format()),
+  return record(attributes, replay_normalize, {x}, y.to(x.format()),
                 [&] { return std::make_shared<NormalizeNode>(y, scales, x.format(), attributes); });
 }
 

@@ -9,6 +9,14 @@
 namespace graft::functional {
 namespace {
 
+Tensor arg_extreme(const Tensor& x, ops::ArgExtremeAttributes attributes, bool keep_axis);
+
+Replay replay_arg_extreme(const ReplaySite& site) {
+  const auto a = site.as<ops::ArgExtremeAttributes>();
+  if (a.axis == 0) return Replay::mixes_samples();
+  return {[a](const auto& in) { return arg_extreme(in[0], a, true); }, {}};
+}
+
 Tensor arg_extreme(const Tensor& x, ops::ArgExtremeAttributes attributes, bool keep_axis) {
   attributes.axis = axis_of("argmax", attributes.axis, x.rank());
   GRAFT_CHECK(x.shape()[attributes.axis] > 0, "argmax: axis ", attributes.axis, " of ", x.shape(),
@@ -17,7 +25,7 @@ Tensor arg_extreme(const Tensor& x, ops::ArgExtremeAttributes attributes, bool k
   options.dtype = DType::i64;
   Tensor y = Tensor::empty(x.shape().with(attributes.axis, 1), options);
   kernels_for(x).ordering.arg_extreme(current_context(), {x, attributes, y});
-  trace_step(attributes, {x}, y);
+  trace_step(attributes, replay_arg_extreme, {x}, y);
   const int axes[] = {attributes.axis};
   return keep_axis ? y : squeeze(y, axes);
 }
@@ -66,6 +74,15 @@ class CumulativeSumNode final : public Node {
   ops::CumulativeSumAttributes attributes_;
 };
 
+Replay replay_cumulative_sum(const ReplaySite& site) {
+  const auto a = site.as<ops::CumulativeSumAttributes>();
+  if (a.axis == 0) return Replay::mixes_samples();
+  return {[a](const auto& in) { return cumulative_sum(in[0], a.axis, a.exclusive, a.reverse); },
+          {}};
+}
+
+Replay refuse_topk(const ReplaySite&) { return Replay::refused("it has two results"); }
+
 }  // namespace
 
 Tensor argmax(const Tensor& x, int axis, bool keep_axis, bool last) {
@@ -87,7 +104,7 @@ TopK topk(const Tensor& x, int64_t k, int axis, bool largest) {
   kernels_for(x).ordering.topk(current_context(), {x, attributes, result.values, result.indices});
   if (Trace* trace = current_trace())
     trace->steps.push_back(
-        {ops::TopKAttributes::id, attributes, {x}, {result.values, result.indices}});
+        {ops::TopKAttributes::id, attributes, {x}, {result.values, result.indices}, refuse_topk});
   if (will_record({x}))  // of the two results the values alone have a gradient
     attach_node(std::make_shared<TopKNode>(x, result.indices, attributes.axis), std::span(&x, 1),
                 std::span(&result.values, 1));
@@ -99,7 +116,7 @@ Tensor cumulative_sum(const Tensor& x, int axis, bool exclusive, bool reverse) {
                                                 exclusive, reverse};
   Tensor y = Tensor::empty_like(x);
   kernels_for(x).ordering.cumulative_sum(current_context(), {x, attributes, y});
-  return record(attributes, {x}, y,
+  return record(attributes, replay_cumulative_sum, {x}, y,
                 [&] { return std::make_shared<CumulativeSumNode>(attributes); });
 }
 

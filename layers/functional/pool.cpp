@@ -63,6 +63,21 @@ class AdaptiveAveragePoolNode final : public Node {
   TensorOptions options_;
 };
 
+Replay replay_max_pool(const ReplaySite& site) {
+  const auto a = site.as<ops::MaxPoolAttributes>();
+  return {[a](const auto& in) { return max_pool(in[0], a); }, {}};
+}
+
+Replay replay_average_pool(const ReplaySite& site) {
+  const auto a = site.as<ops::AveragePoolAttributes>();
+  return {[a](const auto& in) { return average_pool(in[0], a); }, {}};
+}
+
+Replay replay_adaptive_average_pool(const ReplaySite& site) {
+  const auto a = site.as<ops::AdaptiveAveragePoolAttributes>();
+  return {[a](const auto& in) { return adaptive_average_pool(in[0], a); }, {}};
+}
+
 }  // namespace
 
 Tensor max_pool(const Tensor& x, const ops::MaxPoolAttributes& attributes) {
@@ -78,7 +93,7 @@ Tensor max_pool(const Tensor& x, const ops::MaxPoolAttributes& attributes) {
   }
   kernels_for(x).pool.max_forward(current_context(),
                                   {x, attributes, y, indices.defined() ? &indices : nullptr});
-  return record(attributes, {x}, y,
+  return record(attributes, replay_max_pool, {x}, y,
                 [&] { return std::make_shared<MaxPoolNode>(x, indices, attributes); });
 }
 
@@ -88,7 +103,7 @@ Tensor average_pool(const Tensor& x, const ops::AveragePoolAttributes& attribute
       ops::pool_output_shape("average_pool", x.shape(), attributes.window, attributes.ceil_mode),
       x.options());
   kernels_for(x).pool.average_forward(current_context(), {x, attributes, y});
-  return record(attributes, {x}, y,
+  return record(attributes, replay_average_pool, {x}, y,
                 [&] { return std::make_shared<AveragePoolNode>(x, attributes); });
 }
 
@@ -98,7 +113,7 @@ Tensor adaptive_average_pool(const Tensor& x,
     return as_line(adaptive_average_pool(as_row(x), {{1, attributes.output[0], 1}}));
   Tensor y = Tensor::empty(ops::adaptive_pool_output_shape(x.shape(), attributes), x.options());
   kernels_for(x).pool.adaptive_forward(current_context(), {x, attributes, y});
-  return record(attributes, {x}, y,
+  return record(attributes, replay_adaptive_average_pool, {x}, y,
                 [&] { return std::make_shared<AdaptiveAveragePoolNode>(x, attributes); });
 }
 

@@ -71,6 +71,10 @@ Tensor places_in_tensor(const Tensor& in_plane, const Shape& x, bool column_majo
   return apply(Binary::add, places, apply(Binary::mul, planes, number(x.product(2, x.rank()))));
 }
 
+Replay refuse_pool_places(const ReplaySite&) {
+  return Replay::refused("its results count elements of the whole batch");
+}
+
 }  // namespace
 
 Tensor global_max_pool(const Tensor& x) {
@@ -113,7 +117,8 @@ PoolWithIndices max_pool_with_indices(const Tensor& x, const ops::MaxPoolAttribu
   Tensor again = Tensor::empty_like(result.y), in_plane = Tensor::empty(result.y.shape(), options);
   kernels_for(x).pool.max_forward(current_context(), {x, attributes, again, &in_plane});
   result.indices = places_in_tensor(in_plane, x.shape(), column_major);
-  trace_step(PoolPlacesAttributes{attributes, column_major}, {x}, result.indices);
+  trace_step(PoolPlacesAttributes{attributes, column_major}, refuse_pool_places, {x},
+             result.indices);
   return result;
 }
 

@@ -28,6 +28,14 @@ class ReduceNode final : public Node {
   SavedTensor x_, y_;
 };
 
+Replay replay_reduce(const ReplaySite& site) {
+  const auto a = site.as<ops::ReduceAttributes>();
+  if (a.axes.empty()) return Replay::mixes_samples();  // over all of them
+  for (const int axis : a.axes)
+    if (axis == 0 || axis == -site.ranks[0]) return Replay::mixes_samples();
+  return {[a](const auto& in) { return reduce(in[0], a); }, {}};
+}
+
 }  // namespace
 
 Tensor reduce(const Tensor& x, const ops::ReduceAttributes& attributes) {
@@ -37,7 +45,8 @@ Tensor reduce(const Tensor& x, const ops::ReduceAttributes& attributes) {
   Tensor y = Tensor::empty(ops::reduce_output_shape(x.shape(), attributes, attributes.keep_axes),
                            {.dtype = x.dtype(), .device = x.device()});
   kernels_for(x).reduce.forward(current_context(), {x, attributes, y});
-  return record(attributes, {x}, y, [&] { return std::make_shared<ReduceNode>(x, y, attributes); });
+  return record(attributes, replay_reduce, {x}, y,
+                [&] { return std::make_shared<ReduceNode>(x, y, attributes); });
 }
 
 }  // namespace graft::functional

@@ -146,12 +146,19 @@ ops::ResampleAttributes taps_of(const ResizeAxis& axis, int64_t in, const Resize
   return attributes;
 }
 
+Replay replay_resample(const ReplaySite& site) {
+  const auto a = site.as<ops::ResampleAttributes>();
+  if (a.axis == 0) return Replay::mixes_samples();
+  return {[a](const auto& in) { return resample(in[0], a); }, {}};
+}
+
 }  // namespace
 
 Tensor resample(const Tensor& x, const ops::ResampleAttributes& attributes) {
   Tensor y = Tensor::empty(ops::resample_output_shape(x.shape(), attributes), x.options());
   kernels_for(x).resample.forward(current_context(), {x, attributes, y});
-  return record(attributes, {x}, y, [&] { return std::make_shared<ResampleNode>(x, attributes); });
+  return record(attributes, replay_resample, {x}, y,
+                [&] { return std::make_shared<ResampleNode>(x, attributes); });
 }
 
 Tensor resize(const Tensor& x, std::span<const ResizeAxis> axes, const ResizeOptions& options) {

@@ -75,6 +75,15 @@ std::vector<double> even_places(int64_t extent, bool align_corners) {
   return places;
 }
 
+Replay replay_grid_sample(const ReplaySite& site) {
+  const auto a = site.as<ops::GridSampleAttributes>();
+  return {[a](const auto& in) { return grid_sample(in[0], in[1], a); }, {}};
+}
+
+Replay refuse_roi_align(const ReplaySite&) {
+  return Replay::refused("its results are boxes, which name their images by number");
+}
+
 }  // namespace
 
 Tensor grid_sample(const Tensor& x, const Tensor& grid,
@@ -91,7 +100,7 @@ Tensor grid_sample(const Tensor& x, const Tensor& grid,
   Tensor y = Tensor::empty(shape, contiguous_like(x));
   kernels_for(x).sample.grid_forward(current_context(),
                                      {in_order(x), in_order(grid), attributes, y});
-  return record(attributes, {x, grid}, y.to(x.format()),
+  return record(attributes, replay_grid_sample, {x, grid}, y.to(x.format()),
                 [&] { return std::make_shared<GridSampleNode>(x, grid, attributes); });
 }
 
@@ -137,7 +146,7 @@ Tensor roi_align(const Tensor& x, const Tensor& boxes, const Tensor& batch,
   Tensor y = Tensor::empty({boxes.size(0), x.size(1), attributes.height, attributes.width},
                            contiguous_like(x));
   kernels_for(x).sample.roi_forward(current_context(), {in_order(x), boxes, images, attributes, y});
-  return record(attributes, {x, boxes, images}, y.to(x.format()),
+  return record(attributes, refuse_roi_align, {x, boxes, images}, y.to(x.format()),
                 [&] { return std::make_shared<RoiAlignNode>(x, boxes, images, attributes); });
 }
 

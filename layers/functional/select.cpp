@@ -68,6 +68,22 @@ class FormatNode final : public Node {
   MemoryFormat from_;
 };
 
+// Where several operands hold samples, these must be the first axis of each.
+Replay replay_where(const ReplaySite& site) {
+  if (!samples_lie_alike(site)) return Replay::mixes_samples();
+  return {[](const auto& in) { return where(in[0], in[1], in[2]); }, {}};
+}
+
+Replay replay_cast(const ReplaySite& site) {
+  const DType dtype = site.as<ops::CastAttributes>().dtype;
+  return {[dtype](const auto& in) { return cast(in[0], dtype); }, {}};
+}
+
+Replay replay_format(const ReplaySite& site) {
+  const MemoryFormat format = site.as<ops::FormatAttributes>().format;
+  return {[format](const auto& in) { return to_format(in[0], format); }, {}};
+}
+
 }  // namespace
 
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
@@ -85,21 +101,21 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
   options.format = a.shape() == shape ? a.format() : b.format();
   Tensor y = Tensor::empty(shape, options);
   kernels_for(a).select.where_forward(current_context(), {condition, a, b, y});
-  return record(ops::WhereAttributes{}, {condition, a, b}, y,
+  return record(ops::WhereAttributes{}, replay_where, {condition, a, b}, y,
                 [&] { return std::make_shared<WhereNode>(condition, a, b); });
 }
 
 Tensor cast(const Tensor& x, DType dtype) {
   if (x.dtype() == dtype) return x;
   const Tensor y = run_cast(x, dtype);
-  if (!is_floating(dtype)) return trace_step(ops::CastAttributes{dtype}, {x}, y);
-  return record(ops::CastAttributes{dtype}, {x}, y,
+  if (!is_floating(dtype)) return trace_step(ops::CastAttributes{dtype}, replay_cast, {x}, y);
+  return record(ops::CastAttributes{dtype}, replay_cast, {x}, y,
                 [&] { return std::make_shared<CastNode>(x.dtype()); });
 }
 
 Tensor to_format(const Tensor& x, MemoryFormat format) {
   if (x.format() == format || x.rank() != 4) return x;
-  return record(ops::FormatAttributes{format}, {x}, x.to(format),
+  return record(ops::FormatAttributes{format}, replay_format, {x}, x.to(format),
                 [&] { return std::make_shared<FormatNode>(x.format()); });
 }
 

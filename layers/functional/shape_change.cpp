@@ -62,11 +62,29 @@ class PadNode final : public Node {
   ops::PadAttributes attributes_;
 };
 
+Replay replay_reshape(const ReplaySite& site) {
+  const Shape shape = site.as<ops::ReshapeAttributes>().shape;
+  if (shape.rank() < 1 || shape[0] != site.samples) return Replay::mixes_samples();
+  return {[shape](const auto& in) { return reshape(in[0], shape.with(0, in[0].size(0))); }, {}};
+}
+
+Replay replay_concat(const ReplaySite& site) {
+  const int axis = site.as<ops::ConcatAttributes>().axis;
+  if (axis == 0) return Replay::mixes_samples();
+  return {[axis](const auto& in) { return concat(in, axis); }, {}};
+}
+
+Replay replay_pad(const ReplaySite& site) {
+  const auto a = site.as<ops::PadAttributes>();
+  if (a.begin.at(0) != 0 || a.end.at(0) != 0) return Replay::mixes_samples();
+  return {[a](const auto& in) { return pad(in[0], a); }, {}};
+}
+
 }  // namespace
 
 Tensor reshape(const Tensor& x, const Shape& shape) {
   Tensor ordered = x.to(MemoryFormat::contiguous);
-  return record(ops::ReshapeAttributes{shape}, {x}, ordered.reshape(shape),
+  return record(ops::ReshapeAttributes{shape}, replay_reshape, {x}, ordered.reshape(shape),
                 [&] { return std::make_shared<ReshapeNode>(x.shape(), x.format()); });
 }
 
@@ -82,7 +100,7 @@ Tensor concat(std::span<const Tensor> inputs, int axis) {
   const Shape shape = ops::concat_output_shape(inputs, axis);
   Tensor y = Tensor::empty(shape, inputs[0].options());
   kernels_for(y).shape_change.concat_forward(current_context(), {inputs, axis, y});
-  record(ops::ConcatAttributes{axis}, inputs, std::span<const Tensor>(&y, 1),
+  record(ops::ConcatAttributes{axis}, replay_concat, inputs, std::span<const Tensor>(&y, 1),
          [&] { return std::make_shared<ConcatNode>(inputs, axis); });
   return y;
 }
@@ -90,7 +108,7 @@ Tensor concat(std::span<const Tensor> inputs, int axis) {
 Tensor pad(const Tensor& x, const ops::PadAttributes& attributes) {
   Tensor y = Tensor::empty(ops::pad_output_shape(x.shape(), attributes), x.options());
   kernels_for(x).shape_change.pad_forward(current_context(), {x, attributes, y});
-  return record(attributes, {x}, y,
+  return record(attributes, replay_pad, {x}, y,
                 [&] { return std::make_shared<PadNode>(x.shape(), attributes); });
 }
 

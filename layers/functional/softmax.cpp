@@ -24,13 +24,22 @@ class SoftmaxNode final : public Node {
   SavedTensor y_;
 };
 
+Replay replay_softmax(const ReplaySite& site) {
+  const auto a = site.as<ops::SoftmaxAttributes>();
+  if (a.axis == 0) return Replay::mixes_samples();
+  return {
+      [a](const auto& in) { return a.log ? log_softmax(in[0], a.axis) : softmax(in[0], a.axis); },
+      {}};
+}
+
 Tensor softmax_along(const Tensor& x, int axis, bool log) {
   const int at = axis < 0 ? axis + x.rank() : axis;
   GRAFT_CHECK(at >= 0 && at < x.rank(), "softmax: axis ", axis, " of ", x.shape());
   const ops::SoftmaxAttributes attributes{at, log};
   Tensor y = Tensor::empty_like(x);
   kernels_for(x).softmax.forward(current_context(), {x, attributes, y});
-  return record(attributes, {x}, y, [&] { return std::make_shared<SoftmaxNode>(y, attributes); });
+  return record(attributes, replay_softmax, {x}, y,
+                [&] { return std::make_shared<SoftmaxNode>(y, attributes); });
 }
 
 }  // namespace

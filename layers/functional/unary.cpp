@@ -29,6 +29,11 @@ class UnaryNode final : public Node {
   SavedTensor x_, y_;
 };
 
+Replay replay_unary(const ReplaySite& site) {
+  const auto a = site.as<ops::UnaryAttributes>();
+  return {[a](const auto& in) { return unary(in[0], a); }, {}};
+}
+
 }  // namespace
 
 Tensor unary(const Tensor& x, const ops::UnaryAttributes& attributes) {
@@ -37,8 +42,9 @@ Tensor unary(const Tensor& x, const ops::UnaryAttributes& attributes) {
   if (predicate) options.dtype = DType::boolean;
   Tensor y = Tensor::empty(x.shape(), options);
   kernels_for(x).unary.forward(current_context(), {x, attributes, y});
-  if (predicate) return trace_step(attributes, {x}, y);
-  return record(attributes, {x}, y, [&] { return std::make_shared<UnaryNode>(x, y, attributes); });
+  if (predicate) return trace_step(attributes, replay_unary, {x}, y);
+  return record(attributes, replay_unary, {x}, y,
+                [&] { return std::make_shared<UnaryNode>(x, y, attributes); });
 }
 
 Tensor unary(const Tensor& x, ops::Unary function) {

@@ -39,7 +39,10 @@ Graph graph_of(const Trace& trace, const Tensor& input, const Tensor& output) {
     return value;
   };
   for (const TraceStep& traced : trace.steps) {
-    Step step{traced.op, traced.attributes, {}, {}, kNoValue, nullptr, nullptr};
+    Step step;
+    step.op = traced.op;
+    step.attributes = traced.attributes;
+    step.replay = traced.replay;
     bool constant = true;
     for (const Tensor& tensor : traced.inputs) {
       step.inputs.push_back(value_of(tensor));

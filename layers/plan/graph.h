@@ -46,6 +46,7 @@ struct Step {
   Value output = kNoValue;
   std::shared_ptr<FusedConv> conv;           // set: a fused_conv
   std::shared_ptr<QuantizedConv> quantized;  // set: a quantized_conv
+  MakeReplay replay = nullptr;               // of a step that is as it was traced
 };
 
 struct Graph {
@@ -91,10 +92,5 @@ void fuse_convolutions(Graph& graph);
 // layer) and depthwise ones: those stay in f32, and so does what other steps read. bad_input when
 // the calibration is of another network.
 void quantize_convolutions(Graph& graph, const Calibration& calibration);
-
-// Runs one traced operation by its functional; `samples`: what the batch axis is now,
-// `traced_samples` what it was. Empty when plans do not know the operation.
-using Run = std::function<Tensor(const std::vector<Tensor>& inputs)>;
-Run operation(const Step& step, const Graph& graph, int64_t traced_samples);
 
 }  // namespace graft::plan

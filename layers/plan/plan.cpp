@@ -21,6 +21,8 @@ using plan::QuantizedConv;
 using plan::Step;
 using plan::Value;
 
+using Run = std::function<Tensor(const std::vector<Tensor>& inputs)>;
+
 struct Plan::Impl {
   // A parameter as it was at compilation.
   struct Seen {
@@ -31,7 +33,7 @@ struct Plan::Impl {
   Shape image;
   DType precision = DType::f32;
   Graph graph;
-  std::vector<plan::Run> runs;                // by step
+  std::vector<Run> runs;                      // by step
   std::vector<std::vector<Value>> last_uses;  // by step: the values no later step reads
   std::vector<Seen> seen;
   std::vector<plan::Segment> segments;
@@ -116,26 +118,32 @@ Tensor run_quantize(const ops::Quantization& quantization, const Tensor& x) {
   return y;
 }
 
-// A step's run; empty when plans do not know it. Fused convolutions are run by run_steps itself.
-plan::Run run_of(const Step& step, const Graph& graph) {
+// How a step runs, or why it cannot. Fused convolutions are run by run_steps itself.
+Replay replay_of(const Step& step, const Graph& graph) {
   if (step.conv) {
     pack(*step.conv);
-    return [conv = step.conv](const std::vector<Tensor>& inputs) {
-      return run_conv(*conv, inputs, {});
-    };
+    return {[conv = step.conv](const std::vector<Tensor>& inputs) {
+              return run_conv(*conv, inputs, {});
+            },
+            {}};
   }
   if (step.quantized) {
     QuantizedConv& conv = *step.quantized;
     kernels_for(conv.weight)
         .quantized_conv.pack(current_context(), {conv.weight, conv.attributes, conv.packed});
-    return [q = step.quantized](const std::vector<Tensor>& inputs) {
-      return run_quantized(*q, inputs);
-    };
+    return {[q = step.quantized](const std::vector<Tensor>& inputs) {
+              return run_quantized(*q, inputs);
+            },
+            {}};
   }
   if (step.op == plan::kQuantize)
-    return [q = std::any_cast<ops::Quantization>(step.attributes)](
-               const std::vector<Tensor>& inputs) { return run_quantize(q, inputs[0]); };
-  return plan::operation(step, graph, kTracedSamples);
+    return {[q = std::any_cast<ops::Quantization>(step.attributes)](
+                const std::vector<Tensor>& inputs) { return run_quantize(q, inputs[0]); },
+            {}};
+  std::vector<bool> constants;
+  for (const Value v : step.inputs)
+    constants.push_back(v == kNoValue || graph.constants.contains(v));
+  return step.replay({step.attributes, step.ranks, constants, kTracedSamples});
 }
 
 std::vector<std::vector<Value>> find_last_uses(const Graph& graph) {
@@ -263,10 +271,9 @@ std::unique_ptr<Plan> Plan::compile(const std::function<Tensor(const Tensor&)>& 
   plan::fuse_convolutions(impl->graph);
   if (options.calibration) plan::quantize_convolutions(impl->graph, *options.calibration);
   for (const Step& step : impl->graph.steps) {
-    plan::Run run = run_of(step, impl->graph);
-    if (!run)
-      return refuse(str("plans do not know the operation ", step.op, ", or it mixes samples"));
-    impl->runs.push_back(std::move(run));
+    Replay replay = replay_of(step, impl->graph);
+    if (!replay.run) return refuse(str("no plan runs ", step.op, ": ", replay.why_not));
+    impl->runs.push_back(std::move(replay.run));
   }
   impl->last_uses = find_last_uses(impl->graph);
   impl->segments = plan::segments_of(

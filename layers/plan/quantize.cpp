@@ -63,7 +63,7 @@ class Quantizer {
       ++graph_.values;
       graph_.elements[made->second] = graph_.elements[value];
       steps.push_back(
-          {kQuantize, quantization(value), {value}, {4}, made->second, nullptr, nullptr});
+          {kQuantize, quantization(value), {value}, {4}, made->second, nullptr, nullptr, nullptr});
     }
     return made->second;
   }

@@ -42,10 +42,12 @@ class WrongNode final : public Node {
   void release() override {}
 };
 
+Replay no_replay(const ReplaySite&) { return Replay::refused("it is wrong"); }
+
 TEST(OpCase, SeesAWrongGradient) {
   const OpCase op{
       "wrong", {activation({3, 2})}, [](std::span<const Tensor> in) {
-        return std::vector<Tensor>{record(WrongAttributes{}, {in[0]}, in[0].clone(),
+        return std::vector<Tensor>{record(WrongAttributes{}, no_replay, {in[0]}, in[0].clone(),
                                           [] { return std::make_shared<WrongNode>(); })};
       }};
   EXPECT_NE(failures_of([&] { test::expect_gradient(op); }).find("gradient of input 0"),

@@ -241,6 +241,74 @@ TEST(Plan, RunsWhatImportedGraphsAreMadeOf) {
   EXPECT_TRUE(plan->stale());
 }
 
+// Functions of [N,3,4,4] whose operations once cost a network its plan.
+TEST(Plan, RunsOperationsThatWalkWithinASample) {
+  using namespace functional;
+  using Forward = std::function<Tensor(const Tensor&)>;
+  const NoGradGuard no_grad;
+  const auto rows = [](const Tensor& x) { return reshape(x, {x.size(0), 12, 4}); };
+  const auto places = [&](const Tensor& x) { return argmax(rows(x), 2); };  // [N,12,1]
+  const Tensor table =
+      Tensor::of<float>({4, 2}, {0.5f, 1.5f, -2.0f, 3.0f, 0.25f, -1.0f, 7.0f, 2.0f});
+  const std::vector<std::pair<const char*, Forward>> cases{
+      {"argmax", [&](const Tensor& x) { return cast(places(x), DType::f32); }},
+      {"cumulative_sum", [&](const Tensor& x) { return cumulative_sum(rows(x), 1, true, true); }},
+      {"gather_elements", [&](const Tensor& x) { return gather_elements(rows(x), places(x), 2); }},
+      {"gather_nd", [&](const Tensor& x) { return gather_nd(rows(x), argmax(rows(x), 1), 1); }},
+      {"embedding", [&](const Tensor& x) { return gather(table, places(x), 0); }},
+      {"scatter_elements",
+       [&](const Tensor& x) {
+         return scatter_elements(rows(x), places(x), neg(gather_elements(rows(x), places(x), 2)),
+                                 2);
+       }},
+      {"grid_sample",
+       [](const Tensor& x) {
+         const Tensor grid = functional::tanh(
+             transpose(slice(to_format(x, MemoryFormat::contiguous), {{0}, {2}, {1}}),
+                       std::vector<int>{0, 2, 3, 1}));
+         return grid_sample(to_format(x, MemoryFormat::contiguous), grid, {});
+       }},
+  };
+  CountedRandom random(5, RandomPurpose::synthetic);
+  Tensor x = Tensor::empty({5, 3, 4, 4}, {.format = MemoryFormat::channels_last});
+  fill_normal(x, 0, 1, random);
+  for (const auto& [name, forward] : cases) {
+    std::string reason;
+    const auto plan = Plan::compile(forward, {3, 4, 4}, &reason);
+    ASSERT_TRUE(plan) << name << ": " << reason;
+    EXPECT_LT(largest_difference(forward(x), plan->run(x)), 1e-6) << name;
+  }
+}
+
+// Every operation that no plan runs says why.
+TEST(Plan, SaysWhyAnOperationIsNotRun) {
+  using namespace functional;
+  using Forward = std::function<Tensor(const Tensor&)>;
+  const NoGradGuard no_grad;
+  const auto flat = [](const Tensor& x) { return reshape(x, {x.size(0), 48}); };
+  const std::vector<std::pair<const char*, Forward>> cases{
+      {"topk: it has two results", [&](const Tensor& x) { return topk(flat(x), 2, 1).values; }},
+      {"dropout: it draws random numbers",
+       [](const Tensor& x) { return dropout(x, {.probability = 0.5}, true); }},
+      {"gather: it mixes samples",  // each sample's place is looked up in every sample
+       [&](const Tensor& x) { return gather(flat(x), argmax(flat(x), 1, false), 1); }},
+      {"binary: it mixes samples",  // [N,2] beside [N,2,2] is added along the wrong axis
+       [&](const Tensor& x) {
+         const Tensor two = slice(flat(x), {{0}, {2}, {1}}), four = slice(flat(x), {{0}, {4}, {1}});
+         return add(reshape(four, {x.size(0), 2, 2}), two);
+       }},
+      {"batch_norm: it takes statistics of its batch",
+       [](const Tensor& x) {
+         return batch_norm(x, Tensor(), Tensor(), Tensor(), Tensor(), {.training = true});
+       }},
+  };
+  for (const auto& [why, forward] : cases) {
+    std::string reason;
+    EXPECT_FALSE(Plan::compile(forward, {3, 4, 4}, &reason)) << why;
+    EXPECT_NE(reason.find(why), std::string::npos) << why << " is not in: " << reason;
+  }
+}
+
 TEST(Plan, RefusesWhatMixesSamplesOrIsNotKnown) {
   const NoGradGuard no_grad;
   std::string reason;

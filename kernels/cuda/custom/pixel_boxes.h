@@ -12,7 +12,7 @@ struct PixelAxis {
   int positions, step, lower, apart, taps;
   bool backwards;  // the first tap adds most
 
-  static PixelAxis of(const WindowAxis& axis) {
+  static PixelAxis of(const ProductAxis& axis) {
     const bool backwards = axis.tap < 0;
     return {axis.positions,
             axis.step,

@@ -38,7 +38,7 @@ struct TensorBackwardWeight {
   }
 };
 
-WindowMap map_of(const WindowAxis& rows, const WindowAxis& columns, int64_t h, int64_t w,
+WindowMap map_of(const ProductAxis& rows, const ProductAxis& columns, int64_t h, int64_t w,
                  int64_t c) {
   return {rows, columns, static_cast<int>(h), static_cast<int>(w), static_cast<int>(c)};
 }

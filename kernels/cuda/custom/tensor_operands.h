@@ -23,13 +23,13 @@ struct Tap {
 
 // One axis of a window: position i and tap j look at image position i * step + j * tap + offset.
 // `taps` of them.
-struct WindowAxis {
+struct ProductAxis {
   int positions, step, tap, offset, taps;
 };
 
 // Forward: y's positions look at x.
-inline WindowAxis forward_axis(int64_t positions, int64_t taps, int64_t stride, int64_t pad,
-                               int64_t dilation) {
+inline ProductAxis forward_axis(int64_t positions, int64_t taps, int64_t stride, int64_t pad,
+                                int64_t dilation) {
   return {static_cast<int>(positions), static_cast<int>(stride), static_cast<int>(dilation),
           static_cast<int>(-pad), static_cast<int>(taps)};
 }
@@ -38,7 +38,7 @@ inline WindowAxis forward_axis(int64_t positions, int64_t taps, int64_t stride, 
 // dy, each through the same taps of the filter: first, first + apart, ... (none: taps is 0). A
 // stride of 2 so needs a quarter of the products.
 struct PhaseAxis {
-  WindowAxis axis;
+  ProductAxis axis;
   int first = 0, apart = 1;
 
   static PhaseAxis of(int64_t extent, int64_t phase, int64_t taps, int64_t stride, int64_t pad,
@@ -61,7 +61,7 @@ struct PhaseAxis {
 
 // Images [n, h, w, c] seen through a window.
 struct WindowMap {
-  WindowAxis rows, columns;
+  ProductAxis rows, columns;
   int h, w, c;
 
   struct Pixel {

@@ -112,7 +112,7 @@ void warpgroup_backward_data(const ConvGeometry& g, const Tensor& dy, const Tens
             columns = tile_columns(g.c);
   const gpu::TensorMap filters = encoded(device, weight_map(g, weight, kWarpgroupStep));
   each_phase(g, [&](const BackwardPhase& phase, int64_t phase_h, int64_t phase_w) {
-    const WindowAxis &rows = phase.rows.axis, &across = phase.columns.axis;
+    const ProductAxis &rows = phase.rows.axis, &across = phase.columns.axis;
     const int64_t steps = int64_t{rows.taps} * across.taps * chunks;
     const gpu::TensorMap pixels =
         phase.is_empty() ? filters
