@@ -164,7 +164,9 @@ TEST_F(Run, SummedFirstConvolutionTakesGreyImages) {
             1);
 }
 
-TEST_F(Run, ThreadsAndWorkersDoNotChangeABit) {
+// A suite of its own, which tools/tsan_tests.txt names.
+class RunThreads : public Run {};
+TEST_F(RunThreads, AndWorkersDoNotChangeABit) {
   std::string expected;
   for (const char* threads : {"1", "2", "4"})
     for (const char* workers : {"0", "3"}) {
