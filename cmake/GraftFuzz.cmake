@@ -26,7 +26,7 @@ list(FILTER graft_fuzzed_networks_sources EXCLUDE REGEX "graph_(json|import|unfo
 add_library(graft_fuzzed_networks STATIC EXCLUDE_FROM_ALL ${graft_fuzzed_networks_sources} ${PROJECT_SOURCE_DIR}/kernels/registry.cpp
   ${PROJECT_SOURCE_DIR}/tests/fuzz/engine/no_cpu_kernels.cpp)
 target_link_libraries(graft_fuzzed_networks PUBLIC graft_fuzzed)
-set_target_properties(graft_fuzzed_networks PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 10)
+set_target_properties(graft_fuzzed graft_fuzzed_networks PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 10)
 
 add_custom_target(fuzzers)
 file(GLOB fuzz_targets CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/fuzz/*.cpp)
