@@ -16,6 +16,7 @@ cmake --preset "$preset" "${options[@]}"
 # shellcheck disable=SC2086
 cmake --build "build/$preset" --parallel "$(nproc)" --target ${GRAFT_TEST_TARGETS:-all}
 
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 log=build/$preset/test_log.txt
 status=0
 ctest --test-dir "build/$preset" --output-on-failure --no-tests=error ${GRAFT_TEST_ONLY:+-R "$GRAFT_TEST_ONLY"} --parallel "$(nproc)" 2>&1 | tee "$log" || status=$?
