@@ -13,7 +13,7 @@ if(GRAFT_WERROR)
   target_compile_options(graft_flags INTERFACE $<${graft_cxx}:-Werror>)
 endif()
 if(GRAFT_SANITIZE)
-  # A finding ends the program, so that its test fails; units also compile a third faster than with code that goes on.
+  # A finding ends the program, so that its test fails; UBSan alone would print a line and go on.
   target_compile_options(graft_flags INTERFACE
     "$<${graft_cxx}:-fsanitize=${GRAFT_SANITIZE};-fno-sanitize-recover=all;-fno-omit-frame-pointer>")
   target_link_options(graft_flags INTERFACE -fsanitize=${GRAFT_SANITIZE})
