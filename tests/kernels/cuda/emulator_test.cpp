@@ -187,6 +187,7 @@ TEST(CudaEmulator, RunsAgainAfterAFault) {
   }
   test::EmulatedDevice emulated;
   Tensor x = numbers(64);
+  EXPECT_EQ(outcome<Count>(emulated, 1, 64, args(x)), "");
   EXPECT_EQ(outcome<Reverse<true>>(emulated, 1, 64, args(x), 256), "");
   EXPECT_EQ(x.to_doubles()[0], 63);
 }
