@@ -2,12 +2,17 @@
 find_package(CLI11 REQUIRED)
 file(GLOB_RECURSE graft_tool_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tools/*.cpp)
 list(FILTER graft_tool_sources EXCLUDE REGEX "/tools/hdf5/")
+list(REMOVE_ITEM graft_tool_sources ${PROJECT_SOURCE_DIR}/tools/main.cpp)
 if(graft_tool_sources)
-  add_executable(graft_command ${graft_tool_sources})
+  # All but main(), so that tests can read command lines.
+  add_library(graft_verbs STATIC ${graft_tool_sources})
+  target_compile_definitions(graft_verbs PRIVATE GRAFT_VERSION="${PROJECT_VERSION}")
+  target_compile_options(graft_verbs PRIVATE -O1)  # nothing hot; CLI11 and nlohmann/json compile slowly
+  target_link_libraries(graft_verbs PUBLIC graft CLI11::CLI11 nlohmann_json::nlohmann_json PRIVATE graft_flags)
+  add_executable(graft_command ${PROJECT_SOURCE_DIR}/tools/main.cpp)
   set_target_properties(graft_command PROPERTIES OUTPUT_NAME graft RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
-  target_compile_definitions(graft_command PRIVATE GRAFT_VERSION="${PROJECT_VERSION}")
-  target_compile_options(graft_command PRIVATE -O1)  # nothing hot; CLI11 and nlohmann/json compile slowly
-  target_link_libraries(graft_command PRIVATE graft graft_flags CLI11::CLI11 nlohmann_json::nlohmann_json)
+  target_compile_options(graft_command PRIVATE -O1)
+  target_link_libraries(graft_command PRIVATE graft_verbs graft_flags)
 endif()
 
 # Keras files: libhdf5 in a program of its own, which the command runs under limits. Without libhdf5 they are refused.
@@ -21,6 +26,6 @@ if(GRAFT_HDF5 AND GRAFT_HDF5_INCLUDE AND GRAFT_HDF5_LIBRARY AND TARGET graft_com
   target_link_libraries(graft_read_hdf5 PRIVATE graft graft_flags nlohmann_json::nlohmann_json ${GRAFT_HDF5_LIBRARY})
   file(STRINGS ${GRAFT_HDF5_INCLUDE}/H5public.h graft_hdf5_version REGEX "define H5_VERS_INFO")
   string(REGEX MATCH "[0-9]+\\.[0-9]+\\.[0-9]+" graft_hdf5_version "${graft_hdf5_version}")
-  target_compile_definitions(graft_command PRIVATE GRAFT_HDF5_VERSION="${graft_hdf5_version}")
+  target_compile_definitions(graft_verbs PRIVATE GRAFT_HDF5_VERSION="${graft_hdf5_version}")
   add_dependencies(graft_command graft_read_hdf5)
 endif()

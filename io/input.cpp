@@ -11,10 +11,6 @@
 namespace graft::io {
 namespace {
 
-bool is_jpeg(const std::vector<std::byte>& bytes) {
-  return bytes.size() >= 3 && std::memcmp(bytes.data(), "\xff\xd8\xff", 3) == 0;
-}
-
 ResampleAxis shrunk(const ResampleAxis& axis, int shrink) {
   return {(axis.in + shrink - 1) / shrink,
           axis.low / shrink,
@@ -136,6 +132,11 @@ InputMaker::Pixels InputMaker::pixels(const Dataset& dataset, int64_t sample,
   const bool mirrored = m.augment.flip && random->uniform() < 0.5;
   if (m.augment.jitters()) jitter(m.result, m.augment, *random);
   return {m.result.pixels.data<uint8_t>(), mirrored};
+}
+
+void InputMaker::let_go() {
+  impl_->file = {};
+  impl_->reader.close();
 }
 
 void InputMaker::normalise(const Pixels& pixels, float* out) const {

@@ -55,6 +55,7 @@ std::string Certificate::to_text() const {
   line("source graph", comparison);
   line("statistics", statistics);
   line("images", images);
+  line("not executed", not_executed);
   constexpr size_t shown_doubts = 8;
   for (size_t i = 0; i < std::min(doubts.size(), shown_doubts); ++i) line("DOUBTFUL", doubts[i]);
   if (doubts.size() > shown_doubts)
@@ -87,6 +88,7 @@ std::string Certificate::to_json() const {
                                     {"comparison", comparison},
                                     {"statistics", statistics},
                                     {"images", images},
+                                    {"not_executed", not_executed},
                                     {"doubts", doubts},
                                     {"notes", notes}};
   return j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);

@@ -30,6 +30,8 @@ struct Certificate {
   std::string
       statistics;      // do the batch norms' statistics follow from the layers before (doubts.h)
   std::string images;  // the same of the user's images, where some are at hand (image_check.h)
+  // A check of the import that was not run, and why; empty: all were that the file allows.
+  std::string not_executed;
   std::vector<std::string> doubts;  // what speaks against the tensors; empty: nothing
   std::vector<std::string> notes;
 

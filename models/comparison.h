@@ -44,7 +44,7 @@ struct GRAFT_API Comparison {
 };
 
 GRAFT_API Comparison compare(Model& a, Model& b);
-// Without the tensors.
+// The answers alone: nothing in between is kept.
 GRAFT_API Comparison compare_answers(Model& a, Model& b);
 
 }  // namespace graft::models

@@ -1,6 +1,8 @@
 #include "graft/models/import.h"
 
+#include "graft/core/base/checked_math.h"
 #include "graft/core/base/sha256.h"
+#include "graft/core/tensor/allocation_limit.h"
 #include "graft/layers/modules/batch_norm2d.h"
 #include "graft/models/comparison.h"
 #include "graft/models/doubts.h"
@@ -193,14 +195,15 @@ Imported import_foreign(const io::WeightFile& file, const ImportOptions& options
 
 // The file's own nodes as a network, and the imported network up to the same value; both without
 // pool and head of graft.
-std::pair<Model, Model> source_and_network(const io::WeightFile& file, const Imported& imported) {
+std::pair<Model, Model> source_and_network(const io::WeightFile& file, const Imported& imported,
+                                           int64_t check_bytes) {
   const io::onnx::Model model = io::onnx::read_model(file.path);
   const ModelCard& card = imported.model.card;
   const auto* graph = std::get_if<GraphConfig>(&card.architecture);
   if (has_card(file))
     return {{std::make_shared<GraphModule>(read_graph(model)), card}, imported.model};
   if (!graph) {
-    Model source = import_graph(model, {}).model;
+    Model source = import_graph(model, {.check_bytes = check_bytes}).model;
     source.card.preprocess = card.preprocess;
     return {source, imported.model};
   }
@@ -212,8 +215,27 @@ std::pair<Model, Model> source_and_network(const io::WeightFile& file, const Imp
        card}};
 }
 
+// Runs a check of the import within the memory that it may hold; one that needs more is left out
+// and said. False: it was left out.
+template <class Check>
+bool run_within(int64_t bytes, const char* what, Certificate& certificate, Check&& check) {
+  const ScopedAllocationLimit limit(bytes, LimitedBytes::held);
+  try {
+    check();
+    return true;
+  } catch (const Error&) {
+    if (!limit.was_reached()) throw;
+    std::string& said = certificate.not_executed;
+    said += str(said.empty() ? "" : "; ", what, ": it would hold more than the ",
+                ceil_div(bytes, int64_t{1} << 20),
+                " MiB that a check of this file may (4 times the file, at least ",
+                kLeastCheckBytes >> 20, " MiB)");
+    return false;
+  }
+}
+
 // The same random images through the source graph and through the network that was made of it.
-void compare_with_source(const io::WeightFile& file, Imported& imported) {
+void compare_with_source(const io::WeightFile& file, Imported& imported, int64_t check_bytes) {
   Certificate& c = imported.certificate;
   if (file.format != "onnx") return;
   if (!std::holds_alternative<GraphConfig>(imported.model.card.architecture)) {
@@ -226,28 +248,34 @@ void compare_with_source(const io::WeightFile& file, Imported& imported) {
                                    same_end ? "takes other images" : "ends elsewhere"));
   }
   try {
-    auto [source, network] = source_and_network(file, imported);
-    const Comparison comparison = compare_answers(source, network);
-    if (!comparison.comparable) return;
+    Comparison comparison;
+    const bool run = run_within(check_bytes, "the comparison with the source graph", c, [&] {
+      auto [source, network] = source_and_network(file, imported, check_bytes);
+      comparison = compare_answers(source, network);
+    });
+    if (!run || !comparison.comparable) return;
     c.comparison = comparison.answer_text();
     if (!comparison.same_answers())
       c.doubts.push_back(
           str("the network does not compute what the source graph does: ", c.comparison));
   } catch (const Error& error) {
+    if (error.code() == ErrorCode::resource) throw;
     c.notes.push_back(str("the source graph was not run for comparison: ", error.what()));
   }
 }
 
-void look_for_doubts(Imported& imported) {
+void look_for_doubts(Imported& imported, int64_t check_bytes) {
   const ModelCard& card = imported.model.card;
   StagedNetwork& network = *imported.model.network;
   const bool graph = std::holds_alternative<GraphConfig>(card.architecture);
   refuse_impossible_values(network.state_dict(), graph);
   StatisticsCheck statistics;
   try {
-    statistics = check_statistics(network, card.preprocess.channels, card.preprocess.size);
-  } catch (const Error&) {
-    if (!graph)
+    run_within(check_bytes, "the check of the batch norms' statistics", imported.certificate, [&] {
+      statistics = check_statistics(network, card.preprocess.channels, card.preprocess.size);
+    });
+  } catch (const Error& error) {
+    if (!graph || error.code() == ErrorCode::resource)
       throw;  // a graph may want another input than the card guesses; then there is nothing to
               // compare
   }
@@ -256,11 +284,21 @@ void look_for_doubts(Imported& imported) {
     imported.certificate.doubts.push_back(std::move(doubt));
 }
 
+// By what the file brings, data beside an .onnx included: its size on disk may be of half
+// precision.
+int64_t check_bytes_for(const io::WeightFile& file) {
+  int64_t bytes = 0;
+  for (const auto& [name, tensor] : file.tensors) bytes = checked_add(bytes, tensor.bytes());
+  return std::max(kLeastCheckBytes, checked_mul(4, bytes));
+}
+
 }  // namespace
 
-Imported import_weights(const std::string& path, const ImportOptions& options) {
-  if (!options.arch.empty()) architecture_named(options.arch);
+Imported import_weights(const std::string& path, const ImportOptions& given) {
+  if (!given.arch.empty()) architecture_named(given.arch);
   const io::WeightFile file = io::read_weights(path);
+  ImportOptions options = given;
+  if (options.check_bytes == 0) options.check_bytes = check_bytes_for(file);
   try {
     Imported imported =
         has_card(file) ? import_model_file(file, options) : import_foreign(file, options);
@@ -273,8 +311,8 @@ Imported import_weights(const std::string& path, const ImportOptions& options) {
           std::holds_alternative<GraphConfig>(imported.model.card.architecture));
       return imported;
     }
-    look_for_doubts(imported);
-    compare_with_source(file, imported);
+    look_for_doubts(imported, options.check_bytes);
+    compare_with_source(file, imported, options.check_bytes);
     certificate.sha256 = sha256_of_file(path);
     certificate.architecture = describe(imported.model.card.architecture);
     if (has_card(file)) certificate.matched = static_cast<int64_t>(file.tensors.size());

@@ -24,7 +24,13 @@ struct ImportOptions {
   // false: a model of graft is taken at its word (no doubts looked for, no hash of the file): for
   // who only runs it.
   bool examine = true;
+  // The most memory that may be held while the file's own computation is run as a check of the
+  // import; 0: four times the file, at least kLeastCheckBytes. A graph that needs more to be
+  // understood is refused; a check that needs more is left out, and the certificate says so.
+  int64_t check_bytes = 0;
 };
+
+inline constexpr int64_t kLeastCheckBytes = int64_t{512} << 20;
 
 struct Imported {
   Model model;  // the network with the file's own head, or none; its card without labels unless the

@@ -21,6 +21,7 @@
 #include "graft/models/architecture.h"
 #include "graft/models/initialization.h"
 #include "graft/tools/device.h"
+#include "graft/tools/flag_values.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
 #include "graft/tools/verbs.h"
@@ -328,23 +329,23 @@ void add_bench(CLI::App& app, Action& action) {
       ->check(CLI::IsMember(models::architecture_names()))
       ->type_name("NAME");
   verb->add_option("--batch", f->batch, "Images a step")
-      ->check(CLI::Range(1, 65536))
+      ->transform(whole_number(1, 65536))
       ->type_name("N");
   verb->add_option("--image-size", f->image_size, "Side of an image")
-      ->check(CLI::Range(8, 4096))
+      ->transform(whole_number(8, 4096))
       ->type_name("N");
   verb->add_option("--classes", f->classes, "Of the classifier")
-      ->check(CLI::Range(1, 1000000))
+      ->transform(whole_number(1, 1000000))
       ->type_name("N");
   verb->add_option("--iterations", f->iterations,
                    "Steps to time, after two or, on a CUDA device, up to five that are not")
-      ->check(CLI::Range(1, 1000000))
+      ->transform(whole_number(1, 1000000))
       ->type_name("N");
   verb->add_option("--optimizer", f->optimizer, "For --train")
       ->check(CLI::IsMember({"sgd", "adam", "adamw"}))
       ->type_name("NAME");
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")
-      ->check(CLI::Range(0, 1024))
+      ->transform(whole_number(0, 1024))
       ->type_name("N");
   verb->add_option("--precision", f->precision,
                    "fp32; bf16, on CUDA fp16: activations and, training, their gradients in 16 "
@@ -367,7 +368,7 @@ void add_bench(CLI::App& app, Action& action) {
       ->type_name("NAME");
   verb->add_option("--workers", f->workers,
                    "With --loader: threads that prepare batches (0: the compute threads)")
-      ->check(CLI::Range(0, 256))
+      ->transform(whole_number(0, 256))
       ->type_name("N");
   verb->add_flag("--no-graph", f->no_graph,
                  "On a CUDA device: every step is queued anew, not repeated from a recording; "

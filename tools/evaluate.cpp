@@ -8,6 +8,7 @@
 #include "graft/core/base/file_system.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/tools/device.h"
+#include "graft/tools/flag_values.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
 #include "graft/tools/progress.h"
@@ -28,6 +29,7 @@ class Relabelled final : public io::Dataset {
     return labels_.at(static_cast<size_t>(dataset_->label(index)));
   }
   io::Image image(int64_t index) const override { return dataset_->image(index); }
+  io::ImageHeader header(int64_t index) const override { return dataset_->header(index); }
   std::string name(int64_t index) const override { return dataset_->name(index); }
   std::string fingerprint() const override { return dataset_->fingerprint(); }
 
@@ -223,7 +225,7 @@ void add_evaluate(CLI::App& app, Action& action) {
       ->required()
       ->type_name("PATH");
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")
-      ->check(CLI::Range(0, 1024))
+      ->transform(whole_number(0, 1024))
       ->type_name("N");
   verb->add_option("--precision", f->precision, kPrecisionHelp)
       ->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))

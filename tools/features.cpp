@@ -8,6 +8,7 @@
 #include "graft/core/runtime/exec_context.h"
 #include "graft/models/graph/graph_import.h"
 #include "graft/tools/device.h"
+#include "graft/tools/flag_values.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
 #include "graft/tools/progress.h"
@@ -88,14 +89,14 @@ void add_features(CLI::App& app, Action& action) {
       ->type_name("RULE");
   verb->add_option("--image-size", f->image_size,
                    "Side of the network's input (default: the model's)")
-      ->check(CLI::Range(8, 4096))
+      ->transform(whole_number(8, 4096))
       ->type_name("N");
   verb->add_option("--precision", f->precision, kPrecisionHelp)
       ->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))
       ->type_name("P");
   add_device_flags(*verb, f->device);
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")
-      ->check(CLI::Range(0, 1024))
+      ->transform(whole_number(0, 1024))
       ->type_name("N");
   verb->footer("Example:\n  graft features resnet18.safetensors --data photos --out features.npz");
   verb->callback([&action, f] { action = [f] { return features(*f); }; });

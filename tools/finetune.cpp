@@ -5,6 +5,7 @@
 #include "graft/tools/output.h"
 #include "graft/tools/training.h"
 #include "graft/tools/verbs.h"
+#include "graft/train/memory_plan.h"
 
 namespace graft::tools {
 namespace {
@@ -18,14 +19,18 @@ int finetune(const FinetuneFlags& flags) {
   return train_and_report(
       flags.training, make_recipe(flags.training, flags.freeze, flags.bn),
       [&](const io::OpenedData& data) {
+        const int64_t ram = flags.training.ram;
         models::Imported imported = models::import_weights(
             flags.weights,
-            {.arch = flags.arch, .cut = flags.cut, .channels = channel_rule(flags.channels)});
+            {.arch = flags.arch,
+             .cut = flags.cut,
+             .channels = channel_rule(flags.channels),
+             .check_bytes = ram > 0 ? std::max<int64_t>(ram - train::kProcessBytes, 1) : 0});
         Network made{std::move(imported.model), ""};
         give_head(made, data, flags.training.seed);
         if (flags.training.image_size)
           made.model.card.preprocess.set_size(*flags.training.image_size);
-        check_on_images(made.model, data.train, imported.certificate);
+        check_on_images(made.model, data.train, imported.certificate, ram);
         imported.certificate.head =
             str("new: ", models::head_path(made.model.card.architecture), ", ", data.classes.size(),
                 " classes, initialised from seed ", flags.training.seed);

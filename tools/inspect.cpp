@@ -28,6 +28,7 @@ int inspect(const std::string& path, const std::string& data, bool json) {
     understood["preprocess_fields"] =
         nlohmann::ordered_json::parse(imported.model.card.preprocess.to_json());
   } catch (const Error& error) {
+    if (error.code() == ErrorCode::resource) throw;
     refusal = error.what();
   }
   if (json) {

@@ -1,11 +1,15 @@
 #include "graft/tools/network.h"
 
+#include <optional>
+
 #include "graft/core/base/error.h"
+#include "graft/core/tensor/allocation_limit.h"
 #include "graft/models/folded_norms.h"
 #include "graft/models/graph/graph_import.h"
 #include "graft/models/image_check.h"
 #include "graft/tools/output.h"
 #include "graft/train/loader.h"
+#include "graft/train/memory_plan.h"
 
 namespace graft::tools {
 void give_head(Network& made, const io::OpenedData& data, uint64_t seed) {
@@ -33,14 +37,23 @@ models::Imported load_any(const std::string& path, models::ImportOptions options
 }
 
 void check_on_images(models::Model& model, const std::shared_ptr<const io::Dataset>& dataset,
-                     models::Certificate& certificate) {
+                     models::Certificate& certificate, int64_t ram) {
   if (certificate.naming == models::kGraftNaming || !dataset || dataset->size() == 0) return;
   const io::Preprocess& preprocess = model.card.preprocess;
   const int64_t wanted = std::min(models::images_to_check(preprocess.size), dataset->size());
   std::vector<int64_t> spread;  // data sets often stand in the order of their classes
   for (int64_t i = 0; i < wanted; ++i) spread.push_back(i * dataset->size() / wanted);
+  train::LoaderOptions options{.batch = wanted};
+  std::optional<ScopedAllocationLimit> limit;
+  if (ram > 0) {
+    int64_t weights = 0;
+    for (const auto& [name, tensor] : model.network->state_dict()) weights += tensor.bytes();
+    const int64_t left = train::decoding_bytes_at_most(ram, weights);
+    options.gate = std::make_shared<io::DecodeGate>(left);
+    limit.emplace(left, LimitedBytes::held);
+  }
   try {
-    train::BatchLoader loader(io::subset(dataset, spread), preprocess, {.batch = wanted});
+    train::BatchLoader loader(io::subset(dataset, spread), preprocess, options);
     loader.start(0);
     train::Batch batch;
     if (!loader.next(batch)) return;
@@ -49,6 +62,13 @@ void check_on_images(models::Model& model, const std::shared_ptr<const io::Datas
     certificate.images = check.to_text();
     certificate.doubts.insert(certificate.doubts.end(), check.doubts.begin(), check.doubts.end());
   } catch (const Error& error) {
+    if (limit && limit->was_reached()) {
+      std::string& said = certificate.not_executed;
+      said += str(said.empty() ? "" : "; ",
+                  "the check with images of yours: ", "it would hold more than --ram allows");
+      return;
+    }
+    if (error.code() == ErrorCode::resource) throw;
     certificate.notes.push_back(
         str("no images were run through the network as a check: ", error.what()));
   }

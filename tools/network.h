@@ -26,9 +26,10 @@ void save_network(const std::string& path, const Network& made, const io::Opened
 models::Imported load_any(const std::string& path, models::ImportOptions options = {});
 
 // Runs images of the data set through a network just imported; what its batch norms say of them
-// joins the certificate. Nothing happens for models of graft.
+// joins the certificate. Nothing happens for models of graft. `ram`: what the process may take, 0
+// without a limit; a check that needs more is left out and said.
 void check_on_images(models::Model& model, const std::shared_ptr<const io::Dataset>& dataset,
-                     models::Certificate& certificate);
+                     models::Certificate& certificate, int64_t ram = 0);
 
 // "repeat", "sum-conv1" as --channels has them.
 models::ChannelRule channel_rule(const std::string& name);

@@ -12,6 +12,7 @@
 #include "graft/core/tensor/device_backend.h"
 #include "graft/layers/functional/functional.h"
 #include "graft/tools/device.h"
+#include "graft/tools/flag_values.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
 #include "graft/tools/verbs.h"
@@ -193,7 +194,7 @@ void add_predict(CLI::App& app, Action& action) {
   verb->add_option("IMAGE", f->images, "Images, folders of images, or - for standard input")
       ->required();
   verb->add_option("--top", f->top, "How many labels per image")
-      ->check(CLI::Range(1, 1000000))
+      ->transform(whole_number(1, 1000000))
       ->type_name("K");
   verb->add_option("--precision", f->precision, kPrecisionHelp)
       ->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))

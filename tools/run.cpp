@@ -12,11 +12,13 @@
 #include "graft/core/base/checked_math.h"
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
+#include "graft/core/base/machine_memory.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/core/tensor/device_backend.h"
 #include "graft/io/weights/formats.h"
 #include "graft/models/graph/graph_module.h"
 #include "graft/tools/device.h"
+#include "graft/tools/flag_values.h"
 #include "graft/tools/output.h"
 #include "graft/tools/verbs.h"
 
@@ -40,11 +42,11 @@ uint64_t kernel_count(const char* file, std::string_view key) {
   return 0;
 }
 
-// From here on the process gets `bytes` more from the system, or 0: what programs can still have by
-// MemAvailable. Then allocations fail, an Error(resource), where otherwise the kernel would end the
+// From here on the process gets `bytes` more from the system, or 0: what machine and control groups
+// leave it. Then allocations fail, an Error(resource), where otherwise the kernel would end the
 // process.
 void limit_memory(uint64_t bytes) {
-  if (bytes == 0) bytes = kernel_count("/proc/meminfo", "MemAvailable:");
+  if (bytes == 0) bytes = static_cast<uint64_t>(available_memory().bytes);
   const uint64_t used = kernel_count("/proc/self/status", "VmData:");
   rlimit limit{};
   if (bytes == 0 || ::getrlimit(RLIMIT_DATA, &limit) != 0) return;
@@ -140,13 +142,14 @@ void add_run(CLI::App& app, Action& action) {
       ->type_name("DIR");
   add_device_flags(*verb, f->device);
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")
-      ->check(CLI::Range(0, 1024))
+      ->transform(whole_number(0, 1024))
       ->type_name("N");
   verb->add_option("--max-memory", f->max_memory,
                    "The most memory that the graph may take, with K, M or G behind the number (0: "
-                   "what the machine has free); one that needs more leaves with code 4. On a CUDA "
+                   "what the machine, or the control group of a container, has free); one that "
+                   "needs more leaves with code 4. On a CUDA "
                    "device: the host's memory, and only when it is given")
-      ->transform(CLI::AsSizeValue(false))
+      ->transform(size_in_bytes(0))
       ->type_name("SIZE");
   verb->add_flag("--json", f->json,
                  "One JSON document on stdout: each output's name, file, dtype and shape");

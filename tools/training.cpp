@@ -1,9 +1,11 @@
 #include "graft/tools/training.h"
 
+#include <malloc.h>
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "graft/core/base/error.h"
@@ -12,6 +14,7 @@
 #include "graft/core/tensor/allocator.h"
 #include "graft/io/datasets/dataset.h"
 #include "graft/tools/device.h"
+#include "graft/tools/flag_values.h"
 #include "graft/tools/interrupt.h"
 #include "graft/tools/output.h"
 #include "graft/tools/progress.h"
@@ -19,6 +22,7 @@
 #include "graft/tools/run_folder.h"
 #include "graft/tools/verbs.h"
 #include "graft/train/fit.h"
+#include "graft/train/memory_plan.h"
 
 namespace graft::tools {
 namespace {
@@ -26,8 +30,11 @@ namespace {
 io::OpenedData open_training_data(const TrainingFlags& flags) {
   io::OpenedData data = io::open_data(
       flags.data, {.val_path = flags.val, .val_split = flags.val_split, .seed = flags.seed});
-  data.train = io::without_broken_images(data.train, io::kToleratedBrokenShare, data.notes);
-  data.val = io::without_broken_images(data.val, io::kToleratedBrokenShare, data.notes);
+  std::optional<io::DecodeGate> gate;
+  if (flags.ram > 0) gate.emplace(train::decoding_bytes_at_most(flags.ram, data.bytes_held));
+  for (auto* part : {&data.train, &data.val})
+    *part = io::without_broken_images(*part, io::kToleratedBrokenShare, data.notes,
+                                      gate ? &*gate : nullptr);
   say("data: ", flags.data, " (", data.format, "), ", data.classes.size(), " classes, ",
       thousands(data.train->size()), " training and ", thousands(data.val->size()),
       " validation images");
@@ -39,7 +46,8 @@ io::OpenedData open_training_data(const TrainingFlags& flags) {
 
 // A colour network fed with grey images, or the other way round, is said once.
 void say_channel_rule(const io::OpenedData& data, const io::Preprocess& preprocess) {
-  const int64_t found = data.train->image(0).channels;
+  const int64_t known = data.train->header(0).channels,
+                found = known > 0 ? known : data.train->image(0).channels;
   if (found == 1 && preprocess.channels == 3)
     say("note: grey images enter the 3-channel network with their one channel repeated");
   if (found == 1 && preprocess.channels == 1) say("note: grey images enter a 1-channel network");
@@ -91,6 +99,12 @@ std::string identity_of(const Network& made, const io::OpenedData& data) {
                         {"data", data.manifest_sha256},
                         {"preprocess", nlohmann::json::parse(made.model.card.preprocess.to_json())}}
       .dump();
+}
+
+// The heap keeps little of what decoders free: it would count against --ram.
+void give_freed_memory_back() {
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
+  mallopt(M_TRIM_THRESHOLD, 1 << 20);
 }
 
 int64_t peak_resident_bytes() {
@@ -146,16 +160,16 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
                   "Validation images (default: the data set's own, else --val-split)")
       ->type_name("PATH");
   verb.add_option("--val-split", f.val_split, "Share held out when there is no validation part")
-      ->check(CLI::Range(0.01, 0.9))
+      ->transform(real_number(0.01, 0.9))
       ->type_name("SHARE");
   verb.add_option("--out", f.out, "Folder for model, checkpoint, metrics and report")
       ->type_name("RUN");
   verb.add_option("--epochs", f.epochs,
                   "Passes over the data (default: 60 with a frozen backbone, else 10)")
-      ->check(CLI::Range(1, 100000))
+      ->transform(whole_number(1, 100000))
       ->type_name("N");
   verb.add_option("--batch", f.batch, "Images a step (default 32)")
-      ->check(CLI::Range(1, 65536))
+      ->transform(whole_number(1, 65536))
       ->type_name("N");
   verb.add_option("--optimizer", f.optimizer,
                   "sgd, adam or adamw (default: adam with a frozen backbone, else sgd)")
@@ -164,26 +178,26 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
   verb.add_option("--lr", f.lr,
                   "Highest learning rate (default 0.01; adam and adamw without a frozen backbone "
                   "0.001; sgd with one 0.1)")
-      ->check(CLI::PositiveNumber)
+      ->transform(real_number_above(0, 1e6))
       ->type_name("F");
   verb.add_option("--momentum", f.momentum, "Of sgd (default 0.9)")
-      ->check(CLI::Range(0.0, 1.0))
+      ->transform(real_number(0, 1))
       ->type_name("F");
   verb.add_option("--weight-decay", f.weight_decay,
                   "Default: with a frozen backbone and adam or sgd, the head's features / (10 x "
                   "images), with adamw 0; else 1e-4")
-      ->check(CLI::NonNegativeNumber)
+      ->transform(real_number(0, 1e6))
       ->type_name("F");
   verb.add_option("--schedule", f.schedule, "cosine, step, onecycle or constant (default cosine)")
       ->check(CLI::IsMember({"cosine", "step", "onecycle", "constant"}))
       ->type_name("NAME");
   verb.add_option("--warmup", f.warmup,
                   "Epochs of rising rate (default: 0 with a frozen backbone, else 1)")
-      ->check(CLI::NonNegativeNumber)
+      ->transform(whole_number(0, 100000))
       ->type_name("N");
   verb.add_option("--image-size", f.image_size,
                   "Side of the network's input (default: the network's)")
-      ->check(CLI::Range(8, 4096))
+      ->transform(whole_number(8, 4096))
       ->type_name("N");
   verb.add_option("--augment", f.augment,
                   "auto, none or light: flip and random resized crop of 0.8 to 1 (auto: none with "
@@ -197,26 +211,26 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
   verb.add_option("--ram", f.ram,
                   "Memory that the run may take: plans micro-batches and recomputation to keep "
                   "within, and says so (default: no limit)")
-      ->transform(CLI::AsSizeValue(false))
+      ->transform(size_in_bytes(1))
       ->type_name("SIZE");
   verb.add_option("--cache-ram", f.cache_ram,
                   "Memory for frozen features; what does not fit is in RUN/features.cache only "
                   "(default 2G)")
-      ->transform(CLI::AsSizeValue(false))
+      ->transform(size_in_bytes(0))
       ->type_name("SIZE");
   verb.add_option("--views", f.views,
                   "With --augment light: every image is seen as N fixed views in turn, itself "
                   "among them, whose frozen features are computed once; "
                   "0: changed anew every epoch (default: 4 with a frozen backbone, else 0)")
-      ->check(CLI::Range(0, 1000))
+      ->transform(whole_number(0, 1000))
       ->type_name("N");
   verb.add_option("--workers", f.workers,
                   "Threads that prepare batches ahead (0: the compute threads do it)")
-      ->check(CLI::Range(0, 256))
+      ->transform(whole_number(0, 256))
       ->type_name("N");
   verb.add_option("--threads", f.threads,
                   "Compute threads (0: one per core); the result does not depend on it")
-      ->check(CLI::Range(0, 1024))
+      ->transform(whole_number(0, 1024))
       ->type_name("N");
   verb.add_option("--precision", f.precision,
                   "fp32; bf16, on CUDA fp16: activations and their gradients in 16 bits, faster "
@@ -227,14 +241,16 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
                   "With fp16: what the loss is multiplied by before backward; dynamic: doubles "
                   "while gradients are finite, halves when one is not")
       ->check([](const std::string& text) {
-        return text == "dynamic" ? std::string() : CLI::Range(1.0, 16777216.0)(text);
+        return text == "dynamic" ? std::string() : real_number(1, 16777216)(text);
       })
       ->type_name("F");
   add_device_flags(verb, f.device);
-  verb.add_option("--seed", f.seed, "Of everything random")->type_name("N");
+  verb.add_option("--seed", f.seed, "Of everything random")
+      ->transform(whole_number(0, std::numeric_limits<uint64_t>::max()))
+      ->type_name("N");
   verb.add_option("--checkpoint-seconds", f.checkpoint_seconds,
                   "A checkpoint after an epoch when this long passed since the last one")
-      ->check(CLI::NonNegativeNumber)
+      ->transform(real_number(0, 1e9))
       ->type_name("S");
   verb.add_flag("--int8", f.int8,
                 "At the end, calibrate 8-bit integers on the training images for --precision int8; "
@@ -274,6 +290,7 @@ train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
 
 int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
                      const NetworkMaker& make_network) {
+  if (flags.ram > 0) give_freed_memory_back();
   const InterruptGuard interrupt;
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
@@ -314,6 +331,8 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
   RunReport report = make_report(made, data, planned, fitted);
   std::string int8_line;
   if (flags.int8) {
+    ExecContext one(1);  // one image at a time where memory is counted
+    const ScopedExecContext within(flags.ram > 0 ? one : context);
     const train::Evaluation int8 = measure_int8(made, data, bar);
     save_network(run.model(), made, data, planned);
     report.int8_confusion = int8.rows();

@@ -36,8 +36,8 @@ class GRAFT_API FeatureCache {
     return std::max(ram_rows_, file_rows_);
   }  // rows [0, computed()) are here
   int64_t in_memory() const { return ram_rows_; }
-  // The most memory that rows still to come may take.
-  int64_t bytes_to_come() const { return (ram_limit_ - ram_rows_) * row_bytes_; }
+  // The most memory that its rows may take.
+  int64_t most_bytes() const { return ram_limit_ * row_bytes_; }
   // Whether rows [0, end) are here or still have a place, as far as is known.
   bool can_hold(int64_t end) const;
   // Adds rows behind computed(); false when some of them found no place.

@@ -45,6 +45,7 @@ class Run {
     GRAFT_CHECK(on_cpu() || options_.ram == 0,
                 "memory planning counts the host's bytes: --ram is for training on the CPU");
     GRAFT_CHECK(data_.train && data_.val, "training needs a training and a validation part");
+    if (options_.ram > 0) plan_decoding();
     apply_freezing(network_, recipe_);
     give_statistics();
     if (recipe_.batch_norm == "adapt") reestimate_statistics(network_, *statistics_loader());
@@ -99,6 +100,7 @@ class Run {
     o.views = recipe_.views;
     o.workers = options_.workers;
     o.device = network_.device();
+    o.gate = gate_;
     if (options_.ram > 0) o.cache_bytes = 0;
     return std::make_unique<BatchLoader>(std::move(dataset), preprocess_, o);
   }
@@ -111,6 +113,8 @@ class Run {
     o.drop_single = true;
     o.workers = options_.workers;
     o.device = network_.device();
+    o.gate = gate_;
+    if (options_.ram > 0) o.cache_bytes = 0;
     return std::make_unique<BatchLoader>(data_.train, preprocess_, o);
   }
 
@@ -181,6 +185,7 @@ class Run {
     o.loader.seed = recipe_.seed;
     o.loader.workers = options_.workers;
     o.loader.device = network_.device();
+    o.loader.gate = gate_;
     if (options_.ram > 0) o.loader.batch = std::min(recipe_.batch, o.loader.batch);
     o.cache.ram_bytes =
         options_.ram > 0 ? std::min(options_.cache_ram, options_.ram / 4) : options_.cache_ram;
@@ -198,48 +203,80 @@ class Run {
     return recipe_.step.micro_batch > 0 ? recipe_.step.micro_batch : recipe_.batch;
   }
 
-  // Runs steps on images of zeros, none of which changes the network, until one keeps within
-  // FitOptions::ram.
+  // Before an image is decoded: what decoders may take together.
+  void plan_decoding() {
+    const io::LargestDecode train = io::largest_decode(*data_.train),
+                            val = io::largest_decode(*data_.val);
+    const bool in_train = train.bytes >= val.bytes;
+    const io::LargestDecode& largest = in_train ? train : val;
+    if (largest.bytes == 0) return;
+    const io::Dataset& dataset = in_train ? *data_.train : *data_.val;
+    decoded_ = dataset.name(largest.sample);
+    io::DecodeGate all(decoding_bytes_at_most(options_.ram, data_.bytes_held));
+    const io::ScopedDecode fits(&all, dataset, largest.sample);  // or is refused by name
+    gate_ = std::make_shared<io::DecodeGate>(
+        decoding_bytes(options_.ram, largest.bytes, options_.workers));
+  }
+
+  RamRequest ram_request() {
+    const auto bytes_of = [](const StateDict& state) {
+      int64_t bytes = 0;
+      for (const auto& [name, tensor] : state) bytes += tensor.bytes();
+      return bytes;
+    };
+    const int64_t copy = bytes_of(changing());
+    RamRequest request{
+        .ram = options_.ram,
+        .batch = std::min(recipe_.batch, data_.train->size()),
+        .bytes_an_image = 4 * preprocess_.channels * preprocess_.size * preprocess_.size,
+        .norms_learn = norms_learn(network_),
+        .given = options_.resume ? &recipe_.step : nullptr,
+        .workers = options_.workers};
+    request.kept = bytes_of(network_.state_dict()) + bytes_of(optimizer_->state()) + copy +
+                   packed_bytes(network_, first_) + (features_ ? features_->most_bytes() : 0);
+    request.between = 2 * copy;  // a checkpoint that saves the best epoch's model
+    request.scratch = scratch_bytes(network_);
+    request.data = data_.bytes_held;
+    request.decoding = gate_ ? gate_->bytes() : 0;
+    request.decoded = decoded_;
+    return request;
+  }
+
+  // Counts steps until one keeps within FitOptions::ram. What steps without kernels leave in
+  // running statistics is put right behind them.
   void plan_step() {
-    const int64_t image = 4 * preprocess_.channels * preprocess_.size * preprocess_.size;
-    const auto live = [] { return cpu_allocator().stats().live_bytes; };
-    const int64_t before = live();
-    const StateDict copy =
-        copy_of_changing();  // as long as the plan is made: the best epoch's values, in a run
-    const int64_t copy_bytes = live() - before;
-    RamRequest request{options_.ram, std::min(recipe_.batch, data_.train->size()), image,
-                       norms_learn(network_), options_.resume ? &recipe_.step : nullptr};
-    // Features to come, batches that workers prepare ahead, and the next batch while this one is
-    // still there.
-    request.beside_step =
-        (features_ ? features_->bytes_to_come() : 0) +
-        (2 * options_.workers + (options_.workers > 0 ? 3 : 1)) * recipe_.batch * image;
-    request.between_steps =
-        live() + 2 * copy_bytes;  // a checkpoint that saves the best epoch's model
-    const MemoryPlan plan = plan_within(
-        request,
-        [&](int64_t images, const StepPlan& step) {
-          Batch batch{
-              Tensor::zeros({images, preprocess_.channels, preprocess_.size, preprocess_.size},
-                            {.format = MemoryFormat::channels_last}),
-              Tensor::zeros({images}, {.dtype = DType::i64}),
-              {}};
-          if (prefix_) batch.x = (*prefix_)(batch.x);
-          if (standardizer_) batch.x = standardizer_->apply(batch.x);
-          network_.train(true);
-          const HeldStatistics held(network_);
-          StepOptions options{recipe_.label_smoothing, step, {}, activations()};
-          options.backward_whole = [](const Tensor& loss) {
-            backward(loss, [](GradMeta& leaf) { leaf.grad = Tensor(); });
-          };
-          run_training_step(network_, first_, batch, options);
-          network_.zero_grad();
-        },
-        [&](const std::string& text) { note(text); });
+    const StateDict before = copy_of_changing();
+    const auto step_bytes = [&](int64_t images, const StepPlan& step) {
+      return tensor_bytes_of([&] { run_trial(images, step); }, network_.looks_at_values());
+    };
+    run_trial(std::min<int64_t>({2, recipe_.batch, data_.train->size()}),
+              {});  // whatever is made once: compiled stages
+    const MemoryPlan plan =
+        plan_within(ram_request(), step_bytes, [&](const std::string& text) { note(text); });
+    put(before);
+    cpu_allocator().release_cached();
     recipe_.step = result_.step = plan.step;
     result_.planned_bytes = plan.peak;
     if (options_.on_plan) options_.on_plan(plan.step);
     val_ = validation_source();
+  }
+
+  // A step on images of zeros that changes no parameter.
+  void run_trial(int64_t images, const StepPlan& step) {
+    Batch batch{Tensor::zeros({images, preprocess_.channels, preprocess_.size, preprocess_.size},
+                              {.format = MemoryFormat::channels_last}),
+                Tensor::zeros({images}, {.dtype = DType::i64}),
+                {}};
+    if (prefix_) batch.x = (*prefix_)(batch.x);
+    if (standardizer_) batch.x = standardizer_->apply(batch.x);
+    network_.train(true);
+    const HeldStatistics held(network_);
+    StepOptions options{recipe_.label_smoothing, step, {}, activations()};
+    options.backward_whole = [](const Tensor& loss) {
+      backward(loss, [](GradMeta& leaf) { leaf.grad = Tensor(); });
+    };
+    run_training_step(network_, first_, batch, options);
+    network_.zero_grad();
   }
 
   std::unique_ptr<BatchSource> validation_source() {
@@ -486,6 +523,8 @@ class Run {
   Recipe recipe_;  // with the step planned
   const FitOptions& options_;
   io::Augment augment_;
+  std::shared_ptr<io::DecodeGate> gate_;  // with FitOptions::ram, where images are decoded
+  std::string decoded_;                   // the image that takes most
   std::unique_ptr<PrefixRunner> prefix_;
   std::unique_ptr<FrozenFeatures> features_;  // null: the prefix runs every epoch
   std::unique_ptr<Standardizer> standardizer_;

@@ -45,7 +45,7 @@ class GRAFT_API FrozenFeatures {
   bool ensure(const Part& part);
   // The rows of samples of a part that is there: [n,...] as the prefix gives them, on the host.
   Tensor rows(const Part& part, const std::vector<int64_t>& samples) const;
-  int64_t bytes_to_come() const { return cache_->bytes_to_come(); }
+  int64_t most_bytes() const { return cache_->most_bytes(); }  // in memory
   void remove_file() { cache_->remove_file(); }
   int64_t feature_count() const { return row_.numel(); }
 

@@ -4,12 +4,13 @@
 #include <condition_variable>
 #include <cstring>
 #include <exception>
-#include <map>
 #include <mutex>
 #include <numeric>
 #include <thread>
+#include <utility>
 
 #include "graft/core/runtime/exec_context.h"
+#include "graft/core/runtime/start_thread.h"
 #include "graft/core/tensor/device_backend.h"
 #include "graft/io/input.h"
 #include "graft/kernels/registry.h"
@@ -22,6 +23,13 @@ struct MadeBatch {
   Batch batch;
   Tensor pixels;  // u8 [N,H,W,C]
   Tensor places;  // i32 [N, ops::kImagePlace]
+};
+
+// Where a batch that a worker makes is waited for: nothing is allocated to hand it over.
+struct Slot {
+  bool done = false;
+  MadeBatch made;
+  std::exception_ptr error;
 };
 
 // Queued on the device, where x is then.
@@ -52,15 +60,15 @@ struct BatchLoader::Impl {
   std::mutex makers_mutex;
   std::vector<std::unique_ptr<io::InputMaker>> makers;  // those that no thread uses now
 
-  // Prefetching: workers take batch numbers in turn and stay at most `ahead` in front of
-  // next_batch.
+  // Prefetching: workers take batch numbers in turn and stay fewer than slots.size() in front of
+  // next_batch; batch n is in slot n modulo their number.
   std::mutex mutex;
   std::condition_variable changed;
   std::vector<std::thread> threads;
-  std::map<int64_t, MadeBatch> ready;
-  std::map<int64_t, std::exception_ptr> errors;
+  std::vector<Slot> slots;
   int64_t next_job = 0;
   bool stop = false;
+  bool said_shortage = false;  // once a loader
 
   int64_t batches() const {
     const int64_t n = dataset->size() - first, full = n / options.batch, rest = n % options.batch;
@@ -79,7 +87,11 @@ struct BatchLoader::Impl {
       }
     }
     if (!maker) maker = std::make_unique<io::InputMaker>(preprocess, options.augment);
-    use(*maker, pixels_of(*maker, sample));
+    {
+      const io::ScopedDecode turn(options.gate.get(), *dataset, sample);
+      use(*maker, pixels_of(*maker, sample));
+      if (options.gate) maker->let_go();
+    }
     const std::lock_guard lock(makers_mutex);
     makers.push_back(std::move(maker));
   }
@@ -144,7 +156,7 @@ struct BatchLoader::Impl {
   }
 
   void work() {
-    const int64_t total = batches(), ahead = 2 * options.workers + 2;
+    const int64_t total = batches(), ahead = std::ssize(slots);
     std::unique_lock lock(mutex);
     for (;;) {
       changed.wait(lock,
@@ -160,13 +172,12 @@ struct BatchLoader::Impl {
         error = std::current_exception();
       }
       lock.lock();
-      if (error)
-        errors[mine] = error;
-      else
-        ready[mine] = std::move(batch);
+      slot_of(mine) = {true, std::move(batch), std::move(error)};
       changed.notify_all();
     }
   }
+
+  Slot& slot_of(int64_t number) { return slots[static_cast<size_t>(number % std::ssize(slots))]; }
 
   void join() {
     {
@@ -176,8 +187,7 @@ struct BatchLoader::Impl {
     changed.notify_all();
     for (std::thread& thread : threads) thread.join();
     threads.clear();
-    ready.clear();
-    errors.clear();
+    slots.clear();
     stop = false;
     next_job = 0;
   }
@@ -218,25 +228,35 @@ void BatchLoader::start(int64_t epoch, int64_t first) {
     std::iota(impl_->order.begin(), impl_->order.end(), int64_t{0});
   }
   impl_->order.erase(impl_->order.begin(), impl_->order.begin() + first);
-  for (int i = 0; i < impl_->options.workers; ++i)
-    impl_->threads.emplace_back([impl = impl_.get()] { impl->work(); });
+  start_workers();
+}
+
+// As many as can be started; without any, batches are made on the compute threads.
+void BatchLoader::start_workers() {
+  const int wanted = impl_->options.workers;
+  if (wanted == 0) return;
+  impl_->slots.resize(static_cast<size_t>(2 * wanted + 2));
+  impl_->threads.reserve(static_cast<size_t>(wanted));
+  for (int i = 0; i < wanted; ++i)
+    if (!start_thread(impl_->threads, [impl = impl_.get()] { impl->work(); })) break;
+  const int started = static_cast<int>(impl_->threads.size());
+  if (started < wanted && !std::exchange(impl_->said_shortage, true))
+    report_thread_shortage("loader", wanted, started);
 }
 
 bool BatchLoader::next(Batch& batch) {
   Impl& impl = *impl_;
   if (impl.next_batch >= impl.batches()) return false;
-  if (impl.options.workers == 0) {
+  if (impl.threads.empty()) {
     batch = sent(impl.make(impl.next_batch, true), impl.preprocess, impl.options.device);
     ++impl.next_batch;  // not past a batch that failed
     return true;
   }
   std::unique_lock lock(impl.mutex);
-  const int64_t wanted = impl.next_batch;
-  impl.changed.wait(lock,
-                    [&] { return impl.ready.contains(wanted) || impl.errors.contains(wanted); });
-  if (const auto failed = impl.errors.find(wanted); failed != impl.errors.end())
-    std::rethrow_exception(failed->second);
-  MadeBatch made = std::move(impl.ready.extract(wanted).mapped());
+  Slot& slot = impl.slot_of(impl.next_batch);
+  impl.changed.wait(lock, [&] { return slot.done; });
+  if (slot.error) std::rethrow_exception(slot.error);
+  MadeBatch made = std::exchange(slot, {}).made;
   ++impl.next_batch;
   impl.changed.notify_all();
   lock.unlock();

@@ -6,6 +6,7 @@
 
 #include "graft/io/augment.h"
 #include "graft/io/datasets/dataset.h"
+#include "graft/io/decode_gate.h"
 #include "graft/io/preprocess.h"
 
 namespace graft::train {
@@ -30,6 +31,7 @@ struct LoaderOptions {
   // queued before; mirroring and normalising are that device's (kernels/ops/image_input.h). Labels
   // stay on the host.
   Device device;
+  std::shared_ptr<io::DecodeGate> gate;  // decoders keep within it; null: no bound
   int64_t cache_bytes =
       int64_t{1}
       << 30;  // without augmentation, resized u8 images are kept up to this for later epochs
@@ -53,6 +55,7 @@ class GRAFT_API BatchLoader {
 
  private:
   struct Impl;
+  void start_workers();
   std::unique_ptr<Impl> impl_;
 };
 

@@ -43,17 +43,23 @@ std::vector<Node*> topological_order(Node* root) {
 
 }  // namespace
 
+// Nodes that nobody else holds wait in a list through next_dropped_: a destructor must not ask for
+// memory.
 Node::~Node() {
-  std::vector<std::shared_ptr<Node>> dropped;
+  std::shared_ptr<Node> dropped;
   const auto take = [&dropped](std::vector<Edge>& edges) {
-    for (Edge& edge : edges)
-      if (edge.node) dropped.push_back(std::move(edge.node));
+    for (Edge& edge : edges) {
+      const std::shared_ptr<Node> node = std::move(edge.node);
+      if (!node || node.use_count() > 1) continue;
+      node->next_dropped_ = std::move(dropped);
+      dropped = node;
+    }
   };
   take(edges_);
-  while (!dropped.empty()) {
-    const std::shared_ptr<Node> node = std::move(dropped.back());
-    dropped.pop_back();
-    if (node.use_count() == 1) take(node->edges_);
+  while (dropped) {
+    const std::shared_ptr<Node> node = std::move(dropped);
+    dropped = std::move(node->next_dropped_);
+    take(node->edges_);
   }
 }
 

@@ -72,8 +72,9 @@ class GRAFT_API Node {
   friend GRAFT_API void attach_node(const std::shared_ptr<Node>&, std::span<const Tensor>,
                                     std::span<const Tensor>);
   friend class BackwardWalk;
-  std::vector<Edge> edges_;      // one per input
-  std::vector<Tensor*> so_far_;  // one per input while backward() runs
+  std::vector<Edge> edges_;             // one per input
+  std::vector<Tensor*> so_far_;         // one per input while backward() runs
+  std::shared_ptr<Node> next_dropped_;  // while a graph is dropped
   int outputs_ = 1;
   bool consumed_ = false;  // a backward went through it
 };

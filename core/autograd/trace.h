@@ -2,8 +2,10 @@
 // export writes it.
 #pragma once
 #include <any>
+#include <functional>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "graft/core/tensor/tensor.h"
@@ -26,6 +28,16 @@ struct TraceStep {
 
 struct Trace {
   std::vector<TraceStep> steps;
+  // Set: told of each step in place of keeping it, so that values live no longer than the network
+  // needs them.
+  std::function<void(const TraceStep& step)> listener;
+
+  void add(TraceStep step) {
+    if (listener)
+      listener(step);
+    else
+      steps.push_back(std::move(step));
+  }
 };
 
 // While it lives, everything this thread records goes into `trace` too.

@@ -55,12 +55,20 @@ class GRAFT_API ExecContext {
   void set_kernel_skip(KernelSkip skip) { kernel_skip_ = std::move(skip); }
   bool skips(const Tensor& x) const { return kernel_skip_ && kernel_skip_(x); }
 
+  // To count what memory the tensors of some work take, without the work: kernels that are left out
+  // leave their results unset. `numbers`: what is computed of integers or of few elements (shapes,
+  // indices) still is. `nothing`: no kernel runs.
+  enum class Computing { all, numbers, nothing };
+  void set_computing(Computing computing) { computing_ = computing; }
+  Computing computing() const { return computing_; }
+
  private:
   std::unique_ptr<ThreadPool> pool_;
   InstructionSet instruction_set_;
   KernelFilter kernel_filter_;
   KernelObserver kernel_observer_;
   KernelSkip kernel_skip_;
+  Computing computing_ = Computing::all;
 };
 
 // This thread's context: the innermost ScopedExecContext, else the process's default.

@@ -32,6 +32,7 @@ std::vector<std::byte> read_maybe_gzipped(const std::string& path, int64_t limit
     if (result == Z_OK && stream.avail_in == 0 && stream.avail_out != 0)
       break;  // the file ends too soon
   }
+  if (result == Z_MEM_ERROR) fail(ErrorCode::resource, path, ": no memory to unpack it");
   GRAFT_CHECK(result == Z_STREAM_END, path, ": the gzip file is damaged or truncated");
   out.resize(stream.total_out);
   GRAFT_CHECK(std::ssize(out) <= limit, path, ": unpacks to more than the limit of ", limit,

@@ -5,16 +5,23 @@
 #include <vector>
 
 #include "graft/io/images/image.h"
+#include "graft/io/images/image_header.h"
 
 namespace graft::io {
+
+class DecodeGate;
 
 // Samples 0 .. size()-1. Safe to read from several threads at once.
 class GRAFT_API Dataset {
  public:
   virtual ~Dataset() = default;
   virtual int64_t size() const = 0;
-  virtual int64_t label(int64_t index) const = 0;     // 0 .. classes-1
-  virtual Image image(int64_t index) const = 0;       // decodes; Error(bad_input) naming the file
+  virtual int64_t label(int64_t index) const = 0;  // 0 .. classes-1
+  virtual Image image(int64_t index) const = 0;    // decodes; Error(bad_input) naming the file
+  // Its size and what decoding it takes, without decoding. Zeros, as at first: not known.
+  virtual ImageHeader header(int64_t index) const;
+  virtual int64_t bytes_held()
+      const;  // what it keeps in memory, about; 0, as at first: next to nothing
   virtual std::string name(int64_t index) const = 0;  // path, or "file[index]"
   // The sample's image file as it is, into `bytes`, whose memory is used again. False, as at first:
   // it has none of its own.
@@ -39,6 +46,7 @@ struct OpenedData {
   std::shared_ptr<const Dataset> val;
   std::vector<std::string> classes;  // sorted names, as labels count
   std::vector<std::string> notes;    // sentences: split made, subset drawn, files left out
+  int64_t bytes_held = 0;            // what the samples of both parts keep in memory
   std::string manifest_sha256;       // of both parts' fingerprints and the classes
 };
 
@@ -55,9 +63,9 @@ inline constexpr double kToleratedBrokenShare = 0.1;
 
 // Decodes every image once; returns the data set without the broken ones, each reported in `notes`
 // with its path and reason. Error(bad_input) when more than `tolerated_share` of the images are
-// broken.
+// broken. With a gate, decoders keep within it (decode_gate.h).
 GRAFT_API std::shared_ptr<const Dataset> without_broken_images(
-    std::shared_ptr<const Dataset> dataset, double tolerated_share,
-    std::vector<std::string>& notes);
+    std::shared_ptr<const Dataset> dataset, double tolerated_share, std::vector<std::string>& notes,
+    DecodeGate* gate = nullptr);
 
 }  // namespace graft::io

@@ -30,6 +30,18 @@ class FileDataset final : public Dataset {
     return true;
   }
 
+  int64_t bytes_held() const override {
+    int64_t bytes = 0;
+    for (const LabelledFile& file : files_)
+      bytes +=
+          static_cast<int64_t>(sizeof(LabelledFile) + file.path.size() + file.short_name.size());
+    return bytes;
+  }
+
+  ImageHeader header(int64_t index) const override {
+    return read_image_header(*file_system().open_read(files_[static_cast<size_t>(index)].path));
+  }
+
   // Names below the data set's folder, labels and sizes: moving the folder changes nothing.
   std::string fingerprint() const override {
     Sha256 hash;

@@ -10,6 +10,8 @@
 #include "graft/core/runtime/exec_context.h"
 #include "graft/core/runtime/random.h"
 #include "graft/io/datasets/sources.h"
+#include "graft/io/decode_gate.h"
+#include "graft/io/images/jpeg.h"
 
 namespace graft::io {
 namespace {
@@ -25,6 +27,9 @@ class Subset final : public Dataset {
   Image image(int64_t i) const override { return whole_->image(indices_[static_cast<size_t>(i)]); }
   bool encoded(int64_t i, std::vector<std::byte>& bytes) const override {
     return whole_->encoded(indices_[static_cast<size_t>(i)], bytes);
+  }
+  ImageHeader header(int64_t i) const override {
+    return whole_->header(indices_[static_cast<size_t>(i)]);
   }
   std::string name(int64_t i) const override {
     return whole_->name(indices_[static_cast<size_t>(i)]);
@@ -124,9 +129,26 @@ void limit(OpenedData& data, const DataOptions& options) {
                            " training samples, drawn by class with seed ", options.seed));
 }
 
+// The rows of a JPEG are let go as they come.
+void check_decodes(const Dataset& dataset, int64_t i) {
+  std::vector<std::byte> file;
+  if (!dataset.encoded(i, file)) {
+    dataset.image(i);
+  } else if (is_jpeg(file)) {
+    const std::string name = dataset.name(i);
+    JpegReader reader;
+    const JpegHeader header = reader.open(file, name);
+    reader.read(1, {0, 0, header.width, header.height}, [](const uint8_t*) {});
+  } else {
+    decode_image(file, dataset.name(i));
+  }
+}
+
 }  // namespace
 
 bool Dataset::encoded(int64_t, std::vector<std::byte>&) const { return false; }
+ImageHeader Dataset::header(int64_t) const { return {}; }
+int64_t Dataset::bytes_held() const { return 0; }
 
 std::shared_ptr<const Dataset> subset(std::shared_ptr<const Dataset> dataset,
                                       std::vector<int64_t> indices) {
@@ -142,13 +164,17 @@ OpenedData open_data(const std::string& path, const DataOptions& options) {
                   named.parts.val.dataset,
                   named.parts.train.classes,
                   named.parts.notes,
+                  0,
                   ""};
+  for (const auto& part : {data.train, data.val})  // before parts are drawn from them
+    if (part) data.bytes_held += part->bytes_held() + part->size() * int64_t{sizeof(int64_t)};
   if (!options.val_path.empty()) {
     Named other = read_any(options.val_path);
     const DataPart& part = other.parts.val.dataset ? other.parts.val : other.parts.train;
     GRAFT_CHECK(part.classes == data.classes, options.val_path, ": its classes (",
                 join(part.classes), ") are not those of ", path, " (", join(data.classes), ")");
     data.val = part.dataset;
+    data.bytes_held += data.val->bytes_held();
   }
   if (!options.need_train) {
     if (!data.val) data.val = data.train;
@@ -171,11 +197,13 @@ OpenedData open_data(const std::string& path, const DataOptions& options) {
 
 std::shared_ptr<const Dataset> without_broken_images(std::shared_ptr<const Dataset> dataset,
                                                      double tolerated_share,
-                                                     std::vector<std::string>& notes) {
+                                                     std::vector<std::string>& notes,
+                                                     DecodeGate* gate) {
   std::vector<std::string> faults(static_cast<size_t>(dataset->size()));
   current_context().parallel_for(dataset->size(), [&](int64_t i) {
     try {
-      dataset->image(i);
+      const ScopedDecode turn(gate, *dataset, i);
+      check_decodes(*dataset, i);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::bad_input) throw;
       faults[static_cast<size_t>(i)] = error.what();

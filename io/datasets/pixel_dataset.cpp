@@ -25,6 +25,15 @@ class PixelDataset final : public Dataset {
     return image;
   }
 
+  int64_t bytes_held() const override {
+    return pixels_.bytes() + std::ssize(labels_) * int64_t{sizeof(int64_t)};
+  }
+
+  ImageHeader header(int64_t) const override {
+    const Shape& s = pixels_.shape();
+    return {s[2], s[1], s[3], s[1] * s[2] * s[3]};
+  }
+
   std::string fingerprint() const override {
     Sha256 hash;
     hash.update(std::as_bytes(pixels_.elements<uint8_t>()));

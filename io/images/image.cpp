@@ -28,7 +28,7 @@ Image decode_image(std::span<const std::byte> bytes, const std::string& name) {
   GRAFT_CHECK(std::ssize(bytes) <= kMaxImageFileBytes, name, ": ", bytes.size(),
               " bytes are too many for an image");
   GRAFT_CHECK(!bytes.empty(), name, ": the image file is empty");
-  if (starts_with(bytes, "\xff\xd8\xff")) return decode_jpeg(bytes, name);
+  if (is_jpeg(bytes)) return decode_jpeg(bytes, name);
   if (starts_with(bytes, "\x89PNG\r\n\x1a\n")) {
     check_png_chunks(bytes, name);
     return decode_with_stb(bytes, name);

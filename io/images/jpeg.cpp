@@ -1,5 +1,6 @@
 #include "graft/io/images/jpeg.h"
 
+#include <jerror.h>
 #include <jpeglib.h>
 
 #include <csetjmp>
@@ -82,6 +83,8 @@ struct JpegReader::Decoder {
   ~Decoder() { jpeg_destroy_decompress(&info); }
 
   [[noreturn]] void complain() {
+    if (errors.base.msg_code == JERR_OUT_OF_MEMORY)
+      fail(ErrorCode::resource, *name, ": no memory to decode it");
     bad_input(*name, ": broken JPEG: ", static_cast<const char*>(errors.message));
   }
 
@@ -91,6 +94,12 @@ struct JpegReader::Decoder {
     jpeg_create_decompress(&info);
     info.progress = &progress;
     jpeg_save_markers(&info, JPEG_APP0 + 1, 0xffff);
+    return true;
+  }
+
+  bool release() {
+    if (setjmp(errors.jump)) return false;
+    jpeg_abort_decompress(&info);
     return true;
   }
 
@@ -172,6 +181,14 @@ void JpegReader::read(int shrink, const PixelWindow& window,
     row(d.row.data() + (window.left - left) * channels);
   }
   if (window.bottom == d.info.output_height && !d.finish()) d.complain();
+}
+
+void JpegReader::close() {
+  if (!decoder_->release()) fail(ErrorCode::internal, "libjpeg cannot be reset");
+}
+
+bool is_jpeg(std::span<const std::byte> bytes) {
+  return bytes.size() >= 3 && std::memcmp(bytes.data(), "\xff\xd8\xff", 3) == 0;
 }
 
 Image decode_jpeg(std::span<const std::byte> bytes, const std::string& name, int shrink) {

@@ -10,10 +10,17 @@ namespace {
 // The largest block that the image being decoded on this thread may ask for: a deflate stream can
 // promise a thousand times its size.
 thread_local size_t largest_block = 0;
+thread_local bool memory_ran_out = false;  // a block within that bound could not be had
 
-void* bounded_malloc(size_t size) { return size <= largest_block ? std::malloc(size) : nullptr; }
+void* checked(void* block) {
+  memory_ran_out = memory_ran_out || block == nullptr;
+  return block;
+}
+void* bounded_malloc(size_t size) {
+  return size <= largest_block ? checked(std::malloc(size)) : nullptr;
+}
 void* bounded_realloc(void* block, size_t size) {
-  return size <= largest_block ? std::realloc(block, size) : nullptr;
+  return size <= largest_block ? checked(std::realloc(block, size)) : nullptr;
 }
 
 }  // namespace
@@ -43,6 +50,7 @@ Image decode_with_stb(std::span<const std::byte> bytes, const std::string& name)
   const int size = static_cast<int>(bytes.size());
   int width = 0, height = 0, stored = 0;
   largest_block = size_t{1} << 20;
+  memory_ran_out = false;
   GRAFT_CHECK(
       stbi_info_from_memory(data, size, &width, &height, &stored) && width > 0 && height > 0, name,
       ": broken image: its header cannot be read");
@@ -56,6 +64,7 @@ Image decode_with_stb(std::span<const std::byte> bytes, const std::string& name)
                   (size_t{1} << 16);
   const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
       stbi_load_from_memory(data, size, &width, &height, &stored, channels), stbi_image_free);
+  if (!pixels && memory_ran_out) fail(ErrorCode::resource, name, ": no memory to decode it");
   GRAFT_CHECK(pixels != nullptr, name, ": broken image: its pixels cannot be decoded");
   Image image{width, height, channels,
               Tensor::empty({height, width, channels}, {.dtype = DType::u8})};

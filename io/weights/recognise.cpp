@@ -106,7 +106,8 @@ WeightFile read_recognised(File& file, const ReadLimits& limits, const ReadOnnx&
   if (may_be_onnx(start)) {
     try {
       return read_as_onnx();
-    } catch (const Error&) {
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::resource) throw;
       reject_unknown(file.path(), start);
     }
   }

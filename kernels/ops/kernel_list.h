@@ -66,6 +66,19 @@ ExecContext::KernelRun describe_call(const Args& args) {
   return run;
 }
 
+// Whether the context wants this call's result (ExecContext::set_computing).
+template <class Args>
+bool is_computed(const ExecContext& context, const Args& args) {
+  constexpr int64_t kFew = 64;
+  if (context.computing() != ExecContext::Computing::numbers)
+    return context.computing() == ExecContext::Computing::all;
+  if constexpr (requires { args.x.numel(); })
+    return !is_floating(args.x.dtype()) || args.x.numel() <= kFew;
+  else if constexpr (requires { args.dy.numel(); })
+    return args.dy.numel() <= kFew;
+  return true;
+}
+
 template <class Args>
 class KernelList {
  public:
@@ -98,6 +111,7 @@ class KernelList {
         continue;
       }
       log("dispatch", pass_, ": ", kernel.name);
+      if (!is_computed(context, args)) return true;
       if constexpr (requires { args.x.storage_id(); }) {
         if (context.skips(args.x)) return true;
       }

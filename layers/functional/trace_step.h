@@ -10,8 +10,7 @@ namespace graft::functional {
 template <class Attributes>
 Tensor trace_step(const Attributes& attributes, std::initializer_list<Tensor> inputs,
                   Tensor output) {
-  if (Trace* trace = current_trace())
-    trace->steps.push_back({Attributes::id, attributes, {inputs}, {output}});
+  if (Trace* trace = current_trace()) trace->add({Attributes::id, attributes, {inputs}, {output}});
   return output;
 }
 

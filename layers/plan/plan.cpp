@@ -253,6 +253,7 @@ std::unique_ptr<Plan> Plan::compile(const std::function<Tensor(const Tensor&)>& 
   try {
     impl->graph = plan::graph_of(trace, x, y);
   } catch (const Error& error) {
+    if (error.code() == ErrorCode::resource) throw;
     return refuse(error.what());
   }
   for (const auto& [value, tensor] : impl->graph.constants) {
@@ -281,6 +282,7 @@ std::unique_ptr<Plan> Plan::compile(const std::function<Tensor(const Tensor&)>& 
         if (step.conv) step.conv->ran = false;
     } catch (
         const Error& error) {  // an operation that does not mix types with its float32 parameters
+      if (error.code() == ErrorCode::resource) throw;
       return refuse(error.what());
     }
   }

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "graft/core/autograd/record.h"
+#include "graft/core/base/checked_math.h"
+#include "graft/core/tensor/allocation_limit.h"
 #include "graft/models/graph/classifier_search.h"
 #include "graft/models/graph/graph_layout.h"
 #include "graft/models/graph/graph_module.h"
@@ -90,6 +92,21 @@ std::vector<Shape> probe_stages(GraphSource& source, const ImageInput& image) {
               " images: its output does not belong to single images");
   source.stage_ends = std::move(ends);
   return shapes;
+}
+
+// The same within the memory that an import may hold.
+std::vector<Shape> probe_within(int64_t bytes, GraphSource& source, const ImageInput& image) {
+  const ScopedAllocationLimit limit(bytes, LimitedBytes::held);
+  try {
+    return probe_stages(source, image);
+  } catch (const Error&) {
+    if (!limit.was_reached()) throw;
+    bad_input("the graph was not executed: with ", kProbedImages, " images of ", image.channels,
+              "x", image.side, "x", image.side, " it holds more than the ",
+              ceil_div(bytes, int64_t{1} << 20),
+              " MiB that an import may (4 times the file, at least ", kLeastCheckBytes >> 20,
+              " MiB); graft run runs any graph, within --max-memory");
+  }
 }
 
 double raw_pixel_variance(const GraphSource& source) {
@@ -219,7 +236,8 @@ Imported import_graph(const io::onnx::Model& model, const ImportOptions& options
   config.in_channels = image.channels;
   certificate.eps = eps_of_norms(source);
   Unfolded unfolded = unfold_graph_norms(source, config.eps);
-  const std::vector<Shape> shapes = probe_stages(source, image);
+  const std::vector<Shape> shapes =
+      probe_within(options.check_bytes > 0 ? options.check_bytes : kLeastCheckBytes, source, image);
   cut_source(source, shapes, options.cut, config, certificate);
   for (const GraphTensor& tensor : source.tensors)
     certificate.matched += tensor.role != TensorRole::constant;

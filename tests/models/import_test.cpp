@@ -378,5 +378,19 @@ TEST_F(Import, RealBackbones) {
                  {"squeezenet1.1_imagenet.onnx", "Conv"});
 }
 
+// A check that would hold more than it may is left out, never silently.
+TEST(Import, AChecksBudgetThatDoesNotSufficeIsSaid) {
+  const Imported whole = import_weights(carried_weights());
+  EXPECT_EQ(whole.certificate.not_executed, "");
+  EXPECT_NE(whole.certificate.statistics, "");
+  const Imported bounded = import_weights(carried_weights(), {.check_bytes = 1 << 16});
+  EXPECT_EQ(bounded.certificate.statistics, "");
+  for (const std::string& text : {bounded.certificate.to_text(), bounded.certificate.to_json()})
+    EXPECT_NE(
+        text.find("the check of the batch norms' statistics: it would hold more than the 1 MiB"),
+        std::string::npos)
+        << text;
+}
+
 }  // namespace
 }  // namespace graft::models
