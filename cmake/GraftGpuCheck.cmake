@@ -8,7 +8,7 @@ find_package(GTest REQUIRED)
 # The tests of tests/kernels/cuda and tests/train/device but for those of the fakes, which know the emulator by name.
 file(GLOB graft_gpu_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/kernels/cuda/*.cpp ${PROJECT_SOURCE_DIR}/tests/train/device/*.cpp)
 foreach(source IN LISTS graft_gpu_tests)
-  file(STRINGS ${source} of_the_fakes REGEX "^#include .*(emulated_device|failing_calls|emulator/|conv_layers)")
+  file(STRINGS ${source} of_the_fakes REGEX "^#include .*(emulated_device|failing_calls|emulator/|conv_layers|shared_library)")
   if(of_the_fakes)
     list(REMOVE_ITEM graft_gpu_tests ${source})
   endif()

@@ -7,16 +7,30 @@ if(graft_library_type STREQUAL "STATIC_LIBRARY")
 endif()
 set_target_properties(graft PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 install(TARGETS graft EXPORT graftTargets
-  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT graft_programs
   RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+# The component graft_programs is what runs: the programs, and the shared library that they need.
 if(TARGET graft_command)
-  file(RELATIVE_PATH graft_libraries_from_bin /${CMAKE_INSTALL_BINDIR} /${CMAKE_INSTALL_LIBDIR})
-  set_target_properties(graft_command PROPERTIES INSTALL_RPATH "$ORIGIN/${graft_libraries_from_bin}")
-  install(TARGETS graft_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(TARGETS graft_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT graft_programs)
 endif()
 if(TARGET graft_read_hdf5)
-  set_target_properties(graft_read_hdf5 PROPERTIES INSTALL_RPATH "$ORIGIN/../../${CMAKE_INSTALL_LIBDIR}")
-  install(TARGETS graft_read_hdf5 RUNTIME DESTINATION libexec/graft)
+  install(TARGETS graft_read_hdf5 RUNTIME DESTINATION libexec/graft COMPONENT graft_programs)
+endif()
+# Where the programs look for a shared libgraft, in either tree a folder named by its place beside them. The entry for the build tree
+# must be no shorter than the one for the installed tree: CMake fills a shorter one up with ':', and each empty entry between them
+# means the current folder, from which anybody's library would be loaded. A static libgraft needs no entry, so there is none to fill
+# up. tools/check_library_paths.sh looks at what came out.
+if(NOT GRAFT_STATIC)
+  set_target_properties(graft PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/${CMAKE_INSTALL_LIBDIR})
+  file(RELATIVE_PATH graft_libraries_from_bin /${CMAKE_INSTALL_BINDIR} /${CMAKE_INSTALL_LIBDIR})
+  if(TARGET graft_command)
+    set_target_properties(graft_command PROPERTIES INSTALL_RPATH "$ORIGIN/${graft_libraries_from_bin}"
+      BUILD_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+  endif()
+  if(TARGET graft_read_hdf5)
+    set_target_properties(graft_read_hdf5 PROPERTIES INSTALL_RPATH "$ORIGIN/../../${CMAKE_INSTALL_LIBDIR}"
+      BUILD_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+  endif()
 endif()
 foreach(folder IN LISTS GRAFT_FOLDERS)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/graft

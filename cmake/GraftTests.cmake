@@ -10,7 +10,7 @@ target_link_libraries(graft_test_support PUBLIC graft graft_flags GTest::gtest n
 target_compile_options(graft_test_support PUBLIC -O1)  # tests are compiled more often than they run; the library stays optimised
 target_compile_definitions(graft_test_support PUBLIC
   GRAFT_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data" GRAFT_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
-  GRAFT_COMMAND="${PROJECT_BINARY_DIR}/bin/graft")
+  GRAFT_COMMAND="${PROJECT_BINARY_DIR}/bin/graft" GRAFT_COMPILER="${CMAKE_CXX_COMPILER}")
 
 # The CUDA kernels' sources as plain C++, on the emulator. In a build with CUDA the same names belong to the real ones.
 if(NOT GRAFT_HAS_CUDA)
@@ -75,5 +75,10 @@ target_link_libraries(graph_gradients PRIVATE graft graft_flags)
 find_program(GRAFT_PYTHON3 python3)
 if(GRAFT_PYTHON3)
   add_test(NAME tools.gpu_check COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/tools/gpu_check_test.py)
+endif()
+# No program or library, as built or as installed, may look for libraries where others can put them.
+if(TARGET graft_command)
+  add_test(NAME tools.check_library_paths COMMAND ${PROJECT_SOURCE_DIR}/tools/check_library_paths.sh
+    --install ${CMAKE_COMMAND} ${PROJECT_BINARY_DIR})
 endif()
 add_test(NAME tools.check_layers COMMAND ${PROJECT_SOURCE_DIR}/tools/check_layers.sh)

@@ -28,6 +28,7 @@ for example in examples/*/CMakeLists.txt; do
   cmake --build "$work/$name"
 done
 "$work/new_op/channel_scale_test"
+tools/check_library_paths.sh "$build" "$prefix" "$work"/*/
 
 # embed: a model made by the command, on an image made here (a grey ramp, 32x32, PGM).
 model=$work/model.safetensors
