@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "graft/core/base/error.h"
+#include "graft/core/base/file_system.h"
 #include "graft/core/base/sha256.h"
 #include "graft/models/onnx_export.h"
 #include "graft/tools/network.h"
@@ -22,6 +23,7 @@ int convert(const ConvertFlags& flags) {
   const bool safetensors = flags.out.ends_with(".safetensors"), onnx = flags.out.ends_with(".onnx");
   if (!safetensors && !onnx && !flags.out.ends_with(".npz"))
     fail(ErrorCode::usage, flags.out, ": graft writes .safetensors, .npz and .onnx");
+  check_writable(flags.out);
   const models::Imported imported = models::import_weights(
       flags.in, {.arch = flags.arch, .cut = flags.cut, .channels = channel_rule(flags.channels)});
   if (safetensors)

@@ -158,6 +158,8 @@ int evaluate(const EvaluateFlags& flags) {
               "--save keeps what --calibrate finds");
   GRAFT_CHECK(flags.save.empty() || flags.save.ends_with(".safetensors"), flags.save,
               ": models are written as .safetensors");
+  for (const std::string& file : {flags.save, flags.report})
+    if (!file.empty()) check_writable(file);
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
   const Device device = open_named_device(flags.device, flags.precision);

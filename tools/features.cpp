@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "graft/core/base/error.h"
+#include "graft/core/base/file_system.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/models/graph/graph_import.h"
 #include "graft/tools/device.h"
@@ -26,6 +27,7 @@ struct FeatureFlags {
 int features(const FeatureFlags& flags) {
   if (!flags.out.ends_with(".npz"))
     fail(ErrorCode::usage, flags.out, ": features are written as .npz");
+  check_writable(flags.out);
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
   const Device device = open_named_device(flags.device, flags.precision);

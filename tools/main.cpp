@@ -4,7 +4,9 @@
 #include <new>
 
 #include "graft/core/base/error.h"
+#include "graft/tools/descriptors.h"
 #include "graft/tools/hdf5_reader.h"
+#include "graft/tools/interrupt.h"
 #include "graft/tools/output.h"
 #include "graft/tools/verbs.h"
 
@@ -56,6 +58,8 @@ int parse_and_run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (!graft::tools::reserve_standard_descriptors()) return 4;
+  graft::tools::handle_signals();
   try {
     return parse_and_run(argc, argv);
   } catch (const graft::Error& error) {

@@ -89,6 +89,17 @@ std::vector<Tensor> read_inputs(const RunFlags& flags,
   return tensors;
 }
 
+// One file an output, in the outputs' order.
+std::vector<std::string> output_files(const std::string& folder,
+                                      const std::vector<std::string>& outputs) {
+  std::vector<std::string> files;
+  for (std::string name : outputs) {
+    std::replace(name.begin(), name.end(), '/', '_');
+    files.push_back(join_path(folder, name + ".npy"));
+  }
+  return files;
+}
+
 int run_graph(const RunFlags& flags) {
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
@@ -100,15 +111,15 @@ int run_graph(const RunFlags& flags) {
   module.to(device);
   std::vector<Tensor> inputs = read_inputs(flags, module.inputs());
   for (Tensor& input : inputs) input = models::input_on(input, device);
+  file_system().create_directories(flags.output);
+  const std::vector<std::string> files = output_files(flags.output, module.outputs());
+  for (const std::string& file : files) check_writable(file);
   std::vector<Tensor> outputs = module.run(inputs);
   for (Tensor& output : outputs) output = to_device(output, {});
-  file_system().create_directories(flags.output);
   std::string text;
   nlohmann::ordered_json written = nlohmann::ordered_json::array();
   for (size_t i = 0; i < outputs.size(); ++i) {
-    std::string name = module.outputs()[i];
-    std::replace(name.begin(), name.end(), '/', '_');
-    const std::string path = join_path(flags.output, name + ".npy");
+    const std::string& path = files[i];
     io::write_npy(path, outputs[i].dtype() == DType::bf16 ? outputs[i].to(DType::f32)
                                                           : outputs[i]);  // NPY has no bfloat16
     const Shape& shape = outputs[i].shape();

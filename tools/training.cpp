@@ -291,6 +291,7 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
   ProgressBar bar;
   train::FitOptions options;
   options.folder = run.path;
+  options.folder_is_locked = true;
   options.resume = run.resume;
   options.identity = identity_of(made, data);
   options.neutral_norms = made.model.card.neutral_norms;

@@ -47,6 +47,7 @@ void FeatureCache::open_file() {
   try {
     bool usable = false;
     if (files.exists(path)) {
+      writer_ = files.open_append(path);
       reader_ = files.open_read(path);
       std::string found(static_cast<size_t>(kHeaderBytes), ' ');
       if (reader_->size() >= kHeaderBytes)
@@ -61,13 +62,12 @@ void FeatureCache::open_file() {
     }
     if (!usable) {
       const std::string text = header();
-      const auto fresh = files.create(path);
+      if (is_ours_) files.remove(path);
+      writer_ = files.create(path);
       is_ours_ = true;
-      fresh->append(std::as_bytes(std::span(text)));
-      fresh->close();
+      writer_->append(std::as_bytes(std::span(text)));
       reader_ = files.open_read(path);
     }
-    writer_ = files.open_append(path);
   } catch (const Error& error) {
     give_up_file(error.what());
   }

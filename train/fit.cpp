@@ -14,6 +14,7 @@
 #include "graft/train/memory_plan.h"
 #include "graft/train/repeated_step.h"
 #include "graft/train/run_device.h"
+#include "graft/train/run_lock.h"
 #include "graft/train/schedule.h"
 
 namespace graft::train {
@@ -325,7 +326,8 @@ class Run {
     result_.history.push_back(metrics);
     if (!options_.folder.empty()) {
       const std::string line = metrics.to_json() + "\n";
-      const auto log = file_system().open_append(file("metrics.jsonl"));
+      FileSystem& files = file_system();
+      const auto log = files.open_append(files.resolve_links(file("metrics.jsonl")));
       log->append(std::as_bytes(std::span(line)));
       log->close();
     }
@@ -505,6 +507,9 @@ class Run {
 
 FitResult fit(StagedNetwork& network, const io::OpenedData& data, const io::Preprocess& preprocess,
               const Recipe& recipe, const FitOptions& options) {
+  std::unique_ptr<FileLock> lock;
+  if (!options.folder.empty() && !options.folder_is_locked)
+    lock = lock_run(options.folder, options.on_note);
   return Run(network, data, preprocess, recipe, options)();
 }
 

@@ -27,7 +27,9 @@ struct Progress {
 
 // Everything that does not change the numbers: files, threads, whom to tell.
 struct FitOptions {
-  std::string folder;    // metrics.jsonl and last.ckpt.safetensors go here; "": no files
+  std::string folder;  // metrics.jsonl and last.ckpt.safetensors go here; "": no files
+  bool folder_is_locked =
+      false;             // the caller holds lock_run(folder) (run_lock.h); else fit takes it
   bool resume = false;   // go on from folder's checkpoint; bad_input when it is of another run
   std::string identity;  // source weights and data, as hashes: what a checkpoint must match
   double checkpoint_seconds =

@@ -295,7 +295,7 @@ TEST_F(Run, KilledTwentyTimesAndResumedItWritesTheSameModel) {
   }
   EXPECT_EQ(kills, wanted_kills);
   // As a kill in the midst of a write leaves it; a file of the user's own stays.
-  for (const char* name : {"/last.ckpt.safetensors.tmp-4711", "/thesis.tmp-1"})
+  for (const char* name : {"/.graft-tmp-0123456789abcdef0123456789abcdef", "/thesis.tmp-1"})
     std::ofstream(killed + name) << "half";
   const CommandResult last = run_graft(training(killed, {"--resume"}));
   ASSERT_EQ(last.code, 0) << last.err;
