@@ -16,20 +16,24 @@ endif()
 if(TARGET graft_read_hdf5)
   install(TARGETS graft_read_hdf5 RUNTIME DESTINATION libexec/graft COMPONENT graft_programs)
 endif()
-# Where the programs look for a shared libgraft, in either tree a folder named by its place beside them. The entry for the build tree
-# must be no shorter than the one for the installed tree: CMake fills a shorter one up with ':', and each empty entry between them
-# means the current folder, from which anybody's library would be loaded. A static libgraft needs no entry, so there is none to fill
-# up. tools/check_library_paths.sh looks at what came out.
+# Where they look for libraries: a shared libgraft by its place beside them, others where the build found them. The entries must be
+# those of the installed tree from the start: CMake ends one that it means to replace with ':' and fills it up with more, and each
+# empty entry between them means the current folder, from which anybody's library would be loaded. So the build tree has the
+# installed one's layout. tools/check_library_paths.sh looks at what came out.
+foreach(target graft graft_command graft_read_hdf5)
+  if(TARGET ${target})
+    set_target_properties(${target} PROPERTIES BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH_USE_LINK_PATH ON)
+  endif()
+endforeach()
 if(NOT GRAFT_STATIC)
   set_target_properties(graft PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/${CMAKE_INSTALL_LIBDIR})
   file(RELATIVE_PATH graft_libraries_from_bin /${CMAKE_INSTALL_BINDIR} /${CMAKE_INSTALL_LIBDIR})
   if(TARGET graft_command)
-    set_target_properties(graft_command PROPERTIES INSTALL_RPATH "$ORIGIN/${graft_libraries_from_bin}"
-      BUILD_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+    set_target_properties(graft_command PROPERTIES INSTALL_RPATH "$ORIGIN/${graft_libraries_from_bin}")
   endif()
   if(TARGET graft_read_hdf5)
     set_target_properties(graft_read_hdf5 PROPERTIES INSTALL_RPATH "$ORIGIN/../../${CMAKE_INSTALL_LIBDIR}"
-      BUILD_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+      RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/libexec/graft)
   endif()
 endif()
 foreach(folder IN LISTS GRAFT_FOLDERS)
