@@ -97,7 +97,7 @@ void Preprocess::set_size(int64_t new_size) {
 }
 
 Preprocess Preprocess::from_json(const std::string& text) {
-  check_json_depth(text, "the card's preprocessing");
+  check_json(text, "the card's preprocessing");
   try {
     const auto j = nlohmann::json::parse(text);
     Preprocess p;

@@ -72,7 +72,7 @@ std::string ModelCard::to_json() const {
 }
 
 ModelCard ModelCard::from_json(const std::string& text) {
-  io::check_json_depth(text, "the model card");
+  io::check_json(text, "the model card");
   try {
     const auto j = nlohmann::json::parse(text);
     const auto version = io::json_integer(j, "card_version", "the model card");

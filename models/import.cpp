@@ -152,6 +152,7 @@ Imported import_model_file(const io::WeightFile& file, const ImportOptions& opti
               options.arch);
   Certificate& c = imported.certificate;
   c.naming = kGraftNaming;
+  c.notes = file.notes;
   c.preprocess = {card.preprocess.to_json(), card.preprocess_known,
                   card.preprocess_known ? "the model's card" : "as when it was imported first"};
   c.eps = {str(eps_of(card.architecture)), true, "the model's card"};

@@ -21,6 +21,7 @@ struct Checkpoint {
   int64_t best_epoch = 0;  // 0: none yet
   double best_accuracy = -1;
   std::vector<EpochMetrics> history;
+  std::vector<std::string> notes;  // of load_checkpoint(), sentences for the user; not in the file
 };
 
 GRAFT_API void save_checkpoint(const std::string& path, const Checkpoint& checkpoint);

@@ -42,8 +42,8 @@ class GRAFT_API FeatureCache {
   bool can_hold(int64_t end) const;
   // Adds rows behind computed(); false when some of them found no place.
   bool append(const std::byte* rows, int64_t count);
-  // Error when the file cannot be read any more.
-  void read(int64_t row, std::byte* out) const;
+  // False when the file no longer gives the row as it was written, which is said the first time.
+  bool read(int64_t row, std::byte* out);
   void remove_file();
 
  private:
@@ -51,6 +51,7 @@ class GRAFT_API FeatureCache {
   std::string header() const;
   void open_file();
   void adopt(File& file);
+  bool is_whole(int64_t row) const;
   void keep_in_memory(const std::byte* row);
   void give_up_file(const std::string& reason);
 
@@ -59,6 +60,7 @@ class GRAFT_API FeatureCache {
   int64_t ram_limit_ = 0, file_limit_ = 0;  // rows
   int64_t ram_rows_ = 0, file_rows_ = 0;
   int64_t chunk_rows_ = 0;
+  bool told_damage_ = false;
   bool is_ours_ = false;                   // there is a file, and it may be removed
   std::vector<Tensor> chunks_;             // u8, chunk_rows_ rows each
   std::unique_ptr<File> writer_, reader_;  // writer_ null: the file grows no more

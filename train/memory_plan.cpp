@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "graft/core/autograd/grad_meta.h"
+#include "graft/io/json.h"
 
 namespace graft::train {
 namespace {
@@ -133,7 +134,16 @@ bool norms_learn(StagedNetwork& network) {
 StepPlan step_plan_of(const std::string& recipe_json) {
   const auto j = nlohmann::json::parse(recipe_json, nullptr, false);
   if (!j.is_object()) return {};
-  return {j.value("micro_batch", int64_t{0}), j.value("recompute", false)};
+  const auto images = j.find("micro_batch"), recompute = j.find("recompute");
+  StepPlan step;
+  if (images != j.end()) step.micro_batch = io::json_integer(j, "micro_batch", "the recipe");
+  GRAFT_CHECK(step.micro_batch >= 0 && step.micro_batch <= 65536, "the recipe: micro-batches of ",
+              step.micro_batch, " images");
+  if (recompute != j.end()) {
+    GRAFT_CHECK(recompute->is_boolean(), "the recipe: 'recompute' is neither true nor false");
+    step.recompute = recompute->get<bool>();
+  }
+  return step;
 }
 
 int64_t resident_bytes() {

@@ -138,7 +138,10 @@ class SlotOptimizer final : public Optimizer {
     for (size_t i = 0; i < parameters_.size(); ++i)
       for (size_t s = 0; s < slot_names_.size(); ++s)
         slots_[i][s].copy_from(state.at(parameters_[i].name + "/" + slot_names_[s]));
-    steps_ = static_cast<int64_t>(state.at("step").item());
+    const double steps = state.at("step").item();
+    GRAFT_CHECK(steps >= 0 && steps <= 1e15, "the checkpoint's optimizer has taken ", steps,
+                " steps");
+    steps_ = static_cast<int64_t>(steps);
     if (!scale_) return;
     const std::vector<double> scale = state.at("loss_scale").to_doubles();
     GRAFT_CHECK(scale.size() == 2 && scale[0] >= 1 && scale[0] <= LossScale::kMost &&

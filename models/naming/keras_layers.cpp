@@ -38,7 +38,7 @@ std::string snake_case(const std::string& name) {
 class KerasConfig {
  public:
   explicit KerasConfig(const std::string& text) {
-    io::check_json_depth(text, "the Keras configuration");
+    io::check_json(text, "the Keras configuration");
     try {
       const auto root = nlohmann::json::parse(text);
       read_container(root.value("config", nlohmann::json()), "");

@@ -193,5 +193,14 @@ TEST(Ram, AResumedRunKeepsItsPlan) {
   EXPECT_EQ(resumed, undisturbed);
 }
 
+TEST(MemoryPlan, ARecipeOutOfAFileHasRanges) {
+  EXPECT_EQ(step_plan_of("{\"micro_batch\":4,\"recompute\":true}").micro_batch, 4);
+  EXPECT_EQ(step_plan_of("no JSON").micro_batch, 0);
+  for (const char* recipe :
+       {"{\"micro_batch\":-1}", "{\"micro_batch\":65537}", "{\"micro_batch\":1e30}",
+        "{\"micro_batch\":\"x\"}", "{\"micro_batch\":null}", "{\"recompute\":7}"})
+    EXPECT_THROW(step_plan_of(recipe), Error) << recipe;
+}
+
 }  // namespace
 }  // namespace graft::train
