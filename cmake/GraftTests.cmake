@@ -57,6 +57,14 @@ foreach(area core kernels layers io models train tools)
   endif()
 endforeach()
 
+# The HDF5 reader's sandbox alone, and a program that tries to get out of it. Without graft_flags, so without sanitizers, whose own
+# system calls would be in the way.
+add_executable(graft_try_sandbox ${PROJECT_SOURCE_DIR}/tests/tools/sandbox/try_calls.cpp ${PROJECT_SOURCE_DIR}/tools/hdf5/sandbox.cpp)
+set_target_properties(graft_try_sandbox PROPERTIES UNITY_BUILD OFF)
+target_include_directories(graft_try_sandbox PRIVATE $<TARGET_PROPERTY:graft,INTERFACE_INCLUDE_DIRECTORIES>)
+target_compile_definitions(test_tools PRIVATE GRAFT_TRY_SANDBOX="$<TARGET_FILE:graft_try_sandbox>")
+add_dependencies(test_tools graft_try_sandbox)
+
 # The seeds of the fuzz targets (tests/fuzz), run once each: all targets in one program.
 file(GLOB fuzz_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/fuzz/*.cpp)
 add_executable(test_fuzz ${fuzz_sources})

@@ -216,6 +216,13 @@ io::WeightFile read_in_child(File& file, const io::ReadLimits& limits) {
     result.notes.push_back(skipped->second + " data sets are no numbers and were left out");
     result.metadata.erase(skipped);
   }
+  if (const auto why = result.metadata.find("hdf5.unfiltered"); why != result.metadata.end()) {
+    result.notes.push_back(
+        str("the process that read it ran under limits alone: its system calls "
+            "could not be filtered (",
+            why->second, ")"));
+    result.metadata.erase(why);
+  }
   return result;
 }
 
