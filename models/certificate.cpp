@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "graft/core/base/printable.h"
 #include "graft/core/base/text.h"
 
 namespace graft::models {
@@ -29,7 +30,7 @@ std::string Certificate::to_text() const {
   const auto line = [&](std::string name, const std::string& value) {
     if (value.empty()) return;
     name.resize(18, ' ');
-    out += "  " + name + value + "\n";
+    out += "  " + name + printable(value) + "\n";
   };
   line("file", path);
   line("format", str(format, ", ", naming));

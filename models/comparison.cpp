@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "graft/core/autograd/record.h"
+#include "graft/core/base/printable.h"
 #include "graft/core/runtime/random.h"
 #include "graft/core/tensor/device_backend.h"
 
@@ -162,7 +163,7 @@ std::string Comparison::to_text() const {
   std::string out;
   const auto line = [&](std::string name, const std::string& value) {
     name.resize(12, ' ');
-    out += name + value + "\n";
+    out += name + printable(value) + "\n";
   };
   line("tensors", str(equal_tensors, " the same, ", tensors.size(), " different, ",
                       only_in_a.size() + only_in_b.size(), " in one only, ", other_shape.size(),

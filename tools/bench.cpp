@@ -309,8 +309,8 @@ int bench(BenchFlags flags) {
     result(document);
     return 0;
   }
-  result(str(flags.model, " ", document["task"].get<std::string>(), ", batch ", flags.batch, ", ",
-             flags.image_size, "x", flags.image_size, ", ",
+  result(str(printable(flags.model), " ", document["task"].get<std::string>(), ", batch ",
+             flags.batch, ", ", flags.image_size, "x", flags.image_size, ", ",
              is_cpu(device) ? str(context.threads(), " threads") : device.to_string(), ": ",
              fixed(static_cast<double>(flags.batch) / median, 2), " images/s, ",
              fixed(median * 1e3, 1), " ms a step (median of ", flags.iterations, ", ",

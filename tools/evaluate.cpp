@@ -62,6 +62,7 @@ nlohmann::ordered_json document(const train::Evaluation& e,
                                 const std::vector<std::string>& labels) {
   nlohmann::ordered_json j = {
       {"accuracy", e.accuracy()}, {"correct", e.correct()}, {"images", e.samples()}};
+  if (e.not_finite() > 0) j["not_finite"] = e.not_finite();
   nlohmann::ordered_json classes = nlohmann::ordered_json::array(),
                          confusion = nlohmann::ordered_json::array();
   for (int64_t label = 0; label < e.classes(); ++label) {
@@ -80,6 +81,12 @@ nlohmann::ordered_json document(const train::Evaluation& e,
   j["classes"] = classes;
   j["confusion"] = confusion;  // [true][predicted]
   return j;
+}
+
+// Class names as they are shown.
+std::vector<std::string> shown(std::vector<std::string> labels) {
+  for (std::string& label : labels) label = printable(label);
+  return labels;
 }
 
 std::string padded(std::string text, size_t width, bool right = false) {
@@ -116,7 +123,7 @@ std::string text_of(const train::Evaluation& e, const std::vector<std::string>& 
 struct EvaluateFlags {
   std::string model, data, precision = "fp32", calibrate, save, report;
   DeviceFlags device;
-  bool json = false;
+  bool json = false, strict = false;
   int threads = 0;
 };
 
@@ -195,6 +202,8 @@ int evaluate(const EvaluateFlags& flags) {
     report.facts = {{"model", models::describe(model.card.architecture)},
                     {"images", std::to_string(e.samples())},
                     {"accuracy", fixed((whole ? *whole : e).accuracy(), 4)}};
+    if (e.not_finite() > 0)
+      report.facts.emplace_back("answers that are not finite", thousands(e.not_finite()));
     if (whole)
       report.facts.emplace_back("accuracy in int8", fixed(e.accuracy(), 4)),
           report.int8_confusion = e.rows();
@@ -205,9 +214,10 @@ int evaluate(const EvaluateFlags& flags) {
     if (whole) j["fp32"] = document(*whole, labels);
     result(j);
   } else {
-    result(text_of(e, labels) + (whole ? comparison_text(*whole, e, labels) : ""));
+    result(text_of(e, shown(labels)) + (whole ? comparison_text(*whole, e, shown(labels)) : ""));
   }
-  return 0;
+  const int64_t not_finite = std::max(e.not_finite(), whole ? whole->not_finite() : 0);
+  return say_not_finite(not_finite, e.samples(), flags.strict);
 }
 
 }  // namespace
@@ -239,6 +249,7 @@ void add_evaluate(CLI::App& app, Action& action) {
       ->type_name("FILE");
   verb->add_option("--report", f->report, "An HTML page of the result")->type_name("FILE");
   verb->add_flag("--json", f->json, "One JSON document on stdout");
+  verb->add_flag("--strict", f->strict, kStrictHelp);
   verb->footer(
       "Example:\n  graft evaluate run/model.safetensors --data photos\n"
       "  graft evaluate run/model.safetensors --data photos --precision int8 --calibrate photos "

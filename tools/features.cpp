@@ -12,6 +12,7 @@
 #include "graft/tools/output.h"
 #include "graft/tools/progress.h"
 #include "graft/tools/verbs.h"
+#include "graft/train/metrics.h"
 
 namespace graft::tools {
 namespace {
@@ -21,6 +22,7 @@ struct FeatureFlags {
   DeviceFlags device;
   std::optional<int64_t> image_size;
   int threads = 0;
+  bool strict = false;
 };
 
 int features(const FeatureFlags& flags) {
@@ -36,7 +38,7 @@ int features(const FeatureFlags& flags) {
   io::OpenedData data = io::open_data(flags.data, {.val_split = 0});
   models::remove_classifier(model);
   check_on_images(model, data.train ? data.train : data.val, imported.certificate);
-  if (imported.certificate.naming != models::kGraftNaming) say(imported.certificate.to_text());
+  if (imported.certificate.naming != models::kGraftNaming) say_text(imported.certificate.to_text());
   model.network->to(device);
   const bool head = models::classes_of(model.card.architecture) > 0;
   train::PrefixRunner prefix(*model.network, model.network->stages().size() - (head ? 1 : 0),
@@ -44,6 +46,7 @@ int features(const FeatureFlags& flags) {
                              calibration_for(flags.precision, model.card, flags.model));
   StateDict arrays;
   ProgressBar bar;
+  int64_t not_finite = 0, all = 0;
   for (const bool val : {false, true}) {
     std::shared_ptr<const io::Dataset> part = val ? data.val : data.train;
     if (!part) continue;
@@ -56,15 +59,18 @@ int features(const FeatureFlags& flags) {
           bar.update(val ? "features, val" : "features", done, total);
         });
     if (arrays.size() == 0) say_refusal(prefix, flags.precision);
+    not_finite += train::rows_not_finite(set.features);
+    all += set.labels.numel();
     arrays.add(val ? "x_val" : "x", set.features);
     arrays.add(val ? "y_val" : "y", set.labels);
   }
   bar.clear();
+  if (const int code = say_not_finite(not_finite, all, flags.strict); code != 0) return code;
   io::write_npz(flags.out, arrays);
   std::string text;
   for (const auto& [name, tensor] : arrays)
     text += str(name, " ", std::string(name_of(tensor.dtype())), " ", tensor.shape(), "\n");
-  result(str(flags.out, "\n", text, "classes: ", join(data.classes), "\n"));
+  result(str(printable(flags.out), "\n", text, "classes: ", printable(join(data.classes)), "\n"));
   return 0;
 }
 
@@ -97,6 +103,8 @@ void add_features(CLI::App& app, Action& action) {
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")
       ->check(CLI::Range(0, 1024))
       ->type_name("N");
+  verb->add_flag("--strict", f->strict,
+                 "Exit code 3, and no file, when features are not finite numbers (NaN, infinity)");
   verb->footer("Example:\n  graft features resnet18.safetensors --data photos --out features.npz");
   verb->callback([&action, f] { action = [f] { return features(*f); }; });
 }

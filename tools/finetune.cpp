@@ -30,7 +30,7 @@ int finetune(const FinetuneFlags& flags) {
             str("new: ", models::head_path(made.model.card.architecture), ", ", data.classes.size(),
                 " classes, initialised from seed ", flags.training.seed);
         made.certificate = imported.certificate.to_text();
-        say(made.certificate);
+        say_text(made.certificate);
         return made;
       });
 }

@@ -53,11 +53,11 @@ int inspect(const std::string& path, const std::string& data, bool json) {
   size_t width = 4;
   int64_t numbers = 0, bytes = 0;
   for (const auto& [name, tensor] : file.tensors) {
-    width = std::max(width, name.size());
+    width = std::max(width, printable(name).size());
     numbers += tensor.numel();
     bytes += tensor.bytes();
   }
-  std::string out = str(path, ": ", file.format, ", ", file.tensors.size(), " tensors, ",
+  std::string out = str(printable(path), ": ", file.format, ", ", file.tensors.size(), " tensors, ",
                         thousands(numbers), " numbers, ", size_text(bytes), "\n");
   for (const auto& [name, tensor] : file.tensors) {
     std::string padded = printable(name);

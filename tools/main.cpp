@@ -11,7 +11,7 @@
 namespace {
 
 int report(int code, const std::string& message) {
-  graft::tools::say("graft: ", graft::tools::printable(message));
+  graft::tools::say("graft: ", message);
   return code;
 }
 

@@ -28,7 +28,10 @@ void save_network(const std::string& path, const Network& made, const io::Opened
 models::Imported load_any(const std::string& path, models::ImportOptions options) {
   options.examine = false;
   models::Imported imported = models::import_weights(path, options);
-  if (imported.certificate.naming != models::kGraftNaming) say(imported.certificate.to_text());
+  if (imported.certificate.naming != models::kGraftNaming)
+    say_text(imported.certificate.to_text());
+  else
+    for (const std::string& note : imported.certificate.notes) say("note: ", path, ": ", note);
   return imported;
 }
 
@@ -69,6 +72,14 @@ Calibration calibration_for(const std::string& precision, const models::ModelCar
 void say_refusal(const train::PrefixRunner& run, const std::string& precision) {
   if (precision != "fp32" && !run.refusal().empty())
     say("note: --precision ", precision, ": this network is computed in fp32: ", run.refusal());
+}
+
+int say_not_finite(int64_t images, int64_t all, bool strict) {
+  if (images == 0) return 0;
+  say(strict ? "graft: " : "note: ", "the network's answers to ", images, " of ", all,
+      " images are not finite numbers (NaN or infinity), so they mean nothing: its weights may be "
+      "damaged, or their values outgrow the precision");
+  return strict ? static_cast<int>(ErrorCode::bad_input) : 0;
 }
 
 DType precision_named(const std::string& name) {

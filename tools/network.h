@@ -41,6 +41,12 @@ inline constexpr const char* kPrecisionHelp =
 // The card's ranges for int8, nothing for another precision. bad_input when it has none.
 Calibration calibration_for(const std::string& precision, const models::ModelCard& card,
                             const std::string& path);
+inline constexpr const char* kStrictHelp =
+    "Exit code 3, not a note alone, when answers are not finite numbers (NaN, infinity)";
+// Says on stderr that the network's answers to some of `all` images are not finite numbers; the
+// exit code: 0, or with `strict` 3.
+int say_not_finite(int64_t images, int64_t all, bool strict);
+
 // Says on stderr when a runner could not keep to the precision asked for.
 void say_refusal(const train::PrefixRunner& run, const std::string& precision);
 

@@ -1,6 +1,7 @@
 // graft predict: images in, labels out, with the preprocessing stored in the model.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -16,6 +17,7 @@
 #include "graft/tools/output.h"
 #include "graft/tools/verbs.h"
 #include "graft/train/features.h"
+#include "graft/train/metrics.h"
 
 namespace graft::tools {
 namespace {
@@ -27,6 +29,7 @@ struct PredictFlags {
   DeviceFlags device;
   int64_t top = 1;
   bool json = false;
+  bool strict = false;
 };
 
 bool looks_like_image(const std::string& name) {
@@ -77,8 +80,11 @@ struct Answer {
 std::vector<Answer> best(const float* probabilities, int64_t classes, int64_t top) {
   std::vector<int64_t> order(static_cast<size_t>(classes));
   std::iota(order.begin(), order.end(), 0);
+  const auto value = [&](int64_t i) {  // a NaN has no place in an order
+    return std::isnan(probabilities[i]) ? -1.0f : probabilities[i];
+  };
   std::stable_sort(order.begin(), order.end(),
-                   [&](int64_t a, int64_t b) { return probabilities[a] > probabilities[b]; });
+                   [&](int64_t a, int64_t b) { return value(a) > value(b); });
   std::vector<Answer> answers;
   for (int64_t i = 0; i < std::min(top, classes); ++i)
     answers.push_back(
@@ -112,6 +118,8 @@ class Predictor {
     if (!said_) say_refusal(run_, flags_.precision);
     said_ = true;
     const int64_t classes = probabilities.size(1);
+    not_finite_ += train::rows_not_finite(probabilities);
+    answered_ += count;
     for (int64_t i = 0; i < count; ++i)
       show(names[static_cast<size_t>(i)],
            best(probabilities.data<float>() + i * classes, classes, flags_.top));
@@ -119,11 +127,13 @@ class Predictor {
 
   void refuse(const std::string& name, const std::string& reason) {
     if (flags_.json) document_.push_back({{"path", name}, {"error", reason}});
-    say("graft: ", printable(reason));
+    say("graft: ", reason);
   }
 
-  void finish() const {
+  // The exit code, of what was answered.
+  int finish() const {
     if (flags_.json) result(document_);
+    return say_not_finite(not_finite_, answered_, flags_.strict);
   }
 
  private:
@@ -139,10 +149,14 @@ class Predictor {
         top.push_back(
             {{"label", label(a.label)}, {"index", a.label}, {"probability", a.probability}});
       document_.push_back({{"path", name}, {"top", top}});
+      if (std::any_of(answers.begin(), answers.end(),
+                      [](const Answer& a) { return !std::isfinite(a.probability); }))
+        document_.back()["not_finite"] = true;
       return;
     }
-    std::string line = name;
-    for (const Answer& a : answers) line += str("\t", label(a.label), " ", fixed(a.probability, 4));
+    std::string line = printable(name);
+    for (const Answer& a : answers)
+      line += str("\t", printable(label(a.label)), " ", fixed(a.probability, 4));
     result(line + "\n");
   }
 
@@ -150,6 +164,7 @@ class Predictor {
   const PredictFlags& flags_;
   train::PrefixRunner run_;
   bool said_ = false;
+  int64_t not_finite_ = 0, answered_ = 0;
   nlohmann::ordered_json document_ = nlohmann::ordered_json::array();
 };
 
@@ -178,8 +193,8 @@ int predict(const PredictFlags& flags) {
     }
     if (!images.empty()) predictor.answer(names, images);
   }
-  predictor.finish();
-  return broken > 0 ? static_cast<int>(ErrorCode::bad_input) : 0;
+  const int code = predictor.finish();
+  return broken > 0 ? static_cast<int>(ErrorCode::bad_input) : code;
 }
 
 }  // namespace
@@ -200,6 +215,7 @@ void add_predict(CLI::App& app, Action& action) {
       ->type_name("P");
   add_device_flags(*verb, f->device);
   verb->add_flag("--json", f->json, "One JSON document on stdout");
+  verb->add_flag("--strict", f->strict, kStrictHelp);
   verb->footer(
       "Example:\n  graft predict run/model.safetensors photo.jpg --top 3\n"
       "An image that cannot be read is named on stderr; the others are answered, and the exit code "

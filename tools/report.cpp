@@ -10,7 +10,7 @@ namespace {
 
 std::string escape(const std::string& text) {
   std::string out;
-  for (char c : text) {
+  for (char c : printable(text, "\n")) {
     switch (c) {
       case '&': out += "&amp;"; break;
       case '<': out += "&lt;"; break;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
@@ -89,6 +90,27 @@ std::vector<Tensor> read_inputs(const RunFlags& flags,
   return tensors;
 }
 
+// NAME.npy of each output, before any work: '/' becomes '_', and no two may then be one.
+std::vector<std::string> files_of(const std::vector<std::string>& outputs,
+                                  const std::string& model) {
+  constexpr size_t kMostBytes = 255;  // of a file's name, on the usual file systems
+  std::map<std::string, std::string> owners;
+  std::vector<std::string> files;
+  for (const std::string& output : outputs) {
+    std::string file = output + ".npy";
+    std::replace(file.begin(), file.end(), '/', '_');
+    GRAFT_CHECK(file.find('\0') == std::string::npos, model, ": its output '", output,
+                "' has a zero byte in its name, so no file can be called so");
+    GRAFT_CHECK(file.size() <= kMostBytes, model, ": the name of its output '",
+                output.substr(0, 40), "...' is too long for a file (", output.size(), " bytes)");
+    const auto [owner, is_first] = owners.emplace(file, output);
+    GRAFT_CHECK(is_first, model, ": its outputs '", owner->second, "' and '", output,
+                "' would be written to one file, ", file);
+    files.push_back(file);
+  }
+  return files;
+}
+
 int run_graph(const RunFlags& flags) {
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
@@ -98,6 +120,7 @@ int run_graph(const RunFlags& flags) {
   models::GraphModule module(models::read_graph(io::onnx::read_model(flags.model)));
   module.train(false);
   module.to(device);
+  const std::vector<std::string> files = files_of(module.outputs(), flags.model);
   std::vector<Tensor> inputs = read_inputs(flags, module.inputs());
   for (Tensor& input : inputs) input = models::input_on(input, device);
   std::vector<Tensor> outputs = module.run(inputs);
@@ -106,13 +129,11 @@ int run_graph(const RunFlags& flags) {
   std::string text;
   nlohmann::ordered_json written = nlohmann::ordered_json::array();
   for (size_t i = 0; i < outputs.size(); ++i) {
-    std::string name = module.outputs()[i];
-    std::replace(name.begin(), name.end(), '/', '_');
-    const std::string path = join_path(flags.output, name + ".npy");
+    const std::string path = join_path(flags.output, files[i]);
     io::write_npy(path, outputs[i].dtype() == DType::bf16 ? outputs[i].to(DType::f32)
                                                           : outputs[i]);  // NPY has no bfloat16
     const Shape& shape = outputs[i].shape();
-    text += str(path, "  ", std::string(name_of(outputs[i].dtype())), " ", shape, "\n");
+    text += str(printable(path), "  ", std::string(name_of(outputs[i].dtype())), " ", shape, "\n");
     written.push_back({{"name", module.outputs()[i]},
                        {"file", path},
                        {"dtype", std::string(name_of(outputs[i].dtype()))},

@@ -312,6 +312,9 @@ class Run {
     EpochMetrics metrics = train_epoch(epoch);
     with_plain_head([&] {
       const Evaluation evaluation = validate(epoch);
+      if (evaluation.not_finite() > 0)
+        note(str("the network's answers to ", evaluation.not_finite(), " of ", evaluation.samples(),
+                 " validation images are not finite numbers after epoch ", epoch));
       metrics.val_accuracy = evaluation.accuracy();
       if (metrics.val_accuracy <= result_.best_accuracy && result_.best_epoch > 0) return;
       result_.best_accuracy = metrics.val_accuracy;
@@ -411,7 +414,7 @@ class Run {
       check_stop();
       const Tensor logits = forward(batch.x), labels = batch.labels;
       more = val_->next(batch);  // while a device works
-      evaluation.add(predictions(logits), labels);
+      evaluation.add(logits, labels);
       if (options_.on_progress)
         options_.on_progress({"validate", epoch, recipe_.epochs, evaluation.samples(),
                               val_->samples(), 0, evaluation.accuracy()});
@@ -449,6 +452,7 @@ class Run {
     const std::string path = file("last.ckpt.safetensors");
     GRAFT_CHECK(file_system().exists(path), path, ": there is no checkpoint to resume from");
     const Checkpoint c = load_checkpoint(path);
+    for (const std::string& text : c.notes) note(text);
     if (options_.ram > 0) recipe_.step = step_plan_of(c.recipe);
     GRAFT_CHECK(c.recipe == recipe_.to_json(), path, ": is of another recipe (", c.recipe,
                 "), this run's is ", recipe_.to_json());
@@ -459,6 +463,8 @@ class Run {
                here, ": bits may differ"));
     GRAFT_CHECK(c.model.size() == changing().size(), path, ": has ", c.model.size(),
                 " trainable tensors, expected ", changing().size());
+    GRAFT_CHECK(c.epoch <= recipe_.epochs, path, ": finished ", c.epoch, " of ", recipe_.epochs,
+                " epochs");
     put(c.model);
     optimizer_->load_state(c.optimizer);
     best_ = c.best;
@@ -529,7 +535,7 @@ Evaluation evaluate(PrefixRunner& run, std::shared_ptr<const io::Dataset> datase
   for (bool more = loader.next(b); more;) {
     const Tensor logits = run(b.x), labels = b.labels;
     more = loader.next(b);  // while a device works
-    evaluation.add(predictions(logits), labels);
+    evaluation.add(logits, labels);
     if (progress) progress(evaluation.samples(), loader.samples());
   }
   return evaluation;

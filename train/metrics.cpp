@@ -1,5 +1,7 @@
 #include "graft/train/metrics.h"
 
+#include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "graft/core/tensor/device_backend.h"
@@ -20,6 +22,25 @@ std::vector<int64_t> predictions(const Tensor& given) {
     }
   });
   return result;
+}
+
+int64_t rows_not_finite(const Tensor& given) {
+  const Tensor rows = to_device(given, {});
+  if (rows.numel() == 0) return 0;
+  const int64_t count = rows.size(0), width = rows.numel() / count;
+  int64_t found = 0;
+  visit_floating(rows.dtype(), "answers", [&](auto zero) {
+    const auto* x = rows.data<decltype(zero)>();
+    for (int64_t n = 0; n < count; ++n, x += width)
+      found += std::any_of(x, x + width, [](auto v) { return !std::isfinite(convert<double>(v)); });
+  });
+  return found;
+}
+
+void Evaluation::add(const Tensor& given, const Tensor& labels) {
+  const Tensor logits = to_device(given, {});
+  add(predictions(logits), labels);
+  not_finite_ += rows_not_finite(logits);
 }
 
 void Evaluation::add(const std::vector<int64_t>& predicted, const Tensor& labels) {

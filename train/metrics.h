@@ -11,16 +11,21 @@ namespace graft::train {
 // Index of the largest of each row; the first of equals. Waits for a device.
 GRAFT_API std::vector<int64_t> predictions(const Tensor& logits);  // [N,C]
 
+// How many rows of [N,...] hold a NaN or an infinity.
+GRAFT_API int64_t rows_not_finite(const Tensor& rows);
+
 class GRAFT_API Evaluation {
  public:
   explicit Evaluation(int64_t classes)
       : classes_(classes), confusion_(static_cast<size_t>(classes * classes)) {}
   void add(const std::vector<int64_t>& predicted, const Tensor& labels);  // i64 [N]
+  void add(const Tensor& logits, const Tensor& labels);                   // [N,C], i64 [N]
 
   int64_t classes() const { return classes_; }
   int64_t samples() const;
   int64_t correct() const;
-  double accuracy() const;  // 0 without samples
+  int64_t not_finite() const { return not_finite_; }  // samples whose logits are no numbers
+  double accuracy() const;                            // 0 without samples
   int64_t confusion(int64_t label, int64_t predicted) const;
   std::vector<std::vector<int64_t>> rows() const;  // [label][predicted]
   double precision(int64_t label) const;           // 0 when never predicted
@@ -29,6 +34,7 @@ class GRAFT_API Evaluation {
  private:
   int64_t classes_;
   std::vector<int64_t> confusion_;  // [label][predicted]
+  int64_t not_finite_ = 0;
 };
 
 // One line of metrics.jsonl.

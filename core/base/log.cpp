@@ -6,6 +6,7 @@
 #include <string>
 
 #include "graft/core/base/environment.h"
+#include "graft/core/base/printable.h"
 
 namespace graft {
 namespace {
@@ -21,8 +22,7 @@ struct LogState {
     if (topics.empty()) return;
     if (topics == "all") topics.clear();
     sink = [](std::string_view topic, std::string_view message) {
-      std::fprintf(stderr, "[%.*s] %.*s\n", static_cast<int>(topic.size()), topic.data(),
-                   static_cast<int>(message.size()), message.data());
+      std::fprintf(stderr, "[%s] %s\n", printable(topic).c_str(), printable(message).c_str());
     };
     active = true;
   }
