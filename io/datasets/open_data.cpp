@@ -10,6 +10,7 @@
 #include "graft/core/runtime/exec_context.h"
 #include "graft/core/runtime/random.h"
 #include "graft/io/datasets/sources.h"
+#include "graft/io/datasets/utf8_names.h"
 
 namespace graft::io {
 namespace {
@@ -137,6 +138,7 @@ std::shared_ptr<const Dataset> subset(std::shared_ptr<const Dataset> dataset,
 
 OpenedData open_data(const std::string& path, const DataOptions& options) {
   Named named = read_any(path);
+  write_as_utf8(named.parts.train.classes, path, named.parts.notes);
   OpenedData data{named.format,
                   named.parts.train.dataset,
                   named.parts.val.dataset,
@@ -145,7 +147,8 @@ OpenedData open_data(const std::string& path, const DataOptions& options) {
                   ""};
   if (!options.val_path.empty()) {
     Named other = read_any(options.val_path);
-    const DataPart& part = other.parts.val.dataset ? other.parts.val : other.parts.train;
+    DataPart& part = other.parts.val.dataset ? other.parts.val : other.parts.train;
+    write_as_utf8(part.classes, options.val_path, data.notes);
     GRAFT_CHECK(part.classes == data.classes, options.val_path, ": its classes (",
                 join(part.classes), ") are not those of ", path, " (", join(data.classes), ")");
     data.val = part.dataset;

@@ -242,6 +242,18 @@ TEST_F(DataFolders, SubsetsCheckTheirIndices) {
   EXPECT_THROW(subset(all, {-1}), Error);
 }
 
+// As an old archive leaves them: ISO-8859-1 bytes, which would all become one replacement mark.
+TEST_F(DataFolders, ClassNamesThatAreNoUtf8StayApart) {
+  for (const char* name : {"caf\xe9", "caf\xe8", "plain"})
+    put(str("d/", name, "/a.pgm"), "P5 1 1 255 x");
+  const OpenedData opened = open_data(path(), {.val_split = 0});
+  EXPECT_EQ(opened.classes, (std::vector<std::string>{"caf\\xe8", "caf\\xe9", "plain"}));
+  ASSERT_FALSE(opened.notes.empty());
+  EXPECT_NE(opened.notes[0].find("2 classes are no UTF-8"), std::string::npos) << opened.notes[0];
+  put("d/caf\\xe9/a.pgm", "P5 1 1 255 x");  // the escape itself, as a name
+  EXPECT_TRUE(says(path(), "that of another class"));
+}
+
 // ---- IDX
 
 TEST_F(DataFolders, IdxPlainAndGzipped) {
