@@ -414,7 +414,7 @@ class Run {
       check_stop();
       const Tensor logits = forward(batch.x), labels = batch.labels;
       more = val_->next(batch);  // while a device works
-      evaluation.add(logits, labels);
+      evaluation.add_answers(logits, labels);
       if (options_.on_progress)
         options_.on_progress({"validate", epoch, recipe_.epochs, evaluation.samples(),
                               val_->samples(), 0, evaluation.accuracy()});
@@ -535,7 +535,7 @@ Evaluation evaluate(PrefixRunner& run, std::shared_ptr<const io::Dataset> datase
   for (bool more = loader.next(b); more;) {
     const Tensor logits = run(b.x), labels = b.labels;
     more = loader.next(b);  // while a device works
-    evaluation.add(logits, labels);
+    evaluation.add_answers(logits, labels);
     if (progress) progress(evaluation.samples(), loader.samples());
   }
   return evaluation;

@@ -37,7 +37,7 @@ int64_t rows_not_finite(const Tensor& given) {
   return found;
 }
 
-void Evaluation::add(const Tensor& given, const Tensor& labels) {
+void Evaluation::add_answers(const Tensor& given, const Tensor& labels) {
   const Tensor logits = to_device(given, {});
   add(predictions(logits), labels);
   not_finite_ += rows_not_finite(logits);

@@ -19,7 +19,7 @@ class GRAFT_API Evaluation {
   explicit Evaluation(int64_t classes)
       : classes_(classes), confusion_(static_cast<size_t>(classes * classes)) {}
   void add(const std::vector<int64_t>& predicted, const Tensor& labels);  // i64 [N]
-  void add(const Tensor& logits, const Tensor& labels);                   // [N,C], i64 [N]
+  void add_answers(const Tensor& logits, const Tensor& labels);           // [N,C], i64 [N]
 
   int64_t classes() const { return classes_; }
   int64_t samples() const;

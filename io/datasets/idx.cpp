@@ -31,11 +31,13 @@ void read_idx_file(const std::string& path, int axes, Place place) {
     return value;
   };
   GRAFT_CHECK(word(0) == (0x0800 | axes), path, ": not an IDX file of bytes with ", axes, " axes");
-  int64_t extents[3] = {1, 1, 1}, count = 1;
+  int64_t extents[3] = {1, 1, 1}, count = 1, room = 1;  // room: as if no extent were 0
   for (int axis = 0; axis < axes; ++axis) {
     extents[axis] = word(4 + 4 * static_cast<size_t>(axis));
-    GRAFT_CHECK(extents[axis] == 0 || count <= kUnpackedLimit / extents[axis], path,
-                ": its header promises more than ", kUnpackedLimit, " bytes");
+    const int64_t least = std::max<int64_t>(extents[axis], 1);
+    GRAFT_CHECK(room <= kUnpackedLimit / least, path, ": its header promises more than ",
+                kUnpackedLimit, " bytes");
+    room *= least;
     count *= extents[axis];
   }
   const int64_t most = reader.most_bytes() - std::ssize(header);

@@ -43,8 +43,8 @@ TensorSums sums_in(const std::string& text, MemoryBudget& budget) {
   check_json(text, "its list of check sums");
   TensorSums sums;
   try {
-    for (const auto& [name, sum] : nlohmann::json::parse(text).items())
-      sums[name] = sum_in(sum.get<std::string>());
+    const auto list = nlohmann::json::parse(text);
+    for (const auto& [name, sum] : list.items()) sums[name] = sum_in(sum.get<std::string>());
   } catch (const nlohmann::json::exception&) {
     bad_input("its list of check sums cannot be read: ", kDamagedOrChanged);
   }
