@@ -2,7 +2,7 @@
 add_library(graft_flags INTERFACE)
 set(graft_cxx $<COMPILE_LANGUAGE:CXX>)
 target_compile_options(graft_flags INTERFACE
-  "$<${graft_cxx}:-Wall;-Wextra;-Wno-missing-field-initializers;-Wshadow=local;-Wpedantic;-fvisibility=hidden;-ffp-contract=off;-fno-math-errno>")
+  "$<${graft_cxx}:-Wall;-Wextra;-Wshadow=local;-Wpedantic;-fvisibility=hidden;-ffp-contract=off;-fno-math-errno>")
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 14)
   target_compile_options(graft_flags INTERFACE $<${graft_cxx}:-Wno-restrict>)  # false alarms on std::string: GCC bug 105651
 endif()

@@ -74,6 +74,7 @@ target_link_libraries(graph_gradients PRIVATE graft graft_flags)
 
 find_program(GRAFT_PYTHON3 python3)
 if(GRAFT_PYTHON3)
+  add_test(NAME tools.check_exports COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tools/check_exports.py $<TARGET_FILE:graft>)
   add_test(NAME tools.gpu_check COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/tools/gpu_check_test.py)
 endif()
 add_test(NAME tools.check_layers COMMAND ${PROJECT_SOURCE_DIR}/tools/check_layers.sh)

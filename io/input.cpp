@@ -117,7 +117,7 @@ struct InputMaker::Impl {
 };
 
 InputMaker::InputMaker(const Preprocess& preprocess, const Augment& augment)
-    : impl_(std::make_unique<Impl>(preprocess, augment)) {}
+    : impl_((preprocess.validate(), std::make_unique<Impl>(preprocess, augment))) {}
 InputMaker::~InputMaker() = default;
 
 InputMaker::Pixels InputMaker::pixels(const Dataset& dataset, int64_t sample,
@@ -129,6 +129,7 @@ InputMaker::Pixels InputMaker::pixels(const Dataset& dataset, int64_t sample,
   } else {
     const Image image =
         has_file ? decode_image(m.file, dataset.name(sample)) : dataset.image(sample);
+    check_image(image);
     int shrink = 1;
     m.from_image(image, m.place(image.width, image.height, random, shrink));
   }

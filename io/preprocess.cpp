@@ -38,6 +38,7 @@ ResizedWindow kept_window(const Preprocess& p, int64_t width, int64_t height) {
 }
 
 Image Preprocess::geometry(const Image& image) const {
+  validate();
   const Image source = with_channels(image, channels);
   if (resize_to == 0) return resize(source, size, size, interpolation);
   return resize_window(source, kept_window(*this, source.width, source.height), interpolation);
@@ -65,6 +66,8 @@ void Normaliser::operator()(const uint8_t* pixels, bool mirrored, float* out) co
 }
 
 void Preprocess::normalise_into(const Image& image, float* out) const {
+  validate();
+  check_image(image);
   GRAFT_CHECK(image.width == size && image.height == size && image.channels == channels,
               "preprocessing: image of ", image.width, "x", image.height, "x", image.channels,
               ", expected ", size, "x", size, "x", channels);

@@ -2,6 +2,7 @@
 
 #include "graft/core/base/sha256.h"
 #include "graft/layers/modules/batch_norm2d.h"
+#include "graft/layers/modules/default_values.h"
 #include "graft/models/comparison.h"
 #include "graft/models/doubts.h"
 #include "graft/models/folded_norms.h"
@@ -185,8 +186,12 @@ Imported import_foreign(const io::WeightFile& file, const ImportOptions& options
   card.neutral_norms = unfold_norms(source.tensors, source.architecture);
   certificate.neutral_norms = std::ssize(card.neutral_norms);
   describe_findings(source, certificate);
-  imported.model.network = make_network(card.architecture);
+  {
+    const ScopedUnsetValues unset;
+    imported.model.network = make_network(card.architecture);
+  }
   imported.model.network->load_state_dict(source.tensors);
+  mark_neutral(*imported.model.network, card.neutral_norms);
   imported.model.network->train(false);
   return imported;
 }

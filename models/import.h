@@ -15,7 +15,7 @@ inline constexpr const char* kGraftNaming = "a model of graft, by its card";
 enum class ChannelRule { repeat, sum_conv1 };
 
 struct ImportOptions {
-  std::string arch;  // "": guessed from names and shapes
+  std::string arch{};  // "": guessed from names and shapes
   std::string cut =
       "auto";  // auto: after the last whole stage in the file; or a stage's name ("layer3")
   // For grey images in a network of 3 channels: repeat the grey channel, or make it a 1-channel
@@ -27,9 +27,9 @@ struct ImportOptions {
 };
 
 struct Imported {
-  Model model;  // the network with the file's own head, or none; its card without labels unless the
-                // file has them
-  Certificate certificate;
+  Model model{};  // the network with the file's own head, or none; its card without labels unless
+                  // the file has them
+  Certificate certificate{};
 };
 
 // bad_input naming the file for: no architecture that graft knows; tensors missing, unexpected or

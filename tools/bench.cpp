@@ -18,6 +18,7 @@
 #include "graft/core/tensor/device_backend.h"
 #include "graft/layers/functional/elementwise.h"
 #include "graft/layers/functional/functional.h"
+#include "graft/layers/modules/default_values.h"
 #include "graft/models/architecture.h"
 #include "graft/models/initialization.h"
 #include "graft/tools/device.h"
@@ -68,6 +69,7 @@ class Workload {
       return;
     }
     models::Architecture architecture = models::architecture_named(flags.model);
+    const ScopedUnsetValues unset;  // they come below
     network_ = models::make_network(architecture);
     models::initialize(*network_, 0);
     models::replace_head(*network_, architecture, flags.classes, 0);

@@ -1,6 +1,7 @@
 // graft finetune and graft pretrain: the same run, from a weight file or from random weights.
 #include <CLI/CLI.hpp>
 
+#include "graft/layers/modules/default_values.h"
 #include "graft/models/initialization.h"
 #include "graft/tools/output.h"
 #include "graft/tools/training.h"
@@ -51,6 +52,7 @@ int pretrain(const PretrainFlags& flags) {
           card.preprocess = io::imagenet_preprocess(32);
           card.preprocess.resize_to = 0;
         }
+        const ScopedUnsetValues unset;  // they come below
         made.model.network = models::make_network(card.architecture);
         models::initialize(*made.model.network, flags.training.seed);
         give_head(made, data, flags.training.seed);

@@ -9,6 +9,7 @@
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
 #include "graft/core/runtime/exec_context.h"
+#include "graft/core/runtime/stop.h"
 #include "graft/core/tensor/allocator.h"
 #include "graft/io/datasets/dataset.h"
 #include "graft/tools/device.h"
@@ -102,11 +103,11 @@ int64_t peak_resident_bytes() {
 void listen(train::FitOptions& options, ProgressBar& bar, int64_t epochs) {
   options.on_progress = [&bar](const train::Progress& p) {
     const std::string phase = p.phase;
-    bar.update(phase == "features"
+    bar.update(phase == "statistics" ? "batch-norm statistics"
+               : phase == "features"
                    ? "frozen features"
                    : str(phase == "train" ? "epoch " : "checking ", p.epoch, "/", p.epochs),
-               p.done, p.total, phase == "train" ? p.loss : -1,
-               phase == "features" ? -1 : p.accuracy);
+               p.done, p.total, phase == "train" ? p.loss : -1, p.epoch == 0 ? -1 : p.accuracy);
   };
   options.on_epoch = [&bar, epochs](const train::EpochMetrics& metrics) {
     bar.clear();
@@ -301,26 +302,36 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
   options.stop = &interrupt.flag();
   train::Recipe planned = recipe;
   options.on_plan = [&](const train::StepPlan& step) { planned.step = step; };
+  models::check_saves(*made.model.network, made.model.card);  // before, not after the training
   options.save_best = [&](int64_t, double) { save_network(run.model(), made, data, planned); };
   listen(options, bar, recipe.epochs);
   const train::FitResult fitted =
       train::fit(*made.model.network, data, made.model.card.preprocess, recipe, options);
   bar.clear();
   if (fitted.interrupted) {
-    say("interrupted: ", run.checkpoint(),
-        " is kept; the same command with --resume goes on from it");
+    if (file_system().exists(run.checkpoint()))
+      say("interrupted: ", run.checkpoint(),
+          " is kept; the same command with --resume goes on from it");
+    else
+      say("interrupted before the first step; the same command with --overwrite starts again");
     return exit_interrupted;
   }
   RunReport report = make_report(made, data, planned, fitted);
   std::string int8_line;
-  if (flags.int8) {
-    const train::Evaluation int8 = measure_int8(made, data, bar);
-    save_network(run.model(), made, data, planned);
-    report.int8_confusion = int8.rows();
-    report.facts.emplace_back("accuracy in int8", fixed(int8.accuracy(), 4));
-    int8_line = str("in int8  accuracy ", fixed(int8.accuracy(), 4), ", calibrated on ",
-                    made.model.card.int8.images, " training images\n");
-  }
+  bool is_int8_missing = false;
+  if (flags.int8) try {
+      const ScopedStop stop(&interrupt.flag());
+      const train::Evaluation int8 = measure_int8(made, data, bar);
+      save_network(run.model(), made, data, planned);
+      report.int8_confusion = int8.rows();
+      report.facts.emplace_back("accuracy in int8", fixed(int8.accuracy(), 4));
+      int8_line = str("in int8  accuracy ", fixed(int8.accuracy(), 4), ", calibrated on ",
+                      made.model.card.int8.images, " training images\n");
+    } catch (const Stopped&) {
+      bar.clear();
+      is_int8_missing = true;
+      int8_line = "in int8  not measured: interrupted; the model is not calibrated for it\n";
+    }
   write_file_atomically(run.report(), report_html(report));
   if (flags.ram > 0)
     say("memory: at most ", size_text(peak_resident_bytes()), " were resident; tensors took ",
@@ -331,7 +342,7 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
   result(str("accuracy ", fixed(fitted.best_accuracy, 4), " on ", thousands(fitted.best.samples()),
              " validation images, epoch ", fitted.best_epoch, " of ", recipe.epochs, "\nmodel    ",
              run.model(), "\nreport   ", run.report(), "\n", int8_line));
-  return 0;
+  return is_int8_missing ? exit_interrupted : 0;
 }
 
 }  // namespace graft::tools

@@ -13,11 +13,11 @@ namespace graft::train {
 
 struct FeatureCacheOptions {
   int64_t ram_bytes = int64_t{2} << 30;
-  std::string path;  // of the file; "": none
+  std::string path{};  // of the file; "": none
   std::string
       key;  // a hash of everything that the rows depend on: a file of another key is begun anew
-  int64_t file_bytes = int64_t{64} << 30;           // the file grows no further
-  std::function<void(const std::string&)> on_note;  // may be empty
+  int64_t file_bytes = int64_t{64} << 30;             // the file grows no further
+  std::function<void(const std::string&)> on_note{};  // may be empty
 };
 
 // Rows are added in order. Every row goes to the file, the first ones to memory as well; what has a

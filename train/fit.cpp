@@ -2,10 +2,12 @@
 
 #include <chrono>
 #include <cmath>
+#include <optional>
 
 #include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/record.h"
 #include "graft/core/base/file_system.h"
+#include "graft/core/runtime/stop.h"
 #include "graft/core/tensor/device_backend.h"
 #include "graft/layers/functional/elementwise.h"
 #include "graft/train/batch_source.h"
@@ -18,8 +20,6 @@
 
 namespace graft::train {
 namespace {
-
-struct Interrupted {};  // thrown and caught within fit()
 
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) {
@@ -46,35 +46,54 @@ class Run {
                 "memory planning counts the host's bytes: --ram is for training on the CPU");
     GRAFT_CHECK(data_.train && data_.val, "training needs a training and a validation part");
     apply_freezing(network_, recipe_);
-    give_statistics();
-    if (recipe_.batch_norm == "adapt") reestimate_statistics(network_, *statistics_loader());
-    network_.train(true);
-    const std::string frozen_before = frozen_sha256(network_);
-    prepare_optimizer();
-    if (options_.resume) resume();
+    std::optional<std::string> frozen_before;
     try {
-      prepare_sources();
-      if (options_.ram > 0) plan_step();
-      if (!options_.resume) start_files();
-      for (int64_t epoch = done_ + 1; epoch <= recipe_.epochs; ++epoch) run_epoch(epoch);
-      finish();
-    } catch (const Interrupted&) {
+      const ScopedStop stop(options_.stop);
+      run(frozen_before);
+    } catch (const Stopped&) {
       result_.interrupted = true;
+      leave(frozen_before.has_value());
     }
     if (repeated_) result_.repeated_steps = repeated_->repeats();
     result_.frozen_sha256 = frozen_sha256(network_);
-    GRAFT_ASSERT(result_.frozen_sha256 == frozen_before);
+    GRAFT_ASSERT(!frozen_before || result_.frozen_sha256 == *frozen_before);
     return std::move(result_);
   }
 
  private:
+  void run(std::optional<std::string>& frozen_before) {
+    give_statistics();
+    if (recipe_.batch_norm == "adapt")
+      reestimate_statistics(network_, *statistics_loader(), hear("statistics"));
+    network_.train(true);
+    frozen_before = frozen_sha256(network_);
+    prepare_optimizer();
+    if (options_.resume) resume();
+    prepare_sources();
+    if (options_.ram > 0) plan_step();
+    if (!options_.resume) start_files();
+    for (int64_t epoch = done_ + 1; epoch <= recipe_.epochs; ++epoch) run_epoch(epoch);
+    finish();
+  }
+
+  // After a stop. One that came while features were computed leaves a checkpoint too, so that they
+  // are gone on with.
+  void leave(bool is_prepared) {
+    if (is_prepared && !options_.resume && !has_files_ && options_.ram == 0) start_files();
+    if (standardizer_ && head_ && !is_best_) standardizer_->fold(*head_);
+  }
+
   bool on_cpu() const { return is_cpu(network_.device()); }
   std::string file(const char* name) const { return join_path(options_.folder, name); }
   void note(const std::string& text) const {
     if (options_.on_note) options_.on_note(text);
   }
-  void check_stop() const {
-    if (options_.stop && options_.stop->load()) throw Interrupted{};
+  // Tells of a phase before the first epoch.
+  std::function<void(int64_t, int64_t)> hear(const char* phase) const {
+    return [this, phase](int64_t done, int64_t total) {
+      check_stop();
+      if (options_.on_progress) options_.on_progress({phase, 0, recipe_.epochs, done, total, 0, 0});
+    };
   }
 
   // A resumed run has them in its checkpoint, but starts from the same network as the first: the
@@ -85,7 +104,8 @@ class Run {
     note(str(moving.size(),
              " batch norms were folded into their convolutions: one pass over the training images "
              "gives them statistics; the network's function stays the same"));
-    take_statistics(network_, moving, *loader(data_.train, recipe_.batch, false));
+    take_statistics(network_, moving, *loader(data_.train, recipe_.batch, false),
+                    hear("statistics"));
   }
 
   std::unique_ptr<BatchLoader> loader(std::shared_ptr<const io::Dataset> dataset, int64_t batch,
@@ -132,12 +152,6 @@ class Run {
     if (network_.frozen_stages() != last) return nullptr;
     const auto modules = network_.stage_modules(last);
     return modules.size() == 1 ? dynamic_cast<Linear*>(modules[0]) : nullptr;
-  }
-
-  void hear_features(int64_t done, int64_t total) const {
-    check_stop();
-    if (options_.on_progress)
-      options_.on_progress({"features", 0, recipe_.epochs, done, total, 0, 0});
   }
 
   void prepare_sources() {
@@ -190,7 +204,7 @@ class Run {
     }
     o.cache.key = feature_key(network_, first_, recipe_);
     o.cache.on_note = options_.on_note;
-    o.progress = [this](int64_t done, int64_t total) { hear_features(done, total); };
+    o.progress = hear("features");
     return o;
   }
 
@@ -263,8 +277,7 @@ class Run {
       return;
     }
     const auto from = loader(data_.train, recipe_.batch, false);
-    const FeatureSet set = extract_features(
-        *prefix_, *from, [&](int64_t done, int64_t total) { hear_features(done, total); });
+    const FeatureSet set = extract_features(*prefix_, *from, hear("features"));
     standardizer_ = std::make_unique<Standardizer>(Standardizer::of(set.features));
   }
 
@@ -298,13 +311,17 @@ class Run {
   // Runs f with the head folded to take plain features.
   template <class F>
   void with_plain_head(F&& f) {
-    StateDict before;
-    if (head_) before = standardizer_->fold(*head_);
+    if (!head_) return f();
+    struct Folded {
+      Linear& head;
+      StateDict before;
+      ~Folded() {
+        Tensor weight = head.weight(), bias = head.bias();
+        weight.copy_from(before.at("weight"));
+        bias.copy_from(before.at("bias"));
+      }
+    } const folded{*head_, standardizer_->fold(*head_)};
     f();
-    if (!head_) return;
-    Tensor weight = head_->weight(), bias = head_->bias();
-    weight.copy_from(before.at("weight"));
-    bias.copy_from(before.at("bias"));
   }
 
   void run_epoch(int64_t epoch) {
@@ -342,6 +359,7 @@ class Run {
   // On the CPU the step is done and its loss was looked at before a parameter changed; a device has
   // it queued.
   StepResult take_step(const Batch& batch, int64_t epoch, int64_t step, double lr) {
+    const ScopedStop none(nullptr);  // a step is taken whole
     StepOptions options{recipe_.label_smoothing,
                         recipe_.step,
                         {recipe_.seed, static_cast<uint64_t>(epoch), static_cast<uint64_t>(step)},
@@ -422,6 +440,7 @@ class Run {
   // The model file first, then the checkpoint that knows of it: after a kill in between, the epochs
   // since the older checkpoint are run again and write the same model file.
   void save() {
+    const ScopedStop none(nullptr);
     if (options_.save_best && best_unsaved_) {
       const StateDict now = copy_of_changing();
       put(best_);
@@ -439,6 +458,7 @@ class Run {
   }
 
   void start_files() {
+    has_files_ = true;
     if (options_.folder.empty()) return;
     file_system().create_directories(options_.folder);
     write_file_atomically(file("metrics.jsonl"), std::string());
@@ -475,6 +495,7 @@ class Run {
   // Leaves the best epoch's values in the network, and knows their evaluation.
   void finish() {
     put(best_);
+    is_best_ = true;
     network_.train(false);
     if (result_.best.samples() == 0) result_.best = validate(result_.best_epoch);
     if (features_) features_->remove_file();
@@ -496,7 +517,9 @@ class Run {
   size_t first_ = 0;                        // the first stage that trains
   StateDict best_;
   bool best_unsaved_ = false;
-  int64_t done_ = 0;  // epochs finished
+  bool has_files_ = false;
+  bool is_best_ = false;  // the network holds the best epoch's values
+  int64_t done_ = 0;      // epochs finished
   Clock::time_point last_checkpoint_ = Clock::now();
   FitResult result_;
 };

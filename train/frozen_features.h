@@ -12,9 +12,9 @@
 namespace graft::train {
 
 struct FrozenFeaturesOptions {
-  LoaderOptions loader;  // augmentation, views, seed and workers of the training images
-  FeatureCacheOptions cache;
-  std::function<void(int64_t done, int64_t total)> progress;  // may throw to leave; may be empty
+  LoaderOptions loader{};  // augmentation, views, seed and workers of the training images
+  FeatureCacheOptions cache{};
+  std::function<void(int64_t done, int64_t total)> progress{};  // may throw to leave; may be empty
 };
 
 // The feature cache's file in a run's folder. It is removed when the run ends, and left by one that

@@ -9,7 +9,10 @@
 #include <numeric>
 #include <thread>
 
+#include "graft/core/base/fork.h"
+#include "graft/core/base/one_at_a_time.h"
 #include "graft/core/runtime/exec_context.h"
+#include "graft/core/runtime/stop.h"
 #include "graft/core/tensor/device_backend.h"
 #include "graft/io/input.h"
 #include "graft/kernels/registry.h"
@@ -45,6 +48,7 @@ struct BatchLoader::Impl {
   std::shared_ptr<const io::Dataset> dataset;
   io::Preprocess preprocess;
   LoaderOptions options;
+  OneAtATime use;
   std::vector<int64_t> order;
   int64_t epoch = 0, first = 0;
   int64_t next_batch = 0;    // the next one to hand out
@@ -57,10 +61,12 @@ struct BatchLoader::Impl {
   std::mutex mutex;
   std::condition_variable changed;
   std::vector<std::thread> threads;
+  uint32_t started_in = 0;  // the fork_generation() that the threads belong to
   std::map<int64_t, MadeBatch> ready;
   std::map<int64_t, std::exception_ptr> errors;
   int64_t next_job = 0;
   bool stop = false;
+  const std::atomic<bool>* asked = nullptr;  // the flag of the thread that started the epoch
 
   int64_t batches() const {
     const int64_t n = dataset->size() - first, full = n / options.batch, rest = n % options.batch;
@@ -104,7 +110,7 @@ struct BatchLoader::Impl {
     return {slot.data<uint8_t>(), false};
   }
 
-  MadeBatch make(int64_t number, bool parallel) {
+  MadeBatch make(int64_t number, bool parallel, const std::atomic<bool>* stop_flag) {
     MadeBatch made;
     Batch& batch = made.batch;
     const int64_t begin = number * options.batch,
@@ -127,6 +133,7 @@ struct BatchLoader::Impl {
       places = made.places.mutable_data<int32_t>();
     }
     const auto fill = [&](int64_t i) {
+      check_stop(stop_flag);
       const int64_t sample = batch.samples[static_cast<size_t>(i)];
       labels[i] = dataset->label(sample);
       with_pixels(sample, [&](io::InputMaker& maker, const io::InputMaker::Pixels& given) {
@@ -155,7 +162,7 @@ struct BatchLoader::Impl {
       MadeBatch batch;
       std::exception_ptr error;
       try {
-        batch = make(mine, false);
+        batch = make(mine, false, asked);
       } catch (...) {
         error = std::current_exception();
       }
@@ -167,6 +174,8 @@ struct BatchLoader::Impl {
       changed.notify_all();
     }
   }
+
+  bool lost_its_threads() const { return !threads.empty() && started_in != fork_generation(); }
 
   void join() {
     {
@@ -199,12 +208,20 @@ BatchLoader::BatchLoader(std::shared_ptr<const io::Dataset> dataset, io::Preproc
   impl_->options = std::move(options);
 }
 
-BatchLoader::~BatchLoader() { impl_->join(); }
+// In a forked child there are no threads to join, and they may have held the locks.
+BatchLoader::~BatchLoader() {
+  if (impl_->lost_its_threads())
+    static_cast<void>(impl_.release());
+  else
+    impl_->join();
+}
 
 int64_t BatchLoader::samples() const { return impl_->dataset->size(); }
 int64_t BatchLoader::batches() const { return impl_->batches(); }
 
 void BatchLoader::start(int64_t epoch, int64_t first) {
+  const OneAtATime::Use use(impl_->use, "BatchLoader::start");
+  check_not_forked();
   impl_->join();
   GRAFT_CHECK(first >= 0 && first <= samples(), "loader: sample ", first, " of ", samples());
   impl_->epoch = epoch;
@@ -218,15 +235,27 @@ void BatchLoader::start(int64_t epoch, int64_t first) {
     std::iota(impl_->order.begin(), impl_->order.end(), int64_t{0});
   }
   impl_->order.erase(impl_->order.begin(), impl_->order.begin() + first);
+  impl_->started_in = fork_generation();
+  impl_->asked = current_stop();
   for (int i = 0; i < impl_->options.workers; ++i)
     impl_->threads.emplace_back([impl = impl_.get()] { impl->work(); });
 }
 
+void BatchLoader::check_not_forked() const {
+  if (impl_->lost_its_threads())
+    fail(ErrorCode::usage,
+         "BatchLoader: its worker threads stayed in the process that was forked; make a loader of "
+         "the child's own");
+}
+
 bool BatchLoader::next(Batch& batch) {
   Impl& impl = *impl_;
+  const OneAtATime::Use use(impl.use, "BatchLoader::next");
+  check_not_forked();
   if (impl.next_batch >= impl.batches()) return false;
   if (impl.options.workers == 0) {
-    batch = sent(impl.make(impl.next_batch, true), impl.preprocess, impl.options.device);
+    batch = sent(impl.make(impl.next_batch, true, current_stop()), impl.preprocess,
+                 impl.options.device);
     ++impl.next_batch;  // not past a batch that failed
     return true;
   }

@@ -20,7 +20,7 @@ struct MemoryRequest {
 };
 
 struct MemoryPlan {
-  StepPlan step;
+  StepPlan step{};
   int64_t peak = 0;  // bytes counted by the allocator, seen in a step of this plan
 };
 

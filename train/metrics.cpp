@@ -22,16 +22,31 @@ std::vector<int64_t> predictions(const Tensor& given) {
   return result;
 }
 
+Evaluation::Evaluation(int64_t classes) : classes_(classes) {
+  GRAFT_CHECK(classes >= 1 && classes <= (int64_t{1} << 24), "an evaluation of ", classes,
+              " classes");
+  confusion_.resize(static_cast<size_t>(classes * classes));
+}
+
+void Evaluation::check_class(int64_t index) const {
+  GRAFT_CHECK(index >= 0 && index < classes_, "label ", index, " of ", classes_, " classes");
+}
+
 void Evaluation::add(const std::vector<int64_t>& predicted, const Tensor& labels) {
+  GRAFT_CHECK(labels.rank() == 1 && labels.numel() == std::ssize(predicted),
+              "evaluation: ", predicted.size(), " predictions for labels ", labels.shape());
   const int64_t* label = labels.data<int64_t>();
   for (size_t i = 0; i < predicted.size(); ++i) {
-    GRAFT_CHECK(label[i] >= 0 && label[i] < classes_ && predicted[i] < classes_, "label ", label[i],
-                " of ", classes_, " classes");
-    ++confusion_[static_cast<size_t>(label[i] * classes_ + predicted[i])];
+    check_class(label[i]);
+    check_class(predicted[i]);
   }
+  for (size_t i = 0; i < predicted.size(); ++i)
+    ++confusion_[static_cast<size_t>(label[i] * classes_ + predicted[i])];
 }
 
 int64_t Evaluation::confusion(int64_t label, int64_t predicted) const {
+  check_class(label);
+  check_class(predicted);
   return confusion_[static_cast<size_t>(label * classes_ + predicted)];
 }
 

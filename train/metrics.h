@@ -13,9 +13,9 @@ GRAFT_API std::vector<int64_t> predictions(const Tensor& logits);  // [N,C]
 
 class GRAFT_API Evaluation {
  public:
-  explicit Evaluation(int64_t classes)
-      : classes_(classes), confusion_(static_cast<size_t>(classes * classes)) {}
-  void add(const std::vector<int64_t>& predicted, const Tensor& labels);  // i64 [N]
+  explicit Evaluation(int64_t classes);  // at least one
+  // i64 [N], as many as predictions; all are in [0, classes) or nothing is added (bad_input).
+  void add(const std::vector<int64_t>& predicted, const Tensor& labels);
 
   int64_t classes() const { return classes_; }
   int64_t samples() const;
@@ -27,12 +27,14 @@ class GRAFT_API Evaluation {
   double recall(int64_t label) const;              // 0 when there is no sample
 
  private:
+  void check_class(int64_t index) const;
+
   int64_t classes_;
   std::vector<int64_t> confusion_;  // [label][predicted]
 };
 
 // One line of metrics.jsonl.
-struct EpochMetrics {
+struct GRAFT_API EpochMetrics {
   int64_t epoch = 0;  // from 1
   double loss = 0;    // mean over the training samples
   double train_accuracy = 0;

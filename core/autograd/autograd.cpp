@@ -130,6 +130,45 @@ void attach_node(const std::shared_ptr<Node>& node, std::span<const Tensor> inpu
   }
 }
 
+namespace {
+
+// The node of Tensor's own methods.
+class FormNode final : public Node {
+ public:
+  FormNode(const Tensor& source, const Tensor& result, int64_t begin)
+      : shape_(source.shape()),
+        options_(source.options()),
+        begin_(begin),
+        is_part_(result.numel() != source.numel()) {}
+  const char* name() const override { return "form"; }
+  std::vector<Tensor> backward(std::span<const Tensor> grads) override {
+    const Tensor grad = grads[0].to(options_.dtype);
+    if (!is_part_) return {in_form_of_source(grad)};
+    Tensor all = Tensor::zeros(shape_, options_);
+    all.narrow_batch(begin_, grad.size(0)).copy_from(grad);
+    return {all};
+  }
+  void release() override {}
+
+ private:
+  Tensor in_form_of_source(const Tensor& grad) const {
+    return (grad.shape() == shape_ ? grad : grad.to(MemoryFormat::contiguous).reshape(shape_))
+        .to(options_.format);
+  }
+
+  Shape shape_;
+  TensorOptions options_;
+  int64_t begin_;
+  bool is_part_;
+};
+
+}  // namespace
+
+void GradMeta::follow(const Tensor& source, const Tensor& result, int64_t begin) const {
+  if (!t_grad_enabled || !(requires_grad || node) || !is_floating(result.dtype())) return;
+  attach_node(std::make_shared<FormNode>(source, result, begin), {&source, 1}, {&result, 1});
+}
+
 // One backward(): hands gradients from node to node, and tells of leaves that are complete.
 class BackwardWalk {
  public:

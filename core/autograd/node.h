@@ -36,10 +36,10 @@ class GRAFT_API SavedTensor {
 
 // Where a node's gradient goes: the tensor that was its input.
 struct Edge {
-  std::shared_ptr<Node> node;  // who made the input; null for a leaf
+  std::shared_ptr<Node> node{};  // who made the input; null for a leaf
   int output = 0;
-  std::shared_ptr<GradMeta> leaf;  // the leaf's meta; null when node is set
-  bool needed = false;             // false: nobody asked for this gradient
+  std::shared_ptr<GradMeta> leaf{};  // the leaf's meta; null when node is set
+  bool needed = false;               // false: nobody asked for this gradient
 };
 
 class GRAFT_API Node {

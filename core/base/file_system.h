@@ -27,7 +27,7 @@ class GRAFT_API File {
 };
 
 struct DirectoryEntry {
-  std::string name;  // without the folder
+  std::string name{};  // without the folder
   bool is_directory = false;
   bool is_regular = false;
 };

@@ -1,7 +1,6 @@
 #include "graft/core/runtime/thread_pool.h"
 
 #include <pthread.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <condition_variable>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "graft/core/base/error.h"
+#include "graft/core/base/fork.h"
 
 namespace graft {
 namespace {
@@ -123,18 +123,18 @@ struct Crew {
 
 struct ThreadPool::Impl {
   int threads;
-  std::atomic<bool> busy{false};
-  pid_t owner = 0;
+  TurnLock busy;
+  uint32_t owner = 0;  // the fork_generation() that the crew was made in
   std::unique_ptr<Crew> crew;
 
   explicit Impl(int threads) : threads(threads) {}
 
   Crew& ready_crew() {
-    if (!crew || owner != ::getpid()) {
+    if (!crew || owner != fork_generation()) {
       (void)crew
           .release();  // after fork: the parent's threads are not here, so they cannot be joined
       crew = std::make_unique<Crew>(threads - 1);
-      owner = ::getpid();
+      owner = fork_generation();
     }
     return *crew;
   }
@@ -146,7 +146,7 @@ ThreadPool::ThreadPool(int threads) : impl_(std::make_unique<Impl>(threads)) {
 }
 
 ThreadPool::~ThreadPool() {
-  if (impl_->crew && impl_->owner != ::getpid()) (void)impl_->crew.release();
+  if (impl_->crew && impl_->owner != fork_generation()) (void)impl_->crew.release();
 }
 
 int ThreadPool::threads() const { return impl_->threads; }
@@ -154,7 +154,7 @@ int ThreadPool::threads() const { return impl_->threads; }
 void ThreadPool::parallel_for(int64_t count, FunctionRef<void(int64_t)> job) {
   if (count <= 0) return;
   const bool alone = impl_->threads == 1 || count == 1 || t_inside_pool;
-  if (alone || impl_->busy.exchange(true, std::memory_order_acquire)) {
+  if (alone || !impl_->busy.try_lock()) {
     for (int64_t i = 0; i < count; ++i) job(i);
     return;
   }
@@ -162,10 +162,10 @@ void ThreadPool::parallel_for(int64_t count, FunctionRef<void(int64_t)> job) {
   try {
     impl_->ready_crew().run(batch);
   } catch (const std::exception& error) {  // threads could not be made
-    impl_->busy = false;
+    impl_->busy.unlock();
     fail(ErrorCode::resource, "cannot start threads: ", error.what());
   }
-  impl_->busy.store(false, std::memory_order_release);
+  impl_->busy.unlock();
   if (batch.error) std::rethrow_exception(batch.error);
 }
 

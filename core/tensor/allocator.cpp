@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "graft/core/base/checked_math.h"
+#include "graft/core/base/fork.h"
 #include "graft/core/tensor/allocation_limit.h"
 
 namespace graft {
@@ -185,7 +186,7 @@ void charge_allocation(int64_t bytes) {
 }
 
 struct CachingCpuAllocator::Impl {
-  mutable std::mutex mutex;
+  mutable ForkSafeMutex mutex;
   std::map<int64_t, std::vector<void*>> cached;  // size class -> blocks
   SplitBlocks large;
   AllocatorStats stats;

@@ -8,7 +8,8 @@
 
 namespace graft::io {
 
-// Samples 0 .. size()-1. Safe to read from several threads at once.
+// Samples 0 .. size()-1; graft's own data sets answer other indices with Error(bad_input). Safe to
+// read from several threads at once.
 class GRAFT_API Dataset {
  public:
   virtual ~Dataset() = default;
@@ -21,10 +22,14 @@ class GRAFT_API Dataset {
   virtual bool encoded(int64_t index, std::vector<std::byte>& bytes) const;
   // Adds what identifies the samples (names, labels, sizes) to a hash.
   virtual std::string fingerprint() const = 0;
+
+ protected:
+  // bad_input unless 0 <= index < size().
+  void check_index(int64_t index) const;
 };
 
 struct DataOptions {
-  std::string val_path;  // "": what the data set brings, else a split of the training part
+  std::string val_path{};  // "": what the data set brings, else a split of the training part
   double val_split =
       0.2;  // share of the training samples held out when there is no validation part; 0: none is
   uint64_t seed = 0;  // of the split and the subset
@@ -34,12 +39,12 @@ struct DataOptions {
 };
 
 struct OpenedData {
-  std::string format;  // "folder", "idx", "cifar", "csv", "npz"
-  std::shared_ptr<const Dataset> train;
-  std::shared_ptr<const Dataset> val;
-  std::vector<std::string> classes;  // sorted names, as labels count
-  std::vector<std::string> notes;    // sentences: split made, subset drawn, files left out
-  std::string manifest_sha256;       // of both parts' fingerprints and the classes
+  std::string format{};  // "folder", "idx", "cifar", "csv", "npz"
+  std::shared_ptr<const Dataset> train{};
+  std::shared_ptr<const Dataset> val{};
+  std::vector<std::string> classes{};  // sorted names, as labels count
+  std::vector<std::string> notes{};    // sentences: split made, subset drawn, files left out
+  std::string manifest_sha256{};       // of both parts' fingerprints and the classes
 };
 
 // A folder of class folders (with train/ and val/, valid/, validation/ or test/ inside or not), a

@@ -14,14 +14,12 @@ class FileDataset final : public Dataset {
  public:
   explicit FileDataset(std::vector<LabelledFile> files) : files_(std::move(files)) {}
   int64_t size() const override { return std::ssize(files_); }
-  int64_t label(int64_t index) const override { return files_[static_cast<size_t>(index)].label; }
-  Image image(int64_t index) const override {
-    return read_image(files_[static_cast<size_t>(index)].path);
-  }
-  std::string name(int64_t index) const override { return files_[static_cast<size_t>(index)].path; }
+  int64_t label(int64_t index) const override { return file(index).label; }
+  Image image(int64_t index) const override { return read_image(file(index).path); }
+  std::string name(int64_t index) const override { return file(index).path; }
 
   bool encoded(int64_t index, std::vector<std::byte>& bytes) const override {
-    const auto file = file_system().open_read(files_[static_cast<size_t>(index)].path);
+    const auto file = file_system().open_read(this->file(index).path);
     const int64_t size = file->size();
     GRAFT_CHECK(size <= kMaxImageFileBytes, file->path(), ": ", size,
                 " bytes are too many for an image");
@@ -40,6 +38,11 @@ class FileDataset final : public Dataset {
   }
 
  private:
+  const LabelledFile& file(int64_t index) const {
+    check_index(index);
+    return files_[static_cast<size_t>(index)];
+  }
+
   std::vector<LabelledFile> files_;
 };
 

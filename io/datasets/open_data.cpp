@@ -19,16 +19,12 @@ class Subset final : public Dataset {
   Subset(std::shared_ptr<const Dataset> whole, std::vector<int64_t> indices)
       : whole_(std::move(whole)), indices_(std::move(indices)) {}
   int64_t size() const override { return std::ssize(indices_); }
-  int64_t label(int64_t i) const override {
-    return whole_->label(indices_[static_cast<size_t>(i)]);
-  }
-  Image image(int64_t i) const override { return whole_->image(indices_[static_cast<size_t>(i)]); }
+  int64_t label(int64_t i) const override { return whole_->label(place(i)); }
+  Image image(int64_t i) const override { return whole_->image(place(i)); }
   bool encoded(int64_t i, std::vector<std::byte>& bytes) const override {
-    return whole_->encoded(indices_[static_cast<size_t>(i)], bytes);
+    return whole_->encoded(place(i), bytes);
   }
-  std::string name(int64_t i) const override {
-    return whole_->name(indices_[static_cast<size_t>(i)]);
-  }
+  std::string name(int64_t i) const override { return whole_->name(place(i)); }
   std::string fingerprint() const override {
     Sha256 hash;
     hash.update(whole_->fingerprint());
@@ -37,6 +33,11 @@ class Subset final : public Dataset {
   }
 
  private:
+  int64_t place(int64_t i) const {
+    check_index(i);
+    return indices_[static_cast<size_t>(i)];
+  }
+
   std::shared_ptr<const Dataset> whole_;
   std::vector<int64_t> indices_;
 };
@@ -125,6 +126,10 @@ void limit(OpenedData& data, const DataOptions& options) {
 }
 
 }  // namespace
+
+void Dataset::check_index(int64_t index) const {
+  GRAFT_CHECK(index >= 0 && index < size(), "sample ", index, " of a data set of ", size());
+}
 
 bool Dataset::encoded(int64_t, std::vector<std::byte>&) const { return false; }
 

@@ -55,7 +55,21 @@ bool has_image_extension(const std::string& path) {
   return std::find(known.begin(), known.end(), lower_extension(path)) != known.end();
 }
 
+void check_image(const Image& image) {
+  GRAFT_CHECK(image.width >= 1 && image.height >= 1 && image.channels >= 1, "an image of ",
+              image.width, "x", image.height, "x", image.channels);
+  const Shape said{image.height, image.width, image.channels};
+  GRAFT_CHECK(image.pixels.defined() && image.pixels.dtype() == DType::u8 &&
+                  image.pixels.shape() == said && image.pixels.format() == MemoryFormat::contiguous,
+              "an image says that it is ", image.width, "x", image.height, "x", image.channels,
+              ", its pixels are ",
+              image.pixels.defined() ? str(name_of(image.pixels.dtype()), " ", image.pixels.shape())
+                                     : std::string("not there"),
+              ", expected uint8 [height,width,channels]");
+}
+
 Image with_channels(const Image& image, int64_t channels) {
+  check_image(image);
   if (image.channels == channels) return image;
   GRAFT_CHECK((image.channels == 1 || image.channels == 3) && (channels == 1 || channels == 3),
               "an image of ", image.channels, " channels cannot become one of ", channels);

@@ -13,8 +13,11 @@ struct Image {
   int64_t width = 0;
   int64_t height = 0;
   int64_t channels = 0;
-  Tensor pixels;  // u8 [H,W,C]
+  Tensor pixels{};  // u8 [H,W,C]
 };
+
+// bad_input unless the pixels are there as the image says: u8 [height,width,channels].
+GRAFT_API void check_image(const Image& image);
 
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
 constexpr int64_t kMaxImagePixels =

@@ -13,6 +13,7 @@ bool is_possible(int64_t width, int64_t height) {
 
 Image resize(const Image& image, int64_t width, int64_t height, const ResizeBox& box,
              Interpolation interpolation) {
+  check_image(image);
   GRAFT_CHECK(is_possible(width, height), "cannot resize an image to ", width, "x", height);
   GRAFT_CHECK(box.left >= 0 && box.top >= 0 && box.right <= static_cast<double>(image.width) &&
                   box.bottom <= static_cast<double>(image.height) && box.left < box.right &&
@@ -36,6 +37,7 @@ Image resize(const Image& image, int64_t width, int64_t height, Interpolation in
 }
 
 Image resize_window(const Image& image, const ResizedWindow& w, Interpolation interpolation) {
+  check_image(image);
   GRAFT_CHECK(is_possible(w.full_width, w.full_height) && is_possible(w.width, w.height),
               "cannot resize an image to ", w.full_width, "x", w.full_height);
   const PlacedWindow placed(w, image.width, image.height);

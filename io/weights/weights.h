@@ -12,19 +12,19 @@
 namespace graft::io {
 
 struct WeightFile {
-  std::string path;
-  std::string format;  // "safetensors" "npz" "pytorch-zip" "pytorch-legacy" "onnx" "mxnet"
+  std::string path{};
+  std::string format{};  // "safetensors" "npz" "pytorch-zip" "pytorch-legacy" "onnx" "mxnet"
   StateDict
       tensors;  // contiguous, in the file's order; tied tensors of one PyTorch file share storage
   std::map<std::string, std::string>
-      metadata;  // safetensors' __metadata__, ONNX's metadata_props and producer
+      metadata{};  // safetensors' __metadata__, ONNX's metadata_props and producer
   // Prefixes under which a state dict stands, the likely one first: {""} for a plain file,
   // {"state_dict."} or
   // {"model_ema.", "model."} for a training checkpoint (whose other tensors, such as
   // "optimizer.state.0.exp_avg", are in `tensors` too).
-  std::vector<std::string> roots;
+  std::vector<std::string> roots{};
   std::vector<std::string>
-      notes;  // sentences for the user: types widened, a "module." prefix, values left out
+      notes{};  // sentences for the user: types widened, a "module." prefix, values left out
 };
 
 // Reads any of the formats, recognised by content and never by name. bad_input, in one sentence

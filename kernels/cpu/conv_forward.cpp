@@ -1,9 +1,9 @@
 // Convolution forward, plain and fused: packs the weight (unless a plan has done so), then one run
 // of the engine.
 #include <algorithm>
-#include <mutex>
-#include <optional>
+#include <memory>
 
+#include "graft/core/base/made_once.h"
 #include "graft/kernels/cpu/conv_problem.h"
 #include "graft/kernels/cpu/depthwise.h"
 #include "graft/kernels/cpu/register.h"
@@ -23,48 +23,53 @@ class EnginePackedWeight final : public ops::PackedWeight {
   // Where each group's panels start.
   std::vector<const T*> panels(ExecContext& context, const ConvShape& shape,
                                const Tensor& weight) const {
-    const std::lock_guard lock(mutex_);
     const std::vector<PackSource<T>> sources = forward_sources<T>(shape, weight);
     const std::vector<int64_t> offsets = packed_offsets(*table_, sources);
-    const bool is_new = !panels_;
-    if (is_new) panels_.emplace(offsets.back());
-    std::vector<T*> to;
-    for (size_t i = 0; i < sources.size(); ++i) to.push_back(panels_->data() + offsets[i]);
-    if (is_new) cpu::pack<T>(context, *table_, sources, to);
-    return {to.begin(), to.end()};
+    const Scratch<T>& panels = panels_.get([&] {
+      auto made = std::make_unique<Scratch<T>>(offsets.back());
+      std::vector<T*> to;
+      for (size_t i = 0; i < sources.size(); ++i) to.push_back(made->data() + offsets[i]);
+      cpu::pack<T>(context, *table_, sources, to);
+      return made;
+    });
+    std::vector<const T*> groups;
+    for (size_t i = 0; i < sources.size(); ++i) groups.push_back(panels.data() + offsets[i]);
+    return groups;
   }
 
   const T* transformed(ExecContext& context, const ConvShape& shape,
                        const Tensor& weight) const requires std::is_same_v<T, float> {
-    const std::lock_guard lock(mutex_);
-    if (!transformed_) {
-      const PackSource<T> source = forward_sources<T>(shape, weight)[0];
-      transformed_.emplace(winograd_packed_size(*table_, source));
-      winograd_pack(context, *table_, source, transformed_->data());
-    }
-    return transformed_->data();
+    return transformed_
+        .get([&] {
+          const PackSource<T> source = forward_sources<T>(shape, weight)[0];
+          auto made = std::make_unique<Scratch<T>>(winograd_packed_size(*table_, source));
+          winograd_pack(context, *table_, source, made->data());
+          return made;
+        })
+        .data();
   }
 
   // For depthwise convolutions.
   const T* by_tap(const ConvShape& shape, const Tensor& weight) const {
-    const std::lock_guard lock(mutex_);
-    if (!by_tap_) pack_depthwise(shape, weight, by_tap_.emplace(weight.numel()).data());
-    return by_tap_->data();
+    return by_tap_
+        .get([&] {
+          auto made = std::make_unique<Scratch<T>>(weight.numel());
+          pack_depthwise(shape, weight, made->data());
+          return made;
+        })
+        .data();
   }
 
   // The same weight for images in bfloat16.
   const EnginePackedWeight<Bf16>* in_pairs(
       const KernelTable<Bf16>& table) const requires std::is_same_v<T, float> {
-    const std::lock_guard lock(mutex_);
-    if (!pairs_) pairs_ = std::make_unique<EnginePackedWeight<Bf16>>(table);
-    return pairs_.get();
+    return &pairs_.get([&] { return std::make_unique<EnginePackedWeight<Bf16>>(table); });
   }
 
  private:
   const KernelTable<T>* table_;
-  mutable std::mutex mutex_;
-  mutable std::unique_ptr<EnginePackedWeight<Bf16>> pairs_;
-  mutable std::optional<Scratch<T>> panels_, transformed_, by_tap_;
+  MadeOnce<EnginePackedWeight<Bf16>> pairs_;
+  MadeOnce<Scratch<T>> panels_, transformed_, by_tap_;
 };
 
 Activation engine_activation(ops::FusedActivation activation) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "graft/core/autograd/record.h"
+#include "graft/models/folded_norms.h"
 #include "graft/models/graph/classifier_search.h"
 #include "graft/models/graph/graph_layout.h"
 #include "graft/models/graph/graph_module.h"
@@ -240,6 +241,7 @@ Imported import_graph(const io::onnx::Model& model, const ImportOptions& options
                            : unfolded.reason;
   certificate.matched -= 3 * certificate.neutral_norms;
   card.neutral_norms = std::move(unfolded.norms);
+  mark_neutral(*imported.model.network, card.neutral_norms);
   imported.model.network->train(false);
   config.source = std::make_shared<GraphSource>(without_values(source));
   card.architecture = config;
@@ -281,6 +283,7 @@ void replace_head(Model& model, int64_t classes, uint64_t seed) {
   initialize_at(*model.network, kGraphHead, seed);
   std::erase_if(model.card.neutral_norms,
                 [&](const std::string& path) { return model.network->find(path) == nullptr; });
+  mark_neutral(*model.network, model.card.neutral_norms);
 }
 
 void remove_classifier(Model& model) {

@@ -77,8 +77,8 @@ struct GraphModule::Program {
     io::onnx::Node node;
     const graph::Operator* op = nullptr;
     int64_t opset = 1;
-    std::vector<int> inputs, outputs;
-    std::vector<int> last_uses;  // values that no later step reads
+    std::vector<int> inputs{}, outputs{};
+    std::vector<int> last_uses{};  // values that no later step reads
     bool for_first_output = false;
     BatchNorm2d* norm = nullptr;  // set: it runs instead of the operator
     Module* dropout = nullptr;    // the same

@@ -242,6 +242,23 @@ TEST_F(DataFolders, SubsetsCheckTheirIndices) {
   EXPECT_THROW(subset(all, {-1}), Error);
 }
 
+TEST_F(DataFolders, OtherIndicesAreErrors) {
+  images("d/a", 2);
+  images("d/b", 2);
+  const auto files = open_data(path(), {.need_train = false}).val;
+  const auto pixels = open_data(data("idx"), {.need_train = false}).val;
+  for (const auto& dataset : {files, pixels, subset(files, {1, 2}), subset(pixels, {0})})
+    for (const int64_t outside : {int64_t{-1}, dataset->size(), int64_t{1} << 40}) {
+      EXPECT_THROW(dataset->label(outside), Error);
+      EXPECT_THROW(dataset->image(outside), Error);
+      std::vector<std::byte> bytes;
+      if (dataset == files) {
+        EXPECT_THROW(dataset->encoded(outside, bytes), Error);
+        EXPECT_THROW(dataset->name(outside), Error);
+      }
+    }
+}
+
 // ---- IDX
 
 TEST_F(DataFolders, IdxPlainAndGzipped) {
