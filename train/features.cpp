@@ -79,8 +79,9 @@ std::shared_ptr<const PrefixRunner::Compiled> PrefixRunner::compile(const Shape&
   compiled->plan = Plan::compile(
       [this](const Tensor& input) { return network_.forward_stages(input, 0, stages_); }, image,
       &compiled->refusal, options);
+  std::shared_ptr<const Compiled> former = compiled;  // let go of without the mutex
   const std::lock_guard lock(shared_->mutex);
-  shared_->compiled = compiled;
+  shared_->compiled.swap(former);
   shared_->refusal = compiled->refusal;
   return compiled;
 }

@@ -30,8 +30,11 @@ class GraphStage final : public Module {
     bad_input("a stage of a graph runs as part of its graph");
   }
   const Tensor& hold(const GraphTensor& tensor) {
-    const Tensor value = tensor.value.defined()
-                             ? tensor.value.to(MemoryFormat::contiguous)
+    const bool is_ordered =
+        !tensor.value.defined() || tensor.value.format() == MemoryFormat::contiguous;
+    const Tensor value = !is_ordered ? tensor.value.detach().to(MemoryFormat::contiguous)
+                         : tensor.value.defined()
+                             ? tensor.value
                              : Tensor::zeros(tensor.shape, {.dtype = tensor.dtype});
     return tensor.role == TensorRole::parameter ? register_parameter(tensor.name, value)
                                                 : register_buffer(tensor.name, value);
