@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "graft/layers/functional/functional.h"
 #include "graft/layers/modules/linear.h"
@@ -47,7 +48,7 @@ TEST(Misuse, AnOptimizerFromBeforeAConversionIsRefused) {
 TEST(Misuse, LearningRatesAreNumbers) {
   Linear layer(2, 2);
   const auto optimizer = make_optimizer(layer.parameters(), {});
-  for (const double lr : {std::nan(""), INFINITY, -0.1})
+  for (const double lr : {std::nan(""), std::numeric_limits<double>::infinity(), -0.1})
     EXPECT_NE(bad_input_of([&] { optimizer->step(lr); }), "") << lr;
   optimizer->step(0);
 }

@@ -117,7 +117,6 @@ TEST(Stop, WhileStatisticsAreTaken) {
 
 TEST(Stop, WhileStatisticsAreReestimated) {
   const auto network = small_network();
-  const std::string before = bytes_of(*network);
   std::atomic<bool> stop{false};
   const auto stopping = std::make_shared<Stopping>(small_data(200).train, stop);
   stopping->at = 100;
@@ -125,10 +124,10 @@ TEST(Stop, WhileStatisticsAreReestimated) {
   const ScopedStop scope(&stop);
   EXPECT_THROW(reestimate_statistics(*network, loader), Stopped);
   EXPECT_LE(stopping->images, 101 + current_context().threads());
-  std::vector<std::string> names;
-  for (const auto& [name, tensor] : network->buffers())
-    if (name.ends_with("running_mean"))
-      for (const double v : tensor.to_doubles()) EXPECT_EQ(v, 0) << name;
+  for (const auto& [name, tensor] : network->buffers()) {
+    if (!name.ends_with("running_mean")) continue;
+    for (const double v : tensor.to_doubles()) EXPECT_EQ(v, 0) << name;
+  }
 }
 
 TEST(Stop, WhileFeaturesAreComputedAndWithWorkers) {
