@@ -9,7 +9,7 @@ namespace {
 
 TEST(CudaDTypeRule, RefusesWhatNoContractNames) {
   KernelSet set;
-  register_cuda_kernels(set);
+  cuda::register_cuda_kernels(set);
   EXPECT_EQ(test::accepted_against_the_contract(set), std::vector<std::string>{});
 }
 
