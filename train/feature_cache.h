@@ -15,7 +15,7 @@ struct FeatureCacheOptions {
   int64_t ram_bytes = int64_t{2} << 30;
   std::string path{};  // of the file; "": none
   std::string
-      key;  // a hash of everything that the rows depend on: a file of another key is begun anew
+      key{};  // a hash of everything that the rows depend on: a file of another key is begun anew
   int64_t file_bytes = int64_t{64} << 30;             // the file grows no further
   std::function<void(const std::string&)> on_note{};  // may be empty
 };

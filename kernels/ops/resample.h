@@ -13,7 +13,7 @@ struct ResampleAttributes {
   int axis = 0;
   // Element i sums weights[j] * x[positions[j]] for first[i] <= j < first[i + 1]; without any it is
   // `fill`.
-  std::vector<int64_t> first{0}, positions;
+  std::vector<int64_t> first{0}, positions{};
   std::vector<double> weights{};
   double fill = 0;
 };
