@@ -21,11 +21,18 @@ struct Lineage {
   std::string graft_version;
 };
 
+// What the network's last values become: one class of several, or each on its own.
+enum class Activation : unsigned char { softmax, sigmoid };
+inline constexpr const char* kSigmoidNote =
+    "each class has a sigmoid of its own: the probabilities do not sum to 1";
+
 struct GRAFT_API ModelCard {
   Architecture architecture;
   io::Preprocess preprocess;
-  bool preprocess_known = false;    // false: guessed at import
-  std::vector<std::string> labels;  // by class; empty when the source named none
+  bool preprocess_known = false;                // false: guessed at import
+  std::vector<std::string> labels;              // by class; empty when the source named none
+  Activation activation = Activation::softmax;  // of the classifier's values, applied by who reads
+                                                // probabilities
   // Batch norms that stand for a normalisation folded into the convolution's bias (weight 1, mean
   // 0, variance 1-eps): before one of them trains its statistics must be taken from images.
   std::vector<std::string> neutral_norms;

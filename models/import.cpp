@@ -4,7 +4,9 @@
 #include "graft/layers/modules/batch_norm2d.h"
 #include "graft/models/comparison.h"
 #include "graft/models/doubts.h"
+#include "graft/models/file_facts.h"
 #include "graft/models/folded_norms.h"
+#include "graft/models/graph/graph_end.h"
 #include "graft/models/graph/graph_import.h"
 #include "graft/models/graph/graph_module.h"
 #include "graft/models/preprocess_guess.h"
@@ -103,6 +105,34 @@ void sum_first_convolution(SourceNetwork& source, Certificate& certificate) {
       "normalised by the mean of the channels' numbers");
 }
 
+// A head of one output z as one of two classes, the logits [0, z], whose softmax is z's sigmoid.
+void read_one_output(SourceNetwork& source, Certificate& certificate) {
+  if (classes_of(source.architecture) != 1) return;
+  const std::string head = head_path(source.architecture);
+  for (const char* part : {".weight", ".bias"}) {
+    const Tensor row = source.tensors.find(head + part);
+    if (!row.defined()) continue;
+    std::vector<double> values(static_cast<size_t>(row.numel()), 0);
+    const std::vector<double> own = row.to_doubles();
+    values.insert(values.end(), own.begin(), own.end());
+    std::vector<int64_t> extents(row.shape().begin(), row.shape().end());
+    extents[0] = 2;
+    source.tensors.set(head + part, Tensor::of(Shape(extents), values).to(DType::f32));
+  }
+  std::visit([](auto& config) { config.classes = 2; }, source.architecture);
+  certificate.notes.push_back(
+      str("the network's one output is read as two classes, the second's probability being its "
+          "sigmoid",
+          source.head_activation == "sigmoid" ? "" : " (guessed: nothing says what it means)"));
+  source.head_activation.clear();
+}
+
+void read_activation(const SourceNetwork& source, ModelCard& card, Certificate& certificate) {
+  if (source.head_activation != "sigmoid" || classes_of(source.architecture) == 0) return;
+  card.activation = Activation::sigmoid;
+  certificate.notes.push_back(kSigmoidNote);
+}
+
 io::Preprocess guess_preprocess(const SourceNetwork& source, Finding& finding) {
   if (source.images) {
     finding = source.preprocess;
@@ -166,15 +196,22 @@ Imported import_foreign(const io::WeightFile& file, const ImportOptions& options
     return import_graph(io::onnx::read_model(file.path), options);
   SourceNetwork source = file.format == "onnx"
                              ? source_from_graph(io::onnx::read_model(file.path), options.arch)
-                             : source_from_names(file, options.arch);
+                             : source_from_names(file, options.arch, options.prefix);
   Imported imported;
   Certificate& certificate = imported.certificate;
   certificate.naming = source.naming;
   certificate.ignored = source.ignored;
   certificate.notes = source.notes;
+  certificate.unused = source.dropped;
+  if (!source.dropped.empty())
+    certificate.notes.push_back(
+        str("the file's own head is left out, because graft does not run it: ", source.dropped[0],
+            source.dropped.size() > 1 ? " ..." : ""));
   cut_network(source, options.cut, certificate);
   ModelCard& card = imported.model.card;
   card.preprocess = guess_preprocess(source, certificate.preprocess);
+  read_one_output(source, certificate);
+  read_activation(source, card, certificate);
   if (options.channels == ChannelRule::sum_conv1) sum_first_convolution(source, certificate);
   const int64_t channels = in_channels_of(source.architecture);
   GRAFT_CHECK(channels == 1 || channels == 3, "the network takes ", channels,
@@ -198,18 +235,21 @@ std::pair<Model, Model> source_and_network(const io::WeightFile& file, const Imp
   const ModelCard& card = imported.model.card;
   const auto* graph = std::get_if<GraphConfig>(&card.architecture);
   if (has_card(file))
-    return {{std::make_shared<GraphModule>(read_graph(model)), card}, imported.model};
+    return {{std::make_shared<GraphModule>(read_graph(model, {.as_network = true})), card},
+            imported.model};
   if (!graph) {
     Model source = import_graph(model, {}).model;
     source.card.preprocess = card.preprocess;
     return {source, imported.model};
   }
-  return {
-      {std::make_shared<GraphModule>(cut_graph(read_graph(model), graph->source->outputs.at(0))),
-       card},
-      {std::make_shared<GraphModule>(
-           with_values(*graph->source, imported.model.network->state_dict())),
-       card}};
+  // The file has no value for what graft puts behind its outputs.
+  const GraphSource source = read_graph(model, {.as_network = true});
+  std::string end = graph->source->outputs.at(0);
+  if (graph->source->nodes.back().name == kTwoClasses) end = graph->source->nodes.back().inputs[0];
+  return {{std::make_shared<GraphModule>(cut_graph(source, end)), card},
+          {std::make_shared<GraphModule>(
+               cut_graph(with_values(*graph->source, imported.model.network->state_dict()), end)),
+           card}};
 }
 
 // The same random images through the source graph and through the network that was made of it.
@@ -265,7 +305,11 @@ Imported import_weights(const std::string& path, const ImportOptions& options) {
     Imported imported =
         has_card(file) ? import_model_file(file, options) : import_foreign(file, options);
     Certificate& certificate = imported.certificate;
-    certificate.path = path;
+    if (!has_card(file)) {
+      use_file_facts(file, imported);
+      imported.model.card.preprocess_known = certificate.preprocess.known;
+    }
+    certificate.path = file.path;
     certificate.format = file.format;
     if (has_card(file) && !options.examine) {
       refuse_impossible_values(
@@ -275,7 +319,7 @@ Imported import_weights(const std::string& path, const ImportOptions& options) {
     }
     look_for_doubts(imported);
     compare_with_source(file, imported);
-    certificate.sha256 = sha256_of_file(path);
+    certificate.sha256 = sha256_of_file(file.path);
     certificate.architecture = describe(imported.model.card.architecture);
     if (has_card(file)) certificate.matched = static_cast<int64_t>(file.tensors.size());
     for (const NamedTensor& p : imported.model.network->parameters())

@@ -21,6 +21,8 @@ struct ImportOptions {
   // For grey images in a network of 3 channels: repeat the grey channel, or make it a 1-channel
   // network whose first convolution is the sum of the source's over its input channels.
   ChannelRule channels = ChannelRule::repeat;
+  std::string prefix;  // under which the network's tensors stand; "": searched for
+  std::string output;  // of a graph with several: the one to use; "": the first, with a doubt
   // false: a model of graft is taken at its word (no doubts looked for, no hash of the file): for
   // who only runs it.
   bool examine = true;

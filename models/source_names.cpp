@@ -4,22 +4,12 @@
 
 #include "graft/models/feature_builder.h"
 #include "graft/models/naming/naming.h"
-#include "graft/models/source_network.h"
+#include "graft/models/naming/reparametrised.h"
+#include "graft/models/preprocess_guess.h"
+#include "graft/models/source_parts.h"
 
 namespace graft::models {
 namespace {
-
-// The prefix under which a network's first convolution stands: one of the file's roots, with or
-// without "module." (DataParallel), "model." or "backbone.".
-std::string find_prefix(const io::WeightFile& file) {
-  std::vector<std::string> roots = file.roots;
-  if (roots.empty()) roots = {""};
-  for (const std::string& root : roots)
-    for (const char* wrapper :
-         {"", "module.", "model.", "module.model.", "backbone.", "encoder.", "network."})
-      if (!first_convolution(file.tensors, root + wrapper).empty()) return root + wrapper;
-  return roots.front();
-}
 
 // How many blocks "layerL.0.", "layerL.1." ... the file has; gaps show as missing tensors later.
 int64_t count_blocks(const StateDict& tensors, const std::string& layer) {
@@ -150,6 +140,11 @@ void apply_implied(const Renamed& renamed, SourceNetwork& source) {
     source.preprocess = {renamed.preprocess_text, renamed.preprocess->known,
                          renamed.preprocess->why};
   }
+  source.head_activation = renamed.head_activation;
+  if (renamed.image_size > 0 && source.images) {
+    source.images->set_size(renamed.image_size);
+    source.preprocess.what = text_of(*source.images);
+  }
   if (auto* features = std::get_if<FeatureConfig>(&source.architecture);
       features && renamed.same_padding)
     features->name = kMobileNetTf;
@@ -186,20 +181,28 @@ std::string pool_text(const ResNetConfig& config) {
              " at the end");
 }
 
-SourceNetwork source_from_names(const io::WeightFile& file, const std::string& arch) {
-  if (auto renamed = rename_to_torchvision(file))
-    return renamed_source(std::move(*renamed), file, arch);
-  const std::string prefix = find_prefix(file);
+SourceNetwork source_from_names(const io::WeightFile& whole, const std::string& arch,
+                                const std::string& wanted) {
   SourceNetwork source;
-  for (const auto& [name, tensor] : file.tensors) {
-    if (name.starts_with(prefix))
-      source.tensors.add(name.substr(prefix.size()), tensor);
-    else
-      source.ignored.push_back(name);
+  std::vector<std::string> left_out;
+  io::WeightFile file = within_prefix(whole, wanted, left_out);
+  file.tensors = fold_reparametrised(file.tensors, file.notes);
+  if (auto renamed = rename_to_torchvision(file)) {
+    source = renamed_source(std::move(*renamed), file, arch);
+  } else {
+    source.notes = file.notes;
+    const std::string prefix = find_prefix(file, source.notes);
+    for (const auto& [name, tensor] : file.tensors) {
+      if (name.starts_with(prefix))
+        source.tensors.add(name.substr(prefix.size()), tensor);
+      else
+        source.ignored.push_back(name);
+    }
+    const std::string network = find_architecture(source, arch);
+    source.naming = str(network, " names", prefix.empty() ? "" : str(" under '", prefix, "'"));
   }
-  source.notes = file.notes;
-  const std::string network = find_architecture(source, arch);
-  source.naming = str(network, " names", prefix.empty() ? "" : str(" under '", prefix, "'"));
+  source.dropped = drop_other_head(source);
+  source.ignored.insert(source.ignored.end(), left_out.begin(), left_out.end());
   return source;
 }
 

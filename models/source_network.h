@@ -22,12 +22,16 @@ struct SourceNetwork {
   // What a naming scheme implies, with its reason; empty: the usual guesses.
   Finding eps, stride, stem_pool, preprocess;
   std::optional<io::Preprocess> images;  // goes with `preprocess`
+  std::string head_activation;           // "softmax", "sigmoid"; "": not said
   std::vector<std::string> ignored;
+  std::vector<std::string> dropped;  // a head that graft does not have
   std::vector<std::string> notes;
 };
 
 // Names and shapes. `arch`: the user's word ("" none).
-SourceNetwork source_from_names(const io::WeightFile& file, const std::string& arch);
+// `prefix`: likewise.
+SourceNetwork source_from_names(const io::WeightFile& file, const std::string& arch,
+                                const std::string& prefix = "");
 // Nodes, followed from the input: every attribute is read and must be one that a ResNet has.
 SourceNetwork source_from_graph(const io::onnx::Model& model, const std::string& arch);
 

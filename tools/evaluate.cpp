@@ -116,6 +116,7 @@ std::string text_of(const train::Evaluation& e, const std::vector<std::string>& 
 struct EvaluateFlags {
   std::string model, data, precision = "fp32", calibrate, save, report;
   DeviceFlags device;
+  SourceFlags source;
   bool json = false;
   int threads = 0;
 };
@@ -161,7 +162,7 @@ int evaluate(const EvaluateFlags& flags) {
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
   const Device device = open_named_device(flags.device, flags.precision);
-  models::Model model = std::move(load_any(flags.model).model);
+  models::Model model = std::move(load_any(flags.model, flags.source).model);
   const int64_t classes = models::classes_of(model.card.architecture);
   GRAFT_CHECK(classes > 0, flags.model, ": has no classifier; graft finetune gives it one");
   calibrate_model(model, flags);
@@ -228,6 +229,7 @@ void add_evaluate(CLI::App& app, Action& action) {
   verb->add_option("--precision", f->precision, kPrecisionHelp)
       ->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))
       ->type_name("P");
+  add_source_flags(*verb, f->source, ClassNames::asked_for);
   add_device_flags(*verb, f->device);
   verb->add_option("--calibrate", f->calibrate,
                    "For int8: images like those to come (the training part of a data set); up to "

@@ -19,6 +19,7 @@ namespace {
 struct FeatureFlags {
   std::string model, data, out, cut = "auto", channels = "repeat", precision = "fp32";
   DeviceFlags device;
+  SourceFlags source;
   std::optional<int64_t> image_size;
   int threads = 0;
 };
@@ -30,7 +31,9 @@ int features(const FeatureFlags& flags) {
   const ScopedExecContext scope(context);
   const Device device = open_named_device(flags.device, flags.precision);
   models::Imported imported = models::import_weights(
-      flags.model, {.cut = flags.cut, .channels = channel_rule(flags.channels)});
+      flags.model,
+      flags.source.options({.cut = flags.cut, .channels = channel_rule(flags.channels)}));
+  apply_source_flags(flags.source, imported);
   models::Model model = std::move(imported.model);
   if (flags.image_size) model.card.preprocess.set_size(*flags.image_size);
   io::OpenedData data = io::open_data(flags.data, {.val_split = 0});
@@ -93,6 +96,7 @@ void add_features(CLI::App& app, Action& action) {
   verb->add_option("--precision", f->precision, kPrecisionHelp)
       ->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))
       ->type_name("P");
+  add_source_flags(*verb, f->source, ClassNames::from_data);
   add_device_flags(*verb, f->device);
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")
       ->check(CLI::Range(0, 1024))

@@ -11,6 +11,7 @@ namespace {
 
 struct FinetuneFlags {
   TrainingFlags training;
+  SourceFlags source;
   std::string weights, arch, cut = "auto", freeze = "backbone", bn = "auto", channels = "repeat";
 };
 
@@ -20,7 +21,9 @@ int finetune(const FinetuneFlags& flags) {
       [&](const io::OpenedData& data) {
         models::Imported imported = models::import_weights(
             flags.weights,
-            {.arch = flags.arch, .cut = flags.cut, .channels = channel_rule(flags.channels)});
+            flags.source.options(
+                {.arch = flags.arch, .cut = flags.cut, .channels = channel_rule(flags.channels)}));
+        apply_source_flags(flags.source, imported);
         Network made{std::move(imported.model), ""};
         give_head(made, data, flags.training.seed);
         if (flags.training.image_size)
@@ -93,6 +96,7 @@ void add_finetune(CLI::App& app, Action& action) {
           "Grey images: repeat their channel, or sum-conv1: a network that takes grey ones")
       ->check(CLI::IsMember({"repeat", "sum-conv1"}))
       ->type_name("RULE");
+  add_source_flags(*verb, f->source, ClassNames::from_data);
   add_training_flags(*verb, f->training);
   verb->footer(
       "Example:\n  graft finetune --weights resnet18.safetensors --data photos --out run\n"

@@ -25,9 +25,11 @@ void save_network(const std::string& path, const Network& made, const io::Opened
   models::save_model(path, *made.model.network, card);
 }
 
-models::Imported load_any(const std::string& path, models::ImportOptions options) {
+models::Imported load_any(const std::string& path, const SourceFlags& source,
+                          models::ImportOptions options) {
   options.examine = false;
-  models::Imported imported = models::import_weights(path, options);
+  models::Imported imported = models::import_weights(path, source.options(options));
+  apply_source_flags(source, imported);
   if (imported.certificate.naming != models::kGraftNaming) say(imported.certificate.to_text());
   return imported;
 }

@@ -4,6 +4,7 @@
 
 #include "graft/io/datasets/dataset.h"
 #include "graft/models/import.h"
+#include "graft/tools/source_flags.h"
 #include "graft/train/features.h"
 #include "graft/train/recipe.h"
 
@@ -23,7 +24,8 @@ void save_network(const std::string& path, const Network& made, const io::Opened
 
 // The weights that predict, evaluate, features and bench take: a model of graft, or any file that
 // imports. What the import says goes to stderr unless the file is a model of graft.
-models::Imported load_any(const std::string& path, models::ImportOptions options = {});
+models::Imported load_any(const std::string& path, const SourceFlags& source,
+                          models::ImportOptions options = {});
 
 // Runs images of the data set through a network just imported; what its batch norms say of them
 // joins the certificate. Nothing happens for models of graft.

@@ -10,6 +10,7 @@
 #include "graft/core/base/file_system.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/core/tensor/device_backend.h"
+#include "graft/layers/functional/elementwise.h"
 #include "graft/layers/functional/functional.h"
 #include "graft/tools/device.h"
 #include "graft/tools/network.h"
@@ -25,6 +26,7 @@ struct PredictFlags {
   std::vector<std::string> images;
   std::string precision = "fp32";
   DeviceFlags device;
+  SourceFlags source;
   int64_t top = 1;
   bool json = false;
 };
@@ -108,7 +110,10 @@ class Predictor {
                        data + i * p.channels * p.size * p.size);
     });
     const NoGradGuard no_grad;
-    const Tensor probabilities = functional::softmax(to_device(run_(x), {}));
+    const Tensor values = to_device(run_(x), {});
+    const Tensor probabilities = model_.card.activation == models::Activation::sigmoid
+                                     ? functional::unary(values, ops::Unary::sigmoid)
+                                     : functional::softmax(values);
     if (!said_) say_refusal(run_, flags_.precision);
     said_ = true;
     const int64_t classes = probabilities.size(1);
@@ -154,7 +159,7 @@ class Predictor {
 };
 
 int predict(const PredictFlags& flags) {
-  models::Model model = std::move(load_any(flags.model).model);
+  models::Model model = std::move(load_any(flags.model, flags.source).model);
   GRAFT_CHECK(models::classes_of(model.card.architecture) > 0, flags.model,
               ": has no classifier; graft finetune gives it one");
   std::vector<std::string> paths;
@@ -198,6 +203,7 @@ void add_predict(CLI::App& app, Action& action) {
   verb->add_option("--precision", f->precision, kPrecisionHelp)
       ->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))
       ->type_name("P");
+  add_source_flags(*verb, f->source, ClassNames::asked_for);
   add_device_flags(*verb, f->device);
   verb->add_flag("--json", f->json, "One JSON document on stdout");
   verb->footer(

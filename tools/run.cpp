@@ -95,7 +95,9 @@ int run_graph(const RunFlags& flags) {
   const NoGradGuard no_grad;
   const Device device = open_named_device(flags.device, "fp32");
   if (is_cpu(device) || flags.max_memory > 0) limit_memory(flags.max_memory);
-  models::GraphModule module(models::read_graph(io::onnx::read_model(flags.model)));
+  const models::GraphSource source = models::read_graph(io::onnx::read_model(flags.model));
+  for (const std::string& note : source.notes) say("note: ", note);
+  models::GraphModule module(source);
   module.train(false);
   module.to(device);
   std::vector<Tensor> inputs = read_inputs(flags, module.inputs());
@@ -119,7 +121,8 @@ int run_graph(const RunFlags& flags) {
                        {"shape", std::vector<int64_t>(shape.begin(), shape.end())}});
   }
   if (flags.json)
-    result(nlohmann::ordered_json{{"model", flags.model}, {"outputs", written}});
+    result(nlohmann::ordered_json{
+        {"model", flags.model}, {"notes", source.notes}, {"outputs", written}});
   else
     result(text);
   return 0;

@@ -13,7 +13,7 @@ namespace graft::io {
 
 struct WeightFile {
   std::string path;
-  std::string format;  // "safetensors" "npz" "pytorch-zip" "pytorch-legacy" "onnx" "mxnet"
+  std::string format;  // "safetensors" "npz" "pytorch-zip" "pytorch-legacy" "pickle" "onnx" "mxnet"
   StateDict
       tensors;  // contiguous, in the file's order; tied tensors of one PyTorch file share storage
   std::map<std::string, std::string>
@@ -27,7 +27,8 @@ struct WeightFile {
       notes;  // sentences for the user: types widened, a "module." prefix, values left out
 };
 
-// Reads any of the formats, recognised by content and never by name. bad_input, in one sentence
+// Reads any of the formats, recognised by content; a Hugging Face folder, its index and each of its
+// shards (known by their names) are all of its shards. bad_input, in one sentence
 // with the path, for anything else and for damaged or hostile files; no code in a file is ever run.
 // Integer types graft does not have are widened without loss (int16, uint16 -> int32; uint32,
 // uint64 -> int64) and noted; others are refused by name. Memory: the tensors, plus at most the

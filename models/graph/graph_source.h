@@ -50,10 +50,13 @@ struct GraphReadOptions {
   int64_t folded_bytes =
       int64_t{1}
       << 30;  // the most that folded constants may hold, beside four times the initializers
+  // false: every number as ONNX defines it. true: a network that trains: float32 throughout, what
+  // is quantized read in float, batch norm and dropout in graft's own modes.
+  bool as_network = false;
 };
 
 // bad_input in one sentence, with all names, for operators that graft does not know (with node and
-// opset), attributes it does not know, inputs that nothing gives, nodes out of order, names given
+// opset), attributes it does not know, inputs that nothing gives, nodes in a cycle, names given
 // twice, and nodes whose constants do not fit.
 GRAFT_API GraphSource read_graph(const io::onnx::Model& model,
                                  const GraphReadOptions& options = {});

@@ -26,11 +26,15 @@ struct KerasLayer {
   std::vector<int64_t> strides, padding;  // padding: [top, bottom, left, right] of a ZeroPadding2D
   std::string padding_word;               // "same", "valid"
   std::string activation;
+  std::vector<int64_t> input_shape;    // [H,W,C] of an InputLayer, or of a first layer; -1: open
+  std::vector<double> factor, offset;  // of a Rescaling
+  std::vector<double> mean, variance;  // of a Normalization that was given them
 };
 
 struct KerasModel {
   std::vector<KerasTensor> tensors;
   std::map<std::string, KerasLayer> layers;  // by name; empty when the file has no configuration
+  std::vector<std::string> order;            // the outermost model's layers, models within it too
   std::vector<std::string> ignored;          // optimizer state, seeds
 
   bool has_layer(const std::string& name) const;  // with tensors

@@ -29,8 +29,10 @@ struct Renamed {
   std::optional<Implied<std::array<int64_t, 2>>> pool_pads;  // begin, end
   std::optional<Implied<io::Preprocess>> preprocess;
   std::string preprocess_text;
-  bool same_padding = false;  // MobileNetV2: TensorFlow's padding where it strides, which is a
-                              // network of its own name here
+  std::string head_activation;  // "softmax", "sigmoid"; "": not said
+  int64_t image_size = 0;       // side of the images that the file is for; 0: not said
+  bool same_padding = false;    // MobileNetV2: TensorFlow's padding where it strides, which is a
+                                // network of its own name here
   std::vector<std::string> ignored, notes;
 };
 

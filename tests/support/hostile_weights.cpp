@@ -170,7 +170,7 @@ std::vector<HostileFile> pickles() {
              {"contains code: os.system"}),
       pickle("pickle_code_in_a_name", "cos\nsystem\x1b[31m\n.", {"contains code: os.system?[31m"}),
       pickle("pickle_instance_opcode", "(ios\nsystem\n.", {"opcode 105"}),
-      pickle("pickle_object_opcode", "(cos\nsystem\no.", {"os.system"}),
+      pickle("pickle_object_opcode", "(cos\nsystem\no.", {"opcode 111"}),
       pickle("pickle_extension_opcode", "\x82\1.", {"opcode 130"}),
       pickle("pickle_persistent_text", "Pmodule\n.", {"opcode 80"}),
       pickle("pickle_setitem_on_a_list", "]K\1K\2s.", {"value of another kind"}),
@@ -221,7 +221,7 @@ std::vector<HostileFile> pickles() {
                          .add({"a/code/x.py", "import os"})
                          .bytes();
                    },
-                   {"contains code: 'a/constants.pkl'"}});
+                   {"contains code: a TorchScript program"}});
   files.push_back(
       {"pickle_two_of_them",
        "w.pth",
