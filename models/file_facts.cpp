@@ -61,14 +61,21 @@ std::vector<double> numbers(const json& j, const char* key, std::vector<double> 
 
 io::Interpolation interpolation_of(const json& j, const char* key) {
   const json* value = member(j, key);
-  const bool bicubic = value && (value->is_number() ? value->get<int>() == 3 : *value == "bicubic");
+  const bool bicubic =
+      value && (value->is_number() ? value->get<double>() == 3 : *value == "bicubic");
   return bicubic ? io::Interpolation::bicubic : io::Interpolation::bilinear;
 }
 
+int64_t pixels(const json& number) {
+  GRAFT_CHECK(number.is_number_integer() && number > 0 && number <= 8192, "an image size of ",
+              number.dump().substr(0, 40));
+  return number.get<int64_t>();
+}
+
 int64_t side_of(const json& size) {
-  if (size.is_number_integer()) return size.get<int64_t>();
-  if (const json* edge = member(size, "shortest_edge")) return edge->get<int64_t>();
-  const auto height = size.at("height").get<int64_t>(), width = size.at("width").get<int64_t>();
+  if (!size.is_object()) return pixels(size);
+  if (const json* edge = member(size, "shortest_edge")) return pixels(*edge);
+  const int64_t height = pixels(size.at("height")), width = pixels(size.at("width"));
   GRAFT_CHECK(height == width, "images of ", height, "x", width);
   return height;
 }
@@ -116,10 +123,9 @@ io::Preprocess from_timm(const json& j) {
   p.deviation = numbers(j, "std", p.deviation);
   p.interpolation = interpolation_of(j, "interpolation");
   if (const json* size = member(j, "input_size")) {
-    const auto extents = size->get<std::vector<int64_t>>();
-    GRAFT_CHECK(extents.size() == 3 && extents[1] == extents[2], "an input_size of ",
-                join(extents));
-    p.size = extents[1];
+    GRAFT_CHECK(size->is_array() && size->size() == 3 && (*size)[1] == (*size)[2],
+                "an input_size of ", size->dump().substr(0, 40));
+    p.size = pixels((*size)[1]);
   }
   const json* share = member(j, "crop_pct");
   const double part = share ? share->get<double>() : 0.875;

@@ -188,12 +188,15 @@ Imported import_model_file(const io::WeightFile& file, const ImportOptions& opti
   c.neutral_norms = std::ssize(card.neutral_norms);
   c.cut = "none: as the model is";
   GRAFT_CHECK(options.cut == "auto", "a model of graft is not cut again; use its source weights");
+  GRAFT_CHECK(options.prefix.empty() && options.output.empty(),
+              "a model of graft is one network: --prefix and --output are for other files");
   return imported;
 }
 
 Imported import_foreign(const io::WeightFile& file, const ImportOptions& options) {
   if (file.format == "onnx" && options.arch.empty())
     return import_graph(io::onnx::read_model(file.path), options);
+  GRAFT_CHECK(options.output.empty(), "--output is for graphs, run as they are");
   SourceNetwork source = file.format == "onnx"
                              ? source_from_graph(io::onnx::read_model(file.path), options.arch)
                              : source_from_names(file, options.arch, options.prefix);

@@ -42,6 +42,25 @@ Architecture cifar_architecture(const StateDict& tensors, const std::string& arc
   return config;
 }
 
+// Relatives of the ResNets that graft does not have, by what tells them apart.
+void refuse_relatives(const StateDict& tensors) {
+  const auto refuse = [](const std::string& what) {
+    bad_input("this is a ", what,
+              ", which graft does not have; exported to ONNX it runs as a graph");
+  };
+  for (const auto& [part, name] :
+       {std::pair{"layer1.0.se.fc1.weight", "SE-ResNet (squeeze and excitation in its blocks)"},
+        std::pair{"layer1.0.se.conv.weight", "ECA-ResNet (channel attention in its blocks)"},
+        std::pair{"conv1.0.weight", "ResNet-C or -D (a stem of three convolutions)"}})
+    if (tensors.contains(part) && tensors.contains("layer1.0.conv1.weight")) refuse(name);
+  const Tensor middle = tensors.find("layer1.0.conv2.weight");
+  if (!tensors.contains("layer1.0.conv3.weight") || !middle.defined() || middle.rank() != 4) return;
+  const int64_t out = middle.size(0), in = middle.size(1);
+  if (in > 0 && in < out && out % in == 0)
+    refuse(str("ResNeXt (", out / in, " groups of ", in, " channels)"));
+  if (in == out && out > 64) refuse(str("Wide ResNet (", out, " channels where a ResNet has 64)"));
+}
+
 Architecture resnet_architecture(const StateDict& tensors, const std::string& arch) {
   std::vector<int64_t> depths;
   for (int stage = 1; stage <= 4; ++stage)
@@ -103,6 +122,7 @@ namespace {
 
 // The network that torchvision's names and shapes tell; whose names they are.
 const char* find_architecture(SourceNetwork& source, const std::string& arch) {
+  refuse_relatives(source.tensors);
   const std::string first = first_convolution(source.tensors);
   const Tensor stem = source.tensors.find(first);
   GRAFT_CHECK(stem.defined() && stem.rank() == 4,

@@ -16,14 +16,28 @@ bool takes_images(const Tensor& weight) {
   return weight.rank() == 4 && (weight.size(1) == 1 || weight.size(1) == 3);
 }
 
+// The prefixes under which a ResNet's stages stand: "conv1" alone is a common name.
+std::set<std::string, std::less<>> prefixes_of_stages(const StateDict& tensors) {
+  std::set<std::string, std::less<>> prefixes;
+  for (const auto& [name, tensor] : tensors) {
+    const size_t at = name.find("layer1.");
+    if (at != std::string::npos && (at == 0 || name[at - 1] == '.'))
+      prefixes.insert(name.substr(0, at));
+  }
+  return prefixes;
+}
+
 // Every prefix under which something has the name of a first convolution over images, in order.
 std::vector<std::string> candidates_in(const StateDict& tensors) {
+  constexpr size_t most = 64;
+  const auto stages = prefixes_of_stages(tensors);
   std::vector<std::string> found;
   for (const auto& [name, tensor] : tensors)
     for (const char* first : kFirstConvolutions) {
       if (!name.ends_with(first) || !takes_images(tensor)) continue;
       const std::string prefix = name.substr(0, name.size() - std::string_view(first).size());
-      if ((prefix.empty() || prefix.back() == '.') &&
+      if ((prefix.empty() || prefix.back() == '.') && found.size() < most &&
+          (first != kFirstConvolutions[0] || stages.contains(prefix)) &&
           std::find(found.begin(), found.end(), prefix) == found.end())
         found.push_back(prefix);
     }
@@ -35,14 +49,14 @@ constexpr std::pair<const char*, const char*> kFollowed[] = {
     {"encoder_q", "encoder_k"}, {"online", "target"}, {"base_encoder", "momentum_encoder"}};
 
 void drop_followers(std::vector<std::string>& candidates, std::vector<std::string>& notes) {
+  const std::vector<std::string> all = candidates;
   for (const auto& [word, follower] : kFollowed)
     std::erase_if(candidates, [&, word = word, follower = follower](const std::string& prefix) {
       const size_t at = prefix.find(follower);
       if (at == std::string::npos) return false;
       std::string trained = prefix;
       trained.replace(at, std::string_view(follower).size(), word);
-      if (std::find(candidates.begin(), candidates.end(), trained) == candidates.end())
-        return false;
+      if (std::find(all.begin(), all.end(), trained) == all.end()) return false;
       notes.push_back(str("the network under '", trained, "' is taken; the one under '", prefix,
                           "' is its slowly following copy (--prefix chooses)"));
       return true;

@@ -37,6 +37,10 @@ class Dequantizer {
   Dequantized operator()() {
     std::vector<Node> kept;
     for (Node& node : nodes_) {
+      if (node.inputs.empty() || node.outputs.empty()) {
+        kept.push_back(std::move(node));
+        continue;
+      }
       try {
         if (node.op_type == "DynamicQuantizeLinear" && node.outputs.size() == 3)
           pass_dynamic(node);
@@ -148,7 +152,10 @@ class Dequantizer {
   void fill_with_real(Node& node, const Shadow& shadow) {
     const auto* mode = node.find("mode");
     if (mode && mode->s != "constant") return;
-    const double integer = input(node, 2).empty() ? 0 : numbers(node.inputs[2]).at(0);
+    const std::vector<double> fill_with =
+        input(node, 2).empty() ? std::vector<double>{0} : numbers(node.inputs[2]);
+    GRAFT_CHECK(!fill_with.empty(), "its value to fill with is empty");
+    const double integer = fill_with[0];
     const std::string fill = node.outputs.at(0) + "/fill";
     constants_[fill] = Tensor::scalar((integer - numbers(shadow.zero).at(0)) *
                                       constant(shadow.scale, "scale").to_doubles().at(0));
@@ -197,6 +204,7 @@ namespace {
 
 // w with every output channel, or column, times its factor; undefined when they do not fit.
 Tensor scaled(const Tensor& w, const Tensor& factor, bool is_conv) {
+  if (w.rank() < 2 || !is_floating(w.dtype())) return Tensor();
   const std::vector<double> f = factor.to_doubles();
   const int64_t columns = is_conv ? w.size(0) : w.size(w.rank() - 1);
   if (factor.numel() != 1 &&
@@ -227,13 +235,15 @@ void absorb_scales(std::vector<Node>& nodes, Constants& constants,
     Node* product = nullptr;
     while (readers[at] == 1 && makers.contains(at)) {
       product = makers.at(at);
-      if (product->op_type != "Cast" && product->op_type != "Identity") break;
+      if ((product->op_type != "Cast" && product->op_type != "Identity") || product->inputs.empty())
+        break;
       at = product->inputs.at(0);
       product = nullptr;
     }
     if (!product || (product->op_type != "Conv" && product->op_type != "MatMul") ||
-        product->inputs.size() != 2 || !constants.contains(product->inputs[1]) ||
-        readers[product->inputs[1]] != 1 || !is_floating(constants.at(factor).dtype()))
+        product->inputs.size() != 2 || product->outputs.size() != 1 ||
+        !constants.contains(product->inputs[1]) || readers[product->inputs[1]] != 1 ||
+        !is_floating(constants.at(factor).dtype()))
       continue;
     Tensor& weight = constants.at(product->inputs[1]);
     const Tensor with_scale = scaled(weight, constants.at(factor), product->op_type == "Conv");

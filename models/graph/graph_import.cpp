@@ -44,20 +44,24 @@ int64_t channels_of_first_layer(const GraphSource& source) {
   return 0;
 }
 
-// Images as integers are taken as floating numbers of the same values.
-ImageInput image_input(GraphSource& source) {
+// Images as integers are taken as floating numbers of the same values. Whether they are such.
+bool take_integers(GraphSource& source) {
+  if (source.inputs.size() != 1 || source.inputs[0].dtype != DType::u8) return false;
+  source.inputs[0].dtype = DType::f32;
+  source.notes.push_back(str("the graph's input '", source.inputs[0].name,
+                             "' is uint8; graft gives it the same numbers as float32"));
+  return true;
+}
+
+ImageInput image_input(const GraphSource& source, bool integers) {
   GRAFT_CHECK(source.inputs.size() == 1, "the graph has ", source.inputs.size(),
               " inputs, expected one image (graft run runs any graph)");
-  GraphInput& input = source.inputs[0];
-  ImageInput image{.integers = input.dtype == DType::u8};
-  GRAFT_CHECK(input.dtype == DType::f32 || image.integers, "the graph's input '", input.name,
-              "' is ", name_of(input.dtype), ", expected float32 or uint8 images");
+  const GraphInput& input = source.inputs[0];
+  ImageInput image{.integers = integers};
+  GRAFT_CHECK(input.dtype == DType::f32, "the graph's input '", input.name, "' is ",
+              name_of(input.dtype), ", expected float32 or uint8 images");
   GRAFT_CHECK(!input.has_shape || input.dims.size() == 4, "the graph's input '", input.name,
               "' has ", input.dims.size(), " axes, expected images [N,C,H,W]");
-  if (image.integers)
-    source.notes.push_back(str("the graph's input '", input.name,
-                               "' is uint8; graft gives it the same numbers as float32"));
-  input.dtype = DType::f32;
   if (input.has_shape) {
     image.channels = std::max<int64_t>(input.dims[1], 0);
     const int64_t height = input.dims[2], width = input.dims[3];
@@ -263,12 +267,16 @@ Finding eps_of_norms(const GraphSource& source) {
 Imported import_graph(const io::onnx::Model& model, const ImportOptions& options) {
   GRAFT_CHECK(options.channels == ChannelRule::repeat,
               "--channels sum-conv1 needs a native network: name it with --arch");
+  GRAFT_CHECK(options.prefix.empty(),
+              "--prefix is for files of named tensors; of a graph --output "
+              "names the output to use");
   GraphSource source = read_graph(model, {.as_network = true});
   Imported imported;
   Certificate& certificate = imported.certificate;
   choose_output(source, options.output, certificate);
+  const bool integers = take_integers(source);
   take_channels_first(source);
-  const ImageInput image = image_input(source);
+  const ImageInput image = image_input(source, integers);
   certificate.naming = str("graph of ", model.graph.nodes.size(), " nodes, run as it is");
   ModelCard& card = imported.model.card;
   bool activated = false;
@@ -284,6 +292,7 @@ Imported import_graph(const io::onnx::Model& model, const ImportOptions& options
   certificate.notes = source.notes;
   note_batch(source, certificate);
   card.preprocess = preprocess_of(source, image, certificate);
+  card.preprocess.validate();
   read_head(one_output, activated, config, card, certificate);
   config.source = std::make_shared<GraphSource>(source);
   imported.model.network = std::make_shared<GraphModule>(config);

@@ -23,6 +23,8 @@ void take_size(const KerasLayer& layer, Renamed& renamed) {
   if (layer.input_shape.size() != 3 || layer.input_shape[0] <= 0) return;
   GRAFT_CHECK(layer.input_shape[0] == layer.input_shape[1], "the model takes images of ",
               layer.input_shape[0], "x", layer.input_shape[1], "; graft prepares square ones");
+  GRAFT_CHECK(layer.input_shape[0] <= 8192, "the model takes images of ", layer.input_shape[0],
+              " pixels");
   renamed.image_size = layer.input_shape[0];
 }
 
@@ -76,7 +78,7 @@ void imply_images(const KerasModel& model, Renamed& renamed) {
   io::Preprocess p = io::imagenet_preprocess(renamed.image_size > 0 ? renamed.image_size : 224);
   p.scale = 1;
   for (size_t c = 0; c < 3; ++c) {
-    p.mean[c] = -shift[c] / factor[c];
+    p.mean[c] = (0 - shift[c]) / factor[c];  // not -0
     p.deviation[c] = 1 / factor[c];
   }
   p.validate();

@@ -141,8 +141,27 @@ TEST_F(ImportParts, AHeadOfSeveralLayersIsLeftOutByName) {
   EXPECT_TRUE(mentioned(imported.certificate.notes, "head is left out"));
   EXPECT_NO_THROW(import_weights(write(state), {.cut = "layer1"}));
   // What may be part of the backbone is not a head.
-  state.add("layer1.0.se.fc1.weight", Tensor::zeros({4, 64, 1, 1}));
-  EXPECT_NE(refusal(write(state)).find("layer1.0.se.fc1.weight"), std::string::npos);
+  state.add("layer1.0.cbam.weight", Tensor::zeros({4, 64, 1, 1}));
+  EXPECT_NE(refusal(write(state)).find("layer1.0.cbam.weight"), std::string::npos);
+}
+
+TEST_F(ImportParts, RelativesOfResNetsAreNamed) {
+  StateDict squeezed = first_stage(), deep = first_stage(), wide;
+  squeezed.add("layer1.0.se.fc1.weight", Tensor::zeros({4, 64, 1, 1}));
+  EXPECT_NE(refusal(write(squeezed)).find("SE-ResNet"), std::string::npos);
+  EXPECT_NE(refusal(write(squeezed)).find("exported to ONNX"), std::string::npos);
+  deep.erase("conv1.weight");
+  deep.add("conv1.0.weight", Tensor::zeros({32, 3, 3, 3}));
+  EXPECT_NE(refusal(write(deep)).find("ResNet-C or -D"), std::string::npos) << refusal(write(deep));
+  for (const auto& [in, name] : {std::pair{4, "ResNeXt (32 groups of 4 channels)"},
+                                 std::pair{128, "Wide ResNet (128 channels"}}) {
+    StateDict state;
+    state.add("conv1.weight", Tensor::zeros({64, 3, 7, 7}));
+    state.add("layer1.0.conv1.weight", Tensor::zeros({128, 64, 1, 1}));
+    state.add("layer1.0.conv2.weight", Tensor::zeros({128, in, 3, 3}));
+    state.add("layer1.0.conv3.weight", Tensor::zeros({256, 128, 1, 1}));
+    EXPECT_NE(refusal(write(state)).find(name), std::string::npos) << refusal(write(state));
+  }
 }
 
 TEST_F(ImportParts, OneOutputIsTwoClasses) {

@@ -303,7 +303,7 @@ TEST(KerasLayouts, NormalizationByStoredNumbersIsItsPreprocessing) {
       "sigmoid");
   file.tensors.add("normalization/mean:0", Tensor::of<float>({3}, {120, 110, 100}));
   file.tensors.add("normalization/variance:0", Tensor::of<float>({3}, {16, 25, 36}));
-  file.tensors.add("normalization/count:0", Tensor::of<int64_t>({}, {4}));
+  file.tensors.add("normalization/count:0", Tensor::scalar(4, DType::i64));
   const auto renamed = rename_to_torchvision(file);
   EXPECT_EQ(renamed->preprocess->value.scale, 1);
   EXPECT_EQ(renamed->preprocess->value.mean, (std::vector<double>{120, 110, 100}));

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "graft/core/autograd/record.h"
 #include "graft/tests/support/network_formula.h"
 
