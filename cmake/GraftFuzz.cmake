@@ -17,6 +17,7 @@ add_library(graft_fuzzed STATIC EXCLUDE_FROM_ALL ${graft_fuzzed_sources}
   ${PROJECT_SOURCE_DIR}/models/architecture_json.cpp ${PROJECT_SOURCE_DIR}/models/card.cpp ${PROJECT_SOURCE_DIR}/models/graph/graph_json.cpp
   ${PROJECT_SOURCE_DIR}/train/checkpoint.cpp ${PROJECT_SOURCE_DIR}/train/metrics.cpp)
 target_link_libraries(graft_fuzzed PUBLIC graft_fuzz_flags)
+graft_use_image_libraries(graft_fuzzed)
 
 # What an imported graph needs beside that.
 file(GLOB_RECURSE graft_fuzzed_networks_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/ops/*.cpp
