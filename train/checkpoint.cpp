@@ -21,6 +21,8 @@ EpochMetrics metrics_from(const nlohmann::json& j, const std::string& what) {
           j.at("loss").get<double>(),
           j.at("train_accuracy").get<double>(),
           j.at("val_accuracy").get<double>(),
+          j.value("val_loss", std::numeric_limits<double>::quiet_NaN()),
+          j.value("val_macro_f1", std::numeric_limits<double>::quiet_NaN()),
           j.at("lr").get<double>(),
           j.at("images_per_s").get<double>(),
           j.at("seconds").get<double>()};

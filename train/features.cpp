@@ -208,4 +208,20 @@ StateDict Standardizer::fold(Linear& head) const {
   return before;
 }
 
+void Standardizer::unfold(Linear& head) const {
+  Tensor weight = head.weight(), bias = head.bias();
+  GRAFT_CHECK(bias.defined() && weight.size(1) == std::ssize(mean),
+              "standardisation: the head has no bias or other features");
+  const int64_t out = weight.size(0), in = weight.size(1);
+  std::vector<double> w = weight.to_doubles(), b = bias.to_doubles();
+  for (int64_t o = 0; o < out; ++o)
+    for (int64_t i = 0; i < in; ++i) {
+      double& value = w[static_cast<size_t>(o * in + i)];
+      b[static_cast<size_t>(o)] += value * mean[static_cast<size_t>(i)];
+      value *= deviation[static_cast<size_t>(i)];
+    }
+  weight.copy_from(Tensor::of(weight.shape(), w));
+  bias.copy_from(Tensor::of(bias.shape(), b));
+}
+
 }  // namespace graft::train

@@ -85,6 +85,8 @@ struct GRAFT_API Standardizer {
   // Makes a head that learned on standardised features take plain ones: W / deviation, b - W mean /
   // deviation. Writes into the head; the former values come back.
   StateDict fold(Linear& head) const;
+  // The other way: a head that takes plain features takes standardised ones, the same function.
+  void unfold(Linear& head) const;
 };
 
 }  // namespace graft::train

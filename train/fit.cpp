@@ -8,8 +8,10 @@
 #include "graft/core/base/file_system.h"
 #include "graft/core/tensor/device_backend.h"
 #include "graft/layers/functional/elementwise.h"
+#include "graft/train/balance.h"
 #include "graft/train/batch_source.h"
 #include "graft/train/checkpoint.h"
+#include "graft/train/choice.h"
 #include "graft/train/freezing.h"
 #include "graft/train/memory_plan.h"
 #include "graft/train/repeated_step.h"
@@ -56,7 +58,8 @@ class Run {
       prepare_sources();
       if (options_.ram > 0) plan_step();
       if (!options_.resume) start_files();
-      for (int64_t epoch = done_ + 1; epoch <= recipe_.epochs; ++epoch) run_epoch(epoch);
+      for (int64_t epoch = done_ + 1; epoch <= recipe_.epochs && !is_spent(); ++epoch)
+        run_epoch(epoch);
       finish();
     } catch (const Interrupted&) {
       result_.interrupted = true;
@@ -140,7 +143,16 @@ class Run {
       options_.on_progress({"features", 0, recipe_.epochs, done, total, 0, 0});
   }
 
+  void weigh_classes() {
+    if (recipe_.balance != "weights") return;
+    weight_of_class_ = class_weights(*data_.train, std::ssize(data_.classes));
+    const std::vector<float> weights(weight_of_class_.begin(), weight_of_class_.end());
+    class_weights_ =
+        to_device(Tensor::of<float>({std::ssize(weights)}, weights), network_.device());
+  }
+
   void prepare_sources() {
+    weigh_classes();
     const size_t frozen = network_.frozen_stages();
     GRAFT_CHECK(frozen < network_.stages().size(),
                 "every stage is frozen: nothing is left to train");
@@ -159,6 +171,7 @@ class Run {
             " fixed views in turn, itself among them, whose frozen features are computed once"));
     }
     if (head_) standardize();
+    if (head_ && options_.head_is_trained && !options_.resume) standardizer_->unfold(*head_);
     train_ = streaming_source(loader(data_.train, recipe_.batch, true), prefix_.get(),
                               standardizer_.get(), network_.device());
     val_ = validation_source();
@@ -313,8 +326,13 @@ class Run {
     with_plain_head([&] {
       const Evaluation evaluation = validate(epoch);
       metrics.val_accuracy = evaluation.accuracy();
-      if (metrics.val_accuracy <= result_.best_accuracy && result_.best_epoch > 0) return;
+      metrics.val_loss = evaluation.loss();
+      metrics.val_macro_f1 = evaluation.macro_f1();
+      const EpochWorth best{result_.best_accuracy, result_.best_loss};
+      if (result_.best_epoch > 0 && !is_better({metrics.val_accuracy, metrics.val_loss}, best))
+        return;
       result_.best_accuracy = metrics.val_accuracy;
+      result_.best_loss = metrics.val_loss;
       result_.best_epoch = epoch;
       result_.best = evaluation;
       best_ = copy_of_changing();
@@ -330,8 +348,13 @@ class Run {
       log->close();
     }
     if (options_.on_epoch) options_.on_epoch(metrics);
-    if (epoch == recipe_.epochs || seconds_since(last_checkpoint_) >= options_.checkpoint_seconds)
+    if (epoch == recipe_.epochs || is_spent() ||
+        seconds_since(last_checkpoint_) >= options_.checkpoint_seconds)
       save();
+  }
+
+  bool is_spent() const {
+    return recipe_.patience > 0 && done_ - result_.best_epoch >= recipe_.patience;
   }
 
   void check_loss(double loss, int64_t epoch, int64_t step) const {
@@ -346,6 +369,8 @@ class Run {
                         recipe_.step,
                         {recipe_.seed, static_cast<uint64_t>(epoch), static_cast<uint64_t>(step)},
                         activations(),
+                        class_weights_,
+                        weight_of_class_,
                         optimizer_->loss_scale()};
     if (repeated_ && repeated_->takes(batch, options)) return (*repeated_)(batch, options, lr);
     options.backward_whole = [&](const Tensor& loss) {
@@ -411,7 +436,7 @@ class Run {
       check_stop();
       const Tensor logits = forward(batch.x), labels = batch.labels;
       more = val_->next(batch);  // while a device works
-      evaluation.add(predictions(logits), labels);
+      evaluation.add_logits(logits, labels);
       if (options_.on_progress)
         options_.on_progress({"validate", epoch, recipe_.epochs, evaluation.samples(),
                               val_->samples(), 0, evaluation.accuracy()});
@@ -466,6 +491,9 @@ class Run {
     result_.history = c.history;
     result_.best_epoch = c.best_epoch;
     result_.best_accuracy = std::max(c.best_accuracy, 0.0);
+    result_.best_loss = std::numeric_limits<double>::quiet_NaN();
+    for (const EpochMetrics& metrics : c.history)
+      if (metrics.epoch == c.best_epoch) result_.best_loss = metrics.val_loss;
     std::string lines;
     for (const EpochMetrics& metrics : c.history) lines += metrics.to_json() + "\n";
     write_file_atomically(file("metrics.jsonl"), lines);
@@ -474,6 +502,7 @@ class Run {
 
   // Leaves the best epoch's values in the network, and knows their evaluation.
   void finish() {
+    result_.stopped_early = done_ < recipe_.epochs;
     put(best_);
     network_.train(false);
     if (result_.best.samples() == 0) result_.best = validate(result_.best_epoch);
@@ -494,6 +523,8 @@ class Run {
   std::unique_ptr<RepeatedStep> repeated_;  // null: every step is queued anew
   Linear* head_ = nullptr;                  // set: it learns on standardised features
   size_t first_ = 0;                        // the first stage that trains
+  Tensor class_weights_;                    // StepOptions::class_weights
+  std::vector<double> weight_of_class_;
   StateDict best_;
   bool best_unsaved_ = false;
   int64_t done_ = 0;  // epochs finished
@@ -505,7 +536,11 @@ class Run {
 
 FitResult fit(StagedNetwork& network, const io::OpenedData& data, const io::Preprocess& preprocess,
               const Recipe& recipe, const FitOptions& options) {
-  return Run(network, data, preprocess, recipe, options)();
+  if (recipe.balance != "sampling") return Run(network, data, preprocess, recipe, options)();
+  GRAFT_CHECK(data.train != nullptr, "training needs a training and a validation part");
+  io::OpenedData even = data;
+  even.train = evenly_sampled(data.train, std::ssize(data.classes), recipe.seed);
+  return Run(network, even, preprocess, recipe, options)();
 }
 
 Evaluation evaluate(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset,
@@ -529,7 +564,7 @@ Evaluation evaluate(PrefixRunner& run, std::shared_ptr<const io::Dataset> datase
   for (bool more = loader.next(b); more;) {
     const Tensor logits = run(b.x), labels = b.labels;
     more = loader.next(b);  // while a device works
-    evaluation.add(predictions(logits), labels);
+    evaluation.add_logits(logits, labels);
     if (progress) progress(evaluation.samples(), loader.samples());
   }
   return evaluation;

@@ -34,6 +34,7 @@ struct FitOptions {
       2;  // at most one checkpoint in this time, besides the first and the last
   std::vector<std::string>
       neutral_norms;  // folded batch norms without statistics of their own (models/card.h)
+  bool head_is_trained = false;  // the head is no fresh one: its function is where training begins
   int64_t cache_ram =
       int64_t{2}
       << 30;  // bytes of frozen features kept in memory; the others only in folder's features.cache
@@ -56,8 +57,10 @@ struct FitResult {
   std::vector<EpochMetrics> history;
   int64_t best_epoch = 0;
   double best_accuracy = 0;
-  Evaluation best{1};  // of the best epoch's network on the validation part
+  double best_loss = 0;  // on the validation part; among equal accuracies the lowest is kept
+  Evaluation best{1};    // of the best epoch's network on the validation part
   bool interrupted = false;
+  bool stopped_early = false;  // Recipe::patience was spent
   std::string frozen_sha256;   // of the frozen tensors, the same before and after; "" when nothing
                                // was frozen
   StepPlan step;               // micro-batches and recomputation, as planned for FitOptions::ram

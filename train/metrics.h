@@ -1,6 +1,7 @@
 // What a classifier's answers are worth: accuracy, confusion matrix, precision and recall per
 // class.
 #pragma once
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -16,11 +17,16 @@ class GRAFT_API Evaluation {
   explicit Evaluation(int64_t classes)
       : classes_(classes), confusion_(static_cast<size_t>(classes * classes)) {}
   void add(const std::vector<int64_t>& predicted, const Tensor& labels);  // i64 [N]
+  // predictions() of the logits, and their cross-entropy, which loss() then knows.
+  void add_logits(const Tensor& logits, const Tensor& labels);
 
   int64_t classes() const { return classes_; }
   int64_t samples() const;
   int64_t correct() const;
-  double accuracy() const;  // 0 without samples
+  double accuracy() const;         // 0 without samples
+  double loss() const;             // mean cross-entropy of what add_logits() heard; NaN without
+  double f1(int64_t label) const;  // harmonic mean of precision and recall; 0 when both are
+  double macro_f1() const;         // mean of f1() over the classes that have samples
   int64_t confusion(int64_t label, int64_t predicted) const;
   std::vector<std::vector<int64_t>> rows() const;  // [label][predicted]
   double precision(int64_t label) const;           // 0 when never predicted
@@ -29,6 +35,8 @@ class GRAFT_API Evaluation {
  private:
   int64_t classes_;
   std::vector<int64_t> confusion_;  // [label][predicted]
+  double loss_sum_ = 0;
+  int64_t loss_count_ = 0;
 };
 
 // One line of metrics.jsonl.
@@ -37,6 +45,8 @@ struct EpochMetrics {
   double loss = 0;    // mean over the training samples
   double train_accuracy = 0;
   double val_accuracy = 0;
+  double val_loss = std::numeric_limits<double>::quiet_NaN();  // a checkpoint of before lacks it
+  double val_macro_f1 = std::numeric_limits<double>::quiet_NaN();
   double lr = 0;  // of the epoch's last step
   double images_per_s = 0;
   double seconds = 0;
