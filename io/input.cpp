@@ -98,6 +98,11 @@ struct InputMaker::Impl {
     finish(image.channels);
   }
 
+  // Whether the image is padded before a random crop is drawn from it.
+  bool pads_first(const CountedRandom* random) const {
+    return random && preprocess.pad && augment.crops();
+  }
+
   void from_jpeg(const std::string& name, CountedRandom* random) {
     const JpegHeader header = reader.open(file, name);
     const bool turned = header.orientation >= 5;
@@ -124,11 +129,11 @@ InputMaker::Pixels InputMaker::pixels(const Dataset& dataset, int64_t sample,
                                       CountedRandom* random) {
   Impl& m = *impl_;
   const bool has_file = dataset.encoded(sample, m.file);
-  if (has_file && is_jpeg(m.file)) {
+  if (has_file && is_jpeg(m.file) && !m.pads_first(random)) {
     m.from_jpeg(dataset.name(sample), random);
   } else {
-    const Image image =
-        has_file ? decode_image(m.file, dataset.name(sample)) : dataset.image(sample);
+    Image image = has_file ? decode_image(m.file, dataset.name(sample)) : dataset.image(sample);
+    if (m.pads_first(random)) image = padded_square(image);
     int shrink = 1;
     m.from_image(image, m.place(image.width, image.height, random, shrink));
   }
