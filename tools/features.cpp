@@ -7,17 +7,22 @@
 #include "graft/core/base/error.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/models/graph/graph_import.h"
+#include "graft/tools/column_flags.h"
 #include "graft/tools/device.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
 #include "graft/tools/progress.h"
+#include "graft/tools/resize_flag.h"
+#include "graft/tools/training_data.h"
 #include "graft/tools/verbs.h"
 
 namespace graft::tools {
 namespace {
 
 struct FeatureFlags {
-  std::string model, data, out, cut = "auto", channels = "repeat", precision = "fp32";
+  std::string model, data, out, cut = "auto", channels = "repeat", precision = "fp32", resize;
+  io::TableColumns columns;
+  double broken = io::kToleratedBrokenShare;
   DeviceFlags device;
   std::optional<int64_t> image_size;
   int threads = 0;
@@ -33,7 +38,11 @@ int features(const FeatureFlags& flags) {
       flags.model, {.cut = flags.cut, .channels = channel_rule(flags.channels)});
   models::Model model = std::move(imported.model);
   if (flags.image_size) model.card.preprocess.set_size(*flags.image_size);
-  io::OpenedData data = io::open_data(flags.data, {.val_split = 0});
+  apply_resize(model.card.preprocess, flags.resize);
+  TrainingData opened =
+      open_summarized(flags.data, {.columns = flags.columns, .val_split = 0}, flags.broken);
+  const io::OpenedData& data = opened.opened;
+  doubt_shapes(opened, model.card.preprocess);
   models::remove_classifier(model);
   check_on_images(model, data.train ? data.train : data.val, imported.certificate);
   if (imported.certificate.naming != models::kGraftNaming) say(imported.certificate.to_text());
@@ -47,9 +56,6 @@ int features(const FeatureFlags& flags) {
   for (const bool val : {false, true}) {
     std::shared_ptr<const io::Dataset> part = val ? data.val : data.train;
     if (!part) continue;
-    std::vector<std::string> notes;
-    part = io::without_broken_images(part, io::kToleratedBrokenShare, notes);
-    for (const std::string& note : notes) say("note: ", note);
     train::BatchLoader loader(part, model.card.preprocess, {.device = device});
     const train::FeatureSet set =
         train::extract_features(prefix, loader, [&](int64_t done, int64_t total) {
@@ -94,6 +100,12 @@ void add_features(CLI::App& app, Action& action) {
       ->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))
       ->type_name("P");
   add_device_flags(*verb, f->device);
+  add_column_flags(*verb, f->columns);
+  add_resize_flag(*verb, f->resize);
+  verb->add_option("--broken", f->broken,
+                   "Share of broken images that is left out; with more the verb stops")
+      ->check(CLI::Range(0.0, 1.0))
+      ->type_name("SHARE");
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")
       ->check(CLI::Range(0, 1024))
       ->type_name("N");

@@ -3,6 +3,7 @@
 
 #include "graft/models/initialization.h"
 #include "graft/tools/output.h"
+#include "graft/tools/resize_flag.h"
 #include "graft/tools/training.h"
 #include "graft/tools/verbs.h"
 
@@ -11,7 +12,8 @@ namespace {
 
 struct FinetuneFlags {
   TrainingFlags training;
-  std::string weights, arch, cut = "auto", freeze = "backbone", bn = "auto", channels = "repeat";
+  std::string weights, arch, cut = "auto", freeze = "backbone", bn = "auto", channels = "repeat",
+                             head = "auto";
 };
 
 int finetune(const FinetuneFlags& flags) {
@@ -22,13 +24,22 @@ int finetune(const FinetuneFlags& flags) {
             flags.weights,
             {.arch = flags.arch, .cut = flags.cut, .channels = channel_rule(flags.channels)});
         Network made{std::move(imported.model), ""};
-        give_head(made, data, flags.training.seed);
+        made.head_is_trained = flags.head == "auto" && has_head_for(made.model, data);
+        if (made.head_is_trained)
+          made.model.card.int8 = {};  // if any, of the weights as they were
+        else
+          give_head(made, data, flags.training.seed);
         if (flags.training.image_size)
           made.model.card.preprocess.set_size(*flags.training.image_size);
+        apply_resize(made.model.card.preprocess, flags.training.resize);
         check_on_images(made.model, data.train, imported.certificate);
         imported.certificate.head =
-            str("new: ", models::head_path(made.model.card.architecture), ", ", data.classes.size(),
-                " classes, initialised from seed ", flags.training.seed);
+            made.head_is_trained
+                ? str("kept: ", models::head_path(made.model.card.architecture), ", ",
+                      data.classes.size(),
+                      " classes, which are the data's (--head new starts from a new one)")
+                : str("new: ", models::head_path(made.model.card.architecture), ", ",
+                      data.classes.size(), " classes, initialised from seed ", flags.training.seed);
         made.certificate = imported.certificate.to_text();
         say(made.certificate);
         return made;
@@ -79,6 +90,11 @@ void add_finetune(CLI::App& app, Action& action) {
                    "auto: after the last whole stage in the file (a graph: in front of its "
                    "classifier); or a stage: layer3, features.4; or a graph's node")
       ->type_name("STAGE");
+  verb->add_option("--head", f->head,
+                   "auto: the file's head is kept where its labels are the data's classes; new: a "
+                   "new one")
+      ->check(CLI::IsMember({"auto", "new"}))
+      ->type_name("WHICH");
   verb->add_option("--freeze", f->freeze,
                    "backbone (all but the new head), none, or stages: stem,layer1,...; ..NAME: all "
                    "up to that stage or node")

@@ -36,7 +36,7 @@ int parse_and_run(int argc, char** argv) {
   graft::tools::Action action;
   using namespace graft::tools;
   for (auto* add : {add_finetune, add_pretrain, add_predict, add_evaluate, add_inspect, add_convert,
-                    add_verify, add_features, add_run, add_bench, add_doctor})
+                    add_verify, add_features, add_data, add_run, add_bench, add_doctor})
     add(app, action);
   if (argc > 1 && argv[1][0] != '-' && !is_verb(app, argv[1]))
     return report(2, graft::str("there is no verb '", argv[1], "' (see graft --help)"));

@@ -1,6 +1,7 @@
 #include "graft/tools/network.h"
 
 #include "graft/core/base/error.h"
+#include "graft/io/datasets/class_names.h"
 #include "graft/models/folded_norms.h"
 #include "graft/models/graph/graph_import.h"
 #include "graft/models/image_check.h"
@@ -12,6 +13,17 @@ void give_head(Network& made, const io::OpenedData& data, uint64_t seed) {
   models::replace_head(made.model, std::ssize(data.classes), seed);
   made.model.card.labels = data.classes;
   made.model.card.int8 = {};  // if any, of the weights as they were
+}
+
+bool has_head_for(const models::Model& model, const io::OpenedData& data) {
+  const std::vector<std::string>& labels = model.card.labels;
+  if (labels.size() != data.classes.size() ||
+      models::classes_of(model.card.architecture) != std::ssize(labels))
+    return false;
+  const auto places = io::matched_classes(data.classes, labels);
+  for (size_t i = 0; i < places.size(); ++i)
+    if (places[i] != static_cast<int64_t>(i)) return false;
+  return true;
 }
 
 void save_network(const std::string& path, const Network& made, const io::OpenedData& data,

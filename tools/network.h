@@ -11,11 +11,15 @@ namespace graft::tools {
 
 struct Network {
   models::Model model;
-  std::string certificate;  // the import's words; "" from random weights
+  std::string certificate;       // the import's words; "" from random weights
+  bool head_is_trained = false;  // the file's own head was kept
 };
 
 // The network with a head for the data's classes, initialised from the seed.
 void give_head(Network& made, const io::OpenedData& data, uint64_t seed);
+
+// Whether the file's head is for the data's classes, under the same names in the same order.
+bool has_head_for(const models::Model& model, const io::OpenedData& data);
 
 // The model file: tensors, labels, preprocessing, and where it came from.
 void save_network(const std::string& path, const Network& made, const io::OpenedData& data,

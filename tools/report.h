@@ -10,7 +10,8 @@ namespace graft::tools {
 
 struct EpochRow {
   int64_t epoch = 0;  // from 1
-  double loss = 0, train_accuracy = 0, val_accuracy = 0, lr = 0, images_per_s = 0, seconds = 0;
+  double loss = 0, train_accuracy = 0, val_accuracy = 0, val_loss = 0, lr = 0, images_per_s = 0,
+         seconds = 0;
 };
 
 struct RunReport {

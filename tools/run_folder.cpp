@@ -11,6 +11,7 @@ std::string RunFolder::model() const { return join_path(path, "model.safetensors
 std::string RunFolder::checkpoint() const { return join_path(path, "last.ckpt.safetensors"); }
 std::string RunFolder::metrics() const { return join_path(path, "metrics.jsonl"); }
 std::string RunFolder::report() const { return join_path(path, "report.html"); }
+std::string RunFolder::data() const { return join_path(path, "data.json"); }
 std::string RunFolder::features() const { return join_path(path, train::kFeatureFile); }
 
 namespace {
@@ -25,7 +26,7 @@ void remove_unfinished(const RunFolder& run) {
       continue;
     const std::string owner = join_path(run.path, name.substr(0, at));
     for (const std::string& file : {run.checkpoint(), run.model(), run.metrics(), run.report(),
-                                    join_path(run.path, ".writable")})
+                                    run.data(), join_path(run.path, ".writable")})
       if (owner == file) file_system().remove(join_path(run.path, name));
   }
 }
@@ -43,7 +44,7 @@ RunFolder open_run_folder(const std::string& path, bool resume, bool overwrite) 
            ": is not empty; pass --resume to go on, --overwrite to start again, or another --out");
     if (overwrite)
       for (const std::string& file :
-           {run.checkpoint(), run.model(), run.metrics(), run.report(), run.features()})
+           {run.checkpoint(), run.model(), run.metrics(), run.report(), run.data(), run.features()})
         files.remove(file);
   }
   files.create_directories(path);

@@ -12,6 +12,7 @@ struct RunFolder {
   std::string checkpoint() const;
   std::string metrics() const;
   std::string report() const;
+  std::string data() const;      // what the data were understood to be
   std::string features() const;  // of a frozen prefix, while the run goes on
 };
 

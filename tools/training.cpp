@@ -11,29 +11,31 @@
 #include "graft/core/runtime/exec_context.h"
 #include "graft/core/tensor/allocator.h"
 #include "graft/io/datasets/dataset.h"
+#include "graft/tools/column_flags.h"
 #include "graft/tools/device.h"
 #include "graft/tools/interrupt.h"
 #include "graft/tools/output.h"
 #include "graft/tools/progress.h"
 #include "graft/tools/report.h"
+#include "graft/tools/resize_flag.h"
 #include "graft/tools/run_folder.h"
+#include "graft/tools/training_data.h"
 #include "graft/tools/verbs.h"
+#include "graft/train/choice.h"
 #include "graft/train/fit.h"
 
 namespace graft::tools {
 namespace {
 
-io::OpenedData open_training_data(const TrainingFlags& flags) {
-  io::OpenedData data = io::open_data(
-      flags.data, {.val_path = flags.val, .val_split = flags.val_split, .seed = flags.seed});
-  data.train = io::without_broken_images(data.train, io::kToleratedBrokenShare, data.notes);
-  data.val = io::without_broken_images(data.val, io::kToleratedBrokenShare, data.notes);
-  say("data: ", flags.data, " (", data.format, "), ", data.classes.size(), " classes, ",
-      thousands(data.train->size()), " training and ", thousands(data.val->size()),
-      " validation images");
-  for (const std::string& note : data.notes) say("note: ", note);
-  GRAFT_CHECK(data.classes.size() >= 2, flags.data, ": has one class only (", join(data.classes),
-              "); at least two are needed to train");
+TrainingData open_training_data(const TrainingFlags& flags) {
+  TrainingData data = open_summarized(flags.data,
+                                      {.columns = flags.columns,
+                                       .val_path = flags.val,
+                                       .val_split = flags.val_split,
+                                       .seed = flags.seed},
+                                      flags.broken);
+  GRAFT_CHECK(data.opened.classes.size() >= 2, flags.data, ": has one class only (",
+              join(data.opened.classes), "); at least two are needed to train");
   return data;
 }
 
@@ -48,11 +50,12 @@ void say_channel_rule(const io::OpenedData& data, const io::Preprocess& preproce
 }
 
 EpochRow row_of(const train::EpochMetrics& m) {
-  return {m.epoch, m.loss, m.train_accuracy, m.val_accuracy, m.lr, m.images_per_s, m.seconds};
+  return {m.epoch,    m.loss, m.train_accuracy, m.val_accuracy,
+          m.val_loss, m.lr,   m.images_per_s,   m.seconds};
 }
 
 RunReport make_report(const Network& made, const io::OpenedData& data, const train::Recipe& recipe,
-                      const train::FitResult& fitted) {
+                      const train::FitResult& fitted, const io::DataSummary& summary) {
   RunReport report;
   report.title = str("graft: ", models::describe(made.model.card.architecture), " on ",
                      data.classes.size(), " classes");
@@ -60,6 +63,8 @@ RunReport make_report(const Network& made, const io::OpenedData& data, const tra
       {"network", models::describe(made.model.card.architecture)},
       {"best validation accuracy",
        str(fixed(fitted.best_accuracy, 4), " (epoch ", fitted.best_epoch, ")")},
+      {"validation loss", fixed(fitted.best_loss, 4)},
+      {"macro-F1", fixed(fitted.best.macro_f1(), 4)},
       {"validation images", thousands(fitted.best.samples())},
       {"training images", thousands(data.train->size())},
       {"frozen tensors",
@@ -80,7 +85,10 @@ RunReport make_report(const Network& made, const io::OpenedData& data, const tra
   }
   report.recipe = nlohmann::ordered_json::parse(recipe.to_json()).dump(2);
   report.certificate = made.certificate;
-  report.warnings = data.notes;
+  report.warnings = summary.doubts;
+  report.warnings.insert(report.warnings.end(), summary.notes.begin(), summary.notes.end());
+  if (!summary.passed_over.empty())
+    report.warnings.push_back("passed over: " + summary.passed_over.to_text());
   return report;
 }
 
@@ -133,13 +141,29 @@ train::Evaluation measure_int8(Network& made, const io::OpenedData& data, Progre
   return e;
 }
 
+// The kept network on a test part, which no choice was made by; "" when there is none.
+std::string test_line(Network& made, const io::OpenedData& data, RunReport& report,
+                      ProgressBar& bar) {
+  if (!data.test) return "";
+  const train::Evaluation e = train::evaluate(
+      *made.model.network, data.test, made.model.card.preprocess, std::ssize(data.classes), 32,
+      [&bar](int64_t done, int64_t total) { bar.update("test part", done, total); });
+  bar.clear();
+  report.facts.emplace_back("test accuracy",
+                            str(fixed(e.accuracy(), 4), " on ", thousands(e.samples()), " images"));
+  return str("test     ", fixed(e.accuracy(), 4), " (macro-F1 ", fixed(e.macro_f1(), 4), ", loss ",
+             fixed(e.loss(), 4), ") on ", thousands(e.samples()),
+             " test images, by which nothing was chosen\n");
+}
+
 }  // namespace
 
 void add_training_flags(CLI::App& verb, TrainingFlags& f) {
   verb.add_option("--data", f.data,
                   "Images to train on: a folder of class folders (train/ and val/ or test/ inside, "
                   "or not), "
-                  "MNIST IDX, CIFAR, CSV \"path,label\", or .npz with x and y")
+                  "MNIST IDX, CIFAR, a table of images and labels (.csv .tsv .jsonl), or .npz "
+                  "with x and y")
       ->required()
       ->type_name("PATH");
   verb.add_option("--val", f.val,
@@ -184,6 +208,21 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
   verb.add_option("--image-size", f.image_size,
                   "Side of the network's input (default: the network's)")
       ->check(CLI::Range(8, 4096))
+      ->type_name("N");
+  add_column_flags(verb, f.columns);
+  add_resize_flag(verb, f.resize);
+  verb.add_option("--broken", f.broken,
+                  "Share of broken images in a part that is left out; with more the run stops")
+      ->check(CLI::Range(0.0, 1.0))
+      ->type_name("SHARE");
+  verb.add_option("--balance", f.balance,
+                  "Classes of uneven size: none; weights: each class counts alike in the loss; "
+                  "sampling: images of small classes are repeated")
+      ->check(CLI::IsMember({"none", "weights", "sampling"}))
+      ->type_name("HOW");
+  verb.add_option("--patience", f.patience,
+                  "Stop after N epochs in a row without a better one (0: never)")
+      ->check(CLI::Range(0, 100000))
       ->type_name("N");
   verb.add_option("--augment", f.augment,
                   "auto, none or light: flip and random resized crop of 0.8 to 1 (auto: none with "
@@ -250,6 +289,9 @@ train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
   recipe.batch_norm = batch_norm;
   recipe.seed = flags.seed;
   recipe.precision = flags.precision;
+  recipe.patience = flags.patience;
+  recipe.balance = flags.balance;
+  recipe.resize = flags.resize;
   if (flags.loss_scale != "dynamic") recipe.loss_scale = std::stod(flags.loss_scale);
   if (flags.epochs) recipe.epochs = *flags.epochs;
   if (flags.batch) recipe.batch = *flags.batch;
@@ -282,9 +324,13 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
       flags.device, flags.precision,
       flags.ram > 0 ? "--ram plans the host's memory, for training on the CPU" : "");
   const RunFolder run = open_run_folder(flags.out, flags.resume, flags.overwrite);
-  const io::OpenedData data = open_training_data(flags);
+  TrainingData opened = open_training_data(flags);
+  const io::OpenedData& data = opened.opened;
   Network made = make_network(data);
   if (flags.image_size) made.model.card.preprocess.set_size(*flags.image_size);
+  apply_resize(made.model.card.preprocess, flags.resize);
+  doubt_shapes(opened, made.model.card.preprocess);
+  write_file_atomically(run.data(), opened.summary.to_json() + "\n");
   say_channel_rule(data, made.model.card.preprocess);
   made.model.network->to(device);
 
@@ -294,6 +340,7 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
   options.resume = run.resume;
   options.identity = identity_of(made, data);
   options.neutral_norms = made.model.card.neutral_norms;
+  options.head_is_trained = made.head_is_trained;
   options.workers = flags.workers;
   options.cache_ram = flags.cache_ram;
   options.ram = flags.ram;
@@ -311,15 +358,23 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
         " is kept; the same command with --resume goes on from it");
     return exit_interrupted;
   }
-  RunReport report = make_report(made, data, planned, fitted);
-  std::string int8_line;
+  RunReport report = make_report(made, data, planned, fitted, opened.summary);
+  std::string more_lines = test_line(made, data, report, bar);
+  const std::string sure = train::how_sure(fitted.best.correct(), fitted.best.samples());
+  if (!sure.empty()) {
+    say("note: ", sure);
+    report.warnings.push_back(sure);
+  }
+  if (fitted.stopped_early)
+    say("note: stopped after epoch ", fitted.history.size(), " of ", recipe.epochs, ": ",
+        flags.patience, " epochs in a row were no better than epoch ", fitted.best_epoch);
   if (flags.int8) {
     const train::Evaluation int8 = measure_int8(made, data, bar);
     save_network(run.model(), made, data, planned);
     report.int8_confusion = int8.rows();
     report.facts.emplace_back("accuracy in int8", fixed(int8.accuracy(), 4));
-    int8_line = str("in int8  accuracy ", fixed(int8.accuracy(), 4), ", calibrated on ",
-                    made.model.card.int8.images, " training images\n");
+    more_lines += str("in int8  accuracy ", fixed(int8.accuracy(), 4), ", calibrated on ",
+                      made.model.card.int8.images, " training images\n");
   }
   write_file_atomically(run.report(), report_html(report));
   if (flags.ram > 0)
@@ -328,9 +383,11 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
         " planned");
   if (!fitted.frozen_sha256.empty())
     say("frozen tensors are unchanged (SHA-256 ", fitted.frozen_sha256.substr(0, 16), "...)");
-  result(str("accuracy ", fixed(fitted.best_accuracy, 4), " on ", thousands(fitted.best.samples()),
-             " validation images, epoch ", fitted.best_epoch, " of ", recipe.epochs, "\nmodel    ",
-             run.model(), "\nreport   ", run.report(), "\n", int8_line));
+  result(str("accuracy ", fixed(fitted.best_accuracy, 4), " (macro-F1 ",
+             fixed(fitted.best.macro_f1(), 4), ", loss ", fixed(fitted.best_loss, 4), ") on ",
+             thousands(fitted.best.samples()), " validation images, epoch ", fitted.best_epoch,
+             " of ", recipe.epochs, "\nmodel    ", run.model(), "\nreport   ", run.report(), "\n",
+             more_lines));
   return 0;
 }
 

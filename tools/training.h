@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "graft/io/datasets/dataset.h"
 #include "graft/io/preprocess.h"
 #include "graft/layers/modules/staged_network.h"
 #include "graft/tools/device.h"
@@ -21,6 +22,10 @@ namespace graft::tools {
 struct TrainingFlags {
   std::string data, val, out = "graft-run";
   double val_split = 0.2;
+  io::TableColumns columns;
+  std::string resize, balance = "none";
+  double broken = io::kToleratedBrokenShare;
+  int64_t patience = 0;
   std::optional<int64_t> epochs, batch, warmup, image_size, views;
   std::optional<double> lr, momentum, weight_decay;
   std::optional<std::string> optimizer, schedule;

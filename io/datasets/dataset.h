@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "graft/io/datasets/image_files.h"
 #include "graft/io/images/image.h"
 
 namespace graft::io {
@@ -23,33 +24,50 @@ class GRAFT_API Dataset {
   virtual std::string fingerprint() const = 0;
 };
 
+// Of a table: columns by name or by number from 1, "" where graft finds them; the folder that its
+// paths start from, "": the table's own.
+struct TableColumns {
+  std::string image, label, split, root;
+};
+
 struct DataOptions {
+  TableColumns columns;
   std::string val_path;  // "": what the data set brings, else a split of the training part
   double val_split =
       0.2;  // share of the training samples held out when there is no validation part; 0: none is
   uint64_t seed = 0;  // of the split and the subset
   int64_t train_limit =
       0;  // 0: all; else this many training samples, drawn by seed, classes kept in proportion
-  bool need_train = true;  // false: evaluation only; then the validation part may be all there is
+  bool need_train = true;  // false: evaluation only; then the validation part may be all there is,
+                           // and its classes count
 };
 
 struct OpenedData {
   std::string format;  // "folder", "idx", "cifar", "csv", "npz"
   std::shared_ptr<const Dataset> train;
   std::shared_ptr<const Dataset> val;
-  std::vector<std::string> classes;  // sorted names, as labels count
-  std::vector<std::string> notes;    // sentences: split made, subset drawn, files left out
-  std::string manifest_sha256;       // of both parts' fingerprints and the classes
+  std::shared_ptr<const Dataset> test;  // beside a validation part: never used to choose
+  std::string val_name;                 // the validation part's folder: "val", "Testing"; else ""
+  std::vector<std::string> classes;     // sorted names, as labels count
+  std::vector<std::string> doubts;      // sentences: what may not be as it was meant
+  std::vector<std::string> notes;       // sentences: split made, subset drawn, files left out
+  PassedOver passed_over;               // files that are no data
+  std::string manifest_sha256;          // of both parts' fingerprints and the classes
 };
 
-// A folder of class folders (with train/ and val/, valid/, validation/ or test/ inside or not), a
-// folder of MNIST IDX files (plain or .gz), a CIFAR-10/100 binary folder, a CSV "path,label" or an
-// .npz with x (u8 [N,H,W] or [N,H,W,C]) and y. Error(bad_input) in one sentence for anything else.
+// A folder of class folders (with train/ and val/ or test/ inside or not, under the names of
+// part_folders.h), a
+// folder of MNIST IDX files (plain or .gz), a CIFAR-10/100 binary folder, a table of images and
+// labels (.csv .tsv .txt .jsonl) or an .npz with x (u8 [N,H,W] or [N,H,W,C]) and y.
+// Error(bad_input) in one sentence for anything else.
 GRAFT_API OpenedData open_data(const std::string& path, const DataOptions& options = {});
 
 // Some samples of another data set, in the given order.
 GRAFT_API std::shared_ptr<const Dataset> subset(std::shared_ptr<const Dataset> dataset,
                                                 std::vector<int64_t> indices);
+// The same samples with label l called new_labels[l]; those called -1 are left out.
+GRAFT_API std::shared_ptr<const Dataset> relabelled(std::shared_ptr<const Dataset> dataset,
+                                                    std::vector<int64_t> new_labels);
 // The share of broken images that graft's verbs tolerate.
 inline constexpr double kToleratedBrokenShare = 0.1;
 

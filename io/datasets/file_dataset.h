@@ -10,6 +10,6 @@ struct LabelledFile {
   int64_t label = 0;
 };
 
-std::shared_ptr<const Dataset> file_dataset(std::vector<LabelledFile> files);
+GRAFT_API std::shared_ptr<const Dataset> file_dataset(std::vector<LabelledFile> files);
 
 }  // namespace graft::io
