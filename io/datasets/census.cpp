@@ -46,7 +46,7 @@ ImageFacts facts_of(const Dataset& dataset, int64_t i, bool looks) {
     facts.remark = image.remark;
     const std::span pixels(image.pixels.data<uint8_t>(), static_cast<size_t>(image.pixels.numel()));
     facts.digest = digest_of(has_file ? std::span<const std::byte>(bytes) : std::as_bytes(pixels));
-    if (looks) facts.look = look_of(image);
+    if (looks) facts.look = std::make_shared<const Look>(look_of(image));
   } catch (const Error& error) {
     if (error.code() != ErrorCode::bad_input) throw;
     facts.fault = error.what();

@@ -17,11 +17,11 @@ struct GRAFT_API Look {
 
 struct ImageFacts {
   int64_t width = 0, height = 0, channels = 0;
-  std::string format;   // image_format() of the file; "": it has none of its own
-  std::string fault;    // why it is broken; "": it is not
-  std::string remark;   // what was done to read it (Image::remark)
-  uint64_t digest = 0;  // of the file's bytes, or of pixels without a file
-  Look look;            // with CensusOptions::looks
+  std::string format;                // image_format() of the file; "": it has none of its own
+  std::string fault;                 // why it is broken; "": it is not
+  std::string remark;                // what was done to read it (Image::remark)
+  uint64_t digest = 0;               // of the file's bytes, or of pixels without a file
+  std::shared_ptr<const Look> look;  // with CensusOptions::looks
 };
 
 struct CensusOptions {

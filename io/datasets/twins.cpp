@@ -67,13 +67,13 @@ TwinGroups near_twins(const std::vector<ImageFacts>& facts) {
   std::vector<size_t> candidates;
   std::map<uint64_t, size_t> seen;
   for (size_t i = 0; i < facts.size(); ++i)
-    if (facts[i].fault.empty() && seen.emplace(facts[i].digest, i).second) candidates.push_back(i);
+    if (facts[i].look && seen.emplace(facts[i].digest, i).second) candidates.push_back(i);
   std::vector<std::pair<size_t, size_t>> pairs;
   std::mutex mutex;
   current_context().parallel_for(std::ssize(candidates), [&](int64_t row) {
     const size_t i = candidates[static_cast<size_t>(row)];
     for (size_t k = static_cast<size_t>(row) + 1; k < candidates.size(); ++k)
-      if (look_alike(facts[i].look, facts[candidates[k]].look)) {
+      if (look_alike(*facts[i].look, *facts[candidates[k]].look)) {
         const std::scoped_lock lock(mutex);
         pairs.emplace_back(i, candidates[k]);
       }
