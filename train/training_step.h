@@ -37,8 +37,8 @@ struct StepOptions {
   DropoutStream dropout;
   DType activations =
       DType::f32;  // f32 or bf16, away from the CPU f16 too: what stages take; the loss is of f32
-  Tensor class_weights;  // f32 [C] where the network lies; undefined: all classes count alike
-  std::vector<double> weight_of_class;  // the same numbers on the host
+  Tensor class_weights = {};  // f32 [C] where the network lies; undefined: all classes count alike
+  std::vector<double> weight_of_class = {};  // the same numbers on the host
   double loss_scale = 1;  // gradients are of loss_scale * loss; the loss that is read is not
   Tensor device_labels;   // batch.labels where the network lies; undefined: they are brought there
   // In place of backward(loss), for a batch that goes through as a whole: an optimizer can step as

@@ -17,16 +17,17 @@ struct GRAFT_API Look {
 
 struct ImageFacts {
   int64_t width = 0, height = 0, channels = 0;
-  std::string format;                // image_format() of the file; "": it has none of its own
-  std::string fault;                 // why it is broken; "": it is not
-  std::string remark;                // what was done to read it (Image::remark)
-  uint64_t digest = 0;               // of the file's bytes, or of pixels without a file
-  std::shared_ptr<const Look> look;  // with CensusOptions::looks
+  std::string format = {};                // image_format() of the file; "": it has none of its own
+  std::string fault = {};                 // why it is broken; "": it is not
+  std::string remark = {};                // what was done to read it (Image::remark)
+  uint64_t digest = 0;                    // of the file's bytes, or of pixels without a file
+  std::shared_ptr<const Look> look = {};  // with CensusOptions::looks
 };
 
 struct CensusOptions {
   bool looks = false;
-  std::function<void(int64_t done, int64_t total)> progress;  // may be empty; one call at a time
+  std::function<void(int64_t done, int64_t total)> progress =
+      {};  // may be empty; one call at a time
 };
 
 // In the order of the samples. Errors other than bad_input leave.

@@ -27,11 +27,11 @@ class GRAFT_API Dataset {
 // Of a table: columns by name or by number from 1, "" where graft finds them; the folder that its
 // paths start from, "": the table's own.
 struct TableColumns {
-  std::string image, label, split, root;
+  std::string image = {}, label = {}, split = {}, root = {};
 };
 
 struct DataOptions {
-  TableColumns columns;
+  TableColumns columns = {};
   std::string val_path;  // "": what the data set brings, else a split of the training part
   double val_split =
       0.2;  // share of the training samples held out when there is no validation part; 0: none is

@@ -14,9 +14,9 @@ struct DataPart {
   std::string name;  // its folder's; "": the data set has no folders of parts
 };
 struct DataParts {
-  DataPart train, val, test;
-  std::vector<std::string> notes, doubts;
-  PassedOver passed_over;
+  DataPart train = {}, val = {}, test = {};
+  std::vector<std::string> notes = {}, doubts = {};
+  PassedOver passed_over = {};
 };
 
 // need_train false: the training part is read only when there is no other, and one class is enough.
