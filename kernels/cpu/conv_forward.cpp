@@ -184,17 +184,19 @@ void run_winograd(ExecContext& context, const ops::FusedConvForwardArgs& args) {
 }
 
 template <class T>
-void run_depthwise_forward(ExecContext& context, const ops::FusedConvForwardArgs& args) {
+void run_depthwise_forward(ExecContext& context, const ops::FusedConvForwardArgs& args,
+                           const DepthwiseGrid& grid,
+                           const BlockMoments<typename ParameterOf<T>::type>* moments = nullptr) {
+  using P = typename ParameterOf<T>::type;
   const ConvShape shape(args.x.shape(), args.weight.shape(), args.y.shape(), args.attributes.conv);
-  const KernelTable<T>& table = kernel_table_for<T>(context);
-  const EnginePackedWeight<T> own(table);
-  const auto* packed = dynamic_cast<const EnginePackedWeight<T>*>(args.packed);
+  const EnginePackedWeight<P> own(kernel_table_for<P>(context));
+  const auto* packed = dynamic_cast<const EnginePackedWeight<P>*>(args.packed);
   run_depthwise<T>(
-      context, table,
-      {shape, image_data<T>(args.x), (packed ? packed : &own)->by_tap(shape, args.weight),
-       args.bias ? args.bias->data<T>() : nullptr,
+      context, channel_kernels_for<T>(context),
+      {grid, image_data<T>(args.x), (packed ? packed : &own)->by_tap(shape, args.weight),
+       args.bias ? args.bias->data<P>() : nullptr,
        args.residual ? image_data<T>(*args.residual) : nullptr, mutable_image_data<T>(args.y),
-       engine_activation(args.attributes.activation)});
+       engine_activation(args.attributes.activation), moments});
 }
 
 const char* declines(const ExecContext&, const ops::ConvForwardArgs& args) {
@@ -256,17 +258,26 @@ void winograd_plain(ExecContext& context, ops::ConvForwardArgs& args) {
   run_winograd(context, {args.x, args.weight, nullptr, args.bias, nullptr, attributes, args.y});
 }
 
-const char* declines_depthwise(const ExecContext& context, const ops::FusedConvForwardArgs& args) {
-  if (const char* reason = declines_fused(context, args)) return reason;
-  if (args.bias && args.bias->dtype() != args.x.dtype()) return "the bias has another dtype";
+// Images in bfloat16 too, on every instruction set.
+const char* declines_depthwise(const ExecContext&, const ops::FusedConvForwardArgs& args) {
+  const DType dtype = args.x.dtype();
+  if (!is_image_dtype(dtype) || args.y.dtype() != dtype) return "only f32, f64 and bf16";
+  if (!is_nhwc(args.x) || !is_nhwc(args.y)) return "memory order is not channels_last";
+  if (args.residual && (!is_nhwc(*args.residual) || args.residual->dtype() != dtype))
+    return "the residual has another dtype or memory order";
+  if (args.weight.dtype() != parameter_dtype(dtype)) return "the weight has another dtype";
+  if (args.bias && args.bias->dtype() != parameter_dtype(dtype))
+    return "the bias has another dtype";
   return is_depthwise(
              ConvShape(args.x.shape(), args.weight.shape(), args.y.shape(), args.attributes.conv))
              ? nullptr
              : "not one filter a channel";
 }
 void depthwise_fused(ExecContext& context, ops::FusedConvForwardArgs& args) {
-  visit_engine_dtype(args.x.dtype(),
-                     [&](auto zero) { run_depthwise_forward<decltype(zero)>(context, args); });
+  const DepthwiseGrid grid = depthwise_forward_grid(
+      ConvShape(args.x.shape(), args.weight.shape(), args.y.shape(), args.attributes.conv));
+  visit_image_dtype(args.x.dtype(),
+                    [&](auto zero) { run_depthwise_forward<decltype(zero)>(context, args, grid); });
 }
 const char* declines_depthwise_plain(const ExecContext& context, const ops::ConvForwardArgs& args) {
   const ops::FusedConvAttributes attributes{args.attributes, ops::FusedActivation::none};
@@ -342,15 +353,44 @@ void engine_statistics(ExecContext& context, ops::ConvForwardStatisticsArgs& arg
                      [&](auto zero) { run_forward_statistics<decltype(zero)>(context, args); });
 }
 
+const char* declines_depthwise_statistics(const ExecContext& context,
+                                          const ops::ConvForwardStatisticsArgs& args) {
+  if (const char* reason = declines_depthwise_plain(
+          context, {args.x, args.weight, args.bias, args.attributes, args.y}))
+    return reason;
+  if (args.y.numel() == 0) return "no elements";
+  const DType dtype = parameter_dtype(args.y.dtype());
+  return args.mean.dtype() == dtype && args.variance.dtype() == dtype
+             ? nullptr
+             : "statistics of another dtype";
+}
+void depthwise_statistics(ExecContext& context, ops::ConvForwardStatisticsArgs& args) {
+  const ops::FusedConvAttributes attributes{args.attributes, ops::FusedActivation::none};
+  const DepthwiseGrid grid = depthwise_forward_grid(
+      ConvShape(args.x.shape(), args.weight.shape(), args.y.shape(), args.attributes));
+  visit_image_dtype(args.x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    using P = typename ParameterOf<T>::type;
+    const BlockMoments<P> moments(args.y.numel() / args.y.size(1), depthwise_block_rows(grid),
+                                  args.y.size(1));
+    run_depthwise_forward<T>(context,
+                             {args.x, args.weight, nullptr, args.bias, nullptr, attributes, args.y},
+                             grid, &moments);
+    moments.join(context, args.mean.mutable_data<P>(), args.variance.mutable_data<P>());
+  });
+}
+
 }  // namespace
 
 void register_conv_forward(KernelSet& set) {
-  set.conv.forward.add({"cpu_avx512_bf16", declines_bf16_plain, bf16_plain});
-  set.fused_conv.forward.add({"cpu_avx512_bf16", declines_bf16, bf16_fused});
   set.conv.forward.add({"cpu_depthwise", declines_depthwise_plain, depthwise_plain});
   set.fused_conv.forward.add({"cpu_depthwise", declines_depthwise, depthwise_fused});
+  set.conv.forward.add({"cpu_avx512_bf16", declines_bf16_plain, bf16_plain});
+  set.fused_conv.forward.add({"cpu_avx512_bf16", declines_bf16, bf16_fused});
   set.conv.forward.add({"cpu_winograd", declines_winograd_plain, winograd_plain});
   set.conv.forward.add({"cpu_nhwc", declines, forward});
+  set.conv.forward_statistics.add(
+      {"cpu_depthwise", declines_depthwise_statistics, depthwise_statistics});
   set.conv.forward_statistics.add({"cpu_avx512_bf16", declines_bf16_statistics, bf16_statistics});
   set.conv.forward_statistics.add({"cpu_nhwc", declines_engine_statistics, engine_statistics});
   set.fused_conv.pack.add({"cpu_nhwc", declines_pack, fused_pack});
