@@ -22,6 +22,7 @@ skip() { echo "SKIPPED: $*"; exit 77; }
 command -v valgrind >/dev/null || skip "valgrind is not installed (tools/install_packages.sh ci)"
 grep -qw avx2 /proc/cpuinfo || skip "this processor has no AVX2, which valgrind needs to show it"
 [ -x "$workloads" ] && [ -x "$build/bin/graft" ] || { echo "$build: build instruction_workloads and graft_command first" >&2; exit 2; }
+[ $mode != compare ] || [ -f "$table" ] || skip "there is no $table yet; --update writes it"
 made_with=$("$workloads" --describe)
 counted_with=$(sed -n 's/^# made with: //p' "$table" 2>/dev/null || true)
 # Another compiler makes other code; another libc or libjpeg only changes the second column.
