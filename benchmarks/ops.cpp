@@ -1,4 +1,5 @@
-// The engine's passes on ResNet-50's convolutions, one benchmark a pass and layer: GFLOP/s, GB/s
+// The engine's passes on ResNet-50's convolutions, and on depthwise and grouped ones, one benchmark
+// a pass and layer: GFLOP/s, GB/s
 // (each tensor moved once) and both as shares of what this machine does at best, which is measured
 // first. BENCH_BATCH (8), BENCH_THREADS (2) and BENCH_DTYPE (f32, bf16: forward only) in the
 // environment; else Google Benchmark's flags: bench_ops --benchmark_filter=forward
@@ -28,7 +29,8 @@ using namespace graft;
 struct Layer {
   const char* name;
   int64_t c, k, size, filter, stride, padding;
-  int count;  // of such layers in ResNet-50
+  int count;  // of such layers in ResNet-50; of others in their own network
+  int64_t groups = 1;
 };
 
 const Layer layers[] = {
@@ -55,6 +57,23 @@ const Layer layers[] = {
     {"1x1s2 1024>2048 @14", 1024, 2048, 14, 1, 2, 0, 1},
     {"1x1 2048>512 @7", 2048, 512, 7, 1, 1, 0, 2},
     {"3x3 512>512 @7", 512, 512, 7, 3, 1, 1, 2},
+    // MobileNetV2's depthwise layers.
+    {"dw 3x3 32 @112", 32, 32, 112, 3, 1, 1, 1, 32},
+    {"dw 3x3s2 96 @112", 96, 96, 112, 3, 2, 1, 1, 96},
+    {"dw 3x3 144 @56", 144, 144, 56, 3, 1, 1, 1, 144},
+    {"dw 3x3 192 @28", 192, 192, 28, 3, 1, 1, 2, 192},
+    {"dw 3x3 384 @14", 384, 384, 14, 3, 1, 1, 4, 384},
+    {"dw 3x3s2 576 @14", 576, 576, 14, 3, 2, 1, 1, 576},
+    {"dw 3x3 960 @7", 960, 960, 7, 3, 1, 1, 3, 960},
+    // EfficientNet-B0's and ConvNeXt's windows.
+    {"dw 5x5 240 @28", 240, 240, 28, 5, 1, 2, 1, 240},
+    {"dw 5x5s2 672 @14", 672, 672, 14, 5, 2, 2, 1, 672},
+    {"dw 7x7 96 @56", 96, 96, 56, 7, 1, 3, 3, 96},
+    // ResNeXt-50's groups.
+    {"3x3g32 128>128 @56", 128, 128, 56, 3, 1, 1, 3, 32},
+    {"3x3g32 256>256 @28", 256, 256, 28, 3, 1, 1, 3, 32},
+    {"3x3g32 512>512 @14", 512, 512, 14, 3, 1, 1, 5, 32},
+    {"3x3g32 1024>1024 @7", 1024, 1024, 7, 3, 1, 1, 2, 32},
 };
 
 std::string from_environment(const char* name, const char* otherwise) {
@@ -166,8 +185,9 @@ class Case {
     fused_.conv.window = ops::square_window(layer.filter, layer.stride, layer.padding);
     const auto nhwc = MemoryFormat::channels_last;
     x_ = random({batch, layer.c, layer.size, layer.size}, nhwc, dtype);
-    weight_ = random({layer.k, layer.c, layer.filter, layer.filter}, MemoryFormat::contiguous,
-                     DType::f32);
+    fused_.conv.groups = layer.groups;
+    weight_ = random({layer.k, layer.c / layer.groups, layer.filter, layer.filter},
+                     MemoryFormat::contiguous, DType::f32);
     bias_ = random({layer.k}, MemoryFormat::contiguous, DType::f32);
     y_ = random(ops::conv_output_shape(x_.shape(), weight_.shape(), fused_.conv), nhwc, dtype);
     kernels_for(weight_).fused_conv.pack(context_, {weight_, fused_, packed_});

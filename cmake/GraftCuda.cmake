@@ -34,7 +34,7 @@ if(GRAFT_HAS_CUDA)
   set(CMAKE_CUDA_EXTENSIONS OFF)
   # ptxas -v tells of every kernel; tools/check_spills.sh reads it. Warnings of nvcc, ptxas and the host compiler are errors.
   target_compile_options(graft_flags INTERFACE
-    "$<$<COMPILE_LANGUAGE:CUDA>:-Xptxas=-v;-Werror=all-warnings;--expt-relaxed-constexpr;-Xcompiler=-Wall,-Wextra,-Wno-missing-field-initializers,-fvisibility=hidden,-Werror>")
+    "$<$<COMPILE_LANGUAGE:CUDA>:-Xptxas=-v;-Werror=all-warnings;--expt-relaxed-constexpr;-Xcompiler=-Wall,-Wextra,-fvisibility=hidden,-Werror>")
   # Kernels of sm_90a decline where no code was made for it (sm_90 alone is not enough).
   if("${CMAKE_CUDA_ARCHITECTURES}" MATCHES "90a")
     target_compile_options(graft_flags INTERFACE "$<$<COMPILE_LANGUAGE:CUDA>:-DGRAFT_SM90A>")

@@ -17,6 +17,7 @@ add_library(graft_fuzzed STATIC EXCLUDE_FROM_ALL ${graft_fuzzed_sources}
   ${PROJECT_SOURCE_DIR}/models/architecture_json.cpp ${PROJECT_SOURCE_DIR}/models/card.cpp ${PROJECT_SOURCE_DIR}/models/graph/graph_json.cpp
   ${PROJECT_SOURCE_DIR}/train/checkpoint.cpp ${PROJECT_SOURCE_DIR}/train/metrics.cpp)
 target_link_libraries(graft_fuzzed PUBLIC graft_fuzz_flags)
+graft_use_image_libraries(graft_fuzzed)
 
 # What an imported graph needs beside that.
 file(GLOB_RECURSE graft_fuzzed_networks_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/ops/*.cpp
@@ -26,7 +27,7 @@ list(FILTER graft_fuzzed_networks_sources EXCLUDE REGEX "graph_(json|import|unfo
 add_library(graft_fuzzed_networks STATIC EXCLUDE_FROM_ALL ${graft_fuzzed_networks_sources} ${PROJECT_SOURCE_DIR}/kernels/registry.cpp
   ${PROJECT_SOURCE_DIR}/tests/fuzz/engine/no_cpu_kernels.cpp)
 target_link_libraries(graft_fuzzed_networks PUBLIC graft_fuzzed)
-set_target_properties(graft_fuzzed_networks PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 10)
+set_target_properties(graft_fuzzed graft_fuzzed_networks PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 10)
 
 add_custom_target(fuzzers)
 file(GLOB fuzz_targets CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/fuzz/*.cpp)

@@ -8,7 +8,7 @@ find_package(GTest REQUIRED)
 # The tests of tests/kernels/cuda and tests/train/device but for those of the fakes, which know the emulator by name.
 file(GLOB graft_gpu_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/kernels/cuda/*.cpp ${PROJECT_SOURCE_DIR}/tests/train/device/*.cpp)
 foreach(source IN LISTS graft_gpu_tests)
-  file(STRINGS ${source} of_the_fakes REGEX "^#include .*(emulated_device|failing_calls|emulator/|conv_layers)")
+  file(STRINGS ${source} of_the_fakes REGEX "^#include .*(emulated_device|failing_calls|emulator/|conv_layers|shared_library)")
   if(of_the_fakes)
     list(REMOVE_ITEM graft_gpu_tests ${source})
   endif()
@@ -18,13 +18,15 @@ file(GLOB graft_bench_rows CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/benchmarks/gp
 add_executable(test_gpu ${graft_gpu_tests} ${graft_bench_rows} ${graft_gpu_only} ${PROJECT_SOURCE_DIR}/tests/support/op_case.cpp
   ${PROJECT_SOURCE_DIR}/tests/support/onnx_case.cpp ${PROJECT_SOURCE_DIR}/tests/support/network_formula.cpp
   ${PROJECT_SOURCE_DIR}/tests/support/temporary_folder.cpp)
-target_link_libraries(test_gpu PRIVATE graft graft_flags GTest::gtest)
+# Nothing hot on the host. Behind graft_flags, as in GraftTests.cmake: one compiler cache then serves both.
+add_library(graft_gpu_check_flags INTERFACE)
+target_compile_options(graft_gpu_check_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-O1>)
+target_link_libraries(test_gpu PRIVATE graft graft_flags graft_gpu_check_flags GTest::gtest)
 target_compile_definitions(test_gpu PRIVATE GRAFT_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
 
 add_executable(bench_gpu ${PROJECT_SOURCE_DIR}/benchmarks/gpu/main.cpp ${graft_bench_rows})
-target_link_libraries(bench_gpu PRIVATE graft graft_flags nlohmann_json::nlohmann_json)
+target_link_libraries(bench_gpu PRIVATE graft graft_flags graft_gpu_check_flags nlohmann_json::nlohmann_json)
 
 foreach(program test_gpu bench_gpu)
-  target_compile_options(${program} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-O1>)  # nothing hot on the host
   set_target_properties(${program} PROPERTIES UNITY_BUILD OFF RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 endforeach()

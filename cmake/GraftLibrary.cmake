@@ -73,3 +73,4 @@ if(GRAFT_HAS_CUDA)
 endif()
 target_link_libraries(graft PUBLIC Threads::Threads PRIVATE $<BUILD_INTERFACE:graft_flags> ZLIB::ZLIB JPEG::JPEG
   $<BUILD_INTERFACE:nlohmann_json::nlohmann_json>)
+graft_use_image_libraries(graft)

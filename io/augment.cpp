@@ -80,7 +80,8 @@ Image augmented(const Image& image, const Preprocess& preprocess, const Augment&
                 CountedRandom& random) {
   Image result;
   if (augment.crops()) {
-    const Image source = with_channels(image, preprocess.channels);
+    Image source = with_channels(image, preprocess.channels);
+    if (preprocess.pad) source = padded_square(source);
     result =
         resize(source, preprocess.size, preprocess.size,
                random_box(source.width, source.height, augment, random), preprocess.interpolation);

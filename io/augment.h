@@ -27,9 +27,10 @@ GRAFT_API Augment augment_named(const std::string& name);
 
 // Where a random resized crop falls in an image: torchvision's rule, ten tries at a box of the
 // drawn area and ratio, else the largest central box.
-ResizeBox random_box(int64_t width, int64_t height, const Augment& augment, CountedRandom& random);
+GRAFT_API ResizeBox random_box(int64_t width, int64_t height, const Augment& augment,
+                               CountedRandom& random);
 // Changes brightness, contrast and saturation in place, by factors drawn in this order.
-void jitter(Image& image, const Augment& augment, CountedRandom& random);
+GRAFT_API void jitter(Image& image, const Augment& augment, CountedRandom& random);
 
 // The image as a size x size input of `preprocess`, changed at random.
 GRAFT_API Image augmented(const Image& image, const Preprocess& preprocess, const Augment& augment,

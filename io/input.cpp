@@ -11,10 +11,6 @@
 namespace graft::io {
 namespace {
 
-bool is_jpeg(const std::vector<std::byte>& bytes) {
-  return bytes.size() >= 3 && std::memcmp(bytes.data(), "\xff\xd8\xff", 3) == 0;
-}
-
 ResampleAxis shrunk(const ResampleAxis& axis, int shrink) {
   return {(axis.in + shrink - 1) / shrink,
           axis.low / shrink,
@@ -98,6 +94,11 @@ struct InputMaker::Impl {
     finish(image.channels);
   }
 
+  // Whether the image is padded before a random crop is drawn from it.
+  bool pads_first(const CountedRandom* random) const {
+    return random && preprocess.pad && augment.crops();
+  }
+
   void from_jpeg(const std::string& name, CountedRandom* random) {
     const JpegHeader header = reader.open(file, name);
     const bool turned = header.orientation >= 5;
@@ -117,18 +118,19 @@ struct InputMaker::Impl {
 };
 
 InputMaker::InputMaker(const Preprocess& preprocess, const Augment& augment)
-    : impl_(std::make_unique<Impl>(preprocess, augment)) {}
+    : impl_((preprocess.validate(), std::make_unique<Impl>(preprocess, augment))) {}
 InputMaker::~InputMaker() = default;
 
 InputMaker::Pixels InputMaker::pixels(const Dataset& dataset, int64_t sample,
                                       CountedRandom* random) {
   Impl& m = *impl_;
   const bool has_file = dataset.encoded(sample, m.file);
-  if (has_file && is_jpeg(m.file)) {
+  if (has_file && is_jpeg(m.file) && !m.pads_first(random)) {
     m.from_jpeg(dataset.name(sample), random);
   } else {
-    const Image image =
-        has_file ? decode_image(m.file, dataset.name(sample)) : dataset.image(sample);
+    Image image = has_file ? decode_image(m.file, dataset.name(sample)) : dataset.image(sample);
+    check_image(image);
+    if (m.pads_first(random)) image = padded_square(image);
     int shrink = 1;
     m.from_image(image, m.place(image.width, image.height, random, shrink));
   }
@@ -136,6 +138,11 @@ InputMaker::Pixels InputMaker::pixels(const Dataset& dataset, int64_t sample,
   const bool mirrored = m.augment.flip && random->uniform() < 0.5;
   if (m.augment.jitters()) jitter(m.result, m.augment, *random);
   return {m.result.pixels.data<uint8_t>(), mirrored};
+}
+
+void InputMaker::let_go() {
+  impl_->file = {};
+  impl_->reader.close();
 }
 
 void InputMaker::normalise(const Pixels& pixels, float* out) const {

@@ -33,6 +33,8 @@ class GRAFT_API InputMaker {
     bool mirrored;
   };
   Pixels pixels(const Dataset& dataset, int64_t sample, CountedRandom* random);
+  // Gives back what the last sample's file and decoder hold; the pixels stay.
+  void let_go();
   void normalise(const Pixels& pixels, float* out) const;
 
  private:

@@ -2,7 +2,9 @@
 
 namespace graft::io {
 
-void check_json_depth(std::string_view json, const std::string& what) {
+void check_json(std::string_view json, const std::string& what) {
+  GRAFT_CHECK(json.find('\0') == std::string_view::npos, what,
+              " is JSON with a zero byte in it, which JSON never has");
   int depth = 0;
   bool in_string = false;
   for (size_t i = 0; i < json.size(); ++i) {

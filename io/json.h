@@ -1,6 +1,7 @@
 // What reading JSON from a file that may be hostile needs beyond the parser: how deep it may nest
-// (what walks a parsed document recurses), and integers that are integers (the parser's own
-// conversion of 1e30 to int64_t is undefined).
+// (what walks a parsed document recurses), zero bytes (the parser takes one for the end of the text
+// and looks no further), and integers that are integers (its own conversion of 1e30 to int64_t is
+// undefined).
 #pragma once
 #include <cstdint>
 #include <limits>
@@ -12,9 +13,9 @@
 
 namespace graft::io {
 
-// bad_input naming `what` when lists and objects nest deeper than 64. The text need not be valid
-// JSON.
-GRAFT_API void check_json_depth(std::string_view json, const std::string& what);
+// bad_input naming `what` when there is a zero byte in the text, or lists and objects nest deeper
+// than 64. The text need not be valid JSON; the parser then refuses whatever follows a document.
+GRAFT_API void check_json(std::string_view json, const std::string& what);
 
 // object[name] as an integer; bad_input naming `what` when it is missing, no whole number, or
 // outside int64_t. Json: nlohmann::json, whose header the caller includes (no public header does).

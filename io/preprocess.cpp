@@ -12,6 +12,7 @@ void Preprocess::validate() const {
   GRAFT_CHECK(size >= 1 && size <= 8192, "preprocessing: an image size of ", size);
   GRAFT_CHECK(resize_to == 0 || (resize_to >= 1 && resize_to <= 16384), "preprocessing: resize to ",
               resize_to);
+  GRAFT_CHECK(!pad || resize_to == 0, "preprocessing: padding and a crop exclude each other");
   GRAFT_CHECK(channels == 1 || channels == 3, "preprocessing: ", channels,
               " channels; 1 and 3 are possible");
   GRAFT_CHECK(std::ssize(mean) == channels && std::ssize(deviation) == channels,
@@ -27,6 +28,15 @@ void Preprocess::validate() const {
 // rounded half to even.
 ResizedWindow kept_window(const Preprocess& p, int64_t width, int64_t height) {
   const int64_t size = p.size, resize_to = p.resize_to;
+  if (p.pad) {
+    const int64_t longer = std::max(width, height);
+    const auto side = [&](int64_t extent) {
+      return std::max<int64_t>(1, (2 * size * extent + longer) / (2 * longer));
+    };
+    const int64_t full_width = side(width), full_height = side(height);
+    return {full_width, full_height, -((size - full_width) / 2), -((size - full_height) / 2),
+            size,       size};
+  }
   if (resize_to == 0) return {size, size, 0, 0, size, size};
   const int64_t shorter = std::min(width, height);
   const int64_t full_width = width <= height ? resize_to : resize_to * width / shorter;
@@ -38,8 +48,9 @@ ResizedWindow kept_window(const Preprocess& p, int64_t width, int64_t height) {
 }
 
 Image Preprocess::geometry(const Image& image) const {
+  validate();
   const Image source = with_channels(image, channels);
-  if (resize_to == 0) return resize(source, size, size, interpolation);
+  if (resize_to == 0 && !pad) return resize(source, size, size, interpolation);
   return resize_window(source, kept_window(*this, source.width, source.height), interpolation);
 }
 
@@ -65,6 +76,8 @@ void Normaliser::operator()(const uint8_t* pixels, bool mirrored, float* out) co
 }
 
 void Preprocess::normalise_into(const Image& image, float* out) const {
+  validate();
+  check_image(image);
   GRAFT_CHECK(image.width == size && image.height == size && image.channels == channels,
               "preprocessing: image of ", image.width, "x", image.height, "x", image.channels,
               ", expected ", size, "x", size, "x", channels);
@@ -84,10 +97,21 @@ std::string Preprocess::to_json() const {
   j["deviation"] = deviation;
   j["interpolation"] = interpolation == Interpolation::bilinear ? "bilinear" : "bicubic";
   j["mean"] = mean;
+  if (pad) j["pad"] = true;  // a card of before says nothing
   j["resize_to"] = resize_to;
   j["scale"] = scale;
   j["size"] = size;
   return j.dump();
+}
+
+std::string Preprocess::fit() const { return pad ? "pad" : resize_to > 0 ? "crop" : "squash"; }
+
+void Preprocess::set_fit(const std::string& name) {
+  GRAFT_CHECK(name == "crop" || name == "squash" || name == "pad", "unknown resize '", name,
+              "': expected crop, squash or pad");
+  if (name == fit()) return;
+  resize_to = name == "crop" ? size : 0;
+  pad = name == "pad";
 }
 
 void Preprocess::set_size(int64_t new_size) {
@@ -97,7 +121,7 @@ void Preprocess::set_size(int64_t new_size) {
 }
 
 Preprocess Preprocess::from_json(const std::string& text) {
-  check_json_depth(text, "the card's preprocessing");
+  check_json(text, "the card's preprocessing");
   try {
     const auto j = nlohmann::json::parse(text);
     Preprocess p;
@@ -109,6 +133,7 @@ Preprocess Preprocess::from_json(const std::string& text) {
                 name, "'");
     p.interpolation = name == "bilinear" ? Interpolation::bilinear : Interpolation::bicubic;
     p.mean = j.at("mean").get<std::vector<double>>();
+    p.pad = j.value("pad", false);
     p.resize_to = json_integer(j, "resize_to", "the card\'s preprocessing");
     p.scale = j.at("scale").get<double>();
     p.size = json_integer(j, "size", "the card\'s preprocessing");

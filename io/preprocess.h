@@ -15,6 +15,7 @@ struct GRAFT_API Preprocess {
   int64_t size = 224;  // side of the square input
   int64_t resize_to =
       256;  // short side before the centre crop; 0: resize straight to size x size, no crop
+  bool pad = false;  // with resize_to 0: the whole image, its longer side `size`, centred on black
   Interpolation interpolation = Interpolation::bilinear;
   int64_t channels = 3;      // what the network takes: 3, or 1 (colour images become luma)
   bool bgr = false;          // channel order of the network
@@ -27,6 +28,11 @@ struct GRAFT_API Preprocess {
   // Another side of the network's input; what images are resized to before the crop follows in
   // proportion. bad_input as above.
   void set_size(int64_t new_size);
+  // How images that are not square become square: "crop" (the shorter side is resized, the middle
+  // kept; a network that was squashed or padded takes all of the shorter side), "squash" or "pad".
+  std::string fit() const;
+  void set_fit(const std::string& name);  // bad_input for another word
+  bool crops() const { return resize_to > 0; }
   // The image resized and cropped (u8 [size,size,channels], still RGB).
   Image geometry(const Image& image) const;
   // Normalised pixels of a size x size image into out, [H,W,C] order, size*size*channels floats.

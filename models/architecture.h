@@ -27,8 +27,8 @@ GRAFT_API std::string name_of(const Architecture& architecture);
 GRAFT_API std::string to_json(const Architecture& architecture);
 GRAFT_API Architecture architecture_from_json(const std::string& json);
 
-// Parameters at their neutral values (initialization.h). bad_input for a configuration that cannot
-// be built.
+// Parameters at their default values (layers/modules/default_values.h): initialize() or a file
+// gives others. bad_input for a configuration that cannot be built.
 GRAFT_API std::shared_ptr<StagedNetwork> make_network(const Architecture& architecture);
 
 // The path of the head's layer ("fc", "linear", "classifier.6").

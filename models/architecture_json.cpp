@@ -126,7 +126,7 @@ std::string to_json(const Architecture& architecture) {
 }
 
 Architecture architecture_from_json(const std::string& text) {
-  io::check_json_depth(text, "the card's architecture");
+  io::check_json(text, "the card's architecture");
   try {
     const auto j = nlohmann::json::parse(text);
     const auto family = j.at("family").get<std::string>();

@@ -67,12 +67,14 @@ std::string ModelCard::to_json() const {
   j["labels"] = labels;
   j["neutral_norms"] = neutral_norms;
   j["lineage"] = json_of(lineage);
+  if (activation == Activation::sigmoid)
+    j["activation"] = "sigmoid";  // softmax goes without saying
   if (!int8.empty()) j["int8"] = json_of(int8);
   return j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 ModelCard ModelCard::from_json(const std::string& text) {
-  io::check_json_depth(text, "the model card");
+  io::check_json(text, "the model card");
   try {
     const auto j = nlohmann::json::parse(text);
     const auto version = io::json_integer(j, "card_version", "the model card");
@@ -85,6 +87,12 @@ ModelCard ModelCard::from_json(const std::string& text) {
     card.labels = j.at("labels").get<std::vector<std::string>>();
     card.neutral_norms = j.at("neutral_norms").get<std::vector<std::string>>();
     card.lineage = lineage_from(j.at("lineage"));
+    if (j.contains("activation")) {
+      const auto name = j.at("activation").get<std::string>();
+      GRAFT_CHECK(name == "softmax" || name == "sigmoid", "the model card's activation is '", name,
+                  "'; this graft knows softmax and sigmoid");
+      if (name == "sigmoid") card.activation = Activation::sigmoid;
+    }
     if (j.contains("int8")) card.int8 = calibration_from(j.at("int8"));
     const int64_t classes = classes_of(card.architecture);
     GRAFT_CHECK(card.labels.empty() || std::ssize(card.labels) == classes, "the model card names ",

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "graft/core/base/printable.h"
 #include "graft/core/base/text.h"
 
 namespace graft::models {
@@ -29,7 +30,7 @@ std::string Certificate::to_text() const {
   const auto line = [&](std::string name, const std::string& value) {
     if (value.empty()) return;
     name.resize(18, ' ');
-    out += "  " + name + value + "\n";
+    out += "  " + name + printable(value) + "\n";
   };
   line("file", path);
   line("format", str(format, ", ", naming));
@@ -55,6 +56,7 @@ std::string Certificate::to_text() const {
   line("source graph", comparison);
   line("statistics", statistics);
   line("images", images);
+  line("not executed", not_executed);
   constexpr size_t shown_doubts = 8;
   for (size_t i = 0; i < std::min(doubts.size(), shown_doubts); ++i) line("DOUBTFUL", doubts[i]);
   if (doubts.size() > shown_doubts)
@@ -87,6 +89,7 @@ std::string Certificate::to_json() const {
                                     {"comparison", comparison},
                                     {"statistics", statistics},
                                     {"images", images},
+                                    {"not_executed", not_executed},
                                     {"doubts", doubts},
                                     {"notes", notes}};
   return j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);

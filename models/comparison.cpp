@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "graft/core/autograd/record.h"
+#include "graft/core/base/printable.h"
 #include "graft/core/runtime/random.h"
 #include "graft/core/tensor/device_backend.h"
 
@@ -54,18 +55,41 @@ void compare_tensors(const StateDict& a, const StateDict& b, Comparison& c) {
                    [](const auto& x, const auto& y) { return x.relative > y.relative; });
 }
 
-struct Answer {
-  Tensor result;
-  Trace trace;
-};
-
-Answer answer_of(Model& model, const Tensor& images) {
-  Answer answer;
+Tensor answer_of(Model& model, const Tensor& images) {
   model.network->train(false);
   const NoGradGuard no_grad;
-  const ScopedTrace scope(answer.trace);
-  answer.result = model.network->forward(to_device(images, model.network->device()));
-  return answer;
+  return model.network->forward(to_device(images, model.network->device()));
+}
+
+// The same with every value in between.
+struct TracedAnswer {
+  Tensor result;
+  Trace trace;
+  TracedAnswer(Model& model, const Tensor& images) {
+    const ScopedTrace scope(trace);
+    result = answer_of(model, images);
+  }
+};
+
+// Normally distributed, from a fixed seed; what both take, or undefined and said in `c`.
+Tensor images_for(const Model& a, const Model& b, Comparison& c) {
+  const io::Preprocess &pa = a.card.preprocess, &pb = b.card.preprocess;
+  c.same_preprocess = pa == pb;
+  if (pa.channels != pb.channels) {
+    c.answer_shapes = str("images of ", pa.channels, " and of ", pb.channels, " channels");
+    return {};
+  }
+  Tensor images =
+      Tensor::empty({2, pa.channels, pa.size, pa.size}, {.format = MemoryFormat::channels_last});
+  CountedRandom random(0, RandomPurpose::synthetic);
+  fill_normal(images, 0, 1, random);
+  return images;
+}
+
+void compare_results(const Tensor& a, const Tensor& b, Comparison& c) {
+  c.comparable = a.shape() == b.shape();
+  c.answer_shapes = c.comparable ? a.shape().to_string() : str(a.shape(), " and ", b.shape());
+  if (c.comparable) c.answer = difference_of("", a, b).relative;
 }
 
 bool same_steps(const Trace& a, const Trace& b) {
@@ -127,30 +151,21 @@ nlohmann::ordered_json number(double value) {
 }  // namespace
 
 Comparison compare(Model& a, Model& b) {
-  Comparison c = compare_answers(a, b);
+  Comparison c;
+  if (const Tensor images = images_for(a, b, c); images.defined()) {
+    const TracedAnswer from_a(a, images), from_b(b, images);
+    compare_results(from_a.result, from_b.result, c);
+    c.same_operations = same_steps(from_a.trace, from_b.trace);
+    if (c.same_operations) compare_layers(a, from_a.trace, from_b.trace, c);
+  }
   compare_tensors(a.network->state_dict(), b.network->state_dict(), c);
   return c;
 }
 
 Comparison compare_answers(Model& a, Model& b) {
   Comparison c;
-  const io::Preprocess &pa = a.card.preprocess, &pb = b.card.preprocess;
-  c.same_preprocess = pa == pb;
-  if (pa.channels != pb.channels) {
-    c.answer_shapes = str("images of ", pa.channels, " and of ", pb.channels, " channels");
-    return c;
-  }
-  Tensor images =
-      Tensor::empty({2, pa.channels, pa.size, pa.size}, {.format = MemoryFormat::channels_last});
-  CountedRandom random(0, RandomPurpose::synthetic);
-  fill_normal(images, 0, 1, random);
-  const Answer from_a = answer_of(a, images), from_b = answer_of(b, images);
-  c.comparable = from_a.result.shape() == from_b.result.shape();
-  c.answer_shapes = c.comparable ? from_a.result.shape().to_string()
-                                 : str(from_a.result.shape(), " and ", from_b.result.shape());
-  if (c.comparable) c.answer = difference_of("", from_a.result, from_b.result).relative;
-  c.same_operations = same_steps(from_a.trace, from_b.trace);
-  if (c.same_operations) compare_layers(a, from_a.trace, from_b.trace, c);
+  if (const Tensor images = images_for(a, b, c); images.defined())
+    compare_results(answer_of(a, images), answer_of(b, images), c);
   return c;
 }
 
@@ -162,7 +177,7 @@ std::string Comparison::to_text() const {
   std::string out;
   const auto line = [&](std::string name, const std::string& value) {
     name.resize(12, ' ');
-    out += name + value + "\n";
+    out += name + printable(value) + "\n";
   };
   line("tensors", str(equal_tensors, " the same, ", tensors.size(), " different, ",
                       only_in_a.size() + only_in_b.size(), " in one only, ", other_shape.size(),

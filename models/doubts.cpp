@@ -235,13 +235,11 @@ StatisticsCheck check_statistics(StagedNetwork& network, int64_t channels, int64
   network.train(false);
   StatisticsReader reader(network.state_dict());
   Trace trace;
-  {
-    const NoGradGuard no_grad;
-    const ScopedTrace scope(trace);
-    network.forward(
-        Tensor::zeros({1, channels, size, size}, {.format = MemoryFormat::channels_last}));
-  }
-  for (const TraceStep& step : trace.steps) reader.add(step);
+  trace.listener = [&reader](const TraceStep& step) { reader.add(step); };
+  const NoGradGuard no_grad;
+  const ScopedTrace scope(trace);
+  network.forward(
+      Tensor::zeros({1, channels, size, size}, {.format = MemoryFormat::channels_last}));
   return reader.take();
 }
 

@@ -19,7 +19,7 @@ struct StatisticsCheck {
   int64_t agreeing = 0;  // correlation of at least kAgreement
   double lowest =
       1;  // correlation; 0 or less also where the deviations differ by more than a factor of 2
-  std::vector<std::string> disagreeing;  // paths of convolutions, the worst first
+  std::vector<std::string> disagreeing{};  // paths of convolutions, the worst first
   static constexpr double kAgreement = 0.7;
   GRAFT_API std::string to_text()
       const;  // "18 of 18 running means follow from the layers before (lowest correlation 0.97)"

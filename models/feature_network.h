@@ -15,7 +15,7 @@ struct GRAFT_API FeatureConfig {
   std::string name = "vgg16";  // one of feature_network_names()
   int64_t in_channels = 3;
   int64_t classes = 1000;  // 0: no head, the network ends at what the head would take
-  std::string cut;  // the last stage of the features that is kept ("features.4"); "": all of them
+  std::string cut{};  // the last stage of the features that is kept ("features.4"); "": all of them
   // The head is a linear layer "fc" on the globally pooled features: always so when cut; otherwise
   // the classifier of the original, whose last layer is the head.
   bool linear_head = false;
@@ -30,8 +30,7 @@ GRAFT_API std::vector<std::string> feature_network_names();
 // last.
 class GRAFT_API FeatureNetwork final : public StagedNetwork {
  public:
-  // Parameters at their neutral values: see initialization.h. bad_input for an unknown name or cut,
-  // listing what there is.
+  // bad_input for an unknown name or cut, listing what there is.
   explicit FeatureNetwork(const FeatureConfig& config);
   const std::vector<std::string>& stages() const override { return names_; }
   Tensor forward_stages(const Tensor& x, size_t begin, size_t end) override;
@@ -39,7 +38,7 @@ class GRAFT_API FeatureNetwork final : public StagedNetwork {
 
   const FeatureConfig& config() const { return config_; }
   int64_t features() const { return features_; }  // what the head takes
-  // A head for `classes` classes with zero weights; initialise it afterwards. SqueezeNet's own
+  // A head for `classes` classes with default values. SqueezeNet's own
   // head, a convolution behind which a ReLU clips the logits, becomes a linear one on pooled
   // features.
   void replace_head(int64_t classes);
@@ -47,7 +46,7 @@ class GRAFT_API FeatureNetwork final : public StagedNetwork {
  private:
   friend class FeatureBuilder;
   struct Stage {
-    std::vector<std::string> paths;
+    std::vector<std::string> paths{};
     std::function<Tensor(const Tensor&)> run;
   };
   void add_stage(std::string name, Stage stage);
@@ -66,9 +65,9 @@ GRAFT_API std::string feature_head_path(const FeatureConfig& config);
 // The network whose names a state dict has; an empty name when it is none of them. Classes from the
 // classifier; 0 and linear_head when the file has none. bad_input for names that begin like one and
 // end as no known one.
-FeatureConfig feature_config_of(const StateDict& tensors);
+GRAFT_API FeatureConfig feature_config_of(const StateDict& tensors);
 // The path of the batch norm that normalises the output of the convolution at `conv`; "" when there
 // is none.
-std::string feature_norm_behind(const FeatureConfig& config, const std::string& conv);
+GRAFT_API std::string feature_norm_behind(const FeatureConfig& config, const std::string& conv);
 
 }  // namespace graft::models

@@ -46,6 +46,14 @@ std::vector<std::string> unfold_norms(StateDict& tensors, const Architecture& ar
   return neutral;
 }
 
+void mark_neutral(StagedNetwork& network, const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) {
+    auto* norm = dynamic_cast<BatchNorm2d*>(network.find(path));
+    GRAFT_CHECK(norm != nullptr, "there is no batch norm '", path, "'");
+    norm->mark_neutral();
+  }
+}
+
 std::vector<std::string> still_neutral(StagedNetwork& network,
                                        const std::vector<std::string>& paths) {
   const auto all_are = [](const Tensor& tensor, double value) {

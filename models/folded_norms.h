@@ -22,6 +22,9 @@ namespace graft::models {
 GRAFT_API std::vector<std::string> unfold_norms(StateDict& tensors,
                                                 const Architecture& architecture);
 
+// Tells the batch norms at `paths` that they are neutral (BatchNorm2d::mark_neutral).
+GRAFT_API void mark_neutral(StagedNetwork& network, const std::vector<std::string>& paths);
+
 // The batch norms among `paths` that are still neutral: those that no training has given
 // statistics.
 GRAFT_API std::vector<std::string> still_neutral(StagedNetwork& network,

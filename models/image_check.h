@@ -26,7 +26,7 @@ namespace graft::models {
 struct GRAFT_API ImageCheck {
   int64_t images = 0, norms = 0;
   double nearest = 0, furthest = 0;  // distances
-  std::vector<std::string> doubts;
+  std::vector<std::string> doubts{};
   static constexpr double kRise = 2, kFar = 0.5, kBetter = 1.75;
   std::string to_text() const;  // "16 of your images: the means of 19 norms lie 0.06 to 0.35
                                 // deviations from the running ones"

@@ -1,10 +1,15 @@
 #include "graft/models/import.h"
 
+#include "graft/core/base/checked_math.h"
 #include "graft/core/base/sha256.h"
+#include "graft/core/tensor/allocation_limit.h"
 #include "graft/layers/modules/batch_norm2d.h"
+#include "graft/layers/modules/default_values.h"
 #include "graft/models/comparison.h"
 #include "graft/models/doubts.h"
+#include "graft/models/file_facts.h"
 #include "graft/models/folded_norms.h"
+#include "graft/models/graph/graph_end.h"
 #include "graft/models/graph/graph_import.h"
 #include "graft/models/graph/graph_module.h"
 #include "graft/models/preprocess_guess.h"
@@ -103,6 +108,34 @@ void sum_first_convolution(SourceNetwork& source, Certificate& certificate) {
       "normalised by the mean of the channels' numbers");
 }
 
+// A head of one output z as one of two classes, the logits [0, z], whose softmax is z's sigmoid.
+void read_one_output(SourceNetwork& source, Certificate& certificate) {
+  if (classes_of(source.architecture) != 1) return;
+  const std::string head = head_path(source.architecture);
+  for (const char* part : {".weight", ".bias"}) {
+    const Tensor row = source.tensors.find(head + part);
+    if (!row.defined()) continue;
+    std::vector<double> values(static_cast<size_t>(row.numel()), 0);
+    const std::vector<double> own = row.to_doubles();
+    values.insert(values.end(), own.begin(), own.end());
+    std::vector<int64_t> extents(row.shape().begin(), row.shape().end());
+    extents[0] = 2;
+    source.tensors.set(head + part, Tensor::of(Shape(extents), values).to(DType::f32));
+  }
+  std::visit([](auto& config) { config.classes = 2; }, source.architecture);
+  certificate.notes.push_back(
+      str("the network's one output is read as two classes, the second's probability being its "
+          "sigmoid",
+          source.head_activation == "sigmoid" ? "" : " (guessed: nothing says what it means)"));
+  source.head_activation.clear();
+}
+
+void read_activation(const SourceNetwork& source, ModelCard& card, Certificate& certificate) {
+  if (source.head_activation != "sigmoid" || classes_of(source.architecture) == 0) return;
+  card.activation = Activation::sigmoid;
+  certificate.notes.push_back(kSigmoidNote);
+}
+
 io::Preprocess guess_preprocess(const SourceNetwork& source, Finding& finding) {
   if (source.images) {
     finding = source.preprocess;
@@ -152,29 +185,40 @@ Imported import_model_file(const io::WeightFile& file, const ImportOptions& opti
               options.arch);
   Certificate& c = imported.certificate;
   c.naming = kGraftNaming;
+  c.notes = file.notes;
   c.preprocess = {card.preprocess.to_json(), card.preprocess_known,
                   card.preprocess_known ? "the model's card" : "as when it was imported first"};
   c.eps = {str(eps_of(card.architecture)), true, "the model's card"};
   c.neutral_norms = std::ssize(card.neutral_norms);
   c.cut = "none: as the model is";
   GRAFT_CHECK(options.cut == "auto", "a model of graft is not cut again; use its source weights");
+  GRAFT_CHECK(options.prefix.empty() && options.output.empty(),
+              "a model of graft is one network: --prefix and --output are for other files");
   return imported;
 }
 
 Imported import_foreign(const io::WeightFile& file, const ImportOptions& options) {
   if (file.format == "onnx" && options.arch.empty())
     return import_graph(io::onnx::read_model(file.path), options);
+  GRAFT_CHECK(options.output.empty(), "--output is for graphs, run as they are");
   SourceNetwork source = file.format == "onnx"
                              ? source_from_graph(io::onnx::read_model(file.path), options.arch)
-                             : source_from_names(file, options.arch);
+                             : source_from_names(file, options.arch, options.prefix);
   Imported imported;
   Certificate& certificate = imported.certificate;
   certificate.naming = source.naming;
   certificate.ignored = source.ignored;
   certificate.notes = source.notes;
+  certificate.unused = source.dropped;
+  if (!source.dropped.empty())
+    certificate.notes.push_back(
+        str("the file's own head is left out, because graft does not run it: ", source.dropped[0],
+            source.dropped.size() > 1 ? " ..." : ""));
   cut_network(source, options.cut, certificate);
   ModelCard& card = imported.model.card;
   card.preprocess = guess_preprocess(source, certificate.preprocess);
+  read_one_output(source, certificate);
+  read_activation(source, card, certificate);
   if (options.channels == ChannelRule::sum_conv1) sum_first_convolution(source, certificate);
   const int64_t channels = in_channels_of(source.architecture);
   GRAFT_CHECK(channels == 1 || channels == 3, "the network takes ", channels,
@@ -185,35 +229,62 @@ Imported import_foreign(const io::WeightFile& file, const ImportOptions& options
   card.neutral_norms = unfold_norms(source.tensors, source.architecture);
   certificate.neutral_norms = std::ssize(card.neutral_norms);
   describe_findings(source, certificate);
-  imported.model.network = make_network(card.architecture);
+  {
+    const ScopedUnsetValues unset;
+    imported.model.network = make_network(card.architecture);
+  }
   imported.model.network->load_state_dict(source.tensors);
+  mark_neutral(*imported.model.network, card.neutral_norms);
   imported.model.network->train(false);
   return imported;
 }
 
 // The file's own nodes as a network, and the imported network up to the same value; both without
 // pool and head of graft.
-std::pair<Model, Model> source_and_network(const io::WeightFile& file, const Imported& imported) {
+std::pair<Model, Model> source_and_network(const io::WeightFile& file, const Imported& imported,
+                                           int64_t check_bytes) {
   const io::onnx::Model model = io::onnx::read_model(file.path);
   const ModelCard& card = imported.model.card;
   const auto* graph = std::get_if<GraphConfig>(&card.architecture);
   if (has_card(file))
-    return {{std::make_shared<GraphModule>(read_graph(model)), card}, imported.model};
+    return {{std::make_shared<GraphModule>(read_graph(model, {.as_network = true})), card},
+            imported.model};
   if (!graph) {
-    Model source = import_graph(model, {}).model;
+    Model source = import_graph(model, {.check_bytes = check_bytes}).model;
     source.card.preprocess = card.preprocess;
     return {source, imported.model};
   }
-  return {
-      {std::make_shared<GraphModule>(cut_graph(read_graph(model), graph->source->outputs.at(0))),
-       card},
-      {std::make_shared<GraphModule>(
-           with_values(*graph->source, imported.model.network->state_dict())),
-       card}};
+  // The file has no value for what graft puts behind its outputs.
+  const GraphSource source = read_graph(model, {.as_network = true});
+  std::string end = graph->source->outputs.at(0);
+  if (graph->source->nodes.back().name == kTwoClasses) end = graph->source->nodes.back().inputs[0];
+  return {{std::make_shared<GraphModule>(cut_graph(source, end)), card},
+          {std::make_shared<GraphModule>(
+               cut_graph(with_values(*graph->source, imported.model.network->state_dict()), end)),
+           card}};
+}
+
+// Runs a check of the import within the memory that it may hold; one that needs more is left out
+// and said. False: it was left out.
+template <class Check>
+bool run_within(int64_t bytes, const char* what, Certificate& certificate, Check&& check) {
+  const ScopedAllocationLimit limit(bytes, LimitedBytes::held);
+  try {
+    check();
+    return true;
+  } catch (const Error&) {
+    if (!limit.was_reached()) throw;
+    std::string& said = certificate.not_executed;
+    said += str(said.empty() ? "" : "; ", what, ": it would hold more than the ",
+                ceil_div(bytes, int64_t{1} << 20),
+                " MiB that a check of this file may (4 times the file, at least ",
+                kLeastCheckBytes >> 20, " MiB)");
+    return false;
+  }
 }
 
 // The same random images through the source graph and through the network that was made of it.
-void compare_with_source(const io::WeightFile& file, Imported& imported) {
+void compare_with_source(const io::WeightFile& file, Imported& imported, int64_t check_bytes) {
   Certificate& c = imported.certificate;
   if (file.format != "onnx") return;
   if (!std::holds_alternative<GraphConfig>(imported.model.card.architecture)) {
@@ -226,28 +297,34 @@ void compare_with_source(const io::WeightFile& file, Imported& imported) {
                                    same_end ? "takes other images" : "ends elsewhere"));
   }
   try {
-    auto [source, network] = source_and_network(file, imported);
-    const Comparison comparison = compare_answers(source, network);
-    if (!comparison.comparable) return;
+    Comparison comparison;
+    const bool run = run_within(check_bytes, "the comparison with the source graph", c, [&] {
+      auto [source, network] = source_and_network(file, imported, check_bytes);
+      comparison = compare_answers(source, network);
+    });
+    if (!run || !comparison.comparable) return;
     c.comparison = comparison.answer_text();
     if (!comparison.same_answers())
       c.doubts.push_back(
           str("the network does not compute what the source graph does: ", c.comparison));
   } catch (const Error& error) {
+    if (error.code() == ErrorCode::resource) throw;
     c.notes.push_back(str("the source graph was not run for comparison: ", error.what()));
   }
 }
 
-void look_for_doubts(Imported& imported) {
+void look_for_doubts(Imported& imported, int64_t check_bytes) {
   const ModelCard& card = imported.model.card;
   StagedNetwork& network = *imported.model.network;
   const bool graph = std::holds_alternative<GraphConfig>(card.architecture);
   refuse_impossible_values(network.state_dict(), graph);
   StatisticsCheck statistics;
   try {
-    statistics = check_statistics(network, card.preprocess.channels, card.preprocess.size);
-  } catch (const Error&) {
-    if (!graph)
+    run_within(check_bytes, "the check of the batch norms' statistics", imported.certificate, [&] {
+      statistics = check_statistics(network, card.preprocess.channels, card.preprocess.size);
+    });
+  } catch (const Error& error) {
+    if (!graph || error.code() == ErrorCode::resource)
       throw;  // a graph may want another input than the card guesses; then there is nothing to
               // compare
   }
@@ -256,16 +333,30 @@ void look_for_doubts(Imported& imported) {
     imported.certificate.doubts.push_back(std::move(doubt));
 }
 
+// By what the file brings, data beside an .onnx included: its size on disk may be of half
+// precision.
+int64_t check_bytes_for(const io::WeightFile& file) {
+  int64_t bytes = 0;
+  for (const auto& [name, tensor] : file.tensors) bytes = checked_add(bytes, tensor.bytes());
+  return std::max(kLeastCheckBytes, checked_mul(4, bytes));
+}
+
 }  // namespace
 
-Imported import_weights(const std::string& path, const ImportOptions& options) {
-  if (!options.arch.empty()) architecture_named(options.arch);
+Imported import_weights(const std::string& path, const ImportOptions& given) {
+  if (!given.arch.empty()) architecture_named(given.arch);
   const io::WeightFile file = io::read_weights(path);
+  ImportOptions options = given;
+  if (options.check_bytes == 0) options.check_bytes = check_bytes_for(file);
   try {
     Imported imported =
         has_card(file) ? import_model_file(file, options) : import_foreign(file, options);
     Certificate& certificate = imported.certificate;
-    certificate.path = path;
+    if (!has_card(file)) {
+      use_file_facts(file, imported);
+      imported.model.card.preprocess_known = certificate.preprocess.known;
+    }
+    certificate.path = file.path;
     certificate.format = file.format;
     if (has_card(file) && !options.examine) {
       refuse_impossible_values(
@@ -273,9 +364,9 @@ Imported import_weights(const std::string& path, const ImportOptions& options) {
           std::holds_alternative<GraphConfig>(imported.model.card.architecture));
       return imported;
     }
-    look_for_doubts(imported);
-    compare_with_source(file, imported);
-    certificate.sha256 = sha256_of_file(path);
+    look_for_doubts(imported, options.check_bytes);
+    compare_with_source(file, imported, options.check_bytes);
+    certificate.sha256 = sha256_of_file(file.path);
     certificate.architecture = describe(imported.model.card.architecture);
     if (has_card(file)) certificate.matched = static_cast<int64_t>(file.tensors.size());
     for (const NamedTensor& p : imported.model.network->parameters())

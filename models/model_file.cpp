@@ -1,10 +1,13 @@
 #include "graft/models/model_file.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "graft/core/base/checked_math.h"
 #include "graft/core/base/error.h"
 #include "graft/core/tensor/allocation_limit.h"
+#include "graft/layers/modules/default_values.h"
+#include "graft/models/folded_norms.h"
 #include "graft/models/onnx_export.h"
 
 namespace graft::models {
@@ -34,12 +37,69 @@ std::shared_ptr<StagedNetwork> described_network(const Architecture& architectur
   int64_t bytes = 0;
   for (const auto& [name, tensor] : tensors) bytes = checked_add(bytes, tensor.bytes());
   const ScopedAllocationLimit limit(checked_add(checked_mul(times, bytes), plus));
+  const ScopedUnsetValues unset;
   return make_network(architecture);
+}
+
+// Of a network of ours; null for any other.
+std::optional<Architecture> architecture_of(const StagedNetwork& network) {
+  if (const auto* resnet = dynamic_cast<const ResNet*>(&network)) return resnet->config();
+  if (const auto* cifar = dynamic_cast<const CifarResNet*>(&network)) return cifar->config();
+  if (const auto* features = dynamic_cast<const FeatureNetwork*>(&network))
+    return features->config();
+  return std::nullopt;
+}
+
+// The network that load_model() will make for these tensors.
+std::shared_ptr<StagedNetwork> network_of(const ModelCard& card, const StateDict& tensors) {
+  const auto* graph = std::get_if<GraphConfig>(&card.architecture);
+  if (!graph) return described_network(card.architecture, tensors);
+  GraphConfig filled = *graph;
+  filled.source = std::make_shared<GraphSource>(with_values(*graph->source, tensors));
+  const ScopedUnsetValues unset;
+  return make_network(filled);
+}
+
+// Ours know what they are, and nothing has to be made when that is what the card says.
+void check_fits_card(const StagedNetwork& network, const ModelCard& card) {
+  const StateDict tensors = network.state_dict();
+  const auto is = architecture_of(network);
+  if (is && to_json(*is) == to_json(card.architecture)) {
+    for (const std::string& path : card.neutral_norms)
+      GRAFT_CHECK(tensors.contains(path + ".running_mean"), "there is no batch norm '", path, "'");
+    return;
+  }
+  const auto check_is = [&](const Architecture& described, bool same) {
+    GRAFT_CHECK(same, "the card describes ", describe(described), ", the network is ",
+                describe(*is));
+  };
+  if (is)
+    check_is(card.architecture, is->index() == card.architecture.index() &&
+                                    name_of(*is) == name_of(card.architecture) &&
+                                    classes_of(*is) == classes_of(card.architecture));
+  const auto loaded = network_of(card, tensors);  // a configuration leaves some things open
+  if (const auto described = architecture_of(*loaded); is && described)
+    check_is(*described, to_json(*is) == to_json(*described));
+  loaded->check_fits(tensors);
+  mark_neutral(*loaded, card.neutral_norms);
 }
 
 }  // namespace
 
+void check_saves(const StagedNetwork& network, const ModelCard& card) {
+  try {
+    check_fits_card(network, ModelCard::from_json(card.to_json()));
+  } catch (const Error& error) {
+    throw error.with_context("the model could not be loaded again");
+  }
+}
+
 void save_model(const std::string& path, const StagedNetwork& network, const ModelCard& card) {
+  try {
+    check_saves(network, card);
+  } catch (const Error& error) {
+    throw error.with_context(path);
+  }
   io::write_safetensors(path, network.state_dict(), {{"format", "pt"}, {kCardKey, card.to_json()}});
 }
 
@@ -61,6 +121,7 @@ Model model_from(const io::WeightFile& file) {
       GraphConfig filled =
           *graph;  // the values before the module: nothing is allocated for a card's word alone
       filled.source = std::make_shared<GraphSource>(with_values(*graph->source, tensors));
+      const ScopedUnsetValues unset;
       model.network = make_network(filled);
     } else {
       model.network = described_network(model.card.architecture, tensors);
@@ -69,6 +130,7 @@ Model model_from(const io::WeightFile& file) {
       model.network->load_state_dict(tensors);
     else
       model.network->take_state_dict(tensors);
+    mark_neutral(*model.network, model.card.neutral_norms);
     model.network->train(false);
     return model;
   } catch (const Error& error) {

@@ -13,11 +13,15 @@ namespace graft::models {
 inline constexpr const char* kCardKey = "graft.card";
 
 struct Model {
-  std::shared_ptr<StagedNetwork> network;  // in eval mode
-  ModelCard card;
+  std::shared_ptr<StagedNetwork> network{};  // in eval mode
+  ModelCard card{};
 };
 
-// Writes network and card, old file or new, never half. The bytes depend on them alone.
+// Error(bad_input) saying what differs when load_model() would refuse the file that save_model()
+// writes of these: a training can ask before it starts.
+GRAFT_API void check_saves(const StagedNetwork& network, const ModelCard& card);
+// Checks that first. Writes network and card, old file or new, never half. The bytes depend on them
+// alone.
 GRAFT_API void save_model(const std::string& path, const StagedNetwork& network,
                           const ModelCard& card);
 

@@ -22,11 +22,11 @@ double input_variance(const Tensor& weight, const Tensor& variance) {
   return ratios[ratios.size() / 2];
 }
 
-io::Preprocess guess_imagenet_preprocess(double variance, Finding& finding) {
+io::Preprocess guess_imagenet_preprocess(double variance, Finding& finding, int64_t side) {
   constexpr double kRawPixels = 300;
-  io::Preprocess p = io::imagenet_preprocess(224);
+  io::Preprocess p = io::imagenet_preprocess(side);
   if (variance < kRawPixels) {
-    finding = {"RGB / 255, ImageNet's mean and deviation, 224x224", false,
+    finding = {str("RGB / 255, ImageNet's mean and deviation, ", side, "x", side), false,
                "the usual one of ImageNet's networks; the file says nothing"};
     return p;
   }
@@ -34,11 +34,24 @@ io::Preprocess guess_imagenet_preprocess(double variance, Finding& finding) {
   p.scale = 1;
   p.mean = {103.06, 115.90, 123.15};
   p.deviation = {1, 1, 1};
-  finding = {"BGR, 0 to 255, minus (103.06, 115.90, 123.15), 224x224", false,
+  finding = {str("BGR, 0 to 255, minus (103.06, 115.90, 123.15), ", side, "x", side), false,
              str("bn1's running variance is ", std::llround(variance),
                  " times that of inputs of deviation 1: the network learned on raw pixels, as "
                  "MSRA's and Caffe's did")};
   return p;
+}
+
+std::string text_of(const io::Preprocess& p) {
+  const auto list = [](const std::vector<double>& values) {
+    std::vector<std::string> texts;
+    for (const double v : values) texts.push_back(str(std::round(v * 1e6) / 1e6));
+    return str("(", join(texts), ")");
+  };
+  return str(p.channels == 1 ? "grey"
+             : p.bgr         ? "BGR"
+                             : "RGB",
+             " x ", std::round(p.scale * 1e6) / 1e6, ", minus ", list(p.mean), ", over ",
+             list(p.deviation), ", ", p.size, "x", p.size);
 }
 
 io::Preprocess grey_preprocess(io::Preprocess p) {

@@ -8,12 +8,16 @@ namespace graft::models {
 // How much larger the first norm's variance [K] is than independent inputs of deviation 1 through
 // `weight` [K,C,R,S] would make it; 0 when either is undefined or they do not fit. About 1 to 10
 // for normalised pixels, some thousands (about 58 squared) for pixels of 0 .. 255.
-double input_variance(const Tensor& weight, const Tensor& variance);
+GRAFT_API double input_variance(const Tensor& weight, const Tensor& variance);
 
-// ImageNet's usual one, or Caffe's where that variance shows raw pixels; 224x224.
-io::Preprocess guess_imagenet_preprocess(double variance, Finding& finding);
+// ImageNet's usual one, or Caffe's where that variance shows raw pixels; side x side.
+GRAFT_API io::Preprocess guess_imagenet_preprocess(double variance, Finding& finding,
+                                                   int64_t side = 224);
+
+// "RGB x 0.003922, minus (0.485, 0.456, 0.406), over (0.229, 0.224, 0.225), 224x224".
+GRAFT_API std::string text_of(const io::Preprocess& p);
 
 // The same for grey images: the mean of the channels' numbers.
-io::Preprocess grey_preprocess(io::Preprocess p);
+GRAFT_API io::Preprocess grey_preprocess(io::Preprocess p);
 
 }  // namespace graft::models

@@ -29,15 +29,14 @@ GRAFT_API ResNetConfig resnet_config(std::string_view name);
 // Stages: stem, layer1 .. layerN, pool, fc.
 class GRAFT_API ResNet final : public StagedNetwork {
  public:
-  explicit ResNet(
-      const ResNetConfig& config);  // parameters at their neutral values: see initialization.h
+  explicit ResNet(const ResNetConfig& config);
   const std::vector<std::string>& stages() const override { return stages_; }
   Tensor forward_stages(const Tensor& x, size_t begin, size_t end) override;
   std::vector<std::string> stage_paths(size_t stage) const override;
 
   const ResNetConfig& config() const { return config_; }
   int64_t features() const;  // channels of the last stage: what the head takes
-  // A head for `classes` classes with zero weights; initialise it afterwards.
+  // A head for `classes` classes with default values.
   void replace_head(int64_t classes);
 
  private:

@@ -46,9 +46,9 @@ using Pads = std::vector<int64_t>;
 struct ConvNorm {
   const Node* conv = nullptr;
   const Node* norm = nullptr;
-  std::string out;  // the value after both
+  std::string out{};  // the value after both
   int64_t kernel = 0, stride = 0, pad = 0;
-  Tensor weight;
+  Tensor weight{};
 };
 
 class Reader {

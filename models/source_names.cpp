@@ -4,22 +4,12 @@
 
 #include "graft/models/feature_builder.h"
 #include "graft/models/naming/naming.h"
-#include "graft/models/source_network.h"
+#include "graft/models/naming/reparametrised.h"
+#include "graft/models/preprocess_guess.h"
+#include "graft/models/source_parts.h"
 
 namespace graft::models {
 namespace {
-
-// The prefix under which a network's first convolution stands: one of the file's roots, with or
-// without "module." (DataParallel), "model." or "backbone.".
-std::string find_prefix(const io::WeightFile& file) {
-  std::vector<std::string> roots = file.roots;
-  if (roots.empty()) roots = {""};
-  for (const std::string& root : roots)
-    for (const char* wrapper :
-         {"", "module.", "model.", "module.model.", "backbone.", "encoder.", "network."})
-      if (!first_convolution(file.tensors, root + wrapper).empty()) return root + wrapper;
-  return roots.front();
-}
 
 // How many blocks "layerL.0.", "layerL.1." ... the file has; gaps show as missing tensors later.
 int64_t count_blocks(const StateDict& tensors, const std::string& layer) {
@@ -50,6 +40,25 @@ Architecture cifar_architecture(const StateDict& tensors, const std::string& arc
   GRAFT_CHECK(arch.empty() || arch == name_of(config), "the file holds ", name_of(config), ", not ",
               arch);
   return config;
+}
+
+// Relatives of the ResNets that graft does not have, by what tells them apart.
+void refuse_relatives(const StateDict& tensors) {
+  const auto refuse = [](const std::string& what) {
+    bad_input("this is a ", what,
+              ", which graft does not have; exported to ONNX it runs as a graph");
+  };
+  for (const auto& [part, name] :
+       {std::pair{"layer1.0.se.fc1.weight", "SE-ResNet (squeeze and excitation in its blocks)"},
+        std::pair{"layer1.0.se.conv.weight", "ECA-ResNet (channel attention in its blocks)"},
+        std::pair{"conv1.0.weight", "ResNet-C or -D (a stem of three convolutions)"}})
+    if (tensors.contains(part) && tensors.contains("layer1.0.conv1.weight")) refuse(name);
+  const Tensor middle = tensors.find("layer1.0.conv2.weight");
+  if (!tensors.contains("layer1.0.conv3.weight") || !middle.defined() || middle.rank() != 4) return;
+  const int64_t out = middle.size(0), in = middle.size(1);
+  if (in > 0 && in < out && out % in == 0)
+    refuse(str("ResNeXt (", out / in, " groups of ", in, " channels)"));
+  if (in == out && out > 64) refuse(str("Wide ResNet (", out, " channels where a ResNet has 64)"));
 }
 
 Architecture resnet_architecture(const StateDict& tensors, const std::string& arch) {
@@ -113,6 +122,7 @@ namespace {
 
 // The network that torchvision's names and shapes tell; whose names they are.
 const char* find_architecture(SourceNetwork& source, const std::string& arch) {
+  refuse_relatives(source.tensors);
   const std::string first = first_convolution(source.tensors);
   const Tensor stem = source.tensors.find(first);
   GRAFT_CHECK(stem.defined() && stem.rank() == 4,
@@ -150,6 +160,11 @@ void apply_implied(const Renamed& renamed, SourceNetwork& source) {
     source.preprocess = {renamed.preprocess_text, renamed.preprocess->known,
                          renamed.preprocess->why};
   }
+  source.head_activation = renamed.head_activation;
+  if (renamed.image_size > 0 && source.images) {
+    source.images->set_size(renamed.image_size);
+    source.preprocess.what = text_of(*source.images);
+  }
   if (auto* features = std::get_if<FeatureConfig>(&source.architecture);
       features && renamed.same_padding)
     features->name = kMobileNetTf;
@@ -186,20 +201,28 @@ std::string pool_text(const ResNetConfig& config) {
              " at the end");
 }
 
-SourceNetwork source_from_names(const io::WeightFile& file, const std::string& arch) {
-  if (auto renamed = rename_to_torchvision(file))
-    return renamed_source(std::move(*renamed), file, arch);
-  const std::string prefix = find_prefix(file);
+SourceNetwork source_from_names(const io::WeightFile& whole, const std::string& arch,
+                                const std::string& wanted) {
   SourceNetwork source;
-  for (const auto& [name, tensor] : file.tensors) {
-    if (name.starts_with(prefix))
-      source.tensors.add(name.substr(prefix.size()), tensor);
-    else
-      source.ignored.push_back(name);
+  std::vector<std::string> left_out;
+  io::WeightFile file = within_prefix(whole, wanted, left_out);
+  file.tensors = fold_reparametrised(file.tensors, file.notes);
+  if (auto renamed = rename_to_torchvision(file)) {
+    source = renamed_source(std::move(*renamed), file, arch);
+  } else {
+    source.notes = file.notes;
+    const std::string prefix = find_prefix(file, source.notes);
+    for (const auto& [name, tensor] : file.tensors) {
+      if (name.starts_with(prefix))
+        source.tensors.add(name.substr(prefix.size()), tensor);
+      else
+        source.ignored.push_back(name);
+    }
+    const std::string network = find_architecture(source, arch);
+    source.naming = str(network, " names", prefix.empty() ? "" : str(" under '", prefix, "'"));
   }
-  source.notes = file.notes;
-  const std::string network = find_architecture(source, arch);
-  source.naming = str(network, " names", prefix.empty() ? "" : str(" under '", prefix, "'"));
+  source.dropped = drop_other_head(source);
+  source.ignored.insert(source.ignored.end(), left_out.begin(), left_out.end());
   return source;
 }
 

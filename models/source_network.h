@@ -14,20 +14,24 @@
 namespace graft::models {
 
 struct SourceNetwork {
-  Architecture architecture;  // stages and classes as the file has them
-  StateDict tensors;  // torchvision's names; convolutions may have biases, batch norms may be
-                      // absent (folded)
-  std::string naming;
+  Architecture architecture{};  // stages and classes as the file has them
+  StateDict tensors{};  // torchvision's names; convolutions may have biases, batch norms may be
+                        // absent (folded)
+  std::string naming{};
   bool graph = false;  // attributes were read, not assumed
   // What a naming scheme implies, with its reason; empty: the usual guesses.
-  Finding eps, stride, stem_pool, preprocess;
-  std::optional<io::Preprocess> images;  // goes with `preprocess`
-  std::vector<std::string> ignored;
-  std::vector<std::string> notes;
+  Finding eps{}, stride{}, stem_pool{}, preprocess{};
+  std::optional<io::Preprocess> images{};  // goes with `preprocess`
+  std::string head_activation{};           // "softmax", "sigmoid"; "": not said
+  std::vector<std::string> ignored{};
+  std::vector<std::string> dropped{};  // a head that graft does not have
+  std::vector<std::string> notes{};
 };
 
 // Names and shapes. `arch`: the user's word ("" none).
-SourceNetwork source_from_names(const io::WeightFile& file, const std::string& arch);
+// `prefix`: likewise.
+SourceNetwork source_from_names(const io::WeightFile& file, const std::string& arch,
+                                const std::string& prefix = "");
 // Nodes, followed from the input: every attribute is read and must be one that a ResNet has.
 SourceNetwork source_from_graph(const io::onnx::Model& model, const std::string& arch);
 

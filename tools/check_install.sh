@@ -28,6 +28,25 @@ for example in examples/*/CMakeLists.txt; do
   cmake --build "$work/$name"
 done
 "$work/new_op/channel_scale_test"
+tools/check_library_paths.sh "$build" "$prefix" "$work"/*/
+
+# A component that this build has not is said so; one that may be missing is asked for by OPTIONAL_COMPONENTS.
+mkdir "$work/components"
+cat >"$work/components/CMakeLists.txt" <<'END'
+cmake_minimum_required(VERSION 3.25)
+project(components LANGUAGES CXX)
+find_package(graft 0.1 REQUIRED COMPONENTS core OPTIONAL_COMPONENTS cuda)
+find_package(graft 0.1 QUIET COMPONENTS cuda)
+if(NOT graft_FOUND STREQUAL graft_cuda_FOUND AND NOT (NOT graft_FOUND AND NOT graft_cuda_FOUND))
+  message(FATAL_ERROR "found ${graft_FOUND}, cuda ${graft_cuda_FOUND}")
+endif()
+find_package(graft 0.1 QUIET COMPONENTS nonsense)
+if(graft_FOUND)
+  message(FATAL_ERROR "a component that does not exist was found")
+endif()
+END
+cmake -S "$work/components" -B "$work/components/build" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" >/dev/null
+[ $kind = static ] || tools/check_exports.py "$(find "$prefix" -name 'libgraft.so' | head -n 1)"
 
 # embed: a model made by the command, on an image made here (a grey ramp, 32x32, PGM).
 model=$work/model.safetensors

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "graft/core/base/error.h"
+#include "graft/core/base/file_system.h"
 #include "graft/core/base/sha256.h"
 #include "graft/models/onnx_export.h"
 #include "graft/tools/network.h"
@@ -15,6 +16,7 @@ namespace {
 
 struct ConvertFlags {
   std::string in, out, arch, cut = "auto", channels = "repeat";
+  SourceFlags source;
   bool json = false;
 };
 
@@ -22,8 +24,12 @@ int convert(const ConvertFlags& flags) {
   const bool safetensors = flags.out.ends_with(".safetensors"), onnx = flags.out.ends_with(".onnx");
   if (!safetensors && !onnx && !flags.out.ends_with(".npz"))
     fail(ErrorCode::usage, flags.out, ": graft writes .safetensors, .npz and .onnx");
-  const models::Imported imported = models::import_weights(
-      flags.in, {.arch = flags.arch, .cut = flags.cut, .channels = channel_rule(flags.channels)});
+  check_writable(flags.out);
+  models::Imported imported = models::import_weights(
+      flags.in,
+      flags.source.options(
+          {.arch = flags.arch, .cut = flags.cut, .channels = channel_rule(flags.channels)}));
+  apply_source_flags(flags.source, imported);
   if (safetensors)
     models::save_model(flags.out, *imported.model.network, imported.model.card);
   else if (onnx)
@@ -60,6 +66,7 @@ void add_convert(CLI::App& app, Action& action) {
                    "repeat, or sum-conv1: a network that takes grey images")
       ->check(CLI::IsMember({"repeat", "sum-conv1"}))
       ->type_name("RULE");
+  add_source_flags(*verb, f->source, ClassNames::asked_for);
   verb->add_flag("--json", f->json, "The certificate as JSON, and what was written");
   verb->footer("Example:\n  graft convert resnet18.pth resnet18.safetensors");
   verb->callback([&action, f] { action = [f] { return convert(*f); }; });

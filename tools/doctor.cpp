@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "graft/core/base/machine_memory.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/kernels/devices.h"
 #include "graft/tools/hdf5_reader.h"
@@ -23,6 +24,10 @@ nlohmann::ordered_json examine() {
   found["instruction_set_of_machine"] = std::string(name_of(machine_instruction_set()));
   found["instruction_set_in_use"] = std::string(name_of(default_instruction_set()));
   found["threads"] = current_context().threads();
+  const AvailableMemory memory = available_memory();
+  found["memory"] = memory.bytes == 0 ? std::string("unknown")
+                                      : str(thousands(memory.bytes >> 20), " MiB free, bounded by ",
+                                            memory.bound);
   found["backends"] = {"cpu"};
   found["cuda"] = describe_cuda();
   found["hdf5"] = hdf5_state();

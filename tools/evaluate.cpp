@@ -7,61 +7,56 @@
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
 #include "graft/core/runtime/exec_context.h"
+#include "graft/io/datasets/class_names.h"
+#include "graft/tools/column_flags.h"
 #include "graft/tools/device.h"
+#include "graft/tools/flag_values.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
 #include "graft/tools/progress.h"
 #include "graft/tools/report.h"
+#include "graft/tools/resize_flag.h"
+#include "graft/tools/training_data.h"
 #include "graft/tools/verbs.h"
 #include "graft/train/fit.h"
 
 namespace graft::tools {
 namespace {
 
-// A data set whose labels count as the model's do.
-class Relabelled final : public io::Dataset {
- public:
-  Relabelled(std::shared_ptr<const io::Dataset> dataset, std::vector<int64_t> labels)
-      : dataset_(std::move(dataset)), labels_(std::move(labels)) {}
-  int64_t size() const override { return dataset_->size(); }
-  int64_t label(int64_t index) const override {
-    return labels_.at(static_cast<size_t>(dataset_->label(index)));
-  }
-  io::Image image(int64_t index) const override { return dataset_->image(index); }
-  std::string name(int64_t index) const override { return dataset_->name(index); }
-  std::string fingerprint() const override { return dataset_->fingerprint(); }
-
- private:
-  std::shared_ptr<const io::Dataset> dataset_;
-  std::vector<int64_t> labels_;
-};
-
-// The model's index of each of the data set's classes, by name; without names in the model, by
-// count.
-std::vector<int64_t> match_labels(const models::ModelCard& card,
-                                  const std::vector<std::string>& classes,
-                                  const std::string& path) {
-  std::vector<int64_t> found;
+// The images of a data set under the model's labels, matched by name; without names in the model,
+// by count. Classes that the model does not know are left out and said.
+std::shared_ptr<const io::Dataset> under_labels(const models::ModelCard& card,
+                                                const io::OpenedData& data,
+                                                const std::string& path) {
+  const std::vector<std::string>& classes = data.classes;
   if (card.labels.empty()) {
     const int64_t count = models::classes_of(card.architecture);
     GRAFT_CHECK(std::ssize(classes) <= count, path, ": has ", classes.size(),
                 " classes, the model ", count);
-    for (size_t i = 0; i < classes.size(); ++i) found.push_back(static_cast<int64_t>(i));
-    return found;
+    return data.val;
   }
-  for (const std::string& name : classes) {
-    const auto at = std::find(card.labels.begin(), card.labels.end(), name);
-    GRAFT_CHECK(at != card.labels.end(), path, ": its class '", name,
-                "' is none of the model's: ", join(card.labels));
-    found.push_back(at - card.labels.begin());
-  }
-  return found;
+  const auto found = io::matched_classes(classes, card.labels);
+  std::vector<std::string> unknown;
+  for (size_t i = 0; i < classes.size(); ++i)
+    if (found[i] < 0) unknown.push_back(classes[i]);
+  GRAFT_CHECK(unknown.size() < classes.size(), path, ": none of its classes (",
+              io::short_list(classes), ") is one of the model's: ", io::short_list(card.labels));
+  const auto known = io::relabelled(data.val, found);
+  if (!unknown.empty())
+    say("note: left out: ", thousands(data.val->size() - known->size()), " of ",
+        thousands(data.val->size()),
+        " images, of classes that the model does not know: ", io::short_list(unknown));
+  return known;
 }
 
 nlohmann::ordered_json document(const train::Evaluation& e,
                                 const std::vector<std::string>& labels) {
-  nlohmann::ordered_json j = {
-      {"accuracy", e.accuracy()}, {"correct", e.correct()}, {"images", e.samples()}};
+  nlohmann::ordered_json j = {{"accuracy", e.accuracy()},
+                              {"macro_f1", e.macro_f1()},
+                              {"loss", e.loss()},
+                              {"correct", e.correct()},
+                              {"images", e.samples()}};
+  if (e.not_finite() > 0) j["not_finite"] = e.not_finite();
   nlohmann::ordered_json classes = nlohmann::ordered_json::array(),
                          confusion = nlohmann::ordered_json::array();
   for (int64_t label = 0; label < e.classes(); ++label) {
@@ -82,6 +77,12 @@ nlohmann::ordered_json document(const train::Evaluation& e,
   return j;
 }
 
+// Class names as they are shown.
+std::vector<std::string> shown(std::vector<std::string> labels) {
+  for (std::string& label : labels) label = printable(label);
+  return labels;
+}
+
 std::string padded(std::string text, size_t width, bool right = false) {
   if (text.size() < width) text.insert(right ? 0 : text.size(), width - text.size(), ' ');
   return text;
@@ -89,8 +90,9 @@ std::string padded(std::string text, size_t width, bool right = false) {
 
 std::string text_of(const train::Evaluation& e, const std::vector<std::string>& labels) {
   constexpr int64_t kMatrix = 20;
-  std::string out = str("accuracy ", fixed(e.accuracy(), 4), " (", e.correct(), " of ", e.samples(),
-                        " images)\n\n");
+  std::string out =
+      str("accuracy ", fixed(e.accuracy(), 4), " (", e.correct(), " of ", e.samples(),
+          " images), macro-F1 ", fixed(e.macro_f1(), 4), ", loss ", fixed(e.loss(), 4), "\n\n");
   size_t width = 5;
   for (const std::string& label : labels) width = std::max(width, label.size());
   out += padded("class", width) + "  images  recall  precision\n";
@@ -98,8 +100,8 @@ std::string text_of(const train::Evaluation& e, const std::vector<std::string>& 
     int64_t images = 0;
     for (int64_t p = 0; p < e.classes(); ++p) images += e.confusion(l, p);
     out += str(padded(labels[static_cast<size_t>(l)], width), "  ",
-               padded(std::to_string(images), 6, true), "  ", fixed(e.recall(l), 4), "  ",
-               fixed(e.precision(l), 4), "\n");
+               padded(std::to_string(images), 6, true), "  ",
+               images > 0 ? fixed(e.recall(l), 4) : "     -", "  ", fixed(e.precision(l), 4), "\n");
   }
   if (e.classes() > kMatrix)
     return out + str("\nthe confusion matrix of ", e.classes(), " classes is in --json\n");
@@ -114,9 +116,12 @@ std::string text_of(const train::Evaluation& e, const std::vector<std::string>& 
 }
 
 struct EvaluateFlags {
-  std::string model, data, precision = "fp32", calibrate, save, report;
+  std::string model, data, precision = "fp32", calibrate, save, report, resize;
+  io::TableColumns columns;
+  double broken = io::kToleratedBrokenShare;
   DeviceFlags device;
-  bool json = false;
+  SourceFlags source;
+  bool json = false, strict = false;
   int threads = 0;
 };
 
@@ -138,8 +143,9 @@ std::string comparison_text(const train::Evaluation& whole, const train::Evaluat
 
 void calibrate_model(models::Model& model, const EvaluateFlags& flags) {
   if (flags.calibrate.empty()) return;
+  apply_resize(model.card.preprocess, flags.resize);
   io::OpenedData data = io::open_data(flags.calibrate, {.val_split = 0});
-  data.train = io::without_broken_images(data.train, io::kToleratedBrokenShare, data.notes);
+  data.train = io::without_broken_images(data.train, flags.broken, data.notes);
   for (const std::string& note : data.notes) say("note: ", note);
   ProgressBar bar;
   model.card.int8 = train::calibrate(
@@ -158,19 +164,22 @@ int evaluate(const EvaluateFlags& flags) {
               "--save keeps what --calibrate finds");
   GRAFT_CHECK(flags.save.empty() || flags.save.ends_with(".safetensors"), flags.save,
               ": models are written as .safetensors");
+  for (const std::string& file : {flags.save, flags.report})
+    if (!file.empty()) check_writable(file);
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
   const Device device = open_named_device(flags.device, flags.precision);
-  models::Model model = std::move(load_any(flags.model).model);
+  models::Model model = std::move(load_any(flags.model, flags.source).model);
   const int64_t classes = models::classes_of(model.card.architecture);
   GRAFT_CHECK(classes > 0, flags.model, ": has no classifier; graft finetune gives it one");
   calibrate_model(model, flags);
   model.network->to(device);
-  io::OpenedData data = io::open_data(flags.data, {.need_train = false});
-  data.val = io::without_broken_images(data.val, io::kToleratedBrokenShare, data.notes);
-  for (const std::string& note : data.notes) say("note: ", note);
-  const auto relabelled =
-      std::make_shared<Relabelled>(data.val, match_labels(model.card, data.classes, flags.data));
+  apply_resize(model.card.preprocess, flags.resize);
+  TrainingData opened =
+      open_summarized(flags.data, {.columns = flags.columns, .need_train = false}, flags.broken);
+  io::OpenedData& data = opened.opened;
+  doubt_shapes(opened, model.card.preprocess);
+  const auto relabelled = under_labels(model.card, data, flags.data);
   ProgressBar bar;
   const auto in = [&](const std::string& precision) {
     train::PrefixRunner run(*model.network, model.network->stages().size(),
@@ -195,6 +204,8 @@ int evaluate(const EvaluateFlags& flags) {
     report.facts = {{"model", models::describe(model.card.architecture)},
                     {"images", std::to_string(e.samples())},
                     {"accuracy", fixed((whole ? *whole : e).accuracy(), 4)}};
+    if (e.not_finite() > 0)
+      report.facts.emplace_back("answers that are not finite", thousands(e.not_finite()));
     if (whole)
       report.facts.emplace_back("accuracy in int8", fixed(e.accuracy(), 4)),
           report.int8_confusion = e.rows();
@@ -202,12 +213,14 @@ int evaluate(const EvaluateFlags& flags) {
   }
   if (flags.json) {
     nlohmann::ordered_json j = document(e, labels);
+    j["data"] = nlohmann::ordered_json::parse(opened.summary.to_json());
     if (whole) j["fp32"] = document(*whole, labels);
     result(j);
   } else {
-    result(text_of(e, labels) + (whole ? comparison_text(*whole, e, labels) : ""));
+    result(text_of(e, shown(labels)) + (whole ? comparison_text(*whole, e, shown(labels)) : ""));
   }
-  return 0;
+  const int64_t not_finite = std::max(e.not_finite(), whole ? whole->not_finite() : 0);
+  return say_not_finite(not_finite, e.samples(), flags.strict);
 }
 
 }  // namespace
@@ -223,12 +236,19 @@ void add_evaluate(CLI::App& app, Action& action) {
       ->required()
       ->type_name("PATH");
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")
-      ->check(CLI::Range(0, 1024))
+      ->transform(whole_number(0, 1024))
       ->type_name("N");
   verb->add_option("--precision", f->precision, kPrecisionHelp)
       ->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))
       ->type_name("P");
+  add_source_flags(*verb, f->source, ClassNames::asked_for);
   add_device_flags(*verb, f->device);
+  add_column_flags(*verb, f->columns);
+  add_resize_flag(*verb, f->resize);
+  verb->add_option("--broken", f->broken,
+                   "Share of broken images that is left out; with more the verb stops")
+      ->transform(real_number(0, 1))
+      ->type_name("SHARE");
   verb->add_option("--calibrate", f->calibrate,
                    "For int8: images like those to come (the training part of a data set); up to "
                    "256 are used")
@@ -239,6 +259,7 @@ void add_evaluate(CLI::App& app, Action& action) {
       ->type_name("FILE");
   verb->add_option("--report", f->report, "An HTML page of the result")->type_name("FILE");
   verb->add_flag("--json", f->json, "One JSON document on stdout");
+  verb->add_flag("--strict", f->strict, kStrictHelp);
   verb->footer(
       "Example:\n  graft evaluate run/model.safetensors --data photos\n"
       "  graft evaluate run/model.safetensors --data photos --precision int8 --calibrate photos "

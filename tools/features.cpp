@@ -5,38 +5,55 @@
 #include <optional>
 
 #include "graft/core/base/error.h"
+#include "graft/core/base/file_system.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/models/graph/graph_import.h"
+#include "graft/tools/column_flags.h"
 #include "graft/tools/device.h"
+#include "graft/tools/flag_values.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
 #include "graft/tools/progress.h"
+#include "graft/tools/resize_flag.h"
+#include "graft/tools/training_data.h"
 #include "graft/tools/verbs.h"
+#include "graft/train/metrics.h"
 
 namespace graft::tools {
 namespace {
 
 struct FeatureFlags {
-  std::string model, data, out, cut = "auto", channels = "repeat", precision = "fp32";
+  std::string model, data, out, cut = "auto", channels = "repeat", precision = "fp32", resize;
+  io::TableColumns columns;
+  double broken = io::kToleratedBrokenShare;
   DeviceFlags device;
+  SourceFlags source;
   std::optional<int64_t> image_size;
   int threads = 0;
+  bool strict = false;
 };
 
 int features(const FeatureFlags& flags) {
   if (!flags.out.ends_with(".npz"))
     fail(ErrorCode::usage, flags.out, ": features are written as .npz");
+  check_writable(flags.out);
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
   const Device device = open_named_device(flags.device, flags.precision);
   models::Imported imported = models::import_weights(
-      flags.model, {.cut = flags.cut, .channels = channel_rule(flags.channels)});
+      flags.model,
+      flags.source.options({.cut = flags.cut, .channels = channel_rule(flags.channels)}));
+  apply_source_flags(flags.source, imported);
   models::Model model = std::move(imported.model);
   if (flags.image_size) model.card.preprocess.set_size(*flags.image_size);
-  io::OpenedData data = io::open_data(flags.data, {.val_split = 0});
+  apply_resize(model.card.preprocess, flags.resize);
+  TrainingData opened =
+      open_summarized(flags.data, {.columns = flags.columns, .val_split = 0}, flags.broken);
+  const io::OpenedData& data = opened.opened;
+  doubt_shapes(opened, model.card.preprocess);
   models::remove_classifier(model);
   check_on_images(model, data.train ? data.train : data.val, imported.certificate);
-  if (imported.certificate.naming != models::kGraftNaming) say(imported.certificate.to_text());
+  if (imported.certificate.naming != models::kGraftNaming) say_text(imported.certificate.to_text());
   model.network->to(device);
   const bool head = models::classes_of(model.card.architecture) > 0;
   train::PrefixRunner prefix(*model.network, model.network->stages().size() - (head ? 1 : 0),
@@ -44,27 +61,28 @@ int features(const FeatureFlags& flags) {
                              calibration_for(flags.precision, model.card, flags.model));
   StateDict arrays;
   ProgressBar bar;
+  int64_t not_finite = 0, all = 0;
   for (const bool val : {false, true}) {
     std::shared_ptr<const io::Dataset> part = val ? data.val : data.train;
     if (!part) continue;
-    std::vector<std::string> notes;
-    part = io::without_broken_images(part, io::kToleratedBrokenShare, notes);
-    for (const std::string& note : notes) say("note: ", note);
     train::BatchLoader loader(part, model.card.preprocess, {.device = device});
     const train::FeatureSet set =
         train::extract_features(prefix, loader, [&](int64_t done, int64_t total) {
           bar.update(val ? "features, val" : "features", done, total);
         });
     if (arrays.size() == 0) say_refusal(prefix, flags.precision);
+    not_finite += train::rows_not_finite(set.features);
+    all += set.labels.numel();
     arrays.add(val ? "x_val" : "x", set.features);
     arrays.add(val ? "y_val" : "y", set.labels);
   }
   bar.clear();
+  if (const int code = say_not_finite(not_finite, all, flags.strict); code != 0) return code;
   io::write_npz(flags.out, arrays);
   std::string text;
   for (const auto& [name, tensor] : arrays)
     text += str(name, " ", std::string(name_of(tensor.dtype())), " ", tensor.shape(), "\n");
-  result(str(flags.out, "\n", text, "classes: ", join(data.classes), "\n"));
+  result(str(printable(flags.out), "\n", text, "classes: ", printable(join(data.classes)), "\n"));
   return 0;
 }
 
@@ -88,15 +106,24 @@ void add_features(CLI::App& app, Action& action) {
       ->type_name("RULE");
   verb->add_option("--image-size", f->image_size,
                    "Side of the network's input (default: the model's)")
-      ->check(CLI::Range(8, 4096))
+      ->transform(whole_number(8, 4096))
       ->type_name("N");
   verb->add_option("--precision", f->precision, kPrecisionHelp)
       ->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))
       ->type_name("P");
+  add_source_flags(*verb, f->source, ClassNames::from_data);
   add_device_flags(*verb, f->device);
+  add_column_flags(*verb, f->columns);
+  add_resize_flag(*verb, f->resize);
+  verb->add_option("--broken", f->broken,
+                   "Share of broken images that is left out; with more the verb stops")
+      ->transform(real_number(0, 1))
+      ->type_name("SHARE");
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")
-      ->check(CLI::Range(0, 1024))
+      ->transform(whole_number(0, 1024))
       ->type_name("N");
+  verb->add_flag("--strict", f->strict,
+                 "Exit code 3, and no file, when features are not finite numbers (NaN, infinity)");
   verb->footer("Example:\n  graft features resnet18.safetensors --data photos --out features.npz");
   verb->callback([&action, f] { action = [f] { return features(*f); }; });
 }

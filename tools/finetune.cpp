@@ -1,36 +1,56 @@
 // graft finetune and graft pretrain: the same run, from a weight file or from random weights.
 #include <CLI/CLI.hpp>
 
+#include "graft/layers/modules/default_values.h"
 #include "graft/models/initialization.h"
 #include "graft/tools/output.h"
+#include "graft/tools/resize_flag.h"
 #include "graft/tools/training.h"
 #include "graft/tools/verbs.h"
+#include "graft/train/memory_plan.h"
 
 namespace graft::tools {
 namespace {
 
 struct FinetuneFlags {
   TrainingFlags training;
-  std::string weights, arch, cut = "auto", freeze = "backbone", bn = "auto", channels = "repeat";
+  SourceFlags source;
+  std::string weights, arch, cut = "auto", freeze = "backbone", bn = "auto", channels = "repeat",
+                             head = "auto";
 };
 
 int finetune(const FinetuneFlags& flags) {
   return train_and_report(
       flags.training, make_recipe(flags.training, flags.freeze, flags.bn),
       [&](const io::OpenedData& data) {
+        const int64_t ram = flags.training.ram;
         models::Imported imported = models::import_weights(
             flags.weights,
-            {.arch = flags.arch, .cut = flags.cut, .channels = channel_rule(flags.channels)});
+            flags.source.options(
+                {.arch = flags.arch,
+                 .cut = flags.cut,
+                 .channels = channel_rule(flags.channels),
+                 .check_bytes = ram > 0 ? std::max<int64_t>(ram - train::kProcessBytes, 1) : 0}));
+        apply_source_flags(flags.source, imported);
         Network made{std::move(imported.model), ""};
-        give_head(made, data, flags.training.seed);
+        made.head_is_trained = flags.head == "auto" && has_head_for(made.model, data);
+        if (made.head_is_trained)
+          made.model.card.int8 = {};  // if any, of the weights as they were
+        else
+          give_head(made, data, flags.training.seed);
         if (flags.training.image_size)
           made.model.card.preprocess.set_size(*flags.training.image_size);
-        check_on_images(made.model, data.train, imported.certificate);
+        apply_resize(made.model.card.preprocess, flags.training.resize);
+        check_on_images(made.model, data.train, imported.certificate, ram);
         imported.certificate.head =
-            str("new: ", models::head_path(made.model.card.architecture), ", ", data.classes.size(),
-                " classes, initialised from seed ", flags.training.seed);
+            made.head_is_trained
+                ? str("kept: ", models::head_path(made.model.card.architecture), ", ",
+                      data.classes.size(),
+                      " classes, which are the data's (--head new starts from a new one)")
+                : str("new: ", models::head_path(made.model.card.architecture), ", ",
+                      data.classes.size(), " classes, initialised from seed ", flags.training.seed);
         made.certificate = imported.certificate.to_text();
-        say(made.certificate);
+        say_text(made.certificate);
         return made;
       });
 }
@@ -51,6 +71,7 @@ int pretrain(const PretrainFlags& flags) {
           card.preprocess = io::imagenet_preprocess(32);
           card.preprocess.resize_to = 0;
         }
+        const ScopedUnsetValues unset;  // they come below
         made.model.network = models::make_network(card.architecture);
         models::initialize(*made.model.network, flags.training.seed);
         give_head(made, data, flags.training.seed);
@@ -79,6 +100,11 @@ void add_finetune(CLI::App& app, Action& action) {
                    "auto: after the last whole stage in the file (a graph: in front of its "
                    "classifier); or a stage: layer3, features.4; or a graph's node")
       ->type_name("STAGE");
+  verb->add_option("--head", f->head,
+                   "auto: the file's head is kept where its labels are the data's classes; new: a "
+                   "new one")
+      ->check(CLI::IsMember({"auto", "new"}))
+      ->type_name("WHICH");
   verb->add_option("--freeze", f->freeze,
                    "backbone (all but the new head), none, or stages: stem,layer1,...; ..NAME: all "
                    "up to that stage or node")
@@ -93,6 +119,7 @@ void add_finetune(CLI::App& app, Action& action) {
           "Grey images: repeat their channel, or sum-conv1: a network that takes grey ones")
       ->check(CLI::IsMember({"repeat", "sum-conv1"}))
       ->type_name("RULE");
+  add_source_flags(*verb, f->source, ClassNames::from_data);
   add_training_flags(*verb, f->training);
   verb->footer(
       "Example:\n  graft finetune --weights resnet18.safetensors --data photos --out run\n"

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,16 +39,39 @@ class Descriptor {
   int number_;
 };
 
-// Beside this program, or where make install puts it.
-std::string find_program() {
+// Whether only root, this user, or who installed graft can have put it there: a program in a folder
+// that everybody may write to (graft copied to /tmp) is not run.
+bool is_trusted(const std::string& path, uid_t installer) {
+  for (const std::string& part : {path, parent_path(path)}) {
+    struct stat info;
+    if (::stat(part.c_str(), &info) != 0 || (info.st_mode & S_IWOTH) != 0) return false;
+    if (info.st_uid != 0 && info.st_uid != ::geteuid() && info.st_uid != installer) return false;
+  }
+  return true;
+}
+
+struct FoundProgram {
+  std::string path;
+  std::string why;  // when there is none that may be run
+};
+
+// Beside this program, or where make install puts it; never by a search path or the current folder.
+FoundProgram find_program() {
+  FoundProgram found{"", str(kProgram, " is not installed beside graft")};
   char self[4096];
+  struct stat info;
   const ssize_t length = ::readlink("/proc/self/exe", self, sizeof self);
-  if (length <= 0 || length == static_cast<ssize_t>(sizeof self)) return "";
+  if (length <= 0 || length == static_cast<ssize_t>(sizeof self) || self[0] != '/' ||
+      ::stat("/proc/self/exe", &info) != 0)
+    return found;
   const std::string folder = parent_path(std::string(self, static_cast<size_t>(length)));
   for (const std::string& path :
-       {folder + "/" + kProgram, folder + "/../libexec/graft/" + kProgram})
-    if (::access(path.c_str(), X_OK) == 0) return path;
-  return "";
+       {folder + "/" + kProgram, folder + "/../libexec/graft/" + kProgram}) {
+    if (::access(path.c_str(), X_OK) != 0) continue;
+    if (is_trusted(path, info.st_uid)) return {path, ""};
+    found.why = str(path, " is not run: others than its installer may write to it or its folder");
+  }
+  return found;
 }
 
 // The file's bytes in memory that has a descriptor: what the reader sees, wherever they came from.
@@ -75,9 +99,8 @@ void copy_to(Descriptor& memory, File& file) {
 class Reader {
  public:
   explicit Reader(File& file) {
-    const std::string program = find_program();
-    GRAFT_CHECK(!program.empty(), "is an HDF5 file (Keras), and ", kProgram,
-                ", which reads those, is not installed beside graft");
+    const auto [program, why] = find_program();
+    GRAFT_CHECK(!program.empty(), "is an HDF5 file (Keras), which ", kProgram, " reads, and ", why);
     Descriptor memory, out, err;
     copy_to(memory, file);
     make_pipe(answer_, out);
@@ -216,6 +239,13 @@ io::WeightFile read_in_child(File& file, const io::ReadLimits& limits) {
     result.notes.push_back(skipped->second + " data sets are no numbers and were left out");
     result.metadata.erase(skipped);
   }
+  if (const auto why = result.metadata.find("hdf5.unfiltered"); why != result.metadata.end()) {
+    result.notes.push_back(
+        str("the process that read it ran under limits alone: its system calls "
+            "could not be filtered (",
+            why->second, ")"));
+    result.metadata.erase(why);
+  }
   return result;
 }
 
@@ -224,8 +254,8 @@ io::WeightFile read_in_child(File& file, const io::ReadLimits& limits) {
 #ifdef GRAFT_HDF5_VERSION
 void lend_hdf5_reader() { io::set_hdf5_reader(read_in_child); }
 std::string hdf5_state() {
-  return find_program().empty() ? str(kProgram, " is not installed beside graft")
-                                : GRAFT_HDF5_VERSION ", in a process of its own";
+  const FoundProgram found = find_program();
+  return found.path.empty() ? found.why : GRAFT_HDF5_VERSION ", in a process of its own";
 }
 #else
 namespace {

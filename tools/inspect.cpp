@@ -11,14 +11,16 @@
 namespace graft::tools {
 namespace {
 
-int inspect(const std::string& path, const std::string& data, bool json) {
+int inspect(const std::string& path, const std::string& data, const SourceFlags& source,
+            bool json) {
   const io::WeightFile file = io::read_weights(path);
   io::OpenedData images;
   if (!data.empty()) images = io::open_data(data, {.val_split = 0});
   std::string certificate, refusal;
   nlohmann::ordered_json understood;
   try {
-    models::Imported imported = models::import_weights(path);
+    models::Imported imported = models::import_weights(path, source.options());
+    apply_source_flags(source, imported);
     if (images.train || images.val)
       check_on_images(imported.model, images.train ? images.train : images.val,
                       imported.certificate);
@@ -28,6 +30,7 @@ int inspect(const std::string& path, const std::string& data, bool json) {
     understood["preprocess_fields"] =
         nlohmann::ordered_json::parse(imported.model.card.preprocess.to_json());
   } catch (const Error& error) {
+    if (error.code() == ErrorCode::resource) throw;
     refusal = error.what();
   }
   if (json) {
@@ -53,11 +56,11 @@ int inspect(const std::string& path, const std::string& data, bool json) {
   size_t width = 4;
   int64_t numbers = 0, bytes = 0;
   for (const auto& [name, tensor] : file.tensors) {
-    width = std::max(width, name.size());
+    width = std::max(width, printable(name).size());
     numbers += tensor.numel();
     bytes += tensor.bytes();
   }
-  std::string out = str(path, ": ", file.format, ", ", file.tensors.size(), " tensors, ",
+  std::string out = str(printable(path), ": ", file.format, ", ", file.tensors.size(), " tensors, ",
                         thousands(numbers), " numbers, ", size_text(bytes), "\n");
   for (const auto& [name, tensor] : file.tensors) {
     std::string padded = printable(name);
@@ -80,6 +83,7 @@ void add_inspect(CLI::App& app, Action& action) {
       "What a weight file holds: tensors, guessed architecture, preprocessing, what is missing");
   struct Flags {
     std::string file, data;
+    SourceFlags source;
     bool json = false;
   };
   auto f = std::make_shared<Flags>();
@@ -89,9 +93,11 @@ void add_inspect(CLI::App& app, Action& action) {
                    "Images of yours, as finetune takes them: a few are run through the network, "
                    "and what its batch norms' statistics say of them joins the certificate")
       ->type_name("PATH");
+  add_source_flags(*verb, f->source, ClassNames::asked_for);
   verb->add_flag("--json", f->json, "One JSON document on stdout");
   verb->footer("Example:\n  graft inspect resnet50.onnx");
-  verb->callback([&action, f] { action = [f] { return inspect(f->file, f->data, f->json); }; });
+  verb->callback(
+      [&action, f] { action = [f] { return inspect(f->file, f->data, f->source, f->json); }; });
 }
 
 }  // namespace graft::tools

@@ -4,51 +4,36 @@
 #include <new>
 
 #include "graft/core/base/error.h"
+#include "graft/core/runtime/start_thread.h"
+#include "graft/tools/command_line.h"
+#include "graft/tools/descriptors.h"
 #include "graft/tools/hdf5_reader.h"
+#include "graft/tools/interrupt.h"
+#include "graft/tools/out_of_memory.h"
 #include "graft/tools/output.h"
-#include "graft/tools/verbs.h"
 
 namespace {
 
 int report(int code, const std::string& message) {
-  graft::tools::say("graft: ", graft::tools::printable(message));
+  graft::tools::say("graft: ", message);
   return code;
 }
 
-bool is_verb(const CLI::App& app, const std::string& name) {
-  const auto verbs =
-      app.get_subcommands([&](const CLI::App* verb) { return verb->get_name() == name; });
-  return !verbs.empty();
+void say_thread_shortage(const char* kind, int wanted, int started) {
+  graft::tools::say("note: only ", started, " of ", wanted, " ", kind,
+                    " threads could be started (a limit on processes or memory): slower, with the "
+                    "same results");
 }
 
 int parse_and_run(int argc, char** argv) {
-  CLI::App app(
-      "graft: take a pretrained convolutional network, change its end, train it on your own "
-      "images.\n"
-      "Exit codes: 0 done; 1 a fault of ours; 2 usage; 3 bad input; 4 out of memory, disk or "
-      "device; "
-      "130 interrupted, state saved.");
-  app.name("graft");
-  app.set_version_flag("--version", "graft " GRAFT_VERSION);
-  app.require_subcommand(1);
-  app.get_formatter()->column_width(34);
-  app.option_defaults()->always_capture_default();
-  graft::tools::Action action;
   using namespace graft::tools;
-  for (auto* add : {add_finetune, add_pretrain, add_predict, add_evaluate, add_inspect, add_convert,
-                    add_verify, add_features, add_run, add_bench, add_doctor})
-    add(app, action);
-  if (argc > 1 && argv[1][0] != '-' && !is_verb(app, argv[1]))
-    return report(2, graft::str("there is no verb '", argv[1], "' (see graft --help)"));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success))
-      return app.exit(error);  // --help, --version
-    const auto chosen = app.get_subcommands();
-    return report(2, graft::str(error.what(), " (see graft ",
-                                chosen.empty() ? "" : chosen[0]->get_name() + " ", "--help)"));
-  }
+  CLI::App app;
+  Action action;
+  add_verbs(app, action);
+  const ReadLine line = read_command_line(app, argc, argv);
+  if (!line.refusal.empty()) return report(line.code, line.refusal);
+  if (line.code >= 0) return line.code;
+  graft::set_thread_shortage_listener(say_thread_shortage);
   lend_hdf5_reader();
   return action();
 }
@@ -56,13 +41,19 @@ int parse_and_run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (!graft::tools::reserve_standard_descriptors()) return 4;
+  graft::tools::handle_signals();
   try {
-    return parse_and_run(argc, argv);
-  } catch (const graft::Error& error) {
-    return report(static_cast<int>(error.code()), error.what());
-  } catch (const std::bad_alloc&) {
-    return report(4, "out of memory");
-  } catch (const std::exception& error) {
-    return report(1, graft::str("graft bug: ", error.what()));
+    try {
+      return parse_and_run(argc, argv);
+    } catch (const graft::Error& error) {
+      return report(static_cast<int>(error.code()), error.what());
+    } catch (const std::bad_alloc&) {
+      return graft::tools::say_out_of_memory();
+    } catch (const std::exception& error) {
+      return report(1, graft::str("graft bug: ", error.what()));
+    }
+  } catch (const std::bad_alloc&) {  // not even for the words
+    return graft::tools::say_out_of_memory();
   }
 }

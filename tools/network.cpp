@@ -1,17 +1,33 @@
 #include "graft/tools/network.h"
 
+#include <optional>
+
 #include "graft/core/base/error.h"
+#include "graft/core/tensor/allocation_limit.h"
+#include "graft/io/datasets/class_names.h"
 #include "graft/models/folded_norms.h"
 #include "graft/models/graph/graph_import.h"
 #include "graft/models/image_check.h"
 #include "graft/tools/output.h"
 #include "graft/train/loader.h"
+#include "graft/train/memory_plan.h"
 
 namespace graft::tools {
 void give_head(Network& made, const io::OpenedData& data, uint64_t seed) {
   models::replace_head(made.model, std::ssize(data.classes), seed);
   made.model.card.labels = data.classes;
   made.model.card.int8 = {};  // if any, of the weights as they were
+}
+
+bool has_head_for(const models::Model& model, const io::OpenedData& data) {
+  const std::vector<std::string>& labels = model.card.labels;
+  if (labels.size() != data.classes.size() ||
+      models::classes_of(model.card.architecture) != std::ssize(labels))
+    return false;
+  const auto places = io::matched_classes(data.classes, labels);
+  for (size_t i = 0; i < places.size(); ++i)
+    if (places[i] != static_cast<int64_t>(i)) return false;
+  return true;
 }
 
 void save_network(const std::string& path, const Network& made, const io::OpenedData& data,
@@ -25,22 +41,36 @@ void save_network(const std::string& path, const Network& made, const io::Opened
   models::save_model(path, *made.model.network, card);
 }
 
-models::Imported load_any(const std::string& path, models::ImportOptions options) {
+models::Imported load_any(const std::string& path, const SourceFlags& source,
+                          models::ImportOptions options) {
   options.examine = false;
-  models::Imported imported = models::import_weights(path, options);
-  if (imported.certificate.naming != models::kGraftNaming) say(imported.certificate.to_text());
+  models::Imported imported = models::import_weights(path, source.options(options));
+  apply_source_flags(source, imported);
+  if (imported.certificate.naming != models::kGraftNaming)
+    say_text(imported.certificate.to_text());
+  else
+    for (const std::string& note : imported.certificate.notes) say("note: ", path, ": ", note);
   return imported;
 }
 
 void check_on_images(models::Model& model, const std::shared_ptr<const io::Dataset>& dataset,
-                     models::Certificate& certificate) {
+                     models::Certificate& certificate, int64_t ram) {
   if (certificate.naming == models::kGraftNaming || !dataset || dataset->size() == 0) return;
   const io::Preprocess& preprocess = model.card.preprocess;
   const int64_t wanted = std::min(models::images_to_check(preprocess.size), dataset->size());
   std::vector<int64_t> spread;  // data sets often stand in the order of their classes
   for (int64_t i = 0; i < wanted; ++i) spread.push_back(i * dataset->size() / wanted);
+  train::LoaderOptions options{.batch = wanted};
+  std::optional<ScopedAllocationLimit> limit;
+  if (ram > 0) {
+    int64_t weights = 0;
+    for (const auto& [name, tensor] : model.network->state_dict()) weights += tensor.bytes();
+    const int64_t left = train::decoding_bytes_at_most(ram, weights);
+    options.gate = std::make_shared<io::DecodeGate>(left);
+    limit.emplace(left, LimitedBytes::held);
+  }
   try {
-    train::BatchLoader loader(io::subset(dataset, spread), preprocess, {.batch = wanted});
+    train::BatchLoader loader(io::subset(dataset, spread), preprocess, options);
     loader.start(0);
     train::Batch batch;
     if (!loader.next(batch)) return;
@@ -49,6 +79,13 @@ void check_on_images(models::Model& model, const std::shared_ptr<const io::Datas
     certificate.images = check.to_text();
     certificate.doubts.insert(certificate.doubts.end(), check.doubts.begin(), check.doubts.end());
   } catch (const Error& error) {
+    if (limit && limit->was_reached()) {
+      std::string& said = certificate.not_executed;
+      said += str(said.empty() ? "" : "; ",
+                  "the check with images of yours: ", "it would hold more than --ram allows");
+      return;
+    }
+    if (error.code() == ErrorCode::resource) throw;
     certificate.notes.push_back(
         str("no images were run through the network as a check: ", error.what()));
   }
@@ -69,6 +106,14 @@ Calibration calibration_for(const std::string& precision, const models::ModelCar
 void say_refusal(const train::PrefixRunner& run, const std::string& precision) {
   if (precision != "fp32" && !run.refusal().empty())
     say("note: --precision ", precision, ": this network is computed in fp32: ", run.refusal());
+}
+
+int say_not_finite(int64_t images, int64_t all, bool strict) {
+  if (images == 0) return 0;
+  say(strict ? "graft: " : "note: ", "the network's answers to ", images, " of ", all,
+      " images are not finite numbers (NaN or infinity), so they mean nothing: its weights may be "
+      "damaged, or their values outgrow the precision");
+  return strict ? static_cast<int>(ErrorCode::bad_input) : 0;
 }
 
 DType precision_named(const std::string& name) {

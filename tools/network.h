@@ -4,6 +4,7 @@
 
 #include "graft/io/datasets/dataset.h"
 #include "graft/models/import.h"
+#include "graft/tools/source_flags.h"
 #include "graft/train/features.h"
 #include "graft/train/recipe.h"
 
@@ -11,11 +12,15 @@ namespace graft::tools {
 
 struct Network {
   models::Model model;
-  std::string certificate;  // the import's words; "" from random weights
+  std::string certificate{};     // the import's words; "" from random weights
+  bool head_is_trained = false;  // the file's own head was kept
 };
 
 // The network with a head for the data's classes, initialised from the seed.
 void give_head(Network& made, const io::OpenedData& data, uint64_t seed);
+
+// Whether the file's head is for the data's classes, under the same names in the same order.
+bool has_head_for(const models::Model& model, const io::OpenedData& data);
 
 // The model file: tensors, labels, preprocessing, and where it came from.
 void save_network(const std::string& path, const Network& made, const io::OpenedData& data,
@@ -23,12 +28,14 @@ void save_network(const std::string& path, const Network& made, const io::Opened
 
 // The weights that predict, evaluate, features and bench take: a model of graft, or any file that
 // imports. What the import says goes to stderr unless the file is a model of graft.
-models::Imported load_any(const std::string& path, models::ImportOptions options = {});
+models::Imported load_any(const std::string& path, const SourceFlags& source,
+                          models::ImportOptions options = {});
 
 // Runs images of the data set through a network just imported; what its batch norms say of them
-// joins the certificate. Nothing happens for models of graft.
+// joins the certificate. Nothing happens for models of graft. `ram`: what the process may take, 0
+// without a limit; a check that needs more is left out and said.
 void check_on_images(models::Model& model, const std::shared_ptr<const io::Dataset>& dataset,
-                     models::Certificate& certificate);
+                     models::Certificate& certificate, int64_t ram = 0);
 
 // "repeat", "sum-conv1" as --channels has them.
 models::ChannelRule channel_rule(const std::string& name);
@@ -41,6 +48,12 @@ inline constexpr const char* kPrecisionHelp =
 // The card's ranges for int8, nothing for another precision. bad_input when it has none.
 Calibration calibration_for(const std::string& precision, const models::ModelCard& card,
                             const std::string& path);
+inline constexpr const char* kStrictHelp =
+    "Exit code 3, not a note alone, when answers are not finite numbers (NaN, infinity)";
+// Says on stderr that the network's answers to some of `all` images are not finite numbers; the
+// exit code: 0, or with `strict` 3.
+int say_not_finite(int64_t images, int64_t all, bool strict);
+
 // Says on stderr when a runner could not keep to the precision asked for.
 void say_refusal(const train::PrefixRunner& run, const std::string& precision);
 

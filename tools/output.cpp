@@ -10,28 +10,37 @@
 
 namespace graft::tools {
 
-std::string printable(std::string text, bool keep_lines) {
-  for (size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    const bool c1 =
-        c == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0;
-    if (c1) text[i + 1] = '?';
-    if (c1 || c == 0x7f || (c < ' ' && !(keep_lines && c == '\n'))) text[i] = '?';
+namespace {
+
+void write_stderr(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stderr); }
+
+// Strings that are no UTF-8 in their printable form, so that they stay apart; JSON knows no bytes.
+void make_utf8(nlohmann::ordered_json& value) {
+  if (value.is_string()) {
+    try {
+      (void)value.dump();
+    } catch (const nlohmann::json::exception&) {
+      value = printable(value.get_ref<const std::string&>());
+    }
+  } else if (value.is_structured()) {
+    for (auto& item : value) make_utf8(item);
   }
-  return text;
 }
 
-void say_line(const std::string& line) {
-  const std::string text = printable(line, true) + "\n";
-  std::fwrite(text.data(), 1, text.size(), stderr);
-}
+}  // namespace
+
+void say_line(const std::string& line) { write_stderr(printable(line) + "\n"); }
+void say_text(const std::string& text) { write_stderr(printable(text, "\n") + "\n"); }
 
 void result(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+  const std::string shown = printable(text, "\n\t");
+  if (std::fwrite(shown.data(), 1, shown.size(), stdout) != shown.size() ||
+      std::fflush(stdout) != 0)
     fail(ErrorCode::resource, "cannot write to standard output");
 }
 
-void result(const nlohmann::ordered_json& document) {
+void result(nlohmann::ordered_json document) {
+  make_utf8(document);
   result(document.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 }
 

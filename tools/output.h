@@ -5,24 +5,24 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
+#include "graft/core/base/printable.h"
 #include "graft/core/base/text.h"
 
 namespace graft::tools {
 
-// One line to stderr; its control characters become '?'.
+// One line to stderr, in its printable form.
 void say_line(const std::string& line);
+// The same of text that has lines of its own; whoever puts it together makes names printable.
+void say_text(const std::string& text);
 template <class... Parts>
 void say(const Parts&... parts) {
   say_line(str(parts...));
 }
 
-// Names out of files may hold line ends and commands to the terminal: control characters, of ASCII
-// and Unicode's C1, become '?'.
-std::string printable(std::string text, bool keep_lines = false);
-
-// To stdout. Error(resource) when it cannot be written (a closed pipe, a full disk).
+// To stdout, in its printable form but for line ends and tabs. Error(resource) when it cannot be
+// written (a closed pipe, a full disk).
 void result(const std::string& text);
-void result(const nlohmann::ordered_json& document);  // indented, with a final newline
+void result(nlohmann::ordered_json document);  // indented, with a final newline
 
 // "0.8931" and the like: `digits` after the point, the same in every locale.
 std::string fixed(double value, int digits);

@@ -1,6 +1,7 @@
 // graft predict: images in, labels out, with the preprocessing stored in the model.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -10,12 +11,19 @@
 #include "graft/core/base/file_system.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/core/tensor/device_backend.h"
+#include "graft/io/datasets/file_dataset.h"
+#include "graft/io/datasets/image_files.h"
+#include "graft/io/input.h"
+#include "graft/layers/functional/elementwise.h"
 #include "graft/layers/functional/functional.h"
 #include "graft/tools/device.h"
+#include "graft/tools/flag_values.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
+#include "graft/tools/resize_flag.h"
 #include "graft/tools/verbs.h"
 #include "graft/train/features.h"
+#include "graft/train/metrics.h"
 
 namespace graft::tools {
 namespace {
@@ -23,51 +31,67 @@ namespace {
 struct PredictFlags {
   std::string model;
   std::vector<std::string> images;
-  std::string precision = "fp32";
+  std::string precision = "fp32", resize;
   DeviceFlags device;
+  SourceFlags source;
   int64_t top = 1;
   bool json = false;
+  bool strict = false;
 };
 
-bool looks_like_image(const std::string& name) {
-  const size_t dot = name.rfind('.');
-  std::string end = dot == std::string::npos ? "" : name.substr(dot + 1);
-  std::transform(end.begin(), end.end(), end.begin(),
-                 [](unsigned char c) { return std::tolower(c); });
-  for (const char* known :
-       {"jpg", "jpeg", "png", "bmp", "gif", "tga", "ppm", "pgm", "psd", "hdr", "pic"})
-    if (end == known) return true;
-  return false;
+// The images that the arguments name: files, "-", and folders, whose other files are counted.
+std::vector<io::LabelledFile> collect(const std::vector<std::string>& given) {
+  std::vector<io::LabelledFile> files;
+  io::PassedOver passed_over;
+  for (const std::string& path : given) {
+    if (path == "-" || !file_system().is_directory(path)) {
+      files.push_back({path, path});
+      continue;
+    }
+    std::vector<io::ImageFile> found;
+    io::find_images(path, "", found, passed_over);
+    for (const io::ImageFile& image : found) files.push_back({image.path, image.short_name});
+  }
+  if (!passed_over.empty()) say("note: passed over: ", passed_over.to_text());
+  return files;
 }
 
-void collect(const std::string& path, std::vector<std::string>& out) {
-  if (path == "-" || !file_system().is_directory(path)) {
-    out.push_back(path);
-    return;
+// Files named by arguments; "-" is standard input, read once.
+class GivenImages final : public io::Dataset {
+ public:
+  explicit GivenImages(std::vector<io::LabelledFile> files)
+      : names_(files), files_(io::file_dataset(std::move(files))) {}
+  int64_t size() const override { return files_->size(); }
+  int64_t label(int64_t) const override { return 0; }
+  std::string name(int64_t i) const override {
+    return is_input(i) ? "standard input" : files_->name(i);
   }
-  auto entries = file_system().list(path);
-  std::sort(entries.begin(), entries.end(),
-            [](const auto& a, const auto& b) { return a.name < b.name; });
-  for (const DirectoryEntry& entry : entries) {
-    const std::string below = join_path(path, entry.name);
-    if (entry.is_directory)
-      collect(below, out);
-    else if (entry.is_regular && looks_like_image(entry.name))
-      out.push_back(below);
+  io::Image image(int64_t i) const override {
+    return is_input(i) ? io::decode_image(input_, name(i)) : files_->image(i);
   }
-}
+  bool encoded(int64_t i, std::vector<std::byte>& bytes) const override {
+    if (!is_input(i)) return files_->encoded(i, bytes);
+    bytes = input_;
+    return true;
+  }
+  std::string fingerprint() const override { return files_->fingerprint(); }
+  bool is_input(int64_t i) const { return names_[static_cast<size_t>(i)].path == "-"; }
+  const std::string& given_name(int64_t i) const { return names_[static_cast<size_t>(i)].path; }
 
-io::Image read_one(const std::string& path) {
-  if (path != "-") return io::read_image(path);
-  constexpr size_t most = size_t{1} << 28;
-  std::vector<std::byte> bytes;
-  std::byte buffer[65536];
-  for (size_t n; (n = std::fread(buffer, 1, sizeof buffer, stdin)) > 0;) {
-    bytes.insert(bytes.end(), buffer, buffer + n);
-    GRAFT_CHECK(bytes.size() <= most, "standard input: more than ", most, " bytes");
+  void read_input() {
+    constexpr size_t most = size_t{1} << 28;
+    std::byte buffer[65536];
+    for (size_t n; (n = std::fread(buffer, 1, sizeof buffer, stdin)) > 0;) {
+      input_.insert(input_.end(), buffer, buffer + n);
+      GRAFT_CHECK(input_.size() <= most, "standard input: more than ", most, " bytes");
+    }
   }
-  return io::decode_image(bytes, "standard input");
-}
+
+ private:
+  std::vector<io::LabelledFile> names_;
+  std::shared_ptr<const io::Dataset> files_;
+  std::vector<std::byte> input_;
+};
 
 struct Answer {
   int64_t label;
@@ -77,8 +101,11 @@ struct Answer {
 std::vector<Answer> best(const float* probabilities, int64_t classes, int64_t top) {
   std::vector<int64_t> order(static_cast<size_t>(classes));
   std::iota(order.begin(), order.end(), 0);
+  const auto value = [&](int64_t i) {  // a NaN has no place in an order
+    return std::isnan(probabilities[i]) ? -1.0f : probabilities[i];
+  };
   std::stable_sort(order.begin(), order.end(),
-                   [&](int64_t a, int64_t b) { return probabilities[a] > probabilities[b]; });
+                   [&](int64_t a, int64_t b) { return value(a) > value(b); });
   std::vector<Answer> answers;
   for (int64_t i = 0; i < std::min(top, classes); ++i)
     answers.push_back(
@@ -96,37 +123,68 @@ class Predictor {
     model_.network->to(open_named_device(flags.device, flags.precision));
   }
 
-  // One batch of readable images.
-  void answer(const std::vector<std::string>& names, const std::vector<io::Image>& images) {
+  // Samples [begin, end): each becomes input as in training, so that no decoded image is kept;
+  // those that cannot be read are named. Returns how many.
+  int64_t answer(const GivenImages& images, int64_t begin, int64_t end) {
     const io::Preprocess& p = model_.card.preprocess;
-    const auto count = std::ssize(images);
-    Tensor x =
-        Tensor::empty({count, p.channels, p.size, p.size}, {.format = MemoryFormat::channels_last});
-    float* data = x.mutable_data<float>();
-    current_context().parallel_for(count, [&](int64_t i) {
-      p.normalise_into(p.geometry(images[static_cast<size_t>(i)]),
-                       data + i * p.channels * p.size * p.size);
+    const int64_t numbers = p.channels * p.size * p.size;
+    std::vector<float> inputs(static_cast<size_t>((end - begin) * numbers));
+    std::vector<std::string> faults(static_cast<size_t>(end - begin));
+    current_context().parallel_for(end - begin, [&](int64_t i) {
+      try {
+        io::InputMaker maker(p, {});
+        maker.input(images, begin + i, nullptr, inputs.data() + i * numbers);
+      } catch (const Error& error) {
+        if (error.code() != ErrorCode::bad_input) throw;
+        faults[static_cast<size_t>(i)] = error.what();
+      }
     });
-    const NoGradGuard no_grad;
-    const Tensor probabilities = functional::softmax(to_device(run_(x), {}));
-    if (!said_) say_refusal(run_, flags_.precision);
-    said_ = true;
-    const int64_t classes = probabilities.size(1);
-    for (int64_t i = 0; i < count; ++i)
-      show(names[static_cast<size_t>(i)],
-           best(probabilities.data<float>() + i * classes, classes, flags_.top));
+    std::vector<int64_t> whole;
+    for (int64_t i = 0; i < end - begin; ++i)
+      if (faults[static_cast<size_t>(i)].empty()) whole.push_back(i);
+    Tensor x = Tensor::empty({std::ssize(whole), p.channels, p.size, p.size},
+                             {.format = MemoryFormat::channels_last});
+    float* to = whole.empty() ? nullptr : x.mutable_data<float>();
+    for (const int64_t i : whole) to = std::copy_n(inputs.data() + i * numbers, numbers, to);
+    const Tensor probabilities = whole.empty() ? Tensor() : probabilities_of(x);
+    int64_t row = 0;
+    for (int64_t i = 0; i < end - begin; ++i) {
+      const std::string& name = images.given_name(begin + i);
+      if (const std::string& fault = faults[static_cast<size_t>(i)]; !fault.empty()) {
+        refuse(name, fault);
+        continue;
+      }
+      const int64_t classes = probabilities.size(1);
+      show(name, best(probabilities.data<float>() + row++ * classes, classes, flags_.top));
+    }
+    return end - begin - std::ssize(whole);
   }
 
   void refuse(const std::string& name, const std::string& reason) {
     if (flags_.json) document_.push_back({{"path", name}, {"error", reason}});
-    say("graft: ", printable(reason));
+    say("graft: ", reason);
   }
 
-  void finish() const {
+  // The exit code, of what was answered.
+  int finish() const {
     if (flags_.json) result(document_);
+    return say_not_finite(not_finite_, answered_, flags_.strict);
   }
 
  private:
+  Tensor probabilities_of(const Tensor& x) {
+    const NoGradGuard no_grad;
+    const Tensor values = to_device(run_(x), {});
+    const Tensor probabilities = model_.card.activation == models::Activation::sigmoid
+                                     ? functional::unary(values, ops::Unary::sigmoid)
+                                     : functional::softmax(values);
+    not_finite_ += train::rows_not_finite(probabilities);
+    answered_ += x.size(0);
+    if (!said_) say_refusal(run_, flags_.precision);
+    said_ = true;
+    return probabilities;
+  }
+
   std::string label(int64_t index) const {
     return model_.card.labels.empty() ? str("class ", index)
                                       : model_.card.labels.at(static_cast<size_t>(index));
@@ -139,10 +197,14 @@ class Predictor {
         top.push_back(
             {{"label", label(a.label)}, {"index", a.label}, {"probability", a.probability}});
       document_.push_back({{"path", name}, {"top", top}});
+      if (std::any_of(answers.begin(), answers.end(),
+                      [](const Answer& a) { return !std::isfinite(a.probability); }))
+        document_.back()["not_finite"] = true;
       return;
     }
-    std::string line = name;
-    for (const Answer& a : answers) line += str("\t", label(a.label), " ", fixed(a.probability, 4));
+    std::string line = printable(name);
+    for (const Answer& a : answers)
+      line += str("\t", printable(label(a.label)), " ", fixed(a.probability, 4));
     result(line + "\n");
   }
 
@@ -150,36 +212,32 @@ class Predictor {
   const PredictFlags& flags_;
   train::PrefixRunner run_;
   bool said_ = false;
+  int64_t not_finite_ = 0, answered_ = 0;
   nlohmann::ordered_json document_ = nlohmann::ordered_json::array();
 };
 
 int predict(const PredictFlags& flags) {
-  models::Model model = std::move(load_any(flags.model).model);
+  models::Model model = std::move(load_any(flags.model, flags.source).model);
   GRAFT_CHECK(models::classes_of(model.card.architecture) > 0, flags.model,
               ": has no classifier; graft finetune gives it one");
-  std::vector<std::string> paths;
-  for (const std::string& image : flags.images) collect(image, paths);
-  GRAFT_CHECK(!paths.empty(), join(flags.images), ": there are no images");
-  Predictor predictor(std::move(model), flags);
-  constexpr size_t kBatch = 16;
-  int64_t broken = 0;
-  for (size_t begin = 0; begin < paths.size(); begin += kBatch) {
-    std::vector<std::string> names;
-    std::vector<io::Image> images;
-    for (size_t i = begin; i < std::min(paths.size(), begin + kBatch); ++i) {
-      try {
-        images.push_back(read_one(paths[i]));
-        names.push_back(paths[i]);
-      } catch (const Error& error) {
-        if (error.code() != ErrorCode::bad_input) throw;
-        ++broken;
-        predictor.refuse(paths[i], error.what());
-      }
+  std::vector<io::LabelledFile> files = collect(flags.images);
+  GRAFT_CHECK(!files.empty(), join(flags.images), ": there are no images");
+  GivenImages images(std::move(files));
+  for (int64_t i = 0; i < images.size(); ++i)
+    if (images.is_input(i)) {
+      images.read_input();
+      break;
     }
-    if (!images.empty()) predictor.answer(names, images);
-  }
-  predictor.finish();
-  return broken > 0 ? static_cast<int>(ErrorCode::bad_input) : 0;
+  apply_resize(model.card.preprocess, flags.resize);
+  Predictor predictor(std::move(model), flags);
+  constexpr int64_t kBatch = 16;
+  int64_t broken = 0;
+  for (int64_t begin = 0; begin < images.size(); begin += kBatch)
+    broken += predictor.answer(images, begin, std::min(images.size(), begin + kBatch));
+  const int code = predictor.finish();
+  if (broken > 0 && images.size() > 1)
+    say(thousands(broken), " of ", thousands(images.size()), " images could not be read");
+  return broken > 0 ? static_cast<int>(ErrorCode::bad_input) : code;
 }
 
 }  // namespace
@@ -193,13 +251,16 @@ void add_predict(CLI::App& app, Action& action) {
   verb->add_option("IMAGE", f->images, "Images, folders of images, or - for standard input")
       ->required();
   verb->add_option("--top", f->top, "How many labels per image")
-      ->check(CLI::Range(1, 1000000))
+      ->transform(whole_number(1, 1000000))
       ->type_name("K");
   verb->add_option("--precision", f->precision, kPrecisionHelp)
       ->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))
       ->type_name("P");
+  add_source_flags(*verb, f->source, ClassNames::asked_for);
   add_device_flags(*verb, f->device);
+  add_resize_flag(*verb, f->resize);
   verb->add_flag("--json", f->json, "One JSON document on stdout");
+  verb->add_flag("--strict", f->strict, kStrictHelp);
   verb->footer(
       "Example:\n  graft predict run/model.safetensors photo.jpg --top 3\n"
       "An image that cannot be read is named on stderr; the others are answered, and the exit code "

@@ -7,14 +7,21 @@
 
 namespace graft::tools {
 
+constexpr std::chrono::seconds kSignOfLife{10};
+
 void ProgressBar::update(const std::string& label, int64_t done, int64_t total, double loss,
                          double accuracy) {
   static const bool terminal = stderr_is_terminal();
-  if (!terminal) return;
   const auto now = Clock::now();
   if (label != label_) {
     label_ = label;
     began_ = now;
+    if (!terminal) drawn_ = now;
+  }
+  if (!terminal) {
+    if (now - drawn_ < kSignOfLife) return;
+    drawn_ = now;
+    return say(label, ": ", thousands(done), " of ", thousands(total));
   }
   if (now - drawn_ < std::chrono::milliseconds(100)) return;
   drawn_ = now;
@@ -57,9 +64,9 @@ std::string epoch_line(const EpochRow& row, int64_t epochs) {
   std::string epoch = std::to_string(row.epoch);
   epoch.insert(0, total.size() > epoch.size() ? total.size() - epoch.size() : 0, ' ');
   return str("epoch ", epoch, "/", total, "  loss ", fixed(row.loss, 4), "  train ",
-             fixed(row.train_accuracy, 4), "  val ", fixed(row.val_accuracy, 4), "  lr ",
-             significant(row.lr), "  ", fixed(row.images_per_s, 0), " images/s  ",
-             duration(row.seconds));
+             fixed(row.train_accuracy, 4), "  val ", fixed(row.val_accuracy, 4), "  val loss ",
+             fixed(row.val_loss, 4), "  lr ", significant(row.lr), "  ", fixed(row.images_per_s, 0),
+             " images/s  ", duration(row.seconds));
 }
 
 }  // namespace graft::tools

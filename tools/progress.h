@@ -1,4 +1,5 @@
-// How a long job shows itself: a bar on a terminal, one line per epoch elsewhere.
+// How a long job shows itself: a bar on a terminal; elsewhere a line per epoch, and in a phase that
+// takes longer one every ten seconds.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -10,8 +11,8 @@ namespace graft::tools {
 
 class ProgressBar {
  public:
-  // label such as "epoch 3/60"; a new label starts a new count. Drawn at most ten times a second,
-  // on a terminal only. A loss or accuracy below 0 is not shown.
+  // label such as "epoch 3/60"; a new label starts a new count. Drawn at most ten times a second on
+  // a terminal, said every ten seconds elsewhere. A loss or accuracy below 0 is not shown.
   void update(const std::string& label, int64_t done, int64_t total, double loss = -1,
               double accuracy = -1);
   void clear();  // wipes the bar's line

@@ -2,15 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include "graft/tools/output.h"
 
 namespace graft::tools {
 namespace {
 
-std::string escape(const std::string& text) {
+// `kept`: "\n" for text that has lines of its own.
+std::string escape(const std::string& text, std::string_view kept = "") {
   std::string out;
-  for (char c : text) {
+  for (char c : printable(text, kept)) {
     switch (c) {
       case '&': out += "&amp;"; break;
       case '<': out += "&lt;"; break;
@@ -82,18 +84,21 @@ std::string chart(const std::string& title, const std::vector<Curve>& curves, do
 }
 
 std::string curves(const std::vector<EpochRow>& epochs) {
-  std::vector<double> loss, train, val;
+  std::vector<double> loss, train, val, val_loss;
   double highest_loss = 0, lowest = 1;
   for (const EpochRow& row : epochs) {
     loss.push_back(row.loss);
     train.push_back(row.train_accuracy);
     val.push_back(row.val_accuracy);
-    if (std::isfinite(row.loss)) highest_loss = std::max(highest_loss, row.loss);
+    val_loss.push_back(row.val_loss);
+    for (const double value : {row.loss, row.val_loss})
+      if (std::isfinite(value)) highest_loss = std::max(highest_loss, value);
     for (double accuracy : {row.train_accuracy, row.val_accuracy})
       if (std::isfinite(accuracy)) lowest = std::min(lowest, accuracy);
   }
   return "<div class=\"two\">" +
-         chart("Training loss", {{"loss", "#b4481e", loss}}, 0, highest_loss * 1.05) +
+         chart("Loss", {{"validation", "#1e6fb4", val_loss}, {"training", "#b4481e", loss}}, 0,
+               highest_loss * 1.05) +
          chart("Accuracy", {{"validation", "#1e6fb4", val}, {"training", "#7a9a3c", train}},
                std::floor(lowest * 10) / 10, 1) +
          "</div>";
@@ -150,6 +155,35 @@ std::string confusion_matrix(const RunReport& report) {
   return table + "</table>";
 }
 
+// The pairs that are confused most, for classes too many to show in a matrix.
+std::string worst_pairs(const RunReport& report) {
+  constexpr size_t kPairs = 50;
+  std::vector<std::tuple<int64_t, size_t, size_t>>
+      pairs;  // minus the count, so that it sorts first
+  for (size_t row = 0; row < report.confusion.size(); ++row)
+    for (size_t column = 0; column < report.confusion[row].size(); ++column)
+      if (row != column && report.confusion[row][column] > 0)
+        pairs.emplace_back(-report.confusion[row][column], row, column);
+  const size_t shown = std::min(pairs.size(), kPairs);
+  std::partial_sort(pairs.begin(), pairs.begin() + static_cast<std::ptrdiff_t>(shown), pairs.end());
+  std::string table = "<table><tr><th>true</th><th>predicted</th><th>images</th></tr>\n";
+  for (size_t i = 0; i < shown; ++i) {
+    const auto [count, row, column] = pairs[i];
+    table += str("<tr><th>", escape(report.classes[row]), "</th><td>",
+                 escape(report.classes[column]), "</td><td>", thousands(-count), "</td></tr>\n");
+  }
+  return table + "</table>";
+}
+
+std::string confusions(const RunReport& report) {
+  constexpr size_t kMatrix = 100;  // 3,000 classes would be nine million cells
+  if (report.confusion.size() <= kMatrix)
+    return "\n<h2>Confusion matrix (validation)</h2>\n" + confusion_matrix(report);
+  return str("\n<h2>Confused most (validation)</h2>\n<p>The matrix of ", report.confusion.size(),
+             " classes is too large to show; these are its largest entries.</p>\n") +
+         worst_pairs(report);
+}
+
 constexpr const char* style =
     "body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 "
     "1em;color:#222}"
@@ -180,11 +214,11 @@ std::string report_html(const RunReport& report) {
   page += "</table>\n";
   if (!report.epochs.empty()) page += "<h2>Curves</h2>\n" + curves(report.epochs);
   if (!report.confusion.empty())
-    page += "\n<h2>Per class (validation)</h2>\n" + per_class(report) +
-            "\n<h2>Confusion matrix (validation)</h2>\n" + confusion_matrix(report);
+    page += "\n<h2>Per class (validation)</h2>\n" + per_class(report) + confusions(report);
   if (!report.certificate.empty())
-    page += "\n<h2>Import certificate</h2>\n<pre>" + escape(report.certificate) + "</pre>";
-  if (!report.recipe.empty()) page += "\n<h2>Recipe</h2>\n<pre>" + escape(report.recipe) + "</pre>";
+    page += "\n<h2>Import certificate</h2>\n<pre>" + escape(report.certificate, "\n") + "</pre>";
+  if (!report.recipe.empty())
+    page += "\n<h2>Recipe</h2>\n<pre>" + escape(report.recipe, "\n") + "</pre>";
   return page + "\n</body></html>\n";
 }
 

@@ -10,20 +10,21 @@ namespace graft::tools {
 
 struct EpochRow {
   int64_t epoch = 0;  // from 1
-  double loss = 0, train_accuracy = 0, val_accuracy = 0, lr = 0, images_per_s = 0, seconds = 0;
+  double loss = 0, train_accuracy = 0, val_accuracy = 0, val_loss = 0, lr = 0, images_per_s = 0,
+         seconds = 0;
 };
 
 struct RunReport {
-  std::string title;
-  std::vector<std::pair<std::string, std::string>> facts;  // shown as a table at the top
-  std::vector<EpochRow> epochs;
-  std::vector<std::string> classes;
-  std::vector<std::vector<int64_t>> confusion;  // [true class][predicted class]
+  std::string title{};
+  std::vector<std::pair<std::string, std::string>> facts{};  // shown as a table at the top
+  std::vector<EpochRow> epochs{};
+  std::vector<std::string> classes{};
+  std::vector<std::vector<int64_t>> confusion{};  // [true class][predicted class]
   std::vector<std::vector<int64_t>>
-      int8_confusion;       // the same in 8-bit integers; empty: not measured
-  std::string recipe;       // JSON text; empty: no run
-  std::string certificate;  // the import's words; empty for a run from random weights
-  std::vector<std::string> warnings;
+      int8_confusion{};       // the same in 8-bit integers; empty: not measured
+  std::string recipe{};       // JSON text; empty: no run
+  std::string certificate{};  // the import's words; empty for a run from random weights
+  std::vector<std::string> warnings{};
 };
 
 std::string report_html(const RunReport& report);

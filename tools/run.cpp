@@ -4,7 +4,9 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
@@ -12,11 +14,13 @@
 #include "graft/core/base/checked_math.h"
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
+#include "graft/core/base/machine_memory.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/core/tensor/device_backend.h"
 #include "graft/io/weights/formats.h"
 #include "graft/models/graph/graph_module.h"
 #include "graft/tools/device.h"
+#include "graft/tools/flag_values.h"
 #include "graft/tools/output.h"
 #include "graft/tools/verbs.h"
 
@@ -40,11 +44,11 @@ uint64_t kernel_count(const char* file, std::string_view key) {
   return 0;
 }
 
-// From here on the process gets `bytes` more from the system, or 0: what programs can still have by
-// MemAvailable. Then allocations fail, an Error(resource), where otherwise the kernel would end the
+// From here on the process gets `bytes` more from the system, or 0: what machine and control groups
+// leave it. Then allocations fail, an Error(resource), where otherwise the kernel would end the
 // process.
 void limit_memory(uint64_t bytes) {
-  if (bytes == 0) bytes = kernel_count("/proc/meminfo", "MemAvailable:");
+  if (bytes == 0) bytes = static_cast<uint64_t>(available_memory().bytes);
   const uint64_t used = kernel_count("/proc/self/status", "VmData:");
   rlimit limit{};
   if (bytes == 0 || ::getrlimit(RLIMIT_DATA, &limit) != 0) return;
@@ -89,37 +93,72 @@ std::vector<Tensor> read_inputs(const RunFlags& flags,
   return tensors;
 }
 
+// NAME.npy of each output, before any work: '/' becomes '_', and no two may then be one.
+std::vector<std::string> files_of(const std::vector<std::string>& outputs,
+                                  const std::string& model) {
+  constexpr size_t kMostBytes = 255;  // of a file's name, on the usual file systems
+  std::map<std::string, std::string> owners;
+  std::vector<std::string> files;
+  for (const std::string& output : outputs) {
+    std::string file = output + ".npy";
+    std::replace(file.begin(), file.end(), '/', '_');
+    GRAFT_CHECK(file.find('\0') == std::string::npos, model, ": its output '", printable(output),
+                "' has a zero byte in its name, so no file can be called so");
+    GRAFT_CHECK(file.size() <= kMostBytes, model, ": the name of its output '",
+                output.substr(0, 40), "...' is too long for a file (", output.size(), " bytes)");
+    const auto [owner, is_first] = owners.emplace(file, output);
+    GRAFT_CHECK(is_first, model, ": its outputs '", owner->second, "' and '", output,
+                "' would be written to one file, ", file);
+    files.push_back(file);
+  }
+  return files;
+}
+
 int run_graph(const RunFlags& flags) {
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
   const NoGradGuard no_grad;
   const Device device = open_named_device(flags.device, "fp32");
   if (is_cpu(device) || flags.max_memory > 0) limit_memory(flags.max_memory);
-  models::GraphModule module(models::read_graph(io::onnx::read_model(flags.model)));
+  const models::GraphSource source = models::read_graph(io::onnx::read_model(flags.model));
+  for (const std::string& note : source.notes) say("note: ", note);
+  models::GraphModule module(source);
   module.train(false);
   module.to(device);
+  std::vector<std::string> files = files_of(module.outputs(), flags.model);
   std::vector<Tensor> inputs = read_inputs(flags, module.inputs());
   for (Tensor& input : inputs) input = models::input_on(input, device);
-  std::vector<Tensor> outputs = module.run(inputs);
-  for (Tensor& output : outputs) output = to_device(output, {});
+  const bool is_new = !file_system().exists(flags.output);
   file_system().create_directories(flags.output);
+  for (std::string& file : files) {
+    file = join_path(flags.output, file);
+    check_writable(file);
+  }
+  std::vector<Tensor> outputs;
+  try {
+    outputs = module.run(inputs);
+  } catch (...) {  // nothing is left of a run that failed
+    std::error_code ignored;
+    if (is_new) std::filesystem::remove(flags.output, ignored);
+    throw;
+  }
+  for (Tensor& output : outputs) output = to_device(output, {});
   std::string text;
   nlohmann::ordered_json written = nlohmann::ordered_json::array();
   for (size_t i = 0; i < outputs.size(); ++i) {
-    std::string name = module.outputs()[i];
-    std::replace(name.begin(), name.end(), '/', '_');
-    const std::string path = join_path(flags.output, name + ".npy");
+    const std::string& path = files[i];
     io::write_npy(path, outputs[i].dtype() == DType::bf16 ? outputs[i].to(DType::f32)
                                                           : outputs[i]);  // NPY has no bfloat16
     const Shape& shape = outputs[i].shape();
-    text += str(path, "  ", std::string(name_of(outputs[i].dtype())), " ", shape, "\n");
+    text += str(printable(path), "  ", std::string(name_of(outputs[i].dtype())), " ", shape, "\n");
     written.push_back({{"name", module.outputs()[i]},
                        {"file", path},
                        {"dtype", std::string(name_of(outputs[i].dtype()))},
                        {"shape", std::vector<int64_t>(shape.begin(), shape.end())}});
   }
   if (flags.json)
-    result(nlohmann::ordered_json{{"model", flags.model}, {"outputs", written}});
+    result(nlohmann::ordered_json{
+        {"model", flags.model}, {"notes", source.notes}, {"outputs", written}});
   else
     result(text);
   return 0;
@@ -140,13 +179,14 @@ void add_run(CLI::App& app, Action& action) {
       ->type_name("DIR");
   add_device_flags(*verb, f->device);
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")
-      ->check(CLI::Range(0, 1024))
+      ->transform(whole_number(0, 1024))
       ->type_name("N");
   verb->add_option("--max-memory", f->max_memory,
                    "The most memory that the graph may take, with K, M or G behind the number (0: "
-                   "what the machine has free); one that needs more leaves with code 4. On a CUDA "
+                   "what the machine, or the control group of a container, has free); one that "
+                   "needs more leaves with code 4. On a CUDA "
                    "device: the host's memory, and only when it is given")
-      ->transform(CLI::AsSizeValue(false))
+      ->transform(size_in_bytes(0))
       ->type_name("SIZE");
   verb->add_flag("--json", f->json,
                  "One JSON document on stdout: each output's name, file, dtype and shape");

@@ -4,6 +4,7 @@
 #include "graft/core/base/file_system.h"
 #include "graft/tools/output.h"
 #include "graft/train/frozen_features.h"
+#include "graft/train/run_lock.h"
 
 namespace graft::tools {
 
@@ -11,23 +12,22 @@ std::string RunFolder::model() const { return join_path(path, "model.safetensors
 std::string RunFolder::checkpoint() const { return join_path(path, "last.ckpt.safetensors"); }
 std::string RunFolder::metrics() const { return join_path(path, "metrics.jsonl"); }
 std::string RunFolder::report() const { return join_path(path, "report.html"); }
+std::string RunFolder::data() const { return join_path(path, "data.json"); }
 std::string RunFolder::features() const { return join_path(path, train::kFeatureFile); }
 
 namespace {
 
-// What a killed run was writing when it died: "last.ckpt.safetensors.tmp-4711" and the like, of our
-// own files only.
-void remove_unfinished(const RunFolder& run) {
-  for (const auto& [name, is_folder, is_regular] : file_system().list(run.path)) {
-    const size_t at = name.rfind(".tmp-");
-    if (!is_regular || at == std::string::npos ||
-        name.find_first_not_of("0123456789", at + 5) != std::string::npos)
-      continue;
-    const std::string owner = join_path(run.path, name.substr(0, at));
-    for (const std::string& file : {run.checkpoint(), run.model(), run.metrics(), run.report(),
-                                    join_path(run.path, ".writable")})
-      if (owner == file) file_system().remove(join_path(run.path, name));
-  }
+// Its files' names, but for those that graft makes for a moment: a lock, what is half-written.
+bool is_empty(const std::string& folder) {
+  for (const DirectoryEntry& entry : file_system().list(folder))
+    if (!entry.name.starts_with(".graft-")) return false;
+  return true;
+}
+
+void refuse_filled(const std::string& path) {
+  if (!is_empty(path))
+    fail(ErrorCode::usage, path,
+         ": is not empty; pass --resume to go on, --overwrite to start again, or another --out");
 }
 
 }  // namespace
@@ -35,22 +35,24 @@ void remove_unfinished(const RunFolder& run) {
 RunFolder open_run_folder(const std::string& path, bool resume, bool overwrite) {
   if (resume && overwrite) fail(ErrorCode::usage, "--resume and --overwrite exclude each other");
   FileSystem& files = file_system();
-  RunFolder run{path, false};
+  RunFolder run{path};
+  const auto lock = [&path] {
+    return train::lock_run(path, [](const std::string& text) { say("note: ", text); });
+  };
   if (files.exists(path)) {
     GRAFT_CHECK(files.is_directory(path), path, ": is a file, a folder for the run was expected");
-    if (!resume && !overwrite && !files.list(path).empty())
-      fail(ErrorCode::usage, path,
-           ": is not empty; pass --resume to go on, --overwrite to start again, or another --out");
-    if (overwrite)
-      for (const std::string& file :
-           {run.checkpoint(), run.model(), run.metrics(), run.report(), run.features()})
-        files.remove(file);
+    // A folder that is no run's stays as it is: it gets no lock file.
+    if (files.exists(join_path(path, train::kLockFile))) run.lock = lock();
+    if (!resume && !overwrite) refuse_filled(path);
   }
-  files.create_directories(path);
-  if (resume || overwrite) remove_unfinished(run);
-  const std::string probe = join_path(path, ".writable");
-  write_file_atomically(probe, std::string());
-  files.remove(probe);
+  if (!run.lock) run.lock = lock();
+  if (!resume && !overwrite) refuse_filled(path);  // a run that came and went meanwhile
+  const auto written = {run.checkpoint(), run.model(), run.metrics(), run.report(), run.data()};
+  if (overwrite) {
+    for (const std::string& file : written) files.remove(file);
+    files.remove(run.features());
+  }
+  for (const std::string& file : written) check_writable(file);
   run.resume = resume && files.exists(run.checkpoint());
   if (resume && !run.resume) say(path, ": no checkpoint yet, starting from the beginning");
   return run;

@@ -1,45 +1,53 @@
 #include "graft/tools/training.h"
 
+#include <malloc.h>
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
 #include "graft/core/runtime/exec_context.h"
+#include "graft/core/runtime/stop.h"
 #include "graft/core/tensor/allocator.h"
 #include "graft/io/datasets/dataset.h"
+#include "graft/tools/column_flags.h"
 #include "graft/tools/device.h"
+#include "graft/tools/flag_values.h"
 #include "graft/tools/interrupt.h"
 #include "graft/tools/output.h"
 #include "graft/tools/progress.h"
 #include "graft/tools/report.h"
+#include "graft/tools/resize_flag.h"
 #include "graft/tools/run_folder.h"
+#include "graft/tools/training_data.h"
 #include "graft/tools/verbs.h"
+#include "graft/train/choice.h"
 #include "graft/train/fit.h"
+#include "graft/train/memory_plan.h"
 
 namespace graft::tools {
 namespace {
 
-io::OpenedData open_training_data(const TrainingFlags& flags) {
-  io::OpenedData data = io::open_data(
-      flags.data, {.val_path = flags.val, .val_split = flags.val_split, .seed = flags.seed});
-  data.train = io::without_broken_images(data.train, io::kToleratedBrokenShare, data.notes);
-  data.val = io::without_broken_images(data.val, io::kToleratedBrokenShare, data.notes);
-  say("data: ", flags.data, " (", data.format, "), ", data.classes.size(), " classes, ",
-      thousands(data.train->size()), " training and ", thousands(data.val->size()),
-      " validation images");
-  for (const std::string& note : data.notes) say("note: ", note);
-  GRAFT_CHECK(data.classes.size() >= 2, flags.data, ": has one class only (", join(data.classes),
-              "); at least two are needed to train");
+TrainingData open_training_data(const TrainingFlags& flags) {
+  TrainingData data = open_summarized(flags.data,
+                                      {.columns = flags.columns,
+                                       .val_path = flags.val,
+                                       .val_split = flags.val_split,
+                                       .seed = flags.seed},
+                                      flags.broken, flags.ram);
+  GRAFT_CHECK(data.opened.classes.size() >= 2, flags.data, ": has one class only (",
+              join(data.opened.classes), "); at least two are needed to train");
   return data;
 }
 
 // A colour network fed with grey images, or the other way round, is said once.
 void say_channel_rule(const io::OpenedData& data, const io::Preprocess& preprocess) {
-  const int64_t found = data.train->image(0).channels;
+  const int64_t known = data.train->header(0).channels,
+                found = known > 0 ? known : data.train->image(0).channels;
   if (found == 1 && preprocess.channels == 3)
     say("note: grey images enter the 3-channel network with their one channel repeated");
   if (found == 1 && preprocess.channels == 1) say("note: grey images enter a 1-channel network");
@@ -48,11 +56,12 @@ void say_channel_rule(const io::OpenedData& data, const io::Preprocess& preproce
 }
 
 EpochRow row_of(const train::EpochMetrics& m) {
-  return {m.epoch, m.loss, m.train_accuracy, m.val_accuracy, m.lr, m.images_per_s, m.seconds};
+  return {m.epoch,    m.loss, m.train_accuracy, m.val_accuracy,
+          m.val_loss, m.lr,   m.images_per_s,   m.seconds};
 }
 
 RunReport make_report(const Network& made, const io::OpenedData& data, const train::Recipe& recipe,
-                      const train::FitResult& fitted) {
+                      const train::FitResult& fitted, const io::DataSummary& summary) {
   RunReport report;
   report.title = str("graft: ", models::describe(made.model.card.architecture), " on ",
                      data.classes.size(), " classes");
@@ -60,6 +69,8 @@ RunReport make_report(const Network& made, const io::OpenedData& data, const tra
       {"network", models::describe(made.model.card.architecture)},
       {"best validation accuracy",
        str(fixed(fitted.best_accuracy, 4), " (epoch ", fitted.best_epoch, ")")},
+      {"validation loss", fixed(fitted.best_loss, 4)},
+      {"macro-F1", fixed(fitted.best.macro_f1(), 4)},
       {"validation images", thousands(fitted.best.samples())},
       {"training images", thousands(data.train->size())},
       {"frozen tensors",
@@ -80,7 +91,10 @@ RunReport make_report(const Network& made, const io::OpenedData& data, const tra
   }
   report.recipe = nlohmann::ordered_json::parse(recipe.to_json()).dump(2);
   report.certificate = made.certificate;
-  report.warnings = data.notes;
+  report.warnings = summary.doubts;
+  report.warnings.insert(report.warnings.end(), summary.notes.begin(), summary.notes.end());
+  if (!summary.passed_over.empty())
+    report.warnings.push_back("passed over: " + summary.passed_over.to_text());
   return report;
 }
 
@@ -93,6 +107,12 @@ std::string identity_of(const Network& made, const io::OpenedData& data) {
       .dump();
 }
 
+// The heap keeps little of what decoders free: it would count against --ram.
+void give_freed_memory_back() {
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
+  mallopt(M_TRIM_THRESHOLD, 1 << 20);
+}
+
 int64_t peak_resident_bytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
@@ -102,11 +122,11 @@ int64_t peak_resident_bytes() {
 void listen(train::FitOptions& options, ProgressBar& bar, int64_t epochs) {
   options.on_progress = [&bar](const train::Progress& p) {
     const std::string phase = p.phase;
-    bar.update(phase == "features"
+    bar.update(phase == "statistics" ? "batch-norm statistics"
+               : phase == "features"
                    ? "frozen features"
                    : str(phase == "train" ? "epoch " : "checking ", p.epoch, "/", p.epochs),
-               p.done, p.total, phase == "train" ? p.loss : -1,
-               phase == "features" ? -1 : p.accuracy);
+               p.done, p.total, phase == "train" ? p.loss : -1, p.epoch == 0 ? -1 : p.accuracy);
   };
   options.on_epoch = [&bar, epochs](const train::EpochMetrics& metrics) {
     bar.clear();
@@ -133,29 +153,45 @@ train::Evaluation measure_int8(Network& made, const io::OpenedData& data, Progre
   return e;
 }
 
+// The kept network on a test part, which no choice was made by; "" when there is none.
+std::string test_line(Network& made, const io::OpenedData& data, RunReport& report,
+                      ProgressBar& bar) {
+  if (!data.test) return "";
+  const train::Evaluation e = train::evaluate(
+      *made.model.network, data.test, made.model.card.preprocess, std::ssize(data.classes), 32,
+      [&bar](int64_t done, int64_t total) { bar.update("test part", done, total); });
+  bar.clear();
+  report.facts.emplace_back("test accuracy",
+                            str(fixed(e.accuracy(), 4), " on ", thousands(e.samples()), " images"));
+  return str("test     ", fixed(e.accuracy(), 4), " (macro-F1 ", fixed(e.macro_f1(), 4), ", loss ",
+             fixed(e.loss(), 4), ") on ", thousands(e.samples()),
+             " test images, by which nothing was chosen\n");
+}
+
 }  // namespace
 
 void add_training_flags(CLI::App& verb, TrainingFlags& f) {
   verb.add_option("--data", f.data,
                   "Images to train on: a folder of class folders (train/ and val/ or test/ inside, "
                   "or not), "
-                  "MNIST IDX, CIFAR, CSV \"path,label\", or .npz with x and y")
+                  "MNIST IDX, CIFAR, a table of images and labels (.csv .tsv .jsonl), or .npz "
+                  "with x and y")
       ->required()
       ->type_name("PATH");
   verb.add_option("--val", f.val,
                   "Validation images (default: the data set's own, else --val-split)")
       ->type_name("PATH");
   verb.add_option("--val-split", f.val_split, "Share held out when there is no validation part")
-      ->check(CLI::Range(0.01, 0.9))
+      ->transform(real_number(0.01, 0.9))
       ->type_name("SHARE");
   verb.add_option("--out", f.out, "Folder for model, checkpoint, metrics and report")
       ->type_name("RUN");
   verb.add_option("--epochs", f.epochs,
                   "Passes over the data (default: 60 with a frozen backbone, else 10)")
-      ->check(CLI::Range(1, 100000))
+      ->transform(whole_number(1, 100000))
       ->type_name("N");
   verb.add_option("--batch", f.batch, "Images a step (default 32)")
-      ->check(CLI::Range(1, 65536))
+      ->transform(whole_number(1, 65536))
       ->type_name("N");
   verb.add_option("--optimizer", f.optimizer,
                   "sgd, adam or adamw (default: adam with a frozen backbone, else sgd)")
@@ -164,26 +200,41 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
   verb.add_option("--lr", f.lr,
                   "Highest learning rate (default 0.01; adam and adamw without a frozen backbone "
                   "0.001; sgd with one 0.1)")
-      ->check(CLI::PositiveNumber)
+      ->transform(real_number_above(0, 1e6))
       ->type_name("F");
   verb.add_option("--momentum", f.momentum, "Of sgd (default 0.9)")
-      ->check(CLI::Range(0.0, 1.0))
+      ->transform(real_number(0, 1))
       ->type_name("F");
   verb.add_option("--weight-decay", f.weight_decay,
                   "Default: with a frozen backbone and adam or sgd, the head's features / (10 x "
                   "images), with adamw 0; else 1e-4")
-      ->check(CLI::NonNegativeNumber)
+      ->transform(real_number(0, 1e6))
       ->type_name("F");
   verb.add_option("--schedule", f.schedule, "cosine, step, onecycle or constant (default cosine)")
       ->check(CLI::IsMember({"cosine", "step", "onecycle", "constant"}))
       ->type_name("NAME");
   verb.add_option("--warmup", f.warmup,
                   "Epochs of rising rate (default: 0 with a frozen backbone, else 1)")
-      ->check(CLI::NonNegativeNumber)
+      ->transform(whole_number(0, 100000))
       ->type_name("N");
   verb.add_option("--image-size", f.image_size,
                   "Side of the network's input (default: the network's)")
-      ->check(CLI::Range(8, 4096))
+      ->transform(whole_number(8, 4096))
+      ->type_name("N");
+  add_column_flags(verb, f.columns);
+  add_resize_flag(verb, f.resize);
+  verb.add_option("--broken", f.broken,
+                  "Share of broken images in a part that is left out; with more the run stops")
+      ->transform(real_number(0, 1))
+      ->type_name("SHARE");
+  verb.add_option("--balance", f.balance,
+                  "Classes of uneven size: none; weights: each class counts alike in the loss; "
+                  "sampling: images of small classes are repeated")
+      ->check(CLI::IsMember({"none", "weights", "sampling"}))
+      ->type_name("HOW");
+  verb.add_option("--patience", f.patience,
+                  "Stop after N epochs in a row without a better one (0: never)")
+      ->transform(whole_number(0, 100000))
       ->type_name("N");
   verb.add_option("--augment", f.augment,
                   "auto, none or light: flip and random resized crop of 0.8 to 1 (auto: none with "
@@ -197,26 +248,26 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
   verb.add_option("--ram", f.ram,
                   "Memory that the run may take: plans micro-batches and recomputation to keep "
                   "within, and says so (default: no limit)")
-      ->transform(CLI::AsSizeValue(false))
+      ->transform(size_in_bytes(1))
       ->type_name("SIZE");
   verb.add_option("--cache-ram", f.cache_ram,
                   "Memory for frozen features; what does not fit is in RUN/features.cache only "
                   "(default 2G)")
-      ->transform(CLI::AsSizeValue(false))
+      ->transform(size_in_bytes(0))
       ->type_name("SIZE");
   verb.add_option("--views", f.views,
                   "With --augment light: every image is seen as N fixed views in turn, itself "
                   "among them, whose frozen features are computed once; "
                   "0: changed anew every epoch (default: 4 with a frozen backbone, else 0)")
-      ->check(CLI::Range(0, 1000))
+      ->transform(whole_number(0, 1000))
       ->type_name("N");
   verb.add_option("--workers", f.workers,
                   "Threads that prepare batches ahead (0: the compute threads do it)")
-      ->check(CLI::Range(0, 256))
+      ->transform(whole_number(0, 256))
       ->type_name("N");
   verb.add_option("--threads", f.threads,
                   "Compute threads (0: one per core); the result does not depend on it")
-      ->check(CLI::Range(0, 1024))
+      ->transform(whole_number(0, 1024))
       ->type_name("N");
   verb.add_option("--precision", f.precision,
                   "fp32; bf16, on CUDA fp16: activations and their gradients in 16 bits, faster "
@@ -227,14 +278,16 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
                   "With fp16: what the loss is multiplied by before backward; dynamic: doubles "
                   "while gradients are finite, halves when one is not")
       ->check([](const std::string& text) {
-        return text == "dynamic" ? std::string() : CLI::Range(1.0, 16777216.0)(text);
+        return text == "dynamic" ? std::string() : real_number(1, 16777216)(text);
       })
       ->type_name("F");
   add_device_flags(verb, f.device);
-  verb.add_option("--seed", f.seed, "Of everything random")->type_name("N");
+  verb.add_option("--seed", f.seed, "Of everything random")
+      ->transform(whole_number(0, std::numeric_limits<uint64_t>::max()))
+      ->type_name("N");
   verb.add_option("--checkpoint-seconds", f.checkpoint_seconds,
                   "A checkpoint after an epoch when this long passed since the last one")
-      ->check(CLI::NonNegativeNumber)
+      ->transform(real_number(0, 1e9))
       ->type_name("S");
   verb.add_flag("--int8", f.int8,
                 "At the end, calibrate 8-bit integers on the training images for --precision int8; "
@@ -250,6 +303,9 @@ train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
   recipe.batch_norm = batch_norm;
   recipe.seed = flags.seed;
   recipe.precision = flags.precision;
+  recipe.patience = flags.patience;
+  recipe.balance = flags.balance;
+  recipe.resize = flags.resize;
   if (flags.loss_scale != "dynamic") recipe.loss_scale = std::stod(flags.loss_scale);
   if (flags.epochs) recipe.epochs = *flags.epochs;
   if (flags.batch) recipe.batch = *flags.batch;
@@ -274,6 +330,7 @@ train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
 
 int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
                      const NetworkMaker& make_network) {
+  if (flags.ram > 0) give_freed_memory_back();
   const InterruptGuard interrupt;
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
@@ -282,18 +339,24 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
       flags.device, flags.precision,
       flags.ram > 0 ? "--ram plans the host's memory, for training on the CPU" : "");
   const RunFolder run = open_run_folder(flags.out, flags.resume, flags.overwrite);
-  const io::OpenedData data = open_training_data(flags);
+  TrainingData opened = open_training_data(flags);
+  const io::OpenedData& data = opened.opened;
   Network made = make_network(data);
   if (flags.image_size) made.model.card.preprocess.set_size(*flags.image_size);
+  apply_resize(made.model.card.preprocess, flags.resize);
+  doubt_shapes(opened, made.model.card.preprocess);
+  write_file_atomically(run.data(), opened.summary.to_json() + "\n");
   say_channel_rule(data, made.model.card.preprocess);
   made.model.network->to(device);
 
   ProgressBar bar;
   train::FitOptions options;
   options.folder = run.path;
+  options.folder_is_locked = true;
   options.resume = run.resume;
   options.identity = identity_of(made, data);
   options.neutral_norms = made.model.card.neutral_norms;
+  options.head_is_trained = made.head_is_trained;
   options.workers = flags.workers;
   options.cache_ram = flags.cache_ram;
   options.ram = flags.ram;
@@ -301,26 +364,46 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
   options.stop = &interrupt.flag();
   train::Recipe planned = recipe;
   options.on_plan = [&](const train::StepPlan& step) { planned.step = step; };
+  models::check_saves(*made.model.network, made.model.card);  // before, not after the training
   options.save_best = [&](int64_t, double) { save_network(run.model(), made, data, planned); };
   listen(options, bar, recipe.epochs);
   const train::FitResult fitted =
       train::fit(*made.model.network, data, made.model.card.preprocess, recipe, options);
   bar.clear();
   if (fitted.interrupted) {
-    say("interrupted: ", run.checkpoint(),
-        " is kept; the same command with --resume goes on from it");
+    if (file_system().exists(run.checkpoint()))
+      say("interrupted: ", run.checkpoint(),
+          " is kept; the same command with --resume goes on from it");
+    else
+      say("interrupted before the first step; the same command with --overwrite starts again");
     return exit_interrupted;
   }
-  RunReport report = make_report(made, data, planned, fitted);
-  std::string int8_line;
-  if (flags.int8) {
-    const train::Evaluation int8 = measure_int8(made, data, bar);
-    save_network(run.model(), made, data, planned);
-    report.int8_confusion = int8.rows();
-    report.facts.emplace_back("accuracy in int8", fixed(int8.accuracy(), 4));
-    int8_line = str("in int8  accuracy ", fixed(int8.accuracy(), 4), ", calibrated on ",
-                    made.model.card.int8.images, " training images\n");
+  RunReport report = make_report(made, data, planned, fitted, opened.summary);
+  std::string more_lines = test_line(made, data, report, bar);
+  const std::string sure = train::how_sure(fitted.best.correct(), fitted.best.samples());
+  if (!sure.empty()) {
+    say("note: ", sure);
+    report.warnings.push_back(sure);
   }
+  if (fitted.stopped_early)
+    say("note: stopped after epoch ", fitted.history.size(), " of ", recipe.epochs, ": ",
+        flags.patience, " epochs in a row were no better than epoch ", fitted.best_epoch);
+  bool is_int8_missing = false;
+  if (flags.int8) try {
+      ExecContext one(1);  // one image at a time where memory is counted
+      const ScopedExecContext within(flags.ram > 0 ? one : context);
+      const ScopedStop stop(&interrupt.flag());
+      const train::Evaluation int8 = measure_int8(made, data, bar);
+      save_network(run.model(), made, data, planned);
+      report.int8_confusion = int8.rows();
+      report.facts.emplace_back("accuracy in int8", fixed(int8.accuracy(), 4));
+      more_lines += str("in int8  accuracy ", fixed(int8.accuracy(), 4), ", calibrated on ",
+                        made.model.card.int8.images, " training images\n");
+    } catch (const Stopped&) {
+      bar.clear();
+      is_int8_missing = true;
+      more_lines += "in int8  not measured: interrupted; the model is not calibrated for it\n";
+    }
   write_file_atomically(run.report(), report_html(report));
   if (flags.ram > 0)
     say("memory: at most ", size_text(peak_resident_bytes()), " were resident; tensors took ",
@@ -328,10 +411,12 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
         " planned");
   if (!fitted.frozen_sha256.empty())
     say("frozen tensors are unchanged (SHA-256 ", fitted.frozen_sha256.substr(0, 16), "...)");
-  result(str("accuracy ", fixed(fitted.best_accuracy, 4), " on ", thousands(fitted.best.samples()),
-             " validation images, epoch ", fitted.best_epoch, " of ", recipe.epochs, "\nmodel    ",
-             run.model(), "\nreport   ", run.report(), "\n", int8_line));
-  return 0;
+  result(str("accuracy ", fixed(fitted.best_accuracy, 4), " (macro-F1 ",
+             fixed(fitted.best.macro_f1(), 4), ", loss ", fixed(fitted.best_loss, 4), ") on ",
+             thousands(fitted.best.samples()), " validation images, epoch ", fitted.best_epoch,
+             " of ", recipe.epochs, "\nmodel    ", run.model(), "\nreport   ", run.report(), "\n",
+             more_lines));
+  return is_int8_missing ? exit_interrupted : 0;
 }
 
 }  // namespace graft::tools

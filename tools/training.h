@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "graft/io/datasets/dataset.h"
 #include "graft/io/preprocess.h"
 #include "graft/layers/modules/staged_network.h"
 #include "graft/tools/device.h"
@@ -21,13 +22,17 @@ namespace graft::tools {
 struct TrainingFlags {
   std::string data, val, out = "graft-run";
   double val_split = 0.2;
-  std::optional<int64_t> epochs, batch, warmup, image_size, views;
-  std::optional<double> lr, momentum, weight_decay;
-  std::optional<std::string> optimizer, schedule;
+  io::TableColumns columns{};
+  std::string resize, balance = "none";
+  double broken = io::kToleratedBrokenShare;
+  int64_t patience = 0;
+  std::optional<int64_t> epochs{}, batch{}, warmup{}, image_size{}, views{};
+  std::optional<double> lr{}, momentum{}, weight_decay{};
+  std::optional<std::string> optimizer{}, schedule{};
   std::string augment = "auto";
   std::string cache_features = "auto";
   int64_t cache_ram = int64_t{2} << 30, ram = 0;
-  DeviceFlags device;
+  DeviceFlags device{};
   std::string precision = "fp32", loss_scale = "dynamic";
   int workers = 0;
   int threads = 0;

@@ -5,6 +5,7 @@
 #include "graft/core/runtime/exec_context.h"
 #include "graft/models/comparison.h"
 #include "graft/tools/device.h"
+#include "graft/tools/flag_values.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
 #include "graft/tools/verbs.h"
@@ -45,7 +46,7 @@ void add_verify(CLI::App& app, Action& action) {
   verb->add_option("B", f->b, "Another, of any format")->required();
   add_device_flags(*verb, f->device);
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")
-      ->check(CLI::Range(0, 1024))
+      ->transform(whole_number(0, 1024))
       ->type_name("N");
   verb->add_flag("--json", f->json, "One JSON document on stdout");
   verb->footer(

@@ -29,7 +29,7 @@ struct CachedOrder {
   int64_t views = 1;
   uint64_t seed = 0;
   const Standardizer* standardizer = nullptr;  // null: none
-  Device device;                               // where batches go
+  Device device{};                             // where batches go
 };
 // The same batches, bit for bit, as `uncached` gives, from features that are there; from `uncached`
 // where they are not.

@@ -1,5 +1,7 @@
 #include "graft/train/checkpoint.h"
 
+#include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "graft/io/json.h"
@@ -16,14 +18,50 @@ void add_all(StateDict& to, const std::string& prefix, const StateDict& from) {
 
 nlohmann::json metrics_json(const EpochMetrics& m) { return nlohmann::json::parse(m.to_json()); }
 
-EpochMetrics metrics_from(const nlohmann::json& j, const std::string& what) {
-  return {io::json_integer(j, "epoch", what),
-          j.at("loss").get<double>(),
-          j.at("train_accuracy").get<double>(),
-          j.at("val_accuracy").get<double>(),
-          j.at("lr").get<double>(),
-          j.at("images_per_s").get<double>(),
-          j.at("seconds").get<double>()};
+constexpr int64_t kMostEpochs = 1'000'000;  // Recipe::validate()
+
+int64_t integer_in(const nlohmann::json& j, const char* name, int64_t least, int64_t most,
+                   const std::string& what) {
+  const int64_t value = io::json_integer(j, name, what);
+  GRAFT_CHECK(value >= least && value <= most, what, ": the field '", name, "' is ", value,
+              ", which is not between ", least, " and ", most);
+  return value;
+}
+
+double number_in(const nlohmann::json& j, const char* name, double least, double most,
+                 const std::string& what) {
+  const double value = j.at(name).get<double>();
+  GRAFT_CHECK(value >= least && value <= most, what, ": the field '", name, "' is ", value,
+              ", which is not between ", least, " and ", most);
+  return value;
+}
+
+// NaN where an older checkpoint lacks the field.
+double optional_number(const nlohmann::json& j, const char* name, double least, double most,
+                       const std::string& what) {
+  const auto found = j.find(name);
+  if (found == j.end() || found->is_null()) return std::numeric_limits<double>::quiet_NaN();
+  return number_in(j, name, least, most, what);
+}
+
+EpochMetrics metrics_from(const nlohmann::json& j, int64_t epoch, const std::string& what) {
+  constexpr double huge = std::numeric_limits<double>::max();
+  return {integer_in(j, "epoch", epoch, epoch, what),
+          number_in(j, "loss", -huge, huge, what),
+          number_in(j, "train_accuracy", 0, 1, what),
+          number_in(j, "val_accuracy", 0, 1, what),
+          optional_number(j, "val_loss", -huge, huge, what),
+          optional_number(j, "val_macro_f1", 0, 1, what),
+          number_in(j, "lr", 0, huge, what),
+          number_in(j, "images_per_s", 0, huge, what),
+          number_in(j, "seconds", 0, huge, what)};
+}
+
+void check_counts(const StateDict& tensors, const std::string& path) {
+  for (const auto& [name, tensor] : tensors)
+    if (name.ends_with("num_batches_tracked"))
+      for (const double value : tensor.to_doubles())
+        GRAFT_CHECK(value >= 0, path, ": tensor '", name, "' counts ", value);
 }
 
 }  // namespace
@@ -46,26 +84,39 @@ void save_checkpoint(const std::string& path, const Checkpoint& c) {
 }
 
 Checkpoint load_checkpoint(const std::string& path) {
-  const io::WeightFile file = io::read_weights(path);
+  const io::WeightFile file = [&] {
+    try {
+      return io::read_weights(path);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::bad_input) throw;
+      fail(error.code(), error.what(),
+           "; this checkpoint cannot be gone on from: start the run again (--overwrite)");
+    }
+  }();
   const auto found = file.metadata.find(kKey);
   GRAFT_CHECK(found != file.metadata.end(), path, ": not a checkpoint of graft");
   const std::string what = path + ": the checkpoint's description";
-  io::check_json_depth(found->second, what);
+  io::check_json(found->second, what);
   try {
     const auto j = nlohmann::json::parse(found->second);
     const int64_t version = io::json_integer(j, "version", what);
     GRAFT_CHECK(version == 1, path, ": a checkpoint of version ", version, ", this graft reads 1");
     Checkpoint c;
+    for (const std::string& note : file.notes) c.notes.push_back(str(path, ": ", note));
     c.model = file.tensors.with_prefix_removed("model/");
     c.best = file.tensors.with_prefix_removed("best/");
     c.optimizer = file.tensors.with_prefix_removed("optim/");
     c.recipe = j.at("recipe").get<std::string>();
     c.identity = j.at("identity").get<std::string>();
     c.instruction_set = j.at("instruction_set").get<std::string>();
-    c.epoch = io::json_integer(j, "epoch", what);
-    c.best_epoch = io::json_integer(j, "best_epoch", what);
-    c.best_accuracy = j.at("best_accuracy").get<double>();
-    for (const auto& line : j.at("history")) c.history.push_back(metrics_from(line, what));
+    check_counts(file.tensors, path);
+    c.epoch = integer_in(j, "epoch", 0, kMostEpochs, what);
+    c.best_epoch = integer_in(j, "best_epoch", std::min<int64_t>(c.epoch, 1), c.epoch, what);
+    c.best_accuracy = number_in(j, "best_accuracy", -1, 1, what);
+    GRAFT_CHECK(std::ssize(j.at("history")) == c.epoch, what, ": ", c.epoch,
+                " epochs were finished, its history has ", j.at("history").size());
+    for (const auto& line : j.at("history"))
+      c.history.push_back(metrics_from(line, std::ssize(c.history) + 1, what));
     return c;
   } catch (const nlohmann::json::exception& error) {
     bad_input(path, ": the checkpoint's description is damaged: ", error.what());

@@ -11,16 +11,18 @@ namespace graft::train {
 // model/<name>, best/<name>, optim/<param>/<slot> tensors, and these fields as JSON in the
 // metadata.
 struct Checkpoint {
-  StateDict model;  // the network as it trains
-  StateDict best;   // what the best epoch's network had where it differs from the frozen source
-  StateDict optimizer;
-  std::string recipe;    // Recipe::to_json()
-  std::string identity;  // what the run is about: source weights and data (FitOptions::identity)
-  std::string instruction_set;
+  StateDict model{};  // the network as it trains
+  StateDict best{};   // what the best epoch's network had where it differs from the frozen source
+  StateDict optimizer{};
+  std::string recipe{};    // Recipe::to_json()
+  std::string identity{};  // what the run is about: source weights and data (FitOptions::identity)
+  std::string instruction_set{};
   int64_t epoch = 0;       // epochs finished
   int64_t best_epoch = 0;  // 0: none yet
   double best_accuracy = -1;
-  std::vector<EpochMetrics> history;
+  std::vector<EpochMetrics> history{};
+  std::vector<std::string>
+      notes{};  // of load_checkpoint(), sentences for the user; not in the file
 };
 
 GRAFT_API void save_checkpoint(const std::string& path, const Checkpoint& checkpoint);

@@ -1,10 +1,10 @@
 #include "graft/train/feature_cache.h"
 
-#include <zlib.h>
-
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
+#include "graft/core/base/crc32c.h"
 #include "graft/core/base/error.h"
 
 namespace graft::train {
@@ -15,9 +15,8 @@ constexpr int64_t kChunkBytes = int64_t{4} << 20;
 
 // A row's check sum knows its place, so that a row that was written elsewhere does not pass.
 uint32_t checksum(int64_t row, const std::byte* bytes, int64_t count) {
-  uLong sum = crc32_z(0, reinterpret_cast<const Bytef*>(&row), sizeof row);
-  return static_cast<uint32_t>(
-      crc32_z(sum, reinterpret_cast<const Bytef*>(bytes), static_cast<size_t>(count)));
+  return crc32c(std::span(bytes, static_cast<size_t>(count)),
+                crc32c(std::as_bytes(std::span(&row, 1))));
 }
 
 }  // namespace
@@ -35,7 +34,7 @@ FeatureCache::~FeatureCache() = default;
 
 // The whole description of the file: equal or of no use.
 std::string FeatureCache::header() const {
-  std::string text = str("graft features 1\n", options_.key, "\n", rows_, " ", row_bytes_, "\n");
+  std::string text = str("graft features 2\n", options_.key, "\n", rows_, " ", row_bytes_, "\n");
   GRAFT_ASSERT(std::ssize(text) < kHeaderBytes);
   text.resize(kHeaderBytes, '\n');
   return text;
@@ -47,6 +46,7 @@ void FeatureCache::open_file() {
   try {
     bool usable = false;
     if (files.exists(path)) {
+      writer_ = files.open_append(path);
       reader_ = files.open_read(path);
       std::string found(static_cast<size_t>(kHeaderBytes), ' ');
       if (reader_->size() >= kHeaderBytes)
@@ -61,13 +61,12 @@ void FeatureCache::open_file() {
     }
     if (!usable) {
       const std::string text = header();
-      const auto fresh = files.create(path);
+      if (is_ours_) files.remove(path);
+      writer_ = files.create(path);
       is_ours_ = true;
-      fresh->append(std::as_bytes(std::span(text)));
-      fresh->close();
+      writer_->append(std::as_bytes(std::span(text)));
       reader_ = files.open_read(path);
     }
-    writer_ = files.open_append(path);
   } catch (const Error& error) {
     give_up_file(error.what());
   }
@@ -79,9 +78,12 @@ void FeatureCache::adopt(File& file) {
   records_.resize(static_cast<size_t>(record_bytes()));
   for (int64_t row = 0; row < whole; ++row) {
     file.read_at(kHeaderBytes + row * record_bytes(), records_);
-    uint32_t stored = 0;
-    std::memcpy(&stored, records_.data() + row_bytes_, sizeof stored);
-    if (stored != checksum(row, records_.data(), row_bytes_)) break;
+    if (!is_whole(row)) {
+      if (options_.on_note)
+        options_.on_note(str(options_.path, ": its row ", row,
+                             " is damaged; the features from there on are computed again"));
+      break;
+    }
     if (ram_rows_ == row) keep_in_memory(records_.data());
     file_rows_ = row + 1;
   }
@@ -90,6 +92,13 @@ void FeatureCache::adopt(File& file) {
   if (file_rows_ > 0 && options_.on_note)
     options_.on_note(str(options_.path, ": ", file_rows_, " of ", rows_,
                          " rows of features are there from the run before"));
+}
+
+// Of the record that was read last.
+bool FeatureCache::is_whole(int64_t row) const {
+  uint32_t stored = 0;
+  std::memcpy(&stored, records_.data() + row_bytes_, sizeof stored);
+  return stored == checksum(row, records_.data(), row_bytes_);
 }
 
 void FeatureCache::keep_in_memory(const std::byte* row) {
@@ -149,16 +158,27 @@ bool FeatureCache::append(const std::byte* rows, int64_t count) {
   return computed() == first + count;
 }
 
-void FeatureCache::read(int64_t row, std::byte* out) const {
+bool FeatureCache::read(int64_t row, std::byte* out) {
   GRAFT_ASSERT(row >= 0 && row < computed());
   if (row < ram_rows_) {
     const auto* chunk =
         static_cast<const std::byte*>(chunks_[static_cast<size_t>(row / chunk_rows_)].raw());
     std::memcpy(out, chunk + row % chunk_rows_ * row_bytes_, static_cast<size_t>(row_bytes_));
-  } else {
-    reader_->read_at(kHeaderBytes + row * record_bytes(),
-                     std::span(out, static_cast<size_t>(row_bytes_)));
+    return true;
   }
+  std::string damage;
+  try {
+    records_.resize(static_cast<size_t>(record_bytes()));
+    reader_->read_at(kHeaderBytes + row * record_bytes(), records_);
+    if (!is_whole(row)) damage = str(options_.path, ": its row ", row, " is damaged");
+  } catch (const Error& error) {
+    damage = error.what();
+  }
+  if (damage.empty())
+    std::memcpy(out, records_.data(), static_cast<size_t>(row_bytes_));
+  else if (!std::exchange(told_damage_, true) && options_.on_note)
+    options_.on_note(str(damage, "; such features are computed again when they are needed"));
+  return damage.empty();
 }
 
 void FeatureCache::remove_file() {

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <mutex>
 #include <utility>
 
 #include "graft/core/autograd/record.h"
+#include "graft/core/base/fork.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/core/tensor/device_backend.h"
 #include "graft/layers/plan/plan.h"
@@ -15,6 +17,16 @@ namespace graft::train {
 struct PrefixRunner::Compiled {
   Shape image;
   std::unique_ptr<Plan> plan;  // null: this network cannot be compiled
+  std::string refusal;
+
+  bool fits(const Shape& wanted) const { return image == wanted && !(plan && plan->stale()); }
+};
+
+struct PrefixRunner::Shared {
+  ForkSafeMutex mutex;  // guards the two below
+  std::shared_ptr<const Compiled> compiled;
+  std::string refusal;
+  TurnLock compiling, on_device;
 };
 
 PrefixRunner::PrefixRunner(StagedNetwork& network, size_t stages, DType precision,
@@ -22,30 +34,66 @@ PrefixRunner::PrefixRunner(StagedNetwork& network, size_t stages, DType precisio
     : network_(network),
       stages_(stages),
       precision_(precision),
-      calibration_(std::move(calibration)) {}
+      calibration_(std::move(calibration)),
+      shared_(std::make_unique<Shared>()) {}
 PrefixRunner::~PrefixRunner() = default;
 
-Plan* PrefixRunner::plan_for(const Tensor& x) {
-  const auto run = [this](const Tensor& input) {
-    return network_.forward_stages(input, 0, stages_);
-  };
+std::shared_ptr<const PrefixRunner::Compiled> PrefixRunner::compiled_for(const Shape& image) {
+  const std::lock_guard lock(shared_->mutex);
+  const auto& compiled = shared_->compiled;
+  if (!compiled || !compiled->fits(image)) return nullptr;
+  shared_->refusal = compiled->refusal;
+  return compiled;
+}
+
+std::shared_ptr<const Plan> PrefixRunner::plan_for(const Tensor& x) {
   if (x.rank() != 4 || x.dtype() != DType::f32 || x.format() != MemoryFormat::channels_last ||
       stages_ == 0) {
-    refusal_ = stages_ == 0 ? "" : "plans take float32 channels_last images";
+    const std::lock_guard lock(shared_->mutex);
+    shared_->refusal = stages_ == 0 ? "" : "plans take float32 channels_last images";
     return nullptr;
   }
-  const Shape image{x.size(1), x.size(2), x.size(3)};
-  if (!compiled_ || compiled_->image != image || (compiled_->plan && compiled_->plan->stale())) {
-    PlanOptions options{.precision = precision_,
-                        .device = x.device(),
-                        .calibration = calibration_.empty() ? nullptr : &calibration_};
-    if (!network_.looks_at_values()) options.tracing = PlanOptions::Tracing::shapes;
-    refusal_.clear();
-    work_.forget();
-    compiled_ =
-        std::make_unique<Compiled>(Compiled{image, Plan::compile(run, image, &refusal_, options)});
+  return plan_for({x.size(1), x.size(2), x.size(3)}, x.device());
+}
+
+// The plan keeps what it is part of: another thread may put another in its place.
+std::shared_ptr<const Plan> PrefixRunner::plan_for(const Shape& image, Device device) {
+  auto compiled = compiled_for(image);
+  if (!compiled) {
+    const std::lock_guard turn(shared_->compiling);
+    compiled = compiled_for(image);  // by the thread before
+    if (!compiled) compiled = compile(image, device);
   }
-  return compiled_->plan.get();
+  return {compiled, compiled->plan.get()};
+}
+
+std::shared_ptr<const PrefixRunner::Compiled> PrefixRunner::compile(const Shape& image,
+                                                                    Device device) {
+  PlanOptions options{.precision = precision_,
+                      .device = device,
+                      .calibration = calibration_.empty() ? nullptr : &calibration_};
+  if (!network_.looks_at_values()) options.tracing = PlanOptions::Tracing::shapes;
+  if (!is_cpu(device)) work_.forget();
+  const auto compiled = std::make_shared<Compiled>();
+  compiled->image = image;
+  compiled->plan = Plan::compile(
+      [this](const Tensor& input) { return network_.forward_stages(input, 0, stages_); }, image,
+      &compiled->refusal, options);
+  std::shared_ptr<const Compiled> former = compiled;  // let go of without the mutex
+  const std::lock_guard lock(shared_->mutex);
+  shared_->compiled.swap(former);
+  shared_->refusal = compiled->refusal;
+  return compiled;
+}
+
+std::string PrefixRunner::refusal() const {
+  const std::lock_guard lock(shared_->mutex);
+  return shared_->refusal;
+}
+
+void PrefixRunner::warm_up(const Shape& image) {
+  const NoGradGuard no_grad;
+  if (const auto plan = plan_for(image, network_.device())) plan->warm_up();
 }
 
 void PrefixRunner::repeat(bool on) {
@@ -55,10 +103,11 @@ void PrefixRunner::repeat(bool on) {
 
 Tensor PrefixRunner::run_repeatedly(const Tensor& from) {
   const Device device = network_.device();
+  keeps_device_memory_ = true;
   if (!x_.defined() || x_.shape() != from.shape())
     x_ = Tensor::empty(from.shape(), {.format = MemoryFormat::channels_last, .device = device});
   x_.copy_from(from);
-  Plan* plan = plan_for(x_);
+  const auto plan = plan_for(x_);
   if (!plan) return network_.forward_stages(x_.clone(), 0, stages_);
   work_.run([&] { y_ = plan->run(x_); }, [] {});
   return work_.is_recorded() ? y_.clone() : std::exchange(y_, Tensor());
@@ -66,26 +115,33 @@ Tensor PrefixRunner::run_repeatedly(const Tensor& from) {
 
 Tensor PrefixRunner::operator()(const Tensor& from) {
   const NoGradGuard no_grad;
+  if (is_cpu(network_.device()) && !keeps_device_memory_) return run(from);
+  const std::lock_guard turn(shared_->on_device);  // one recording, and one stream anyway
   if (x_.defined() &&
       x_.device() != network_.device()) {  // nothing stays on a device that the network left
     work_.forget();
     x_ = y_ = Tensor();
+    keeps_device_memory_ = false;
   }
   const bool is_image = from.rank() == 4 && from.dtype() == DType::f32 &&
                         from.format() == MemoryFormat::channels_last;
   if (repeats_ && is_image && stages_ > 0 &&
       work_.takes(network_.device(), from.shape().to_string()))
     return run_repeatedly(from);
+  return run(from);
+}
+
+Tensor PrefixRunner::run(const Tensor& from) {
   const Tensor x = to_device(from, network_.device());
-  if (Plan* plan = plan_for(x)) return plan->run(x);
-  GRAFT_CHECK(calibration_.empty(), "int8: this network cannot be compiled: ", refusal_);
+  if (const auto plan = plan_for(x)) return plan->run(x);
+  GRAFT_CHECK(calibration_.empty(), "int8: this network cannot be compiled: ", refusal());
   return network_.forward_stages(x, 0, stages_);
 }
 
 void PrefixRunner::observe(const Tensor& x, RangeObserver& observer) {
   const NoGradGuard no_grad;
-  Plan* plan = plan_for(x);
-  GRAFT_CHECK(plan, "int8: this network cannot be compiled: ", refusal_);
+  const auto plan = plan_for(x);
+  GRAFT_CHECK(plan, "int8: this network cannot be compiled: ", refusal());
   plan->observe(x, observer);
 }
 
@@ -206,6 +262,22 @@ StateDict Standardizer::fold(Linear& head) const {
   weight.copy_from(Tensor::of(weight.shape(), w));
   bias.copy_from(Tensor::of(bias.shape(), b));
   return before;
+}
+
+void Standardizer::unfold(Linear& head) const {
+  Tensor weight = head.weight(), bias = head.bias();
+  GRAFT_CHECK(bias.defined() && weight.size(1) == std::ssize(mean),
+              "standardisation: the head has no bias or other features");
+  const int64_t out = weight.size(0), in = weight.size(1);
+  std::vector<double> w = weight.to_doubles(), b = bias.to_doubles();
+  for (int64_t o = 0; o < out; ++o)
+    for (int64_t i = 0; i < in; ++i) {
+      double& value = w[static_cast<size_t>(o * in + i)];
+      b[static_cast<size_t>(o)] += value * mean[static_cast<size_t>(i)];
+      value *= deviation[static_cast<size_t>(i)];
+    }
+  weight.copy_from(Tensor::of(weight.shape(), w));
+  bias.copy_from(Tensor::of(bias.shape(), b));
 }
 
 }  // namespace graft::train

@@ -1,6 +1,7 @@
 // The frozen prefix: its features, computed once per sample when nothing random stands before it;
 // and the standardisation of features for a linear head.
 #pragma once
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -15,6 +16,10 @@ namespace graft::train {
 
 // Runs stages [0, stages) of a network in eval mode without recording; through a compiled plan
 // where one can be made. A sample's features never depend on the other samples of its batch.
+//
+// Any number of threads may call one runner at once (operator(), observe, refusal, warm_up): the
+// first compiles, all run, with the bits of one thread. Meanwhile nobody may train, write, freeze
+// or move the network, nor switch repeat. On a device they take turns.
 class GRAFT_API PrefixRunner {
  public:
   // precision f32 or bf16 (away from the CPU f16 too): of the values inside of the plan; features
@@ -35,20 +40,29 @@ class GRAFT_API PrefixRunner {
   void observe(const Tensor& x, RangeObserver& observer);
   Device device() const { return network_.device(); }
   size_t stages() const { return stages_; }
+  // Compiles for images [C,H,W] and packs the weights, so that the first call is as fast as the
+  // hundredth; without it the first compiles and the second packs. Nothing to do where no plan can
+  // be made.
+  void warm_up(const Shape& image);
   // Why the last x did not go through a plan of the precision asked for, and so was computed in
   // f32; "" when it did. (8-bit integers are never given up silently: bad_input.)
-  const std::string& refusal() const { return refusal_; }
+  std::string refusal() const;
 
  private:
   struct Compiled;
-  Plan* plan_for(const Tensor& x);  // null: none can be made
+  struct Shared;
+  std::shared_ptr<const Plan> plan_for(const Tensor& x);  // null: none can be made
+  std::shared_ptr<const Plan> plan_for(const Shape& image, Device device);
+  std::shared_ptr<const Compiled> compiled_for(const Shape& image);  // null: not compiled yet
+  std::shared_ptr<const Compiled> compile(const Shape& image, Device device);
+  Tensor run(const Tensor& from);
   Tensor run_repeatedly(const Tensor& from);
   StagedNetwork& network_;
   size_t stages_;
   DType precision_;
   Calibration calibration_;
-  std::string refusal_;
-  std::unique_ptr<Compiled> compiled_;
+  std::unique_ptr<Shared> shared_;
+  std::atomic<bool> keeps_device_memory_{false};
   bool repeats_ = true;
   Tensor x_, y_;  // what the recording reads and writes
   RepeatedWork work_;
@@ -56,11 +70,12 @@ class GRAFT_API PrefixRunner {
 
 // The features and labels of a whole data set, by sample index, on the host.
 struct FeatureSet {
-  Tensor features;  // f32 [N,...]
-  Tensor labels;    // i64 [N]
+  Tensor features{};  // f32 [N,...]
+  Tensor labels{};    // i64 [N]
 };
 
-// `progress` (may be empty) hears the samples done. The loader must not shuffle.
+// `progress` (may be empty) hears the samples done. The loader must not shuffle. Within a
+// ScopedStop (core/runtime/stop.h) it and calibrate() end with Stopped.
 GRAFT_API FeatureSet
 extract_features(PrefixRunner& prefix, BatchLoader& loader,
                  const std::function<void(int64_t done, int64_t total)>& progress = {});
@@ -74,7 +89,7 @@ calibrate(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset,
 // Per-feature mean and deviation of [N,F] features, in double and in sample order; constant
 // features get deviation 1.
 struct GRAFT_API Standardizer {
-  std::vector<double> mean, deviation;
+  std::vector<double> mean{}, deviation{};
 
   static Standardizer of(const Tensor& features);  // f32
   // The same of rows that are read one after another, twice.
@@ -85,6 +100,8 @@ struct GRAFT_API Standardizer {
   // Makes a head that learned on standardised features take plain ones: W / deviation, b - W mean /
   // deviation. Writes into the head; the former values come back.
   StateDict fold(Linear& head) const;
+  // The other way: a head that takes plain features takes standardised ones, the same function.
+  void unfold(Linear& head) const;
 };
 
 }  // namespace graft::train

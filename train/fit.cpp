@@ -2,24 +2,27 @@
 
 #include <chrono>
 #include <cmath>
+#include <optional>
 
 #include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/record.h"
 #include "graft/core/base/file_system.h"
+#include "graft/core/runtime/stop.h"
 #include "graft/core/tensor/device_backend.h"
 #include "graft/layers/functional/elementwise.h"
+#include "graft/train/balance.h"
 #include "graft/train/batch_source.h"
 #include "graft/train/checkpoint.h"
+#include "graft/train/choice.h"
 #include "graft/train/freezing.h"
 #include "graft/train/memory_plan.h"
 #include "graft/train/repeated_step.h"
 #include "graft/train/run_device.h"
+#include "graft/train/run_lock.h"
 #include "graft/train/schedule.h"
 
 namespace graft::train {
 namespace {
-
-struct Interrupted {};  // thrown and caught within fit()
 
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) {
@@ -45,36 +48,57 @@ class Run {
     GRAFT_CHECK(on_cpu() || options_.ram == 0,
                 "memory planning counts the host's bytes: --ram is for training on the CPU");
     GRAFT_CHECK(data_.train && data_.val, "training needs a training and a validation part");
+    if (options_.ram > 0) plan_decoding();
     apply_freezing(network_, recipe_);
-    give_statistics();
-    if (recipe_.batch_norm == "adapt") reestimate_statistics(network_, *statistics_loader());
-    network_.train(true);
-    const std::string frozen_before = frozen_sha256(network_);
-    prepare_optimizer();
-    if (options_.resume) resume();
+    std::optional<std::string> frozen_before;
     try {
-      prepare_sources();
-      if (options_.ram > 0) plan_step();
-      if (!options_.resume) start_files();
-      for (int64_t epoch = done_ + 1; epoch <= recipe_.epochs; ++epoch) run_epoch(epoch);
-      finish();
-    } catch (const Interrupted&) {
+      const ScopedStop stop(options_.stop);
+      run(frozen_before);
+    } catch (const Stopped&) {
       result_.interrupted = true;
+      leave(frozen_before.has_value());
     }
     if (repeated_) result_.repeated_steps = repeated_->repeats();
     result_.frozen_sha256 = frozen_sha256(network_);
-    GRAFT_ASSERT(result_.frozen_sha256 == frozen_before);
+    GRAFT_ASSERT(!frozen_before || result_.frozen_sha256 == *frozen_before);
     return std::move(result_);
   }
 
  private:
+  void run(std::optional<std::string>& frozen_before) {
+    give_statistics();
+    if (recipe_.batch_norm == "adapt")
+      reestimate_statistics(network_, *statistics_loader(), hear("statistics"));
+    network_.train(true);
+    frozen_before = frozen_sha256(network_);
+    prepare_optimizer();
+    if (options_.resume) resume();
+    prepare_sources();
+    if (options_.ram > 0) plan_step();
+    if (!options_.resume) start_files();
+    for (int64_t epoch = done_ + 1; epoch <= recipe_.epochs && !is_spent(); ++epoch)
+      run_epoch(epoch);
+    finish();
+  }
+
+  // After a stop. One that came while features were computed leaves a checkpoint too, so that they
+  // are gone on with.
+  void leave(bool is_prepared) {
+    if (is_prepared && !options_.resume && !has_files_ && options_.ram == 0) start_files();
+    if (standardizer_ && head_ && !is_best_) standardizer_->fold(*head_);
+  }
+
   bool on_cpu() const { return is_cpu(network_.device()); }
   std::string file(const char* name) const { return join_path(options_.folder, name); }
   void note(const std::string& text) const {
     if (options_.on_note) options_.on_note(text);
   }
-  void check_stop() const {
-    if (options_.stop && options_.stop->load()) throw Interrupted{};
+  // Tells of a phase before the first epoch.
+  std::function<void(int64_t, int64_t)> hear(const char* phase) const {
+    return [this, phase](int64_t done, int64_t total) {
+      check_stop();
+      if (options_.on_progress) options_.on_progress({phase, 0, recipe_.epochs, done, total, 0, 0});
+    };
   }
 
   // A resumed run has them in its checkpoint, but starts from the same network as the first: the
@@ -85,7 +109,8 @@ class Run {
     note(str(moving.size(),
              " batch norms were folded into their convolutions: one pass over the training images "
              "gives them statistics; the network's function stays the same"));
-    take_statistics(network_, moving, *loader(data_.train, recipe_.batch, false));
+    take_statistics(network_, moving, *loader(data_.train, recipe_.batch, false),
+                    hear("statistics"));
   }
 
   std::unique_ptr<BatchLoader> loader(std::shared_ptr<const io::Dataset> dataset, int64_t batch,
@@ -99,6 +124,7 @@ class Run {
     o.views = recipe_.views;
     o.workers = options_.workers;
     o.device = network_.device();
+    o.gate = gate_;
     if (options_.ram > 0) o.cache_bytes = 0;
     return std::make_unique<BatchLoader>(std::move(dataset), preprocess_, o);
   }
@@ -111,6 +137,8 @@ class Run {
     o.drop_single = true;
     o.workers = options_.workers;
     o.device = network_.device();
+    o.gate = gate_;
+    if (options_.ram > 0) o.cache_bytes = 0;
     return std::make_unique<BatchLoader>(data_.train, preprocess_, o);
   }
 
@@ -134,13 +162,16 @@ class Run {
     return modules.size() == 1 ? dynamic_cast<Linear*>(modules[0]) : nullptr;
   }
 
-  void hear_features(int64_t done, int64_t total) const {
-    check_stop();
-    if (options_.on_progress)
-      options_.on_progress({"features", 0, recipe_.epochs, done, total, 0, 0});
+  void weigh_classes() {
+    if (recipe_.balance != "weights") return;
+    weight_of_class_ = class_weights(*data_.train, std::ssize(data_.classes));
+    const std::vector<float> weights(weight_of_class_.begin(), weight_of_class_.end());
+    class_weights_ =
+        to_device(Tensor::of<float>({std::ssize(weights)}, weights), network_.device());
   }
 
   void prepare_sources() {
+    weigh_classes();
     const size_t frozen = network_.frozen_stages();
     GRAFT_CHECK(frozen < network_.stages().size(),
                 "every stage is frozen: nothing is left to train");
@@ -159,6 +190,7 @@ class Run {
             " fixed views in turn, itself among them, whose frozen features are computed once"));
     }
     if (head_) standardize();
+    if (head_ && options_.head_is_trained && !options_.resume) standardizer_->unfold(*head_);
     train_ = streaming_source(loader(data_.train, recipe_.batch, true), prefix_.get(),
                               standardizer_.get(), network_.device());
     val_ = validation_source();
@@ -181,6 +213,7 @@ class Run {
     o.loader.seed = recipe_.seed;
     o.loader.workers = options_.workers;
     o.loader.device = network_.device();
+    o.loader.gate = gate_;
     if (options_.ram > 0) o.loader.batch = std::min(recipe_.batch, o.loader.batch);
     o.cache.ram_bytes =
         options_.ram > 0 ? std::min(options_.cache_ram, options_.ram / 4) : options_.cache_ram;
@@ -190,7 +223,7 @@ class Run {
     }
     o.cache.key = feature_key(network_, first_, recipe_);
     o.cache.on_note = options_.on_note;
-    o.progress = [this](int64_t done, int64_t total) { hear_features(done, total); };
+    o.progress = hear("features");
     return o;
   }
 
@@ -198,48 +231,80 @@ class Run {
     return recipe_.step.micro_batch > 0 ? recipe_.step.micro_batch : recipe_.batch;
   }
 
-  // Runs steps on images of zeros, none of which changes the network, until one keeps within
-  // FitOptions::ram.
+  // Before an image is decoded: what decoders may take together.
+  void plan_decoding() {
+    const io::LargestDecode train = io::largest_decode(*data_.train),
+                            val = io::largest_decode(*data_.val);
+    const bool in_train = train.bytes >= val.bytes;
+    const io::LargestDecode& largest = in_train ? train : val;
+    if (largest.bytes == 0) return;
+    const io::Dataset& dataset = in_train ? *data_.train : *data_.val;
+    decoded_ = dataset.name(largest.sample);
+    io::DecodeGate all(decoding_bytes_at_most(options_.ram, data_.bytes_held));
+    const io::ScopedDecode fits(&all, dataset, largest.sample);  // or is refused by name
+    gate_ = std::make_shared<io::DecodeGate>(
+        decoding_bytes(options_.ram, largest.bytes, options_.workers));
+  }
+
+  RamRequest ram_request() {
+    const auto bytes_of = [](const StateDict& state) {
+      int64_t bytes = 0;
+      for (const auto& [name, tensor] : state) bytes += tensor.bytes();
+      return bytes;
+    };
+    const int64_t copy = bytes_of(changing());
+    RamRequest request{
+        .ram = options_.ram,
+        .batch = std::min(recipe_.batch, data_.train->size()),
+        .bytes_an_image = 4 * preprocess_.channels * preprocess_.size * preprocess_.size,
+        .norms_learn = norms_learn(network_),
+        .given = options_.resume ? &recipe_.step : nullptr,
+        .workers = options_.workers};
+    request.kept = bytes_of(network_.state_dict()) + bytes_of(optimizer_->state()) + copy +
+                   packed_bytes(network_, first_) + (features_ ? features_->most_bytes() : 0);
+    request.between = 2 * copy;  // a checkpoint that saves the best epoch's model
+    request.scratch = scratch_bytes(network_);
+    request.data = data_.bytes_held;
+    request.decoding = gate_ ? gate_->bytes() : 0;
+    request.decoded = decoded_;
+    return request;
+  }
+
+  // Counts steps until one keeps within FitOptions::ram. What steps without kernels leave in
+  // running statistics is put right behind them.
   void plan_step() {
-    const int64_t image = 4 * preprocess_.channels * preprocess_.size * preprocess_.size;
-    const auto live = [] { return cpu_allocator().stats().live_bytes; };
-    const int64_t before = live();
-    const StateDict copy =
-        copy_of_changing();  // as long as the plan is made: the best epoch's values, in a run
-    const int64_t copy_bytes = live() - before;
-    RamRequest request{options_.ram, std::min(recipe_.batch, data_.train->size()), image,
-                       norms_learn(network_), options_.resume ? &recipe_.step : nullptr};
-    // Features to come, batches that workers prepare ahead, and the next batch while this one is
-    // still there.
-    request.beside_step =
-        (features_ ? features_->bytes_to_come() : 0) +
-        (2 * options_.workers + (options_.workers > 0 ? 3 : 1)) * recipe_.batch * image;
-    request.between_steps =
-        live() + 2 * copy_bytes;  // a checkpoint that saves the best epoch's model
-    const MemoryPlan plan = plan_within(
-        request,
-        [&](int64_t images, const StepPlan& step) {
-          Batch batch{
-              Tensor::zeros({images, preprocess_.channels, preprocess_.size, preprocess_.size},
-                            {.format = MemoryFormat::channels_last}),
-              Tensor::zeros({images}, {.dtype = DType::i64}),
-              {}};
-          if (prefix_) batch.x = (*prefix_)(batch.x);
-          if (standardizer_) batch.x = standardizer_->apply(batch.x);
-          network_.train(true);
-          const HeldStatistics held(network_);
-          StepOptions options{recipe_.label_smoothing, step, {}, activations()};
-          options.backward_whole = [](const Tensor& loss) {
-            backward(loss, [](GradMeta& leaf) { leaf.grad = Tensor(); });
-          };
-          run_training_step(network_, first_, batch, options);
-          network_.zero_grad();
-        },
-        [&](const std::string& text) { note(text); });
+    const StateDict before = copy_of_changing();
+    const auto step_bytes = [&](int64_t images, const StepPlan& step) {
+      return tensor_bytes_of([&] { run_trial(images, step); }, network_.looks_at_values());
+    };
+    run_trial(std::min<int64_t>({2, recipe_.batch, data_.train->size()}),
+              {});  // whatever is made once: compiled stages
+    const MemoryPlan plan =
+        plan_within(ram_request(), step_bytes, [&](const std::string& text) { note(text); });
+    put(before);
+    cpu_allocator().release_cached();
     recipe_.step = result_.step = plan.step;
     result_.planned_bytes = plan.peak;
     if (options_.on_plan) options_.on_plan(plan.step);
     val_ = validation_source();
+  }
+
+  // A step on images of zeros that changes no parameter.
+  void run_trial(int64_t images, const StepPlan& step) {
+    Batch batch{Tensor::zeros({images, preprocess_.channels, preprocess_.size, preprocess_.size},
+                              {.format = MemoryFormat::channels_last}),
+                Tensor::zeros({images}, {.dtype = DType::i64}),
+                {}};
+    if (prefix_) batch.x = (*prefix_)(batch.x);
+    if (standardizer_) batch.x = standardizer_->apply(batch.x);
+    network_.train(true);
+    const HeldStatistics held(network_);
+    StepOptions options{recipe_.label_smoothing, step, {}, activations()};
+    options.backward_whole = [](const Tensor& loss) {
+      backward(loss, [](GradMeta& leaf) { leaf.grad = Tensor(); });
+    };
+    run_training_step(network_, first_, batch, options);
+    network_.zero_grad();
   }
 
   std::unique_ptr<BatchSource> validation_source() {
@@ -263,8 +328,7 @@ class Run {
       return;
     }
     const auto from = loader(data_.train, recipe_.batch, false);
-    const FeatureSet set = extract_features(
-        *prefix_, *from, [&](int64_t done, int64_t total) { hear_features(done, total); });
+    const FeatureSet set = extract_features(*prefix_, *from, hear("features"));
     standardizer_ = std::make_unique<Standardizer>(Standardizer::of(set.features));
   }
 
@@ -298,13 +362,17 @@ class Run {
   // Runs f with the head folded to take plain features.
   template <class F>
   void with_plain_head(F&& f) {
-    StateDict before;
-    if (head_) before = standardizer_->fold(*head_);
+    if (!head_) return f();
+    struct Folded {
+      Linear& head;
+      StateDict before;
+      ~Folded() {
+        Tensor weight = head.weight(), bias = head.bias();
+        weight.copy_from(before.at("weight"));
+        bias.copy_from(before.at("bias"));
+      }
+    } const folded{*head_, standardizer_->fold(*head_)};
     f();
-    if (!head_) return;
-    Tensor weight = head_->weight(), bias = head_->bias();
-    weight.copy_from(before.at("weight"));
-    bias.copy_from(before.at("bias"));
   }
 
   void run_epoch(int64_t epoch) {
@@ -312,9 +380,17 @@ class Run {
     EpochMetrics metrics = train_epoch(epoch);
     with_plain_head([&] {
       const Evaluation evaluation = validate(epoch);
+      if (evaluation.not_finite() > 0)
+        note(str("the network's answers to ", evaluation.not_finite(), " of ", evaluation.samples(),
+                 " validation images are not finite numbers after epoch ", epoch));
       metrics.val_accuracy = evaluation.accuracy();
-      if (metrics.val_accuracy <= result_.best_accuracy && result_.best_epoch > 0) return;
+      metrics.val_loss = evaluation.loss();
+      metrics.val_macro_f1 = evaluation.macro_f1();
+      const EpochWorth best{result_.best_accuracy, result_.best_loss};
+      if (result_.best_epoch > 0 && !is_better({metrics.val_accuracy, metrics.val_loss}, best))
+        return;
       result_.best_accuracy = metrics.val_accuracy;
+      result_.best_loss = metrics.val_loss;
       result_.best_epoch = epoch;
       result_.best = evaluation;
       best_ = copy_of_changing();
@@ -325,13 +401,19 @@ class Run {
     result_.history.push_back(metrics);
     if (!options_.folder.empty()) {
       const std::string line = metrics.to_json() + "\n";
-      const auto log = file_system().open_append(file("metrics.jsonl"));
+      FileSystem& files = file_system();
+      const auto log = files.open_append(files.resolve_links(file("metrics.jsonl")));
       log->append(std::as_bytes(std::span(line)));
       log->close();
     }
     if (options_.on_epoch) options_.on_epoch(metrics);
-    if (epoch == recipe_.epochs || seconds_since(last_checkpoint_) >= options_.checkpoint_seconds)
+    if (epoch == recipe_.epochs || is_spent() ||
+        seconds_since(last_checkpoint_) >= options_.checkpoint_seconds)
       save();
+  }
+
+  bool is_spent() const {
+    return recipe_.patience > 0 && done_ - result_.best_epoch >= recipe_.patience;
   }
 
   void check_loss(double loss, int64_t epoch, int64_t step) const {
@@ -342,10 +424,13 @@ class Run {
   // On the CPU the step is done and its loss was looked at before a parameter changed; a device has
   // it queued.
   StepResult take_step(const Batch& batch, int64_t epoch, int64_t step, double lr) {
+    const ScopedStop none(nullptr);  // a step is taken whole
     StepOptions options{recipe_.label_smoothing,
                         recipe_.step,
                         {recipe_.seed, static_cast<uint64_t>(epoch), static_cast<uint64_t>(step)},
                         activations(),
+                        class_weights_,
+                        weight_of_class_,
                         optimizer_->loss_scale()};
     if (repeated_ && repeated_->takes(batch, options)) return (*repeated_)(batch, options, lr);
     options.backward_whole = [&](const Tensor& loss) {
@@ -411,7 +496,7 @@ class Run {
       check_stop();
       const Tensor logits = forward(batch.x), labels = batch.labels;
       more = val_->next(batch);  // while a device works
-      evaluation.add(predictions(logits), labels);
+      evaluation.add_logits(logits, labels);
       if (options_.on_progress)
         options_.on_progress({"validate", epoch, recipe_.epochs, evaluation.samples(),
                               val_->samples(), 0, evaluation.accuracy()});
@@ -422,6 +507,7 @@ class Run {
   // The model file first, then the checkpoint that knows of it: after a kill in between, the epochs
   // since the older checkpoint are run again and write the same model file.
   void save() {
+    const ScopedStop none(nullptr);
     if (options_.save_best && best_unsaved_) {
       const StateDict now = copy_of_changing();
       put(best_);
@@ -439,6 +525,7 @@ class Run {
   }
 
   void start_files() {
+    has_files_ = true;
     if (options_.folder.empty()) return;
     file_system().create_directories(options_.folder);
     write_file_atomically(file("metrics.jsonl"), std::string());
@@ -449,6 +536,7 @@ class Run {
     const std::string path = file("last.ckpt.safetensors");
     GRAFT_CHECK(file_system().exists(path), path, ": there is no checkpoint to resume from");
     const Checkpoint c = load_checkpoint(path);
+    for (const std::string& text : c.notes) note(text);
     if (options_.ram > 0) recipe_.step = step_plan_of(c.recipe);
     GRAFT_CHECK(c.recipe == recipe_.to_json(), path, ": is of another recipe (", c.recipe,
                 "), this run's is ", recipe_.to_json());
@@ -459,6 +547,8 @@ class Run {
                here, ": bits may differ"));
     GRAFT_CHECK(c.model.size() == changing().size(), path, ": has ", c.model.size(),
                 " trainable tensors, expected ", changing().size());
+    GRAFT_CHECK(c.epoch <= recipe_.epochs, path, ": finished ", c.epoch, " of ", recipe_.epochs,
+                " epochs");
     put(c.model);
     optimizer_->load_state(c.optimizer);
     best_ = c.best;
@@ -466,6 +556,9 @@ class Run {
     result_.history = c.history;
     result_.best_epoch = c.best_epoch;
     result_.best_accuracy = std::max(c.best_accuracy, 0.0);
+    result_.best_loss = std::numeric_limits<double>::quiet_NaN();
+    for (const EpochMetrics& metrics : c.history)
+      if (metrics.epoch == c.best_epoch) result_.best_loss = metrics.val_loss;
     std::string lines;
     for (const EpochMetrics& metrics : c.history) lines += metrics.to_json() + "\n";
     write_file_atomically(file("metrics.jsonl"), lines);
@@ -474,7 +567,9 @@ class Run {
 
   // Leaves the best epoch's values in the network, and knows their evaluation.
   void finish() {
+    result_.stopped_early = done_ < recipe_.epochs;
     put(best_);
+    is_best_ = true;
     network_.train(false);
     if (result_.best.samples() == 0) result_.best = validate(result_.best_epoch);
     if (features_) features_->remove_file();
@@ -486,6 +581,8 @@ class Run {
   Recipe recipe_;  // with the step planned
   const FitOptions& options_;
   io::Augment augment_;
+  std::shared_ptr<io::DecodeGate> gate_;  // with FitOptions::ram, where images are decoded
+  std::string decoded_;                   // the image that takes most
   std::unique_ptr<PrefixRunner> prefix_;
   std::unique_ptr<FrozenFeatures> features_;  // null: the prefix runs every epoch
   std::unique_ptr<Standardizer> standardizer_;
@@ -494,9 +591,13 @@ class Run {
   std::unique_ptr<RepeatedStep> repeated_;  // null: every step is queued anew
   Linear* head_ = nullptr;                  // set: it learns on standardised features
   size_t first_ = 0;                        // the first stage that trains
+  Tensor class_weights_;                    // StepOptions::class_weights
+  std::vector<double> weight_of_class_;
   StateDict best_;
   bool best_unsaved_ = false;
-  int64_t done_ = 0;  // epochs finished
+  bool has_files_ = false;
+  bool is_best_ = false;  // the network holds the best epoch's values
+  int64_t done_ = 0;      // epochs finished
   Clock::time_point last_checkpoint_ = Clock::now();
   FitResult result_;
 };
@@ -505,7 +606,14 @@ class Run {
 
 FitResult fit(StagedNetwork& network, const io::OpenedData& data, const io::Preprocess& preprocess,
               const Recipe& recipe, const FitOptions& options) {
-  return Run(network, data, preprocess, recipe, options)();
+  std::unique_ptr<FileLock> lock;
+  if (!options.folder.empty() && !options.folder_is_locked)
+    lock = lock_run(options.folder, options.on_note);
+  if (recipe.balance != "sampling") return Run(network, data, preprocess, recipe, options)();
+  GRAFT_CHECK(data.train != nullptr, "training needs a training and a validation part");
+  io::OpenedData even = data;
+  even.train = evenly_sampled(data.train, std::ssize(data.classes), recipe.seed);
+  return Run(network, even, preprocess, recipe, options)();
 }
 
 Evaluation evaluate(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset,
@@ -529,7 +637,7 @@ Evaluation evaluate(PrefixRunner& run, std::shared_ptr<const io::Dataset> datase
   for (bool more = loader.next(b); more;) {
     const Tensor logits = run(b.x), labels = b.labels;
     more = loader.next(b);  // while a device works
-    evaluation.add(predictions(logits), labels);
+    evaluation.add_logits(logits, labels);
     if (progress) progress(evaluation.samples(), loader.samples());
   }
   return evaluation;

@@ -17,8 +17,8 @@
 namespace graft::train {
 
 struct Progress {
-  const char* phase = "train";  // "features", "train", "validate"
-  int64_t epoch = 0;            // from 1; 0 while features are computed
+  const char* phase = "train";  // "statistics", "features", "train", "validate"
+  int64_t epoch = 0;            // from 1; 0 before the first
   int64_t epochs = 0;
   int64_t done = 0, total = 0;  // samples of this phase
   double loss = 0;              // mean so far
@@ -27,13 +27,16 @@ struct Progress {
 
 // Everything that does not change the numbers: files, threads, whom to tell.
 struct FitOptions {
-  std::string folder;    // metrics.jsonl and last.ckpt.safetensors go here; "": no files
-  bool resume = false;   // go on from folder's checkpoint; bad_input when it is of another run
-  std::string identity;  // source weights and data, as hashes: what a checkpoint must match
+  std::string folder{};  // metrics.jsonl and last.ckpt.safetensors go here; "": no files
+  bool folder_is_locked =
+      false;               // the caller holds lock_run(folder) (run_lock.h); else fit takes it
+  bool resume = false;     // go on from folder's checkpoint; bad_input when it is of another run
+  std::string identity{};  // source weights and data, as hashes: what a checkpoint must match
   double checkpoint_seconds =
       2;  // at most one checkpoint in this time, besides the first and the last
   std::vector<std::string>
-      neutral_norms;  // folded batch norms without statistics of their own (models/card.h)
+      neutral_norms{};  // folded batch norms without statistics of their own (models/card.h)
+  bool head_is_trained = false;  // the head is no fresh one: its function is where training begins
   int64_t cache_ram =
       int64_t{2}
       << 30;  // bytes of frozen features kept in memory; the others only in folder's features.cache
@@ -42,38 +45,44 @@ struct FitOptions {
   bool repeat_steps = true;  // a device records its step once and repeats it (repeated_step.h); it
                              // keeps a step's memory then
   int workers = 0;           // loader threads (LoaderOptions::workers)
-  const std::atomic<bool>* stop = nullptr;           // set: leave at the next step, checkpoint kept
-  std::function<void(const Progress&)> on_progress;  // often; may be empty
-  std::function<void(const EpochMetrics&)> on_epoch;  // after each epoch; may be empty
-  std::function<void(const StepPlan&)> on_plan;     // with ram, before the first step; may be empty
-  std::function<void(const std::string&)> on_note;  // sentences for the user; may be empty
+  // Set: training is left at the next step, every other phase within a second; the checkpoint
+  // stays.
+  const std::atomic<bool>* stop = nullptr;
+  std::function<void(const Progress&)> on_progress{};   // often; may be empty
+  std::function<void(const EpochMetrics&)> on_epoch{};  // after each epoch; may be empty
+  std::function<void(const StepPlan&)> on_plan{};  // with ram, before the first step; may be empty
+  std::function<void(const std::string&)> on_note{};  // sentences for the user; may be empty
   // Writes the finished model file; called with the network holding the best epoch's values, before
   // the checkpoint that knows of it. May be empty.
-  std::function<void(int64_t best_epoch, double accuracy)> save_best;
+  std::function<void(int64_t best_epoch, double accuracy)> save_best{};
 };
 
 struct FitResult {
-  std::vector<EpochMetrics> history;
+  std::vector<EpochMetrics> history{};
   int64_t best_epoch = 0;
   double best_accuracy = 0;
-  Evaluation best{1};  // of the best epoch's network on the validation part
+  double best_loss = 0;  // on the validation part; among equal accuracies the lowest is kept
+  Evaluation best{1};    // of the best epoch's network on the validation part
   bool interrupted = false;
-  std::string frozen_sha256;   // of the frozen tensors, the same before and after; "" when nothing
-                               // was frozen
-  StepPlan step;               // micro-batches and recomputation, as planned for FitOptions::ram
-  int64_t planned_bytes = 0;   // with ram: what the allocator will have handed out at most
-  int64_t repeated_steps = 0;  // that a device repeated from its recording
-  int64_t cached_stages = 0;   // leading stages whose features were computed once
+  bool stopped_early = false;   // Recipe::patience was spent
+  std::string frozen_sha256{};  // of the frozen tensors, the same before and after; "" when nothing
+                                // was frozen
+  StepPlan step{};              // micro-batches and recomputation, as planned for FitOptions::ram
+  int64_t planned_bytes = 0;    // with ram: what the allocator will have handed out at most
+  int64_t repeated_steps = 0;   // that a device repeated from its recording
+  int64_t cached_stages = 0;    // leading stages whose features were computed once
 };
 
-// On return the network holds the best epoch's values (or, interrupted, those of the last step).
+// On return the network holds the best epoch's values (or, interrupted, those of the last step; a
+// head on standardised features takes plain ones either way).
 // bad_input for what the recipe or the data make impossible; a loss that is not finite names its
 // step.
 GRAFT_API FitResult fit(StagedNetwork& network, const io::OpenedData& data,
                         const io::Preprocess& preprocess, const Recipe& recipe,
                         const FitOptions& options);
 
-// The network as it is on a data set, in eval mode.
+// The network as it is on a data set, in eval mode. Within a ScopedStop (core/runtime/stop.h) it
+// ends with Stopped.
 GRAFT_API Evaluation
 evaluate(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset,
          const io::Preprocess& preprocess, int64_t classes, int64_t batch = 32,

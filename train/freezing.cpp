@@ -1,7 +1,6 @@
 #include "graft/train/freezing.h"
 
 #include <algorithm>
-#include <map>
 
 #include "graft/core/autograd/record.h"
 #include "graft/core/tensor/device_backend.h"
@@ -70,32 +69,65 @@ void apply_freezing(StagedNetwork& network, const Recipe& recipe) {
               "freeze: '", recipe.freeze, "' leaves nothing to train");
 }
 
-void reestimate_statistics(StagedNetwork& network, BatchLoader& loader) {
-  const NoGradGuard no_grad;
-  struct Before {
+namespace {
+
+// Batch norms whose statistics are re-estimated: puts everything else back in the end, and the
+// statistics too unless they are kept.
+class Reestimated {
+ public:
+  explicit Reestimated(StagedNetwork& network) {
+    for_each_norm(network, [&](BatchNorm2d& norm) {
+      norms_.push_back({&norm, norm.frozen(), norm.options().momentum, norm.running_mean().clone(),
+                        norm.running_var().clone()});
+      norm.unfreeze();
+      norm.fix_statistics(false);
+      norm.train(true);
+    });
+  }
+  ~Reestimated() {
+    for (const Norm& n : norms_) {
+      n.norm->set_momentum(n.momentum);
+      n.norm->fix_statistics(true);
+      n.norm->set_own_requires_grad(false);
+      if (n.frozen) n.norm->freeze();
+      if (!is_kept_) n.norm->set_statistics(n.mean, n.variance);
+    }
+  }
+  Reestimated(const Reestimated&) = delete;
+  Reestimated& operator=(const Reestimated&) = delete;
+
+  void set_momentum(double momentum) {
+    for (const Norm& n : norms_) n.norm->set_momentum(momentum);
+  }
+  void keep() { is_kept_ = true; }
+
+ private:
+  struct Norm {
+    BatchNorm2d* norm;
     bool frozen;
     double momentum;
+    Tensor mean, variance;
   };
-  std::map<BatchNorm2d*, Before> norms;
+  std::vector<Norm> norms_;
+  bool is_kept_ = false;
+};
+
+}  // namespace
+
+void reestimate_statistics(StagedNetwork& network, BatchLoader& loader,
+                           const std::function<void(int64_t, int64_t)>& progress) {
+  const NoGradGuard no_grad;
   network.train(false);
-  for_each_norm(network, [&](BatchNorm2d& norm) {
-    norms[&norm] = {norm.frozen(), norm.options().momentum};
-    norm.unfreeze();
-    norm.fix_statistics(false);
-    norm.train(true);
-  });
+  Reestimated norms(network);
   loader.start(0);
-  Batch batch;
-  for (int64_t count = 1; loader.next(batch); ++count) {
-    for (const auto& [norm, before] : norms) norm->set_momentum(1.0 / static_cast<double>(count));
+  int64_t count = 0, done = 0;
+  for (Batch batch; loader.next(batch);) {
+    norms.set_momentum(1.0 / static_cast<double>(++count));
     network.forward(to_device(batch.x, network.device()));
+    done += batch.x.size(0);
+    if (progress) progress(done, loader.samples());
   }
-  for (const auto& [norm, before] : norms) {
-    norm->set_momentum(before.momentum);
-    norm->fix_statistics(true);
-    norm->set_own_requires_grad(false);
-    if (before.frozen) norm->freeze();
-  }
+  norms.keep();
 }
 
 std::vector<std::string> norms_that_move(StagedNetwork& network,
@@ -111,20 +143,36 @@ std::vector<std::string> norms_that_move(StagedNetwork& network,
   return moving;
 }
 
-void take_statistics(StagedNetwork& network, const std::vector<std::string>& paths,
-                     BatchLoader& loader) {
-  const NoGradGuard no_grad;
+namespace {
+
+struct Watching {
   std::vector<BatchNorm2d*> norms;
-  for (const std::string& path : paths)
-    norms.push_back(dynamic_cast<BatchNorm2d*>(network.find(path)));
-  network.train(false);
-  for (BatchNorm2d* norm : norms) {
-    GRAFT_ASSERT(norm != nullptr);
-    norm->watch_inputs();
+  ~Watching() {
+    for (BatchNorm2d* norm : norms) norm->stop_watching();
   }
+};
+
+}  // namespace
+
+void take_statistics(StagedNetwork& network, const std::vector<std::string>& paths,
+                     BatchLoader& loader, const std::function<void(int64_t, int64_t)>& progress) {
+  const NoGradGuard no_grad;
+  Watching watching;
+  for (const std::string& path : paths) {
+    auto* norm = dynamic_cast<BatchNorm2d*>(network.find(path));
+    GRAFT_CHECK(norm != nullptr, "there is no batch norm '", path, "'");
+    watching.norms.push_back(norm);
+  }
+  network.train(false);
+  for (BatchNorm2d* norm : watching.norms) norm->watch_inputs();
   loader.start(0);
-  for (Batch batch; loader.next(batch);) network.forward(to_device(batch.x, network.device()));
-  for (BatchNorm2d* norm : norms) norm->adopt_watched_statistics();
+  int64_t done = 0;
+  for (Batch batch; loader.next(batch);) {
+    network.forward(to_device(batch.x, network.device()));
+    done += batch.x.size(0);
+    if (progress) progress(done, loader.samples());
+  }
+  for (BatchNorm2d* norm : watching.norms) norm->adopt_watched_statistics();
 }
 
 std::string frozen_sha256(StagedNetwork& network) {

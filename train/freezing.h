@@ -1,6 +1,7 @@
 // Freezing and the batch-norm policy, applied to a network before training; and the proof that
 // frozen stayed frozen.
 #pragma once
+#include <functional>
 #include <string>
 
 #include "graft/layers/modules/staged_network.h"
@@ -21,15 +22,19 @@ namespace graft::train {
 GRAFT_API void apply_freezing(StagedNetwork& network, const Recipe& recipe);
 
 // The pass of `adapt`: every batch norm's statistics become the mean of those of the loader's
-// batches.
-GRAFT_API void reestimate_statistics(StagedNetwork& network, BatchLoader& loader);
+// batches. `progress` (may be empty) hears the samples done. What ends the pass early (an image,
+// the callback, a ScopedStop) leaves the network as it was.
+GRAFT_API void reestimate_statistics(
+    StagedNetwork& network, BatchLoader& loader,
+    const std::function<void(int64_t done, int64_t total)>& progress = {});
 
 // Gives the batch norms at `paths` that can train statistics of their own, in one pass over the
 // loader's images with the network in eval mode; the network's function in eval stays the same. For
 // norms that were folded into convolutions when the weights were published: without it their first
-// training step would start from another function.
-GRAFT_API void take_statistics(StagedNetwork& network, const std::vector<std::string>& paths,
-                               BatchLoader& loader);
+// training step would start from another function. Ended early, as above.
+GRAFT_API void take_statistics(
+    StagedNetwork& network, const std::vector<std::string>& paths, BatchLoader& loader,
+    const std::function<void(int64_t done, int64_t total)>& progress = {});
 // Those of `paths` whose batch norm is not frozen and follows batch statistics, or will be
 // re-estimated, under the recipe.
 GRAFT_API std::vector<std::string> norms_that_move(StagedNetwork& network,

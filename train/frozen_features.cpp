@@ -1,5 +1,7 @@
 #include "graft/train/frozen_features.h"
 
+#include <cstring>
+
 #include "graft/core/base/environment.h"
 #include "graft/core/base/sha256.h"
 #include "graft/core/tensor/device_backend.h"
@@ -63,17 +65,26 @@ bool FrozenFeatures::ensure(const Part& part) {
   return part.end <= cache_->computed();
 }
 
+// The images of one part from number `first` on.
+std::unique_ptr<BatchLoader> FrozenFeatures::images(bool training, int64_t view, int64_t first,
+                                                    int64_t batch) {
+  LoaderOptions options = options_.loader;
+  if (!training || view == 0) options.augment = {};
+  options.cache_bytes = 0;
+  options.batch = batch;
+  if (batch == 1) options.workers = 0;
+  auto loader = std::make_unique<BatchLoader>(training ? train_ : val_, preprocess_, options);
+  loader->start(view, first);
+  return loader;
+}
+
 // The rest of one part, when all before it is there and the cache takes it.
 void FrozenFeatures::compute(const Part& part, bool training, int64_t view) {
   const int64_t first = cache_->computed() - part.begin;
   if (first < 0 || first >= part.end - part.begin || !cache_->can_hold(part.end)) return;
-  LoaderOptions options = options_.loader;
-  if (!training || view == 0) options.augment = {};
-  options.cache_bytes = 0;
-  BatchLoader loader(training ? train_ : val_, preprocess_, options);
-  loader.start(view, first);
+  const auto loader = images(training, view, first, options_.loader.batch);
   int64_t done = first;
-  for (Batch batch; loader.next(batch);) {
+  for (Batch batch; loader->next(batch);) {
     const Tensor y = to_device(prefix_(batch.x), {});
     if (!cache_->append(static_cast<const std::byte*>(y.raw()), y.size(0))) return;
     done += y.size(0);
@@ -81,11 +92,22 @@ void FrozenFeatures::compute(const Part& part, bool training, int64_t view) {
   }
 }
 
-Tensor FrozenFeatures::rows(const Part& part, const std::vector<int64_t>& samples) const {
+void FrozenFeatures::compute_row(int64_t row, std::byte* out) {
+  const int64_t n = train_->size(), v = val_->size();
+  const bool training = row < n || row >= n + v;
+  const int64_t view = row < n + v ? 0 : (row - v) / n;
+  Batch batch;
+  images(training, view, row - (training ? train(view).begin : n), 1)->next(batch);
+  const Tensor y = to_device(prefix_(batch.x), {});
+  GRAFT_ASSERT(y.bytes() == row_.bytes());
+  std::memcpy(out, y.raw(), static_cast<size_t>(y.bytes()));
+}
+
+Tensor FrozenFeatures::rows(const Part& part, const std::vector<int64_t>& samples) {
   Tensor x = Tensor::empty(row_.shape().with(0, std::ssize(samples)), row_.options());
   auto* out = static_cast<std::byte*>(x.mutable_raw());
   for (const int64_t sample : samples) {
-    cache_->read(part.begin + sample, out);
+    if (!cache_->read(part.begin + sample, out)) compute_row(part.begin + sample, out);
     out += row_.bytes();
   }
   return x;

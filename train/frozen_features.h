@@ -12,9 +12,9 @@
 namespace graft::train {
 
 struct FrozenFeaturesOptions {
-  LoaderOptions loader;  // augmentation, views, seed and workers of the training images
-  FeatureCacheOptions cache;
-  std::function<void(int64_t done, int64_t total)> progress;  // may throw to leave; may be empty
+  LoaderOptions loader{};  // augmentation, views, seed and workers of the training images
+  FeatureCacheOptions cache{};
+  std::function<void(int64_t done, int64_t total)> progress{};  // may throw to leave; may be empty
 };
 
 // The feature cache's file in a run's folder. It is removed when the run ends, and left by one that
@@ -44,13 +44,16 @@ class GRAFT_API FrozenFeatures {
   // Computes what of the part (and before it) is missing. False: it cannot be kept.
   bool ensure(const Part& part);
   // The rows of samples of a part that is there: [n,...] as the prefix gives them, on the host.
-  Tensor rows(const Part& part, const std::vector<int64_t>& samples) const;
-  int64_t bytes_to_come() const { return cache_->bytes_to_come(); }
+  // What the cache's file no longer gives is computed again.
+  Tensor rows(const Part& part, const std::vector<int64_t>& samples);
+  int64_t most_bytes() const { return cache_->most_bytes(); }  // in memory
   void remove_file() { cache_->remove_file(); }
   int64_t feature_count() const { return row_.numel(); }
 
  private:
+  std::unique_ptr<BatchLoader> images(bool training, int64_t view, int64_t first, int64_t batch);
   void compute(const Part& part, bool training, int64_t view);
+  void compute_row(int64_t row, std::byte* out);
 
   PrefixRunner& prefix_;
   std::shared_ptr<const io::Dataset> train_, val_;

@@ -4,12 +4,16 @@
 #include <condition_variable>
 #include <cstring>
 #include <exception>
-#include <map>
 #include <mutex>
 #include <numeric>
 #include <thread>
+#include <utility>
 
+#include "graft/core/base/fork.h"
+#include "graft/core/base/one_at_a_time.h"
 #include "graft/core/runtime/exec_context.h"
+#include "graft/core/runtime/start_thread.h"
+#include "graft/core/runtime/stop.h"
 #include "graft/core/tensor/device_backend.h"
 #include "graft/io/input.h"
 #include "graft/kernels/registry.h"
@@ -22,6 +26,13 @@ struct MadeBatch {
   Batch batch;
   Tensor pixels;  // u8 [N,H,W,C]
   Tensor places;  // i32 [N, ops::kImagePlace]
+};
+
+// Where a batch that a worker makes is waited for: nothing is allocated to hand it over.
+struct Slot {
+  bool done = false;
+  MadeBatch made;
+  std::exception_ptr error;
 };
 
 // Queued on the device, where x is then.
@@ -45,6 +56,7 @@ struct BatchLoader::Impl {
   std::shared_ptr<const io::Dataset> dataset;
   io::Preprocess preprocess;
   LoaderOptions options;
+  OneAtATime use;
   std::vector<int64_t> order;
   int64_t epoch = 0, first = 0;
   int64_t next_batch = 0;    // the next one to hand out
@@ -52,15 +64,17 @@ struct BatchLoader::Impl {
   std::mutex makers_mutex;
   std::vector<std::unique_ptr<io::InputMaker>> makers;  // those that no thread uses now
 
-  // Prefetching: workers take batch numbers in turn and stay at most `ahead` in front of
-  // next_batch.
+  // Prefetching: workers take batch numbers in turn and stay fewer than slots.size() in front of
+  // next_batch; batch n is in slot n modulo their number.
   std::mutex mutex;
   std::condition_variable changed;
   std::vector<std::thread> threads;
-  std::map<int64_t, MadeBatch> ready;
-  std::map<int64_t, std::exception_ptr> errors;
+  std::vector<Slot> slots;
+  uint32_t started_in = 0;  // the fork_generation() that the threads belong to
   int64_t next_job = 0;
   bool stop = false;
+  bool said_shortage = false;                // once a loader
+  const std::atomic<bool>* asked = nullptr;  // the flag of the thread that started the epoch
 
   int64_t batches() const {
     const int64_t n = dataset->size() - first, full = n / options.batch, rest = n % options.batch;
@@ -79,7 +93,11 @@ struct BatchLoader::Impl {
       }
     }
     if (!maker) maker = std::make_unique<io::InputMaker>(preprocess, options.augment);
-    use(*maker, pixels_of(*maker, sample));
+    {
+      const io::ScopedDecode turn(options.gate.get(), *dataset, sample);
+      use(*maker, pixels_of(*maker, sample));
+      if (options.gate) maker->let_go();
+    }
     const std::lock_guard lock(makers_mutex);
     makers.push_back(std::move(maker));
   }
@@ -104,7 +122,7 @@ struct BatchLoader::Impl {
     return {slot.data<uint8_t>(), false};
   }
 
-  MadeBatch make(int64_t number, bool parallel) {
+  MadeBatch make(int64_t number, bool parallel, const std::atomic<bool>* stop_flag) {
     MadeBatch made;
     Batch& batch = made.batch;
     const int64_t begin = number * options.batch,
@@ -127,6 +145,7 @@ struct BatchLoader::Impl {
       places = made.places.mutable_data<int32_t>();
     }
     const auto fill = [&](int64_t i) {
+      check_stop(stop_flag);
       const int64_t sample = batch.samples[static_cast<size_t>(i)];
       labels[i] = dataset->label(sample);
       with_pixels(sample, [&](io::InputMaker& maker, const io::InputMaker::Pixels& given) {
@@ -144,7 +163,7 @@ struct BatchLoader::Impl {
   }
 
   void work() {
-    const int64_t total = batches(), ahead = 2 * options.workers + 2;
+    const int64_t total = batches(), ahead = std::ssize(slots);
     std::unique_lock lock(mutex);
     for (;;) {
       changed.wait(lock,
@@ -155,18 +174,18 @@ struct BatchLoader::Impl {
       MadeBatch batch;
       std::exception_ptr error;
       try {
-        batch = make(mine, false);
+        batch = make(mine, false, asked);
       } catch (...) {
         error = std::current_exception();
       }
       lock.lock();
-      if (error)
-        errors[mine] = error;
-      else
-        ready[mine] = std::move(batch);
+      slot_of(mine) = {true, std::move(batch), std::move(error)};
       changed.notify_all();
     }
   }
+
+  Slot& slot_of(int64_t number) { return slots[static_cast<size_t>(number % std::ssize(slots))]; }
+  bool lost_its_threads() const { return !threads.empty() && started_in != fork_generation(); }
 
   void join() {
     {
@@ -176,8 +195,7 @@ struct BatchLoader::Impl {
     changed.notify_all();
     for (std::thread& thread : threads) thread.join();
     threads.clear();
-    ready.clear();
-    errors.clear();
+    slots.clear();
     stop = false;
     next_job = 0;
   }
@@ -199,12 +217,20 @@ BatchLoader::BatchLoader(std::shared_ptr<const io::Dataset> dataset, io::Preproc
   impl_->options = std::move(options);
 }
 
-BatchLoader::~BatchLoader() { impl_->join(); }
+// In a forked child there are no threads to join, and they may have held the locks.
+BatchLoader::~BatchLoader() {
+  if (impl_->lost_its_threads())
+    static_cast<void>(impl_.release());
+  else
+    impl_->join();
+}
 
 int64_t BatchLoader::samples() const { return impl_->dataset->size(); }
 int64_t BatchLoader::batches() const { return impl_->batches(); }
 
 void BatchLoader::start(int64_t epoch, int64_t first) {
+  const OneAtATime::Use use(impl_->use, "BatchLoader::start");
+  check_not_forked();
   impl_->join();
   GRAFT_CHECK(first >= 0 && first <= samples(), "loader: sample ", first, " of ", samples());
   impl_->epoch = epoch;
@@ -218,25 +244,47 @@ void BatchLoader::start(int64_t epoch, int64_t first) {
     std::iota(impl_->order.begin(), impl_->order.end(), int64_t{0});
   }
   impl_->order.erase(impl_->order.begin(), impl_->order.begin() + first);
-  for (int i = 0; i < impl_->options.workers; ++i)
-    impl_->threads.emplace_back([impl = impl_.get()] { impl->work(); });
+  impl_->started_in = fork_generation();
+  impl_->asked = current_stop();
+  start_workers();
+}
+
+// As many as can be started; without any, batches are made on the compute threads.
+void BatchLoader::start_workers() {
+  const int wanted = impl_->options.workers;
+  if (wanted == 0) return;
+  impl_->slots.resize(static_cast<size_t>(2 * wanted + 2));
+  impl_->threads.reserve(static_cast<size_t>(wanted));
+  for (int i = 0; i < wanted; ++i)
+    if (!start_thread(impl_->threads, [impl = impl_.get()] { impl->work(); })) break;
+  const int started = static_cast<int>(impl_->threads.size());
+  if (started < wanted && !std::exchange(impl_->said_shortage, true))
+    report_thread_shortage("loader", wanted, started);
+}
+
+void BatchLoader::check_not_forked() const {
+  if (impl_->lost_its_threads())
+    fail(ErrorCode::usage,
+         "BatchLoader: its worker threads stayed in the process that was forked; make a loader of "
+         "the child's own");
 }
 
 bool BatchLoader::next(Batch& batch) {
   Impl& impl = *impl_;
+  const OneAtATime::Use use(impl.use, "BatchLoader::next");
+  check_not_forked();
   if (impl.next_batch >= impl.batches()) return false;
-  if (impl.options.workers == 0) {
-    batch = sent(impl.make(impl.next_batch, true), impl.preprocess, impl.options.device);
+  if (impl.threads.empty()) {
+    batch = sent(impl.make(impl.next_batch, true, current_stop()), impl.preprocess,
+                 impl.options.device);
     ++impl.next_batch;  // not past a batch that failed
     return true;
   }
   std::unique_lock lock(impl.mutex);
-  const int64_t wanted = impl.next_batch;
-  impl.changed.wait(lock,
-                    [&] { return impl.ready.contains(wanted) || impl.errors.contains(wanted); });
-  if (const auto failed = impl.errors.find(wanted); failed != impl.errors.end())
-    std::rethrow_exception(failed->second);
-  MadeBatch made = std::move(impl.ready.extract(wanted).mapped());
+  Slot& slot = impl.slot_of(impl.next_batch);
+  impl.changed.wait(lock, [&] { return slot.done; });
+  if (slot.error) std::rethrow_exception(slot.error);
+  MadeBatch made = std::exchange(slot, {}).made;
   ++impl.next_batch;
   impl.changed.notify_all();
   lock.unlock();

@@ -1,19 +1,20 @@
 #include "graft/train/memory_plan.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "graft/core/autograd/grad_meta.h"
+#include "graft/core/base/checked_math.h"
+#include "graft/core/runtime/exec_context.h"
+#include "graft/core/tensor/allocator.h"
+#include "graft/io/json.h"
 
 namespace graft::train {
 namespace {
 
-// Blocks come in size classes: a block for m images can be up to a sixteenth larger than m times
-// one image's share.
+// Blocks come in size classes and pieces: a block for m images can be up to a sixteenth larger than
+// m times one image's share.
 constexpr double kRounding = 1.07;
 
 std::vector<StepPlan> candidates(const MemoryRequest& request) {
@@ -79,8 +80,8 @@ MemoryPlan plan_memory(const MemoryRequest& request, const StepBytes& step_bytes
 
 namespace {
 
-constexpr int64_t kBeside =
-    int64_t{64} << 20;  // still to come beside the allocator: files, threads, a library's heap
+constexpr int64_t kWorkerBytes = int64_t{1} << 20;  // a thread's stack, an image being resized
+constexpr int64_t kSideBySide = 16;
 
 int64_t mib(int64_t bytes) { return ceil_div(bytes, int64_t{1} << 20); }
 
@@ -90,35 +91,95 @@ std::string words(const StepPlan& plan, int64_t batch) {
              plan.recompute ? ", stages computed again in backward" : "");
 }
 
+int64_t counted(const std::function<void()>& work, ExecContext::Computing computing) {
+  ExecContext context(1, InstructionSet::portable);
+  context.set_computing(computing);
+  const ScopedExecContext scope(context);
+  const int64_t before = cpu_allocator().stats().live_bytes;
+  cpu_allocator().reset_peak();
+  work();
+  return cpu_allocator().stats().peak_bytes - before;
+}
+
 }  // namespace
 
-MemoryPlan plan_within(const RamRequest& request,
-                       const std::function<void(int64_t images, const StepPlan& plan)>& run_step,
+int64_t tensor_bytes_of(const std::function<void()>& work, bool looks_at_values) {
+  using Computing = ExecContext::Computing;
+  if (!looks_at_values) return counted(work, Computing::nothing);
+  try {
+    return counted(work, Computing::numbers);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::resource) throw;
+    return counted(work, Computing::all);
+  }
+}
+
+int64_t decoding_bytes_at_most(int64_t ram, int64_t held) {
+  return std::max(ram - kProcessBytes - held, int64_t{16} << 20);
+}
+
+int64_t decoding_bytes(int64_t ram, int64_t largest_decode, int workers) {
+  return std::max(checked_mul(largest_decode, std::max(workers, 1)),
+                  std::min(checked_mul(largest_decode, kSideBySide), ram / 16));
+}
+
+MemoryPlan plan_within(const RamRequest& request, const StepBytes& step_bytes,
                        const std::function<void(const std::string&)>& say) {
-  const StepBytes step_bytes = [&](int64_t images, const StepPlan& plan) {
-    cpu_allocator().release_cached();
-    cpu_allocator().reset_peak();
-    run_step(images, plan);
-    return std::max(cpu_allocator().stats().peak_bytes, request.between_steps) +
-           request.beside_step;
+  const int64_t prepared = (2 * request.workers + (request.workers > 0 ? 3 : 1)) * request.batch *
+                           request.bytes_an_image;
+  const StepBytes tensors = [&](int64_t images, const StepPlan& plan) {
+    const int64_t step =
+        static_cast<int64_t>(kRounding * static_cast<double>(step_bytes(images, plan)));
+    return request.kept + std::max(step + request.scratch + prepared, request.between);
   };
-  run_step(1 + (request.batch > 1), {});  // whatever is made once: packed weights
-  cpu_allocator().release_cached();
   const int64_t beside =
-      std::max<int64_t>(resident_bytes() - cpu_allocator().stats().reserved_bytes, 0) + kBeside;
+      kProcessBytes + request.workers * kWorkerBytes + request.data + request.decoding;
   const MemoryRequest inner{request.ram - beside, request.batch, request.norms_learn,
                             request.bytes_an_image};
-  const MemoryPlan plan =
-      request.given ? MemoryPlan{*request.given, step_bytes(request.batch, *request.given)}
-                    : plan_memory(inner, step_bytes);
+  const MemoryPlan plan = request.given
+                              ? MemoryPlan{*request.given, tensors(request.batch, *request.given)}
+                              : plan_memory(inner, tensors);
+  const std::string decoding =
+      mib(request.decoding) <= 1
+          ? std::string()
+          : str(", ", mib(request.decoding), " MiB of it for decoding images, the largest ",
+                request.decoded);
   if (plan.peak > inner.allowed)
     fail(ErrorCode::resource, "memory: ", mib(request.ram), " MiB do not suffice; ",
-         mib(plan.peak + beside), " MiB would (", words(plan.step, request.batch), ")");
-  cpu_allocator().release_cached();
+         mib(plan.peak + beside), " MiB would (", words(plan.step, request.batch), ")", decoding);
   say(str("memory: peak planned: ", mib(plan.peak + beside), " MiB of the ", mib(request.ram),
           " MiB allowed (", words(plan.step, request.batch), "); ", mib(plan.peak),
-          " MiB of it for tensors"));
+          " MiB of it for tensors", decoding));
   return plan;
+}
+
+namespace {
+
+constexpr int64_t kTableBytes = int64_t{4} << 20;  // rows of pointers, sums, a block a thread
+
+// A convolution's weight, folded and packed; a 3x3 filter may be kept as 6x6 numbers (Winograd's
+// F(4x4, 3x3)).
+int64_t packed_weight_bytes(const Tensor& weight) {
+  if (weight.rank() < 4) return weight.bytes();
+  const bool three = weight.rank() == 4 && weight.size(2) == 3 && weight.size(3) == 3;
+  return (three && weight.size(1) > 1 ? 5 : 2) * weight.bytes();
+}
+
+}  // namespace
+
+int64_t packed_bytes(StagedNetwork& network, size_t frozen_stages) {
+  int64_t bytes = 0;
+  for (size_t stage = 0; stage < frozen_stages; ++stage)
+    for (Module* module : network.stage_modules(stage))
+      for (const NamedTensor& p : module->parameters()) bytes += packed_weight_bytes(p.tensor);
+  return bytes;
+}
+
+int64_t scratch_bytes(StagedNetwork& network) {
+  int64_t largest = 0;
+  for (const NamedTensor& p : network.parameters())
+    largest = std::max(largest, packed_weight_bytes(p.tensor));
+  return largest + kTableBytes;
 }
 
 bool norms_learn(StagedNetwork& network) {
@@ -133,13 +194,16 @@ bool norms_learn(StagedNetwork& network) {
 StepPlan step_plan_of(const std::string& recipe_json) {
   const auto j = nlohmann::json::parse(recipe_json, nullptr, false);
   if (!j.is_object()) return {};
-  return {j.value("micro_batch", int64_t{0}), j.value("recompute", false)};
-}
-
-int64_t resident_bytes() {
-  int64_t pages = 0, resident = 0;
-  std::ifstream("/proc/self/statm") >> pages >> resident;
-  return resident * static_cast<int64_t>(::sysconf(_SC_PAGESIZE));
+  const auto images = j.find("micro_batch"), recompute = j.find("recompute");
+  StepPlan step;
+  if (images != j.end()) step.micro_batch = io::json_integer(j, "micro_batch", "the recipe");
+  GRAFT_CHECK(step.micro_batch >= 0 && step.micro_batch <= 65536, "the recipe: micro-batches of ",
+              step.micro_batch, " images");
+  if (recompute != j.end()) {
+    GRAFT_CHECK(recompute->is_boolean(), "the recipe: 'recompute' is neither true nor false");
+    step.recompute = recompute->get<bool>();
+  }
+  return step;
 }
 
 }  // namespace graft::train

@@ -20,7 +20,7 @@ struct MemoryRequest {
 };
 
 struct MemoryPlan {
-  StepPlan step;
+  StepPlan step{};
   int64_t peak = 0;  // bytes counted by the allocator, seen in a step of this plan
 };
 
@@ -33,30 +33,54 @@ GRAFT_API MemoryPlan plan_memory(const MemoryRequest& request, const StepBytes& 
 
 // ---- a run's
 
+// What a run's plan is a function of: sizes of the recipe, the network and the data, the memory
+// that is allowed and the workers that were asked for. Nothing of the machine, of the threads that
+// compute or of what happens to be in memory is in it, so that one command has one plan.
 struct RamRequest {
   int64_t ram = 0;  // bytes that the process may take
   int64_t batch = 32;
   int64_t bytes_an_image = 0;  // of a step's input
   bool norms_learn = false;
   const StepPlan* given = nullptr;  // a plan that must be kept (a resumed run's)
-  int64_t beside_step = 0;          // bytes that the allocator will have handed out beside a step:
-                                    // features, batches prepared ahead
-  int64_t between_steps = 0;        // bytes that it will have handed out at most between steps
+  int workers = 0;
+  int64_t kept = 0;     // there all the time: network, optimizer, the best epoch's values, features
+  int64_t between = 0;  // more, at most, between steps: a checkpoint's copies
+  int64_t scratch = 0;  // of kernels
+  int64_t data = 0;     // the data set
+  int64_t decoding = 0;   // DecodeGate::bytes()
+  std::string decoded{};  // the image that takes most of it
 };
 
-// plan_memory() for a process: measures what there is beside the allocator, runs steps by
-// `run_step` and says the promise. Error(resource) in one sentence with the smallest size that
-// would do.
-GRAFT_API MemoryPlan
-plan_within(const RamRequest& request,
-            const std::function<void(int64_t images, const StepPlan& plan)>& run_step,
-            const std::function<void(const std::string&)>& say);
+// plan_memory() for a process; step_bytes counts a step's tensors alone. Says the promise.
+// Error(resource) in one sentence with the smallest size that would do.
+GRAFT_API MemoryPlan plan_within(const RamRequest& request, const StepBytes& step_bytes,
+                                 const std::function<void(const std::string&)>& say);
+
+// What a process takes beside tensors, data and decoders: code, libraries, threads, the
+// allocator's cut-offs.
+inline constexpr int64_t kProcessBytes = int64_t{56} << 20;
+
+// What decoders may take before anything else is planned: the memory but for the process and what
+// is `held`, and never so little that small images are refused where it is SIZE that is too small.
+GRAFT_API int64_t decoding_bytes_at_most(int64_t ram, int64_t held);
+
+// What decoders may take together: the largest image on every worker, and where that is little,
+// more of them side by side, up to a sixteenth of the memory.
+GRAFT_API int64_t decoding_bytes(int64_t ram, int64_t largest_decode, int workers);
+
+// Tensors that `work` has in use at most beside those that are there before. Kernels are left out,
+// so that values are unset, and the count is the same on every machine. A network that looks at
+// values gets those of integers; where that is not enough it computes, with the instructions that
+// every machine has.
+GRAFT_API int64_t tensor_bytes_of(const std::function<void()>& work, bool looks_at_values);
+
+// What compiled and packed weights of a network's frozen stages take beside the network, and what
+// kernels borrow in a step: bounds, from the shapes of the weights.
+GRAFT_API int64_t packed_bytes(StagedNetwork& network, size_t frozen_stages);
+GRAFT_API int64_t scratch_bytes(StagedNetwork& network);
 
 // Whether a training step takes statistics from its batch.
 GRAFT_API bool norms_learn(StagedNetwork& network);
 // The plan in a recipe's JSON.
 GRAFT_API StepPlan step_plan_of(const std::string& recipe_json);
-// What the process holds in memory.
-GRAFT_API int64_t resident_bytes();
-
 }  // namespace graft::train

@@ -1,5 +1,7 @@
 #include "graft/train/metrics.h"
 
+#include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "graft/core/tensor/device_backend.h"
@@ -22,16 +24,85 @@ std::vector<int64_t> predictions(const Tensor& given) {
   return result;
 }
 
+int64_t rows_not_finite(const Tensor& given) {
+  const Tensor rows = to_device(given, {});
+  if (rows.numel() == 0) return 0;
+  const int64_t count = rows.size(0), width = rows.numel() / count;
+  int64_t found = 0;
+  visit_floating(rows.dtype(), "answers", [&](auto zero) {
+    const auto* x = rows.data<decltype(zero)>();
+    for (int64_t n = 0; n < count; ++n, x += width)
+      found += std::any_of(x, x + width, [](auto v) { return !std::isfinite(convert<double>(v)); });
+  });
+  return found;
+}
+
+Evaluation::Evaluation(int64_t classes) : classes_(classes) {
+  GRAFT_CHECK(classes >= 1 && classes <= (int64_t{1} << 24), "an evaluation of ", classes,
+              " classes");
+  confusion_.resize(static_cast<size_t>(classes * classes));
+}
+
+void Evaluation::check_class(int64_t index) const {
+  GRAFT_CHECK(index >= 0 && index < classes_, "label ", index, " of ", classes_, " classes");
+}
+
 void Evaluation::add(const std::vector<int64_t>& predicted, const Tensor& labels) {
+  GRAFT_CHECK(labels.rank() == 1 && labels.numel() == std::ssize(predicted),
+              "evaluation: ", predicted.size(), " predictions for labels ", labels.shape());
   const int64_t* label = labels.data<int64_t>();
   for (size_t i = 0; i < predicted.size(); ++i) {
-    GRAFT_CHECK(label[i] >= 0 && label[i] < classes_ && predicted[i] < classes_, "label ", label[i],
-                " of ", classes_, " classes");
-    ++confusion_[static_cast<size_t>(label[i] * classes_ + predicted[i])];
+    check_class(label[i]);
+    check_class(predicted[i]);
   }
+  for (size_t i = 0; i < predicted.size(); ++i)
+    ++confusion_[static_cast<size_t>(label[i] * classes_ + predicted[i])];
+}
+
+void Evaluation::add_logits(const Tensor& given, const Tensor& labels) {
+  const Tensor logits = to_device(given, {});
+  add(predictions(logits), labels);
+  const int64_t rows = logits.size(0), classes = logits.size(1);
+  const int64_t* label = labels.data<int64_t>();
+  visit_floating(logits.dtype(), "cross-entropy", [&](auto zero) {
+    const auto* x = logits.data<decltype(zero)>();
+    for (int64_t n = 0; n < rows; ++n, x += classes) {
+      double highest = convert<double>(x[0]), sum = 0;
+      for (int64_t c = 1; c < classes; ++c) highest = std::max(highest, convert<double>(x[c]));
+      for (int64_t c = 0; c < classes; ++c) sum += std::exp(convert<double>(x[c]) - highest);
+      loss_sum_ += std::log(sum) + highest - convert<double>(x[label[n]]);
+    }
+  });
+  loss_count_ += rows;
+  not_finite_ += rows_not_finite(logits);
+}
+
+double Evaluation::loss() const {
+  return loss_count_ ? loss_sum_ / static_cast<double>(loss_count_)
+                     : std::numeric_limits<double>::quiet_NaN();
+}
+
+double Evaluation::f1(int64_t label) const {
+  const double p = precision(label), r = recall(label);
+  return p + r > 0 ? 2 * p * r / (p + r) : 0;
+}
+
+double Evaluation::macro_f1() const {
+  double sum = 0;
+  int64_t present = 0;
+  for (int64_t label = 0; label < classes_; ++label) {
+    int64_t images = 0;
+    for (int64_t c = 0; c < classes_; ++c) images += confusion(label, c);
+    if (images == 0) continue;
+    ++present;
+    sum += f1(label);
+  }
+  return present ? sum / static_cast<double>(present) : 0;
 }
 
 int64_t Evaluation::confusion(int64_t label, int64_t predicted) const {
+  check_class(label);
+  check_class(predicted);
   return confusion_[static_cast<size_t>(label * classes_ + predicted)];
 }
 
@@ -74,13 +145,15 @@ double Evaluation::recall(int64_t label) const {
 }
 
 std::string EpochMetrics::to_json() const {
-  const nlohmann::ordered_json j = {{"epoch", epoch},
-                                    {"loss", loss},
-                                    {"train_accuracy", train_accuracy},
-                                    {"val_accuracy", val_accuracy},
-                                    {"lr", lr},
-                                    {"images_per_s", images_per_s},
-                                    {"seconds", seconds}};
+  nlohmann::ordered_json j = {{"epoch", epoch},
+                              {"loss", loss},
+                              {"train_accuracy", train_accuracy},
+                              {"val_accuracy", val_accuracy}};
+  if (std::isfinite(val_loss)) j["val_loss"] = val_loss;
+  if (std::isfinite(val_macro_f1)) j["val_macro_f1"] = val_macro_f1;
+  j["lr"] = lr;
+  j["images_per_s"] = images_per_s;
+  j["seconds"] = seconds;
   return j.dump();
 }
 

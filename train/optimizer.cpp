@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "graft/core/autograd/backward.h"
+#include "graft/core/base/one_at_a_time.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/core/tensor/device_backend.h"
 #include "graft/core/tensor/rounded_copy.h"
@@ -54,6 +55,7 @@ class SlotOptimizer final : public Optimizer {
 
   void step(double lr) override {
     begin_step(lr);
+    const OneAtATime::Use use(use_, "an optimizer's step");
     step_where_there_are_gradients();
   }
 
@@ -65,6 +67,9 @@ class SlotOptimizer final : public Optimizer {
 
   // Counts the step and puts its numbers where the parameters are.
   void begin_step(double lr) override {
+    const OneAtATime::Use use(use_, "an optimizer's step");
+    GRAFT_CHECK(std::isfinite(lr) && lr >= 0, "optimizer: a learning rate of ", lr);
+    check_parameters_are_used();
     ++steps_;
     std::vector<double> numbers(ops::kOptimizerNumbers, 1.0);
     numbers[ops::learning_rate] = lr;
@@ -85,6 +90,7 @@ class SlotOptimizer final : public Optimizer {
   }
 
   void backward_and_apply(const Tensor& loss) override {
+    const OneAtATime::Use use(use_, "an optimizer's step");
     if (scale_) {
       backward(loss, seed_.reshape(loss.shape()).to(loss.dtype()));
       step_where_there_are_gradients();
@@ -138,7 +144,10 @@ class SlotOptimizer final : public Optimizer {
     for (size_t i = 0; i < parameters_.size(); ++i)
       for (size_t s = 0; s < slot_names_.size(); ++s)
         slots_[i][s].copy_from(state.at(parameters_[i].name + "/" + slot_names_[s]));
-    steps_ = static_cast<int64_t>(state.at("step").item());
+    const double steps = state.at("step").item();
+    GRAFT_CHECK(steps >= 0 && steps <= 1e15, "the checkpoint's optimizer has taken ", steps,
+                " steps");
+    steps_ = static_cast<int64_t>(steps);
     if (!scale_) return;
     const std::vector<double> scale = state.at("loss_scale").to_doubles();
     GRAFT_CHECK(scale.size() == 2 && scale[0] >= 1 && scale[0] <= LossScale::kMost &&
@@ -148,6 +157,15 @@ class SlotOptimizer final : public Optimizer {
   }
 
  private:
+  // A parameter that only this optimizer still holds is no network's any more.
+  void check_parameters_are_used() const {
+    for (const NamedTensor& p : parameters_)
+      GRAFT_CHECK(
+          !p.tensor.is_last_handle(), "optimizer: its parameter '", p.name,
+          "' belongs to no network any more, so that training it would change nothing: make "
+          "the optimizer after replace_head() and to()");
+  }
+
   Device device() const { return parameters_.empty() ? Device{} : parameters_[0].tensor.device(); }
 
   void put_scale() {
@@ -184,6 +202,7 @@ class SlotOptimizer final : public Optimizer {
       if (p.copy.defined()) copy_was_written(p.weight);
   }
 
+  OneAtATime use_;
   ops::OptimizerStepAttributes attributes_;
   int64_t steps_ = 0;
   std::vector<NamedTensor> parameters_;

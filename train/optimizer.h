@@ -18,7 +18,10 @@ struct OptimizerOptions {
   double loss_scale = 1;  // loss_scale.h: 1 not scaled, another number fixed, 0 dynamic
 };
 
-// Slots have their parameter's dtype. Parameters without a gradient are left alone in a step.
+// Slots have their parameter's dtype. Parameters without a gradient are left alone in a step. One
+// thread at a time trains a network, by one optimizer: a step by two threads at once is an Error.
+// So is a step after a parameter was taken from its network (replace_head, Module::to): make the
+// optimizer afterwards.
 class GRAFT_API Optimizer {
  public:
   virtual ~Optimizer() = default;

@@ -30,6 +30,9 @@ void Recipe::validate() const {
   GRAFT_CHECK(loss_scale == 0 || precision == "fp16", "loss scale: is for precision fp16, this is ",
               precision);
   GRAFT_CHECK(views >= 0 && views <= 1000, "views: ", views, " is not between 0 and 1000");
+  GRAFT_CHECK(balance == "none" || balance == "weights" || balance == "sampling", "balance: '",
+              balance, "' is none of none, weights, sampling");
+  GRAFT_CHECK(patience >= 0, "patience: ", patience, " is negative");
   GRAFT_CHECK(!head_prior || (optimizer.weight_decay == 0 && optimizer.name != "adamw"),
               "head_prior: is for adam and sgd without another weight decay");
   GRAFT_CHECK(!freeze.empty(), "freeze: expected none, backbone or stages");
@@ -62,6 +65,9 @@ std::string Recipe::to_json() const {
   if (precision != "fp32") j["precision"] = precision;
   if (loss_scale != 0) j["loss_scale"] = loss_scale;
   if (augment != "none" && views > 0) j["views"] = views;
+  if (balance != "none") j["balance"] = balance;
+  if (patience > 0) j["patience"] = patience;
+  if (!resize.empty()) j["resize"] = resize;
   if (step.micro_batch > 0) j["micro_batch"] = step.micro_batch;
   if (step.recompute) j["recompute"] = true;
   return j.dump();

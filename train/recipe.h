@@ -13,7 +13,7 @@ namespace graft::train {
 struct GRAFT_API Recipe {
   int64_t epochs = 60;
   int64_t batch = 32;
-  OptimizerOptions optimizer;
+  OptimizerOptions optimizer{};
   double lr = 0.01;
   std::string schedule = "cosine";  // schedule.h
   int64_t warmup_epochs = 0;
@@ -33,7 +33,11 @@ struct GRAFT_API Recipe {
   int64_t views =
       0;  // with augmentation, 0: images change anew every epoch; K: epoch e shows fixed view (e -
           // 1) % K of each, the first of which is the image as it is: then features can be cached
-  StepPlan step;  // micro-batches and recomputation: what --ram planned
+  std::string balance = "none";  // none; weights: losses weighed by class (balance.h); sampling:
+                                 // small classes repeated
+  int64_t patience = 0;  // stop after this many epochs in a row without a better one; 0: never
+  std::string resize{};  // what the user asked of Preprocess::set_fit; "": the network's own
+  StepPlan step{};       // micro-batches and recomputation: what --ram planned
   uint64_t seed = 0;
 
   DType activations() const {

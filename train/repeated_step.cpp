@@ -24,7 +24,12 @@ RepeatedStep::RepeatedStep(StagedNetwork& network, size_t first, Optimizer& opti
   keep_dropout_streams_on(network.device(), network);
 }
 
-RepeatedStep::~RepeatedStep() { keep_dropout_streams_on(Device{}, network_); }
+RepeatedStep::~RepeatedStep() {
+  try {
+    keep_dropout_streams_on(Device{}, network_);
+  } catch (...) {  // no memory for the modules' names: the streams stay where they are
+  }
+}
 
 bool RepeatedStep::takes(const Batch& batch, const StepOptions& options) {
   const StepPlan& plan = options.plan;

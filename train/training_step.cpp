@@ -35,8 +35,9 @@ struct Piece {
   // The last stage's answers: their loss, its share of the batch's, and the gradient from there on.
   void finish(const Tensor& answers_of_network) const {
     const Tensor logits = functional::cast(answers_of_network, DType::f32);
-    const Tensor loss = functional::cross_entropy(logits, on_device(logits),
-                                                  {.label_smoothing = options.label_smoothing});
+    const Tensor loss = functional::cross_entropy(
+        logits, on_device(logits),
+        {.label_smoothing = options.label_smoothing, .class_weights = options.class_weights});
     result.pieces.push_back({loss.detach(), logits.detach(), share});
     result.is_stepped = share == 1 && !options.plan.recompute && options.backward_whole;
     if (result.is_stepped)
@@ -47,6 +48,15 @@ struct Piece {
       backward(loss, Tensor::full(loss.shape(), share * options.loss_scale, loss.options()));
   }
 };
+
+// What the labels' losses count for together.
+double weight_in(const Tensor& labels, const StepOptions& options) {
+  if (options.weight_of_class.empty()) return static_cast<double>(labels.numel());
+  double sum = 0;
+  for (const int64_t label : labels.elements<int64_t>())
+    sum += options.weight_of_class.at(static_cast<size_t>(label));
+  return sum;
+}
 
 void run_kept(StagedNetwork& network, size_t first, const Tensor& x, const Piece& piece) {
   piece.finish(network.forward_stages(x, first, network.stages().size()));
@@ -126,8 +136,8 @@ StepResult run_training_step(StagedNetwork& network, size_t first, const Batch& 
         to_device(pieces == 1 ? batch.x : batch.x.narrow_batch(begin, size), network.device());
     const Tensor x = functional::cast(given, options.activations);
     const Tensor labels = pieces == 1 ? batch.labels : batch.labels.narrow_batch(begin, size);
-    const Piece piece{labels, options, static_cast<double>(size) / static_cast<double>(count),
-                      result};
+    const double share = weight_in(labels, options) / weight_in(batch.labels, options);
+    const Piece piece{labels, options, share, result};
     (plan.recompute ? run_recomputed : run_kept)(network, first, x, piece);
   }
   return result;

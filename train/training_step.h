@@ -17,14 +17,14 @@ struct GRAFT_API StepResult {
   // What a device computes while the host goes on: read() waits for it, once a step, and fills in
   // what follows.
   void read();
-  double loss = 0;                   // mean over the batch
-  std::vector<int64_t> predictions;  // one an image
+  double loss = 0;                     // mean over the batch
+  std::vector<int64_t> predictions{};  // one an image
 
   struct Piece {
-    Tensor loss, logits;
+    Tensor loss{}, logits{};
     double share;  // of the batch
   };
-  std::vector<Piece> pieces;  // not read yet
+  std::vector<Piece> pieces{};  // not read yet
 };
 
 struct DropoutStream {
@@ -33,15 +33,17 @@ struct DropoutStream {
 
 struct StepOptions {
   double label_smoothing = 0;
-  StepPlan plan;
-  DropoutStream dropout;
+  StepPlan plan{};
+  DropoutStream dropout{};
   DType activations =
       DType::f32;  // f32 or bf16, away from the CPU f16 too: what stages take; the loss is of f32
-  double loss_scale = 1;  // gradients are of loss_scale * loss; the loss that is read is not
-  Tensor device_labels;   // batch.labels where the network lies; undefined: they are brought there
+  Tensor class_weights{};  // f32 [C] where the network lies; undefined: all classes count alike
+  std::vector<double> weight_of_class{};  // the same numbers on the host
+  double loss_scale = 1;   // gradients are of loss_scale * loss; the loss that is read is not
+  Tensor device_labels{};  // batch.labels where the network lies; undefined: they are brought there
   // In place of backward(loss), for a batch that goes through as a whole: an optimizer can step as
   // gradients come.
-  std::function<void(const Tensor& loss)> backward_whole;
+  std::function<void(const Tensor& loss)> backward_whole{};
 };
 
 // bad_input for a label that is no class; labels on the host.
@@ -59,7 +61,7 @@ class GRAFT_API HeldStatistics {
   struct Before {
     BatchNorm2d* norm;
     double momentum;
-    Tensor count;  // num_batches_tracked; undefined: not counted
+    Tensor count{};  // num_batches_tracked; undefined: not counted
     int64_t batches;
   };
   std::vector<Before> before_;

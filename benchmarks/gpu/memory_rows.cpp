@@ -230,10 +230,9 @@ Row optimizer(const Sizes& s, const char* name, int values) {
     bytes += static_cast<double>(p.tensor.bytes()) * values;
   }
   const size_t count = parameters.size();
-  const std::shared_ptr<train::Optimizer> step =
-      train::make_optimizer(std::move(parameters), {.name = name});
+  const std::shared_ptr<train::Optimizer> step = train::make_optimizer(parameters, {.name = name});
   return {str(name, " step"), str(count, " parameters of ", s.network), bytes, 0,
-          [=] { step->step(1e-3); }};
+          [step, parameters] { step->step(1e-3); }};
 }
 
 }  // namespace

@@ -18,9 +18,9 @@ struct Sizes {
 // the formula needs (a batch norm's backward reads x and dy twice); 0: not bound by memory.
 // `flops`: of a convolution, else 0.
 struct Row {
-  std::string name, tensors;
+  std::string name{}, tensors{};
   double bytes = 0, flops = 0;
-  std::function<void()> run;
+  std::function<void()> run{};
 };
 
 // A row takes gigabytes: make one at a time.

@@ -43,17 +43,23 @@ std::vector<Node*> topological_order(Node* root) {
 
 }  // namespace
 
+// Nodes that nobody else holds wait in a list through next_dropped_: a destructor must not ask for
+// memory.
 Node::~Node() {
-  std::vector<std::shared_ptr<Node>> dropped;
+  std::shared_ptr<Node> dropped;
   const auto take = [&dropped](std::vector<Edge>& edges) {
-    for (Edge& edge : edges)
-      if (edge.node) dropped.push_back(std::move(edge.node));
+    for (Edge& edge : edges) {
+      const std::shared_ptr<Node> node = std::move(edge.node);
+      if (!node || node.use_count() > 1) continue;
+      node->next_dropped_ = std::move(dropped);
+      dropped = node;
+    }
   };
   take(edges_);
-  while (!dropped.empty()) {
-    const std::shared_ptr<Node> node = std::move(dropped.back());
-    dropped.pop_back();
-    if (node.use_count() == 1) take(node->edges_);
+  while (dropped) {
+    const std::shared_ptr<Node> node = std::move(dropped);
+    dropped = std::move(node->next_dropped_);
+    take(node->edges_);
   }
 }
 
@@ -128,6 +134,45 @@ void attach_node(const std::shared_ptr<Node>& node, std::span<const Tensor> inpu
     meta->node = node;
     meta->output = static_cast<int>(i);
   }
+}
+
+namespace {
+
+// The node of Tensor's own methods.
+class FormNode final : public Node {
+ public:
+  FormNode(const Tensor& source, const Tensor& result, int64_t begin)
+      : shape_(source.shape()),
+        options_(source.options()),
+        begin_(begin),
+        is_part_(result.numel() != source.numel()) {}
+  const char* name() const override { return "form"; }
+  std::vector<Tensor> backward(std::span<const Tensor> grads) override {
+    const Tensor grad = grads[0].to(options_.dtype);
+    if (!is_part_) return {in_form_of_source(grad)};
+    Tensor all = Tensor::zeros(shape_, options_);
+    all.narrow_batch(begin_, grad.size(0)).copy_from(grad);
+    return {all};
+  }
+  void release() override {}
+
+ private:
+  Tensor in_form_of_source(const Tensor& grad) const {
+    return (grad.shape() == shape_ ? grad : grad.to(MemoryFormat::contiguous).reshape(shape_))
+        .to(options_.format);
+  }
+
+  Shape shape_;
+  TensorOptions options_;
+  int64_t begin_;
+  bool is_part_;
+};
+
+}  // namespace
+
+void GradMeta::follow(const Tensor& source, const Tensor& result, int64_t begin) const {
+  if (!t_grad_enabled || !(requires_grad || node) || !is_floating(result.dtype())) return;
+  attach_node(std::make_shared<FormNode>(source, result, begin), {&source, 1}, {&result, 1});
 }
 
 // One backward(): hands gradients from node to node, and tells of leaves that are complete.

@@ -9,7 +9,9 @@ namespace graft {
 
 class Node;
 
-struct GradMeta final : AutogradMeta {
+struct GRAFT_API GradMeta final : AutogradMeta {
+  void follow(const Tensor& source, const Tensor& result, int64_t begin) const override;
+
   bool requires_grad = false;  // a leaf whose gradient is wanted
   Tensor grad;                 // leaves only; undefined until a backward reached it
   std::shared_ptr<Node> node;  // non-leaves: who made it

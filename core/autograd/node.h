@@ -36,10 +36,10 @@ class GRAFT_API SavedTensor {
 
 // Where a node's gradient goes: the tensor that was its input.
 struct Edge {
-  std::shared_ptr<Node> node;  // who made the input; null for a leaf
+  std::shared_ptr<Node> node{};  // who made the input; null for a leaf
   int output = 0;
-  std::shared_ptr<GradMeta> leaf;  // the leaf's meta; null when node is set
-  bool needed = false;             // false: nobody asked for this gradient
+  std::shared_ptr<GradMeta> leaf{};  // the leaf's meta; null when node is set
+  bool needed = false;               // false: nobody asked for this gradient
 };
 
 class GRAFT_API Node {
@@ -72,8 +72,9 @@ class GRAFT_API Node {
   friend GRAFT_API void attach_node(const std::shared_ptr<Node>&, std::span<const Tensor>,
                                     std::span<const Tensor>);
   friend class BackwardWalk;
-  std::vector<Edge> edges_;      // one per input
-  std::vector<Tensor*> so_far_;  // one per input while backward() runs
+  std::vector<Edge> edges_;             // one per input
+  std::vector<Tensor*> so_far_;         // one per input while backward() runs
+  std::shared_ptr<Node> next_dropped_;  // while a graph is dropped
   int outputs_ = 1;
   bool consumed_ = false;  // a backward went through it
 };

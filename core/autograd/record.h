@@ -39,11 +39,11 @@ template <class Attributes, class MakeNode>
 void record(const Attributes& attributes, MakeReplay replay, std::span<const Tensor> inputs,
             std::span<const Tensor> outputs, MakeNode&& make_node) {
   if (Trace* trace = current_trace())
-    trace->steps.push_back({Attributes::id,
-                            attributes,
-                            {inputs.begin(), inputs.end()},
-                            {outputs.begin(), outputs.end()},
-                            replay});
+    trace->add({Attributes::id,
+                attributes,
+                {inputs.begin(), inputs.end()},
+                {outputs.begin(), outputs.end()},
+                replay});
   if (will_record(inputs)) attach_node(make_node(), inputs, outputs);
 }
 

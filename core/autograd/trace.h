@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "graft/core/tensor/tensor.h"
@@ -16,7 +17,7 @@ namespace graft {
 // runs with any number of them.
 struct ReplaySite {
   const std::any& attributes;
-  std::span<const int> ranks;          // of the traced inputs; 0 for an absent one
+  std::span<const int> ranks{};        // of the traced inputs; 0 for an absent one
   const std::vector<bool>& constants;  // inputs that are the same for every image
   int64_t samples;                     // of the trace
 
@@ -29,7 +30,7 @@ struct ReplaySite {
 // The answer: a function of the inputs, or why there is none.
 struct Replay {
   std::function<Tensor(const std::vector<Tensor>& inputs)> run;  // empty: not possible
-  std::string why_not;
+  std::string why_not{};
 
   static Replay refused(std::string why) { return {{}, std::move(why)}; }
   static Replay mixes_samples() { return refused("it mixes samples"); }
@@ -41,9 +42,9 @@ using MakeReplay = Replay (*)(const ReplaySite& site);
 struct TraceStep {
   std::string_view op;
   std::any attributes;
-  std::vector<Tensor> inputs;  // undefined where an optional input was absent
-  std::vector<Tensor> outputs;
-  MakeReplay replay;
+  std::vector<Tensor> inputs{};  // undefined where an optional input was absent
+  std::vector<Tensor> outputs{};
+  MakeReplay replay{};
 
   template <class Attributes>
   const Attributes& as() const {
@@ -52,7 +53,17 @@ struct TraceStep {
 };
 
 struct Trace {
-  std::vector<TraceStep> steps;
+  std::vector<TraceStep> steps{};
+  // Set: told of each step in place of keeping it, so that values live no longer than the network
+  // needs them.
+  std::function<void(const TraceStep& step)> listener;
+
+  void add(TraceStep step) {
+    if (listener)
+      listener(step);
+    else
+      steps.push_back(std::move(step));
+  }
 };
 
 // While it lives, everything this thread records goes into `trace` too.

@@ -15,6 +15,7 @@ enum class ErrorCode : int {
   usage = 2,      // a wrong option or call
   bad_input = 3,  // a file, image, label or shape that cannot be used
   resource = 4,   // out of memory, disk or device trouble
+  stopped = 130,  // left because it was asked to (core/runtime/stop.h)
 };
 
 // what() is one sentence that names the op, file or tensor. Crosses the C++ API; nothing else is

@@ -1,7 +1,5 @@
 #include "graft/core/base/file_system.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cctype>
@@ -23,6 +21,8 @@ std::unique_ptr<File> FileSystem::open_beneath(const std::string& folder,
   bad_input(join_path(folder, relative), ": this file system cannot open files beneath a folder");
 }
 
+LockAttempt FileSystem::try_lock(const std::string&) { return {.supported = false}; }
+
 ScopedFileSystem::ScopedFileSystem(FileSystem& replacement)
     : previous_(g_replacement.exchange(&replacement)) {}
 ScopedFileSystem::~ScopedFileSystem() { g_replacement.store(previous_); }
@@ -39,31 +39,6 @@ std::vector<std::byte> read_file(const std::string& path, int64_t limit) {
 std::string read_text_file(const std::string& path, int64_t limit) {
   const std::vector<std::byte> bytes = read_file(path, limit);
   return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-}
-
-void write_file_atomically(const std::string& path,
-                           std::span<const std::span<const std::byte>> parts) {
-  FileSystem& fs = file_system();
-  const std::string temporary = str(path, ".tmp-", static_cast<int64_t>(::getpid()));
-  try {
-    const auto file = fs.create(temporary);
-    for (const auto part : parts) file->append(part);
-    file->sync();
-    file->close();
-    fs.rename(temporary, path);
-  } catch (...) {
-    try {
-      fs.remove(temporary);
-    } catch (const Error&) {  // the first error is the one to report
-    }
-    throw;
-  }
-  fs.sync_directory(parent_path(path));
-}
-
-void write_file_atomically(const std::string& path, const std::string& text) {
-  const std::span<const std::byte> part = std::as_bytes(std::span(text));
-  write_file_atomically(path, std::span(&part, 1));
 }
 
 std::string join_path(const std::string& folder, const std::string& name) {

@@ -2,17 +2,23 @@
 
 #include <atomic>
 #include <cstdio>
+#include <memory>
 #include <mutex>
 #include <string>
 
 #include "graft/core/base/environment.h"
+#include "graft/core/base/fork.h"
+#include "graft/core/base/printable.h"
 
 namespace graft {
 namespace {
 
+thread_local bool t_in_sink = false;
+
 struct LogState {
-  std::mutex mutex;
-  LogSink sink;
+  TurnLock calling;     // taken before `mutex`
+  ForkSafeMutex mutex;  // guards the sink and its topics
+  std::shared_ptr<const LogSink> sink;
   std::string topics;  // "" with a user's sink means every topic
   std::atomic<bool> active{false};
 
@@ -20,10 +26,9 @@ struct LogState {
     topics = environment("GRAFT_LOG");
     if (topics.empty()) return;
     if (topics == "all") topics.clear();
-    sink = [](std::string_view topic, std::string_view message) {
-      std::fprintf(stderr, "[%.*s] %.*s\n", static_cast<int>(topic.size()), topic.data(),
-                   static_cast<int>(message.size()), message.data());
-    };
+    sink = std::make_shared<LogSink>([](std::string_view topic, std::string_view message) {
+      std::fprintf(stderr, "[%s] %s\n", printable(topic).c_str(), printable(message).c_str());
+    });
     active = true;
   }
 };
@@ -48,9 +53,13 @@ bool listed(std::string_view topics, std::string_view topic) {
 
 void set_log_sink(LogSink sink) {
   LogState& s = state();
+  std::unique_lock turn(s.calling, std::defer_lock);
+  if (!t_in_sink) turn.lock();
+  std::shared_ptr<const LogSink> next;
+  if (sink) next = std::make_shared<LogSink>(std::move(sink));
   std::lock_guard lock(s.mutex);
   s.topics.clear();
-  s.sink = std::move(sink);
+  s.sink.swap(next);
   s.active = static_cast<bool>(s.sink);
 }
 
@@ -62,9 +71,20 @@ bool log_enabled(std::string_view topic) {
 }
 
 void log_message(std::string_view topic, std::string_view message) {
+  if (t_in_sink) return;
   LogState& s = state();
-  std::lock_guard lock(s.mutex);
-  if (s.sink) s.sink(topic, message);
+  const std::lock_guard turn(s.calling);
+  std::shared_ptr<const LogSink> sink;
+  {
+    const std::lock_guard lock(s.mutex);
+    sink = s.sink;
+  }
+  if (!sink) return;
+  struct InSink {
+    InSink() { t_in_sink = true; }
+    ~InSink() { t_in_sink = false; }
+  } in_sink;
+  (*sink)(topic, message);
 }
 
 }  // namespace graft

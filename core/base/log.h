@@ -11,7 +11,8 @@ namespace graft {
 
 using LogSink = std::function<void(std::string_view topic, std::string_view message)>;
 
-// Replaces the sink (empty: no logging). Thread-safe.
+// Replaces the sink (empty: no logging). Thread-safe. One message at a time reaches a sink; what is
+// logged by a call that the sink itself makes is left out.
 GRAFT_API void set_log_sink(LogSink sink);
 // True when somebody listens to this topic: guard expensive messages with it.
 GRAFT_API bool log_enabled(std::string_view topic);

@@ -12,8 +12,9 @@
 
 namespace graft {
 
-class Tensor;
-
+// Any number of threads may run kernels on one context at once: the pool serves one of them, the
+// others compute on their own thread. A thread that wants cores of its own has a context of its
+// own.
 class GRAFT_API ExecContext {
  public:
   // threads 0: GRAFT_THREADS, else one per core that this process may use.
@@ -26,6 +27,9 @@ class GRAFT_API ExecContext {
   void parallel_for(int64_t count, FunctionRef<void(int64_t)> job) {
     pool_->parallel_for(count, job);
   }
+
+  // The two below are for tests, profiles and benchmarks, and for a context of one's own: they are
+  // not to be set while another thread runs kernels on the context, the process's default included.
 
   // Which implementations dispatch may choose, so that tests and benchmarks can run one after
   // another: asked for every candidate of a pass ("conv forward"), best first, by its name
@@ -40,27 +44,27 @@ class GRAFT_API ExecContext {
   // timed.
   struct KernelRun {
     std::string_view pass, kernel;
-    std::string arguments;  // shapes
-    double multiply_adds;   // 0: not counted for this op
+    std::string arguments{};  // shapes
+    double multiply_adds;     // 0: not counted for this op
     double seconds;
   };
   using KernelObserver = std::function<void(const KernelRun&)>;
   void set_kernel_observer(KernelObserver observer) { kernel_observer_ = std::move(observer); }
   const KernelObserver& kernel_observer() const { return kernel_observer_; }
 
-  // Asked before each kernel with an input x whether to leave it out: its result then stays unset.
-  // For whoever wants to know what a network does and not what comes of it. Empty, as at first:
-  // every kernel runs.
-  using KernelSkip = std::function<bool(const Tensor& x)>;
-  void set_kernel_skip(KernelSkip skip) { kernel_skip_ = std::move(skip); }
-  bool skips(const Tensor& x) const { return kernel_skip_ && kernel_skip_(x); }
+  // To count what memory the tensors of some work take, without the work: kernels that are left out
+  // leave their results unset. `numbers`: what is computed of integers or of few elements (shapes,
+  // indices) still is. `nothing`: no kernel runs.
+  enum class Computing { all, numbers, nothing };
+  void set_computing(Computing computing) { computing_ = computing; }
+  Computing computing() const { return computing_; }
 
  private:
   std::unique_ptr<ThreadPool> pool_;
   InstructionSet instruction_set_;
   KernelFilter kernel_filter_;
   KernelObserver kernel_observer_;
-  KernelSkip kernel_skip_;
+  Computing computing_ = Computing::all;
 };
 
 // This thread's context: the innermost ScopedExecContext, else the process's default.

@@ -1,16 +1,18 @@
 #include "graft/core/runtime/thread_pool.h"
 
 #include <pthread.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <new>
 #include <thread>
 #include <vector>
 
 #include "graft/core/base/error.h"
+#include "graft/core/base/fork.h"
+#include "graft/core/runtime/start_thread.h"
 
 namespace graft {
 namespace {
@@ -65,8 +67,11 @@ struct Crew {
   int parked = 0;          // guarded by mutex
   std::vector<std::thread> workers;
 
+  // As many as can be started.
   explicit Crew(int count) {
-    for (int i = 0; i < count; ++i) workers.emplace_back([this] { work(); });
+    workers.reserve(static_cast<size_t>(count));
+    for (int i = 0; i < count; ++i)
+      if (!start_thread(workers, [this] { work(); })) break;
   }
 
   ~Crew() {
@@ -122,21 +127,29 @@ struct Crew {
 }  // namespace
 
 struct ThreadPool::Impl {
-  int threads;
-  std::atomic<bool> busy{false};
-  pid_t owner = 0;
+  std::atomic<int> threads;  // those asked for; once some could not be started, those that run
+  TurnLock busy;
+  uint32_t owner = 0;  // the fork_generation() that the crew was made in
   std::unique_ptr<Crew> crew;
 
   explicit Impl(int threads) : threads(threads) {}
 
-  Crew& ready_crew() {
-    if (!crew || owner != ::getpid()) {
+  // Null: there are no threads beside the caller's.
+  Crew* ready_crew() {
+    if (!crew || owner != fork_generation()) {
       (void)crew
           .release();  // after fork: the parent's threads are not here, so they cannot be joined
-      crew = std::make_unique<Crew>(threads - 1);
-      owner = ::getpid();
+      const int wanted = threads;
+      try {
+        crew = std::make_unique<Crew>(wanted - 1);
+      } catch (const std::bad_alloc&) {  // no memory for the list of them
+      }
+      owner = fork_generation();
+      const int started = 1 + (crew ? static_cast<int>(crew->workers.size()) : 0);
+      threads = started;
+      if (started < wanted) report_thread_shortage("compute", wanted, started);
     }
-    return *crew;
+    return crew && !crew->workers.empty() ? crew.get() : nullptr;
   }
 };
 
@@ -146,7 +159,7 @@ ThreadPool::ThreadPool(int threads) : impl_(std::make_unique<Impl>(threads)) {
 }
 
 ThreadPool::~ThreadPool() {
-  if (impl_->crew && impl_->owner != ::getpid()) (void)impl_->crew.release();
+  if (impl_->crew && impl_->owner != fork_generation()) (void)impl_->crew.release();
 }
 
 int ThreadPool::threads() const { return impl_->threads; }
@@ -154,18 +167,16 @@ int ThreadPool::threads() const { return impl_->threads; }
 void ThreadPool::parallel_for(int64_t count, FunctionRef<void(int64_t)> job) {
   if (count <= 0) return;
   const bool alone = impl_->threads == 1 || count == 1 || t_inside_pool;
-  if (alone || impl_->busy.exchange(true, std::memory_order_acquire)) {
+  if (alone || !impl_->busy.try_lock()) {
     for (int64_t i = 0; i < count; ++i) job(i);
     return;
   }
   Batch batch(job, count);
-  try {
-    impl_->ready_crew().run(batch);
-  } catch (const std::exception& error) {  // threads could not be made
-    impl_->busy = false;
-    fail(ErrorCode::resource, "cannot start threads: ", error.what());
-  }
-  impl_->busy.store(false, std::memory_order_release);
+  if (Crew* crew = impl_->ready_crew())
+    crew->run(batch);
+  else
+    batch.run();
+  impl_->busy.unlock();
   if (batch.error) std::rethrow_exception(batch.error);
 }
 

@@ -17,6 +17,8 @@ class GRAFT_API ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
+  // Those asked for; after the first parallel_for() those that could be started, where the system
+  // allowed fewer (report_thread_shortage() then told).
   int threads() const;
   // Calls job(i) for every i in [0, count), in any order and on any thread, and returns when all
   // are done. The caller works too. Nested calls and calls while another thread is using the pool

@@ -13,12 +13,13 @@
 #include <vector>
 
 #include "graft/core/base/checked_math.h"
+#include "graft/core/base/fork.h"
 #include "graft/core/tensor/allocation_limit.h"
 
 namespace graft {
 namespace {
 
-thread_local int64_t* t_allowance = nullptr;  // of the innermost ScopedAllocationLimit
+thread_local ScopedAllocationLimit* t_limit = nullptr;  // the innermost
 
 constexpr int64_t kAlignment = 64;
 constexpr int64_t kPage = 4096;
@@ -173,19 +174,27 @@ class SplitBlocks {
 
 }  // namespace
 
-ScopedAllocationLimit::ScopedAllocationLimit(int64_t bytes)
-    : left_(bytes), outer_(std::exchange(t_allowance, &left_)) {}
-ScopedAllocationLimit::~ScopedAllocationLimit() { t_allowance = outer_; }
+ScopedAllocationLimit::ScopedAllocationLimit(int64_t bytes, LimitedBytes counted)
+    : bytes_(bytes), left_(bytes), counted_(counted), outer_(std::exchange(t_limit, this)) {}
+ScopedAllocationLimit::~ScopedAllocationLimit() { t_limit = outer_; }
 
 void charge_allocation(int64_t bytes) {
-  if (!t_allowance) return;
-  GRAFT_CHECK(bytes <= *t_allowance, "asks for ", bytes, " bytes of memory where ", *t_allowance,
+  if (!t_limit) return;
+  int64_t& left = t_limit->left_;
+  t_limit->was_reached_ = t_limit->was_reached_ || bytes > left;
+  GRAFT_CHECK(bytes <= left, "asks for ", bytes, " bytes of memory where ", left,
               " are left to it");
-  *t_allowance -= bytes;
+  left -= bytes;
+}
+
+// At most back to the beginning: what was taken before the limit began may be freed within it.
+void credit_allocation(int64_t bytes) noexcept {
+  if (!t_limit || t_limit->counted_ == LimitedBytes::taken) return;
+  t_limit->left_ = std::min(t_limit->bytes_, t_limit->left_ + bytes);
 }
 
 struct CachingCpuAllocator::Impl {
-  mutable std::mutex mutex;
+  mutable ForkSafeMutex mutex;
   std::map<int64_t, std::vector<void*>> cached;  // size class -> blocks
   SplitBlocks large;
   AllocatorStats stats;
@@ -270,6 +279,7 @@ void* CachingCpuAllocator::take(int64_t bytes, bool& is_zero) {
 
 void CachingCpuAllocator::deallocate(void* pointer, int64_t bytes) noexcept {
   if (!pointer) return;
+  credit_allocation(bytes);
   const int64_t rounded = block_bytes(bytes);
   std::lock_guard lock(impl_->mutex);
   impl_->stats.live_bytes -= rounded;

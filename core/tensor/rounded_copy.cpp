@@ -1,6 +1,15 @@
 #include "graft/core/tensor/rounded_copy.h"
 
+#include <mutex>
+
+#include "graft/core/base/fork.h"
+
 namespace graft {
+namespace {
+
+TurnLock g_rounding;  // one for all: copies are made rarely, and not in parallel
+
+}  // namespace
 
 struct RoundedCopy {
   Tensor tensor;
@@ -9,6 +18,7 @@ struct RoundedCopy {
 
 Tensor rounded_copy(const Tensor& parameter, DType dtype) {
   if (parameter.dtype() == dtype) return parameter;
+  const std::lock_guard lock(g_rounding);
   Storage& storage = parameter.storage();
   if (parameter.bytes() != storage.bytes()) return parameter.to(dtype);
   std::shared_ptr<RoundedCopy>& kept = storage.rounded_copy();

@@ -7,7 +7,7 @@ namespace graft {
 
 // The parameter in `dtype`, in its layout and on its device. Made when it is first asked for and
 // again, at the same address, after the parameter was written; one that is part of a larger storage
-// is rounded each time. One thread at a time.
+// is rounded each time. Any number of threads may ask while nobody writes the parameter.
 GRAFT_API Tensor rounded_copy(const Tensor& parameter, DType dtype);
 
 // The copy that a parameter has, brought up to date at its address; undefined when it has none.

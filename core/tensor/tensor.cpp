@@ -103,7 +103,7 @@ Tensor Tensor::reshape(const Shape& shape) const {
   auto copy = std::make_shared<Impl>(impl());
   copy->shape = shape;
   copy->autograd = nullptr;
-  return Tensor(std::move(copy));
+  return followed(Tensor(std::move(copy)));
 }
 
 Tensor Tensor::narrow_batch(int64_t begin, int64_t count) const {
@@ -113,7 +113,7 @@ Tensor Tensor::narrow_batch(int64_t begin, int64_t count) const {
   copy->shape = shape().with(0, count);
   copy->offset += begin * (size(0) ? bytes() / size(0) : 0);
   copy->autograd = nullptr;
-  return Tensor(std::move(copy));
+  return followed(Tensor(std::move(copy)), begin);
 }
 
 Tensor Tensor::clone() const {
@@ -136,7 +136,7 @@ Tensor Tensor::to(DType dtype) const {
   Tensor result = empty(shape(), {dtype, format(), device()});
   if (!is_cpu(device())) {
     device_backend(device()).cast(*this, result);
-    return result;
+    return followed(result);
   }
   visit_dtype(this->dtype(), [&](auto from) {
     const auto* in = data<decltype(from)>();
@@ -146,7 +146,7 @@ Tensor Tensor::to(DType dtype) const {
       for (int64_t i = 0; i < numel(); ++i) out[i] = convert_saturated<To>(in[i]);
     });
   });
-  return result;
+  return followed(result);
 }
 
 namespace {
@@ -170,7 +170,7 @@ Tensor Tensor::to(MemoryFormat format) const {
   Tensor result = empty(shape(), {dtype(), format, device()});
   if (!is_cpu(device())) {
     device_backend(device()).reformat(*this, result);
-    return result;
+    return followed(result);
   }
   const int64_t channels = size(1), pixels = size(2) * size(3);
   const bool to_last = format == MemoryFormat::channels_last;
@@ -179,7 +179,7 @@ Tensor Tensor::to(MemoryFormat format) const {
     using T = decltype(zero);
     transpose_planes(data<T>(), result.mutable_data<T>(), size(0), rows, columns);
   });
-  return result;
+  return followed(result);
 }
 
 Tensor to_device(const Tensor& tensor, Device device) {

@@ -14,9 +14,14 @@
 
 namespace graft {
 
+class Tensor;
+
 // What autograd hangs on a tensor; its content is autograd's (core/autograd/grad_meta.h).
 struct GRAFT_API AutogradMeta {
   virtual ~AutogradMeta() = default;
+  // `result` holds elements of `source`, whose data this is: from sample `begin` on, maybe in
+  // another shape, dtype or layout.
+  virtual void follow(const Tensor& source, const Tensor& result, int64_t begin) const = 0;
 };
 
 struct TensorOptions {
@@ -27,6 +32,11 @@ struct TensorOptions {
 
 class GRAFT_API Tensor {
  public:
+  // Methods that give the same elements in another form (reshape, narrow_batch, to) keep the
+  // gradient: it flows back to this tensor as through the functions of layers/functional. clone(),
+  // detach() and to_device() give tensors that autograd knows nothing of. Only functions are
+  // traced, so that a plan or an export of a network wants functional::reshape and the like.
+
   Tensor() = default;  // undefined: "no tensor" (an absent bias, a gradient nobody asked for)
 
   static Tensor empty(const Shape& shape, TensorOptions options = {});  // elements not set
@@ -86,14 +96,13 @@ class GRAFT_API Tensor {
   // results.
   std::vector<double> to_doubles() const;
 
-  // Shares storage; contiguous only; same numel. Not recorded by autograd (use functional::reshape
-  // for that).
+  // Shares storage; contiguous only; same numel.
   Tensor reshape(const Shape& shape) const;
   // Samples [begin, begin + count) of axis 0, sharing storage.
   Tensor narrow_batch(int64_t begin, int64_t count) const;
   // A copy in its own storage, without autograd.
   Tensor clone() const;
-  // The same handle when nothing changes, else a converted copy. Not recorded by autograd.
+  // The same handle when nothing changes, else a converted copy.
   Tensor to(DType dtype) const;
   Tensor to(
       MemoryFormat format) const;  // channels_last needs rank 4; other ranks come back as they are
@@ -102,6 +111,7 @@ class GRAFT_API Tensor {
   // Overwrites the elements from `source` (same shape; dtype and layout are converted). One write.
   void copy_from(const Tensor& source);
 
+  bool is_last_handle() const { return impl_.use_count() == 1; }  // nobody else has one
   // Two handles of the same tensor (not: equal values).
   bool is_same(const Tensor& other) const { return impl_ == other.impl_; }
   const void* identity() const { return impl_.get(); }
@@ -118,14 +128,18 @@ class GRAFT_API Tensor {
 
  private:
   struct Impl {
-    std::shared_ptr<Storage> storage;
+    std::shared_ptr<Storage> storage{};
     int64_t offset = 0;  // in bytes
-    Shape shape;
+    Shape shape{};
     DType dtype = DType::f32;
     MemoryFormat format = MemoryFormat::contiguous;
     mutable std::shared_ptr<AutogradMeta> autograd;
   };
 
+  const Tensor& followed(const Tensor& result, int64_t begin = 0) const {
+    if (impl_->autograd) impl_->autograd->follow(*this, result, begin);
+    return result;
+  }
   static Tensor made(const Shape& shape, TensorOptions options, Storage::Content content);
   explicit Tensor(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
   const Impl& impl() const {

@@ -15,6 +15,8 @@ struct ChannelScaleForwardArgs {
   const Tensor& x;      // [N,C,...], either layout
   const Tensor& scale;  // [C]
   Tensor& y;            // like x
+  // Which dtypes go together: dispatch refuses all others.
+  bool dtypes_fit() const { return are_of(x.dtype(), scale, y); }
 };
 // dx = dy * scale; dscale[c] = sum over n and pixels of dy * x
 struct ChannelScaleBackwardArgs {
@@ -23,6 +25,7 @@ struct ChannelScaleBackwardArgs {
   const Tensor& dy;
   Tensor& dx;      // like x; undefined when nobody asks for it
   Tensor& dscale;  // [C]; undefined when nobody asks for it
+  bool dtypes_fit() const { return are_of(x.dtype(), scale, dy, dx, dscale); }
 };
 
 struct ChannelScaleKernels {

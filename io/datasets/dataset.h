@@ -4,60 +4,91 @@
 #include <string>
 #include <vector>
 
+#include "graft/io/datasets/image_files.h"
 #include "graft/io/images/image.h"
+#include "graft/io/images/image_header.h"
 
 namespace graft::io {
 
-// Samples 0 .. size()-1. Safe to read from several threads at once.
+class DecodeGate;
+
+// Samples 0 .. size()-1; graft's own data sets answer other indices with Error(bad_input). Safe to
+// read from several threads at once.
 class GRAFT_API Dataset {
  public:
   virtual ~Dataset() = default;
   virtual int64_t size() const = 0;
-  virtual int64_t label(int64_t index) const = 0;     // 0 .. classes-1
-  virtual Image image(int64_t index) const = 0;       // decodes; Error(bad_input) naming the file
+  virtual int64_t label(int64_t index) const = 0;  // 0 .. classes-1
+  virtual Image image(int64_t index) const = 0;    // decodes; Error(bad_input) naming the file
+  // Its size and what decoding it takes, without decoding. Zeros, as at first: not known.
+  virtual ImageHeader header(int64_t index) const;
+  virtual int64_t bytes_held()
+      const;  // what it keeps in memory, about; 0, as at first: next to nothing
   virtual std::string name(int64_t index) const = 0;  // path, or "file[index]"
   // The sample's image file as it is, into `bytes`, whose memory is used again. False, as at first:
   // it has none of its own.
   virtual bool encoded(int64_t index, std::vector<std::byte>& bytes) const;
   // Adds what identifies the samples (names, labels, sizes) to a hash.
   virtual std::string fingerprint() const = 0;
+
+ protected:
+  // bad_input unless 0 <= index < size().
+  void check_index(int64_t index) const;
+};
+
+// Of a table: columns by name or by number from 1, "" where graft finds them; the folder that its
+// paths start from, "": the table's own.
+struct TableColumns {
+  std::string image{}, label{}, split{}, root{};
 };
 
 struct DataOptions {
-  std::string val_path;  // "": what the data set brings, else a split of the training part
+  TableColumns columns{};
+  std::string val_path{};  // "": what the data set brings, else a split of the training part
   double val_split =
       0.2;  // share of the training samples held out when there is no validation part; 0: none is
   uint64_t seed = 0;  // of the split and the subset
   int64_t train_limit =
       0;  // 0: all; else this many training samples, drawn by seed, classes kept in proportion
-  bool need_train = true;  // false: evaluation only; then the validation part may be all there is
+  bool need_train = true;  // false: evaluation only; then the validation part may be all there is,
+                           // and its classes count
 };
 
 struct OpenedData {
-  std::string format;  // "folder", "idx", "cifar", "csv", "npz"
-  std::shared_ptr<const Dataset> train;
-  std::shared_ptr<const Dataset> val;
-  std::vector<std::string> classes;  // sorted names, as labels count
-  std::vector<std::string> notes;    // sentences: split made, subset drawn, files left out
-  std::string manifest_sha256;       // of both parts' fingerprints and the classes
+  std::string format{};  // "folder", "idx", "cifar", "csv", "npz"
+  std::shared_ptr<const Dataset> train{};
+  std::shared_ptr<const Dataset> val{};
+  std::shared_ptr<const Dataset> test{};  // beside a validation part: never used to choose
+  std::string val_name{};                 // the validation part's folder: "val", "Testing"; else ""
+  std::vector<std::string> classes{};     // sorted names, as labels count
+  std::vector<std::string> doubts{};      // sentences: what may not be as it was meant
+  std::vector<std::string> notes{};       // sentences: split made, subset drawn, files left out
+  PassedOver passed_over{};               // files that are no data
+  int64_t bytes_held = 0;                 // what the samples of all parts keep in memory
+  std::string manifest_sha256{};          // of both parts' fingerprints and the classes
 };
 
-// A folder of class folders (with train/ and val/, valid/, validation/ or test/ inside or not), a
-// folder of MNIST IDX files (plain or .gz), a CIFAR-10/100 binary folder, a CSV "path,label" or an
-// .npz with x (u8 [N,H,W] or [N,H,W,C]) and y. Error(bad_input) in one sentence for anything else.
+// A folder of class folders (with train/ and val/ or test/ inside or not, under the names of
+// part_folders.h), a
+// folder of MNIST IDX files (plain or .gz), a CIFAR-10/100 binary folder, a table of images and
+// labels (.csv .tsv .txt .jsonl) or an .npz with x (u8 [N,H,W] or [N,H,W,C]) and y.
+// Error(bad_input) in one sentence for anything else.
 GRAFT_API OpenedData open_data(const std::string& path, const DataOptions& options = {});
 
 // Some samples of another data set, in the given order.
 GRAFT_API std::shared_ptr<const Dataset> subset(std::shared_ptr<const Dataset> dataset,
                                                 std::vector<int64_t> indices);
+// The same samples with label l called new_labels[l]; those called -1 are left out.
+GRAFT_API std::shared_ptr<const Dataset> relabelled(std::shared_ptr<const Dataset> dataset,
+                                                    std::vector<int64_t> new_labels);
 // The share of broken images that graft's verbs tolerate.
 inline constexpr double kToleratedBrokenShare = 0.1;
 
 // Decodes every image once; returns the data set without the broken ones, each reported in `notes`
 // with its path and reason. Error(bad_input) when more than `tolerated_share` of the images are
-// broken.
+// broken. With a gate, decoders keep within it (decode_gate.h).
 GRAFT_API std::shared_ptr<const Dataset> without_broken_images(
-    std::shared_ptr<const Dataset> dataset, double tolerated_share,
-    std::vector<std::string>& notes);
+    std::shared_ptr<const Dataset> dataset, double tolerated_share, std::vector<std::string>& notes,
+    DecodeGate* gate = nullptr);
 
 }  // namespace graft::io

@@ -5,11 +5,11 @@
 namespace graft::io {
 
 struct LabelledFile {
-  std::string path;
-  std::string short_name;  // below the data set's folder
+  std::string path{};
+  std::string short_name{};  // below the data set's folder
   int64_t label = 0;
 };
 
-std::shared_ptr<const Dataset> file_dataset(std::vector<LabelledFile> files);
+GRAFT_API std::shared_ptr<const Dataset> file_dataset(std::vector<LabelledFile> files);
 
 }  // namespace graft::io

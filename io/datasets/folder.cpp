@@ -1,111 +1,193 @@
-// A folder of class folders, as torchvision's ImageFolder reads it; and the file data set that CSVs
-// share.
+// A folder of class folders, as torchvision's ImageFolder reads it, with or without folders of
+// parts (train, val, test) above them.
 #include <algorithm>
 
+#include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
-#include "graft/core/base/sha256.h"
+#include "graft/io/datasets/class_names.h"
 #include "graft/io/datasets/file_dataset.h"
+#include "graft/io/datasets/image_files.h"
+#include "graft/io/datasets/part_folders.h"
 #include "graft/io/datasets/sources.h"
 
 namespace graft::io {
 namespace {
 
-class FileDataset final : public Dataset {
- public:
-  explicit FileDataset(std::vector<LabelledFile> files) : files_(std::move(files)) {}
-  int64_t size() const override { return std::ssize(files_); }
-  int64_t label(int64_t index) const override { return files_[static_cast<size_t>(index)].label; }
-  Image image(int64_t index) const override {
-    return read_image(files_[static_cast<size_t>(index)].path);
-  }
-  std::string name(int64_t index) const override { return files_[static_cast<size_t>(index)].path; }
-
-  bool encoded(int64_t index, std::vector<std::byte>& bytes) const override {
-    const auto file = file_system().open_read(files_[static_cast<size_t>(index)].path);
-    const int64_t size = file->size();
-    GRAFT_CHECK(size <= kMaxImageFileBytes, file->path(), ": ", size,
-                " bytes are too many for an image");
-    bytes.resize(static_cast<size_t>(size));
-    file->read_at(0, bytes);
-    return true;
-  }
-
-  // Names below the data set's folder, labels and sizes: moving the folder changes nothing.
-  std::string fingerprint() const override {
-    Sha256 hash;
-    for (const LabelledFile& file : files_)
-      hash.update(str(file.short_name, "\t", file.label, "\t",
-                      file_system().open_read(file.path)->size(), "\n"));
-    return hash.hex();
-  }
-
- private:
-  std::vector<LabelledFile> files_;
-};
-
-// Images below a class folder, its own folders included.
-void collect(const std::string& folder, const std::string& short_name, int64_t label, int depth,
-             std::vector<LabelledFile>& out) {
-  GRAFT_CHECK(depth <= 16, folder, ": folders are nested too deeply");
-  for (const DirectoryEntry& entry : file_system().list(folder)) {
-    const std::string path = join_path(folder, entry.name),
-                      name = join_path(short_name, entry.name);
-    if (entry.is_directory)
-      collect(path, name, label, depth + 1, out);
-    else if (entry.is_regular && has_image_extension(path))
-      out.push_back({path, name, label});
-  }
-}
-
-std::vector<std::string> class_folders(const std::string& path) {
+std::vector<std::string> folders_in(const std::string& path) {
   std::vector<std::string> names;
   for (const DirectoryEntry& entry : file_system().list(path))
-    if (entry.is_directory && entry.name[0] != '.') names.push_back(entry.name);
+    if (entry.is_directory && !is_litter_folder(entry.name)) names.push_back(entry.name);
   return names;
 }
 
-DataPart read_part(const std::string& path) {
-  DataPart part;
-  part.classes = class_folders(path);
-  GRAFT_CHECK(part.classes.size() >= 2, path,
-              ": a folder of class folders is needed (at least two), it has ", part.classes.size());
-  std::vector<LabelledFile> files;
-  for (size_t label = 0; label < part.classes.size(); ++label) {
-    const size_t before = files.size();
-    collect(join_path(path, part.classes[label]), part.classes[label], static_cast<int64_t>(label),
-            0, files);
-    GRAFT_CHECK(files.size() > before, join_path(path, part.classes[label]),
-                ": the class folder holds no images");
+bool holds_images(const std::string& path) {
+  for (const DirectoryEntry& entry : file_system().list(path))
+    if (entry.is_regular && entry.name[0] != '.' && has_image_extension(entry.name)) return true;
+  return false;
+}
+
+// Files and system folders that stand beside the classes.
+void count_beside(const std::string& path, PassedOver& passed_over) {
+  for (const DirectoryEntry& entry : file_system().list(path)) {
+    if (entry.is_directory && is_litter_folder(entry.name)) ++passed_over.counts[entry.name + "/"];
+    if (entry.is_regular && has_image_extension(entry.name) && entry.name[0] != '.')
+      ++passed_over.counts["in no class folder"];
   }
+}
+
+// The images of one class folder, all bearing `label`. False: the folder is empty.
+bool read_class(const std::string& path, const std::string& name, int64_t label,
+                std::vector<LabelledFile>& files, PassedOver& passed_over) {
+  std::vector<ImageFile> images;
+  PassedOver here;
+  find_images(join_path(path, name), name, images, here);
+  passed_over.add(here);
+  if (images.empty()) {
+    PassedOver loss = here;  // files that may be photos, in formats that are not read
+    std::erase_if(loss.counts, [](const auto& entry) {
+      return entry.first.ends_with("/") || entry.first == "hidden" || entry.first == "Thumbs.db" ||
+             entry.first == "desktop.ini";
+    });
+    GRAFT_CHECK(loss.empty(), join_path(path, name),
+                ": the class folder holds no images that graft reads, but ", loss.to_text());
+    return false;
+  }
+  for (ImageFile& image : images)
+    files.push_back({std::move(image.path), std::move(image.short_name), label});
+  return true;
+}
+
+DataPart read_part(const std::string& path, size_t least_classes, DataParts& parts) {
+  DataPart part;
+  std::vector<LabelledFile> files;
+  std::vector<std::string> empty;
+  count_beside(path, parts.passed_over);
+  for (const std::string& name : folders_in(path)) {
+    if (read_class(path, name, std::ssize(part.classes), files, parts.passed_over))
+      part.classes.push_back(name);
+    else
+      empty.push_back(name);
+  }
+  const std::string found =
+      empty.empty() ? std::string() : str(" with images; empty: ", short_list(empty));
+  GRAFT_CHECK(part.classes.size() >= least_classes, path,
+              ": a folder of class folders is needed (at least ",
+              least_classes == 1 ? "one" : "two", "), it has ", part.classes.size(), found);
+  if (!empty.empty())
+    parts.notes.push_back(str(path, ": without images, so no class: ", short_list(empty)));
   part.dataset = file_dataset(std::move(files));
   return part;
 }
 
-}  // namespace
-
-std::shared_ptr<const Dataset> file_dataset(std::vector<LabelledFile> files) {
-  return std::make_shared<FileDataset>(std::move(files));
+// Archives unpack into one folder more: down to the first that holds more than one.
+std::string unwrapped(std::string path, std::vector<std::string>& notes) {
+  for (int depth = 0; depth < 4; ++depth) {
+    const auto folders = folders_in(path);
+    if (folders.size() != 1 || part_role(folders[0]) != PartRole::none || holds_images(path)) break;
+    const std::string inner = join_path(path, folders[0]);
+    if (holds_images(inner) || folders_in(inner).empty()) break;
+    notes.push_back(str(path, " holds one folder only: ", folders[0], "/ is read"));
+    path = inner;
+  }
+  return path;
 }
 
-DataParts read_folder(const std::string& path) {
+// Folders that all hold the same folders (two or more) and no images are parts under other names.
+std::vector<std::string> shared_folders(const std::string& path,
+                                        const std::vector<std::string>& folders) {
+  std::vector<std::string> shared;
+  for (size_t i = 0; i < folders.size(); ++i) {
+    const std::string folder = join_path(path, folders[i]);
+    const auto inner = folders_in(folder);
+    if (inner.size() < 2 || holds_images(folder) || (i > 0 && inner != shared)) return {};
+    shared = inner;
+  }
+  return folders.size() >= 2 ? shared : std::vector<std::string>();
+}
+
+// No part folders, or names that may be classes': what speaks against reading all as classes.
+void doubt_classes(const std::string& path, const std::vector<std::string>& folders,
+                   DataParts& parts) {
+  const bool has_part_name = std::any_of(folders.begin(), folders.end(), [](const auto& name) {
+    return part_role(name) != PartRole::none;
+  });
+  const auto shared = shared_folders(path, folders);
+  const std::string like_parts =
+      shared.empty() ? std::string()
+                     : str("its folders (", short_list(folders), ") all hold the same folders (",
+                           short_list(shared), ")");
+  GRAFT_CHECK(shared.empty() || !has_part_name, path, ": ", like_parts,
+              ": these look like parts, not classes; name them train/ and val/, or give --data and "
+              "--val");
+  if (!shared.empty())
+    parts.doubts.push_back(
+        str(path, ": ", like_parts, ": if these are parts, name them train/ and val/"));
+  else if (has_part_name)
+    for (const std::string& name : folders)
+      if (part_role(name) != PartRole::none)
+        parts.doubts.push_back(
+            str(path, ": ", name, "/ is named like a part of a data set, and is read as a class"));
+}
+
+bool are_parts(const std::string& path, const PartFolders& found) {
+  if (found.train.empty()) {
+    const int named = !found.val.empty() + !found.test.empty();
+    return named > 0 && found.others.empty();
+  }
+  if (!found.val.empty() || !found.test.empty()) return true;
+  const std::string train = join_path(path, found.train);
+  if (folders_in(train).empty() || holds_images(train)) return false;
+  return std::all_of(found.others.begin(), found.others.end(), [&](const std::string& name) {
+    std::vector<ImageFile> images;
+    PassedOver ignored;
+    find_images(join_path(path, name), "", images, ignored);
+    return images.empty();
+  });
+}
+
+// A test part without labels is no part of the work.
+bool is_unlabelled(const std::string& folder) {
+  return folders_in(folder).empty() || (holds_images(folder) && folders_in(folder).size() < 2);
+}
+
+}  // namespace
+
+DataParts read_folder(const std::string& given, bool need_train) {
   DataParts parts;
-  const auto inside = [&](const char* name) {
-    const std::string folder = join_path(path, name);
-    return file_system().is_directory(folder) ? folder : std::string();
-  };
-  const std::string train = inside("train");
-  std::string val;
-  for (const char* name : {"val", "valid", "validation", "test"})
-    if (val.empty()) val = inside(name);
-  if (train.empty() || val.empty()) {  // "train" alone may be a class, but then it has siblings
-    parts.train = read_part(train.empty() || class_folders(path).size() > 1 ? path : train);
+  const std::string path = unwrapped(given, parts.notes);
+  const size_t least = need_train ? 2 : 1;
+  const auto folders = folders_in(path);
+  PartFolders found;
+  bool by_part = std::any_of(folders.begin(), folders.end(),
+                             [](const auto& name) { return part_role(name) != PartRole::none; });
+  if (by_part) {
+    found = sort_parts(path, folders);
+    by_part = are_parts(path, found);
+  }
+  if (!by_part) {
+    doubt_classes(path, folders, parts);
+    parts.train = read_part(path, least, parts);
     return parts;
   }
-  parts.train = read_part(train);
-  parts.val = read_part(val);
-  GRAFT_CHECK(parts.train.classes == parts.val.classes, path, ": the classes of ", file_name(train),
-              "/ (", join(parts.train.classes), ") and ", file_name(val), "/ (",
-              join(parts.val.classes), ") differ");
+  for (const std::string& name : found.others)
+    parts.notes.push_back(str(path, ": ", name, "/ stands beside the parts and is not read"));
+  const auto part = [&](const std::string& name, size_t classes) {
+    if (name.empty()) return DataPart();
+    const std::string folder = join_path(path, name);
+    if (name == found.test && is_unlabelled(folder)) {
+      parts.notes.push_back(str(folder,
+                                ": has no class folders, so it is not read (graft predict "
+                                "labels such photos)"));
+      return DataPart();
+    }
+    DataPart read = read_part(folder, classes, parts);
+    read.name = name;
+    return read;
+  };
+  parts.val = part(found.val, 1);
+  parts.test = part(found.test, 1);
+  if (need_train || (!parts.val.dataset && !parts.test.dataset))
+    parts.train = part(found.train, least);
   return parts;
 }
 

@@ -1,7 +1,6 @@
 // MNIST's IDX files (http://yann.lecun.com/exdb/mnist): big-endian magic 0x00000803 for images,
 // 0x00000801 for labels.
 #include <algorithm>
-#include <cstring>
 
 #include "graft/core/base/file_system.h"
 #include "graft/io/datasets/binary_file.h"
@@ -19,33 +18,38 @@ std::string find_file(const std::string& folder, const std::string& name) {
   return "";
 }
 
-struct Idx {
-  std::vector<std::byte> bytes;
-  int64_t extents[3] = {1, 1, 1};
-  size_t header = 0;
-};
-
-Idx read_idx_file(const std::string& path, int axes) {
-  Idx idx{read_maybe_gzipped(path, kUnpackedLimit), {1, 1, 1}, 4 + 4 * static_cast<size_t>(axes)};
-  GRAFT_CHECK(idx.bytes.size() >= idx.header, path, ": is truncated: an IDX header has ",
-              idx.header, " bytes");
+// The header's extents, then as many bytes as they promise into what `place` gives for them.
+template <class Place>
+void read_idx_file(const std::string& path, int axes, Place place) {
+  BinaryReader reader(path);
+  std::vector<std::byte> header(4 + 4 * static_cast<size_t>(axes));
+  GRAFT_CHECK(reader.read(header) == header.size(), path, ": is truncated: an IDX header has ",
+              header.size(), " bytes");
   const auto word = [&](size_t at) {
     int64_t value = 0;
-    for (size_t i = 0; i < 4; ++i) value = value << 8 | std::to_integer<int64_t>(idx.bytes[at + i]);
+    for (size_t i = 0; i < 4; ++i) value = value << 8 | std::to_integer<int64_t>(header[at + i]);
     return value;
   };
   GRAFT_CHECK(word(0) == (0x0800 | axes), path, ": not an IDX file of bytes with ", axes, " axes");
-  int64_t count = 1;
+  int64_t extents[3] = {1, 1, 1}, count = 1, room = 1;  // room: as if no extent were 0
   for (int axis = 0; axis < axes; ++axis) {
-    idx.extents[axis] = word(4 + 4 * static_cast<size_t>(axis));
-    GRAFT_CHECK(idx.extents[axis] == 0 || count <= kUnpackedLimit / idx.extents[axis], path,
-                ": its header promises more than ", kUnpackedLimit, " bytes");
-    count *= idx.extents[axis];
+    extents[axis] = word(4 + 4 * static_cast<size_t>(axis));
+    const int64_t least = std::max<int64_t>(extents[axis], 1);
+    GRAFT_CHECK(room <= kUnpackedLimit / least, path, ": its header promises more than ",
+                kUnpackedLimit, " bytes");
+    room *= least;
+    count *= extents[axis];
   }
-  GRAFT_CHECK(std::ssize(idx.bytes) == count + static_cast<int64_t>(idx.header), path, ": holds ",
-              idx.bytes.size(), " bytes, its header promises ", count, " and ", idx.header,
-              " of header");
-  return idx;
+  const int64_t most = reader.most_bytes() - std::ssize(header);
+  GRAFT_CHECK(reader.is_packed() ? count <= most : count == most, path, ": holds ",
+              reader.is_packed() ? "at most " : "", reader.most_bytes(),
+              " bytes, its header promises ", count, " and ", header.size(), " of header");
+  const std::span<std::byte> out = place(extents);
+  const size_t got = reader.read(out);
+  std::byte more[1];
+  GRAFT_CHECK(std::ssize(out) == count && got == out.size() && reader.read(more) == 0, path,
+              ": holds ", got < out.size() ? "fewer" : "more", " bytes than the ", count,
+              " that its header promises");
 }
 
 DataPart read_part(const std::string& folder, const std::string& prefix, int64_t& classes) {
@@ -55,17 +59,22 @@ DataPart read_part(const std::string& folder, const std::string& prefix, int64_t
   if (images.empty()) return part;
   GRAFT_CHECK(!labels.empty(), folder, ": there are ", prefix, " images but no ", prefix,
               "-labels-idx1-ubyte");
-  const Idx pixels = read_idx_file(images, 3), marks = read_idx_file(labels, 1);
-  GRAFT_CHECK(pixels.extents[0] == marks.extents[0], folder, ": ", pixels.extents[0], " ", prefix,
-              " images but ", marks.extents[0], " labels");
-  Tensor block = Tensor::empty({pixels.extents[0], pixels.extents[1], pixels.extents[2], 1},
-                               {.dtype = DType::u8});
-  std::memcpy(block.mutable_raw(), pixels.bytes.data() + pixels.header,
-              static_cast<size_t>(block.numel()));
+  Tensor block;
+  read_idx_file(images, 3, [&](const int64_t* extents) {
+    block = Tensor::empty({extents[0], extents[1], extents[2], 1}, {.dtype = DType::u8});
+    return std::as_writable_bytes(
+        std::span(block.mutable_data<uint8_t>(), static_cast<size_t>(block.numel())));
+  });
+  std::vector<std::byte> marks;
+  read_idx_file(labels, 1, [&](const int64_t* extents) {
+    marks.resize(static_cast<size_t>(extents[0]));
+    return std::span(marks);
+  });
+  GRAFT_CHECK(block.size(0) == std::ssize(marks), folder, ": ", block.size(0), " ", prefix,
+              " images but ", marks.size(), " labels");
   std::vector<int64_t> values;
-  values.reserve(marks.bytes.size());
-  for (size_t i = marks.header; i < marks.bytes.size(); ++i)
-    values.push_back(std::to_integer<int64_t>(marks.bytes[i]));
+  values.reserve(marks.size());
+  for (const std::byte mark : marks) values.push_back(std::to_integer<int64_t>(mark));
   for (const int64_t value : values) classes = std::max(classes, value + 1);
   part.dataset = pixel_dataset(images, std::move(block), std::move(values));
   return part;

@@ -1,61 +1,38 @@
 // Recognises what a path holds, and makes the validation part, the subset and the checks that all
 // formats share.
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <numeric>
 
 #include "graft/core/base/file_system.h"
 #include "graft/core/base/sha256.h"
-#include "graft/core/runtime/exec_context.h"
 #include "graft/core/runtime/random.h"
+#include "graft/io/datasets/class_names.h"
+#include "graft/io/datasets/part_folders.h"
 #include "graft/io/datasets/sources.h"
+#include "graft/io/datasets/utf8_names.h"
 
 namespace graft::io {
 namespace {
-
-class Subset final : public Dataset {
- public:
-  Subset(std::shared_ptr<const Dataset> whole, std::vector<int64_t> indices)
-      : whole_(std::move(whole)), indices_(std::move(indices)) {}
-  int64_t size() const override { return std::ssize(indices_); }
-  int64_t label(int64_t i) const override {
-    return whole_->label(indices_[static_cast<size_t>(i)]);
-  }
-  Image image(int64_t i) const override { return whole_->image(indices_[static_cast<size_t>(i)]); }
-  bool encoded(int64_t i, std::vector<std::byte>& bytes) const override {
-    return whole_->encoded(indices_[static_cast<size_t>(i)], bytes);
-  }
-  std::string name(int64_t i) const override {
-    return whole_->name(indices_[static_cast<size_t>(i)]);
-  }
-  std::string fingerprint() const override {
-    Sha256 hash;
-    hash.update(whole_->fingerprint());
-    hash.update(std::as_bytes(std::span(indices_)));
-    return hash.hex();
-  }
-
- private:
-  std::shared_ptr<const Dataset> whole_;
-  std::vector<int64_t> indices_;
-};
 
 struct Named {
   std::string format;
   DataParts parts;
 };
 
-Named read_any(const std::string& path) {
+Named read_any(const std::string& path, bool need_train, const TableColumns& columns) {
   GRAFT_CHECK(file_system().exists(path), path, ": there is no such file or folder");
   if (!file_system().is_directory(path)) {
-    if (lower_extension(path) == ".csv") return {"csv", {read_csv(path), {}, {}}};
-    if (lower_extension(path) == ".npz") return {"npz", {read_npz_data(path), {}, {}}};
-    bad_input(path, ": not a data set: a folder, a .csv or an .npz is needed");
+    const std::string extension = lower_extension(path);
+    for (const char* table : {".csv", ".tsv", ".txt", ".jsonl", ".ndjson"})
+      if (extension == table) return {"csv", read_table(path, columns, need_train)};
+    if (extension == ".npz") return {"npz", {.train = read_npz_data(path)}};
+    bad_input(path,
+              ": not a data set: a folder, a .csv, .tsv or .jsonl table or an .npz is needed");
   }
   if (is_idx_folder(path)) return {"idx", read_idx(path)};
   if (is_cifar_folder(path)) return {"cifar", read_cifar(path)};
-  return {"folder", read_folder(path)};
+  return {"folder", read_folder(path, need_train)};
 }
 
 // The indices of each class, shuffled by seed.
@@ -124,35 +101,68 @@ void limit(OpenedData& data, const DataOptions& options) {
                            " training samples, drawn by class with seed ", options.seed));
 }
 
-}  // namespace
-
-bool Dataset::encoded(int64_t, std::vector<std::byte>&) const { return false; }
-
-std::shared_ptr<const Dataset> subset(std::shared_ptr<const Dataset> dataset,
-                                      std::vector<int64_t> indices) {
-  for (const int64_t i : indices)
-    GRAFT_CHECK(i >= 0 && i < dataset->size(), "sample ", i, " of ", dataset->size());
-  return std::make_shared<Subset>(std::move(dataset), std::move(indices));
+// --val: that path's own validation part, else all of it.
+void take_validation(DataParts& parts, const DataOptions& options, OpenedData& data) {
+  DataParts other = read_any(options.val_path, false, options.columns).parts;
+  parts.val = other.val.dataset ? other.val : other.train.dataset ? other.train : other.test;
+  data.notes.insert(data.notes.end(), other.notes.begin(), other.notes.end());
+  data.passed_over.add(other.passed_over);
 }
 
+// A validation or test part with its labels counted as the training part's classes are, by name.
+std::shared_ptr<const Dataset> matched_part(const DataPart& part, const DataPart& train,
+                                            const std::string& path, OpenedData& data) {
+  if (!part.dataset || !train.dataset) return part.dataset;
+  const std::string which = part.name.empty() ? "the validation part" : part.name + "/";
+  const auto labels = matched_classes(part.classes, train.classes);
+  std::vector<std::string> unknown, missing;
+  for (size_t i = 0; i < labels.size(); ++i)
+    if (labels[i] < 0) unknown.push_back(part.classes[i]);
+  for (size_t c = 0; c < train.classes.size(); ++c)
+    if (std::find(labels.begin(), labels.end(), static_cast<int64_t>(c)) == labels.end())
+      missing.push_back(train.classes[c]);
+  GRAFT_CHECK(unknown.empty(), path, ": ", which,
+              " has classes without training images: ", short_list(unknown),
+              "; the training part's are ", short_list(train.classes));
+  if (!missing.empty())
+    data.notes.push_back(str(which, " has no images of ", short_list(missing),
+                             ": how well they are found is not known"));
+  return relabelled(part.dataset, labels);
+}
+
+}  // namespace
+
 OpenedData open_data(const std::string& path, const DataOptions& options) {
-  Named named = read_any(path);
-  OpenedData data{named.format,
-                  named.parts.train.dataset,
-                  named.parts.val.dataset,
-                  named.parts.train.classes,
-                  named.parts.notes,
-                  ""};
-  if (!options.val_path.empty()) {
-    Named other = read_any(options.val_path);
-    const DataPart& part = other.parts.val.dataset ? other.parts.val : other.parts.train;
-    GRAFT_CHECK(part.classes == data.classes, options.val_path, ": its classes (",
-                join(part.classes), ") are not those of ", path, " (", join(data.classes), ")");
-    data.val = part.dataset;
+  Named named = read_any(path, options.need_train, options.columns);
+  DataParts& parts = named.parts;
+  OpenedData data;
+  data.format = named.format;
+  data.notes = std::move(parts.notes);
+  data.doubts = std::move(parts.doubts);
+  data.passed_over = std::move(parts.passed_over);
+  if (!options.val_path.empty()) take_validation(parts, options, data);
+  for (DataPart* part : {&parts.train, &parts.val, &parts.test}) {
+    if (!part->dataset) continue;
+    write_as_utf8(part->classes, path, data.notes);
+    // Before parts are drawn from them.
+    data.bytes_held +=
+        part->dataset->bytes_held() + part->dataset->size() * int64_t{sizeof(int64_t)};
   }
+  if (!parts.val.dataset && parts.test.dataset && (parts.train.dataset || !options.need_train))
+    std::swap(parts.val, parts.test);
+  const DataPart& first = parts.train.dataset ? parts.train : parts.val;
+  data.classes = first.classes;
+  data.train = parts.train.dataset;
+  data.val_name = parts.val.name;
+  data.val = matched_part(parts.val, parts.train, path, data);
+  data.test = matched_part(parts.test, parts.train, path, data);
+  if (part_role(data.val_name) == PartRole::test && data.train)
+    data.notes.push_back(str(data.val_name,
+                             "/ serves as the validation part: the epoch is chosen "
+                             "by it, so that its accuracy flatters the model a little"));
   if (!options.need_train) {
     if (!data.val) data.val = data.train;
-    data.train = nullptr;
+    data.train = data.test = nullptr;
     GRAFT_CHECK(data.val != nullptr, path, ": there are no samples");
   } else {
     GRAFT_CHECK(data.train != nullptr, path, ": there is no training part");
@@ -167,37 +177,6 @@ OpenedData open_data(const std::string& path, const DataOptions& options) {
   if (data.val) hash.update("\nval " + data.val->fingerprint());
   data.manifest_sha256 = hash.hex();
   return data;
-}
-
-std::shared_ptr<const Dataset> without_broken_images(std::shared_ptr<const Dataset> dataset,
-                                                     double tolerated_share,
-                                                     std::vector<std::string>& notes) {
-  std::vector<std::string> faults(static_cast<size_t>(dataset->size()));
-  current_context().parallel_for(dataset->size(), [&](int64_t i) {
-    try {
-      dataset->image(i);
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::bad_input) throw;
-      faults[static_cast<size_t>(i)] = error.what();
-    }
-  });
-  std::vector<int64_t> whole;
-  std::string first;
-  for (int64_t i = 0; i < dataset->size(); ++i) {
-    const std::string& fault = faults[static_cast<size_t>(i)];
-    if (fault.empty()) {
-      whole.push_back(i);
-      continue;
-    }
-    if (first.empty()) first = fault;
-    notes.push_back("left out: " + fault);
-  }
-  const int64_t broken = dataset->size() - std::ssize(whole);
-  if (broken == 0) return dataset;
-  GRAFT_CHECK(static_cast<double>(broken) <= tolerated_share * static_cast<double>(dataset->size()),
-              broken, " of ", dataset->size(), " images are broken, more than ",
-              tolerated_share * 100, " %; the first: ", first);
-  return subset(std::move(dataset), std::move(whole));
 }
 
 }  // namespace graft::io

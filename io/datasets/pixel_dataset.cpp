@@ -13,16 +13,29 @@ class PixelDataset final : public Dataset {
       : file_(std::move(file)), pixels_(std::move(pixels)), labels_(std::move(labels)) {}
 
   int64_t size() const override { return pixels_.shape()[0]; }
-  int64_t label(int64_t index) const override { return labels_[static_cast<size_t>(index)]; }
+  int64_t label(int64_t index) const override {
+    check_index(index);
+    return labels_[static_cast<size_t>(index)];
+  }
   std::string name(int64_t index) const override { return str(file_, "[", index, "]"); }
 
   Image image(int64_t index) const override {
+    check_index(index);
     const Shape& s = pixels_.shape();
     Image image{s[2], s[1], s[3], Tensor::empty({s[1], s[2], s[3]}, {.dtype = DType::u8})};
     const int64_t bytes = s[1] * s[2] * s[3];
     std::memcpy(image.pixels.mutable_data<uint8_t>(), pixels_.data<uint8_t>() + index * bytes,
                 static_cast<size_t>(bytes));
     return image;
+  }
+
+  int64_t bytes_held() const override {
+    return pixels_.bytes() + std::ssize(labels_) * int64_t{sizeof(int64_t)};
+  }
+
+  ImageHeader header(int64_t) const override {
+    const Shape& s = pixels_.shape();
+    return {s[2], s[1], s[3], s[1] * s[2] * s[3]};
   }
 
   std::string fingerprint() const override {

@@ -4,24 +4,28 @@
 #include <optional>
 
 #include "graft/io/datasets/dataset.h"
+#include "graft/io/datasets/image_files.h"
 
 namespace graft::io {
 
 struct DataPart {
-  std::shared_ptr<const Dataset> dataset;  // null: the part is not there
-  std::vector<std::string> classes;
+  std::shared_ptr<const Dataset> dataset{};  // null: the part is not there
+  std::vector<std::string> classes{};
+  std::string name{};  // its folder's; "": the data set has no folders of parts
 };
 struct DataParts {
-  DataPart train, val;
-  std::vector<std::string> notes;
+  DataPart train = {}, val = {}, test = {};
+  std::vector<std::string> notes = {}, doubts = {};
+  PassedOver passed_over = {};
 };
 
-DataParts read_folder(const std::string& path);
+// need_train false: the training part is read only when there is no other, and one class is enough.
+DataParts read_folder(const std::string& path, bool need_train);
 bool is_idx_folder(const std::string& path);
 DataParts read_idx(const std::string& path);
 bool is_cifar_folder(const std::string& path);
 DataParts read_cifar(const std::string& path);
-DataPart read_csv(const std::string& path);
+DataParts read_table(const std::string& path, const TableColumns& columns, bool need_train);
 DataPart read_npz_data(const std::string& path);
 
 // Images kept as one block of u8 pixels [N,H,W,C] with labels: what IDX, CIFAR and npz files

@@ -28,7 +28,12 @@ struct Tiff {
 // the orientation.
 int exif_orientation(std::span<const std::byte> app1) {
   if (app1.size() < 14 || std::memcmp(app1.data(), "Exif\0\0", 6) != 0) return 1;
-  Tiff tiff{app1.subspan(6)};
+  return tiff_orientation(app1.subspan(6));
+}
+
+int tiff_orientation(std::span<const std::byte> block) {
+  if (block.size() < 8) return 1;
+  Tiff tiff{block};
   if (std::memcmp(tiff.bytes.data(), "MM", 2) == 0)
     tiff.big_endian = true;
   else if (std::memcmp(tiff.bytes.data(), "II", 2) != 0)
@@ -50,7 +55,8 @@ Image upright(const Image& image, int orientation) {
   const bool swaps = orientation >= 5;
   const int64_t h = image.height, w = image.width, c = image.channels;
   Image turned{swaps ? h : w, swaps ? w : h, c,
-               Tensor::empty({swaps ? w : h, swaps ? h : w, c}, {.dtype = DType::u8})};
+               Tensor::empty({swaps ? w : h, swaps ? h : w, c}, {.dtype = DType::u8}),
+               image.remark};
   const uint8_t* in = image.pixels.data<uint8_t>();
   uint8_t* out = turned.pixels.mutable_data<uint8_t>();
   for (int64_t y = 0; y < turned.height; ++y)

@@ -5,11 +5,15 @@
 #include <cstring>
 
 #include "graft/core/base/file_system.h"
+#include "graft/io/images/exif.h"
+#include "graft/io/images/gif.h"
 #include "graft/io/images/jpeg.h"
 #include "graft/io/images/luma.h"
 #include "graft/io/images/pnm.h"
 #include "graft/io/images/stb.h"
 #include "graft/io/images/structure.h"
+#include "graft/io/images/tiff.h"
+#include "graft/io/images/webp.h"
 
 namespace graft::io {
 namespace {
@@ -18,44 +22,131 @@ bool starts_with(std::span<const std::byte> bytes, std::string_view magic) {
   return bytes.size() >= magic.size() && std::memcmp(bytes.data(), magic.data(), magic.size()) == 0;
 }
 
-bool is_pnm(std::span<const std::byte> bytes) {
-  return starts_with(bytes, "P5") || starts_with(bytes, "P6");
+// Source: ISO/IEC 14496-12 section 4.3: size, "ftyp", the major brand.
+std::string boxed_format(std::span<const std::byte> bytes) {
+  if (bytes.size() < 12 || !starts_with(bytes.subspan(4), "ftyp")) return "";
+  const auto brand = bytes.subspan(8);
+  for (const char* avif : {"avif", "avis"})
+    if (starts_with(brand, avif)) return "AVIF";
+  for (const char* heic : {"heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"})
+    if (starts_with(brand, heic)) return "HEIC";
+  return "";
+}
+
+const char* read_formats() {
+  if (kHasWebp && kHasTiff) return "JPEG, PNG, WebP, TIFF, GIF, BMP and PNM";
+  if (kHasWebp) return "JPEG, PNG, WebP, GIF, BMP and PNM";
+  return kHasTiff ? "JPEG, PNG, TIFF, GIF, BMP and PNM" : "JPEG, PNG, GIF, BMP and PNM";
 }
 
 }  // namespace
+
+std::string image_format(std::span<const std::byte> bytes) {
+  if (starts_with(bytes, "\xff\xd8\xff")) return "JPEG";
+  if (starts_with(bytes, "\x89PNG\r\n\x1a\n")) return "PNG";
+  if (starts_with(bytes, "BM")) return "BMP";
+  if (starts_with(bytes, "GIF87a") || starts_with(bytes, "GIF89a")) return "GIF";
+  if (starts_with(bytes, "P5") || starts_with(bytes, "P6")) return "PNM";
+  if (starts_with(bytes, "RIFF") && bytes.size() >= 12 && starts_with(bytes.subspan(8), "WEBP"))
+    return "WebP";
+  if (starts_with(bytes, std::string_view("II*\0", 4)) ||
+      starts_with(bytes, std::string_view("MM\0*", 4)) ||
+      starts_with(bytes, std::string_view("II+\0", 4)) ||
+      starts_with(bytes, std::string_view("MM\0+", 4)))
+    return "TIFF";
+  return boxed_format(bytes);
+}
+
+bool is_read_format(const std::string& format) {
+  if (format == "WebP") return kHasWebp;
+  if (format == "TIFF") return kHasTiff;
+  return !format.empty() && format != "AVIF" && format != "HEIC";
+}
 
 Image decode_image(std::span<const std::byte> bytes, const std::string& name) {
   GRAFT_CHECK(std::ssize(bytes) <= kMaxImageFileBytes, name, ": ", bytes.size(),
               " bytes are too many for an image");
   GRAFT_CHECK(!bytes.empty(), name, ": the image file is empty");
-  if (starts_with(bytes, "\xff\xd8\xff")) return decode_jpeg(bytes, name);
-  if (starts_with(bytes, "\x89PNG\r\n\x1a\n")) {
-    check_png_chunks(bytes, name);
-    return decode_with_stb(bytes, name);
+  const std::string format = image_format(bytes);
+  if (format == "JPEG") return decode_jpeg(bytes, name);
+  if (format == "PNG") {
+    const PngFacts facts = check_png_chunks(bytes, name);
+    Image image = decode_with_stb(bytes, name);
+    if (image.remark.empty() && facts.is_animated)
+      image.remark = "the first of several frames is read";
+    return upright(image, facts.orientation);
   }
-  if (starts_with(bytes, "BM")) {
+  if (format == "BMP") {
     check_bmp_length(bytes, name);
     return decode_with_stb(bytes, name);
   }
-  if (is_pnm(bytes)) return decode_pnm(bytes, name);
-  if (starts_with(bytes, "GIF8"))
-    bad_input(name, ": GIF images are not read; JPEG, PNG, BMP and PNM are");
-  if (starts_with(bytes, "RIFF"))
-    bad_input(name, ": WebP images are not read; JPEG, PNG, BMP and PNM are");
-  bad_input(name, ": not an image graft reads (JPEG, PNG, BMP, PNM)");
+  if (format == "GIF") return decode_gif(bytes, name);
+  if (format == "PNM") return decode_pnm(bytes, name);
+  if (format == "WebP" && kHasWebp) return decode_webp(bytes, name);
+  if (format == "TIFF" && kHasTiff) return decode_tiff(bytes, name);
+  if (format == "WebP" || format == "TIFF")
+    bad_input(name, ": this graft was built without ", format, "; ", read_formats(), " are read");
+  if (!format.empty())
+    bad_input(name, ": ", format, " images are not read; ", read_formats(), " are");
+  bad_input(name, ": not an image graft reads (", read_formats(), ")");
 }
 
 Image read_image(const std::string& path) {
   return decode_image(read_file(path, kMaxImageFileBytes), path);
 }
 
+namespace {
+
+struct Extension {
+  std::string_view extension, format;
+};
+constexpr std::array<Extension, 14> kExtensions = {{{".jpg", "JPEG"},
+                                                    {".jpeg", "JPEG"},
+                                                    {".jpe", "JPEG"},
+                                                    {".jfif", "JPEG"},
+                                                    {".png", "PNG"},
+                                                    {".bmp", "BMP"},
+                                                    {".dib", "BMP"},
+                                                    {".gif", "GIF"},
+                                                    {".ppm", "PNM"},
+                                                    {".pgm", "PNM"},
+                                                    {".pnm", "PNM"},
+                                                    {".webp", "WebP"},
+                                                    {".tif", "TIFF"},
+                                                    {".tiff", "TIFF"}}};
+
+}  // namespace
+
 bool has_image_extension(const std::string& path) {
-  constexpr std::array<std::string_view, 7> known = {".jpg", ".jpeg", ".png", ".bmp",
-                                                     ".ppm", ".pgm",  ".pnm"};
-  return std::find(known.begin(), known.end(), lower_extension(path)) != known.end();
+  const std::string extension = lower_extension(path);
+  for (const Extension& known : kExtensions)
+    if (known.extension == extension) return is_read_format(std::string(known.format));
+  return false;
+}
+
+bool is_named_for(const std::string& path, const std::string& format) {
+  const std::string extension = lower_extension(path);
+  return extension.empty() ||
+         std::any_of(kExtensions.begin(), kExtensions.end(), [&](const Extension& known) {
+           return known.extension == extension && known.format == format;
+         });
+}
+
+void check_image(const Image& image) {
+  GRAFT_CHECK(image.width >= 1 && image.height >= 1 && image.channels >= 1, "an image of ",
+              image.width, "x", image.height, "x", image.channels);
+  const Shape said{image.height, image.width, image.channels};
+  GRAFT_CHECK(image.pixels.defined() && image.pixels.dtype() == DType::u8 &&
+                  image.pixels.shape() == said && image.pixels.format() == MemoryFormat::contiguous,
+              "an image says that it is ", image.width, "x", image.height, "x", image.channels,
+              ", its pixels are ",
+              image.pixels.defined() ? str(name_of(image.pixels.dtype()), " ", image.pixels.shape())
+                                     : std::string("not there"),
+              ", expected uint8 [height,width,channels]");
 }
 
 Image with_channels(const Image& image, int64_t channels) {
+  check_image(image);
   if (image.channels == channels) return image;
   GRAFT_CHECK((image.channels == 1 || image.channels == 3) && (channels == 1 || channels == 3),
               "an image of ", image.channels, " channels cannot become one of ", channels);

@@ -1,6 +1,9 @@
 #include "graft/io/images/jpeg.h"
 
+// clang-format off
 #include <jpeglib.h>
+#include <jerror.h>  // needs what jpeglib.h defines
+// clang-format on
 
 #include <csetjmp>
 #include <cstdio>
@@ -14,11 +17,13 @@ namespace {
 
 constexpr int kMaxScans = 100;  // a progressive file of many scans costs time without end
 
-// libjpeg's error object with a way back into C++. Warnings (truncated, corrupt data) are errors
-// too.
+// libjpeg's error object with a way back into C++.
 struct ErrorManager {
   jpeg_error_mgr base;
   std::jmp_buf jump;
+  // Until the header is read, and with several scans (some may be missing): an end that comes too
+  // soon loses pixels for certain.
+  bool needs_end = true;
   char message[JMSG_LENGTH_MAX] = {};
 };
 
@@ -28,8 +33,21 @@ void leave(j_common_ptr info) {
   std::longjmp(manager->jump, 1);
 }
 
+// Of libjpeg's warnings (jerror.h) those behind which pixels are missing or made up; at the others
+// (extraneous bytes, an odd JFIF revision, a missing end marker) all pixels are there.
+bool loses_pixels(j_common_ptr info) {
+  switch (info->err->msg_code) {
+    case JWRN_HIT_MARKER:
+    case JWRN_HUFF_BAD_CODE:
+    case JWRN_ARITH_BAD_CODE:
+    case JWRN_MUST_RESYNC: return true;
+    case JWRN_JPEG_EOF: return reinterpret_cast<ErrorManager*>(info->err)->needs_end;
+    default: return false;
+  }
+}
+
 void on_message(j_common_ptr info, int level) {
-  if (level < 0) leave(info);
+  if (level < 0 && loses_pixels(info)) leave(info);
 }
 
 void ignore(j_common_ptr) {}
@@ -82,6 +100,8 @@ struct JpegReader::Decoder {
   ~Decoder() { jpeg_destroy_decompress(&info); }
 
   [[noreturn]] void complain() {
+    if (errors.base.msg_code == JERR_OUT_OF_MEMORY)
+      fail(ErrorCode::resource, *name, ": no memory to decode it");
     bad_input(*name, ": broken JPEG: ", static_cast<const char*>(errors.message));
   }
 
@@ -94,11 +114,19 @@ struct JpegReader::Decoder {
     return true;
   }
 
+  bool release() {
+    if (setjmp(errors.jump)) return false;
+    jpeg_abort_decompress(&info);
+    return true;
+  }
+
   bool read_header(std::span<const std::byte> bytes) {
     if (setjmp(errors.jump)) return false;
     jpeg_abort_decompress(&info);  // what the last image left
+    errors.needs_end = true;
     jpeg_mem_src(&info, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
     jpeg_read_header(&info, TRUE);
+    errors.needs_end = jpeg_has_multiple_scans(&info) != FALSE;
     const bool four = info.jpeg_color_space == JCS_CMYK || info.jpeg_color_space == JCS_YCCK;
     const bool grey = info.jpeg_color_space == JCS_GRAYSCALE;
     info.out_color_space = four ? JCS_CMYK : (grey ? JCS_GRAYSCALE : JCS_RGB);
@@ -172,6 +200,14 @@ void JpegReader::read(int shrink, const PixelWindow& window,
     row(d.row.data() + (window.left - left) * channels);
   }
   if (window.bottom == d.info.output_height && !d.finish()) d.complain();
+}
+
+void JpegReader::close() {
+  if (!decoder_->release()) fail(ErrorCode::internal, "libjpeg cannot be reset");
+}
+
+bool is_jpeg(std::span<const std::byte> bytes) {
+  return bytes.size() >= 3 && std::memcmp(bytes.data(), "\xff\xd8\xff", 3) == 0;
 }
 
 Image decode_jpeg(std::span<const std::byte> bytes, const std::string& name, int shrink) {

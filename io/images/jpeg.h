@@ -8,6 +8,9 @@
 
 namespace graft::io {
 
+// By its first bytes.
+bool is_jpeg(std::span<const std::byte> bytes);
+
 // Upright, RGB or grey; shrunk to 1/1, 1/2, 1/4 or 1/8.
 Image decode_jpeg(std::span<const std::byte> bytes, const std::string& name, int shrink = 1);
 
@@ -32,6 +35,8 @@ class JpegReader {
   // gives. What lies below the window is not decoded, so that damage there goes unnoticed; of what
   // lies above and beside it, most work is saved.
   void read(int shrink, const PixelWindow& window, FunctionRef<void(const uint8_t* pixels)> row);
+  // Gives back what the last image's decoding holds.
+  void close();
 
  private:
   struct Decoder;

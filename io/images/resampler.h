@@ -20,7 +20,7 @@ struct ResampleAxis {
 // A ResizedWindow of an image of in_width x in_height as two axes; its results start at (left, top)
 // of the window, whose rest is black. `empty`: the window lies outside of the image.
 struct PlacedWindow {
-  ResampleAxis x, y;
+  ResampleAxis x{}, y{};
   int64_t left = 0, top = 0;
   bool empty = false, framed = false;
 
@@ -46,7 +46,7 @@ class Resampler {
   // source.
   struct Taps {
     int64_t taps = 0;
-    std::vector<int32_t> first, weights;
+    std::vector<int32_t> first{}, weights{};
 
     void make(const ResampleAxis& axis, Interpolation interpolation);
   };

@@ -1,5 +1,8 @@
 #include "graft/io/images/resize.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "graft/io/images/resampler.h"
 
 namespace graft::io {
@@ -13,6 +16,7 @@ bool is_possible(int64_t width, int64_t height) {
 
 Image resize(const Image& image, int64_t width, int64_t height, const ResizeBox& box,
              Interpolation interpolation) {
+  check_image(image);
   GRAFT_CHECK(is_possible(width, height), "cannot resize an image to ", width, "x", height);
   GRAFT_CHECK(box.left >= 0 && box.top >= 0 && box.right <= static_cast<double>(image.width) &&
                   box.bottom <= static_cast<double>(image.height) && box.left < box.right &&
@@ -36,7 +40,9 @@ Image resize(const Image& image, int64_t width, int64_t height, Interpolation in
 }
 
 Image resize_window(const Image& image, const ResizedWindow& w, Interpolation interpolation) {
-  GRAFT_CHECK(is_possible(w.full_width, w.full_height) && is_possible(w.width, w.height),
+  check_image(image);
+  // The full size is never made: a line of pixels may be 768,000 wide before its crop.
+  GRAFT_CHECK(w.full_width >= 1 && w.full_height >= 1 && is_possible(w.width, w.height),
               "cannot resize an image to ", w.full_width, "x", w.full_height);
   const PlacedWindow placed(w, image.width, image.height);
   const Shape shape{w.height, w.width, image.channels};
@@ -52,6 +58,21 @@ Image resize_window(const Image& image, const ResizedWindow& w, Interpolation in
       stride);
   resampler.rows_of(image);
   return result;
+}
+
+Image padded_square(const Image& image) {
+  const int64_t side = std::max(image.width, image.height), c = image.channels;
+  if (image.width == image.height) return image;
+  GRAFT_CHECK(is_possible(side, side), "an image of ", image.width, "x", image.height,
+              " pixels cannot be padded to a square: more than ", kMaxImagePixels, " pixels");
+  Image square{side, side, c, Tensor::zeros({side, side, c}, {.dtype = DType::u8})};
+  const int64_t left = (side - image.width) / 2, top = (side - image.height) / 2;
+  const uint8_t* in = image.pixels.data<uint8_t>();
+  uint8_t* out = square.pixels.mutable_data<uint8_t>();
+  for (int64_t y = 0; y < image.height; ++y)
+    std::memcpy(out + ((top + y) * side + left) * c, in + y * image.width * c,
+                static_cast<size_t>(image.width * c));
+  return square;
 }
 
 }  // namespace graft::io

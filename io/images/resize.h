@@ -27,4 +27,7 @@ struct ResizedWindow {
 GRAFT_API Image resize_window(const Image& image, const ResizedWindow& window,
                               Interpolation interpolation);
 
+// The image in the middle of a black square of its longer side.
+GRAFT_API Image padded_square(const Image& image);
+
 }  // namespace graft::io

@@ -10,10 +10,17 @@ namespace {
 // The largest block that the image being decoded on this thread may ask for: a deflate stream can
 // promise a thousand times its size.
 thread_local size_t largest_block = 0;
+thread_local bool memory_ran_out = false;  // a block within that bound could not be had
 
-void* bounded_malloc(size_t size) { return size <= largest_block ? std::malloc(size) : nullptr; }
+void* checked(void* block) {
+  memory_ran_out = memory_ran_out || block == nullptr;
+  return block;
+}
+void* bounded_malloc(size_t size) {
+  return size <= largest_block ? checked(std::malloc(size)) : nullptr;
+}
 void* bounded_realloc(void* block, size_t size) {
-  return size <= largest_block ? std::realloc(block, size) : nullptr;
+  return size <= largest_block ? checked(std::realloc(block, size)) : nullptr;
 }
 
 }  // namespace
@@ -37,12 +44,34 @@ void* bounded_realloc(void* block, size_t size) {
 #pragma GCC diagnostic pop
 
 namespace graft::io {
+namespace {
+
+// 16-bit samples as their upper 8 bits; 12 bits in 16, as cameras of laboratories write them, are
+// said, because little of them is left.
+Image upper_halves(const uint16_t* samples, int64_t width, int64_t height, int64_t channels) {
+  Image image{width, height, channels,
+              Tensor::empty({height, width, channels}, {.dtype = DType::u8})};
+  uint8_t* out = image.pixels.mutable_data<uint8_t>();
+  uint16_t most = 0;
+  for (int64_t i = 0; i < image.pixels.numel(); ++i) {
+    most = std::max(most, samples[i]);
+    out[i] = static_cast<uint8_t>(samples[i] >> 8);
+  }
+  if (most < 4096)
+    image.remark =
+        "16-bit samples none of which is above 4,095 (12 bits): the upper 8 of the 16 bits are "
+        "taken, so that the image comes out nearly black; scale such files first";
+  return image;
+}
+
+}  // namespace
 
 Image decode_with_stb(std::span<const std::byte> bytes, const std::string& name) {
   const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
   const int size = static_cast<int>(bytes.size());
   int width = 0, height = 0, stored = 0;
   largest_block = size_t{1} << 20;
+  memory_ran_out = false;
   GRAFT_CHECK(
       stbi_info_from_memory(data, size, &width, &height, &stored) && width > 0 && height > 0, name,
       ": broken image: its header cannot be read");
@@ -54,8 +83,15 @@ Image decode_with_stb(std::span<const std::byte> bytes, const std::string& name)
   largest_block = std::max(2 * (static_cast<size_t>(width) * 8 + 2) * static_cast<size_t>(height),
                            2 * bytes.size()) +
                   (size_t{1} << 16);
+  if (stbi_is_16_bit_from_memory(data, size)) {
+    const std::unique_ptr<stbi_us, void (*)(void*)> samples(
+        stbi_load_16_from_memory(data, size, &width, &height, &stored, channels), stbi_image_free);
+    GRAFT_CHECK(samples != nullptr, name, ": broken image: its pixels cannot be decoded");
+    return upper_halves(samples.get(), width, height, channels);
+  }
   const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
       stbi_load_from_memory(data, size, &width, &height, &stored, channels), stbi_image_free);
+  if (!pixels && memory_ran_out) fail(ErrorCode::resource, name, ": no memory to decode it");
   GRAFT_CHECK(pixels != nullptr, name, ": broken image: its pixels cannot be decoded");
   Image image{width, height, channels,
               Tensor::empty({height, width, channels}, {.dtype = DType::u8})};

@@ -7,6 +7,7 @@
 
 #include "graft/core/base/error.h"
 #include "graft/io/checksums.h"
+#include "graft/io/images/exif.h"
 
 namespace graft::io {
 namespace {
@@ -28,7 +29,8 @@ int64_t little_endian(std::span<const std::byte> bytes, size_t at, size_t count)
 
 // Source: PNG (ISO/IEC 15948) section 5.3: length, type, data, CRC of type and data. A type's first
 // letter is a capital where the chunk is needed.
-void check_png_chunks(std::span<const std::byte> png, const std::string& name) {
+PngFacts check_png_chunks(std::span<const std::byte> png, const std::string& name) {
+  PngFacts facts;
   for (size_t at = 8;;) {
     GRAFT_CHECK(png.size() >= 12 && at <= png.size() - 12, name, ": broken PNG: it is truncated");
     const auto length = static_cast<size_t>(big_endian(png, at));
@@ -40,7 +42,9 @@ void check_png_chunks(std::span<const std::byte> png, const std::string& name) {
       GRAFT_CHECK(static_cast<int64_t>(sum) == big_endian(png, at + 8 + length), name,
                   ": broken PNG: the check sum of ", type, " is wrong");
     }
-    if (type == "IEND") return;
+    if (type == "IEND") return facts;
+    if (type == "eXIf") facts.orientation = tiff_orientation(png.subspan(at + 8, length));
+    if (type == "acTL") facts.is_animated = true;
     at += 12 + length;
   }
 }

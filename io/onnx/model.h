@@ -39,28 +39,28 @@ GRAFT_API std::string name_of(ElementType type);  // "float16", "float8e5m2"
 // TensorProto: a named constant. `value` is undefined for a string tensor, whose elements are in
 // `strings`.
 struct NamedTensor {
-  std::string name;
+  std::string name{};
   ElementType type = ElementType::undefined;
-  std::vector<int64_t> dims;
-  Tensor value;
-  std::vector<std::string> strings;
+  std::vector<int64_t> dims{};
+  Tensor value{};
+  std::vector<std::string> strings{};
 };
 
 // One axis of a declared shape: a number, a symbol ("N"), or neither.
 struct Dimension {
   int64_t value = -1;  // -1: not known
-  std::string symbol;
+  std::string symbol{};
 };
 
 // ValueInfoProto. Only tensors are described; for other kinds type is undefined and `kind` says
 // what it is.
 struct ValueInfo {
-  std::string name;
+  std::string name{};
   std::string kind =
       "tensor";  // "tensor" "sequence" "map" "optional" "sparse_tensor" "" (no type given)
   ElementType type = ElementType::undefined;
   bool has_shape = false;
-  std::vector<Dimension> dims;
+  std::vector<Dimension> dims{};
 };
 
 struct Graph;
@@ -86,59 +86,60 @@ enum class AttributeType : int32_t {
 // AttributeProto. Single values use f, i, s; a single tensor or graph is the one element of its
 // list.
 struct Attribute {
-  std::string name;
+  std::string name{};
   AttributeType type = AttributeType::undefined;
-  std::string reference;  // ref_attr_name, inside functions
+  std::string reference{};  // ref_attr_name, inside functions
   float f = 0;
   int64_t i = 0;
-  std::string s;
-  std::vector<float> floats;
-  std::vector<int64_t> ints;
-  std::vector<std::string> strings;
-  std::vector<NamedTensor> tensors;
-  std::vector<Graph> graphs;
+  std::string s{};
+  std::vector<float> floats{};
+  std::vector<int64_t> ints{};
+  std::vector<std::string> strings{};
+  std::vector<NamedTensor> tensors{};
+  std::vector<Graph> graphs{};
 };
 
 struct Node {
-  std::string name, op_type, domain, overload;  // domain "" and "ai.onnx" are both written ""
-  std::vector<std::string> inputs, outputs;     // "" is an absent optional one
-  std::vector<Attribute> attributes;
+  std::string name{}, op_type{}, domain{},
+      overload{};                                // domain "" and "ai.onnx" are both written ""
+  std::vector<std::string> inputs{}, outputs{};  // "" is an absent optional one
+  std::vector<Attribute> attributes{};
   // nullptr when absent.
   GRAFT_API const Attribute* find(const std::string& attribute) const;
 };
 
 struct Graph {
-  std::string name;
+  std::string name{};
   std::vector<Node>
       nodes;  // in the file's order, which the standard wants topological; not checked here
-  std::vector<NamedTensor> initializers;
-  std::vector<ValueInfo> inputs, outputs, value_infos;
+  std::vector<NamedTensor> initializers{};
+  std::vector<ValueInfo> inputs{}, outputs{}, value_infos{};
 };
 
 struct OperatorSet {
-  std::string domain;  // "" is ai.onnx
+  std::string domain{};  // "" is ai.onnx
   int64_t version = 0;
 };
 
 // FunctionProto: a model-local operator.
 struct Function {
-  std::string name, domain, overload;
-  std::vector<std::string> inputs, outputs, attributes;
-  std::vector<Attribute> default_attributes;
-  std::vector<Node> nodes;
-  std::vector<OperatorSet> opsets;
+  std::string name{}, domain{}, overload{};
+  std::vector<std::string> inputs{}, outputs{}, attributes{};
+  std::vector<Attribute> default_attributes{};
+  std::vector<Node> nodes{};
+  std::vector<OperatorSet> opsets{};
 };
 
 struct Model {
-  std::string path;
+  std::string path{};
   int64_t ir_version = 0;
   int64_t model_version = 0;
-  std::string producer_name, producer_version, domain;
-  std::vector<OperatorSet> opsets;
-  std::map<std::string, std::string> metadata;  // metadata_props
-  Graph graph;
-  std::vector<Function> functions;
-  std::vector<std::string> notes;
+  std::string producer_name{}, producer_version{}, domain{};
+  std::vector<OperatorSet> opsets{};
+  std::map<std::string, std::string> metadata{};  // metadata_props
+  Graph graph{};
+  std::vector<Function> functions{};
+  std::vector<std::string> notes{};
 };
 
 // Reads a whole .onnx file. Tensors stored as external data are read from regular files below the

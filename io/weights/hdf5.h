@@ -18,7 +18,7 @@ GRAFT_API void set_hdf5_reader(Hdf5Reader reader);
 
 // Through the reader that was lent. A .keras archive holds such a file beside the model's
 // configuration.
-WeightFile read_hdf5(File& file, const ReadLimits& limits);
-WeightFile read_keras_archive(File& file, const ReadLimits& limits);
+GRAFT_API WeightFile read_hdf5(File& file, const ReadLimits& limits);
+GRAFT_API WeightFile read_keras_archive(File& file, const ReadLimits& limits);
 
 }  // namespace graft::io

@@ -12,7 +12,7 @@ namespace graft::io {
 struct NpyHeader {
   StoredType type = StoredType::f32;
   bool fortran_order = false;
-  Shape shape;
+  Shape shape{};
 };
 
 // Parses the header's text, a Python dictionary such as "{'descr': '<f4', 'fortran_order': False,

@@ -9,7 +9,7 @@
 namespace graft::io {
 namespace {
 
-WeightFile read_checked(File& file, const ReadLimits& limits) {
+WeightFile read_arrays(File& file, const ReadLimits& limits) {
   const std::vector<ZipMember> members = read_zip_directory(file, limits);
   GRAFT_CHECK(static_cast<int64_t>(members.size()) <= limits.tensors, "has more than ",
               limits.tensors, " tensors");
@@ -40,7 +40,7 @@ WeightFile read_checked(File& file, const ReadLimits& limits) {
 }  // namespace
 
 WeightFile read_npz(File& file, const ReadLimits& limits) {
-  WeightFile result = in_context(file.path(), [&] { return read_checked(file, limits); });
+  WeightFile result = in_context(file.path(), [&] { return read_arrays(file, limits); });
   result.roots = {""};
   return result;
 }

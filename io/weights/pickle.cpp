@@ -136,7 +136,8 @@ class Machine {
       case 'T': push_text(PickleKind::text, number<uint32_t>()); return true;
       case 'C': push_text(PickleKind::bytes, number<uint8_t>()); return true;
       case 'B': push_text(PickleKind::bytes, number<uint32_t>()); return true;
-      case 0x8e: push_text(PickleKind::bytes, number<uint64_t>()); return true;
+      case 0x8e:
+      case 0x96: push_text(PickleKind::bytes, number<uint64_t>()); return true;
       default: return false;
     }
   }
@@ -186,7 +187,9 @@ class Machine {
   // CVE-2026-24747: items go only into a container of the right kind.
   void append(PickleKind kind, const std::vector<uint32_t>& items) {
     PickleValue& target = value(top());
-    GRAFT_CHECK(target.kind == kind && (kind != PickleKind::dict || items.size() % 2 == 0),
+    if (target.kind == PickleKind::object && kind != PickleKind::dict) return;  // of no use here
+    GRAFT_CHECK((target.kind == kind || target.kind == PickleKind::object) &&
+                    (kind != PickleKind::dict || items.size() % 2 == 0),
                 "its pickle is damaged: items are added to a value of another kind");
     budget_.charge(static_cast<int64_t>(items.size() * 2 * sizeof(uint32_t)));
     target.items.insert(target.items.end(), items.begin(), items.end());
@@ -240,15 +243,14 @@ class Machine {
     switch (opcode) {
       case 'c': {
         const std::string_view module = line(), name = line();
-        push_new(PickleKind::global).integer = find_pickle_global(module, name);
+        push_global(module, name);
         return true;
       }
       case 0x93: {
         const uint32_t name = pop(), module = pop();
         GRAFT_CHECK(value(name).kind == PickleKind::text && value(module).kind == PickleKind::text,
                     "its pickle is damaged: a global name is not a text");
-        push_new(PickleKind::global).integer =
-            find_pickle_global(value(module).text, value(name).text);
+        push_global(value(module).text, value(name).text);
         return true;
       }
       case 'Q': push_storage(pop()); return true;
@@ -258,12 +260,32 @@ class Machine {
         construct(callee, arguments);
         return true;
       }
+      case 0x92: {  // NEWOBJ_EX: with arguments by name
+        pop();
+        const uint32_t arguments = pop(), callee = pop();
+        construct(callee, arguments);
+        return true;
+      }
       case 'b': set_state(); return true;
       default: return false;
     }
   }
+  void push_global(std::string_view module, std::string_view name) {
+    constexpr size_t most_named = 64;
+    const int64_t index = find_pickle_global(module, name);
+    push_new(PickleKind::global).integer = index;
+    if (index != kForeignGlobal || pickle_.foreign.size() >= most_named) return;
+    std::string text = printable_global(module, name);
+    auto& known = pickle_.foreign;
+    if (std::find(known.begin(), known.end(), text) == known.end())
+      known.push_back(std::move(text));
+  }
   void push_storage(uint32_t id) {
     const std::vector<uint32_t>& items = value(id).items;
+    // PyTorch before 1.6 named a module's class so, with its source code.
+    if (value(id).kind == PickleKind::tuple && items.size() == 4 &&
+        value(items[0]).kind == PickleKind::text && value(items[0]).text == "module")
+      return push(items[1]);
     const bool is_storage =
         value(id).kind == PickleKind::tuple && (items.size() == 5 || items.size() == 6) &&
         value(items[0]).kind == PickleKind::text && value(items[0]).text == "storage";
@@ -273,9 +295,12 @@ class Machine {
   }
   // What REDUCE and NEWOBJ would call in Python: here a rule that builds data.
   void construct(uint32_t callee, uint32_t arguments) {
-    GRAFT_CHECK(
-        value(callee).kind == PickleKind::global && value(arguments).kind == PickleKind::tuple,
-        "its pickle is damaged: it calls a value that is no global name");
+    const PickleKind called = value(callee).kind;
+    GRAFT_CHECK((called == PickleKind::global || called == PickleKind::object) &&
+                    value(arguments).kind == PickleKind::tuple,
+                "its pickle is damaged: it calls a value that is no global name");
+    if (called == PickleKind::object || value(callee).integer == kForeignGlobal)
+      return construct_object(arguments);
     const PickleGlobal& global = pickle_global(value(callee).integer);
     const std::vector<uint32_t> items =
         value(arguments).items.size() <= 16 ? value(arguments).items : std::vector<uint32_t>(17);
@@ -295,11 +320,45 @@ class Machine {
       case GlobalRule::tensor_v1: return construct_tensor(items, 1, 4);
       case GlobalRule::tensor_v2: return construct_tensor(items, 2, 6);
       case GlobalRule::tensor_v3: return construct_tensor(items, 3, 7);
+      case GlobalRule::array: push_new(PickleKind::array); return;
+      case GlobalRule::array_of_buffer: {  // data, element, shape, order
+        GRAFT_CHECK(items.size() == 4, "its pickle has a damaged array");
+        const bool fortran = value(items[3]).text == "F";
+        push_new(PickleKind::boolean).integer = fortran;
+        const uint32_t order = pop();
+        push_new(PickleKind::array).items = {items[2], items[1], order, items[0]};
+        return;
+      }
+      case GlobalRule::array_element: {
+        GRAFT_CHECK(!items.empty(), "its pickle has a damaged array");
+        const std::string_view code = value(items[0]).text;
+        push_new(PickleKind::element).text = code;
+        return;
+      }
+      case GlobalRule::encoding: {
+        const bool latin = items.size() == 2 && value(items[0]).kind == PickleKind::text &&
+                           value(items[1]).text.starts_with("latin");
+        const std::string_view characters = latin ? value(items[0]).text : std::string_view();
+        push_new(latin ? PickleKind::encoded : PickleKind::inert).text = characters;
+        return;
+      }
       case GlobalRule::inert: push_new(PickleKind::inert); return;
       case GlobalRule::storage_type:
       case GlobalRule::element_type: break;
     }
     bad_input("its pickle calls ", global.module, ".", global.name, ", which data does not");
+  }
+  // What code would have made is its arguments' dictionaries, and later its state's.
+  void construct_object(uint32_t arguments) {
+    std::vector<uint32_t> items;
+    for (const uint32_t argument : value(arguments).items)
+      if (value(argument).kind == PickleKind::dict) add_items(items, argument);
+    push_new(PickleKind::object).items = std::move(items);
+  }
+  void add_items(std::vector<uint32_t>& items, uint32_t from) {
+    const std::vector<uint32_t>& more = value(from).items;
+    budget_.charge(static_cast<int64_t>(more.size() * 2 * sizeof(uint32_t)));
+    items.insert(items.end(), more.begin(), more.end());
   }
   void construct_tensor(const std::vector<uint32_t>& items, int version, size_t least) {
     GRAFT_CHECK(items.size() >= least && items.size() <= 16, "its pickle has a tensor with ",
@@ -327,11 +386,35 @@ class Machine {
     }
     push_new(PickleKind::dict).items = std::move(items);
   }
-  // BUILD: attributes of an object, such as a state dict's _metadata. None matter here.
+  // BUILD: attributes, such as a state dict's _metadata. Only an unknown object's matter here: a
+  // dict, or a pair of two.
   void set_state() {
-    pop();
+    const uint32_t state = pop();
+    if (value(top()).kind == PickleKind::object) {
+      std::vector<uint32_t> items = value(top()).items;
+      if (value(state).kind == PickleKind::dict) add_items(items, state);
+      if (value(state).kind == PickleKind::tuple && value(state).items.size() == 2)
+        for (const uint32_t part : value(state).items)
+          if (value(part).kind == PickleKind::dict) add_items(items, part);
+      value(top()).items = std::move(items);
+      return;
+    }
     const PickleKind kind = value(top()).kind;
-    GRAFT_CHECK(kind == PickleKind::dict || kind == PickleKind::tensor || kind == PickleKind::inert,
+    const std::vector<uint32_t>& parts = value(state).items;
+    if (kind == PickleKind::array) {  // version, shape, element, fortran order, data
+      GRAFT_CHECK(value(state).kind == PickleKind::tuple && parts.size() == 5,
+                  "its pickle has a damaged array");
+      budget_.charge(static_cast<int64_t>(4 * sizeof(uint32_t)));
+      std::vector<uint32_t> items(parts.begin() + 1, parts.end());
+      value(top()).items = std::move(items);
+      return;
+    }
+    if (kind == PickleKind::element) {  // version, byte order, ...
+      if (parts.size() >= 2) value(top()).integer = value(parts[1]).text == ">";
+      return;
+    }
+    GRAFT_CHECK(kind == PickleKind::dict || kind == PickleKind::tensor ||
+                    kind == PickleKind::inert || kind == PickleKind::set,
                 "its pickle is damaged: it sets the state of a plain value");
   }
 

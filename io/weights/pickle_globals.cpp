@@ -1,5 +1,5 @@
-// The only names a checkpoint may mention. None of them is looked up or called: each has a rule
-// that builds data.
+// The names of a checkpoint that mean data to graft. None of them is looked up or called: each has
+// a rule that builds data.
 #include "graft/io/weights/pickle_globals.h"
 
 #include <map>
@@ -22,8 +22,13 @@ std::vector<PickleGlobal> make_globals() {
       {"torch", "UntypedStorage", GlobalRule::storage_type, StoredType::u8},
       {"torch", "device", GlobalRule::inert, {}},
       {"argparse", "Namespace", GlobalRule::inert, {}},
-      {"_codecs", "encode", GlobalRule::inert, {}},
-      {"numpy", "dtype", GlobalRule::inert, {}},
+      {"_codecs", "encode", GlobalRule::encoding, {}},
+      {"numpy", "dtype", GlobalRule::array_element, {}},
+      {"numpy", "ndarray", GlobalRule::inert, {}},
+      {"numpy.core.multiarray", "_reconstruct", GlobalRule::array, {}},
+      {"numpy._core.multiarray", "_reconstruct", GlobalRule::array, {}},
+      {"numpy.core.numeric", "_frombuffer", GlobalRule::array_of_buffer, {}},
+      {"numpy._core.numeric", "_frombuffer", GlobalRule::array_of_buffer, {}},
       {"numpy.core.multiarray", "scalar", GlobalRule::inert, {}},
       {"numpy._core.multiarray", "scalar", GlobalRule::inert, {}},
   };
@@ -101,7 +106,10 @@ std::string printable(std::string_view text) {
 
 }  // namespace
 
-const PickleGlobal& pickle_global(int64_t index) { return globals()[static_cast<size_t>(index)]; }
+const PickleGlobal& pickle_global(int64_t index) {
+  static const PickleGlobal foreign{"another", "name", GlobalRule::inert, {}};
+  return index == kForeignGlobal ? foreign : globals()[static_cast<size_t>(index)];
+}
 
 int64_t find_pickle_global(std::string_view module, std::string_view name) {
   static const auto index = [] {
@@ -116,8 +124,11 @@ int64_t find_pickle_global(std::string_view module, std::string_view name) {
   if (found != index.end()) return found->second;
   if (module == "torch._utils" && name.starts_with("_rebuild_"))
     bad_input("needs torch._utils.", printable(name), ", but only dense tensors are read");
-  bad_input("contains code: ", printable(module), ".", printable(name),
-            " (graft reads tensors and plain values only and runs no code; save a state_dict)");
+  return kForeignGlobal;
+}
+
+std::string printable_global(std::string_view module, std::string_view name) {
+  return printable(module) + "." + printable(name);
 }
 
 }  // namespace graft::io

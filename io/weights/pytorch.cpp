@@ -56,10 +56,11 @@ WeightFile read_zip_checked(File& file, const ReadLimits& limits) {
   result.path = file.path();
   result.format = "pytorch-zip";
   std::map<std::string, StorageRecord, std::less<>> storages;
+  std::vector<std::string> code;
   for (const ZipMember& member : members) {
-    GRAFT_CHECK(member.name != root + "constants.pkl" && !member.name.starts_with(root + "code/"),
-                "is a TorchScript program (contains code: '", member.name,
-                "'); save the state_dict of the model instead");
+    if (member.name.starts_with(root + "code/") && code.empty())
+      code.push_back("a TorchScript program");
+    if (&member != data && !member.name.starts_with(root + "data/")) continue;
     GRAFT_CHECK(!member.deflated, "the zip member '", member.name,
                 "' is compressed, which PyTorch files are not");
     if (member.name.starts_with(root + "data/"))
@@ -71,13 +72,13 @@ WeightFile read_zip_checked(File& file, const ReadLimits& limits) {
     GRAFT_CHECK(text == "little", "was written on a big-endian machine, which is not supported");
   }
   for (const ZipMember& member : members) {
-    const bool checked =
-        verifies_checksums && member.crc != 0;  // torch can be told to leave checksums out
+    const bool checked = verifies_checksums && member.crc != 0 &&
+                         !member.deflated;  // torch can be told to leave checksums out
     GRAFT_CHECK(!checked || crc_of_range(file, member.data_offset, member.size) == member.crc,
                 "the zip member '", member.name, "' is damaged: its checksum differs");
   }
   const LoadedPickle loaded = load_pickle(file, data->data_offset, data->size, limits);
-  collect_tensors({loaded.pickle, storages, file, limits}, result);
+  collect_tensors({loaded.pickle, storages, file, limits, code}, result);
   return result;
 }
 
@@ -137,8 +138,22 @@ WeightFile read_legacy_checked(File& file, const ReadLimits& limits) {
   {
     const LoadedPickle magic = next();
     const PickleValue& value = magic.pickle.at(magic.pickle.root);
-    GRAFT_CHECK(value.kind == PickleKind::big_integer && value.text == legacy_magic,
-                "is a Python pickle, but not one that torch.save wrote");
+    const bool has_arrays =
+        std::any_of(magic.pickle.values.begin(), magic.pickle.values.end(),
+                    [](const PickleValue& v) { return v.kind == PickleKind::array; });
+    if (has_arrays && magic.pickle.bytes == size) {
+      WeightFile arrays;
+      arrays.path = file.path();
+      arrays.format = "pickle";
+      const std::map<std::string, StorageRecord, std::less<>> none;
+      collect_tensors({magic.pickle, none, file, limits}, arrays);
+      return arrays;
+    }
+    GRAFT_CHECK(
+        value.kind == PickleKind::big_integer && value.text == legacy_magic,
+        "is a Python pickle, but not one that torch.save wrote",
+        magic.pickle.foreign.empty() ? "" : "; it contains code: ", names_of_code(magic.pickle),
+        magic.pickle.foreign.empty() ? "" : ", which graft does not run");
   }
   {
     const LoadedPickle protocol = next();

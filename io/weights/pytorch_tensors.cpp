@@ -4,6 +4,8 @@
 #include <array>
 #include <tuple>
 
+#include "graft/io/weights/pickled_array.h"
+
 namespace graft::io {
 namespace {
 
@@ -115,7 +117,13 @@ class Collector {
   void run() {
     visit(source_.pickle.root, "", 0);
     const PickleValue& root = source_.pickle.at(source_.pickle.root);
-    GRAFT_CHECK(!result_.tensors.empty(), "holds no tensors");
+    const std::string code = names_of_code(source_.pickle, source_.code);
+    GRAFT_CHECK(!result_.tensors.empty(), "holds no tensors",
+                code.empty() ? "" : "; it contains code: ", code,
+                code.empty() ? "" : ", which graft does not run");
+    if (!code.empty())
+      result_.notes.push_back(str("the file contains code, which graft does not run: ", code,
+                                  "; the tensors among its values are read"));
     find_roots(root);
     if (widened_ > 0) result_.notes.push_back(widened_note(widened_));
     if (left_out_ > 0)
@@ -129,34 +137,54 @@ class Collector {
     GRAFT_CHECK(++visits_ <= most_visits, "its pickle refers to the same values too often");
     switch (value.kind) {
       case PickleKind::tensor: return add_tensor(value, name.empty() ? "tensor" : name);
+      case PickleKind::array:
+        if (is_numeric_array(source_.pickle, value))
+          return add_array(value, name.empty() ? "array" : name);
+        ++left_out_;
+        return;
       case PickleKind::dict:
+      case PickleKind::object:
       case PickleKind::list:
       case PickleKind::tuple: break;
       default: ++left_out_; return;
     }
     GRAFT_CHECK(depth < source_.limits.nesting, "its pickle is nested deeper than ",
                 source_.limits.nesting, " levels");
-    const bool is_dict = value.kind == PickleKind::dict;
+    const bool is_object = value.kind == PickleKind::object,
+               is_dict = is_object || value.kind == PickleKind::dict;
+    within_objects_ += is_object;
     for (size_t i = 0; i < value.items.size(); i += is_dict ? 2 : 1) {
       const std::string part = is_dict ? key_text(value.items[i]) : std::to_string(i);
-      const std::string path = name.empty() ? part : name + "." + part;
+      const std::string path = is_object && is_module_table(part) ? name
+                               : name.empty()                     ? part
+                                                                  : name + "." + part;
       name_budget_.charge(static_cast<int64_t>(path.size()));
       GRAFT_CHECK(static_cast<int64_t>(path.size()) <= source_.limits.name_bytes,
                   "a tensor's name has ", path.size(), " bytes");
       visit(value.items[is_dict ? i + 1 : i], path, depth + 1);
     }
+    within_objects_ -= is_object;
+  }
+  // Where a torch.nn.Module keeps what its state dict names without them.
+  static bool is_module_table(std::string_view part) {
+    return part == "_parameters" || part == "_buffers" || part == "_modules";
   }
   std::string key_text(uint32_t index) const {
     const PickleValue& key = source_.pickle.at(index);
     if (key.kind == PickleKind::text || key.kind == PickleKind::bytes)
       return std::string(key.text.substr(0, static_cast<size_t>(source_.limits.name_bytes + 1)));
-    return key.kind == PickleKind::integer ? std::to_string(key.integer) : "(key)";
+    return key.kind == PickleKind::integer ? std::to_string(key.integer)
+                                           : str("(value ", index, ")");
   }
 
   void add_tensor(const PickleValue& value, const std::string& name) {
     GRAFT_CHECK(static_cast<int64_t>(result_.tensors.size()) < source_.limits.tensors,
                 "has too many tensors");
     name_budget_.charge(300);
+    if (within_objects_ > 0 && result_.tensors.contains(name)) {  // an attribute beside a parameter
+      ++left_out_;
+      return;
+    }
     in_context(str("tensor '", name, "'"), [&] {
       const View view = parse_view(source_.pickle, value);
       auto& list = same_storage_[view.storage.key];
@@ -202,9 +230,23 @@ class Collector {
     });
   }
 
+  void add_array(const PickleValue& value, const std::string& name) {
+    GRAFT_CHECK(static_cast<int64_t>(result_.tensors.size()) < source_.limits.tensors,
+                "has too many tensors");
+    name_budget_.charge(300);
+    in_context(str("array '", name, "'"), [&] {
+      StoredArray array = parse_array(source_.pickle, value, source_.limits);
+      tensor_budget_.charge(checked_mul(array.shape.numel(), size_of(widened(array.type))));
+      widened_ += is_widened(array.type);
+      result_.tensors.add(name, read_array(array));
+    });
+  }
+
   bool has_tensor(const PickleValue& dict) const {
-    for (size_t i = 1; i < dict.items.size(); i += 2)
-      if (source_.pickle.at(dict.items[i]).kind == PickleKind::tensor) return true;
+    for (size_t i = 1; i < dict.items.size(); i += 2) {
+      const PickleKind kind = source_.pickle.at(dict.items[i]).kind;
+      if (kind == PickleKind::tensor || kind == PickleKind::array) return true;
+    }
     return false;
   }
   // State dicts inside a checkpoint are its dictionaries that hold tensors directly; the usual keys
@@ -250,9 +292,19 @@ class Collector {
   std::map<std::string_view, std::vector<std::pair<View, Tensor>>> same_storage_;
   size_t ordered_ = 0;
   int64_t visits_ = 0, widened_ = 0, left_out_ = 0;
+  int within_objects_ = 0;
 };
 
 }  // namespace
+
+std::string names_of_code(const Pickle& pickle, const std::vector<std::string>& beside) {
+  constexpr size_t shown = 4;
+  std::vector<std::string> names = beside;
+  names.insert(names.end(), pickle.foreign.begin(), pickle.foreign.end());
+  if (names.size() <= shown) return join(names);
+  return str(join(std::vector(names.begin(), names.begin() + shown)), " and ", names.size() - shown,
+             " more");
+}
 
 StorageUse storage_use(const Pickle& pickle, const PickleValue& storage) {
   const auto text_at = [&](size_t i) {

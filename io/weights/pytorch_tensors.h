@@ -33,7 +33,11 @@ struct TensorSource {
   const std::map<std::string, StorageRecord, std::less<>>& storages;
   File& file;
   const ReadLimits& limits;
+  std::vector<std::string> code = {};  // that the file holds beside the pickle
 };
+
+// "os.system, posix.system and 3 more": what of a file would be code, for messages; "" for none.
+std::string names_of_code(const Pickle& pickle, const std::vector<std::string>& beside = {});
 
 // Walks the root value's dictionaries, lists and tuples; a tensor's name is its path, joined by
 // dots. Adds tensors, roots and notes. Equal views of one storage become one tensor. The tensors

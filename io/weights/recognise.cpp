@@ -7,6 +7,7 @@
 #include "graft/io/weights/formats.h"
 #include "graft/io/weights/hdf5.h"
 #include "graft/io/weights/onnx_weights.h"
+#include "graft/io/weights/sharded.h"
 #include "graft/io/weights/stored_type.h"
 #include "graft/io/weights/zip.h"
 
@@ -106,7 +107,8 @@ WeightFile read_recognised(File& file, const ReadLimits& limits, const ReadOnnx&
   if (may_be_onnx(start)) {
     try {
       return read_as_onnx();
-    } catch (const Error&) {
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::resource) throw;
       reject_unknown(file.path(), start);
     }
   }
@@ -119,9 +121,13 @@ WeightFile read_weights(File& file, const ReadLimits& limits) {
   return read_recognised(file, limits, [&] { return read_onnx(file, limits); });
 }
 
-WeightFile read_weights(const std::string& path, const ReadLimits& limits) {
-  const auto file = file_system().open_read(path);
+WeightFile read_weights(const std::string& named, const ReadLimits& limits) {
+  const std::string path = file_system().is_directory(named) ? weights_in_folder(named) : named;
   try {
+    const std::string index = index_of_shard(path);
+    if (!index.empty()) return read_shards(index, limits);
+    const auto file = file_system().open_read(path);
+    if (path.ends_with(".json") && first_bytes(*file, 1) == "{") return read_shards(path, limits);
     return read_recognised(*file, limits,
                            [&] { return weights_of(onnx::read_model(path, limits)); });
   } catch (const std::bad_alloc&) {

@@ -6,8 +6,11 @@
 #include <set>
 
 #include "graft/core/tensor/device_backend.h"
+#include "graft/io/checksums.h"
+#include "graft/io/json.h"
 #include "graft/io/weights/formats.h"
 #include "graft/io/weights/stored_type.h"
+#include "graft/io/weights/tensor_sums.h"
 
 namespace graft::io {
 namespace {
@@ -172,7 +175,34 @@ void check_coverage(const std::vector<TensorEntry>& entries, int64_t data_bytes)
               " bytes after the last tensor");
 }
 
-WeightFile read_checked(File& file, const ReadLimits& limits) {
+// Damage to a tensor that has a sum is named. Graft's own files had none at first.
+class SumCheck {
+ public:
+  SumCheck(WeightFile& file, size_t tensors, MemoryBudget& budget) {
+    const bool is_ours = std::any_of(file.metadata.begin(), file.metadata.end(),
+                                     [](const auto& e) { return e.first.starts_with("graft."); });
+    sums_ = take_sums(file.metadata, budget);
+    if (!sums_ && is_ours)
+      file.notes.push_back(
+          "the file carries no check sums (it was written by an older graft, or changed by another "
+          "program), so damage to it would not be seen");
+    if (sums_ && verifies_checksums)
+      GRAFT_CHECK(sums_->size() == tensors, "has ", tensors, " tensors and check sums of ",
+                  sums_->size(), ": ", kDamagedOrChanged);
+  }
+  void operator()(const TensorEntry& entry, std::span<const std::byte> bytes) const {
+    if (!sums_ || !verifies_checksums) return;
+    const auto found = sums_->find(entry.name);
+    GRAFT_CHECK(found != sums_->end(), "has no check sum: ", kDamagedOrChanged);
+    GRAFT_CHECK(found->second == tensor_sum(entry.name, entry.dtype, entry.extents, bytes),
+                "its check sum is wrong: ", kDamagedOrChanged);
+  }
+
+ private:
+  std::optional<TensorSums> sums_;
+};
+
+WeightFile read_whole_safetensors(File& file, const ReadLimits& limits) {
   const int64_t size = file.size();
   GRAFT_CHECK(size >= 8, "is truncated: ", size, " bytes cannot hold a safetensors header");
   std::array<std::byte, 8> prefix;
@@ -189,6 +219,7 @@ WeightFile read_checked(File& file, const ReadLimits& limits) {
     std::string header(static_cast<size_t>(header_bytes), '\0');
     file.read_at(8, std::as_writable_bytes(std::span(header)));
     GRAFT_CHECK(header[0] == '{', "the header does not start with '{'");
+    check_json(header, "the header");
     nlohmann::json::sax_parse(header, &parser);
   }
   const int64_t data_begin = 8 + header_bytes;
@@ -198,6 +229,7 @@ WeightFile read_checked(File& file, const ReadLimits& limits) {
   result.path = file.path();
   result.format = "safetensors";
   result.metadata = std::move(parser.metadata);
+  const SumCheck check_sum(result, parser.entries.size(), budget);
   int64_t widened_tensors = 0;
   for (TensorEntry& entry : parser.entries) {
     Tensor tensor = in_context(str("tensor '", entry.name, "'"), [&] {
@@ -210,6 +242,7 @@ WeightFile read_checked(File& file, const ReadLimits& limits) {
       widened_tensors += is_widened(type);
       return read_elements(type, shape, [&](std::span<std::byte> out) {
         if (!out.empty()) file.read_at(data_begin + entry.offsets[0], out);
+        check_sum(entry, out);
       });
     });
     result.tensors.add(std::move(entry.name), std::move(tensor));
@@ -221,7 +254,7 @@ WeightFile read_checked(File& file, const ReadLimits& limits) {
 }  // namespace
 
 WeightFile read_safetensors(File& file, const ReadLimits& limits) {
-  WeightFile result = in_context(file.path(), [&] { return read_checked(file, limits); });
+  WeightFile result = in_context(file.path(), [&] { return read_whole_safetensors(file, limits); });
   result.roots = {""};
   return result;
 }
@@ -240,7 +273,7 @@ void write_safetensors(const std::string& path, const StateDict& tensors,
     return size_a != size_b ? size_a > size_b : a.first < b.first;
   });
   nlohmann::json header = nlohmann::json::object();  // a sorted map
-  if (!metadata.empty()) header["__metadata__"] = metadata;
+  TensorSums sums;
   int64_t position = 0;
   std::vector<std::span<const std::byte>> parts(1);
   for (const auto& [name, tensor] : by_size) {
@@ -251,9 +284,13 @@ void write_safetensors(const std::string& path, const StateDict& tensors,
                     {"data_offsets", {position, end}}};
     position = end;
     parts.push_back(bytes_of(tensor));
+    sums[name] = tensor_sum(name, type_name(tensor.dtype()), extents, parts.back());
   }
   std::string text;
   try {
+    Metadata with_sums = metadata;
+    put_sums(with_sums, sums);
+    header["__metadata__"] = with_sums;
     text = header.dump();
   } catch (const nlohmann::json::exception&) {
     bad_input(path, ": a name or the metadata is not valid UTF-8");

@@ -12,22 +12,24 @@
 namespace graft::io {
 
 struct WeightFile {
-  std::string path;
-  std::string format;  // "safetensors" "npz" "pytorch-zip" "pytorch-legacy" "onnx" "mxnet"
+  std::string path{};
+  // "safetensors" "npz" "pytorch-zip" "pytorch-legacy" "pickle" "onnx" "mxnet"
+  std::string format{};
   StateDict
       tensors;  // contiguous, in the file's order; tied tensors of one PyTorch file share storage
-  std::map<std::string, std::string>
-      metadata;  // safetensors' __metadata__, ONNX's metadata_props and producer
+  std::map<std::string, std::string> metadata{};  // safetensors' __metadata__ without check sums,
+                                                  // ONNX's metadata_props and producer
   // Prefixes under which a state dict stands, the likely one first: {""} for a plain file,
   // {"state_dict."} or
   // {"model_ema.", "model."} for a training checkpoint (whose other tensors, such as
   // "optimizer.state.0.exp_avg", are in `tensors` too).
-  std::vector<std::string> roots;
+  std::vector<std::string> roots{};
   std::vector<std::string>
-      notes;  // sentences for the user: types widened, a "module." prefix, values left out
+      notes{};  // sentences for the user: types widened, a "module." prefix, values left out
 };
 
-// Reads any of the formats, recognised by content and never by name. bad_input, in one sentence
+// Reads any of the formats, recognised by content; a Hugging Face folder, its index and each of its
+// shards (known by their names) are all of its shards. bad_input, in one sentence
 // with the path, for anything else and for damaged or hostile files; no code in a file is ever run.
 // Integer types graft does not have are widened without loss (int16, uint16 -> int32; uint32,
 // uint64 -> int64) and noted; others are refused by name. Memory: the tensors, plus at most the
@@ -38,7 +40,8 @@ GRAFT_API WeightFile read_weights(const std::string& path, const ReadLimits& lim
 // Writes a safetensors file (https://github.com/huggingface/safetensors#format), old content or
 // new, never half. The bytes depend on tensors and metadata only: keys are sorted, data is ordered
 // by falling element size, then name, so that every tensor is aligned to its element. channels_last
-// tensors are written in NCHW order.
+// tensors are written in NCHW order. The metadata gets a check sum of itself and of each tensor
+// (tensor_sums.h), which read_weights() verifies where a file has them.
 GRAFT_API void write_safetensors(const std::string& path, const StateDict& tensors,
                                  const std::map<std::string, std::string>& metadata = {});
 

@@ -18,16 +18,18 @@ uint32_t extend_crc(uint32_t crc, std::span<const std::byte> bytes) {
       ::crc32_z(crc, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 
+// zlib asks for its window when it first needs it.
+void check_memory(int zlib_result) {
+  if (zlib_result == Z_MEM_ERROR) fail(ErrorCode::resource, "out of memory while unpacking");
+}
+
 }  // namespace
 
 struct ZipReader::Inflater {
   z_stream stream{};
   std::vector<std::byte> input = std::vector<std::byte>(chunk_bytes);
   bool ended = false;
-  Inflater() {
-    if (::inflateInit2(&stream, -15) != Z_OK)
-      fail(ErrorCode::resource, "out of memory while unpacking");
-  }
+  Inflater() { check_memory(::inflateInit2(&stream, -15) == Z_OK ? Z_OK : Z_MEM_ERROR); }
   ~Inflater() { ::inflateEnd(&stream); }
 };
 
@@ -68,6 +70,7 @@ void ZipReader::inflate_into(std::span<std::byte> out) {
     inflater_->ended = result == Z_STREAM_END;
     const bool no_input = stream.avail_in == 0 && file_position_ == member_.compressed;
     const bool stuck = stream.avail_out > 0 && (result == Z_BUF_ERROR || no_input);
+    check_memory(result);
     GRAFT_CHECK(result == Z_OK || result == Z_STREAM_END || result == Z_BUF_ERROR,
                 "the zip member '", member_.name, "' is damaged: its deflate data is not valid");
     GRAFT_CHECK(out.empty() || (!inflater_->ended && !stuck), "the zip member '", member_.name,
@@ -93,6 +96,7 @@ void ZipReader::finish() {
       stream.next_out = reinterpret_cast<Bytef*>(&extra);
       stream.avail_out = 1;
       const int result = ::inflate(&stream, Z_NO_FLUSH);
+      check_memory(result);
       GRAFT_CHECK((result == Z_OK || result == Z_STREAM_END) && stream.avail_out == 1,
                   "the zip member '", member_.name, "' does not end where it claims");
       inflater_->ended = result == Z_STREAM_END;

@@ -11,7 +11,7 @@
 namespace graft::io {
 
 struct ZipMember {
-  std::string name;
+  std::string name{};
   bool deflated = false;
   uint32_t crc = 0;
   int64_t compressed = 0;  // bytes in the file
@@ -54,8 +54,8 @@ uint32_t crc_of_range(File& file, int64_t offset, int64_t bytes);
 
 // One member of an archive to be written, stored.
 struct ZipPart {
-  std::string name;
-  std::vector<std::span<const std::byte>> content;
+  std::string name{};
+  std::vector<std::span<const std::byte>> content{};
 };
 // Writes an archive atomically with fixed time stamps; zip64 where sizes need it.
 void write_zip(const std::string& path, const std::vector<ZipPart>& parts);

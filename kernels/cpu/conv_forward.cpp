@@ -1,9 +1,9 @@
 // Convolution forward, plain and fused: packs the weight (unless a plan has done so), then one run
 // of the engine.
 #include <algorithm>
-#include <mutex>
-#include <optional>
+#include <memory>
 
+#include "graft/core/base/made_once.h"
 #include "graft/kernels/cpu/conv_problem.h"
 #include "graft/kernels/cpu/depthwise.h"
 #include "graft/kernels/cpu/register.h"
@@ -23,48 +23,53 @@ class EnginePackedWeight final : public ops::PackedWeight {
   // Where each group's panels start.
   std::vector<const T*> panels(ExecContext& context, const ConvShape& shape,
                                const Tensor& weight) const {
-    const std::lock_guard lock(mutex_);
     const std::vector<PackSource<T>> sources = forward_sources<T>(shape, weight);
     const std::vector<int64_t> offsets = packed_offsets(*table_, sources);
-    const bool is_new = !panels_;
-    if (is_new) panels_.emplace(offsets.back());
-    std::vector<T*> to;
-    for (size_t i = 0; i < sources.size(); ++i) to.push_back(panels_->data() + offsets[i]);
-    if (is_new) cpu::pack<T>(context, *table_, sources, to);
-    return {to.begin(), to.end()};
+    const Scratch<T>& panels = panels_.get([&] {
+      auto made = std::make_unique<Scratch<T>>(offsets.back());
+      std::vector<T*> to;
+      for (size_t i = 0; i < sources.size(); ++i) to.push_back(made->data() + offsets[i]);
+      cpu::pack<T>(context, *table_, sources, to);
+      return made;
+    });
+    std::vector<const T*> groups;
+    for (size_t i = 0; i < sources.size(); ++i) groups.push_back(panels.data() + offsets[i]);
+    return groups;
   }
 
   const T* transformed(ExecContext& context, const ConvShape& shape,
                        const Tensor& weight) const requires std::is_same_v<T, float> {
-    const std::lock_guard lock(mutex_);
-    if (!transformed_) {
-      const PackSource<T> source = forward_sources<T>(shape, weight)[0];
-      transformed_.emplace(winograd_packed_size(*table_, source));
-      winograd_pack(context, *table_, source, transformed_->data());
-    }
-    return transformed_->data();
+    return transformed_
+        .get([&] {
+          const PackSource<T> source = forward_sources<T>(shape, weight)[0];
+          auto made = std::make_unique<Scratch<T>>(winograd_packed_size(*table_, source));
+          winograd_pack(context, *table_, source, made->data());
+          return made;
+        })
+        .data();
   }
 
   // For depthwise convolutions.
   const T* by_tap(const ConvShape& shape, const Tensor& weight) const {
-    const std::lock_guard lock(mutex_);
-    if (!by_tap_) pack_depthwise(shape, weight, by_tap_.emplace(weight.numel()).data());
-    return by_tap_->data();
+    return by_tap_
+        .get([&] {
+          auto made = std::make_unique<Scratch<T>>(weight.numel());
+          pack_depthwise(shape, weight, made->data());
+          return made;
+        })
+        .data();
   }
 
   // The same weight for images in bfloat16.
   const EnginePackedWeight<Bf16>* in_pairs(
       const KernelTable<Bf16>& table) const requires std::is_same_v<T, float> {
-    const std::lock_guard lock(mutex_);
-    if (!pairs_) pairs_ = std::make_unique<EnginePackedWeight<Bf16>>(table);
-    return pairs_.get();
+    return &pairs_.get([&] { return std::make_unique<EnginePackedWeight<Bf16>>(table); });
   }
 
  private:
   const KernelTable<T>* table_;
-  mutable std::mutex mutex_;
-  mutable std::unique_ptr<EnginePackedWeight<Bf16>> pairs_;
-  mutable std::optional<Scratch<T>> panels_, transformed_, by_tap_;
+  MadeOnce<EnginePackedWeight<Bf16>> pairs_;
+  MadeOnce<Scratch<T>> panels_, transformed_, by_tap_;
 };
 
 Activation engine_activation(ops::FusedActivation activation) {
@@ -184,17 +189,19 @@ void run_winograd(ExecContext& context, const ops::FusedConvForwardArgs& args) {
 }
 
 template <class T>
-void run_depthwise_forward(ExecContext& context, const ops::FusedConvForwardArgs& args) {
+void run_depthwise_forward(ExecContext& context, const ops::FusedConvForwardArgs& args,
+                           const DepthwiseGrid& grid,
+                           const BlockMoments<typename ParameterOf<T>::type>* moments = nullptr) {
+  using P = typename ParameterOf<T>::type;
   const ConvShape shape(args.x.shape(), args.weight.shape(), args.y.shape(), args.attributes.conv);
-  const KernelTable<T>& table = kernel_table_for<T>(context);
-  const EnginePackedWeight<T> own(table);
-  const auto* packed = dynamic_cast<const EnginePackedWeight<T>*>(args.packed);
+  const EnginePackedWeight<P> own(kernel_table_for<P>(context));
+  const auto* packed = dynamic_cast<const EnginePackedWeight<P>*>(args.packed);
   run_depthwise<T>(
-      context, table,
-      {shape, image_data<T>(args.x), (packed ? packed : &own)->by_tap(shape, args.weight),
-       args.bias ? args.bias->data<T>() : nullptr,
+      context, channel_kernels_for<T>(context),
+      {grid, image_data<T>(args.x), (packed ? packed : &own)->by_tap(shape, args.weight),
+       args.bias ? args.bias->data<P>() : nullptr,
        args.residual ? image_data<T>(*args.residual) : nullptr, mutable_image_data<T>(args.y),
-       engine_activation(args.attributes.activation)});
+       engine_activation(args.attributes.activation), moments});
 }
 
 const char* declines(const ExecContext&, const ops::ConvForwardArgs& args) {
@@ -256,17 +263,26 @@ void winograd_plain(ExecContext& context, ops::ConvForwardArgs& args) {
   run_winograd(context, {args.x, args.weight, nullptr, args.bias, nullptr, attributes, args.y});
 }
 
-const char* declines_depthwise(const ExecContext& context, const ops::FusedConvForwardArgs& args) {
-  if (const char* reason = declines_fused(context, args)) return reason;
-  if (args.bias && args.bias->dtype() != args.x.dtype()) return "the bias has another dtype";
+// Images in bfloat16 too, on every instruction set.
+const char* declines_depthwise(const ExecContext&, const ops::FusedConvForwardArgs& args) {
+  const DType dtype = args.x.dtype();
+  if (!is_image_dtype(dtype) || args.y.dtype() != dtype) return "only f32, f64 and bf16";
+  if (!is_nhwc(args.x) || !is_nhwc(args.y)) return "memory order is not channels_last";
+  if (args.residual && (!is_nhwc(*args.residual) || args.residual->dtype() != dtype))
+    return "the residual has another dtype or memory order";
+  if (args.weight.dtype() != parameter_dtype(dtype)) return "the weight has another dtype";
+  if (args.bias && args.bias->dtype() != parameter_dtype(dtype))
+    return "the bias has another dtype";
   return is_depthwise(
              ConvShape(args.x.shape(), args.weight.shape(), args.y.shape(), args.attributes.conv))
              ? nullptr
              : "not one filter a channel";
 }
 void depthwise_fused(ExecContext& context, ops::FusedConvForwardArgs& args) {
-  visit_engine_dtype(args.x.dtype(),
-                     [&](auto zero) { run_depthwise_forward<decltype(zero)>(context, args); });
+  const DepthwiseGrid grid = depthwise_forward_grid(
+      ConvShape(args.x.shape(), args.weight.shape(), args.y.shape(), args.attributes.conv));
+  visit_image_dtype(args.x.dtype(),
+                    [&](auto zero) { run_depthwise_forward<decltype(zero)>(context, args, grid); });
 }
 const char* declines_depthwise_plain(const ExecContext& context, const ops::ConvForwardArgs& args) {
   const ops::FusedConvAttributes attributes{args.attributes, ops::FusedActivation::none};
@@ -342,15 +358,44 @@ void engine_statistics(ExecContext& context, ops::ConvForwardStatisticsArgs& arg
                      [&](auto zero) { run_forward_statistics<decltype(zero)>(context, args); });
 }
 
+const char* declines_depthwise_statistics(const ExecContext& context,
+                                          const ops::ConvForwardStatisticsArgs& args) {
+  if (const char* reason = declines_depthwise_plain(
+          context, {args.x, args.weight, args.bias, args.attributes, args.y}))
+    return reason;
+  if (args.y.numel() == 0) return "no elements";
+  const DType dtype = parameter_dtype(args.y.dtype());
+  return args.mean.dtype() == dtype && args.variance.dtype() == dtype
+             ? nullptr
+             : "statistics of another dtype";
+}
+void depthwise_statistics(ExecContext& context, ops::ConvForwardStatisticsArgs& args) {
+  const ops::FusedConvAttributes attributes{args.attributes, ops::FusedActivation::none};
+  const DepthwiseGrid grid = depthwise_forward_grid(
+      ConvShape(args.x.shape(), args.weight.shape(), args.y.shape(), args.attributes));
+  visit_image_dtype(args.x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    using P = typename ParameterOf<T>::type;
+    const BlockMoments<P> moments(args.y.numel() / args.y.size(1), depthwise_block_rows(grid),
+                                  args.y.size(1));
+    run_depthwise_forward<T>(context,
+                             {args.x, args.weight, nullptr, args.bias, nullptr, attributes, args.y},
+                             grid, &moments);
+    moments.join(context, args.mean.mutable_data<P>(), args.variance.mutable_data<P>());
+  });
+}
+
 }  // namespace
 
 void register_conv_forward(KernelSet& set) {
-  set.conv.forward.add({"cpu_avx512_bf16", declines_bf16_plain, bf16_plain});
-  set.fused_conv.forward.add({"cpu_avx512_bf16", declines_bf16, bf16_fused});
   set.conv.forward.add({"cpu_depthwise", declines_depthwise_plain, depthwise_plain});
   set.fused_conv.forward.add({"cpu_depthwise", declines_depthwise, depthwise_fused});
+  set.conv.forward.add({"cpu_avx512_bf16", declines_bf16_plain, bf16_plain});
+  set.fused_conv.forward.add({"cpu_avx512_bf16", declines_bf16, bf16_fused});
   set.conv.forward.add({"cpu_winograd", declines_winograd_plain, winograd_plain});
   set.conv.forward.add({"cpu_nhwc", declines, forward});
+  set.conv.forward_statistics.add(
+      {"cpu_depthwise", declines_depthwise_statistics, depthwise_statistics});
   set.conv.forward_statistics.add({"cpu_avx512_bf16", declines_bf16_statistics, bf16_statistics});
   set.conv.forward_statistics.add({"cpu_nhwc", declines_engine_statistics, engine_statistics});
   set.fused_conv.pack.add({"cpu_nhwc", declines_pack, fused_pack});

@@ -4,6 +4,7 @@ namespace graft {
 
 void register_cpu_kernels(KernelSet& set) {
   cpu::register_conv_forward(set);
+  cpu::register_depthwise_backward(set);
   cpu::register_conv_backward_data(set);
   cpu::register_winograd_backward_weight(set);
   cpu::register_conv_backward_weight(set);

@@ -9,6 +9,7 @@ void register_cpu_kernels(KernelSet& set);
 
 namespace cpu {
 void register_conv_forward(KernelSet& set);
+void register_depthwise_backward(KernelSet& set);
 void register_conv_backward_data(KernelSet& set);
 void register_winograd_backward_weight(KernelSet& set);
 void register_conv_backward_weight(KernelSet& set);

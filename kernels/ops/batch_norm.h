@@ -14,12 +14,13 @@ struct BatchNormAttributes {
   bool relu = false;
 };
 
-// mean, variance, weight, bias are [C] in f32 (f64 when x is f64). weight and bias may be null: 1
-// and 0.
+// mean, variance, weight, bias and their gradients are [C] in x's dtype, or f32 beside bf16 and
+// f16. weight and bias may be null: 1 and 0.
 struct BatchNormStatisticsArgs {
   const Tensor& x;   // [N,C,...]
   Tensor& mean;      // [C]
   Tensor& variance;  // [C]
+  bool dtypes_fit() const { return go_with(x.dtype(), mean, variance); }
 };
 struct BatchNormApplyArgs {
   const Tensor& x;
@@ -32,6 +33,10 @@ struct BatchNormApplyArgs {
   Tensor& y;                   // like x
   Tensor* positive = nullptr;  // the ReLU's mask, where keeps_mask: u8, bit i % 8 of byte i / 8
                                // says y > 0 of element i in memory
+  bool dtypes_fit() const {
+    return are_of(x.dtype(), residual, y) && go_with(x.dtype(), mean, variance, weight, bias) &&
+           are_of(DType::u8, positive);
+  }
 };
 struct BatchNormBackwardArgs {
   const Tensor& x;
@@ -49,6 +54,11 @@ struct BatchNormBackwardArgs {
   Tensor* dweight;                        // [C] or null
   Tensor* dbias;                          // [C] or null
   const Tensor* positive = nullptr;       // apply's, in place of y
+  bool dtypes_fit() const {
+    return are_of(x.dtype(), y, dy, dx, dresidual) &&
+           go_with(x.dtype(), bias, mean, variance, weight, dweight, dbias) &&
+           are_of(DType::u8, positive);
+  }
 };
 // running = (1 - momentum) running + momentum batch, the variance's batch value times count /
 // (count - 1): unbiased.
@@ -59,6 +69,7 @@ struct BatchNormRunningArgs {
   Tensor* running_variance;
   double momentum;
   int64_t count;  // values a channel, at least 2
+  bool dtypes_fit() const { return are_of(mean.dtype(), variance, running_mean, running_variance); }
 };
 
 struct BatchNormKernels {

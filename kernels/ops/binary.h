@@ -51,6 +51,10 @@ struct BinaryForwardArgs {
   const BinaryAttributes& attributes;
   Tensor& y;  // of the broadcast shape and a's dtype, bool for predicates; the format of whichever
               // input has that shape
+  bool dtypes_fit() const {
+    return are_of(a.dtype(), b) &&
+           are_of(is_predicate(attributes.function) ? DType::boolean : a.dtype(), y);
+  }
 };
 // Gradients are summed over the axes that were stretched.
 struct BinaryBackwardArgs {
@@ -60,6 +64,7 @@ struct BinaryBackwardArgs {
   const BinaryAttributes& attributes;
   Tensor* da;  // like a, or null: not wanted
   Tensor* db;  // like b, or null
+  bool dtypes_fit() const { return are_of(a.dtype(), b, dy, da, db); }
 };
 
 struct BinaryKernels {

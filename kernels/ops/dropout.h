@@ -21,6 +21,7 @@ struct DropoutArgs {
   const Tensor& x;
   const DropoutAttributes& attributes;
   Tensor& y;
+  bool dtypes_fit() const { return are_of(x.dtype(), y) && are_of(DType::i32, attributes.words); }
 };
 
 struct DropoutKernels {

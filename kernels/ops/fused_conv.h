@@ -11,7 +11,7 @@ enum class FusedActivation : unsigned char { none, relu, relu6 };
 
 struct FusedConvAttributes {
   static constexpr std::string_view id = "fused_conv";
-  ConvAttributes conv;
+  ConvAttributes conv{};
   FusedActivation activation = FusedActivation::none;
 };
 
@@ -26,6 +26,7 @@ struct FusedConvPackArgs {
   const Tensor& weight;  // [K,C/groups,R,S]
   const FusedConvAttributes& attributes;
   std::shared_ptr<const PackedWeight>& packed;  // result; null when the kernels want none
+  bool dtypes_fit() const { return true; }
 };
 
 struct FusedConvForwardArgs {
@@ -36,6 +37,9 @@ struct FusedConvForwardArgs {
   const Tensor* residual;      // like y, or null
   const FusedConvAttributes& attributes;
   Tensor& y;  // [N,K,P,Q]; may not share storage with x or residual
+  bool dtypes_fit() const {
+    return are_of(x.dtype(), residual, y) && go_with(x.dtype(), weight, bias);
+  }
 };
 
 struct FusedConvKernels {

@@ -36,10 +36,14 @@ struct ImageInputArgs {
   Tensor& y;  // f32, bf16 or f16 [N,D,P,Q], channels_last; channels from C on are 0 (a stem padded
               // to 4)
   const Tensor* colours = nullptr;  // or null: as they are; only for one or three channels
+  bool dtypes_fit() const {
+    return are_of(DType::u8, pixels) && are_of(DType::i32, places) && are_of(DType::f64, colours) &&
+           is_floating(y.dtype());
+  }
 };
 
 // bad_input when they do not fit each other.
-void check_image_input(const ImageInputArgs& args);
+GRAFT_API void check_image_input(const ImageInputArgs& args);
 
 struct ImageInputKernels {
   KernelList<ImageInputArgs> forward{"image_input"};

@@ -38,11 +38,12 @@ struct ScatterAttributes {
 
 // i32 or i64 indices; negative ones count from the end. bad_input for an index outside of x or
 // shapes that do not fit.
-Shape gather_output_shape(const Shape& x, const Shape& indices, const GatherAttributes& attributes);
-IndexedBlocks indexed_blocks(const Shape& x, const Tensor& indices,
-                             const GatherAttributes& attributes);
-IndexedBlocks indexed_blocks(const Shape& x, const Tensor& indices, const Shape& updates,
-                             const ScatterAttributes& attributes);
+GRAFT_API Shape gather_output_shape(const Shape& x, const Shape& indices,
+                                    const GatherAttributes& attributes);
+GRAFT_API IndexedBlocks indexed_blocks(const Shape& x, const Tensor& indices,
+                                       const GatherAttributes& attributes);
+GRAFT_API IndexedBlocks indexed_blocks(const Shape& x, const Tensor& indices, const Shape& updates,
+                                       const ScatterAttributes& attributes);
 
 // All tensors contiguous. Every dtype.
 struct GatherForwardArgs {
@@ -50,12 +51,14 @@ struct GatherForwardArgs {
   const Tensor& indices;
   const GatherAttributes& attributes;
   Tensor& y;
+  bool dtypes_fit() const { return are_of(x.dtype(), y) && is_index(indices); }
 };
 struct GatherBackwardArgs {
   const Tensor& dy;
   const Tensor& indices;
   const GatherAttributes& attributes;
   Tensor& dx;
+  bool dtypes_fit() const { return are_of(dy.dtype(), dx) && is_index(indices); }
 };
 struct ScatterForwardArgs {
   const Tensor& x;
@@ -63,6 +66,7 @@ struct ScatterForwardArgs {
   const Tensor& updates;
   const ScatterAttributes& attributes;
   Tensor& y;  // like x
+  bool dtypes_fit() const { return are_of(x.dtype(), updates, y) && is_index(indices); }
 };
 // max and min share the gradient equally among equal extremes.
 struct ScatterBackwardArgs {
@@ -74,6 +78,9 @@ struct ScatterBackwardArgs {
   const ScatterAttributes& attributes;
   Tensor* dx;        // or null: not wanted
   Tensor* dupdates;  // or null
+  bool dtypes_fit() const {
+    return are_of(x.dtype(), updates, y, dy, dx, dupdates) && is_index(indices);
+  }
 };
 
 struct IndexingKernels {

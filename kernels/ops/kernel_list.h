@@ -10,7 +10,10 @@
 #include "graft/core/base/error.h"
 #include "graft/core/base/log.h"
 #include "graft/core/runtime/exec_context.h"
+#include "graft/core/runtime/kernel_skip.h"
+#include "graft/core/runtime/stop.h"
 #include "graft/core/tensor/tensor.h"
+#include "graft/kernels/ops/dtype_rule.h"
 
 namespace graft {
 
@@ -67,6 +70,19 @@ ExecContext::KernelRun describe_call(const Args& args) {
   return run;
 }
 
+// Whether the context wants this call's result (ExecContext::set_computing).
+template <class Args>
+bool is_computed(const ExecContext& context, const Args& args) {
+  constexpr int64_t kFew = 64;
+  if (context.computing() != ExecContext::Computing::numbers)
+    return context.computing() == ExecContext::Computing::all;
+  if constexpr (requires { args.x.numel(); })
+    return !is_floating(args.x.dtype()) || args.x.numel() <= kFew;
+  else if constexpr (requires { args.dy.numel(); })
+    return args.dy.numel() <= kFew;
+  return true;
+}
+
 template <class Args>
 class KernelList {
  public:
@@ -76,7 +92,8 @@ class KernelList {
   std::span<const Kernel<Args>> candidates() const { return kernels_; }
   const char* pass() const { return pass_; }
 
-  // Runs the first candidate that does not decline. GRAFT_LOG=dispatch prints the choice and the
+  // Runs the first candidate that does not decline. bad_input for dtypes that the contract does not
+  // name together, and when all decline. GRAFT_LOG=dispatch prints the choice and the
   // reasons.
   void operator()(ExecContext& context, Args args) const {
     if (!run_first(context, args)) bad_input(refusal(context, args));
@@ -92,6 +109,11 @@ class KernelList {
 
  private:
   bool run_first(ExecContext& context, Args& args) const {
+    static_assert(
+        requires { args.dtypes_fit(); }, "a contract says which dtypes go together");
+    GRAFT_CHECK(args.dtypes_fit(), pass_,
+                ": these dtypes do not go together: ", ops::dtypes_of(args));
+    check_stop();
     for (const Kernel<Args>& kernel : kernels_) {
       if (!context.allows(pass_, kernel.name)) continue;
       if (const char* reason = kernel.declines(context, args)) {
@@ -99,8 +121,9 @@ class KernelList {
         continue;
       }
       log("dispatch", pass_, ": ", kernel.name);
+      if (!is_computed(context, args)) return true;
       if constexpr (requires { args.x.storage_id(); }) {
-        if (context.skips(args.x)) return true;
+        if (skips_kernel(args.x)) return true;
       }
       if (context.kernel_observer())
         run_observed(context, kernel, args);

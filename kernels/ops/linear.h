@@ -9,22 +9,26 @@ struct LinearAttributes {
   static constexpr std::string_view id = "linear";
 };
 
+// All tensors of a pass share one dtype.
 struct LinearForwardArgs {
   const Tensor& x;       // [M,I]
   const Tensor& weight;  // [O,I]
   const Tensor* bias;    // [O] or null
   Tensor& y;             // [M,O]
+  bool dtypes_fit() const { return are_of(x.dtype(), weight, bias, y); }
 };
 struct LinearBackwardDataArgs {
   const Tensor& dy;      // [M,O]
   const Tensor& weight;  // [O,I]
   Tensor& dx;            // [M,I]
+  bool dtypes_fit() const { return are_of(dy.dtype(), weight, dx); }
 };
 struct LinearBackwardWeightArgs {
   const Tensor& x;   // [M,I]
   const Tensor& dy;  // [M,O]
   Tensor* dweight;   // [O,I] or null
   Tensor* dbias;     // [O] or null
+  bool dtypes_fit() const { return are_of(dy.dtype(), x, dweight, dbias); }
 };
 
 struct LinearKernels {

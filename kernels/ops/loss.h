@@ -18,10 +18,14 @@ struct CrossEntropyAttributes {
 struct CrossEntropyForwardArgs {
   const Tensor& logits;         // [N,C]
   const Tensor& target;         // i64 [N], or like logits
-  const Tensor* class_weights;  // [C] or null
+  const Tensor* class_weights;  // [C], like logits or f32 beside bf16 and f16; or null
   const CrossEntropyAttributes& attributes;
   Tensor& loss;     // rank 0, dtype of logits
   Tensor* dlogits;  // the gradient for an incoming gradient of 1, or null: not wanted
+  bool dtypes_fit() const {
+    return (target.dtype() == DType::i64 || target.dtype() == logits.dtype()) &&
+           are_of(logits.dtype(), loss, dlogits) && go_with(logits.dtype(), class_weights);
+  }
 };
 
 // Element-wise losses of two tensors of one shape, reduced to one number.
@@ -33,10 +37,11 @@ struct PairLossAttributes {
 };
 struct PairLossForwardArgs {
   const Tensor& x;
-  const Tensor& target;
+  const Tensor& target;  // like x
   const PairLossAttributes& attributes;
   Tensor& loss;  // rank 0
   Tensor* dx;    // like x, for an incoming gradient of 1, or null
+  bool dtypes_fit() const { return are_of(x.dtype(), target, loss, dx); }
 };
 
 struct LossKernels {

@@ -14,7 +14,7 @@ struct MatmulAttributes {
 };
 
 // bad_input when the matrices or their leading axes do not fit. Both of rank 2 at least.
-Shape matmul_output_shape(const Shape& a, const Shape& b);
+GRAFT_API Shape matmul_output_shape(const Shape& a, const Shape& b);
 
 // One product: matrix `a` of a times matrix `b` of b, added to matrix `y` of y.
 struct MatrixProduct {
@@ -29,6 +29,7 @@ struct MatmulArgs {
   bool transpose_a, transpose_b;
   std::span<const MatrixProduct> products;  // by y
   Tensor& y;                                // [Y,M,N]
+  bool dtypes_fit() const { return are_of(a.dtype(), b, y); }
 };
 
 struct MatmulKernels {

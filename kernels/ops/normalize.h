@@ -21,6 +21,7 @@ struct NormalizeForwardArgs {
   const NormalizeAttributes& attributes;
   Tensor& y;       // like x
   Tensor* scales;  // f64 [rows]: 1 / sqrt(variance + eps), for backward; or null: not wanted
+  bool dtypes_fit() const { return are_of(x.dtype(), y) && are_of(DType::f64, scales); }
 };
 struct NormalizeBackwardArgs {
   const Tensor& y;
@@ -28,6 +29,7 @@ struct NormalizeBackwardArgs {
   const Tensor& dy;
   const NormalizeAttributes& attributes;
   Tensor& dx;
+  bool dtypes_fit() const { return are_of(y.dtype(), dy, dx) && are_of(DType::f64, scales); }
 };
 
 struct NormalizeKernels {

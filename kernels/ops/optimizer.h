@@ -51,6 +51,11 @@ struct OptimizerStepArgs {
   // Null, or becomes what all gradients were multiplied by, [1], where the numbers are: 0 when the
   // step was left out. A device writes into it where it is defined.
   Tensor* factor = nullptr;
+  bool dtypes_fit() const {
+    for (const OptimizerParameter& p : parameters)
+      if (!are_of(p.weight.dtype(), p.gradient, p.first, p.second)) return false;
+    return true;
+  }
 };
 
 // Attributes and numbers in the tensors' type, the same for every implementation on the CPU: their

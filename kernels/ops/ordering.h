@@ -17,6 +17,7 @@ struct ArgExtremeArgs {
   const Tensor& x;
   const ArgExtremeAttributes& attributes;
   Tensor& y;  // i64, x's shape with 1 on the axis, x's format
+  bool dtypes_fit() const { return are_of(DType::i64, y); }
 };
 
 // The k largest (or smallest), the extreme first; of equal ones that with the lower index. NaN
@@ -32,6 +33,7 @@ struct TopKArgs {
   const TopKAttributes& attributes;
   Tensor& values;   // x's shape with k on the axis, x's format
   Tensor& indices;  // i64 like values
+  bool dtypes_fit() const { return are_of(x.dtype(), values) && are_of(DType::i64, indices); }
 };
 
 struct CumulativeSumAttributes {
@@ -45,6 +47,7 @@ struct CumulativeSumArgs {
   const Tensor& x;
   const CumulativeSumAttributes& attributes;
   Tensor& y;  // like x
+  bool dtypes_fit() const { return are_of(x.dtype(), y); }
 };
 
 struct OrderingKernels {

@@ -10,13 +10,13 @@ namespace graft::ops {
 // rule).
 struct MaxPoolAttributes {
   static constexpr std::string_view id = "max_pool";
-  Window window;
+  Window window{};
   bool ceil_mode = false;
 };
 // count_include_pad: the divisor counts padding (but not what ceil_mode adds beyond it).
 struct AveragePoolAttributes {
   static constexpr std::string_view id = "average_pool";
-  Window window;
+  Window window{};
   bool ceil_mode = false;
   bool count_include_pad = true;
 };
@@ -27,8 +27,10 @@ struct AdaptiveAveragePoolAttributes {
   Spatial output{1, 1, 1};
 };
 
-Shape pool_output_shape(const char* op, const Shape& x, const Window& window, bool ceil_mode);
-Shape adaptive_pool_output_shape(const Shape& x, const AdaptiveAveragePoolAttributes& attributes);
+GRAFT_API Shape pool_output_shape(const char* op, const Shape& x, const Window& window,
+                                  bool ceil_mode);
+GRAFT_API Shape adaptive_pool_output_shape(const Shape& x,
+                                           const AdaptiveAveragePoolAttributes& attributes);
 
 struct MaxPoolForwardArgs {
   const Tensor& x;  // [N,C,H,W]
@@ -36,32 +38,38 @@ struct MaxPoolForwardArgs {
   Tensor& y;        // [N,C,P,Q]
   Tensor* indices;  // i32 like y: position of the maximum in its input plane (h*W + w), or null:
                     // not wanted
+  bool dtypes_fit() const { return are_of(x.dtype(), y) && are_of(DType::i32, indices); }
 };
 struct MaxPoolBackwardArgs {
   const Tensor& dy;
   const Tensor& indices;
   const MaxPoolAttributes& attributes;
   Tensor& dx;
+  bool dtypes_fit() const { return are_of(dy.dtype(), dx) && are_of(DType::i32, indices); }
 };
 struct AveragePoolForwardArgs {
   const Tensor& x;
   const AveragePoolAttributes& attributes;
   Tensor& y;
+  bool dtypes_fit() const { return are_of(x.dtype(), y); }
 };
 struct AveragePoolBackwardArgs {
   const Tensor& dy;
   const AveragePoolAttributes& attributes;
   Tensor& dx;
+  bool dtypes_fit() const { return are_of(dy.dtype(), dx); }
 };
 struct AdaptiveAveragePoolForwardArgs {
   const Tensor& x;
   const AdaptiveAveragePoolAttributes& attributes;
   Tensor& y;
+  bool dtypes_fit() const { return are_of(x.dtype(), y); }
 };
 struct AdaptiveAveragePoolBackwardArgs {
   const Tensor& dy;
   const AdaptiveAveragePoolAttributes& attributes;
   Tensor& dx;
+  bool dtypes_fit() const { return are_of(dy.dtype(), dx); }
 };
 
 struct PoolKernels {

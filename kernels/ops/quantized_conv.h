@@ -20,19 +20,21 @@ struct QuantizeArgs {
   const Tensor& x;  // f32
   const Quantization& quantization;
   Tensor& y;  // u8 like x
+  bool dtypes_fit() const { return are_of(DType::f32, x) && are_of(DType::u8, y); }
 };
 
 struct QuantizedConvAttributes {
   static constexpr std::string_view id = "quantized_conv";
-  ConvAttributes conv;
+  ConvAttributes conv{};
   FusedActivation activation = FusedActivation::none;
-  Quantization x, residual, y;  // of those that are u8
+  Quantization x{}, residual{}, y{};  // of those that are u8
 };
 
 struct QuantizedConvPackArgs {
   const Tensor& weight;  // i8 [K,C/groups,R,S]
   const QuantizedConvAttributes& attributes;
   std::shared_ptr<const PackedWeight>& packed;  // result; null when the kernels want none
+  bool dtypes_fit() const { return are_of(DType::i8, weight); }
 };
 
 // y = act(float(sum of (x - x.zero) * weight) * multiplier[k] + bias[k] + residual): each step
@@ -46,6 +48,12 @@ struct QuantizedConvForwardArgs {
   const Tensor* residual;      // u8 or f32, like y; or null
   const QuantizedConvAttributes& attributes;
   Tensor& y;  // u8 or f32 [N,K,P,Q]
+  bool dtypes_fit() const {
+    return are_of(DType::u8, x) && are_of(DType::i8, weight) &&
+           are_of(DType::f32, multiplier, bias) &&
+           (are_of(DType::u8, residual) || are_of(DType::f32, residual)) &&
+           (are_of(DType::u8, y) || are_of(DType::f32, y));
+  }
 };
 
 struct QuantizedConvKernels {

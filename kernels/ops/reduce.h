@@ -23,19 +23,21 @@ enum class Reduce : unsigned char {
 struct ReduceAttributes {
   static constexpr std::string_view id = "reduce";
   Reduce function = Reduce::sum;
-  std::vector<int> axes;  // empty: all
+  std::vector<int> axes{};  // empty: all
   bool keep_axes = false;
 };
 
 // x's shape with the reduced axes as 1 (kept) or left out. bad_input for axes outside of x or named
 // twice.
-Shape reduce_output_shape(const Shape& x, const ReduceAttributes& attributes, bool keep_axes);
+GRAFT_API Shape reduce_output_shape(const Shape& x, const ReduceAttributes& attributes,
+                                    bool keep_axes);
 
 // Integers: the same, rounded towards zero. Sums are kept in double or int64.
 struct ReduceForwardArgs {
   const Tensor& x;
   const ReduceAttributes& attributes;
   Tensor& y;
+  bool dtypes_fit() const { return are_of(x.dtype(), y); }
 };
 // max and min share the gradient equally among equal extremes (PyTorch's amax, amin).
 struct ReduceBackwardArgs {
@@ -44,6 +46,7 @@ struct ReduceBackwardArgs {
   const Tensor& dy;
   const ReduceAttributes& attributes;
   Tensor& dx;
+  bool dtypes_fit() const { return are_of(x.dtype(), y, dy, dx); }
 };
 
 struct ReduceKernels {

@@ -13,24 +13,26 @@ struct ResampleAttributes {
   int axis = 0;
   // Element i sums weights[j] * x[positions[j]] for first[i] <= j < first[i + 1]; without any it is
   // `fill`.
-  std::vector<int64_t> first{0}, positions;
-  std::vector<double> weights;
+  std::vector<int64_t> first{0}, positions{};
+  std::vector<double> weights{};
   double fill = 0;
 };
 
 // bad_input when the lists do not fit each other or a position is outside of x.
-Shape resample_output_shape(const Shape& x, const ResampleAttributes& attributes);
+GRAFT_API Shape resample_output_shape(const Shape& x, const ResampleAttributes& attributes);
 
 // Floating dtypes. x and y (dx and dy) share the format.
 struct ResampleForwardArgs {
   const Tensor& x;
   const ResampleAttributes& attributes;
   Tensor& y;
+  bool dtypes_fit() const { return are_of(x.dtype(), y); }
 };
 struct ResampleBackwardArgs {
   const Tensor& dy;
   const ResampleAttributes& attributes;
   Tensor& dx;
+  bool dtypes_fit() const { return are_of(dy.dtype(), dx); }
 };
 
 struct ResampleKernels {

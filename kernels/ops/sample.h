@@ -1,5 +1,5 @@
 // Ops that read images between their pixels: grid_sample and roi_align. Everything is contiguous
-// and floating.
+// and floating; places (grid, boxes) may be of another floating dtype than the pixels.
 #pragma once
 #include "graft/core/tensor/tensor.h"
 #include "graft/kernels/ops/kernel_list.h"
@@ -21,6 +21,7 @@ struct GridSampleForwardArgs {
   const Tensor& grid;  // [N,out...,axes], the last spatial axis first, [-1,1] from border to border
   const GridSampleAttributes& attributes;
   Tensor& y;  // [N,C,out...]
+  bool dtypes_fit() const { return are_of(x.dtype(), y) && is_floating(grid.dtype()); }
 };
 struct GridSampleBackwardArgs {
   const Tensor& x;
@@ -29,6 +30,9 @@ struct GridSampleBackwardArgs {
   const GridSampleAttributes& attributes;
   Tensor* dx;     // or null: not wanted
   Tensor* dgrid;  // or null
+  bool dtypes_fit() const {
+    return are_of(x.dtype(), dy, dx) && are_of(grid.dtype(), dgrid) && is_floating(grid.dtype());
+  }
 };
 
 // As ONNX's RoiAlign (He et al. 2017). A box is x1, y1, x2, y2 in image coordinates.
@@ -48,6 +52,9 @@ struct RoiAlignForwardArgs {
   const Tensor& batch;  // i64 [R], the image of each box
   const RoiAlignAttributes& attributes;
   Tensor& y;  // [R,C,height,width]
+  bool dtypes_fit() const {
+    return are_of(x.dtype(), y) && is_floating(boxes.dtype()) && are_of(DType::i64, batch);
+  }
 };
 struct RoiAlignBackwardArgs {
   const Tensor& x;
@@ -56,6 +63,9 @@ struct RoiAlignBackwardArgs {
   const Tensor& dy;
   const RoiAlignAttributes& attributes;
   Tensor& dx;
+  bool dtypes_fit() const {
+    return are_of(x.dtype(), dy, dx) && is_floating(boxes.dtype()) && are_of(DType::i64, batch);
+  }
 };
 
 struct SampleKernels {

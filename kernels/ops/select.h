@@ -14,6 +14,7 @@ struct WhereForwardArgs {
   const Tensor& a;
   const Tensor& b;  // a's dtype
   Tensor& y;        // of the broadcast shape and a's dtype
+  bool dtypes_fit() const { return are_of(DType::boolean, condition) && are_of(a.dtype(), b, y); }
 };
 // Gradients are summed over the axes that were stretched.
 struct WhereBackwardArgs {
@@ -21,6 +22,9 @@ struct WhereBackwardArgs {
   const Tensor& dy;
   Tensor* da;  // or null: not wanted
   Tensor* db;
+  bool dtypes_fit() const {
+    return are_of(DType::boolean, condition) && are_of(dy.dtype(), da, db);
+  }
 };
 
 struct CastAttributes {
@@ -32,6 +36,7 @@ struct CastAttributes {
 struct CastArgs {
   const Tensor& x;
   Tensor& y;  // x's shape and format
+  bool dtypes_fit() const { return true; }
 };
 
 // Logical order stays, memory order changes: Tensor::to needs no kernel.

@@ -15,12 +15,14 @@ struct SoftmaxForwardArgs {
   const Tensor& x;
   const SoftmaxAttributes& attributes;
   Tensor& y;
+  bool dtypes_fit() const { return are_of(x.dtype(), y); }
 };
 struct SoftmaxBackwardArgs {
   const Tensor& y;  // the forward result
   const Tensor& dy;
   const SoftmaxAttributes& attributes;
   Tensor& dx;
+  bool dtypes_fit() const { return are_of(y.dtype(), dy, dx); }
 };
 
 struct SoftmaxKernels {

@@ -21,25 +21,27 @@ struct AxisTake {
 
 struct TakeAttributes {
   static constexpr std::string_view id = "take";
-  std::vector<AxisTake> axes;
+  std::vector<AxisTake> axes{};
   double fill = 0;
 };
 
 // Each axis of x of an extent other than 1 is walked exactly once. bad_input when an axis or a
 // position is outside of x.
-Shape take_output_shape(const Shape& x, const TakeAttributes& attributes);
+GRAFT_API Shape take_output_shape(const Shape& x, const TakeAttributes& attributes);
 
 // Every dtype; any formats.
 struct TakeForwardArgs {
   const Tensor& x;
   const TakeAttributes& attributes;
   Tensor& y;
+  bool dtypes_fit() const { return are_of(x.dtype(), y); }
 };
 // An element that was taken several times sums its gradients.
 struct TakeBackwardArgs {
   const Tensor& dy;
   const TakeAttributes& attributes;
   Tensor& dx;
+  bool dtypes_fit() const { return are_of(dy.dtype(), dx); }
 };
 
 struct TakeKernels {

@@ -69,6 +69,9 @@ struct UnaryForwardArgs {
   const Tensor& x;
   const UnaryAttributes& attributes;
   Tensor& y;  // like x; bool for predicates
+  bool dtypes_fit() const {
+    return are_of(is_predicate(attributes.function) ? DType::boolean : x.dtype(), y);
+  }
 };
 struct UnaryBackwardArgs {
   const Tensor& x;  // the forward input
@@ -76,6 +79,7 @@ struct UnaryBackwardArgs {
   const Tensor& dy;
   const UnaryAttributes& attributes;
   Tensor& dx;
+  bool dtypes_fit() const { return are_of(x.dtype(), y, dy, dx); }
 };
 
 struct UnaryKernels {

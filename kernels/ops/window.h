@@ -36,7 +36,7 @@ inline Window square_window(int64_t kernel, int64_t stride = 1, int64_t padding 
 // 1) / stride) + 1. ceil_mode rounds up and drops a last window that would start in the end padding
 // (PyTorch's rule). bad_input (naming `op`) for strides, dilations or kernels < 1, negative pads,
 // or an input smaller than the window.
-int64_t window_output_extent(const char* op, const Window& window, int axis, int64_t in,
-                             bool ceil_mode = false);
+GRAFT_API int64_t window_output_extent(const char* op, const Window& window, int axis, int64_t in,
+                                       bool ceil_mode = false);
 
 }  // namespace graft::ops

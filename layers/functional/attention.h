@@ -8,7 +8,7 @@
 namespace graft::functional {
 
 struct AttentionInputs {
-  Tensor query;  // [N,Hq,Lq,D], or [N,Lq,Hq*D] with `query_heads`
+  Tensor query{};  // [N,Hq,Lq,D], or [N,Lq,Hq*D] with `query_heads`
   Tensor key,
       value;  // [N,Hk,Lk,D], [N,Hk,Lk,Dv], or of rank 3 with `key_heads`; Hq is a multiple of Hk
   Tensor mask{};  // bool (true: attend) or added to the scores; broadcasts to [N,Hq,Lq,keys], its
@@ -28,11 +28,11 @@ struct AttentionOptions {
   std::optional<DType> softmax_dtype{};    // the softmax is computed in this type
 };
 struct AttentionResult {
-  Tensor y;                           // [N,Hq,Lq,Dv], or [N,Lq,Hq*Dv] for inputs of rank 3
-  Tensor present_key, present_value;  // past and new ones, of rank 4
-  Tensor scores;                      // [N,Hq,Lq,keys], scaled and capped
-  Tensor masked_scores;               // with the mask added
-  Tensor weights;                     // their softmax; a query without any key has zeros
+  Tensor y{};                             // [N,Hq,Lq,Dv], or [N,Lq,Hq*Dv] for inputs of rank 3
+  Tensor present_key{}, present_value{};  // past and new ones, of rank 4
+  Tensor scores{};                        // [N,Hq,Lq,keys], scaled and capped
+  Tensor masked_scores{};                 // with the mask added
+  Tensor weights{};                       // their softmax; a query without any key has zeros
 };
 // y = softmax(scale * query * transpose(key) + mask) * value: Vaswani et al. 2017, eq. 1.
 GRAFT_API AttentionResult attention(const AttentionInputs& inputs,

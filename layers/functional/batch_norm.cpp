@@ -159,7 +159,7 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Ten
   const Tensor outputs[] = {y};
   if (Trace* trace = current_trace())  // statistics are inputs of the operation, though nothing
                                        // flows back to them
-    trace->steps.push_back(
+    trace->add(
         {ops::BatchNormAttributes::id, attributes, {inputs, inputs + 6}, {y}, replay_batch_norm});
   const auto differentiable = std::span(inputs).first(4);
   if (recorded)

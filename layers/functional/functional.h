@@ -23,7 +23,7 @@ namespace graft::functional {
 
 // A batch's mean and biased variance by channel, [C] in f32 (f64 beside f64).
 struct BatchStatistics {
-  Tensor mean, variance;
+  Tensor mean{}, variance{};
 };
 
 // x [N,C,spatial], weight [K,C/groups,kernel], bias [K] or undefined -> [N,K,output].
@@ -88,7 +88,7 @@ GRAFT_API Tensor log_softmax(const Tensor& x, int axis = 1);
 struct CrossEntropyOptions {
   double label_smoothing = 0;  // [0, 1)
   ops::Reduction reduction = ops::Reduction::mean;
-  Tensor class_weights;  // [C] or undefined
+  Tensor class_weights{};  // [C] or undefined
 };
 // logits [N,C]; target i64 [N] with labels in [0,C), or probabilities [N,C] -> rank 0. The target
 // has no gradient.

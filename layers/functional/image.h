@@ -73,7 +73,8 @@ GRAFT_API Tensor lp_pool(const Tensor& x, const ops::Window& window, double p,
 GRAFT_API Tensor global_lp_pool(const Tensor& x, double p);
 
 struct PoolWithIndices {
-  Tensor y, indices;  // indices i64 like y: the maximum's place in the whole of x, as ONNX counts
+  Tensor y{},
+      indices{};  // indices i64 like y: the maximum's place in the whole of x, as ONNX counts
 };
 // column_major: rows of a plane count fastest (ONNX's storage_order 1).
 GRAFT_API PoolWithIndices max_pool_with_indices(const Tensor& x,

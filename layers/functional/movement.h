@@ -15,7 +15,7 @@ GRAFT_API Tensor transpose(const Tensor& x, std::span<const int> order = {});
 // ONNX's Slice. starts and ends clamp to x; negative ones count from the end; steps may be
 // negative, not 0. axes empty: the first ones; steps empty: 1.
 struct SliceRange {
-  std::vector<int64_t> starts, ends;
+  std::vector<int64_t> starts{}, ends{};
   std::vector<int> axes{};
   std::vector<int64_t> steps{};
 };

@@ -103,7 +103,7 @@ TopK topk(const Tensor& x, int64_t k, int axis, bool largest) {
   result.indices = Tensor::empty(shape, options);
   kernels_for(x).ordering.topk(current_context(), {x, attributes, result.values, result.indices});
   if (Trace* trace = current_trace())
-    trace->steps.push_back(
+    trace->add(
         {ops::TopKAttributes::id, attributes, {x}, {result.values, result.indices}, refuse_topk});
   if (will_record({x}))  // of the two results the values alone have a gradient
     attach_node(std::make_shared<TopKNode>(x, result.indices, attributes.axis), std::span(&x, 1),

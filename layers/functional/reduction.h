@@ -14,7 +14,7 @@ GRAFT_API Tensor argmax(const Tensor& x, int axis = 0, bool keep_axis = true, bo
 GRAFT_API Tensor argmin(const Tensor& x, int axis = 0, bool keep_axis = true, bool last = false);
 
 struct TopK {
-  Tensor values, indices;  // x's shape with k on the axis; indices i64
+  Tensor values{}, indices{};  // x's shape with k on the axis; indices i64
 };
 // The k largest (smallest) along an axis in order, the extreme first; of equal ones that with the
 // lower index. The values have a gradient.

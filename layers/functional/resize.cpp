@@ -126,7 +126,8 @@ void add_taps(double place, int64_t in, double scale, const ResizeOptions& optio
 }
 
 ops::ResampleAttributes taps_of(const ResizeAxis& axis, int64_t in, const ResizeOptions& options) {
-  ops::ResampleAttributes attributes{.axis = axis.axis, .fill = options.extrapolation};
+  ops::ResampleAttributes attributes{
+      .axis = axis.axis, .positions = {}, .fill = options.extrapolation};
   const auto extent = static_cast<double>(in);
   reserve_positions("resize", attributes.first, checked_add(axis.extent, 1));
   const double reach =

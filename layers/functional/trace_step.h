@@ -11,7 +11,7 @@ template <class Attributes>
 Tensor trace_step(const Attributes& attributes, MakeReplay replay,
                   std::initializer_list<Tensor> inputs, Tensor output) {
   if (Trace* trace = current_trace())
-    trace->steps.push_back({Attributes::id, attributes, {inputs}, {output}, replay});
+    trace->add({Attributes::id, attributes, {inputs}, {output}, replay});
   return output;
 }
 

@@ -1,6 +1,8 @@
 #include "graft/layers/modules/batch_norm2d.h"
 
+#include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "graft/kernels/registry.h"
 
@@ -26,11 +28,29 @@ Tensor BatchNorm2d::normalise(Conv2d& conv, const Tensor& x, bool relu, const Te
 Tensor BatchNorm2d::normalise(const Tensor& x, bool relu, const Tensor& residual,
                               const functional::BatchStatistics& statistics) {
   const bool training_now = normalises_by_batch();
+  std::optional<OneAtATime::Use> use;  // the running statistics are written
+  if (training_now) {
+    use.emplace(trained_, "a network in training");
+    check_not_neutral();
+  }
   if (watched_ && !training_now) watch(x);
   if (training_now && batches_) ++batches_->mutable_data<int64_t>()[0];
   return functional::batch_norm(x, *weight_, *bias_, *running_mean_, *running_var_,
                                 {training_now, options_.momentum, options_.eps, relu}, residual,
                                 statistics);
+}
+
+void BatchNorm2d::check_not_neutral() {
+  if (!is_neutral_) return;
+  const std::vector<double> mean = running_mean_->to_doubles(), var = running_var_->to_doubles();
+  const double neutral = Tensor::full({1}, 1 - options_.eps).item();
+  is_neutral_ = std::all_of(mean.begin(), mean.end(), [](double m) { return m == 0; }) &&
+                std::all_of(var.begin(), var.end(), [&](double v) { return v == neutral; });
+  GRAFT_CHECK(
+      !is_neutral_, "a batch norm of ", options_.channels,
+      " channels was folded into its convolution when its weights were published and has no "
+      "statistics of its own: train::take_statistics() gives it some before it trains "
+      "(ModelCard::neutral_norms names it)");
 }
 
 void BatchNorm2d::watch(const Tensor& x) {

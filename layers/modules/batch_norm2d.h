@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "graft/core/base/one_at_a_time.h"
 #include "graft/layers/modules/conv2d.h"
 
 namespace graft {
@@ -36,6 +37,10 @@ class GRAFT_API BatchNorm2d final : public Module {
   const Tensor& running_var() const { return *running_var_; }
   // Overwrites the statistics (shape [C]): for re-estimation on the user's data.
   void set_statistics(const Tensor& mean, const Tensor& variance);
+  // It stands for a normalisation that was folded into its convolution (mean 0, variance 1 - eps),
+  // so that a batch's statistics would make another function of it: as long as nobody gave it
+  // statistics of its own, training by those of a batch is an Error.
+  void mark_neutral() { is_neutral_ = true; }
   // Keeps running statistics fixed although the module trains: weight and bias learn, the
   // statistics are the source's.
   void fix_statistics(bool fixed) { fixed_statistics_ = fixed; }
@@ -43,6 +48,8 @@ class GRAFT_API BatchNorm2d final : public Module {
 
   // Watches the inputs of eval passes: their mean and variance over all of them, in double.
   void watch_inputs() { watched_ = std::make_unique<Watched>(); }
+  // Ends watching without a change.
+  void stop_watching() { watched_ = nullptr; }
   // Ends watching. The statistics become those of the watched inputs, and weight and bias change
   // with them, so that the function of eval stays the same:  weight' = weight sqrt((var' + eps) /
   // (var + eps)), bias' = bias + (mean' - mean) weight / sqrt(var + eps).  bad_input when nothing
@@ -50,9 +57,10 @@ class GRAFT_API BatchNorm2d final : public Module {
   void adopt_watched_statistics();
 
  private:
+  void check_not_neutral();
   struct Watched {
     double count = 0;
-    std::vector<double> mean, squares;  // of deviations from the mean (Chan et al. 1979)
+    std::vector<double> mean{}, squares{};  // of deviations from the mean (Chan et al. 1979)
   };
   void watch(const Tensor& x);
   bool normalises_by_batch() const { return training() && !fixed_statistics_; }
@@ -66,7 +74,9 @@ class GRAFT_API BatchNorm2d final : public Module {
   Tensor* running_var_;
   Tensor* batches_ = nullptr;  // null: not counted
   bool fixed_statistics_ = false;
+  bool is_neutral_ = false;
   std::unique_ptr<Watched> watched_;
+  OneAtATime trained_;
 };
 
 }  // namespace graft

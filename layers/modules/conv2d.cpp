@@ -1,6 +1,7 @@
 #include "graft/layers/modules/conv2d.h"
 
 #include "graft/layers/functional/functional.h"
+#include "graft/layers/modules/default_values.h"
 
 namespace graft {
 
@@ -14,6 +15,7 @@ Conv2d::Conv2d(const Conv2dOptions& o) : options_(o), bias_(&none_) {
   weight_ = &register_parameter(
       "weight", Tensor::zeros({o.out_channels, o.in_channels / o.groups, o.kernel, o.kernel}));
   if (o.bias) bias_ = &register_parameter("bias", Tensor::zeros({o.out_channels}));
+  give_default_values(*weight_, *bias_, o.in_channels / o.groups * o.kernel * o.kernel);
 }
 
 Tensor Conv2d::forward(const Tensor& x) {

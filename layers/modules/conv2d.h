@@ -19,7 +19,7 @@ struct Conv2dOptions {
 
 class GRAFT_API Conv2d final : public Module {
  public:
-  // Parameters start at zero; models/initialization.h or a file gives them values.
+  // With the default values of default_values.h; models/initialization.h or a file gives others.
   explicit Conv2d(const Conv2dOptions& options);
   Tensor forward(const Tensor& x) override;  // [N,C,H,W] -> [N,K,P,Q]
 

@@ -26,14 +26,24 @@ Tensor& Module::register_buffer(std::string name, Tensor tensor) {
   return *buffers_.back().second;
 }
 
-void Module::add_child(std::string name, std::shared_ptr<Module> child) {
+// A module within itself would have parameters without end.
+void Module::check_child(const std::string& name, Module* child) const {
   GRAFT_CHECK(child != nullptr, "module '", name, "' is null");
+  child->visit("", [&](const std::string&, Module& below) {
+    GRAFT_CHECK(&below != this, "module '", name,
+                "' holds the module that it would become part of");
+  });
+}
+
+void Module::add_child(std::string name, std::shared_ptr<Module> child) {
+  check_child(name, child.get());
   children_.emplace_back(std::move(name), std::move(child));
 }
 
 void Module::replace_child(std::string_view name, std::shared_ptr<Module> child) {
   for (auto& [child_name, module] : children_)
     if (child_name == name) {
+      check_child(child_name, child.get());
       module = std::move(child);
       return;
     }

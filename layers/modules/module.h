@@ -14,10 +14,14 @@
 namespace graft {
 
 struct NamedTensor {
-  std::string name;  // the whole path
-  Tensor tensor;
+  std::string name{};  // the whole path
+  Tensor tensor{};
 };
 
+// Any number of threads may call forward() of one module in eval mode at once, each within its own
+// NoGradGuard, and read its tensors; the bits are those of one thread. Training, train(), freeze(),
+// to(), loading and everything else that writes are for one thread at a time, with no other in
+// forward(). Networks that share no tensors have nothing to do with each other.
 class GRAFT_API Module {
  public:
   virtual ~Module() = default;
@@ -44,6 +48,8 @@ class GRAFT_API Module {
 
   // Parameters and buffers by path; the tensors are shared, not copied.
   StateDict state_dict() const;
+  // bad_input unless load_state_dict() would take the tensors.
+  void check_fits(const StateDict& state) const;
   // Copies values in. Strict: every name must match and every shape fit; all that is missing,
   // unexpected or of the wrong shape stands in one Error(bad_input), and then nothing was changed.
   // `num_batches_tracked` is optional everywhere.
@@ -98,7 +104,7 @@ class GRAFT_API Module {
   // packed weights) is stale then.
   void replace_floating(const std::function<Tensor(const Tensor&)>& made_of);
   const Tensor* first_floating() const;
-  void check_fits(const StateDict& state) const;
+  void check_child(const std::string& name, Module* child) const;
   void add_child(std::string name, std::shared_ptr<Module> child);
   void collect(const std::string& prefix, bool buffers, std::vector<NamedTensor>& out) const;
   void visit(const std::string& path, const std::function<void(const std::string&, Module&)>& f);

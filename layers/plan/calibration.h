@@ -15,7 +15,7 @@ struct Calibration {
     float low = 0, high = 0;
     bool operator==(const Range&) const = default;
   };
-  std::vector<Range> ranges;  // by value, ascending
+  std::vector<Range> ranges{};  // by value, ascending
   int64_t images = 0;
   bool empty() const { return ranges.empty(); }
   bool operator==(const Calibration&) const = default;

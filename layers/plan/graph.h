@@ -22,8 +22,8 @@ inline constexpr Value kNoValue = -1;
 // A convolution with all that was fused into it.
 struct FusedConv {
   ops::FusedConvAttributes attributes;
-  Tensor weight, bias;  // bias may be undefined
-  std::shared_ptr<const ops::PackedWeight> packed;
+  Tensor weight{}, bias{};  // bias may be undefined
+  std::shared_ptr<const ops::PackedWeight> packed{};
   // Weights are packed for keeps from the second run on: a plan that runs once (one photo) touches
   // less memory and is done earlier. The bits are the same.
   mutable std::atomic<bool> ran{false};
@@ -32,28 +32,28 @@ struct FusedConv {
 // The same in 8-bit integers.
 struct QuantizedConv {
   ops::QuantizedConvAttributes attributes;
-  Tensor weight, multiplier, bias;  // i8 [K,C/groups,R,S], f32 [K], f32 [K]
+  Tensor weight{}, multiplier{}, bias{};  // i8 [K,C/groups,R,S], f32 [K], f32 [K]
   bool y_is_u8 = false;
-  std::shared_ptr<const ops::PackedWeight> packed;
+  std::shared_ptr<const ops::PackedWeight> packed{};
 };
 inline constexpr std::string_view kQuantize = "quantize";  // its attributes are ops::Quantization
 
 struct Step {
   std::string_view op;
   std::any attributes;
-  std::vector<Value> inputs;  // of a fused_conv: x, residual
-  std::vector<int> ranks;     // of the traced inputs; 0 for an absent one
+  std::vector<Value> inputs{};  // of a fused_conv: x, residual
+  std::vector<int> ranks{};     // of the traced inputs; 0 for an absent one
   Value output = kNoValue;
-  std::shared_ptr<FusedConv> conv;           // set: a fused_conv
-  std::shared_ptr<QuantizedConv> quantized;  // set: a quantized_conv
-  MakeReplay replay = nullptr;               // of a step that is as it was traced
+  std::shared_ptr<FusedConv> conv{};           // set: a fused_conv
+  std::shared_ptr<QuantizedConv> quantized{};  // set: a quantized_conv
+  MakeReplay replay = nullptr;                 // of a step that is as it was traced
 };
 
 struct Graph {
-  std::vector<Step> steps;
+  std::vector<Step> steps{};
   std::map<Value, Tensor>
       constants;  // parameters and buffers, and what was computed from them alone
-  std::map<Value, int64_t> elements;  // of one sample of a value
+  std::map<Value, int64_t> elements{};  // of one sample of a value
   Value input = 0, output = kNoValue;
   int values = 0;
 };
@@ -62,7 +62,7 @@ struct Graph {
 // behind them. They run on `group` samples at a time.
 struct Segment {
   size_t begin, end;
-  Value in, out;
+  Value in{}, out{};
   int64_t group;
 };
 // How large groups may become.

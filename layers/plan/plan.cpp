@@ -8,6 +8,7 @@
 #include "graft/core/base/error.h"
 #include "graft/core/base/log.h"
 #include "graft/core/runtime/exec_context.h"
+#include "graft/core/runtime/kernel_skip.h"
 #include "graft/core/tensor/device_backend.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/plan/graph.h"
@@ -32,6 +33,7 @@ struct Plan::Impl {
 
   Shape image;
   DType precision = DType::f32;
+  Device device;
   Graph graph;
   std::vector<Run> runs;                      // by step
   std::vector<std::vector<Value>> last_uses;  // by step: the values no later step reads
@@ -52,16 +54,6 @@ void pack(FusedConv& conv) {
   kernels_for(conv.weight).fused_conv.pack(current_context(), args);
 }
 
-class ScopedSkip {
- public:
-  explicit ScopedSkip(ExecContext::KernelSkip skip) {
-    current_context().set_kernel_skip(std::move(skip));
-  }
-  ~ScopedSkip() { current_context().set_kernel_skip({}); }
-  ScopedSkip(const ScopedSkip&) = delete;
-  ScopedSkip& operator=(const ScopedSkip&) = delete;
-};
-
 // What a forward pass records on an image of zeros.
 Tensor trace_of(const std::function<Tensor(const Tensor&)>& forward, const Tensor& x,
                 PlanOptions::Tracing tracing, Trace& trace) {
@@ -78,10 +70,9 @@ Tensor trace_of(const std::function<Tensor(const Tensor&)>& forward, const Tenso
     }
     return computed.contains(in.storage_id());
   };
-  const ScopedSkip skip(tracing == PlanOptions::Tracing::shapes
-                            ? ExecContext::KernelSkip(depends_on_image)
-                            : ExecContext::KernelSkip());
   const ScopedTrace scope(trace);
+  if (tracing == PlanOptions::Tracing::values) return forward(x);
+  const ScopedKernelSkip skip(depends_on_image);
   return forward(x);
 }
 
@@ -258,9 +249,11 @@ std::unique_ptr<Plan> Plan::compile(const std::function<Tensor(const Tensor&)>& 
   auto impl = std::make_unique<Impl>();
   impl->image = image;
   impl->precision = precision;
+  impl->device = options.device;
   try {
     impl->graph = plan::graph_of(trace, x, y);
   } catch (const Error& error) {
+    if (error.code() == ErrorCode::resource) throw;
     return refuse(error.what());
   }
   for (const auto& [value, tensor] : impl->graph.constants) {
@@ -282,12 +275,14 @@ std::unique_ptr<Plan> Plan::compile(const std::function<Tensor(const Tensor&)>& 
   if (impl->segments.empty()) return refuse("the result is the input");
   if (precision != DType::f32) {
     try {
-      const ScopedSkip dry([](const Tensor&) { return true; });
+      const auto everything = [](const Tensor&) { return true; };
+      const ScopedKernelSkip dry(everything);
       static_cast<void>(impl->run(x, nullptr));
       for (const Step& step : impl->graph.steps)
         if (step.conv) step.conv->ran = false;
     } catch (
         const Error& error) {  // an operation that does not mix types with its float32 parameters
+      if (error.code() == ErrorCode::resource) throw;
       return refuse(error.what());
     }
   }
@@ -308,6 +303,15 @@ void check_image(const Tensor& x, const Shape& image) {
 Tensor Plan::run(const Tensor& x) const {
   check_image(x, impl_->image);
   return impl_->run(x, nullptr);
+}
+
+void Plan::warm_up() const {
+  const Shape& image = impl_->image;
+  for (const Step& step : impl_->graph.steps)
+    if (step.conv) step.conv->ran = true;
+  const Tensor x = Tensor::zeros({1, image[0], image[1], image[2]},
+                                 {.format = MemoryFormat::channels_last, .device = impl_->device});
+  static_cast<void>(impl_->run(x, nullptr));
 }
 
 void Plan::observe(const Tensor& x, RangeObserver& observer) const {

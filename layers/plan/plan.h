@@ -1,6 +1,7 @@
 // Plan: a part of a network compiled for inference: traced once, batch norms folded into their
 // convolutions, sums and ReLUs done as the convolution writes its result, weights packed ahead. No
-// gradients, no randomness.
+// gradients, no randomness. Any number of threads may run one plan at once, and compile plans of
+// one network, while nobody writes its parameters.
 #pragma once
 #include <functional>
 #include <memory>
@@ -14,8 +15,8 @@ namespace graft {
 
 struct PlanOptions {
   DType precision =
-      DType::f32;  // of the values between the steps: f32 or bf16; away from the CPU f16 too
-  Device device;   // where the parameters lie and the plan runs
+      DType::f32;   // of the values between the steps: f32 or bf16; away from the CPU f16 too
+  Device device{};  // where the parameters lie and the plan runs
   // shapes: leaves out the kernels whose input comes from the image, which is most of the time that
   // compiling takes. For a `forward` that never looks at values, not even to index by them.
   enum class Tracing { values, shapes } tracing = Tracing::values;
@@ -40,6 +41,10 @@ class GRAFT_API Plan {
   // result is f32. A sample's result does not depend on the others or on N. bad_input for another
   // shape.
   Tensor run(const Tensor& x) const;
+
+  // Packs the weights for keeps by a run on an image of zeros: then the first run is as fast as the
+  // hundredth. Without it the second run packs, because who has one image alone is done earlier so.
+  void warm_up() const;
 
   // Runs x and tells `observer` what the convolutions of an f32 plan read and write.
   void observe(const Tensor& x, RangeObserver& observer) const;

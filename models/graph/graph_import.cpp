@@ -3,9 +3,14 @@
 #include <algorithm>
 
 #include "graft/core/autograd/record.h"
+#include "graft/core/base/checked_math.h"
+#include "graft/core/tensor/allocation_limit.h"
+#include "graft/models/folded_norms.h"
 #include "graft/models/graph/classifier_search.h"
+#include "graft/models/graph/graph_end.h"
 #include "graft/models/graph/graph_layout.h"
 #include "graft/models/graph/graph_module.h"
+#include "graft/models/graph/graph_preprocess.h"
 #include "graft/models/graph/graph_unfold.h"
 #include "graft/models/graph/op_call.h"
 #include "graft/models/initialization.h"
@@ -27,17 +32,39 @@ const GraphTensor* tensor_named(const GraphSource& source, const std::string& na
 // The one image input of a graph: its channels, and its side where the graph fixes it.
 struct ImageInput {
   int64_t channels = 0, side = 224;
+  bool integers = false;  // the file wants uint8
 };
 
-ImageInput image_input(const GraphSource& source) {
+int64_t channels_of_first_layer(const GraphSource& source) {
+  const std::string read = read_graph_preprocess(source, 3).end;
+  for (const Node& node : source.nodes) {
+    const GraphTensor* weight =
+        node.op_type == "Conv" && node.inputs.size() > 1 && node.inputs[0] == read
+            ? tensor_named(source, node.inputs[1])
+            : nullptr;
+    if (weight) return weight->shape.at(1);
+  }
+  return 0;
+}
+
+// Images as integers are taken as floating numbers of the same values. Whether they are such.
+bool take_integers(GraphSource& source) {
+  if (source.inputs.size() != 1 || source.inputs[0].dtype != DType::u8) return false;
+  source.inputs[0].dtype = DType::f32;
+  source.notes.push_back(str("the graph's input '", source.inputs[0].name,
+                             "' is uint8; graft gives it the same numbers as float32"));
+  return true;
+}
+
+ImageInput image_input(const GraphSource& source, bool integers) {
   GRAFT_CHECK(source.inputs.size() == 1, "the graph has ", source.inputs.size(),
               " inputs, expected one image (graft run runs any graph)");
   const GraphInput& input = source.inputs[0];
+  ImageInput image{.integers = integers};
   GRAFT_CHECK(input.dtype == DType::f32, "the graph's input '", input.name, "' is ",
-              name_of(input.dtype), ", expected float32 images");
+              name_of(input.dtype), ", expected float32 or uint8 images");
   GRAFT_CHECK(!input.has_shape || input.dims.size() == 4, "the graph's input '", input.name,
               "' has ", input.dims.size(), " axes, expected images [N,C,H,W]");
-  ImageInput image;
   if (input.has_shape) {
     image.channels = std::max<int64_t>(input.dims[1], 0);
     const int64_t height = input.dims[2], width = input.dims[3];
@@ -45,28 +72,30 @@ ImageInput image_input(const GraphSource& source) {
                 "x", width, "; graft prepares square ones");
     if (std::max(height, width) > 0) image.side = std::max(height, width);
   }
-  for (const Node& node : source.nodes) {
-    const GraphTensor* weight =
-        node.op_type == "Conv" && node.inputs.size() > 1 && node.inputs[0] == input.name
-            ? tensor_named(source, node.inputs[1])
-            : nullptr;
-    if (weight && image.channels == 0) image.channels = weight->shape.at(1);
-  }
+  if (image.channels == 0) image.channels = channels_of_first_layer(source);
   GRAFT_CHECK(image.channels == 1 || image.channels == 3, "the graph takes ", image.channels,
               " channels; images have 1 or 3");
   return image;
 }
 
-// A final Softmax goes: graft's losses and predictions apply their own.
-void drop_final_softmax(GraphSource& source) {
-  for (const Node& node : source.nodes) {
-    if (node.op_type != "Softmax" || node.outputs.empty() || node.outputs[0] != source.outputs[0] ||
-        node.inputs.empty())
-      continue;
-    source.notes.push_back("the graph's final Softmax is left out: graft applies its own");
-    source = cut_graph(source, std::string(node.inputs[0]));
-    return;
+// The output to use becomes the graph's only one.
+void choose_output(GraphSource& source, const std::string& wanted, Certificate& certificate) {
+  std::string output = source.outputs[0];
+  if (!wanted.empty()) {
+    GRAFT_CHECK(
+        std::find(source.outputs.begin(), source.outputs.end(), wanted) != source.outputs.end(),
+        "the graph has no output '", wanted, "'; its outputs are ", join(source.outputs));
+    output = wanted;
   }
+  if (source.outputs.size() > 1 && wanted.empty())
+    certificate.doubts.push_back(str("the graph has ", source.outputs.size(),
+                                     " outputs: ", join(source.outputs),
+                                     "; the first is used, --output NAME "
+                                     "chooses"));
+  if (source.outputs.size() > 1 && !wanted.empty())
+    source.notes.push_back(
+        str("of the outputs ", join(source.outputs), " '", wanted, "' is used, as asked for"));
+  source = cut_graph(source, output);
 }
 
 // Runs the graph once and keeps those stage ends where a sample stays a row: [2,...] for two
@@ -90,6 +119,21 @@ std::vector<Shape> probe_stages(GraphSource& source, const ImageInput& image) {
               " images: its output does not belong to single images");
   source.stage_ends = std::move(ends);
   return shapes;
+}
+
+// The same within the memory that an import may hold.
+std::vector<Shape> probe_within(int64_t bytes, GraphSource& source, const ImageInput& image) {
+  const ScopedAllocationLimit limit(bytes, LimitedBytes::held);
+  try {
+    return probe_stages(source, image);
+  } catch (const Error&) {
+    if (!limit.was_reached()) throw;
+    bad_input("the graph was not executed: with ", kProbedImages, " images of ", image.channels,
+              "x", image.side, "x", image.side, " it holds more than the ",
+              ceil_div(bytes, int64_t{1} << 20),
+              " MiB that an import may (4 times the file, at least ", kLeastCheckBytes >> 20,
+              " MiB); graft run runs any graph, within --max-memory");
+  }
 }
 
 double raw_pixel_variance(const GraphSource& source) {
@@ -132,8 +176,9 @@ std::string cut_value(const GraphSource& source, const std::string& cut) {
             join(source.stage_ends));
 }
 
-// Decides where the network ends. Shapes are those of source.stage_ends.
-void cut_source(GraphSource& source, const std::vector<Shape>& shapes, const std::string& cut,
+// Decides where the network ends; whether one output became two classes. Shapes are those of
+// source.stage_ends.
+bool cut_source(GraphSource& source, const std::vector<Shape>& shapes, const std::string& cut,
                 GraphConfig& config, Certificate& certificate) {
   const auto shape_at = [&](const std::string& value) {
     return shapes[static_cast<size_t>(
@@ -148,7 +193,7 @@ void cut_source(GraphSource& source, const std::vector<Shape>& shapes, const std
     source = cut_graph(source, value);
     config.pooled = true;
     certificate.cut = str("behind '", value, "', as asked for");
-    return;
+    return false;
   }
   const bool spatial = end.rank() > 2 && end.product(2, end.rank()) > 1;
   const ClassifierSearch search = find_classifier(source);
@@ -158,7 +203,7 @@ void cut_source(GraphSource& source, const std::vector<Shape>& shapes, const std
         spatial ? str("none: the graph ends in a map ", end, " for ", kProbedImages,
                       " images, a backbone")
                 : str("none: the graph ends in ", end[1], " features behind a norm, a backbone");
-    return;
+    return false;
   }
   GRAFT_CHECK(!search.candidates.empty(),
               "the graph has no layer with weights to cut at; --cut NODE decides");
@@ -173,12 +218,48 @@ void cut_source(GraphSource& source, const std::vector<Shape>& shapes, const std
   config.classifier_input = value;
   config.classes = end[1];
   config.features = shape_at(value)[1];
+
   std::erase_if(source.stage_ends, [&, behind = false](const std::string& name) mutable {
     const bool drop = behind && name != source.outputs[0];
     behind = behind || name == value;
     return drop;
   });
   certificate.cut = str("none; the classifier is ", graph::title_of(*search.classifier));
+  if (end[1] != 1) return false;
+  put_two_classes(source);
+  config.classes = 2;
+  return true;
+}
+
+// What the graph's own nodes say of its images, else the usual guess.
+io::Preprocess preprocess_of(const GraphSource& source, const ImageInput& image,
+                             Certificate& certificate) {
+  const GraphPreprocess own = read_graph_preprocess(source, image.channels);
+  std::optional<io::Preprocess> known;
+  if (image.integers || !own.nodes.empty())
+    known = enter_graph(own, image.integers, image.side, certificate.preprocess);
+  if (known) return *known;
+  if (!own.nodes.empty())
+    certificate.doubts.push_back(
+        str("the graph begins with ", join(own.nodes),
+            ", by which neither pixels of 0 to 255 nor of "
+            "0 to 1 become numbers of the usual size; what it takes is guessed: --scale, --mean, "
+            "--std and --channel-order say it"));
+  const io::Preprocess p =
+      guess_imagenet_preprocess(raw_pixel_variance(source), certificate.preprocess, image.side);
+  return image.channels == 1 ? grey_preprocess(p) : p;
+}
+
+// What the classifier's values mean.
+void read_head(bool one_output, bool activated, const GraphConfig& config, ModelCard& card,
+               Certificate& certificate) {
+  if (one_output)
+    certificate.notes.push_back(
+        str("the graph's one output is read as two classes, the second's probability being its "
+            "sigmoid",
+            activated ? "" : " (guessed: no activation stands in the graph)"));
+  if (one_output || config.classes == 0) card.activation = Activation::softmax;
+  if (card.activation == Activation::sigmoid) certificate.notes.push_back(kSigmoidNote);
 }
 
 void note_batch(const GraphSource& source, Certificate& certificate) {
@@ -204,31 +285,34 @@ Finding eps_of_norms(const GraphSource& source) {
 Imported import_graph(const io::onnx::Model& model, const ImportOptions& options) {
   GRAFT_CHECK(options.channels == ChannelRule::repeat,
               "--channels sum-conv1 needs a native network: name it with --arch");
-  GraphSource source = read_graph(model);
-  take_channels_first(source);
-  const ImageInput image = image_input(source);
+  GRAFT_CHECK(options.prefix.empty(),
+              "--prefix is for files of named tensors; of a graph --output "
+              "names the output to use");
+  GraphSource source = read_graph(model, {.as_network = true});
   Imported imported;
   Certificate& certificate = imported.certificate;
+  choose_output(source, options.output, certificate);
+  const bool integers = take_integers(source);
+  take_channels_first(source);
+  const ImageInput image = image_input(source, integers);
   certificate.naming = str("graph of ", model.graph.nodes.size(), " nodes, run as it is");
-  if (source.outputs.size() > 1)
-    source.notes.push_back(str("of ", source.outputs.size(), " outputs the first, '",
-                               source.outputs[0], "', is used"));
-  source = cut_graph(source, std::string(source.outputs[0]));
-  drop_final_softmax(source);
+  ModelCard& card = imported.model.card;
+  bool activated = false;
+  card.activation = drop_final_activation(source, activated);
   GraphConfig config;
   config.in_channels = image.channels;
   certificate.eps = eps_of_norms(source);
   Unfolded unfolded = unfold_graph_norms(source, config.eps);
-  const std::vector<Shape> shapes = probe_stages(source, image);
-  cut_source(source, shapes, options.cut, config, certificate);
+  const std::vector<Shape> shapes =
+      probe_within(options.check_bytes > 0 ? options.check_bytes : kLeastCheckBytes, source, image);
+  const bool one_output = cut_source(source, shapes, options.cut, config, certificate);
   for (const GraphTensor& tensor : source.tensors)
     certificate.matched += tensor.role != TensorRole::constant;
   certificate.notes = source.notes;
   note_batch(source, certificate);
-  ModelCard& card = imported.model.card;
-  card.preprocess = guess_imagenet_preprocess(raw_pixel_variance(source), certificate.preprocess);
-  if (image.side != 224) card.preprocess.set_size(image.side);
-  if (image.channels == 1) card.preprocess = grey_preprocess(card.preprocess);
+  card.preprocess = preprocess_of(source, image, certificate);
+  card.preprocess.validate();
+  read_head(one_output, activated, config, card, certificate);
   config.source = std::make_shared<GraphSource>(source);
   imported.model.network = std::make_shared<GraphModule>(config);
   std::erase_if(unfolded.norms, [&](const std::string& norm) {
@@ -240,6 +324,7 @@ Imported import_graph(const io::onnx::Model& model, const ImportOptions& options
                            : unfolded.reason;
   certificate.matched -= 3 * certificate.neutral_norms;
   card.neutral_norms = std::move(unfolded.norms);
+  mark_neutral(*imported.model.network, card.neutral_norms);
   imported.model.network->train(false);
   config.source = std::make_shared<GraphSource>(without_values(source));
   card.architecture = config;
@@ -269,6 +354,7 @@ void rebuild(Model& model, GraphConfig config) {
 }  // namespace
 
 void replace_head(Model& model, int64_t classes, uint64_t seed) {
+  model.card.activation = Activation::softmax;
   const auto* graph = std::get_if<GraphConfig>(&model.card.architecture);
   if (!graph) return replace_head(*model.network, model.card.architecture, classes, seed);
   GRAFT_CHECK(classes >= 1, "a head needs at least one class, got ", classes);
@@ -281,6 +367,7 @@ void replace_head(Model& model, int64_t classes, uint64_t seed) {
   initialize_at(*model.network, kGraphHead, seed);
   std::erase_if(model.card.neutral_norms,
                 [&](const std::string& path) { return model.network->find(path) == nullptr; });
+  mark_neutral(*model.network, model.card.neutral_norms);
 }
 
 void remove_classifier(Model& model) {

@@ -8,7 +8,7 @@ namespace graft::models {
 // bad_input for graphs that do not take one float32 image batch [N,C,H,W], for a cut that is no
 // value through which all data flows, and for a classifier that cannot be told (naming the
 // candidates) when the cut is auto.
-Imported import_graph(const io::onnx::Model& model, const ImportOptions& options);
+GRAFT_API Imported import_graph(const io::onnx::Model& model, const ImportOptions& options);
 
 // The model with a head for `classes` classes instead of its own, initialised from `seed`: graphs
 // are cut in front of their classifier.

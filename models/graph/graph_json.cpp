@@ -180,7 +180,7 @@ std::string graph_to_json(const GraphSource& source) {
 }
 
 GraphSource graph_from_json(const std::string& text) {
-  io::check_json_depth(text, "the card's graph");
+  io::check_json(text, "the card's graph");
   try {
     const auto j = json::parse(text);
     GraphSource source;

@@ -30,8 +30,11 @@ class GraphStage final : public Module {
     bad_input("a stage of a graph runs as part of its graph");
   }
   const Tensor& hold(const GraphTensor& tensor) {
-    const Tensor value = tensor.value.defined()
-                             ? tensor.value.to(MemoryFormat::contiguous)
+    const bool is_ordered =
+        !tensor.value.defined() || tensor.value.format() == MemoryFormat::contiguous;
+    const Tensor value = !is_ordered ? tensor.value.detach().to(MemoryFormat::contiguous)
+                         : tensor.value.defined()
+                             ? tensor.value
                              : Tensor::zeros(tensor.shape, {.dtype = tensor.dtype});
     return tensor.role == TensorRole::parameter ? register_parameter(tensor.name, value)
                                                 : register_buffer(tensor.name, value);
@@ -77,8 +80,8 @@ struct GraphModule::Program {
     io::onnx::Node node;
     const graph::Operator* op = nullptr;
     int64_t opset = 1;
-    std::vector<int> inputs, outputs;
-    std::vector<int> last_uses;  // values that no later step reads
+    std::vector<int> inputs{}, outputs{};
+    std::vector<int> last_uses{};  // values that no later step reads
     bool for_first_output = false;
     BatchNorm2d* norm = nullptr;  // set: it runs instead of the operator
     Module* dropout = nullptr;    // the same

@@ -11,9 +11,12 @@
 #include "graft/core/base/checked_math.h"
 #include "graft/core/tensor/allocation_limit.h"
 #include "graft/models/graph/branches.h"
+#include "graft/models/graph/dequantize.h"
 #include "graft/models/graph/element_type.h"
 #include "graft/models/graph/inline_functions.h"
+#include "graft/models/graph/network_form.h"
 #include "graft/models/graph/operators.h"
+#include "graft/models/graph/quantized_operators.h"
 
 namespace graft::models {
 namespace {
@@ -63,11 +66,14 @@ class GraphReader {
     read_inputs();
     for (const auto& output : model_.graph.outputs) source_.outputs.push_back(output.name);
     GRAFT_CHECK(!source_.outputs.empty(), "the graph has no outputs");
+    sort();
     check_names();
     drop_unused_nodes();
+    expand_quantized();
     check_operators(nodes_);
-    read_quantized_pairs();
+    if (options_.as_network) widen();
     fold();
+    if (options_.as_network) take_network_form();
     unshare_norms();
     keep_used_tensors();
     return std::move(source_);
@@ -109,9 +115,8 @@ class GraphReader {
     for (const Node& node : nodes_) {
       for (const std::string& input : node.inputs) {
         if (input.empty() || known.contains(input)) continue;
-        GRAFT_CHECK(
-            !later.contains(input), title_of(node), ": its input '", input,
-            "' is computed by a later node; ONNX wants nodes in the order in which they run");
+        GRAFT_CHECK(!later.contains(input), title_of(node), ": its input '", input,
+                    "' is computed by a node behind it: the graph's nodes form a cycle");
         bad_input(title_of(node), ": nothing gives its input '", input, "'");
       }
       for (const std::string& output : node.outputs)
@@ -161,31 +166,56 @@ class GraphReader {
     GRAFT_CHECK(unknown.empty(), "the graph uses what graft does not know: ", join(unknown));
   }
 
-  // QuantizeLinear and DequantizeLinear behind each other with the same numbers only mark where a
-  // quantised program would round: the value passes as float.
-  void read_quantized_pairs() {
-    std::unordered_map<std::string, const Node*> quantized;
-    int64_t pairs = 0;
-    for (Node& node : nodes_) {
-      if (node.inputs.empty() || node.outputs.empty()) continue;
-      if (node.op_type == "QuantizeLinear" && !constants_.contains(node.inputs[0]))
-        quantized[node.outputs[0]] = &node;
-      if (node.op_type != "DequantizeLinear") continue;
-      const auto found = quantized.find(node.inputs[0]);
-      if (found == quantized.end()) continue;
-      const auto rest = [](const Node& n) {
-        return std::vector<std::string>(n.inputs.begin() + 1, n.inputs.end());
-      };
-      if (rest(*found->second) != rest(node)) continue;
-      node.op_type = "Identity";
-      node.attributes.clear();
-      node.inputs = {found->second->inputs[0]};
-      ++pairs;
+  void sort() {
+    std::vector<std::string> inputs;
+    for (const GraphInput& input : source_.inputs) inputs.push_back(input.name);
+    if (graph::sort_nodes(nodes_, constants_, inputs))
+      source_.notes.push_back(
+          "the file's nodes do not stand in the order in which they run: they were sorted");
+  }
+
+  void expand_quantized() {
+    expanded_ = graph::expand_quantized_operators(nodes_, options_.as_network
+                                                              ? graph::QuantizedForms::all
+                                                              : graph::QuantizedForms::onnxruntime);
+    if (expanded_ > 0 && !options_.as_network)
+      source_.notes.push_back(str(expanded_,
+                                  " quantized operators of onnxruntime's own are "
+                                  "computed in float between their integers"));
+  }
+
+  void widen() {
+    bool doubles = false;
+    for (GraphInput& input : source_.inputs) {
+      doubles = doubles || input.dtype == DType::f64;
+      if (is_floating(input.dtype)) input.dtype = DType::f32;
     }
-    if (pairs == 0) return;
+    const int64_t widened = graph::widen(nodes_, constants_, doubles);
+    if (widened > 0)
+      source_.notes.push_back(str(widened, " tensors and casts of the graph are ",
+                                  doubles ? "of other floating types" : "16-bit floats",
+                                  ": read as float32"));
+  }
+
+  // Training's behavior and quantization left to graft, see network_form.h and dequantize.h.
+  void take_network_form() {
+    nodes_ = std::move(source_.nodes);
+    source_.nodes.clear();
+    const graph::Dequantized done = graph::dequantize(nodes_, constants_, opset_of(Node{}));
+    if (done.clips + done.dynamic + expanded_ > 0)
+      source_.notes.push_back(str("a quantized graph, read in float: ", done.clips,
+                                  " quantizers became Clips to the range of their integers, ",
+                                  done.dynamic,
+                                  " that follow their input were left out; nothing is rounded"));
+    graph::use_own_modes(nodes_, source_.outputs, constants_, source_.notes);
     drop_unused_nodes();
-    source_.notes.push_back(
-        str(pairs, " pairs of QuantizeLinear and DequantizeLinear are read as float"));
+    fold();
+    graph::absorb_scales(source_.nodes, constants_, source_.outputs);
+    std::erase_if(source_.opsets, [&](const auto& set) {
+      return !set.first.empty() &&
+             std::none_of(source_.nodes.begin(), source_.nodes.end(),
+                          [&](const Node& node) { return node.domain == set.first; });
+    });
   }
 
   static bool is_if(const Node& node) { return node.domain.empty() && node.op_type == "If"; }
@@ -330,7 +360,8 @@ class GraphReader {
   const io::onnx::Model& model_;
   const GraphReadOptions& options_;
   std::vector<Node> nodes_;
-  std::unordered_map<std::string, Tensor> constants_;
+  graph::Constants constants_;
+  int64_t expanded_ = 0;  // quantized operators
   GraphSource source_;
 };
 

@@ -9,9 +9,9 @@
 namespace graft::models {
 
 struct Unfolded {
-  std::vector<std::string> norms;  // names of the new nodes, sorted
-  std::string reason;  // why they are, or why no bias is taken for a folded norm; "": no
-                       // convolution has a bias
+  std::vector<std::string> norms{};  // names of the new nodes, sorted
+  std::string reason{};  // why they are, or why no bias is taken for a folded norm; "": no
+                         // convolution has a bias
 };
 
 // Which convolutions' biases are what is left of a batch norm. The first of these that says

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "graft/models/naming/keras_images.h"
 #include "graft/models/naming/keras_layers.h"
 #include "graft/models/naming/scheme.h"
 
@@ -286,6 +287,7 @@ Renamed keras_renamed(const KerasFamily& family, const KerasModel& model) {
   renamed.scheme = str(family.name, " names", prefix.empty() ? "" : str(" under '", prefix, "'"));
   const KerasTensor* head = other_head(model, family);
   for (const KerasTensor& t : model.tensors) {
+    if (is_normalization(model, t)) continue;  // of images: imply_images reads it
     const bool is_head = head && t.layer == head->layer && t.prefix == head->prefix;
     if (t.prefix != prefix && !is_head) {
       renamed.ignored.push_back(t.file_name);
@@ -304,6 +306,8 @@ Renamed keras_renamed(const KerasFamily& family, const KerasModel& model) {
                                 ? weight_of(path, t.tensor, t.layer.ends_with("depthwise"))
                                 : t.tensor);
     const KerasLayer* layer = layer_in(model, t.layer);
+    if (layer && t.part == "kernel" && t.tensor.rank() == 2)
+      renamed.head_activation = layer->activation;
     if (layer && layer->activation == "softmax" && t.part == "kernel")
       renamed.notes.push_back("the classifier's softmax is left out: the network gives logits");
   }
@@ -315,6 +319,7 @@ Renamed keras_renamed(const KerasFamily& family, const KerasModel& model) {
   imply_eps(model, family, renamed);
   if (family.path == res_path || family.path == old_res_path) imply_resnet(model, family, renamed);
   imply_preprocess(family, renamed);
+  imply_images(model, renamed);
   renamed.same_padding = family.path == mobile_path;
   const Tensor stem = renamed.tensors.find("features.0.0.weight");
   GRAFT_CHECK(

@@ -38,7 +38,7 @@ std::string snake_case(const std::string& name) {
 class KerasConfig {
  public:
   explicit KerasConfig(const std::string& text) {
-    io::check_json_depth(text, "the Keras configuration");
+    io::check_json(text, "the Keras configuration");
     try {
       const auto root = nlohmann::json::parse(text);
       read_container(root.value("config", nlohmann::json()), "");
@@ -47,6 +47,7 @@ class KerasConfig {
     }
   }
   std::map<std::string, KerasLayer> layers;
+  std::vector<std::string> order;
   NamesByKey names;
 
  private:
@@ -62,9 +63,10 @@ class KerasConfig {
       if (const int before = seen[key]++; before > 0) key += "_" + std::to_string(before);
       const std::string at = path + "layers/" + key;
       if (!name.empty()) names[at] = name;
+      if (path.empty()) order.push_back(name);
       if (inner.is_object() && inner.contains("layers"))
         read_container(inner, at + "/");
-      else if (!name.empty())
+      else if (!name.empty() && !(layers.contains(name) && !path.empty()))
         layers[name] = layer_of(kind, inner);
     }
   }
@@ -90,7 +92,23 @@ class KerasConfig {
     }
     if (config.contains("activation") && config["activation"].is_string())
       layer.activation = config["activation"].get<std::string>();
+    for (const char* key : {"batch_shape", "batch_input_shape"})
+      if (config.contains(key) && config[key].is_array() && config[key].size() == 4)
+        for (size_t axis = 1; axis < 4; ++axis)
+          layer.input_shape.push_back(
+              config[key][axis].is_number_integer() ? config[key][axis].get<int64_t>() : -1);
+    for (const auto& [key, list] :
+         {std::pair{"scale", &layer.factor}, std::pair{"offset", &layer.offset},
+          std::pair{"mean", &layer.mean}, std::pair{"variance", &layer.variance}})
+      if (config.contains(key)) collect_reals(config[key], *list);
     return layer;
+  }
+
+  static void collect_reals(const nlohmann::json& value, std::vector<double>& out) {
+    if (value.is_array())
+      for (const auto& item : value) collect_reals(item, out);
+    else if (value.is_number() && out.size() < 8)
+      out.push_back(value.get<double>());
   }
 
   static void collect_integers(const nlohmann::json& value, std::vector<int64_t>& out) {
@@ -127,7 +145,8 @@ std::string part_named(std::string word, const std::string& layer) {
   if (word == "running_mean") return "moving_mean";
   if (word == "running_std" || word == "running_variance")
     return "moving_variance";  // Keras 1 kept the variance under that name
-  for (const char* known : {"kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance"})
+  for (const char* known : {"kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance",
+                            "mean", "variance", "count"})
     if (word == known) return known;
   return "";
 }
@@ -166,6 +185,11 @@ void name_by_number(const io::WeightFile& file, const KerasConfig* config, const
               "' have no layer's name beside them; save the whole model (.keras), which has");
   if (const size_t inner = path.rfind("/layers/"); inner != std::string::npos)
     result.prefix = path.substr(0, inner + 1);
+  if (config && config->layers.contains(result.layer) &&
+      config->layers.at(result.layer).kind == "Normalization" && index < 3) {
+    result.part = index == 0 ? "mean" : index == 1 ? "variance" : "count";
+    return;
+  }
   const Tensor first = file.tensors.find(path + "/vars/0");
   if (first.defined() && first.rank() >= 2) {
     result.part = index == 0 ? "kernel" : "bias";
@@ -194,7 +218,7 @@ KerasModel keras_model(const io::WeightFile& file) {
   std::optional<KerasConfig> config;
   if (const auto text = file.metadata.find(io::kKerasConfigKey); text != file.metadata.end())
     config.emplace(text->second);
-  if (config) model.layers = config->layers;
+  if (config) model.layers = config->layers, model.order = config->order;
   for (const auto& [name, tensor] : file.tensors) {
     std::string path = name;
     for (const char* root : {"model_weights/", "_layer_checkpoint_dependencies/"})

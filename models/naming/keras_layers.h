@@ -11,27 +11,32 @@
 namespace graft::models {
 
 struct KerasTensor {
-  std::string file_name;  // as in the file
-  std::string prefix;     // of models within models: "resnet50/"; "" outside
-  std::string layer;      // "conv1_conv"
-  std::string part;       // kernel bias gamma beta moving_mean moving_variance
-  Tensor tensor;          // Keras' layout
+  std::string file_name{};  // as in the file
+  std::string prefix{};     // of models within models: "resnet50/"; "" outside
+  std::string layer{};      // "conv1_conv"
+  std::string part{};       // kernel bias gamma beta moving_mean moving_variance
+  Tensor tensor{};          // Keras' layout
 };
 
 // What the model's configuration says of a layer that matters to its numbers.
 struct KerasLayer {
-  std::string kind;  // "Conv2D", "BatchNormalization" ...
+  std::string kind{};  // "Conv2D", "BatchNormalization" ...
   double epsilon = 0;
   bool has_epsilon = false, center = true, scale = true;
-  std::vector<int64_t> strides, padding;  // padding: [top, bottom, left, right] of a ZeroPadding2D
-  std::string padding_word;               // "same", "valid"
-  std::string activation;
+  std::vector<int64_t> strides{},
+      padding{};               // padding: [top, bottom, left, right] of a ZeroPadding2D
+  std::string padding_word{};  // "same", "valid"
+  std::string activation{};
+  std::vector<int64_t> input_shape{};  // [H,W,C] of an InputLayer, or of a first layer; -1: open
+  std::vector<double> factor{}, offset{};  // of a Rescaling
+  std::vector<double> mean{}, variance{};  // of a Normalization that was given them
 };
 
 struct KerasModel {
-  std::vector<KerasTensor> tensors;
-  std::map<std::string, KerasLayer> layers;  // by name; empty when the file has no configuration
-  std::vector<std::string> ignored;          // optimizer state, seeds
+  std::vector<KerasTensor> tensors{};
+  std::map<std::string, KerasLayer> layers{};  // by name; empty when the file has no configuration
+  std::vector<std::string> order{};            // the outermost model's layers, models within it too
+  std::vector<std::string> ignored{};          // optimizer state, seeds
 
   bool has_layer(const std::string& name) const;  // with tensors
 };

@@ -7,6 +7,12 @@
 namespace graft::models {
 namespace {
 
+// Whether the marker's first word is a whole one, where it is a number ("4.0", not "layer4.0").
+bool begins_a_name(const std::string& name, const std::string& marker) {
+  const size_t at = name.size() - marker.size();
+  return marker[0] < '0' || marker[0] > '9' || at == 0 || name[at - 1] == '.';
+}
+
 // What stands before `marker` in the shortest name that ends with it, under one of the file's
 // roots.
 std::optional<std::string> prefix_before(const io::WeightFile& file, const std::string& marker) {
@@ -15,7 +21,7 @@ std::optional<std::string> prefix_before(const io::WeightFile& file, const std::
   for (const std::string& root : roots) {
     const std::string* shortest = nullptr;
     for (const auto& [name, tensor] : file.tensors)
-      if (name.starts_with(root) && name.ends_with(marker) &&
+      if (name.starts_with(root) && name.ends_with(marker) && begins_a_name(name, marker) &&
           (shortest == nullptr || name.size() < shortest->size()))
         shortest = &name;
     if (shortest) return shortest->substr(0, shortest->size() - marker.size());
@@ -56,9 +62,10 @@ Tensor scaled_rows(const Tensor& weight, const std::vector<double>& scale) {
 
 std::optional<Renamed> rename_to_torchvision(const io::WeightFile& file) {
   if (file.format == "onnx") return std::nullopt;
-  for (const auto* scheme : {&gluon_block_scheme(), &gluon_v1b_scheme(), &gluon_symbol_scheme(),
-                             &caffe_scheme(), &detectron_scheme(), &detectron2_scheme(),
-                             &transformers_scheme(), &timm_mobilenet_scheme(), &timm_vgg_scheme()})
+  for (const auto* scheme :
+       {&gluon_block_scheme(), &gluon_v1b_scheme(), &gluon_symbol_scheme(), &caffe_scheme(),
+        &detectron_scheme(), &detectron2_scheme(), &transformers_scheme(), &numbered_scheme(),
+        &timm_mobilenet_scheme(), &timm_vgg_scheme()})
     for (const char* marker : scheme->markers)
       if (const auto prefix = prefix_before(file, marker))
         return renamed_by(*scheme, file, *prefix);

@@ -17,21 +17,23 @@ template <class T>
 struct Implied {
   T value{};
   bool known = false;
-  std::string why;
+  std::string why{};
 };
 
 struct Renamed {
   StateDict
       tensors;  // torchvision's names, [K,C,R,S] and [out,in]; what has no such name keeps its own
-  std::string scheme;  // "Caffe names"
-  std::optional<Implied<double>> eps;
-  std::optional<Implied<bool>> stride_in_3x3;
-  std::optional<Implied<std::array<int64_t, 2>>> pool_pads;  // begin, end
-  std::optional<Implied<io::Preprocess>> preprocess;
-  std::string preprocess_text;
-  bool same_padding = false;  // MobileNetV2: TensorFlow's padding where it strides, which is a
-                              // network of its own name here
-  std::vector<std::string> ignored, notes;
+  std::string scheme{};  // "Caffe names"
+  std::optional<Implied<double>> eps{};
+  std::optional<Implied<bool>> stride_in_3x3{};
+  std::optional<Implied<std::array<int64_t, 2>>> pool_pads{};  // begin, end
+  std::optional<Implied<io::Preprocess>> preprocess{};
+  std::string preprocess_text{};
+  std::string head_activation{};  // "softmax", "sigmoid"; "": not said
+  int64_t image_size = 0;         // side of the images that the file is for; 0: not said
+  bool same_padding = false;      // MobileNetV2: TensorFlow's padding where it strides, which is a
+                                  // network of its own name here
+  std::vector<std::string> ignored{}, notes{};
 };
 
 // nullopt: the names are of no scheme here, torchvision's own perhaps. bad_input for a network that

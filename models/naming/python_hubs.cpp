@@ -89,6 +89,18 @@ void finish_timm_vgg(const StateDict&, Renamed& renamed) {
   }
 }
 
+// torchvision's ResNet as nn.Sequential(*children): conv1, bn1, relu, maxpool, layer1 to layer4,
+// ...
+std::string rename_numbered(const StateDict&, const std::string& name) {
+  constexpr const char* children[] = {"conv1",  "bn1",    "",       "",
+                                      "layer1", "layer2", "layer3", "layer4"};
+  NameParser parse(name);
+  int64_t child = 0;
+  if (!parse.number(child) || child > 7 || parse.rest().empty()) return "";
+  const std::string to = children[child];
+  return to.empty() ? "" : to + std::string(parse.rest());
+}
+
 void finish_nothing(const StateDict&, Renamed&) {}
 
 }  // namespace
@@ -99,6 +111,12 @@ const NamingScheme& transformers_scheme() {
       {"resnet.embedder.embedder.convolution.weight", "embedder.embedder.convolution.weight"},
       rename_transformers,
       finish_transformers};
+  return scheme;
+}
+
+const NamingScheme& numbered_scheme() {
+  static const NamingScheme scheme{
+      "torchvision's layers by number", {"4.0.conv1.weight"}, rename_numbered, finish_nothing};
   return scheme;
 }
 

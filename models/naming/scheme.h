@@ -13,7 +13,7 @@ struct NamingScheme {
   const char* name;
   // The scheme is known by a tensor whose name ends so; what stands before is the prefix of the
   // network.
-  std::vector<const char*> markers;
+  std::vector<const char*> markers{};
   // torchvision's name of a tensor, "" when it has none. `all`: every tensor, prefix removed.
   std::string (*rename)(const StateDict& all, const std::string& name);
   // What else the names say; may join and change tensors.
@@ -28,6 +28,7 @@ const NamingScheme& caffe_scheme();           // res2a_branch2a_weight, bn2a_bra
 const NamingScheme& detectron_scheme();       // res2_0_branch2a_w, res2_0_branch2a_bn_s
 const NamingScheme& detectron2_scheme();      // stem.conv1.weight, res2.0.conv1.norm.weight
 const NamingScheme& transformers_scheme();    // embedder.embedder.convolution.weight
+const NamingScheme& numbered_scheme();        // 4.0.conv1.weight
 const NamingScheme& timm_mobilenet_scheme();  // conv_stem.weight, blocks.1.0.conv_pw.weight
 const NamingScheme& timm_vgg_scheme();        // features.0.weight, pre_logits.fc1.weight
 

@@ -1,9 +1,13 @@
 #include "graft/core/base/file_system.h"
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 
 #include "graft/core/base/error.h"
 #include "graft/core/base/sha256.h"
@@ -67,6 +71,37 @@ TEST(FileSystem, ErrorsNameThePath) {
   const auto file = file_system().open_read(folder / "big.bin");
   std::vector<std::byte> buffer(60);
   EXPECT_THROW(file->read_at(50, buffer), Error);
+}
+
+// Whatever cannot be read like a file is refused at once, and nobody is waited for.
+TEST(FileSystem, OnlyRegularFilesAreOpened) {
+  const TemporaryFolder folder;
+  const std::string pipe = folder / "pipe", socket = folder / "socket";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  socket.copy(address.sun_path, sizeof address.sun_path - 1);
+  const int listening = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  ASSERT_EQ(::bind(listening, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  std::filesystem::create_symlink(pipe, folder / "link");
+  const std::pair<std::string, std::string> kinds[] = {
+      {pipe, "named pipe"},    {folder / "link", "named pipe"}, {socket, "socket"},
+      {"/dev/null", "device"}, {"/dev/zero", "device"},         {folder.path(), "folder"}};
+  for (const auto& [path, kind] : kinds) {
+    const auto expect_refused = [&, &path = path, &kind = kind](const auto& call) {
+      try {
+        call();
+        ADD_FAILURE() << path;
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::bad_input) << error.what();
+        EXPECT_NE(std::string(error.what()).find("is a " + kind), std::string::npos)
+            << error.what();
+      }
+    };
+    expect_refused([&, &path = path] { file_system().open_read(path); });
+    expect_refused([&, &path = path] { file_system().open_append(path); });
+  }
+  ::close(listening);
 }
 
 TEST(FileSystem, PathHelpers) {

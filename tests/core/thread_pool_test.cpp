@@ -8,6 +8,9 @@
 #include <stdexcept>
 #include <vector>
 
+#include "graft/core/runtime/start_thread.h"
+#include "graft/tests/support/scarce_threads.h"
+
 namespace graft {
 namespace {
 
@@ -55,6 +58,24 @@ TEST(ThreadPool, WorksInAForkedChild) {
   int status = 0;
   waitpid(child, &status, 0);
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+// A limit on processes or memory: the work is done by those that there are, and it is said once.
+TEST(ThreadPool, GoesOnWithTheThreadsThatCouldBeStarted) {
+  if (sanitized()) GTEST_SKIP() << "sanitizers need the address space";
+  EXPECT_TRUE(true_with_scarce_threads([] {
+    int told = 0, wanted = 0, started = 0;
+    set_thread_shortage_listener(
+        [&](const char*, int w, int s) { ++told, wanted = w, started = s; });
+    ThreadPool pool(200);
+    for (int round = 0; round < 5; ++round) {
+      std::vector<std::atomic<int>> seen(300);
+      pool.parallel_for(300, [&](int64_t i) { seen[static_cast<size_t>(i)]++; });
+      for (const auto& count : seen)
+        if (count.load() != 1) return false;
+    }
+    return told == 1 && wanted == 200 && started < 200 && started >= 1 && pool.threads() == started;
+  }));
 }
 
 }  // namespace

@@ -35,6 +35,7 @@ class MemoryFileSystem final : public FileSystem {
   }
 
   std::unique_ptr<File> create(const std::string& path) override { refuse(path); }
+  std::unique_ptr<File> create_beside(const std::string& target) override { refuse(target); }
   std::unique_ptr<File> open_append(const std::string& path) override { refuse(path); }
   void create_directories(const std::string& path) override { refuse(path); }
   void rename(const std::string& from, const std::string&) override { refuse(from); }

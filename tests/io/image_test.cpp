@@ -121,9 +121,10 @@ TEST(Images, TruncatedFilesAreErrors) {
   const auto check = [](const char* name) {
     const std::string whole = read_text_file(data(name), 1 << 20);
     const size_t step = whole.size() > 2000 ? 7 : 1;
-    const size_t end =
-        whole.size() -
-        (std::string(name).ends_with(".bmp") ? 3 : 0);  // a row's padding may be missing
+    // A row's padding may be missing, and the end marker of a JPEG of one scan.
+    const std::string_view kind = name;
+    const bool is_one_scan = kind.ends_with(".jpg") && kind != "progressive.jpg";
+    const size_t end = whole.size() - (kind.ends_with(".bmp") ? 3 : is_one_scan ? 2 : 0);
     for (size_t length = 0; length < end; length += step)
       EXPECT_NE(complaint(whole.substr(0, length)), "")
           << name << " cut at " << length << " of " << whole.size();
@@ -154,10 +155,10 @@ TEST(Images, AreasBeyondTheLimitAreRefusedBeforeDecoding) {
   std::string bmp = read_text_file(data("rgb.bmp"), 1 << 20);
   const size_t frame = jpeg.find("\xff\xc0");
   jpeg.replace(frame + 5, 4, "\xff\x00\xff\x01", 4);  // 65280 x 65281
-  EXPECT_TRUE(contains(complaint(jpeg), "65281x65280 pixels, more than the limit of 67108864"));
-  EXPECT_TRUE(contains(complaint("P6 8193 8192 255 "),
-                       "8193x8192 pixels, more than the limit of 67108864"));
-  EXPECT_TRUE(contains(complaint("P5 8192 8192 255 "),
+  EXPECT_TRUE(contains(complaint(jpeg), "65281x65280 pixels, more than the limit of 178956970"));
+  EXPECT_TRUE(contains(complaint("P6 13378 13377 255 "),
+                       "13378x13377 pixels, more than the limit of 178956970"));
+  EXPECT_TRUE(contains(complaint("P5 13377 13377 255 "),
                        "truncated"));  // at the limit: only its bytes are missing
   bmp.replace(18, 4, "\xff\xff\xff\x7f", 4);
   EXPECT_TRUE(contains(complaint(bmp), "photo: broken BMP"));
@@ -237,7 +238,7 @@ TEST_P(Resizing, AWindowIsTheCropOfTheWhole) {
 
 TEST_P(Resizing, ImpossibleSizesAreErrors) {
   EXPECT_THROW(resize(source_, 0, 4, GetParam()), Error);
-  EXPECT_THROW(resize(source_, 8193, 8192, GetParam()), Error);
+  EXPECT_THROW(resize(source_, 13378, 13377, GetParam()), Error);
   EXPECT_THROW(resize(source_, int64_t{1} << 62, 4, GetParam()), Error);
   EXPECT_THROW(resize(source_, 4, 4, {0, 0, 98, 61}, GetParam()), Error);
   EXPECT_THROW(resize(source_, 4, 4, {5, 0, 5, 61}, GetParam()), Error);

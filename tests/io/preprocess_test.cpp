@@ -81,6 +81,32 @@ TEST(PreprocessTest, InterleavedOutputHoldsTheSameNumbers) {
   EXPECT_THROW(p.normalise_into(image, interleaved.data()), Error);  // not 32 x 32
 }
 
+TEST(PreprocessTest, ImagesAndNumbersThatDoNotFitAreErrors) {
+  const auto image = [](int64_t width, int64_t height, int64_t channels, Tensor pixels) {
+    return Image{width, height, channels, std::move(pixels)};
+  };
+  const Tensor good = Tensor::zeros({40, 30, 3}, {.dtype = DType::u8});
+  Preprocess p = imagenet_preprocess(16);
+  EXPECT_EQ(p.apply(image(30, 40, 3, good)).shape(), (Shape{3, 16, 16}));
+  std::vector<float> out(16 * 16 * 3);
+  const Tensor small = Tensor::zeros({4, 4, 3}, {.dtype = DType::u8});
+  for (const Image& broken :
+       {image(640, 480, 3, small), image(40, 30, 3, good), image(30, 40, 1, good),
+        image(30, 40, 3, Tensor()), image(30, 40, 3, Tensor::zeros({40, 30, 3})), Image{},
+        image(16, 16, 3, small)}) {
+    EXPECT_THROW(p.apply(broken), Error);
+    EXPECT_THROW(p.geometry(broken), Error);
+    EXPECT_THROW(p.normalise_into(broken, out.data()), Error);
+    EXPECT_THROW(resize(broken, 5, 5), Error);
+    EXPECT_THROW(with_channels(broken, 1), Error);
+  }
+  p.mean = {0};
+  EXPECT_THROW(p.apply(image(30, 40, 3, good)), Error);
+  p = imagenet_preprocess(16);
+  p.deviation = {1, 0, 1};
+  EXPECT_THROW(p.apply(image(30, 40, 3, good)), Error);
+}
+
 TEST(PreprocessTest, ImagenetKeepsTheUsualShare) {
   EXPECT_EQ(imagenet_preprocess().resize_to, 256);
   EXPECT_EQ(imagenet_preprocess(64).resize_to, 73);

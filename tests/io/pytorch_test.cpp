@@ -77,12 +77,30 @@ TEST(PyTorch, OtherRootsAndTypes) {
   EXPECT_EQ(read_weights(data("uint16.pth")).tensors.at("u16").to_doubles(), Values{65535});
 }
 
-TEST(PyTorch, CodeIsNamedAndRefused) {
-  EXPECT_REFUSED("evil.pth", "contains code: posix.system");
-  EXPECT_REFUSED("evil_legacy.pth", "contains code: posix.system");
+std::string notes_of(const WeightFile& file) {
+  std::string notes;
+  for (const std::string& note : file.notes) notes += note + "; ";
+  return notes;
+}
+
+TEST(PyTorch, CodeIsNamedAndNeverRun) {
+  for (const char* name : {"evil.pth", "evil_legacy.pth"}) {
+    const std::string notes = notes_of(read_weights(data(name)));  // tensors stand beside the code
+    EXPECT_NE(notes.find("does not run: posix.system"), std::string::npos) << notes;
+  }
   EXPECT_REFUSED("evil.pkl", "contains code: posix.system");
-  EXPECT_REFUSED("whole_model.pth", "contains code: torch.nn.modules.container.Sequential");
-  EXPECT_REFUSED("script.pt", "TorchScript");
+}
+
+TEST(PyTorch, TensorsOfObjectsHaveTheNamesOfTheirStateDict) {
+  const WeightFile whole = read_weights(data("whole_model.pth"));
+  EXPECT_EQ(whole.tensors.at("0.weight").rank(), 2);
+  EXPECT_TRUE(whole.tensors.contains("0.bias"));
+  EXPECT_NE(notes_of(whole).find("code, which graft does not run: torch.nn.modules.container"),
+            std::string::npos)
+      << notes_of(whole);
+  const WeightFile script = read_weights(data("script.pt"));
+  EXPECT_FALSE(script.tensors.empty());
+  EXPECT_NE(notes_of(script).find("a TorchScript program"), std::string::npos) << notes_of(script);
 }
 
 TEST(PyTorch, WhatIsNotSupportedIsNamed) {
@@ -117,11 +135,15 @@ TEST(PyTorch, HostilePicklesAreRefused) {
   const std::string keys("\x80\x02].", 4);
   EXPECT_NE(refusal_of_pickle("}.", keys).find("holds no tensors"), std::string::npos)
       << refusal_of_pickle("}.", keys);
-  EXPECT_PICKLE_REFUSED("cos\nsystem\nU\x02id\x85R.", "contains code: os.system");
-  EXPECT_PICKLE_REFUSED("cbuiltins\neval\n.", "contains code: builtins.eval");
-  EXPECT_PICKLE_REFUSED("c__builtin__\ngetattr\n.", "contains code: __builtin__.getattr");
-  EXPECT_PICKLE_REFUSED("ctorch.hub\nload\n.", "contains code: torch.hub.load");
-  EXPECT_PICKLE_REFUSED("cos\x1b[31m\nsystem\n.", "contains code: os?[31m.system");
+  for (const auto& [pickle, name] : std::vector<std::pair<std::string, std::string>>{
+           {"cos\nsystem\nU\x02id\x85R.", "os.system"},
+           {"cbuiltins\neval\n.", "builtins.eval"},
+           {"c__builtin__\ngetattr\n.", "__builtin__.getattr"},
+           {"ctorch.hub\nload\n.", "torch.hub.load"},
+           {"cos\x1b[31m\nsystem\n.", "os?[31m.system"},
+           {"c__builtin__\ngetattr\ncos\npath\nU\x04join\x86RU\x01x\x85R.", "os.path"}})
+    EXPECT_NE(refusal_of_pickle(pickle, keys).find(name), std::string::npos)
+        << refusal_of_pickle(pickle, keys);
   EXPECT_PICKLE_REFUSED("(i__main__\nx\n.", "opcode 105");  // INST
   EXPECT_PICKLE_REFUSED("(o.", "opcode 111");               // OBJ
   EXPECT_PICKLE_REFUSED("\x82\x01.", "opcode 130");         // EXT1
@@ -221,6 +243,45 @@ TEST(PyTorch, TensorsStayInsideTheirStorage) {
             std::string::npos);
   EXPECT_NE(refusal_of_tensor(2'000'000'000, 0, "K\x04\x85", "K\x01\x85", 4).find("truncated"),
             std::string::npos);
+}
+
+// {"state_dict": {"w": tensor}, "callbacks": {a class: 1}, "hyper": AttributeDict(lr=1, t=tensor),
+// "path": PosixPath("/", "data")}: what Lightning keeps beside a network.
+TEST(PyTorch, UnknownObjectsAreValuesAndTheirCodeIsNamed) {
+  const std::string tensor = tensor_pickle(4, 0, "K\x04\x85", "K\x01\x85");
+  const std::string object =
+      std::string("\x80\x02}(U\x0astate_dict}U\x01w") + tensor +
+      "q\x01sU\x09"
+      "callbacks}clightning.callbacks\nCheckpoint\nK\x01sU\x05hyperclightning\nAttributeDict\n)\x81"
+      "(U\x02lrK\x01U\x01th\x01u}U\x05otherK\x02sbU\x04pathcpathlib\nPosixPath\nU\x01/U\x04"
+      "data\x86Ru.";
+  const std::string content = legacy_file(object, storage_of(4, 4));
+  MemoryFile file("pickle", std::as_bytes(std::span(content)));
+  const WeightFile read = read_weights(file);
+  EXPECT_EQ(read.tensors.size(), 2u);
+  EXPECT_TRUE(read.tensors.contains("state_dict.w"));
+  EXPECT_TRUE(read.tensors.contains("hyper.t"));
+  EXPECT_EQ(read.roots, std::vector<std::string>{"state_dict."});
+  for (const char* name :
+       {"lightning.callbacks.Checkpoint", "lightning.AttributeDict", "pathlib.PosixPath"})
+    EXPECT_NE(notes_of(read).find(name), std::string::npos) << notes_of(read);
+}
+
+TEST(PyTorch, PickledArraysAreTensors) {
+  for (const char* name : {"arrays2.pkl", "arrays4.pkl"}) {
+    const WeightFile file = read_weights(data(name));
+    EXPECT_EQ(file.format, "pickle");
+    EXPECT_EQ(file.roots, std::vector<std::string>{"model."});
+    EXPECT_EQ(file.tensors.size(), 4u);  // not the array of objects
+    const auto values = [&](const char* array) {
+      return file.tensors.at(std::string("model.") + array).to_doubles();
+    };
+    EXPECT_EQ(file.tensors.at("model.plain").shape(), Shape({2, 3}));
+    EXPECT_EQ(values("plain"), (Values{-2.5, -1.5, -0.5, 0.5, 1.5, 2.5}));
+    EXPECT_EQ(values("big_endian"), (Values{1.5, -2}));
+    EXPECT_EQ(values("fortran"), (Values{0, 1, 2, 3, 4, 5}));
+    EXPECT_EQ(values("half"), (Values{0.5, 300}));
+  }
 }
 
 // Each place is compared with every name, so that a file of many small state dicts would take

@@ -1,5 +1,5 @@
-// The depthwise kernel against the reference on every instruction set here; its bits depend on
-// neither threads nor batch.
+// The depthwise kernels' three passes against the reference on every instruction set here; their
+// bits depend on neither threads nor batch.
 #include <cstring>
 
 #include "graft/tests/kernels/cpu_support.h"
@@ -39,6 +39,12 @@ const DepthwiseCase depthwise_cases[] = {
     {"far padding", 1, 17, 4, 4, 3, 3, 1, 3, 1, 4, 5, 3, 6},
     {"one pixel", 2, 64, 1, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1},
     {"no padding, uneven strides", 1, 33, 9, 17, 2, 3, 3, 2},
+    {"5x5", 1, 21, 9, 8, 5, 5, 1, 1, 1, 2, 2, 2, 2},
+    {"7x7", 2, 16, 11, 9, 7, 7, 1, 1, 1, 3, 3, 3, 3},
+    {"dilated s2", 1, 18, 13, 12, 3, 3, 2, 2, 2, 2, 2, 2, 2},
+    {"dilated 5x5, stride 3", 1, 9, 16, 17, 5, 5, 3, 3, 3, 6, 6, 6, 6},
+    {"stride beyond the filter", 1, 16, 9, 9, 2, 2, 3, 3},
+    {"several splits", 2, 80, 40, 52, 3, 3, 1, 1, 1, 1, 1, 1, 1},
     {"many rows", 1, 96, 40, 37, 3, 3, 1, 1, 1, 1, 1, 1, 1},
 };
 
@@ -95,6 +101,122 @@ TEST(Depthwise, BitsDependOnNeitherThreadsNorBatch) {
                 0)
           << c.name;
     }
+}
+
+struct Gradients {
+  Tensor data, added, weight, bias;
+};
+
+// dx, what `added` becomes when dx is added to it, and dweight; in float64 from the same values
+// when `exact`.
+Gradients depthwise_gradients(ExecContext& context, const DepthwiseCase& c, DType dtype,
+                              bool exact) {
+  const ops::ConvAttributes attributes = c.attributes();
+  const Shape y_shape = ops::conv_output_shape(c.x(), c.weight(), attributes);
+  const DType parameters = dtype == DType::f64 ? DType::f64 : DType::f32;
+  const auto given = [&](const Shape& shape, uint64_t seed, MemoryFormat format, DType type) {
+    const Tensor t = random(shape, seed, format, parameters).to(type);
+    return exact ? t.to(DType::f64) : t;
+  };
+  const auto nhwc = MemoryFormat::channels_last;
+  const Tensor x = given(c.x(), 1, nhwc, dtype), dy = given(y_shape, 2, nhwc, dtype),
+               weight = given(c.weight(), 3, {}, parameters);
+  Gradients g{Tensor::full(c.x(), 7, x.options()), given(c.x(), 5, nhwc, dtype),
+              Tensor::full(c.weight(), 7, weight.options()),
+              dtype == DType::bf16 ? Tensor() : Tensor::full({c.c}, 7, weight.options())};
+  const ops::ConvKernels& conv = kernels_for(x).conv;
+  conv.backward_data(context, {dy, weight, attributes, g.data});
+  if (exact) {
+    const double* dx = g.data.data<double>();
+    double* sum = g.added.mutable_data<double>();
+    for (int64_t i = 0; i < g.added.numel(); ++i) sum[i] += dx[i];
+  } else {
+    EXPECT_TRUE(conv.backward_data_added.try_run(context, {dy, weight, attributes, g.added}));
+  }
+  conv.backward_weight(context,
+                       {x, dy, attributes, &g.weight, g.bias.defined() ? &g.bias : nullptr});
+  return g;
+}
+
+TEST(Depthwise, GradientsMatchReference) {
+  ExecContext reference = only("reference", 2);
+  for (const DepthwiseCase& c : depthwise_cases)
+    for (const DType dtype : {DType::f32, DType::f64, DType::bf16}) {
+      const Gradients expected = depthwise_gradients(reference, c, dtype, true);
+      for (const InstructionSet set : instruction_sets()) {
+        ExecContext engine = only("cpu_depthwise", 2, set);
+        const Gradients actual = depthwise_gradients(engine, c, dtype, false);
+        const std::string what = str(c.name, " ", name_of(set), " ", name_of(dtype));
+        const double images = dtype == DType::bf16 ? 4e-3 : tolerance(dtype);
+        EXPECT_LT(relative_error(actual.data, expected.data), images) << what;
+        EXPECT_LT(relative_error(actual.added, expected.added), images) << what;
+        EXPECT_LT(relative_error(actual.weight, expected.weight), tolerance(dtype)) << what;
+        if (actual.bias.defined()) {
+          EXPECT_LT(relative_error(actual.bias, expected.bias), tolerance(dtype)) << what;
+        }
+      }
+    }
+}
+
+TEST(Depthwise, ForwardOfBfloat16MatchesReference) {
+  ExecContext reference = only("reference", 2);
+  for (const DepthwiseCase& c : depthwise_cases) {
+    const ops::ConvAttributes attributes = c.attributes();
+    const Tensor x = random(c.x(), 1, MemoryFormat::channels_last).to(DType::bf16),
+                 weight = random(c.weight(), 3), wide = x.to(DType::f64);
+    const Shape y_shape = ops::conv_output_shape(c.x(), c.weight(), attributes);
+    Tensor y = Tensor::empty(y_shape, x.options()), exact = Tensor::empty(y_shape, wide.options());
+    const Tensor exact_weight = weight.to(DType::f64);
+    kernels_for(wide).conv.forward(reference, {wide, exact_weight, nullptr, attributes, exact});
+    for (const InstructionSet set : instruction_sets()) {
+      ExecContext engine = only("cpu_depthwise", 2, set);
+      kernels_for(x).conv.forward(engine, {x, weight, nullptr, attributes, y});
+      EXPECT_LT(relative_error(y, exact), 4e-3) << c.name << " " << name_of(set);
+    }
+  }
+}
+
+TEST(Depthwise, BitsOfGradientsDependOnNoThreads) {
+  const auto same = [](const Tensor& a, const Tensor& b) {
+    return std::memcmp(a.raw(), b.raw(), static_cast<size_t>(a.bytes())) == 0;
+  };
+  for (const DepthwiseCase& c : depthwise_cases)
+    for (const InstructionSet set : instruction_sets()) {
+      ExecContext one = only("cpu_depthwise", 1, set);
+      const Gradients expected = depthwise_gradients(one, c, DType::f32, false);
+      for (const int threads : {2, 4}) {
+        ExecContext several = only("cpu_depthwise", threads, set);
+        const Gradients actual = depthwise_gradients(several, c, DType::f32, false);
+        EXPECT_TRUE(same(actual.data, expected.data) && same(actual.added, expected.added) &&
+                    same(actual.weight, expected.weight))
+            << c.name << " " << name_of(set) << ", " << threads << " threads";
+      }
+    }
+}
+
+TEST(Depthwise, StatisticsComeWithTheForwardPass) {
+  for (const DepthwiseCase& c : depthwise_cases)
+    for (const DType dtype : {DType::f32, DType::bf16})
+      for (const InstructionSet set : instruction_sets()) {
+        const ops::ConvAttributes attributes = c.attributes();
+        const Tensor x = random(c.x(), 1, MemoryFormat::channels_last).to(dtype),
+                     weight = random(c.weight(), 3);
+        Tensor y = Tensor::empty(ops::conv_output_shape(c.x(), c.weight(), attributes),
+                                 x.options()),
+               plain = Tensor::empty_like(y), mean = Tensor::empty({c.c}),
+               variance = Tensor::empty({c.c}), expected_mean = Tensor::empty({c.c}),
+               expected_variance = Tensor::empty({c.c});
+        ExecContext engine = only("cpu_depthwise", 2, set), reference = only("reference");
+        const auto& kernels = kernels_for(x);
+        ASSERT_TRUE(kernels.conv.forward_statistics.try_run(
+            engine, {x, weight, nullptr, attributes, y, mean, variance}));
+        kernels.conv.forward(engine, {x, weight, nullptr, attributes, plain});
+        EXPECT_EQ(y.to_doubles(), plain.to_doubles()) << c.name;
+        kernels.batch_norm.statistics(reference, {y, expected_mean, expected_variance});
+        EXPECT_LT(relative_error(mean, expected_mean), 1e-5) << c.name << " " << name_of(set);
+        EXPECT_LT(relative_error(variance, expected_variance), 1e-5)
+            << c.name << " " << name_of(set);
+      }
 }
 
 }  // namespace

@@ -80,7 +80,8 @@ OpCase shortcut_case(std::string name, const Layer& layer) {
                    [layer](std::span<const Tensor> in) {
                      namespace F = functional;
                      const Tensor inner = F::conv(
-                         in[0], in[1], {}, {ops::square_window(layer.weight[2], 1, layer.padding)});
+                         in[0], in[1], {},
+                         {ops::square_window(layer.weight[2], 1, layer.padding), layer.groups});
                      const Tensor y = F::add(F::conv(inner, in[2], {}), F::mul(in[0], in[3]));
                      const Tensor strided = F::conv(in[0], in[4], {}, {ops::square_window(1, 2)});
                      const Tensor parts[] = {F::reshape(y, {y.numel()}),
@@ -93,6 +94,7 @@ std::vector<OpCase> shortcut_cases() {
   return {
       shortcut_case("pointwise", {{2, 4, 3, 5}, {6, 4, 1, 1}}),
       shortcut_case("padded_3x3", {{2, 4, 4, 5}, {2, 4, 3, 3}, 1, 1}),
+      shortcut_case("depthwise", {{2, 6, 5, 4}, {6, 1, 3, 3}, 1, 1, 6}),
       test::kernels_only(shortcut_case("wide", {{2, 40, 5, 7}, {24, 40, 1, 1}})),
       test::kernels_only(shortcut_case("long_sums", {{1, 3, 5, 4}, {136, 3, 3, 3}, 1, 1})),
       test::kernels_only(shortcut_case("winograd", {{1, 32, 14, 14}, {32, 32, 3, 3}, 1, 1})),

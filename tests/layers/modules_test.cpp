@@ -56,6 +56,23 @@ TEST(Module, NamesAndOrder) {
   EXPECT_EQ(state, all);
 }
 
+TEST(Module, ACycleIsAnError) {
+  struct Loop final : Module {
+    void hold(std::shared_ptr<Module> child) { register_module("child", std::move(child)); }
+    void swap(std::shared_ptr<Module> child) { replace_child("child", std::move(child)); }
+    Tensor forward(const Tensor& x) override { return x; }
+  };
+  const auto outer = std::make_shared<Loop>(), inner = std::make_shared<Loop>();
+  EXPECT_THROW(outer->hold(outer), Error);
+  outer->hold(inner);
+  EXPECT_THROW(inner->hold(outer), Error);
+  EXPECT_THROW(outer->swap(outer), Error);
+  EXPECT_THROW(outer->swap(nullptr), Error);
+  EXPECT_EQ(outer->children().size(), 1u);
+  Sequential twice{inner, inner};  // a layer in two places is none
+  EXPECT_EQ(twice.children().size(), 2u);
+}
+
 TEST(Module, FindAndVisit) {
   SmallNet net;
   EXPECT_EQ(net.find(""), &net);

@@ -16,6 +16,7 @@
 #include "graft/layers/functional/matrices.h"
 #include "graft/layers/functional/movement.h"
 #include "graft/layers/functional/normalization.h"
+#include "graft/layers/functional/reduction.h"
 #include "graft/layers/modules/batch_norm2d.h"
 #include "graft/models/architecture.h"
 #include "graft/models/initialization.h"
@@ -254,7 +255,7 @@ TEST(Plan, RunsOperationsThatWalkWithinASample) {
       {"argmax", [&](const Tensor& x) { return cast(places(x), DType::f32); }},
       {"cumulative_sum", [&](const Tensor& x) { return cumulative_sum(rows(x), 1, true, true); }},
       {"gather_elements", [&](const Tensor& x) { return gather_elements(rows(x), places(x), 2); }},
-      {"gather_nd", [&](const Tensor& x) { return gather_nd(rows(x), argmax(rows(x), 1), 1); }},
+      {"gather_nd", [&](const Tensor& x) { return gather_nd(rows(x), places(x), 1); }},
       {"embedding", [&](const Tensor& x) { return gather(table, places(x), 0); }},
       {"scatter_elements",
        [&](const Tensor& x) {
@@ -287,7 +288,7 @@ TEST(Plan, SaysWhyAnOperationIsNotRun) {
   const NoGradGuard no_grad;
   const auto flat = [](const Tensor& x) { return reshape(x, {x.size(0), 48}); };
   const std::vector<std::pair<const char*, Forward>> cases{
-      {"topk: it has two results", [&](const Tensor& x) { return topk(flat(x), 2, 1).values; }},
+      {"topk has 2 results", [&](const Tensor& x) { return topk(flat(x), 2, 1).values; }},
       {"dropout: it draws random numbers",
        [](const Tensor& x) { return dropout(x, {.probability = 0.5}, true); }},
       {"gather: it mixes samples",  // each sample's place is looked up in every sample

@@ -40,6 +40,43 @@ TEST(Tape, AnInputUsedTwiceCollectsBothGradients) {
   EXPECT_EQ(grad_of(x).to_doubles(), (Values{33, 8}));
 }
 
+// Tensor's own methods keep the gradient as the functions do.
+TEST(Tape, FormsOfATensorKeepItsGradient) {
+  const Tensor x = leaf({2, 3, 2, 2}, 1);
+  const Tensor weights = test::distinct_values({2, 3, 2, 2}, -1, 1, 2);
+  const auto gradient_of = [&](const std::function<Tensor(const Tensor&)>& form) {
+    set_grad(x, Tensor());
+    const Tensor y = form(F::mul(x, weights));
+    backward(F::reduce(F::mul(y, y), {}));
+    return grad_of(x).to_doubles();
+  };
+  const Values plain = gradient_of([](const Tensor& t) { return t; });
+  using Form = std::function<Tensor(const Tensor&)>;
+  for (const Form& form : std::vector<Form>{
+           [](const Tensor& t) {
+             return t.reshape({6, 4});
+           },
+           [](const Tensor& t) { return t.to(MemoryFormat::channels_last); },
+           [](const Tensor& t) {
+             return t.to(MemoryFormat::channels_last).to(MemoryFormat::contiguous).reshape({24});
+           }})
+    EXPECT_EQ(gradient_of(form), plain);
+  const Values narrow = gradient_of([](const Tensor& t) { return t.to(DType::f32); });
+  for (size_t i = 0; i < plain.size(); ++i) EXPECT_NEAR(narrow[i], plain[i], 1e-6);
+  const Values part = gradient_of([](const Tensor& t) { return t.narrow_batch(1, 1); });
+  for (size_t i = 0; i < plain.size(); ++i) EXPECT_EQ(part[i], i < 12 ? 0 : plain[i]);
+}
+
+TEST(Tape, DetachAndNoGradCutTheGradient) {
+  const Tensor x = leaf({2, 2}, 1);
+  EXPECT_FALSE(needs_grad(x.detach().reshape({4})));
+  EXPECT_FALSE(needs_grad(x.clone()));
+  EXPECT_FALSE(needs_grad(x.to(DType::i64)));
+  EXPECT_TRUE(needs_grad(x.reshape({4})));
+  const NoGradGuard no_grad;
+  EXPECT_FALSE(needs_grad(x.reshape({4})));
+}
+
 TEST(Tape, AnIntermediateUsedTwiceIsWalkedOnce) {
   const Tensor x = Tensor::of<double>({1}, {0.5});
   set_requires_grad(x, true);

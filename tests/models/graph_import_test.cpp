@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "graft/core/autograd/record.h"
+#include "graft/core/tensor/allocator.h"
 #include "graft/io/onnx/model.h"
 #include "graft/models/folded_norms.h"
 #include "graft/models/graph/graph_module.h"
@@ -383,6 +384,53 @@ TEST(GraphImport, DamagedCardsAreRefused) {
       EXPECT_EQ(error.code(), ErrorCode::bad_input) << error.what();
     }
   }
+}
+
+// x [n,3,32,32] -> 40 times its own concatenation: 2^40 rows of a file of 1.6 kB.
+io::onnx::Model doubling_chain() {
+  io::onnx::Model model = classifier();
+  model.graph.initializers.clear();
+  model.graph.nodes = {node_of("Add", {"data", "data"}, "a0")};
+  for (int i = 0; i < 40; ++i)
+    model.graph.nodes.push_back(node_of("Concat", {str("a", i), str("a", i)}, str("a", i + 1),
+                                        {{.name = "axis", .type = AttributeType::int_, .i = 2}}));
+  model.graph.nodes.push_back(node_of("Relu", {"a40"}, "prob"));
+  return model;
+}
+
+TEST(GraphImport, AGraphThatGrowsWithoutEndIsNotExecuted) {
+  const TemporaryFolder folder;
+  io::onnx::write_model(folder / "chain.onnx", doubling_chain());
+  cpu_allocator().release_cached();
+  cpu_allocator().reset_peak();
+  const int64_t before = cpu_allocator().stats().peak_bytes;
+  try {
+    import_weights(folder / "chain.onnx", {.check_bytes = 4 << 20});
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    const std::string words = error.what();
+    EXPECT_EQ(error.code(), ErrorCode::bad_input);
+    EXPECT_NE(words.find("the graph was not executed: with 2 images of 3x16x16 it holds more than "
+                         "the 4 MiB"),
+              std::string::npos)
+        << words;
+  }
+  EXPECT_LE(cpu_allocator().stats().peak_bytes - before, 5 << 20);
+}
+
+// Values that nothing reads any more are not held: a chain of 60 maps of 6 kB needs a few of them.
+TEST(GraphImport, AChainHoldsAFewValuesAtOnce) {
+  io::onnx::Model model = classifier();
+  std::string last = "data";
+  std::vector<Node> chain;
+  for (int i = 0; i < 60; ++i) {
+    chain.push_back(node_of("Relu", {last}, str("s", i)));
+    last = str("s", i);
+  }
+  model.graph.nodes[0].inputs[0] = last;
+  model.graph.nodes.insert(model.graph.nodes.begin(), chain.begin(), chain.end());
+  EXPECT_EQ(refused(model, {.check_bytes = 96 << 10}), "");
+  EXPECT_NE(refused(model, {.check_bytes = 8 << 10}), "");
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "graft/layers/functional/functional.h"
 #include "graft/layers/modules/batch_norm2d.h"
 #include "graft/layers/modules/conv2d.h"
+#include "graft/layers/modules/linear.h"
 #include "graft/models/folded_norms.h"
 #include "graft/models/initialization.h"
 #include "graft/tests/support/command.h"
@@ -335,6 +336,67 @@ TEST_F(Import, ModelFilesRoundTrip) {
   EXPECT_THROW(load_model(write(resnet18())), Error);
 }
 
+// What could not be loaded again is not written: a file that is there stays.
+TEST_F(Import, AModelIsSavedOnlyAsItLoads) {
+  const Imported imported = import_weights(write(resnet18()));
+  const StagedNetwork& network = *imported.model.network;
+  const std::string path = folder / "kept.safetensors";
+  save_model(path, network, imported.model.card);
+  const std::string before = read_text(path);
+  const auto refused = [&](const std::function<void(ModelCard&)>& change) {
+    ModelCard card = imported.model.card;
+    change(card);
+    std::string message;
+    try {
+      check_saves(network, card);
+    } catch (const Error& error) {
+      message = error.what();
+    }
+    EXPECT_THROW(save_model(path, network, card), Error);
+    EXPECT_EQ(read_text(path), before);
+    return message;
+  };
+  EXPECT_NE(refused([](ModelCard& c) {
+              c.architecture = architecture_named("vgg16");
+            }).find("the card describes vgg16"),
+            std::string::npos);
+  EXPECT_NE(refused([](ModelCard& c) {
+              std::visit([](auto& config) { config.classes = 77; }, c.architecture);
+            }).find("77 classes"),
+            std::string::npos);
+  EXPECT_NE(refused([](ModelCard& c) { c.labels = {"one"}; }).find("1 labels"), std::string::npos);
+  EXPECT_NE(refused([](ModelCard& c) { c.preprocess.mean = {0.5}; }).find("means"),
+            std::string::npos);
+  EXPECT_NE(refused([](ModelCard& c) { c.preprocess.deviation = {1, NAN, 1}; }), "");
+  EXPECT_NE(refused([](ModelCard& c) { c.neutral_norms = {"nowhere"}; }).find("nowhere"),
+            std::string::npos);
+}
+
+// A network of the caller's own is saved under a card that describes the same tensors, or not at
+// all.
+TEST_F(Import, ANetworkOfOnesOwnIsCheckedByItsTensors) {
+  class Own final : public StagedNetwork {
+   public:
+    explicit Own(int64_t classes) {
+      register_module("linear", std::make_shared<Linear>(64, classes));
+    }
+    const std::vector<std::string>& stages() const override { return stages_; }
+    Tensor forward_stages(const Tensor& x, size_t, size_t) override { return x; }
+    std::vector<std::string> stage_paths(size_t) const override { return {"linear"}; }
+
+   private:
+    std::vector<std::string> stages_{"linear"};
+  };
+  ModelCard card;
+  card.architecture = architecture_named("cifar_resnet20");
+  try {
+    check_saves(Own(10), card);
+    FAIL() << "it was taken";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("missing: "), std::string::npos) << error.what();
+  }
+}
+
 TEST_F(Import, DamagedCardsAreRefused) {
   const Imported imported = import_weights(write(resnet18()));
   const std::string good = imported.model.card.to_json();
@@ -376,6 +438,20 @@ TEST_F(Import, RealBackbones) {
   EXPECT_EQ(r50.certificate.matched, 215);
   expect_refused(refusal(models + "squeezenet1.1_imagenet.onnx", {.arch = "resnet50"}),
                  {"squeezenet1.1_imagenet.onnx", "Conv"});
+}
+
+// A check that would hold more than it may is left out, never silently.
+TEST_F(Import, AChecksBudgetThatDoesNotSufficeIsSaid) {
+  const Imported whole = import_weights(carried_weights());
+  EXPECT_EQ(whole.certificate.not_executed, "");
+  EXPECT_NE(whole.certificate.statistics, "");
+  const Imported bounded = import_weights(carried_weights(), {.check_bytes = 1 << 16});
+  EXPECT_EQ(bounded.certificate.statistics, "");
+  for (const std::string& text : {bounded.certificate.to_text(), bounded.certificate.to_json()})
+    EXPECT_NE(
+        text.find("the check of the batch norms' statistics: it would hold more than the 1 MiB"),
+        std::string::npos)
+        << text;
 }
 
 }  // namespace

@@ -259,6 +259,67 @@ TEST(KerasLayouts, ATrainedHeadOfAnotherName) {
   EXPECT_NE(renamed->notes.back().find("'dense'"), std::string::npos);
 }
 
+// The small ResNet inside of a model as the tutorials write them.
+io::WeightFile tutorial_model(const std::string& first_layers, const std::string& activation) {
+  io::WeightFile file =
+      file_of(small_resnet([](const auto& layer, const auto& part) { return layer + "/" + part; }));
+  file.metadata["keras.config"] =
+      R"({"class_name":"Functional","config":{"layers":[{"class_name":"InputLayer","config":)"
+      R"({"name":"input","batch_shape":[null,96,96,3]}},)" +
+      first_layers +
+      R"({"class_name":"Functional","config":{"name":"resnet50","layers":[{"class_name":)"
+      R"("InputLayer","config":{"name":"inner","batch_shape":[null,64,64,3]}}]}},)"
+      R"({"class_name":"Dense","config":{"name":"predictions","activation":")" +
+      activation + R"("}}]}})";
+  return file;
+}
+
+TEST(KerasLayouts, RescalingInTheModelIsItsPreprocessing) {
+  const auto renamed = rename_to_torchvision(tutorial_model(
+      R"({"class_name":"RandomFlip","config":{"name":"flip"}},{"class_name":"Rescaling","config":)"
+      R"({"name":"scaling","scale":0.00784313725490196,"offset":-1}},)",
+      "softmax"));
+  EXPECT_TRUE(renamed->preprocess->known);
+  const io::Preprocess& p = renamed->preprocess->value;
+  EXPECT_FALSE(p.bgr);
+  EXPECT_EQ(p.size, 96);
+  for (size_t c = 0; c < 3; ++c) {
+    EXPECT_NEAR((0 * p.scale - p.mean[c]) / p.deviation[c], -1, 1e-9);
+    EXPECT_NEAR((255 * p.scale - p.mean[c]) / p.deviation[c], 1, 1e-9);
+  }
+  EXPECT_NE(renamed->preprocess->why.find("Rescaling 'scaling'"), std::string::npos);
+  EXPECT_EQ(renamed->head_activation, "softmax");
+  const auto noted = [&](const char* part) {
+    return std::any_of(renamed->notes.begin(), renamed->notes.end(), [&](const std::string& note) {
+      return note.find(part) != std::string::npos;
+    });
+  };
+  EXPECT_TRUE(noted("left out: flip"));
+}
+
+TEST(KerasLayouts, NormalizationByStoredNumbersIsItsPreprocessing) {
+  io::WeightFile file = tutorial_model(
+      R"({"class_name":"Normalization","config":{"name":"normalization","axis":[-1]}},)",
+      "sigmoid");
+  file.tensors.add("normalization/mean:0", Tensor::of<float>({3}, {120, 110, 100}));
+  file.tensors.add("normalization/variance:0", Tensor::of<float>({3}, {16, 25, 36}));
+  file.tensors.add("normalization/count:0", Tensor::scalar(4, DType::i64));
+  const auto renamed = rename_to_torchvision(file);
+  EXPECT_EQ(renamed->preprocess->value.scale, 1);
+  for (size_t c = 0; c < 3; ++c)
+    EXPECT_NEAR(renamed->preprocess->value.mean.at(c), (std::array{120.0, 110.0, 100.0})[c], 1e-9);
+  EXPECT_EQ(renamed->preprocess->value.deviation, (std::vector<double>{4, 5, 6}));
+  EXPECT_EQ(renamed->head_activation, "sigmoid");
+  EXPECT_FALSE(renamed->tensors.contains("normalization/mean:0"));
+}
+
+TEST(KerasLayouts, WithoutLayersOfItsOwnOnlyTheSizeIsKnown) {
+  const auto renamed = rename_to_torchvision(tutorial_model("", "linear"));
+  EXPECT_FALSE(renamed->preprocess->known);
+  EXPECT_TRUE(renamed->preprocess->value.bgr);
+  EXPECT_EQ(renamed->image_size, 96);
+}
+
 TEST(KerasLayouts, VggsFirstDenseLayerTakesChannelsFirst) {
   StateDict tensors;
   tensors.add("block1_conv1/kernel", Tensor::zeros({3, 3, 3, 2}));

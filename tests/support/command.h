@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "graft/tests/support/temporary_folder.h"
+
 namespace graft {
 
 struct CommandResult {
@@ -16,10 +18,36 @@ struct CommandResult {
 struct CommandLimits {
   int64_t file_bytes =
       0;  // a file cannot grow past this: how a full disk looks to a program; 0: no limit
-  int kill_after_ms = 0;                 // SIGKILL after this; 0: never
-  int interrupt_after_ms = 0;            // SIGINT after this; 0: never
-  std::string input;                     // standard input
-  std::vector<std::string> environment;  // "NAME=value", added
+  int kill_after_ms = 0;       // SIGKILL after this; 0: never
+  int interrupt_after_ms = 0;  // SIGINT after this; 0: never
+  std::string input{};         // standard input
+  bool endless_input = false;  // standard input is a pipe that says nothing and never ends
+  bool nobody_reads = false;   // standard output is a pipe whose reader has gone
+  std::vector<int> closed{};   // of the descriptors 0 to 2
+  std::vector<std::string> environment{};  // "NAME=value", added
+};
+
+// The command while it runs; ended with the object.
+class RunningGraft {
+ public:
+  explicit RunningGraft(const std::vector<std::string>& arguments,
+                        const CommandLimits& limits = {});
+  ~RunningGraft();
+  RunningGraft(const RunningGraft&) = delete;
+  RunningGraft& operator=(const RunningGraft&) = delete;
+  bool has_ended();
+  void send(int signal);
+  bool handles(int signal) const;  // it has begun, and has set its handler
+  // Waits until this holds or the command has ended; false when it ended, or after 20 s.
+  bool reaches(const std::function<bool()>& state);
+  std::string err() const;
+  CommandResult wait();
+
+ private:
+  TemporaryFolder folder_;
+  int child_ = -1, status_ = 0, input_ = -1;
+  int64_t peak_bytes_ = 0;
+  bool ended_ = false;
 };
 
 CommandResult run_graft(const std::vector<std::string>& arguments,

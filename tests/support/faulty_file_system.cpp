@@ -55,6 +55,14 @@ std::unique_ptr<File> FaultyFileSystem::create(const std::string& path) {
   count(path, "create");
   return std::make_unique<FaultyFile>(*this, real_.create(path));
 }
+std::unique_ptr<File> FaultyFileSystem::create_beside(const std::string& target) {
+  count(target, "create");
+  return std::make_unique<FaultyFile>(*this, real_.create_beside(target));
+}
+LockAttempt FaultyFileSystem::try_lock(const std::string& path) {
+  count(path, "lock");
+  return real_.try_lock(path);
+}
 std::unique_ptr<File> FaultyFileSystem::open_append(const std::string& path) {
   count(path, "open for appending");
   return std::make_unique<FaultyFile>(*this, real_.open_append(path));

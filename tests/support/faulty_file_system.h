@@ -19,6 +19,9 @@ class FaultyFileSystem final : public FileSystem {
   int calls() const { return calls_; }
 
   std::unique_ptr<File> open_read(const std::string& path) override;
+  std::unique_ptr<File> create_beside(const std::string& target) override;
+  std::string resolve_links(const std::string& path) override { return real_.resolve_links(path); }
+  LockAttempt try_lock(const std::string& path) override;
   std::unique_ptr<File> open_beneath(const std::string& folder,
                                      const std::string& relative) override;
   std::unique_ptr<File> create(const std::string& path) override;

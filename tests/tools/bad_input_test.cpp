@@ -200,7 +200,7 @@ TEST_F(BadInput, AFullDiskLeavesNothingHalfWritten) {
   for (const auto& entry : std::filesystem::directory_iterator(folder / "run")) {
     const std::string name = entry.path().filename();
     EXPECT_TRUE(name == "metrics.jsonl" || name == "last.ckpt.safetensors" ||
-                name == "features.cache")
+                name == "features.cache" || name == "data.json")
         << name;
   }
   const CommandResult convert =

@@ -12,8 +12,9 @@
 namespace graft {
 namespace {
 
-// y = relu(x) + w, x [2].
-void write_graph(const std::string& path, const std::string& op) {
+// y = relu(x) + w, x [2]; with `relu` named, an output too.
+void write_graph(const std::string& path, const std::string& op, const std::string& y = "out/y",
+                 const std::string& relu = "") {
   io::onnx::Model model;
   model.ir_version = 8;
   model.opsets = {{"", 17}};
@@ -28,11 +29,11 @@ void write_graph(const std::string& path, const std::string& op) {
   first.name = "first";
   first.op_type = op;
   first.inputs = {"x"};
-  first.outputs = {"r"};
+  first.outputs = {relu.empty() ? "r" : relu};
   second.name = "second";
   second.op_type = "Add";
-  second.inputs = {"r", "w"};
-  second.outputs = {"out/y"};
+  second.inputs = {first.outputs[0], "w"};
+  second.outputs = {y};
   model.graph.nodes = {first, second};
   io::onnx::ValueInfo x;
   x.name = "x";
@@ -40,8 +41,10 @@ void write_graph(const std::string& path, const std::string& op) {
   x.has_shape = true;
   x.dims = {{2, ""}};
   model.graph.inputs = {x};
-  x.name = "out/y";
+  x.name = y;
   model.graph.outputs = {x};
+  x.name = relu;
+  if (!relu.empty()) model.graph.outputs.push_back(x);
   io::onnx::write_model(path, model);
 }
 
@@ -55,6 +58,25 @@ TEST(GraphCommand, RunsAGraph) {
     EXPECT_EQ(result.code, 0) << result.err;
     EXPECT_EQ(io::read_npy(folder / "out/out_y.npy").to_doubles(), (std::vector<double>{1, 6}));
   }
+}
+
+// Two outputs in one file, or a file of another name than the output's: nothing is written.
+TEST(GraphCommand, OutputNamesThatCollideOrWouldBeCutAreRefused) {
+  const TemporaryFolder folder;
+  io::write_npy(folder / "x.npy", Tensor::of<float>({2}, {-1, 4}));
+  const auto said = [&](const std::string& y, const std::string& relu) {
+    write_graph(folder / "g.onnx", "Relu", y, relu);
+    const CommandResult result = run_graft(
+        {"run", folder / "g.onnx", "--input", folder / "x.npy", "--output", folder / "out"});
+    EXPECT_EQ(result.code, 3) << result.err;
+    EXPECT_FALSE(std::filesystem::exists(folder / "out"));
+    return result.err;
+  };
+  EXPECT_NE(said("a/b", "a_b").find("'a/b' and 'a_b' would be written to one file"),
+            std::string::npos);
+  const std::string zero = said(std::string("y\0z", 3), "");
+  EXPECT_NE(zero.find("zero byte"), std::string::npos) << zero;
+  EXPECT_NE(said(std::string(252, 'y'), "").find("too long for a file"), std::string::npos);
 }
 
 TEST(GraphCommand, RefusalsHaveCodesAndNames) {

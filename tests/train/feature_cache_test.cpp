@@ -31,11 +31,11 @@ void append_rows(FeatureCache& cache, int64_t end) {
     EXPECT_TRUE(cache.append(made_row(row).data(), 1)) << row;
 }
 
-void expect_rows(const FeatureCache& cache, int64_t end) {
+void expect_rows(FeatureCache& cache, int64_t end) {
   EXPECT_EQ(cache.computed(), end);
   std::vector<std::byte> row(kRowBytes);
   for (int64_t i = 0; i < end; ++i) {
-    cache.read(i, row.data());
+    EXPECT_TRUE(cache.read(i, row.data())) << i;
     EXPECT_EQ(row, made_row(i)) << i;
   }
 }
@@ -97,6 +97,53 @@ TEST(FeatureCache, GoesOnWithTheFileOfAKilledRun) {
   EXPECT_EQ(left(swapped), 0);
 }
 
+TEST(FeatureCache, ARowThatChangedSinceIsNotHandedOut) {
+  const TemporaryFolder folder;
+  std::vector<std::string> notes;
+  FeatureCache cache(kRows, kRowBytes,
+                     {.ram_bytes = 2 * kRowBytes,
+                      .path = folder / "f",
+                      .key = "k",
+                      .on_note = [&](const std::string& note) { notes.push_back(note); }});
+  append_rows(cache, kRows);
+  const std::string whole = read_text_file(folder / "f", 1 << 20);
+  const size_t record = kRowBytes + 4, header = whole.size() - kRows * record;
+  std::vector<std::byte> row(kRowBytes);
+  for (size_t at = header; at < whole.size(); ++at) {
+    const auto damaged = static_cast<int64_t>((at - header) / record);
+    std::fstream(folder / "f", std::ios::binary | std::ios::in | std::ios::out)
+        .seekp(static_cast<std::streamoff>(at))
+        .put(static_cast<char>(whole[at] ^ (1 << at % 8)));
+    for (int64_t i = 0; i < kRows; ++i) {
+      EXPECT_EQ(cache.read(i, row.data()), i < 2 || i != damaged) << i << " at " << at;
+      if (i < 2 || i != damaged) {
+        EXPECT_EQ(row, made_row(i)) << i;
+      }
+    }
+    std::fstream(folder / "f", std::ios::binary | std::ios::in | std::ios::out)
+        .seekp(static_cast<std::streamoff>(at))
+        .put(whole[at]);
+  }
+  std::filesystem::resize_file(folder / "f", header + 5 * record + 7);
+  for (int64_t i = 0; i < kRows; ++i) EXPECT_EQ(cache.read(i, row.data()), i < 5) << i;
+  ASSERT_EQ(notes.size(), 1u);  // once
+  EXPECT_NE(notes[0].find("row 2 is damaged"), std::string::npos) << notes[0];
+}
+
+TEST(FeatureCache, ADamagedRowOfTheRunBeforeIsSaid) {
+  const TemporaryFolder folder;
+  FeatureCacheOptions options{.path = folder / "f", .key = "k"};
+  append_rows(*std::make_unique<FeatureCache>(kRows, kRowBytes, options), kRows);
+  std::string damaged = read_text_file(folder / "f", 1 << 20);
+  damaged[damaged.size() - 3 * (kRowBytes + 4)] ^= 4;
+  std::ofstream(folder / "f", std::ios::binary) << damaged;
+  std::string said;
+  options.on_note = [&](const std::string& note) { said += note + "\n"; };
+  FeatureCache cache(kRows, kRowBytes, options);
+  expect_rows(cache, kRows - 3);
+  EXPECT_NE(said.find("row 7 is damaged"), std::string::npos) << said;
+}
+
 TEST(FeatureCache, AFileOfAnotherRunIsBegunAnew) {
   const TemporaryFolder folder;
   const auto open = [&](int64_t rows, int64_t row_bytes, const std::string& key) {
@@ -139,7 +186,7 @@ TEST(FeatureCache, ADiskThatFailsIsDoneWithout) {
     EXPECT_GE(cache.computed(), fired ? 4 : kRows) << fail_at;
     for (int64_t i = 0; i < cache.in_memory(); ++i) {
       std::vector<std::byte> row(kRowBytes);
-      cache.read(i, row.data());
+      EXPECT_TRUE(cache.read(i, row.data()));
       EXPECT_EQ(row, made_row(i));
     }
   }
@@ -181,6 +228,32 @@ TEST(FrozenFeatures, ViewsInMemoryOrSpilledChangeNoBit) {
                 folder / "run/features.cache"));  // removed when the run ends
           }
       }
+}
+
+// Bits of the file turned, or its end lost, while the run goes on.
+TEST(FrozenFeatures, DamageToTheFileDuringARunChangesNoBit) {
+  for (const bool standardize : {false, true})
+    for (const bool cut : {false, true}) {
+      const Recipe recipe = viewed("backbone", 2, standardize);
+      const Outcome undisturbed = run_small(recipe);
+      const TemporaryFolder folder;
+      FitOptions options;
+      options.folder = folder / "run";
+      options.cache_ram = 0;
+      const std::string file = folder / "run/features.cache";
+      int notes = 0;
+      options.on_note = [&](const std::string& note) {
+        notes += note.find("computed again") != std::string::npos;
+      };
+      options.on_epoch = [&](const EpochMetrics&) {
+        if (cut) return std::filesystem::resize_file(file, 500);
+        std::string bytes = read_text_file(file, 1 << 20);
+        for (size_t at = 128; at < bytes.size(); at += 41) bytes[at] ^= 0x40;
+        std::fstream(file, std::ios::binary | std::ios::in | std::ios::out) << bytes;
+      };
+      EXPECT_EQ(run_small(recipe, options), undisturbed) << standardize << cut;
+      EXPECT_EQ(notes, 1);
+    }
 }
 
 // How many images' features a run computed.

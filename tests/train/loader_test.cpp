@@ -10,6 +10,8 @@
 #include <set>
 
 #include "graft/core/runtime/exec_context.h"
+#include "graft/core/runtime/start_thread.h"
+#include "graft/tests/support/scarce_threads.h"
 #include "graft/tests/train/pattern_dataset.h"
 
 namespace graft::train {
@@ -182,6 +184,17 @@ TEST(Loader, ImpossibleOptionsAreErrors) {
   EXPECT_THROW(make(dataset, {.batch = 0}), Error);
   EXPECT_THROW(make(dataset, {.workers = -1}), Error);
   EXPECT_THROW(make(dataset, {.workers = 100000}), Error);
+}
+
+// Workers that cannot be started are done without, to the same batches.
+TEST(Loader, GoesOnWithTheWorkersThatCouldBeStarted) {
+  if (sanitized()) GTEST_SKIP() << "sanitizers need the address space";
+  const auto expected = epoch_of({.batch = 4, .shuffle = true}, 1);
+  EXPECT_TRUE(true_with_scarce_threads([&] {
+    int told = 0;
+    set_thread_shortage_listener([&](const char* kind, int, int) { told += kind[0] == 'l'; });
+    return same(epoch_of({.batch = 4, .shuffle = true, .workers = 200}, 1), expected) && told == 1;
+  }));
 }
 
 }  // namespace

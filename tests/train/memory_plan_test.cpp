@@ -144,7 +144,7 @@ TEST(Ram, TheAllocatorsPeakKeepsThePromise) {
     Recipe recipe = small_recipe(freeze);
     recipe.batch = 24;
     std::string said;
-    const int64_t plenty = resident_bytes() + (int64_t{512} << 20);
+    const int64_t plenty = int64_t{512} << 20;
     cpu_allocator().release_cached();
     const Outcome outcome = within(recipe, plenty, {}, &said);
     EXPECT_NE(said.find("MiB allowed (batch 24)"), std::string::npos) << said;
@@ -172,6 +172,78 @@ TEST(Ram, TooLittleIsRefusedWithTheSmallestThatWouldDo) {
   }
 }
 
+// The plan is a function of sizes: threads that compute and memory that others hold are not in it.
+TEST(Ram, ThePlanIsTheSameWhateverElseTheProcessHoldsAndHoweverManyThreadsItHas) {
+  for (const char* freeze : {"none", "backbone"}) {
+    Recipe recipe = small_recipe(freeze);
+    recipe.batch = 24;
+    std::string first;
+    for (const int threads : {1, 2, 5}) {
+      ExecContext context(threads);
+      const ScopedExecContext scope(context);
+      const std::vector<std::byte> heap(static_cast<size_t>(threads) << 20);
+      const Tensor ballast = Tensor::zeros({threads, 1 << 20});
+      std::string said;
+      const Outcome outcome = within(recipe, int64_t{256} << 20, {}, &said);
+      if (first.empty()) first = said;
+      EXPECT_EQ(said, first) << threads << " threads";
+      EXPECT_EQ(outcome.result.step, StepPlan{});
+    }
+  }
+}
+
+// All from sizes: no network, no file.
+TEST(Ram, ThePlanIsAFunctionOfSizes) {
+  const auto planned = [](int64_t ram, int workers, int64_t decoding, int64_t data) {
+    RamRequest request{.ram = ram, .batch = 32, .bytes_an_image = 1, .workers = workers};
+    request.decoding = decoding, request.data = data;
+    request.kept = request.between = 1000;
+    const auto step_bytes = [](int64_t images, const StepPlan& plan) {
+      return made_up(images, plan) << 20;
+    };
+    return plan_within(request, step_bytes, [](const std::string&) {});
+  };
+  const int64_t mib = 1 << 20, plenty = kProcessBytes + 2000 * mib;
+  EXPECT_EQ(planned(plenty, 0, 0, 0).step, StepPlan{});
+  EXPECT_EQ(planned(plenty, 0, 0, 0).peak, planned(2 * plenty, 0, 0, 0).peak);
+  const int64_t tight = kProcessBytes + 1950 * mib;
+  EXPECT_EQ(planned(tight, 0, 0, 0).step, StepPlan{});
+  EXPECT_EQ(planned(tight, 0, 500 * mib, 0).step, (StepPlan{16, false})) << "decoders count";
+  EXPECT_EQ(planned(tight, 0, 0, 500 * mib).step, (StepPlan{16, false})) << "the data counts";
+  EXPECT_EQ(planned(tight, 100, 0, 0).step, (StepPlan{16, false})) << "workers count";
+}
+
+TEST(Ram, WhatDecodersMayTakeTogether) {
+  EXPECT_EQ(decoding_bytes(1600, 10, 0), 100) << "several small ones side by side";
+  EXPECT_EQ(decoding_bytes(1600, 10, 20), 200) << "one on every worker";
+  EXPECT_EQ(decoding_bytes(1600, 2, 0), 32) << "at most 16 of the largest";
+  EXPECT_EQ(decoding_bytes(1600, 500, 0), 500) << "at least the largest";
+}
+
+// What counting foretells beside what a step with every kernel takes, on this machine.
+TEST(Ram, CountedStepsTakeWhatComputedOnesDo) {
+  Recipe recipe = small_recipe();
+  for (const StepPlan& plan :
+       {StepPlan{}, StepPlan{4, false}, StepPlan{0, true}, StepPlan{3, true}}) {
+    Stepped s;
+    apply_freezing(*s.network, recipe);
+    s.network->train(true);
+    const Batch batch = pattern_batch(8);
+    const auto run = [&] {
+      run_training_step(*s.network, 0, batch, {0.1, plan, {1, 2, 3}});
+      s.network->zero_grad();
+    };
+    run();
+    const int64_t counted = tensor_bytes_of(run, false),
+                  before = cpu_allocator().stats().live_bytes;
+    cpu_allocator().reset_peak();
+    run();
+    const int64_t taken = cpu_allocator().stats().peak_bytes - before;
+    EXPECT_LE(taken, counted + scratch_bytes(*s.network)) << plan.micro_batch << plan.recompute;
+    EXPECT_LE(counted, taken) << "kernels borrow more, never less";
+  }
+}
+
 TEST(Ram, AResumedRunKeepsItsPlan) {
   Recipe recipe = small_recipe();
   recipe.step = {4, true};  // as if it had been planned
@@ -188,9 +260,18 @@ TEST(Ram, AResumedRunKeepsItsPlan) {
   options.resume = true;
   Recipe plain = recipe;
   plain.step = {};
-  const Outcome resumed = within(plain, resident_bytes() + (int64_t{512} << 20), options);
+  const Outcome resumed = within(plain, int64_t{512} << 20, options);
   EXPECT_EQ(resumed.result.step, recipe.step);
   EXPECT_EQ(resumed, undisturbed);
+}
+
+TEST(MemoryPlan, ARecipeOutOfAFileHasRanges) {
+  EXPECT_EQ(step_plan_of("{\"micro_batch\":4,\"recompute\":true}").micro_batch, 4);
+  EXPECT_EQ(step_plan_of("no JSON").micro_batch, 0);
+  for (const char* recipe :
+       {"{\"micro_batch\":-1}", "{\"micro_batch\":65537}", "{\"micro_batch\":1e30}",
+        "{\"micro_batch\":\"x\"}", "{\"micro_batch\":null}", "{\"recompute\":7}"})
+    EXPECT_THROW(step_plan_of(recipe), Error) << recipe;
 }
 
 }  // namespace

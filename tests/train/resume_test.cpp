@@ -32,7 +32,9 @@ Checkpoint some_checkpoint() {
   c.epoch = 3;
   c.best_epoch = 2;
   c.best_accuracy = 2.0 / 3;
-  c.history = {{1, 0.5, 1.0 / 3, 0.25, 1e-3, 12.5, 3.25}, {2, 0.25, 0.75, 2.0 / 3, 1e-4, 13, 3}};
+  c.history = {{1, 0.5, 1.0 / 3, 0.25, 0.7, 0.2, 1e-3, 12.5, 3.25},
+               {2, 0.25, 0.75, 2.0 / 3, 0.6, 0.65, 1e-4, 13, 3},
+               {3, 0.125, 0.75, 0.5, 0.8, 0.5, 0, 13, 3}};
   return c;
 }
 
@@ -59,8 +61,8 @@ TEST(Checkpoints, RoundTrip) {
   EXPECT_EQ(after.epoch, 3);
   EXPECT_EQ(after.best_epoch, 2);
   EXPECT_EQ(after.best_accuracy, 2.0 / 3);
-  ASSERT_EQ(after.history.size(), 2u);
-  for (size_t i = 0; i < 2; ++i) EXPECT_EQ(after.history[i].to_json(), before.history[i].to_json());
+  ASSERT_EQ(after.history.size(), 3u);
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(after.history[i].to_json(), before.history[i].to_json());
   save_checkpoint(folder / "d", after);
   EXPECT_EQ(sha256_of_file(folder / "c"), sha256_of_file(folder / "d"));
 }
@@ -94,6 +96,121 @@ TEST(Checkpoints, DamageIsAnError) {
                           {{"graft.checkpoint", description}});
     EXPECT_NE(complaint(folder / "e"), "no error") << description;
   }
+}
+
+// Fields that no run writes, under check sums that hold.
+TEST(Checkpoints, EveryFieldHasARange) {
+  const TemporaryFolder folder;
+  save_checkpoint(folder / "c", some_checkpoint());
+  const io::WeightFile file = io::read_weights(folder / "c");
+  const std::string whole = file.metadata.at("graft.checkpoint");
+  const auto with = [&](const std::string& field, const std::string& value, size_t from = 0) {
+    const size_t at = whole.find("\"" + field + "\":", from), begin = at + field.size() + 3,
+                 end = whole.find_first_of(",}", begin);
+    EXPECT_NE(at, std::string::npos) << field;
+    io::write_safetensors(
+        folder / "d", file.tensors,
+        {{"graft.checkpoint", std::string(whole).replace(begin, end - begin, value)}});
+    return complaint(folder / "d");
+  };
+  const std::vector<std::string> wrong = {
+      "-1", "-4611686018427387904", "9223372036854775807", "1e300", "null", "\"1\"", "1.5", "1e999",
+      "NaN"};
+  const size_t own_epoch = whole.find("\"epoch\"");  // "best_epoch" and then it: keys are sorted
+  for (const std::string& value : wrong) {
+    EXPECT_NE(with("epoch", value, own_epoch), "no error");
+    EXPECT_NE(with("best_epoch", value), "no error") << value;
+    if (value != "-1") {
+      EXPECT_NE(with("best_accuracy", value), "no error") << value;
+    }
+    for (const char* field : {"train_accuracy", "val_accuracy"})
+      EXPECT_NE(with(field, value), "no error") << field << value;
+    if (value == "1.5" || value == "9223372036854775807" || value == "1e300") continue;
+    for (const char* field : {"lr", "images_per_s", "seconds"})
+      EXPECT_NE(with(field, value), "no error") << field << value;
+  }
+  EXPECT_NE(with("best_epoch", "0"), "no error");
+  EXPECT_NE(with("best_epoch", "4"), "no error");
+  EXPECT_NE(with("loss", "1e999"), "no error");
+  EXPECT_NE(with("version", "0"), "no error");
+  EXPECT_EQ(with("version", "1"), "no error");
+  EXPECT_NE(with("best_epoch", "4").find("'best_epoch' is 4, which is not between 1 and 3"),
+            std::string::npos);
+  Checkpoint counted = some_checkpoint();
+  counted.model.set("a.num_batches_tracked", Tensor::of<int64_t>(Shape{}, {-1}));
+  save_checkpoint(folder / "d", counted);
+  EXPECT_NE(complaint(folder / "d").find("counts -1"), std::string::npos);
+  Checkpoint longer = some_checkpoint();
+  longer.epoch = 4;
+  save_checkpoint(folder / "d", longer);
+  EXPECT_NE(complaint(folder / "d").find("its history has 3"), std::string::npos);
+}
+
+TEST(Checkpoints, AnythingBehindTheDescriptionIsRefused) {
+  const TemporaryFolder folder;
+  save_checkpoint(folder / "c", some_checkpoint());
+  const io::WeightFile file = io::read_weights(folder / "c");
+  const std::string whole = file.metadata.at("graft.checkpoint");
+  const std::string zero(1, '\0');
+  for (const std::string& behind :
+       {zero, zero + "{\"epoch\":9}", std::string("{}"), std::string("x"), " " + zero}) {
+    io::write_safetensors(folder / "d", file.tensors, {{"graft.checkpoint", whole + behind}});
+    EXPECT_NE(complaint(folder / "d"), "no error");
+  }
+}
+
+// Any byte changed, in data, header or padding: refused, or the same checkpoint to the bit.
+TEST(Checkpoints, NoChangedByteIsTaken) {
+  const TemporaryFolder folder;
+  save_checkpoint(folder / "c", some_checkpoint());
+  const std::string whole = read_text_file(folder / "c", 1 << 20);
+  int harmless = 0;
+  for (size_t at = 0; at < whole.size(); ++at)
+    for (const int change : {1 << at % 8, 0x20, 0xff, whole[at] ^ '0'}) {
+      if (change == 0) continue;
+      std::string damaged = whole;
+      damaged[at] = static_cast<char>(damaged[at] ^ change);
+      std::ofstream(folder / "d", std::ios::binary) << damaged;
+      try {
+        save_checkpoint(folder / "e", load_checkpoint(folder / "d"));
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::bad_input) << error.what();
+        continue;
+      }
+      EXPECT_EQ(read_text_file(folder / "e", 1 << 20), whole) << "byte " << at << " ^ " << change;
+      ++harmless;
+    }
+  EXPECT_LT(harmless, 30);  // spaces behind the header, digits of check sums in capitals
+}
+
+TEST(Checkpoints, ADamagedTensorIsNamedAndWhatToDo) {
+  const TemporaryFolder folder;
+  save_checkpoint(folder / "c", some_checkpoint());
+  std::string damaged = read_text_file(folder / "c", 1 << 20);
+  const float value = 4;  // of best/a.weight
+  damaged[damaged.rfind(std::string(reinterpret_cast<const char*>(&value), 4)) + 1] ^= 1;
+  std::ofstream(folder / "c", std::ios::binary) << damaged;
+  const std::string said = complaint(folder / "c");
+  EXPECT_NE(said.find("tensor 'best/a.weight': its check sum is wrong"), std::string::npos) << said;
+  EXPECT_NE(said.find("--overwrite"), std::string::npos) << said;
+}
+
+// What an older graft wrote: no check sums.
+TEST(Checkpoints, WithoutCheckSumsAreReadWithANote) {
+  const TemporaryFolder folder;
+  save_checkpoint(folder / "c", some_checkpoint());
+  EXPECT_TRUE(load_checkpoint(folder / "c").notes.empty());
+  std::string old = read_text_file(folder / "c", 1 << 20);
+  for (const char* key : {"graft.crc32c", "graft.metadata_crc32c"}) {
+    const size_t at = old.find(key);
+    ASSERT_NE(at, std::string::npos);
+    old[at] = 'x';
+  }
+  std::ofstream(folder / "d", std::ios::binary) << old;
+  const Checkpoint after = load_checkpoint(folder / "d");
+  EXPECT_EQ(after.epoch, 3);
+  ASSERT_EQ(after.notes.size(), 1u);
+  EXPECT_NE(after.notes[0].find("no check sums"), std::string::npos) << after.notes[0];
 }
 
 // ---- resuming
@@ -231,6 +348,12 @@ TEST(Resume, OfAnotherRunIsRefused) {
   options.identity = "other";
   EXPECT_NE(complaint_of(small_recipe(), options).find("other weights or data"), std::string::npos);
   EXPECT_EQ(complaint_of(small_recipe(), run.options(true)), "no error");
+  Checkpoint stepped = load_checkpoint(run.checkpoint());
+  for (const int64_t steps : {int64_t{-1}, INT64_MIN, int64_t{1} << 62}) {
+    stepped.optimizer.set("step", Tensor::of<int64_t>(Shape{}, {steps}));
+    save_checkpoint(run.checkpoint(), stepped);
+    EXPECT_NE(complaint_of(small_recipe(), run.options(true)).find(" steps"), std::string::npos);
+  }
   fs::resize_file(run.checkpoint(), fs::file_size(run.checkpoint()) - 1);
   EXPECT_NE(complaint_of(small_recipe(), run.options(true)).find("last.ckpt.safetensors"),
             std::string::npos);
@@ -289,6 +412,8 @@ TEST_P(DiskFaults, LeaveTheOldCheckpoint) {
   const TemporaryFolder folder;
   Checkpoint first = some_checkpoint(), second = some_checkpoint();
   second.epoch = 4;
+  second.history.push_back(second.history.back());
+  second.history.back().epoch = 4;
   bool fired = true;
   for (int fail_at = 0; fired; ++fail_at) {
     ASSERT_LT(fail_at, 100);

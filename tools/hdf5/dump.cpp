@@ -1,11 +1,9 @@
 #include "graft/tools/hdf5/dump.h"
 
 #include <hdf5.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <map>
+#include <new>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <vector>
@@ -124,17 +122,34 @@ class Walker {
                 "' cannot be read: the file is damaged");
     GRAFT_CHECK(info.nlinks <= kMostDataSets, "the group '", path, "' has ", info.nlinks,
                 " members");
-    for (hsize_t i = 0; i < info.nlinks; ++i) visit(group, path, i, depth);
+    for (const std::string& member : members_of(group, path)) visit(group, path, member, depth);
   }
 
  private:
-  void visit(hid_t group, const std::string& parent, hsize_t index, int depth) {
-    char name[kMostNameBytes];
-    const ssize_t length = H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_INC, index, name,
-                                              sizeof name, H5P_DEFAULT);
-    GRAFT_CHECK(length > 0 && length < static_cast<ssize_t>(sizeof name), "a member of the group '",
+  // In the order of names, in one pass: asked for one by one, each would be searched from the
+  // start.
+  static std::vector<std::string> members_of(hid_t group, const std::string& path) {
+    std::vector<std::string> names;
+    hsize_t at = 0;
+    const auto add_name = [](hid_t, const char* name, const H5L_info_t*, void* list) -> herr_t {
+      try {
+        static_cast<std::vector<std::string>*>(list)->emplace_back(name);
+        return 0;
+      } catch (const std::bad_alloc&) {
+        return -1;  // nothing is thrown through libhdf5
+      }
+    };
+    const herr_t walked = H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, &at, add_name, &names);
+    GRAFT_CHECK(walked >= 0 && names.size() <= kMostDataSets, "the members of the group '", path,
+                "' cannot be read: the file is damaged");
+    return names;
+  }
+
+  void visit(hid_t group, const std::string& parent, const std::string& member, int depth) {
+    const char* name = member.c_str();
+    GRAFT_CHECK(!member.empty() && member.size() < kMostNameBytes, "a member of the group '",
                 parent, "' has no readable name");
-    const std::string path = parent.empty() ? name : parent + "/" + name;
+    const std::string path = parent.empty() ? member : parent + "/" + member;
     H5L_info_t link;
     GRAFT_CHECK(H5Lget_info(group, name, &link, H5P_DEFAULT) >= 0, "'", path,
                 "' cannot be read: the file is damaged");
@@ -191,19 +206,10 @@ class Walker {
   int64_t left_in_file_;
 };
 
-// The file as memory, which libhdf5 reads in place: it opens no file by itself.
+// The file in memory, which libhdf5 reads in place: it opens no file by itself.
 class Image {
  public:
-  explicit Image(int descriptor) {
-    struct stat status {};
-    GRAFT_CHECK(::fstat(descriptor, &status) == 0 && status.st_size > 0, "cannot be examined");
-    size_ = static_cast<size_t>(status.st_size);
-    bytes_ = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE, descriptor, 0);
-    GRAFT_CHECK(bytes_ != MAP_FAILED, "needs more memory than a file of its size may");
-  }
-  ~Image() { ::munmap(bytes_, size_); }
-  Image(const Image&) = delete;
-  Image& operator=(const Image&) = delete;
+  explicit Image(std::span<std::byte> bytes) : bytes_(bytes.data()), size_(bytes.size()) {}
   int64_t size() const { return static_cast<int64_t>(size_); }
 
   // Libhdf5 would copy the image twice; these hand it the one there is.
@@ -258,12 +264,14 @@ std::span<const std::byte> raw(const T& value) {
 
 }  // namespace
 
-void dump_hdf5(int descriptor, FunctionRef<void(std::span<const std::byte>)> write) {
+void dump_hdf5(std::span<std::byte> bytes, const std::map<std::string, std::string>& notes,
+               FunctionRef<void(std::span<const std::byte>)> write) {
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
   H5PLset_loading_state(0);  // no filter is loaded from a file
-  Image image(descriptor);
+  Image image(bytes);
   const Id file(image.open(), H5Fclose, "the HDF5 structure");
   Walker walker(image.size());
+  walker.metadata = notes;
   {
     const Id root(H5Gopen2(file, "/", H5P_DEFAULT), H5Gclose, "the root group");
     walker.walk(root, "", 0);

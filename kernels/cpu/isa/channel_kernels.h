@@ -1,40 +1,11 @@
 // The engine's loops along channels, plain enough for the compiler to vectorise. Included by the
 // instruction sets' units only; everything has internal linkage.
 #pragma once
-#include "graft/kernels/cpu/isa/tables.h"
-#include "graft/kernels/cpu/isa/vector.h"
+#include "graft/kernels/cpu/isa/depthwise_kernels.h"
+#include "graft/kernels/cpu/isa/lanes.h"
 
 namespace graft::cpu {
 namespace {
-
-template <class T>
-using Parameter = typename ParameterOf<T>::type;
-
-template <int N>
-struct Constant {
-  static constexpr int value = N;
-};
-
-// Calls f(first channel, lanes as a type with load and store) for whole registers of a row, then
-// for single elements.
-template <class T, class F>
-inline void for_lanes(int64_t channels, F&& f) {
-  int64_t c = 0;
-  for (; c + Vector<T>::lanes <= channels; c += Vector<T>::lanes) f(c, Vector<T>{});
-  for (; c < channels; ++c) f(c, OneElement<T>{});
-}
-
-// Calls f(first channel, lanes, registers as a constant) for parts of a row that a loop over the
-// rows keeps sums of in registers: summing in memory would wait for each store, and for every one
-// that lies a multiple of 4 KiB from a load.
-template <class T, class F>
-inline void for_register_groups(int64_t channels, F&& f) {
-  constexpr int group = 4, lanes = Vector<T>::lanes;
-  int64_t c = 0;
-  for (; c + group * lanes <= channels; c += group * lanes) f(c, Vector<T>{}, Constant<group>{});
-  for (; c + lanes <= channels; c += lanes) f(c, Vector<T>{}, Constant<1>{});
-  for (; c < channels; ++c) f(c, OneElement<T>{}, Constant<1>{});
-}
 
 // A block of rows that is read in strips comes from memory whole and in order first: strips alone
 // would wait for it.
@@ -331,9 +302,10 @@ void binary(const T* a, bool one_a, const T* b, bool one_b, int64_t count, int f
 
 template <class T>
 constexpr ChannelKernels<T> channel_kernels() {
-  return {fetch<T>,         moments<T>,  norm_apply<T>,        norm_sums<T>,
-          norm_backward<T>, max_rows<T>, mean_rows<T>,         max_gradient<T>,
-          mean_gradient<T>, activate<T>, activate_backward<T>, binary<T>};
+  return {fetch<T>,         moments<T>,           norm_apply<T>,        norm_sums<T>,
+          norm_backward<T>, max_rows<T>,          mean_rows<T>,         max_gradient<T>,
+          mean_gradient<T>, activate<T>,          activate_backward<T>, binary<T>,
+          depthwise<T>,     depthwise_gradient<T>};
 }
 
 }  // namespace

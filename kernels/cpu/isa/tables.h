@@ -151,6 +151,45 @@ struct NormBackwardArgs {
   bool stream;   // dx and dresidual go past the caches
 };
 
+// A run of neighbouring output pixels of a depthwise convolution: out[p][c] = finish(sum over t of
+// taps[t][p * step + c] * weight[t][c]), in the order of t = row * columns + column of the filter.
+template <class T>
+struct DepthwiseArgs {
+  using Parameter = typename ParameterOf<T>::type;
+  const T* const* taps;  // [rows * columns] where each tap's input of the first pixel starts
+  int64_t rows, columns;
+  bool is_regular;  // the taps of a filter row start tap_step elements apart
+  int64_t tap_step;
+  int64_t step;  // elements between the inputs of neighbouring pixels
+  int64_t pixels, channels;
+  const Parameter* weight;  // [rows * columns][weight_step]
+  int64_t weight_step;
+  const Parameter* bias;  // [channels] or null
+  const T* residual;      // like out, or null
+  T* out;                 // pixels out_step elements apart
+  int64_t out_step;
+  Activation activation;
+};
+// The weight's gradient over some runs: sums[t][c] += sum over runs and pixels of taps[t][p * step
+// + c] * dy[p][c], pixel after pixel.
+template <class T>
+struct DepthwiseRun {
+  const T* const* taps;  // as above
+  bool is_regular;
+  const T* dy;  // pixels dy_step elements apart
+  int64_t pixels;
+};
+template <class T>
+struct DepthwiseGradientArgs {
+  const DepthwiseRun<T>* runs;
+  int64_t count;
+  int64_t rows, columns;
+  int64_t tap_step, step, dy_step;
+  int64_t channels;
+  typename ParameterOf<T>::type* sums;  // [rows * columns][sum_step]
+  int64_t sum_step;
+};
+
 // Vectorised loops along the channels of NHWC images, or along plain elements. Sums of bfloat16 are
 // kept in float.
 template <class T>
@@ -181,6 +220,8 @@ struct ChannelKernels {
   void (*activate_backward)(const T* x, const T* dy, int64_t count, bool six, T* dx);
   // function: 0 add, 1 sub, 2 mul, 3 div. one_a, one_b (not both): a single element stands for all.
   void (*binary)(const T* a, bool one_a, const T* b, bool one_b, int64_t count, int function, T* y);
+  void (*depthwise)(const DepthwiseArgs<T>&);
+  void (*depthwise_gradient)(const DepthwiseGradientArgs<T>&);
 };
 
 // One 4x4 tile of outputs from its 36 frequencies: out = finish(transpose(A) m A).
@@ -239,21 +280,6 @@ struct OptimizerStepKernels {
   void (*adam)(const AdamStepArgs<T>&);
 };
 
-// A run of neighbouring output pixels of a depthwise convolution: out[p][c] = finish(sum over t of
-// taps[t][p * step + c] * weight[t][c]), in the order of t.
-template <class T>
-struct DepthwiseArgs {
-  const T* const* taps;  // [count] where each tap's input of the first pixel starts
-  int64_t count;
-  int64_t step;  // elements between the inputs of neighbouring pixels
-  int64_t pixels, channels;
-  const T* weight;    // [count][channels]
-  const T* bias;      // [channels] or null
-  const T* residual;  // like out, or null
-  T* out;             // [pixels][channels]
-  Activation activation;
-};
-
 constexpr int max_tile_rows = 16;
 constexpr int tile_gap =
     16;  // elements between packed tiles: they start in different sets of the caches
@@ -267,7 +293,6 @@ struct KernelTable {
   WinogradKernels<T> winograd;
   WinogradGradientKernels<T> winograd_gradient;
   OptimizerStepKernels<T> optimizers;
-  void (*depthwise)(const DepthwiseArgs<T>&);
   int mr;      // rows of a full tile
   int nr;      // columns of a tile
   int k_step;  // a segment of b is padded to a multiple of it

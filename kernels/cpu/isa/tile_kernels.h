@@ -2,7 +2,6 @@
 // only; everything has internal linkage.
 #pragma once
 #include "graft/kernels/cpu/isa/channel_kernels.h"
-#include "graft/kernels/cpu/isa/depthwise_kernels.h"
 #include "graft/kernels/cpu/isa/optimizer_kernels.h"
 #include "graft/kernels/cpu/isa/tables.h"
 #include "graft/kernels/cpu/isa/vector.h"
@@ -292,7 +291,6 @@ constexpr KernelTable<T> kernel_table(const char* name) {
   table.winograd = winograd_kernels<T>();
   table.winograd_gradient = winograd_gradient_kernels<T>();
   table.optimizers = optimizer_kernels<T>();
-  table.depthwise = depthwise<T>;
   table.mr = tile_rows;
   table.nr = tile_columns<T>;
   table.k_step = 1;

@@ -74,24 +74,6 @@ void winograd_weight(const T* taps, int64_t tap_stride, int64_t count, T* out, i
 }
 
 template <class T>
-inline T activated_element(T v, Activation activation) {
-  if (activation == Activation::none) return v;
-  v = v < T(0) ? T(0) : v;
-  return activation == Activation::relu6 && v > T(6) ? T(6) : v;
-}
-template <class R, class T>
-inline R activated_lanes(R v, Activation activation, T) {
-  if constexpr (sizeof(R) == sizeof(T)) {
-    return activated_element(v, activation);
-  } else {
-    if (activation == Activation::none) return v;
-    const R zero{}, six = zero + T(6);
-    v = v < zero ? zero : v;
-    return activation == Activation::relu6 ? (v > six ? six : v) : v;
-  }
-}
-
-template <class T>
 void winograd_output(const WinogradOutputArgs<T>& args) {
   for_lanes<T>(args.channels, [&](int64_t c, auto lanes) {
     using L = decltype(lanes);

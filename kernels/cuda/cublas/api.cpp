@@ -6,6 +6,7 @@
 
 #include "graft/core/base/environment.h"
 #include "graft/core/base/text.h"
+#include "graft/kernels/cuda/shared_library.h"
 
 namespace graft::cublas::api {
 namespace {
@@ -20,15 +21,15 @@ LoadedBlas load_blas() {
   const std::string wanted = environment("GRAFT_CUBLASLT_LIBRARY");
   if (wanted == "off") return {{}, "turned off by GRAFT_CUBLASLT_LIBRARY"};
   void* opened = nullptr;
-  std::string path;
+  std::string path, reason;
   for (const std::string& name :
        wanted.empty() ? std::vector<std::string>{"libcublasLt.so.13", "libcublasLt.so.12"}
                       : std::vector<std::string>{wanted}) {
     path = name;
-    opened = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    opened = open_shared_library(path, reason);
     if (opened) break;
   }
-  if (!opened) return {{}, str("cuBLASLt 12 or 13 was not found: ", dlerror())};
+  if (!opened) return {{}, str("cuBLASLt 12 or 13 was not found: ", reason)};
   const auto find = [&](auto& function, const char* name) {
     function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(opened, name));
     if (!function && result.why.empty()) result.why = str(path, " has no ", name);

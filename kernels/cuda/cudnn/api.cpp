@@ -4,6 +4,7 @@
 
 #include "graft/core/base/environment.h"
 #include "graft/core/base/text.h"
+#include "graft/kernels/cuda/shared_library.h"
 
 namespace graft::cudnn::api {
 namespace {
@@ -18,8 +19,9 @@ Loaded load() {
   std::string path = environment("GRAFT_CUDNN_LIBRARY");
   if (path == "off") return {{}, "turned off by GRAFT_CUDNN_LIBRARY"};
   if (path.empty()) path = "libcudnn.so.9";
-  void* const opened = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!opened) return {{}, str("cuDNN 9 was not found: ", dlerror())};
+  std::string reason;
+  void* const opened = open_shared_library(path, reason);
+  if (!opened) return {{}, str("cuDNN 9 was not found: ", reason)};
   const auto find = [&](auto& function, const char* name) {
     function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(opened, name));
     if (!function && result.why.empty()) result.why = str(path, " has no ", name);

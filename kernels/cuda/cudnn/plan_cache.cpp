@@ -17,9 +17,11 @@ constexpr int64_t kMostFileBytes = 64 << 20;
 constexpr const char* kExtension = ".cudnn_plan";
 
 std::string default_folder() {
-  if (const std::string cache = environment("XDG_CACHE_HOME"); !cache.empty())
+  // A relative one is to be ignored, says the XDG specification; the current folder may be
+  // anybody's.
+  if (const std::string cache = environment("XDG_CACHE_HOME"); cache.starts_with('/'))
     return join_path(cache, "graft/cudnn");
-  if (const std::string home = environment("HOME"); !home.empty())
+  if (const std::string home = environment("HOME"); home.starts_with('/'))
     return join_path(home, ".cache/graft/cudnn");
   return {};
 }

@@ -21,28 +21,36 @@ const Entry& entry_of_launch(const gpu::Launch& launch) {
 
 BlockRun* current_block() { return t_block; }
 
-BlockRun::BlockRun(const gpu::Launch& launch, int64_t block)
-    : launch_(launch),
-      block_(block),
-      warp_phases_(static_cast<size_t>(launch.threads / 32)),
-      waiting_(static_cast<size_t>(launch.threads)),
-      ended_(static_cast<size_t>(launch.threads)),
-      lanes_(static_cast<size_t>(launch.threads)),
-      registers_(static_cast<size_t>(2 * launch.threads * Thread::kLaneBytes)),
-      copies_(static_cast<size_t>(launch.threads)),
-      shared_(static_cast<size_t>(launch.shared_bytes)),
-      shadow_(static_cast<size_t>(launch.shared_bytes)),
-      unfenced_(static_cast<size_t>(launch.shared_bytes / 16 + 1)) {}
+BlockRun::BlockRun(const gpu::Launch& launch) : launch_(launch) {}
+
+// Nothing of an earlier block is left; memory that it had is used again.
+void BlockRun::begin(int64_t block) {
+  const auto threads = static_cast<size_t>(launch_.threads);
+  const auto shared_bytes = static_cast<size_t>(launch_.shared_bytes);
+  block_ = block;
+  phase_ = 0;
+  warp_phases_.assign(threads / 32, 0);
+  waiting_.assign(threads, Meeting::none);
+  ended_.assign(threads, false);
+  lanes_.assign(threads, 0.f);
+  registers_.assign(2 * threads * Thread::kLaneBytes, std::byte{});
+  copies_.assign(threads, {});
+  shared_.assign(shared_bytes, std::byte{});
+  shadow_.assign(shared_bytes, {});
+  unfenced_.assign(shared_bytes / 16 + 1, 0);
+  async_.reset();
+}
 
 void BlockRun::fault(int thread, const std::string& what) const {
   fail(ErrorCode::internal, launch_.name, ": block ", block_, ", thread ", thread, " ", what);
 }
 
 Place BlockRun::place(int thread) const {
-  return {block_, thread, phase_, warp_phases_[static_cast<size_t>(thread / 32)]};
+  return {static_cast<int>(block_), thread, phase_, warp_phases_[static_cast<size_t>(thread / 32)]};
 }
 
-void BlockRun::run() {
+void BlockRun::run(int64_t block) {
+  begin(block);
   BlockRun* const outer = std::exchange(t_block, this);
   try {
     if (entry_of_launch(launch_).cooperates)

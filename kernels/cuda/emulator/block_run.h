@@ -1,5 +1,5 @@
-// BlockRun: one block of a launch on the host: its threads in turn, their meetings, and the shadow
-// of its shared memory.
+// BlockRun: the blocks of a launch on the host, one after the other: a block's threads in turn,
+// their meetings, and the shadow of its shared memory.
 #pragma once
 #include <memory>
 #include <string>
@@ -24,12 +24,12 @@ struct AsyncCopy {
   int64_t group;  // the number of its group, in the thread's order
 };
 
-// Who touched something last, and between which barriers.
+// Who touched something last, and between which barriers. Small: each element in use has two.
 struct Place {
-  int64_t block = -1;
+  int block = -1;
   int thread = -1;
-  int64_t phase = -1;       // barriers of the block before it
-  int64_t warp_phase = -1;  // meetings of the warp before it
+  int phase = -1;       // barriers of the block before it
+  int warp_phase = -1;  // meetings of the warp before it
 
   // A barrier, or a meeting of their warp, lies between the two; or they are one thread.
   bool ordered_before(const Place& later) const {
@@ -41,8 +41,9 @@ struct Place {
 
 class BlockRun {
  public:
-  BlockRun(const gpu::Launch& launch, int64_t block);
-  void run();  // all threads to their end; Error(internal) names kernel, block and thread
+  explicit BlockRun(const gpu::Launch& launch);
+  // All threads of the block to their end; Error(internal) names kernel, block and thread.
+  void run(int64_t block);
 
   // For Thread.
   enum class Meeting : unsigned char {
@@ -94,16 +95,17 @@ class BlockRun {
     Place writer, reader;
     bool several_readers = false;
   };
+  void begin(int64_t block);
   void run_alone();
   void run_together();
   bool release_meetings();
   bool release_group(size_t first, size_t count, Meeting meeting);
 
   const gpu::Launch& launch_;
-  int64_t block_;
+  int64_t block_ = -1;
   int running_ = -1;
-  int64_t phase_ = 0;
-  std::vector<int64_t> warp_phases_;
+  int phase_ = 0;
+  std::vector<int> warp_phases_;
   std::vector<Meeting> waiting_;
   std::vector<bool> ended_;
   std::vector<float> lanes_;

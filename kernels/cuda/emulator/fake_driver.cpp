@@ -142,8 +142,8 @@ void FakeDriver::drain(Stream& stream, int64_t serial) {
 void FakeDriver::run_kernel(const gpu::Launch& launch, const Work& work) {
   const RunningKernel outer = std::exchange(t_kernel, {&memory_, &work});
   try {
-    for (int64_t block = 0; block < launch.blocks && !skip_kernels_; ++block)
-      BlockRun(launch, block).run();
+    BlockRun run(launch);
+    for (int64_t block = 0; block < launch.blocks && !skip_kernels_; ++block) run.run(block);
   } catch (...) {
     t_kernel = outer;
     throw;

@@ -2,7 +2,6 @@
 
 #include <sys/mman.h>
 
-#include <cstdint>
 #include <utility>
 
 #include "graft/core/base/error.h"
@@ -15,7 +14,9 @@
 namespace graft::cuda::emulator {
 namespace {
 
-constexpr size_t kStack = 256 << 10;
+constexpr size_t kStack = 256 << 10, kMainFrame = 4 << 10;
+
+thread_local Fiber* t_resumed = nullptr;
 
 // AddressSanitizer has to be told of every change of stacks.
 void announce_switch([[maybe_unused]] void** saved, [[maybe_unused]] const void* bottom,
@@ -31,6 +32,14 @@ void finish_switch([[maybe_unused]] void* saved, [[maybe_unused]] const void** b
 #endif
 }
 
+// The last bytes of a stack, which AddressSanitizer may still know as parts of frames.
+void allow_access([[maybe_unused]] std::byte* stack, [[maybe_unused]] size_t size,
+                  [[maybe_unused]] size_t last) {
+#if defined(__SANITIZE_ADDRESS__)
+  __asan_unpoison_memory_region(stack + size - last, last);
+#endif
+}
+
 }  // namespace
 
 Fiber::Fiber()
@@ -38,28 +47,22 @@ Fiber::Fiber()
           ::mmap(nullptr, kStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))) {
   if (stack_ == MAP_FAILED) fail(ErrorCode::resource, "no memory for a fiber's stack");
 }
-Fiber::~Fiber() { ::munmap(stack_, kStack); }
+Fiber::~Fiber() {
+  allow_access(stack_, kStack, kStack);
+  ::munmap(stack_, kStack);
+}
 
 void Fiber::start(std::function<void()> work) {
-#if defined(__SANITIZE_ADDRESS__)
-  __asan_unpoison_memory_region(stack_, kStack);  // frames that were dropped
-#endif
+  // Frames that never returned: main's own, or all that were dropped.
+  allow_access(stack_, kStack, ended_ ? kMainFrame : kStack);
   work_ = std::move(work);
   error_ = nullptr;
   ended_ = false;
   inside_fake_ = nullptr;
-  ::getcontext(&inside_);
-  inside_.uc_stack.ss_sp = stack_;
-  inside_.uc_stack.ss_size = kStack;
-  inside_.uc_link = nullptr;
-  const auto self = reinterpret_cast<uintptr_t>(this);
-  ::makecontext(&inside_, reinterpret_cast<void (*)()>(&Fiber::enter), 2,
-                static_cast<unsigned>(self >> 32), static_cast<unsigned>(self));
+  begin_stack(inside_, stack_, kStack, &Fiber::enter);
 }
 
-void Fiber::enter(unsigned high, unsigned low) {
-  reinterpret_cast<Fiber*>((static_cast<uintptr_t>(high) << 32) | low)->main();
-}
+void Fiber::enter() { t_resumed->main(); }
 
 void Fiber::main() {
   finish_switch(nullptr, &outside_bottom_, &outside_size_);
@@ -70,12 +73,13 @@ void Fiber::main() {
   }
   ended_ = true;
   announce_switch(nullptr, outside_bottom_, outside_size_);  // null: this stack's frames are gone
-  ::setcontext(&outside_);
+  switch_stacks(inside_, outside_);
 }
 
 bool Fiber::resume() {
   announce_switch(&outside_fake_, stack_, kStack);
-  ::swapcontext(&outside_, &inside_);
+  t_resumed = this;
+  switch_stacks(outside_, inside_);
   finish_switch(outside_fake_, nullptr, nullptr);
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
   return ended_;
@@ -83,7 +87,7 @@ bool Fiber::resume() {
 
 void Fiber::yield() {
   announce_switch(&inside_fake_, outside_bottom_, outside_size_);
-  ::swapcontext(&inside_, &outside_);
+  switch_stacks(inside_, outside_);
   finish_switch(inside_fake_, &outside_bottom_, &outside_size_);
 }
 

@@ -1,11 +1,11 @@
 // Fibers: threads of a block on one host thread. Each has a stack of its own and runs until it
 // yields or ends.
 #pragma once
-#include <ucontext.h>
-
 #include <cstddef>
 #include <exception>
 #include <functional>
+
+#include "graft/kernels/cuda/emulator/stack_switch.h"
 
 namespace graft::cuda::emulator {
 
@@ -24,14 +24,14 @@ class Fiber {
   void yield();
 
  private:
-  static void enter(unsigned high, unsigned low);
+  static void enter();
   void main();
 
   std::byte* stack_;
-  ucontext_t inside_{}, outside_{};
+  StackPlace inside_{}, outside_{};
   std::function<void()> work_;
   std::exception_ptr error_;
-  bool ended_ = false;
+  bool ended_ = true;
   void *inside_fake_ = nullptr, *outside_fake_ = nullptr;  // AddressSanitizer's stacks
   const void* outside_bottom_ = nullptr;
   size_t outside_size_ = 0;

@@ -44,7 +44,7 @@ void Memory::free(void* pointer, const Work& work) {
     fail(ErrorCode::internal, work.name, " frees what is not allocated");
   check_order(found->second, true, work);
   found->second.alive = false;
-  found->second.freed = {work.name, work.stream, work.serial};
+  found->second.touches = {};
   std::memset(found->second.data, kFresh, static_cast<size_t>(found->second.bytes));
 }
 
@@ -94,9 +94,11 @@ std::byte* Memory::check_range(const void* data, int64_t bytes, bool write, cons
 std::byte* Memory::check_element(const void* data, int element_bytes, bool write, const Work& work,
                                  const Place& place) {
   Block& block = find(data, element_bytes, work);
-  if (write ? block.written.serial != work.serial || block.written.stream != work.stream
-            : !block.read.contains(work.stream) || block.read[work.stream].serial != work.serial)
+  if (Block::Asked& asked = block.asked[write];  // once a kernel
+      asked.serial != work.serial || asked.stream != work.stream) {
     check_order(block, write, work);
+    asked = {work.stream, work.serial};
+  }
   if (block.touches.empty()) block.touches.resize(static_cast<size_t>(block.bytes));
   const auto offset = static_cast<size_t>(address_of(data) - block.address);
   std::byte* const host = block.data + offset;

@@ -66,8 +66,13 @@ class Memory {
     std::byte* data;  // on the host
     int64_t bytes;
     bool alive = true;
-    Use freed{}, written{};
+    Use written{};
     std::map<size_t, Use> read{};  // the last of each stream
+    struct Asked {
+      size_t stream = 0;
+      int64_t serial = -1;
+    };
+    Asked asked[2]{};  // the work whose elements were last checked: reads, writes
     std::vector<Touch>
         touches{};  // of each element, at its first byte; made when a kernel first comes
   };

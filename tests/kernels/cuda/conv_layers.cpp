@@ -5,8 +5,9 @@
 
 #include "graft/core/autograd/record.h"
 #include "graft/core/autograd/trace.h"
-#include "graft/core/runtime/exec_context.h"
+#include "graft/core/runtime/kernel_skip.h"
 #include "graft/kernels/cuda/cudnn/conv_graph.h"
+#include "graft/layers/modules/default_values.h"
 #include "graft/layers/plan/plan.h"
 #include "graft/models/architecture.h"
 
@@ -17,9 +18,8 @@ using cudnn::ConvGraph;
 using cudnn::ConvPass;
 
 Trace trace_shapes(Module& network, const Tensor& image) {
-  ExecContext context(1);
-  context.set_kernel_skip([](const Tensor&) { return true; });
-  const ScopedExecContext scope(context);
+  const auto everything = [](const Tensor&) { return true; };
+  const ScopedKernelSkip skip(everything);
   Trace trace;
   const ScopedTrace tracing(trace);
   network.forward(image);
@@ -29,6 +29,7 @@ Trace trace_shapes(Module& network, const Tensor& image) {
 }  // namespace
 
 std::vector<ConvLayer> conv_layers(const std::string& network, int64_t batch, DType type) {
+  const ScopedUnsetValues unset;  // shapes are all that counts
   const std::shared_ptr<StagedNetwork> module =
       models::make_network(models::architecture_named(network));
   module->train(false);

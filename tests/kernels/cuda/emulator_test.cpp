@@ -78,6 +78,20 @@ struct Unwritten {
   }
 };
 
+// Only the first block writes what every block reads.
+struct FirstBlockWrites {
+  static constexpr const char* name = "first block writes";
+  static constexpr bool cooperates = true;
+  using Args = Numbers;
+  template <class Thread>
+  GRAFT_HD static void run(Thread& t, const Args& a) {
+    const auto shared = t.template shared<float>(64);
+    if (t.block() == 0) shared.set(t.thread(), 1.f);
+    t.sync();
+    a.x.store(t.block() * 64 + t.thread(), shared.get(t.thread()));
+  }
+};
+
 // x[lane] = the sum over the warp of lane numbers, plus the lanes whose number is odd.
 struct WarpSum {
   static constexpr const char* name = "warp sum";
@@ -157,6 +171,25 @@ TEST(CudaEmulator, FindsSharedMemoryThatNobodyWrote) {
   Tensor x = numbers(64);
   EXPECT_HAS(outcome<Unwritten>(emulated, 1, 64, args(x), 256),
              "reads shared memory that nobody wrote");
+}
+TEST(CudaEmulator, FindsSharedMemoryThatOnlyAnEarlierBlockWrote) {
+  test::EmulatedDevice emulated;
+  Tensor x = numbers(128);
+  EXPECT_HAS(outcome<FirstBlockWrites>(emulated, 2, 64, args(x), 256),
+             "block 1, thread 0 reads shared memory that nobody wrote");
+}
+// Threads that a fault left in the middle of their work are begun anew by the next launch.
+TEST(CudaEmulator, RunsAgainAfterAFault) {
+  {
+    test::EmulatedDevice emulated;
+    Tensor x = numbers(64);
+    EXPECT_HAS(outcome<HalfABarrier>(emulated, 1, 64, args(x)), "never reach");
+  }
+  test::EmulatedDevice emulated;
+  Tensor x = numbers(64);
+  EXPECT_EQ(outcome<Count>(emulated, 1, 64, args(x)), "");
+  EXPECT_EQ(outcome<Reverse<true>>(emulated, 1, 64, args(x), 256), "");
+  EXPECT_EQ(x.to_doubles()[0], 63);
 }
 TEST(CudaEmulator, FindsTooMuchSharedMemory) {
   test::EmulatedDevice emulated;

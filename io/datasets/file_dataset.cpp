@@ -1,0 +1,71 @@
+#include "graft/io/datasets/file_dataset.h"
+
+#include "graft/core/base/error.h"
+#include "graft/core/base/file_system.h"
+#include "graft/core/base/sha256.h"
+
+namespace graft::io {
+namespace {
+
+int64_t size_of(const std::string& path) {
+  return file_system().exists(path) ? file_system().open_read(path)->size() : -1;
+}
+
+class FileDataset final : public Dataset {
+ public:
+  explicit FileDataset(std::vector<LabelledFile> files) : files_(std::move(files)) {}
+  int64_t size() const override { return std::ssize(files_); }
+  int64_t label(int64_t index) const override { return file(index).label; }
+  Image image(int64_t index) const override { return read_image(file(index).path); }
+  std::string name(int64_t index) const override { return file(index).path; }
+
+  bool encoded(int64_t index, std::vector<std::byte>& bytes) const override {
+    const auto file = file_system().open_read(this->file(index).path);
+    const int64_t size = file->size();
+    GRAFT_CHECK(size <= kMaxImageFileBytes, file->path(), ": ", size,
+                " bytes are too many for an image");
+    bytes.resize(static_cast<size_t>(size));
+    file->read_at(0, bytes);
+    return true;
+  }
+
+  int64_t bytes_held() const override {
+    int64_t bytes = 0;
+    for (const LabelledFile& file : files_)
+      bytes +=
+          static_cast<int64_t>(sizeof(LabelledFile) + file.path.size() + file.short_name.size());
+    return bytes;
+  }
+
+  // Zeros for a file that a table names and that is not there: whoever reads it says so.
+  ImageHeader header(int64_t index) const override {
+    const std::string& path = file(index).path;
+    if (!file_system().exists(path)) return {};
+    return read_image_header(*file_system().open_read(path));
+  }
+
+  // Names below the data set's folder, labels and sizes (-1: a table names it, and it is not
+  // there): moving the folder changes nothing.
+  std::string fingerprint() const override {
+    Sha256 hash;
+    for (const LabelledFile& file : files_)
+      hash.update(str(file.short_name, "\t", file.label, "\t", size_of(file.path), "\n"));
+    return hash.hex();
+  }
+
+ private:
+  const LabelledFile& file(int64_t index) const {
+    check_index(index);
+    return files_[static_cast<size_t>(index)];
+  }
+
+  std::vector<LabelledFile> files_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Dataset> file_dataset(std::vector<LabelledFile> files) {
+  return std::make_shared<FileDataset>(std::move(files));
+}
+
+}  // namespace graft::io

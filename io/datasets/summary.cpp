@@ -1,0 +1,223 @@
+#include "graft/io/datasets/summary.h"
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "graft/io/datasets/class_names.h"
+#include "graft/io/datasets/twins.h"
+
+namespace graft::io {
+namespace {
+
+constexpr int64_t kImbalance = 10;
+constexpr int64_t kFewPixels = 8;
+
+// 25,557,032
+std::string grouped(int64_t value) {
+  std::string digits = std::to_string(value);
+  for (size_t at = digits.size(); at > 3;) digits.insert(at -= 3, ",");
+  return digits;
+}
+
+std::string padded_to(std::string text, size_t width, bool right) {
+  size_t letters = 0;
+  for (const char c : text) letters += (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+  if (letters < width) text.insert(right ? 0 : text.size(), width - letters, ' ');
+  return text;
+}
+
+size_t letters_of(const std::string& text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+  }));
+}
+
+PartSummary count_part(const char* name, const Dataset& dataset, size_t classes) {
+  PartSummary part{name, std::vector<int64_t>(classes), dataset.size()};
+  for (int64_t i = 0; i < dataset.size(); ++i)
+    ++part.counts.at(static_cast<size_t>(dataset.label(i)));
+  return part;
+}
+
+void doubt_counts(const DataSummary& summary, std::vector<std::string>& doubts) {
+  const PartSummary& first = summary.parts[0];
+  std::vector<std::string> single;
+  size_t least = 0, most = 0;
+  for (size_t c = 0; c < first.counts.size(); ++c) {
+    if (first.counts[c] == 1) single.push_back(summary.classes[c]);
+    if (first.counts[c] < first.counts[least]) least = c;
+    if (first.counts[c] > first.counts[most]) most = c;
+  }
+  if (!single.empty())
+    doubts.push_back(str("one ", first.name, " image only: ", short_list(single),
+                         summary.parts.size() > 1 && first.name == "training"
+                             ? "; nothing of such a class is held out"
+                             : ""));
+  if (!first.counts.empty() && first.counts[most] > kImbalance * first.counts[least])
+    doubts.push_back(str("the classes are uneven: ", first.counts[most], " ", first.name,
+                         " images of ", summary.classes[most], ", ", first.counts[least], " of ",
+                         summary.classes[least],
+                         "; a model may do well by naming the large ones (--balance weights)"));
+}
+
+struct Placed {
+  const Dataset* dataset;
+  const char* part;
+  int64_t index;
+};
+
+// The same file twice: in two parts, or under two labels.
+void doubt_equal_files(const std::vector<Placed>& all, const std::vector<ImageFacts>& facts,
+                       std::vector<std::string>& doubts) {
+  int64_t across = 0, contrary = 0;
+  std::string across_example, contrary_example;
+  for (const auto& group : equal_twins(facts)) {
+    const Placed& first = all[static_cast<size_t>(group[0])];
+    const Placed *elsewhere = nullptr, *otherwise = nullptr;
+    for (const int64_t i : group) {
+      const Placed& other = all[static_cast<size_t>(i)];
+      if (other.part != first.part && !elsewhere) elsewhere = &other;
+      if (other.dataset->label(other.index) != first.dataset->label(first.index) && !otherwise)
+        otherwise = &other;
+    }
+    const auto pair = [&](const Placed& other) {
+      return str(first.dataset->name(first.index), " and ", other.dataset->name(other.index));
+    };
+    if (elsewhere && across++ == 0) across_example = pair(*elsewhere);
+    if (otherwise && contrary++ == 0) contrary_example = pair(*otherwise);
+  }
+  if (across > 0)
+    doubts.push_back(
+        str(across, across == 1 ? " image is" : " images are",
+            " byte for byte in two parts, so that what is measured flatters: ", across_example));
+  if (contrary > 0)
+    doubts.push_back(str(contrary, contrary == 1 ? " image stands" : " images stand",
+                         " under two labels: ", contrary_example));
+}
+
+void doubt_sizes(const std::vector<Placed>& all, const std::vector<ImageFacts>& facts,
+                 std::vector<std::string>& doubts) {
+  int64_t tiny = 0;
+  std::string example;
+  for (size_t i = 0; i < facts.size(); ++i) {
+    if (!facts[i].fault.empty() || std::min(facts[i].width, facts[i].height) >= kFewPixels)
+      continue;
+    if (tiny++ == 0)
+      example =
+          str(all[i].dataset->name(all[i].index), " of ", facts[i].width, "x", facts[i].height);
+  }
+  if (tiny > 0 && tiny < std::ssize(facts))
+    doubts.push_back(str(tiny, tiny == 1 ? " image is" : " images are", " less than ", kFewPixels,
+                         " pixels wide or high: ", example));
+}
+
+}  // namespace
+
+DataSummary summarize(const std::string& path, const OpenedData& data, const PartFacts& facts) {
+  DataSummary summary{path,        data.format, data.classes, {}, data.passed_over,
+                      data.doubts, data.notes};
+  std::vector<Placed> all;
+  std::vector<ImageFacts> all_facts;
+  const auto add = [&](const char* name, const std::shared_ptr<const Dataset>& dataset,
+                       const std::vector<ImageFacts>& of_part) {
+    if (!dataset) return;
+    summary.parts.push_back(count_part(name, *dataset, data.classes.size()));
+    if (std::ssize(of_part) != dataset->size()) return;
+    for (int64_t i = 0; i < dataset->size(); ++i) all.push_back({dataset.get(), name, i});
+    all_facts.insert(all_facts.end(), of_part.begin(), of_part.end());
+  };
+  add("training", data.train, facts.train);
+  add("validation", data.val, facts.val);
+  add("test", data.test, facts.test);
+  if (summary.parts.empty()) return summary;
+  doubt_counts(summary, summary.doubts);
+  doubt_equal_files(all, all_facts, summary.doubts);
+  doubt_sizes(all, all_facts, summary.doubts);
+  for (const std::string& remark : remarks_of(all_facts)) summary.notes.push_back(remark);
+  return summary;
+}
+
+std::vector<std::string> DataSummary::lines(size_t most) const {
+  std::vector<std::string> counts;
+  for (const PartSummary& part : parts) counts.push_back(str(grouped(part.images), " ", part.name));
+  std::vector<std::string> result = {str("data: ", path, " (", format, "), ", classes.size(),
+                                         " classes, ", join(counts, " and "), " images")};
+  std::vector<size_t> shown;
+  for (size_t c = 0; c < classes.size(); ++c) shown.push_back(c);
+  if (classes.size() > most && !parts.empty()) {  // the first, then the smallest
+    std::vector<size_t> rest(shown.begin() + static_cast<std::ptrdiff_t>(most / 2), shown.end());
+    std::stable_sort(rest.begin(), rest.end(),
+                     [&](size_t a, size_t b) { return parts[0].counts[a] < parts[0].counts[b]; });
+    shown.resize(most / 2);
+    shown.insert(shown.end(), rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(most / 2));
+  }
+  size_t width = 5;
+  for (const size_t c : shown) width = std::max(width, letters_of(classes[c]));
+  std::string head = "  " + padded_to("class", width, false);
+  for (const PartSummary& part : parts) head += "  " + padded_to(part.name, 10, true);
+  result.push_back(head);
+  for (size_t row = 0; row < shown.size(); ++row) {
+    if (shown.size() < classes.size() && row == most / 2)
+      result.push_back(str("  ... of ", classes.size(), " classes; the smallest others:"));
+    std::string line = "  " + padded_to(classes[shown[row]], width, false);
+    for (const PartSummary& part : parts)
+      line += "  " + padded_to(grouped(part.counts[shown[row]]), 10, true);
+    result.push_back(line);
+  }
+  if (!passed_over.empty()) result.push_back("passed over: " + passed_over.to_text());
+  for (const std::string& doubt : doubts) result.push_back("doubt: " + doubt);
+  for (const std::string& note : notes) result.push_back("note: " + note);
+  return result;
+}
+
+std::string DataSummary::to_json() const {
+  nlohmann::ordered_json j = {{"path", path}, {"format", format}};
+  for (const PartSummary& part : parts) j["parts"][part.name] = part.images;
+  j["classes"] = nlohmann::ordered_json::array();
+  for (size_t c = 0; c < classes.size(); ++c) {
+    nlohmann::ordered_json row = {{"name", classes[c]}};
+    for (const PartSummary& part : parts) row[part.name] = part.counts[c];
+    j["classes"].push_back(row);
+  }
+  j["passed_over"] = passed_over.counts;
+  j["doubts"] = doubts;
+  j["notes"] = notes;
+  return j.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+std::vector<std::string> shape_doubts(const std::vector<ImageFacts>& facts,
+                                      const Preprocess& preprocess) {
+  std::vector<std::pair<int64_t, int64_t>> sizes;
+  double lost = 0;
+  std::vector<int64_t> shorter;
+  for (const ImageFacts& of_image : facts) {
+    if (!of_image.fault.empty() || of_image.width < 1 || of_image.height < 1) continue;
+    const auto [low, high] = std::minmax(of_image.width, of_image.height);
+    lost += 1 - static_cast<double>(low) / static_cast<double>(high);
+    shorter.push_back(low);
+    sizes.emplace_back(of_image.width * of_image.height, of_image.width);
+  }
+  if (shorter.empty()) return {};
+  lost /= static_cast<double>(shorter.size());
+  const auto middle = static_cast<std::ptrdiff_t>(shorter.size() / 2);
+  std::nth_element(shorter.begin(), shorter.begin() + middle, shorter.end());
+  std::nth_element(sizes.begin(), sizes.begin() + middle, sizes.end());
+  const auto [area, width] = sizes[static_cast<size_t>(middle)];
+  std::vector<std::string> doubts;
+  if (preprocess.crops() && lost > 1.0 / 3)
+    doubts.push_back(str("the images are far from square (the middle one by area is ", width, "x",
+                         area / width, "): the square crop leaves out ",
+                         static_cast<int64_t>(lost * 100 + 0.5),
+                         " % of their area; --resize squash or --resize pad keeps it"));
+  const int64_t least = shorter[static_cast<size_t>(middle)];
+  if (least * 4 < preprocess.size)
+    doubts.push_back(str("the images are small (", least,
+                         " pixels on the shorter side of the "
+                         "middle one): they are enlarged to ",
+                         preprocess.size,
+                         "; --image-size or a network for small images may do better"));
+  return doubts;
+}
+
+}  // namespace graft::io

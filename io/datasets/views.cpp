@@ -1,0 +1,98 @@
+// Views of a data set: some of its samples, or the same under other labels.
+#include <algorithm>
+
+#include "graft/core/base/error.h"
+#include "graft/core/base/sha256.h"
+#include "graft/io/datasets/dataset.h"
+
+namespace graft::io {
+namespace {
+
+class Subset final : public Dataset {
+ public:
+  Subset(std::shared_ptr<const Dataset> whole, std::vector<int64_t> indices)
+      : whole_(std::move(whole)), indices_(std::move(indices)) {}
+  int64_t size() const override { return std::ssize(indices_); }
+  int64_t label(int64_t i) const override { return whole_->label(place(i)); }
+  Image image(int64_t i) const override { return whole_->image(place(i)); }
+  bool encoded(int64_t i, std::vector<std::byte>& bytes) const override {
+    return whole_->encoded(place(i), bytes);
+  }
+  ImageHeader header(int64_t i) const override { return whole_->header(place(i)); }
+  std::string name(int64_t i) const override { return whole_->name(place(i)); }
+  std::string fingerprint() const override {
+    Sha256 hash;
+    hash.update(whole_->fingerprint());
+    hash.update(std::as_bytes(std::span(indices_)));
+    return hash.hex();
+  }
+
+ private:
+  int64_t place(int64_t i) const {
+    check_index(i);
+    return indices_[static_cast<size_t>(i)];
+  }
+
+  std::shared_ptr<const Dataset> whole_;
+  std::vector<int64_t> indices_;
+};
+
+class Relabelled final : public Dataset {
+ public:
+  Relabelled(std::shared_ptr<const Dataset> dataset, std::vector<int64_t> labels)
+      : dataset_(std::move(dataset)), labels_(std::move(labels)) {}
+  int64_t size() const override { return dataset_->size(); }
+  int64_t label(int64_t index) const override {
+    return labels_.at(static_cast<size_t>(dataset_->label(index)));
+  }
+  Image image(int64_t index) const override { return dataset_->image(index); }
+  bool encoded(int64_t index, std::vector<std::byte>& bytes) const override {
+    return dataset_->encoded(index, bytes);
+  }
+  ImageHeader header(int64_t index) const override { return dataset_->header(index); }
+  std::string name(int64_t index) const override { return dataset_->name(index); }
+  std::string fingerprint() const override {
+    Sha256 hash;
+    hash.update(dataset_->fingerprint());
+    hash.update(std::as_bytes(std::span(labels_)));
+    return hash.hex();
+  }
+
+ private:
+  std::shared_ptr<const Dataset> dataset_;
+  std::vector<int64_t> labels_;
+};
+
+}  // namespace
+
+void Dataset::check_index(int64_t index) const {
+  GRAFT_CHECK(index >= 0 && index < size(), "sample ", index, " of a data set of ", size());
+}
+
+ImageHeader Dataset::header(int64_t) const { return {}; }
+int64_t Dataset::bytes_held() const { return 0; }
+bool Dataset::encoded(int64_t, std::vector<std::byte>&) const { return false; }
+
+std::shared_ptr<const Dataset> subset(std::shared_ptr<const Dataset> dataset,
+                                      std::vector<int64_t> indices) {
+  for (const int64_t i : indices)
+    GRAFT_CHECK(i >= 0 && i < dataset->size(), "sample ", i, " of ", dataset->size());
+  return std::make_shared<Subset>(std::move(dataset), std::move(indices));
+}
+
+std::shared_ptr<const Dataset> relabelled(std::shared_ptr<const Dataset> dataset,
+                                          std::vector<int64_t> new_labels) {
+  bool is_same = true;
+  for (size_t label = 0; label < new_labels.size(); ++label)
+    is_same = is_same && new_labels[label] == static_cast<int64_t>(label);
+  if (is_same) return dataset;
+  if (std::find(new_labels.begin(), new_labels.end(), -1) != new_labels.end()) {
+    std::vector<int64_t> kept;
+    for (int64_t i = 0; i < dataset->size(); ++i)
+      if (new_labels.at(static_cast<size_t>(dataset->label(i))) >= 0) kept.push_back(i);
+    dataset = subset(std::move(dataset), std::move(kept));
+  }
+  return std::make_shared<Relabelled>(std::move(dataset), std::move(new_labels));
+}
+
+}  // namespace graft::io

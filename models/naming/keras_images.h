@@ -1,0 +1,16 @@
+// What a Keras model does to its images before its network: the size it wants, Rescaling and
+// Normalization.
+#pragma once
+#include "graft/models/naming/keras_layers.h"
+#include "graft/models/naming/naming.h"
+
+namespace graft::models {
+
+// Reads the outermost model's first layers into preprocess and image_size. Layers that only augment
+// are named as left out.
+void imply_images(const KerasModel& model, Renamed& renamed);
+
+// Whether the tensor belongs to a Normalization in front of the network.
+bool is_normalization(const KerasModel& model, const KerasTensor& tensor);
+
+}  // namespace graft::models

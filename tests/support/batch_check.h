@@ -1,0 +1,11 @@
+// What every import must keep: an image's answer does not depend on the images beside it.
+#pragma once
+#include "graft/layers/modules/staged_network.h"
+
+namespace graft::test {
+
+// Three images of channels x side x side together and each alone, outside of training: the same
+// bits.
+void expect_images_answered_alone(StagedNetwork& network, int64_t channels, int64_t side);
+
+}  // namespace graft::test

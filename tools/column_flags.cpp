@@ -1,0 +1,25 @@
+#include "graft/tools/column_flags.h"
+
+#include <CLI/CLI.hpp>
+
+namespace graft::tools {
+
+void add_column_flags(CLI::App& verb, io::TableColumns& columns) {
+  verb.add_option("--image-column", columns.image,
+                  "Of a table: the column of the images, its name or number from 1 (default: the "
+                  "one that names files)")
+      ->type_name("COLUMN");
+  verb.add_option("--label-column", columns.label,
+                  "Of a table: the column of the labels (default: the one that is left, or is "
+                  "named label, class, ...)")
+      ->type_name("COLUMN");
+  verb.add_option("--split-column", columns.split,
+                  "Of a table: the column that says train, val or test (default: one named split, "
+                  "set, is_valid, ... that does)")
+      ->type_name("COLUMN");
+  verb.add_option("--root", columns.root,
+                  "The folder that a table's paths start from (default: the table's own)")
+      ->type_name("FOLDER");
+}
+
+}  // namespace graft::tools

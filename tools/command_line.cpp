@@ -1,0 +1,55 @@
+#include "graft/tools/command_line.h"
+
+#include <CLI/CLI.hpp>
+
+#include "graft/core/base/error.h"
+#include "graft/core/base/printable.h"
+#include "graft/tools/flag_values.h"
+
+namespace graft::tools {
+namespace {
+
+constexpr int kUsage = static_cast<int>(ErrorCode::usage);
+
+bool is_verb(const CLI::App& app, const std::string& name) {
+  const auto verbs =
+      app.get_subcommands([&](const CLI::App* verb) { return verb->get_name() == name; });
+  return !verbs.empty();
+}
+
+}  // namespace
+
+void add_verbs(CLI::App& app, Action& action) {
+  app.description(
+      "graft: take a pretrained convolutional network, change its end, train it on your own "
+      "images.\n"
+      "Exit codes: 0 done; 1 a fault of ours; 2 usage; 3 bad input; 4 out of memory, disk or "
+      "device; "
+      "130 interrupted, state saved.");
+  app.name("graft");
+  app.set_version_flag("--version", "graft " GRAFT_VERSION);
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(34);
+  app.option_defaults()->always_capture_default();
+  for (auto* add : {add_finetune, add_pretrain, add_predict, add_evaluate, add_inspect, add_convert,
+                    add_verify, add_features, add_data, add_run, add_bench, add_doctor})
+    add(app, action);
+  refuse_blank_values(app);
+}
+
+ReadLine read_command_line(CLI::App& app, int argc, const char* const* argv) {
+  if (argc > 1 && argv[1][0] != '-' && !is_verb(app, argv[1]))
+    return {kUsage, str("there is no verb '", printable(argv[1]), "' (see graft --help)")};
+  try {
+    app.parse(argc, argv);
+    return {};
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success))
+      return {app.exit(error), ""};  // --help, --version
+    const auto chosen = app.get_subcommands();
+    return {kUsage, str(printable(error.what()), " (see graft ",
+                        chosen.empty() ? "" : chosen[0]->get_name() + " ", "--help)")};
+  }
+}
+
+}  // namespace graft::tools

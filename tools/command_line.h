@@ -1,0 +1,21 @@
+// The command's grammar: its verbs, their flags, and what is said of a line that does not fit.
+#pragma once
+#include <string>
+
+#include "graft/tools/verbs.h"
+
+namespace graft::tools {
+
+// Fills `app` with all verbs; the chosen one sets `action`.
+void add_verbs(CLI::App& app, Action& action);
+
+// What is to be done after a line was read.
+struct ReadLine {
+  int code = -1;          // the exit code when all is said already; -1: `action` is to be run
+  std::string refusal{};  // one sentence; empty: there is none
+};
+
+// Reads a command line. Help and version go to stdout.
+ReadLine read_command_line(CLI::App& app, int argc, const char* const* argv);
+
+}  // namespace graft::tools

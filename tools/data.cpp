@@ -1,0 +1,245 @@
+// graft data: what a data set holds, at length: parts, classes, files passed over, images that are
+// broken, odd or twins.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "graft/core/base/error.h"
+#include "graft/core/runtime/exec_context.h"
+#include "graft/io/datasets/class_names.h"
+#include "graft/io/datasets/summary.h"
+#include "graft/io/datasets/twins.h"
+#include "graft/tools/column_flags.h"
+#include "graft/tools/flag_values.h"
+#include "graft/tools/output.h"
+#include "graft/tools/progress.h"
+#include "graft/tools/verbs.h"
+
+namespace graft::tools {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr size_t kShown = 20;
+
+struct Sample {
+  const char* part;
+  std::string name;
+  size_t label;
+};
+
+// Everything known of all parts, one sample after another.
+struct Inspection {
+  io::DataSummary summary;
+  std::vector<Sample> samples;
+  std::vector<io::ImageFacts> facts;
+  io::TwinGroups equal, near;
+  bool are_compared = true;
+};
+
+Inspection inspect_data(const std::string& path, const std::string& val,
+                        const io::TableColumns& columns) {
+  io::OpenedData opened =
+      io::open_data(path, {.columns = columns, .val_path = val, .val_split = 0});
+  Inspection all;
+  ProgressBar bar;
+  io::PartFacts facts;
+  const auto look = [&](const char* part, std::shared_ptr<const io::Dataset>& dataset,
+                        std::vector<io::ImageFacts>& of_part) {
+    if (!dataset) return;
+    of_part =
+        io::take_census(*dataset, {.looks = true, .progress = [&bar](int64_t done, int64_t total) {
+                                     bar.update("looking at images", done, total);
+                                   }});
+    for (int64_t i = 0; i < dataset->size(); ++i)
+      all.samples.push_back({part, dataset->name(i), static_cast<size_t>(dataset->label(i))});
+    all.facts.insert(all.facts.end(), of_part.begin(), of_part.end());
+  };
+  look("training", opened.train, facts.train);
+  look("validation", opened.val, facts.val);
+  look("test", opened.test, facts.test);
+  bar.clear();
+  all.summary = io::summarize(path, opened, facts);
+  all.equal = io::equal_twins(all.facts);
+  all.are_compared = std::ssize(all.facts) <= io::kMostCompared;
+  if (all.are_compared) all.near = io::near_twins(all.facts);
+  return all;
+}
+
+struct ClassFacts {
+  std::vector<int64_t> areas, widths, heights;
+  int64_t grey = 0, color = 0, broken = 0;
+
+  void add(const io::ImageFacts& facts) {
+    if (!facts.fault.empty()) {
+      ++broken;
+      return;
+    }
+    areas.push_back(facts.width * facts.height);
+    widths.push_back(facts.width);
+    heights.push_back(facts.height);
+    ++(facts.channels == 1 ? grey : color);
+  }
+  static Json range(std::vector<int64_t> values) {
+    if (values.empty()) return nullptr;
+    std::sort(values.begin(), values.end());
+    return {values.front(), values[values.size() / 2], values.back()};
+  }
+};
+
+std::vector<ClassFacts> by_class(const Inspection& all) {
+  std::vector<ClassFacts> classes(all.summary.classes.size());
+  for (size_t i = 0; i < all.samples.size(); ++i)
+    classes.at(all.samples[i].label).add(all.facts[i]);
+  return classes;
+}
+
+// Where a group of twins lies: within one part or across, under one label or several.
+struct GroupKind {
+  bool across = false, contrary = false;
+};
+GroupKind kind_of(const Inspection& all, const std::vector<int64_t>& group) {
+  GroupKind kind;
+  const Sample& first = all.samples[static_cast<size_t>(group[0])];
+  for (const int64_t i : group) {
+    const Sample& other = all.samples[static_cast<size_t>(i)];
+    kind.across = kind.across || other.part != first.part;
+    kind.contrary = kind.contrary || other.label != first.label;
+  }
+  return kind;
+}
+
+Json twins_json(const Inspection& all, const io::TwinGroups& groups) {
+  Json list = Json::array();
+  for (const auto& group : groups) {
+    const GroupKind kind = kind_of(all, group);
+    Json names = Json::array();
+    for (const int64_t i : group) names.push_back(all.samples[static_cast<size_t>(i)].name);
+    list.push_back(
+        {{"across_parts", kind.across}, {"across_classes", kind.contrary}, {"images", names}});
+  }
+  return list;
+}
+
+// Images whose name's extension promises another format than their bytes are.
+std::vector<std::string> misnamed(const Inspection& all) {
+  std::vector<std::string> found;
+  for (size_t i = 0; i < all.samples.size(); ++i)
+    if (const std::string& format = all.facts[i].format;
+        !format.empty() && !io::is_named_for(all.samples[i].name, format))
+      found.push_back(str(all.samples[i].name, " is ", format));
+  return found;
+}
+
+Json document_of(const Inspection& all) {
+  Json j = Json::parse(all.summary.to_json());
+  const auto classes = by_class(all);
+  for (size_t c = 0; c < classes.size(); ++c) {
+    Json& row = j["classes"][c];
+    row["grey"] = classes[c].grey;
+    row["color"] = classes[c].color;
+    row["broken"] = classes[c].broken;
+    row["width"] = ClassFacts::range(classes[c].widths);  // smallest, middle, largest
+    row["height"] = ClassFacts::range(classes[c].heights);
+  }
+  j["broken"] = Json::array();
+  for (const io::ImageFacts& facts : all.facts)
+    if (!facts.fault.empty()) j["broken"].push_back(facts.fault);
+  j["misnamed"] = misnamed(all);
+  j["equal_twins"] = twins_json(all, all.equal);
+  j["near_twins"] = all.are_compared ? twins_json(all, all.near) : Json();
+  return j;
+}
+
+void append_list(std::string& out, const std::string& title,
+                 const std::vector<std::string>& entries) {
+  if (entries.empty()) return;
+  out += str("\n", title, ": ", thousands(std::ssize(entries)), "\n");
+  for (size_t i = 0; i < std::min(entries.size(), kShown); ++i)
+    out += "  " + printable(entries[i]) + "\n";
+  if (entries.size() > kShown)
+    out += str("  ... ", thousands(std::ssize(entries) - static_cast<int64_t>(kShown)),
+               " more in --json\n");
+}
+
+void append_twins(std::string& out, const std::string& title, const Inspection& all,
+                  const io::TwinGroups& groups) {
+  std::vector<std::string> lines;
+  for (const auto& group : groups) {
+    const GroupKind kind = kind_of(all, group);
+    std::vector<std::string> names;
+    for (const int64_t i : group) names.push_back(all.samples[static_cast<size_t>(i)].name);
+    lines.push_back(str(io::short_list(names, 4), kind.across ? "  [across parts]" : "",
+                        kind.contrary ? "  [under different labels]" : ""));
+  }
+  std::stable_partition(lines.begin(), lines.end(),
+                        [](const std::string& line) { return line.ends_with("]"); });
+  append_list(out, title, lines);
+}
+
+std::string range_text(std::vector<int64_t> values) {
+  if (values.empty()) return "-";
+  std::sort(values.begin(), values.end());
+  return str(values.front(), " / ", values[values.size() / 2], " / ", values.back());
+}
+
+std::string text_of(const Inspection& all) {
+  std::string out;
+  for (const std::string& line : all.summary.lines()) out += printable(line) + "\n";
+  const auto classes = by_class(all);
+  out += "\nsizes (smallest / middle / largest) and colors\n";
+  for (size_t c = 0; c < std::min(classes.size(), kShown); ++c)
+    out += str("  ", printable(all.summary.classes[c]), ": width ", range_text(classes[c].widths),
+               ", height ", range_text(classes[c].heights), "; ", classes[c].color, " color, ",
+               classes[c].grey, " grey\n");
+  if (classes.size() > kShown) out += str("  ... of ", classes.size(), " classes, all in --json\n");
+  std::vector<std::string> broken;
+  for (const io::ImageFacts& facts : all.facts)
+    if (!facts.fault.empty()) broken.push_back(facts.fault);
+  append_list(out, "broken images", broken);
+  append_list(out, "images whose extension is of another format (read by what they hold)",
+              misnamed(all));
+  append_twins(out, "groups of images that are the same file", all, all.equal);
+  append_twins(out, "groups of images that look alike", all, all.near);
+  if (!all.are_compared)
+    out += str("\nimages that look alike were not searched: ", thousands(std::ssize(all.facts)),
+               " are more than ", thousands(io::kMostCompared), "\n");
+  return out;
+}
+
+}  // namespace
+
+void add_data(CLI::App& app, Action& action) {
+  struct Flags {
+    std::string path, val;
+    io::TableColumns columns;
+    int threads = 0;
+    bool json = false;
+  };
+  auto* verb = app.add_subcommand(
+      "data", "What a data set holds: parts, classes, files passed over, broken images, twins");
+  auto f = std::make_shared<Flags>();
+  verb->add_option("PATH", f->path, "Images, as finetune takes them")->required();
+  verb->add_option("--val", f->val, "Validation images elsewhere")->type_name("PATH");
+  add_column_flags(*verb, f->columns);
+  verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")
+      ->transform(whole_number(0, 1024))
+      ->type_name("N");
+  verb->add_flag("--json", f->json, "One JSON document on stdout");
+  verb->footer("Example:\n  graft data photos\nNothing is changed, and nothing is trained.");
+  verb->callback([&action, f] {
+    action = [f] {
+      ExecContext context(f->threads);
+      const ScopedExecContext scope(context);
+      const Inspection all = inspect_data(f->path, f->val, f->columns);
+      if (f->json)
+        result(document_of(all));
+      else
+        result(text_of(all));
+      return 0;
+    };
+  });
+}
+
+}  // namespace graft::tools

@@ -1,0 +1,19 @@
+#include "graft/tools/resize_flag.h"
+
+#include <CLI/CLI.hpp>
+
+namespace graft::tools {
+
+void add_resize_flag(CLI::App& verb, std::string& resize) {
+  verb.add_option("--resize", resize,
+                  "How images that are not square enter the network: crop (the middle), squash or "
+                  "pad (all of it, on black); default: the model's own way")
+      ->check(CLI::IsMember({"crop", "squash", "pad"}))
+      ->type_name("HOW");
+}
+
+void apply_resize(io::Preprocess& preprocess, const std::string& resize) {
+  if (!resize.empty()) preprocess.set_fit(resize);
+}
+
+}  // namespace graft::tools

@@ -1,0 +1,17 @@
+// --resize, the same on every verb that reads images.
+#pragma once
+#include <string>
+
+#include "graft/io/preprocess.h"
+
+namespace CLI {
+class App;
+}
+
+namespace graft::tools {
+
+void add_resize_flag(CLI::App& verb, std::string& resize);
+// Over the model's own way where the flag was given.
+void apply_resize(io::Preprocess& preprocess, const std::string& resize);
+
+}  // namespace graft::tools

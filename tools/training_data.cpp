@@ -1,0 +1,61 @@
+#include "graft/tools/training_data.h"
+
+#include <optional>
+
+#include "graft/io/datasets/census.h"
+#include "graft/io/decode_gate.h"
+#include "graft/tools/output.h"
+#include "graft/tools/progress.h"
+#include "graft/train/memory_plan.h"
+
+namespace graft::tools {
+namespace {
+
+constexpr size_t kBrokenShown = 10;
+
+void look_at(std::shared_ptr<const io::Dataset>& part, std::vector<io::ImageFacts>& facts,
+             double broken_share, io::DecodeGate* gate, std::vector<std::string>& notes,
+             ProgressBar& bar) {
+  if (!part) return;
+  facts = io::take_census(*part, {.gate = gate, .progress = [&bar](int64_t done, int64_t total) {
+                                    bar.update("looking at images", done, total);
+                                  }});
+  std::vector<std::string> left_out;
+  part = io::keep_whole(part, facts, broken_share, left_out);
+  const size_t count = left_out.size();
+  if (count > kBrokenShown) {
+    left_out.resize(kBrokenShown);
+    left_out.push_back(str("left out: ", count - kBrokenShown, " broken images more"));
+  }
+  notes.insert(notes.end(), left_out.begin(), left_out.end());
+}
+
+}  // namespace
+
+TrainingData open_summarized(const std::string& path, const io::DataOptions& options,
+                             double broken_share, int64_t ram) {
+  TrainingData data;
+  data.opened = io::open_data(path, options);
+  io::OpenedData& opened = data.opened;
+  std::optional<io::DecodeGate> gate;
+  if (ram > 0) gate.emplace(train::decoding_bytes_at_most(ram, opened.bytes_held));
+  ProgressBar bar;
+  for (auto [part, facts] :
+       {std::pair(&opened.train, &data.facts.train), std::pair(&opened.val, &data.facts.val),
+        std::pair(&opened.test, &data.facts.test)})
+    look_at(*part, *facts, broken_share, gate ? &*gate : nullptr, opened.notes, bar);
+  bar.clear();
+  data.summary = io::summarize(path, opened, data.facts);
+  for (const std::string& line : data.summary.lines()) say(printable(line));
+  return data;
+}
+
+void doubt_shapes(TrainingData& data, const io::Preprocess& preprocess) {
+  const auto& facts = data.opened.train ? data.facts.train : data.facts.val;
+  for (const std::string& doubt : io::shape_doubts(facts, preprocess)) {
+    say("doubt: ", doubt);
+    data.summary.doubts.push_back(doubt);
+  }
+}
+
+}  // namespace graft::tools

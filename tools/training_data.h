@@ -1,0 +1,23 @@
+// The data of a verb: opened, every image looked at once, and what it is said first.
+#pragma once
+#include <string>
+
+#include "graft/io/datasets/summary.h"
+
+namespace graft::tools {
+
+struct TrainingData {
+  io::OpenedData opened{};  // without broken images
+  io::PartFacts facts{};    // of its images
+  io::DataSummary summary{};
+};
+
+// Opens the data set, leaves broken images out up to a share of each part, and says the summary to
+// stderr. ram: bytes that decoders keep within (--ram); 0: no bound.
+TrainingData open_summarized(const std::string& path, const io::DataOptions& options,
+                             double broken_share, int64_t ram = 0);
+
+// Says and keeps what the network's preprocessing does to images of these shapes.
+void doubt_shapes(TrainingData& data, const io::Preprocess& preprocess);
+
+}  // namespace graft::tools
