@@ -13,8 +13,11 @@
 #include "graft/tools/hdf5/sandbox.h"
 
 #if defined(__SANITIZE_ADDRESS__)
-// At exit it would look for leaks from a process of its own, which the sandbox refuses.
-extern "C" const char* __asan_default_options() { return "detect_leaks=0"; }
+// At exit it would look for leaks from a process of its own, which the sandbox refuses. Visible, or
+// the sanitizer's library finds its own instead.
+extern "C" [[gnu::visibility("default")]] const char* __asan_default_options() {
+  return "detect_leaks=0";
+}
 #endif
 
 namespace {
