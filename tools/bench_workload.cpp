@@ -11,7 +11,6 @@
 #include "graft/models/graph/graph_import.h"
 #include "graft/models/initialization.h"
 #include "graft/tools/output.h"
-#include "graft/train/training_step.h"
 
 namespace graft::tools {
 
@@ -100,7 +99,9 @@ void Workload::prepare_training(const BenchFlags& flags) {
   optimizer_ = train::make_optimizer(
       std::move(trainable),
       {.name = flags.optimizer, .loss_scale = flags.precision == "fp16" ? 0.0 : 1.0});
-  if (!is_cpu(device_) && repeats_) repeated_.emplace(network, first_, *optimizer_);
+  step_.emplace(
+      network, first_, *optimizer_,
+      train::StepOptions{.activations = activations_, .repeat = repeats_, .checks_loss = false});
 }
 
 void Workload::step() {
@@ -111,7 +112,7 @@ void Workload::say_refusal(const std::string& precision) const {
   if (run_) tools::say_refusal(*run_, precision);
 }
 bool Workload::is_recorded() const {
-  return repeated_ ? repeated_->is_recorded() : run_ && run_->is_recorded();
+  return step_ ? step_->is_recorded() : run_ && run_->is_recorded();
 }
 bool Workload::is_to_be_recorded() const {
   return repeats_ && !loader_ && !is_cpu(device_) && !is_recorded();
@@ -129,15 +130,7 @@ void Workload::training_step() {
                                                : x_,
                            labels_,
                            {}};
-  train::StepOptions options{.activations = activations_};
-  if (repeated_ && repeated_->takes(batch, options)) {
-    (*repeated_)(batch, options, 1e-3);
-  } else {
-    options.backward_whole = [this](const Tensor& loss) {
-      optimizer_->backward_and_step(loss, 1e-3);
-    };
-    train::run_training_step(*model_.network, first_, batch, options);
-  }
+  step_->run(batch, 1e-3);
   optimizer_->settle();
 }
 

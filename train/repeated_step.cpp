@@ -32,8 +32,6 @@ RepeatedStep::~RepeatedStep() {
 }
 
 bool RepeatedStep::takes(const Batch& batch, const StepOptions& options) {
-  const StepPlan& plan = options.plan;
-  if (plan.recompute || (plan.micro_batch > 0 && plan.micro_batch < batch.x.size(0))) return false;
   return work_.takes(
       network_.device(),
       str(batch.x.shape(), " ", name_of(batch.x.dtype()), " ", static_cast<int>(batch.x.format()),
@@ -94,20 +92,22 @@ void RepeatedStep::tell_of_repeat() {
   }
 }
 
-StepResult RepeatedStep::operator()(const Batch& batch, StepOptions options, double lr) {
+StepResult RepeatedStep::run(const Batch& batch, const StepOptions& options,
+                             const StepPosition& position, double lr) {
   if (work_.is_recorded() && places() != recorded_places_) work_.forget();
   if (work_.is_recorded())
     check_labels(batch.labels, result_.pieces[0].logits.size(1));
   else
     result_ = {};  // its memory is wanted again
   bring(batch);
-  set_dropout_streams(network_, options.dropout.seed, options.dropout.epoch, options.dropout.step);
+  set_dropout_streams(network_, position.seed, position.epoch, position.step);
   optimizer_.begin_step(lr);
-  options.device_labels = labels_;
-  options.backward_whole = [this](const Tensor& loss) { optimizer_.backward_and_apply(loss); };
   const Batch brought{x_, batch.labels, {}};
   const auto step = [&] {
-    result_ = run_training_step(network_, first_, brought, options);
+    const BatchLoss of = loss_of(network_, first_, brought, options, position, labels_);
+    result_ = {};
+    result_.pieces.push_back({of.loss.detach(), of.logits.detach(), 1});
+    optimizer_.backward_and_apply(of.loss);
     note_changes();
   };
   const auto undo = [&] {

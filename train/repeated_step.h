@@ -1,5 +1,5 @@
-// RepeatedStep: a whole training step (forward, backward, the optimizer's) that a device records
-// once and repeats.
+// RepeatedStep: how TrainingStep has a device record a whole step (forward, backward, the
+// optimizer's) once and repeat it.
 #pragma once
 #include "graft/core/tensor/repeated_work.h"
 #include "graft/train/optimizer.h"
@@ -19,12 +19,12 @@ class GRAFT_API RepeatedStep {
   RepeatedStep(const RepeatedStep&) = delete;
   RepeatedStep& operator=(const RepeatedStep&) = delete;
 
-  // Whether this batch's step is for the call below (repeated_work.h); not in micro-batches,
-  // recomputed, or on the CPU.
+  // Whether the step of this batch, which goes through as a whole, is for the call below
+  // (repeated_work.h).
   bool takes(const Batch& batch, const StepOptions& options);
-  // run_training_step() with options.backward_whole the optimizer's, of learning rate lr; its
-  // result is to be read before the next.
-  StepResult operator()(const Batch& batch, StepOptions options, double lr);
+  // The step; its result is to be read before the next.
+  StepResult run(const Batch& batch, const StepOptions& options, const StepPosition& position,
+                 double lr);
   bool is_recorded() const { return work_.is_recorded(); }
   int64_t repeats() const { return repeats_; }  // calls that ran the recording alone
 

@@ -1,12 +1,17 @@
 #include "graft/train/training_step.h"
 
+#include <cmath>
+
 #include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/record.h"
+#include "graft/core/runtime/stop.h"
 #include "graft/core/tensor/device_backend.h"
 #include "graft/layers/functional/elementwise.h"
 #include "graft/layers/functional/functional.h"
 #include "graft/layers/modules/dropout.h"
+#include "graft/train/held_statistics.h"
 #include "graft/train/metrics.h"
+#include "graft/train/repeated_step.h"
 
 namespace graft::train {
 
@@ -19,35 +24,20 @@ void check_labels(const Tensor& labels, int64_t classes) {
 
 namespace {
 
-struct Piece {
-  const Tensor& labels;  // on the host
-  const StepOptions& options;
-  double share;  // of the batch
-  StepResult& result;
-
-  Tensor on_device(const Tensor& logits) const {
-    if (is_cpu(logits.device())) return labels;
+// Of the last stage's answers; labels on the host.
+BatchLoss loss_of_answers(const Tensor& answers, const Tensor& labels, const StepOptions& options,
+                          const Tensor& device_labels) {
+  const Tensor logits = functional::cast(answers, DType::f32);
+  Tensor placed = labels;
+  if (!is_cpu(logits.device())) {
     check_labels(labels, logits.size(1));
-    return options.device_labels.defined() ? options.device_labels
-                                           : to_device(labels, logits.device());
+    placed = device_labels.defined() ? device_labels : to_device(labels, logits.device());
   }
-
-  // The last stage's answers: their loss, its share of the batch's, and the gradient from there on.
-  void finish(const Tensor& answers_of_network) const {
-    const Tensor logits = functional::cast(answers_of_network, DType::f32);
-    const Tensor loss = functional::cross_entropy(
-        logits, on_device(logits),
-        {.label_smoothing = options.label_smoothing, .class_weights = options.class_weights});
-    result.pieces.push_back({loss.detach(), logits.detach(), share});
-    result.is_stepped = share == 1 && !options.plan.recompute && options.backward_whole;
-    if (result.is_stepped)
-      options.backward_whole(loss);
-    else if (share * options.loss_scale == 1)
-      backward(loss);
-    else
-      backward(loss, Tensor::full(loss.shape(), share * options.loss_scale, loss.options()));
-  }
-};
+  return {functional::cross_entropy(
+              logits, placed,
+              {.label_smoothing = options.label_smoothing, .class_weights = options.class_weights}),
+          logits};
+}
 
 // What the labels' losses count for together.
 double weight_in(const Tensor& labels, const StepOptions& options) {
@@ -58,13 +48,30 @@ double weight_in(const Tensor& labels, const StepOptions& options) {
   return sum;
 }
 
-void run_kept(StagedNetwork& network, size_t first, const Tensor& x, const Piece& piece) {
-  piece.finish(network.forward_stages(x, first, network.stages().size()));
+// Images [begin, begin + size) of a batch, whose gradients add up to the batch's.
+struct MicroBatch {
+  Tensor x;       // where the network lies, in the type of the activations
+  Tensor labels;  // on the host
+  double share;   // of the batch
+  double loss_scale;
+};
+
+// The loss, and backward from it: its share of the batch's.
+void finish(const MicroBatch& micro, const Tensor& answers, const StepOptions& options,
+            StepResult& result) {
+  const auto [loss, logits] = loss_of_answers(answers, micro.labels, options, {});
+  result.pieces.push_back({loss.detach(), logits.detach(), micro.share});
+  const double factor = micro.share * micro.loss_scale;
+  if (factor == 1)
+    backward(loss);
+  else
+    backward(loss, Tensor::full(loss.shape(), factor, loss.options()));
 }
 
-void run_recomputed(StagedNetwork& network, size_t first, const Tensor& x, const Piece& piece) {
+void run_recomputed(StagedNetwork& network, size_t first, const MicroBatch& micro,
+                    const StepOptions& options, StepResult& result) {
   const size_t last = network.stages().size() - 1;
-  std::vector<Tensor> inputs{x};  // of stages first, first + 1, ...
+  std::vector<Tensor> inputs{micro.x};  // of stages first, first + 1, ...
   {
     const NoGradGuard no_grad;
     for (size_t stage = first; stage < last; ++stage)
@@ -76,7 +83,7 @@ void run_recomputed(StagedNetwork& network, size_t first, const Tensor& x, const
     inputs.pop_back();
     if (stage > first) set_requires_grad(input, true);
     if (stage == last) {
-      piece.finish(network.forward_stages(input, stage, stage + 1));
+      finish(micro, network.forward_stages(input, stage, stage + 1), options, result);
     } else {
       const HeldStatistics held(network);  // the first forward moved them
       const Tensor y = network.forward_stages(input, stage, stage + 1);
@@ -88,29 +95,11 @@ void run_recomputed(StagedNetwork& network, size_t first, const Tensor& x, const
   }
 }
 
+bool goes_through_whole(const Batch& batch, const StepPlan& plan) {
+  return !plan.recompute && (plan.micro_batch <= 0 || plan.micro_batch >= batch.x.size(0));
+}
+
 }  // namespace
-
-// With momentum 0 the running statistics are written again as they are.
-HeldStatistics::HeldStatistics(StagedNetwork& network) {
-  network.for_each_module([this](const std::string&, Module& module) {
-    auto* norm = dynamic_cast<BatchNorm2d*>(&module);
-    if (!norm) return;
-    Before before{norm, norm->options().momentum, {}, 0};
-    for (const auto& [name, tensor] : module.own_tensors())
-      if (!name.empty() && name == norm->options().names[4])
-        before.count = tensor, before.batches = tensor.data<int64_t>()[0];
-    norm->set_momentum(0);
-    before_.push_back(std::move(before));
-  });
-}
-
-HeldStatistics::~HeldStatistics() {
-  for (Before& before : before_) {
-    before.norm->set_momentum(before.momentum);
-    if (before.count.defined() && before.count.data<int64_t>()[0] != before.batches)
-      before.count.mutable_data<int64_t>()[0] = before.batches;
-  }
-}
 
 void StepResult::read() {
   for (const Piece& piece : pieces) {
@@ -121,26 +110,97 @@ void StepResult::read() {
   pieces.clear();
 }
 
-StepResult run_training_step(StagedNetwork& network, size_t first, const Batch& batch,
-                             const StepOptions& options) {
+BatchLoss loss_of(StagedNetwork& network, size_t first, const Batch& batch,
+                  const StepOptions& options, const StepPosition& position,
+                  const Tensor& device_labels) {
+  set_dropout_streams(network, position.seed, position.epoch, position.step);
+  const Tensor x = functional::cast(to_device(batch.x, network.device()), options.activations);
+  return loss_of_answers(network.forward_stages(x, first, network.stages().size()), batch.labels,
+                         options, device_labels);
+}
+
+StepResult add_gradients(StagedNetwork& network, size_t first, const Batch& batch,
+                         const StepOptions& options, const StepPosition& position,
+                         double loss_scale) {
   const StepPlan& plan = options.plan;
-  const DropoutStream& dropout = options.dropout;
   const int64_t count = batch.x.size(0), limit = plan.micro_batch > 0 ? plan.micro_batch : count;
   const int64_t pieces = ceil_div(count, limit);  // as equal as they can be
   StepResult result;
   for (int64_t i = 0; i < pieces; ++i) {
     const int64_t begin = i * count / pieces, size = (i + 1) * count / pieces - begin;
-    set_dropout_streams(network, dropout.seed, dropout.epoch,
-                        dropout.step + (static_cast<uint64_t>(i) << 40));
+    set_dropout_streams(network, position.seed, position.epoch,
+                        position.step + (static_cast<uint64_t>(i) << 40));
     const Tensor given =
         to_device(pieces == 1 ? batch.x : batch.x.narrow_batch(begin, size), network.device());
-    const Tensor x = functional::cast(given, options.activations);
     const Tensor labels = pieces == 1 ? batch.labels : batch.labels.narrow_batch(begin, size);
-    const double share = weight_in(labels, options) / weight_in(batch.labels, options);
-    const Piece piece{labels, options, share, result};
-    (plan.recompute ? run_recomputed : run_kept)(network, first, x, piece);
+    const MicroBatch micro{functional::cast(given, options.activations), labels,
+                           weight_in(labels, options) / weight_in(batch.labels, options),
+                           loss_scale};
+    if (plan.recompute)
+      run_recomputed(network, first, micro, options, result);
+    else
+      finish(micro, network.forward_stages(micro.x, first, network.stages().size()), options,
+             result);
   }
   return result;
+}
+
+TrainingStep::TrainingStep(StagedNetwork& network, size_t first, Optimizer& optimizer,
+                           StepOptions options)
+    : network_(network), first_(first), optimizer_(optimizer), options_(std::move(options)) {
+  if (options_.repeat && !is_cpu(network.device()))
+    repeated_ = std::make_unique<RepeatedStep>(network, first, optimizer);
+}
+TrainingStep::~TrainingStep() = default;
+
+bool TrainingStep::is_recorded() const { return repeated_ && repeated_->is_recorded(); }
+int64_t TrainingStep::repeats() const { return repeated_ ? repeated_->repeats() : 0; }
+
+void TrainingStep::check_loss(double loss, const StepPosition& position) const {
+  GRAFT_CHECK(std::isfinite(loss) || !options_.checks_loss, "the loss is ", loss, " at step ",
+              position.step + 1, " of epoch ", position.epoch, ": lower the learning rate (",
+              options_.highest_lr, ")");
+}
+
+StepResult TrainingStep::run(const Batch& batch, double lr, const StepPosition& position) {
+  const ScopedStop none(nullptr);
+  const bool on_cpu = is_cpu(network_.device()), whole = goes_through_whole(batch, options_.plan);
+  if (repeated_ && whole && repeated_->takes(batch, options_))
+    return repeated_->run(batch, options_, position, lr);
+  StepResult result;
+  if (whole) {
+    const auto [loss, logits] = loss_of(network_, first_, batch, options_, position);
+    result.pieces.push_back({loss.detach(), logits.detach(), 1});
+    if (on_cpu) check_loss(loss.item(), position);
+    optimizer_.backward_and_step(loss, lr);
+    if (on_cpu) result.read();
+    return result;
+  }
+  result = add_gradients(network_, first_, batch, options_, position, optimizer_.loss_scale());
+  if (on_cpu) {
+    result.read();
+    check_loss(result.loss, position);
+  }
+  optimizer_.step(lr);
+  network_.zero_grad();
+  return result;
+}
+
+bool TrainingStep::settle(StepResult& result, const StepPosition& position) {
+  result.read();
+  check_loss(result.loss, position);
+  return optimizer_.settle();
+}
+
+void TrainingStep::try_out(const Batch& batch) {
+  const HeldStatistics held(network_);
+  if (goes_through_whole(batch, options_.plan)) {
+    const BatchLoss of = loss_of(network_, first_, batch, options_, {});
+    backward(of.loss, [](GradMeta& leaf) { leaf.grad = Tensor(); });
+  } else {
+    add_gradients(network_, first_, batch, options_);
+  }
+  network_.zero_grad();
 }
 
 }  // namespace graft::train

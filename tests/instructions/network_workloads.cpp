@@ -63,16 +63,7 @@ struct Training {
   std::shared_ptr<StagedNetwork> network;
   std::unique_ptr<train::Optimizer> optimizer;
   train::Batch batch;
-  DType activations;
-
-  void step() const {
-    train::StepOptions options{.activations = activations};
-    options.backward_whole = [this](const Tensor& loss) {
-      optimizer->backward_and_step(loss, 1e-3);
-    };
-    train::StepResult result = train::run_training_step(*network, 0, batch, options);
-    result.read();
-  }
+  std::unique_ptr<train::TrainingStep> step;
 };
 
 Prepare training(const models::Architecture& architecture, int64_t batch, int64_t size,
@@ -84,8 +75,10 @@ Prepare training(const models::Architecture& architecture, int64_t batch, int64_
     training->optimizer =
         train::make_optimizer(training->network->parameters(), {.name = optimizer});
     training->batch = {images(batch, size), Tensor::zeros({batch}, {.dtype = DType::i64}), {}};
-    training->activations = activations;
-    return [training] { training->step(); };
+    training->step =
+        std::make_unique<train::TrainingStep>(*training->network, 0, *training->optimizer,
+                                              train::StepOptions{.activations = activations});
+    return [training] { training->step->run(training->batch, 1e-3); };
   };
 }
 

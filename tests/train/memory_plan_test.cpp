@@ -39,7 +39,7 @@ Stepped step(const Recipe& recipe, const StepPlan& plan, int64_t count = 8) {
   const size_t first = s.network->frozen_stages();
   Batch batch = pattern_batch(count);
   if (first > 0) batch.x = PrefixRunner(*s.network, first)(batch.x);
-  s.result = run_training_step(*s.network, first, batch, {0.1, plan, {1, 2, 3}});
+  s.result = add_gradients(*s.network, first, batch, {0.1, plan}, {1, 2, 3});
   s.result.read();
   return s;
 }
@@ -230,7 +230,7 @@ TEST(Ram, CountedStepsTakeWhatComputedOnesDo) {
     s.network->train(true);
     const Batch batch = pattern_batch(8);
     const auto run = [&] {
-      run_training_step(*s.network, 0, batch, {0.1, plan, {1, 2, 3}});
+      add_gradients(*s.network, 0, batch, {0.1, plan}, {1, 2, 3});
       s.network->zero_grad();
     };
     run();

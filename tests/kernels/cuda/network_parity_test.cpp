@@ -122,7 +122,7 @@ TEST_P(CudaParity, Gradients) {
     const auto network = make(s, device);
     network->train(true);
     train::StepResult result =
-        train::run_training_step(*network, 0, batch_number(s, 0), {.activations = precision});
+        train::add_gradients(*network, 0, batch_number(s, 0), {.activations = precision});
     result.read();
     std::vector<std::vector<double>> all{{result.loss}};
     for (const NamedTensor& p : network->parameters())
@@ -160,7 +160,7 @@ TEST_P(CudaParity, FrozenSteps) {
     for (uint64_t step = 0; step < 20; ++step) {
       train::Batch batch = batch_number(s, step);
       batch.x = prefix(batch.x);
-      train::StepResult result = train::run_training_step(*network, first, batch, {});
+      train::StepResult result = train::add_gradients(*network, first, batch, {});
       result.read();
       all.push_back(result.loss);
       optimizer->step(1e-2);
