@@ -66,6 +66,16 @@ check_fuzz_hdf5() {
   build asan graft_command
   python3 tests/fuzz/hdf5_process.py "$fuzz_seconds" build/asan/bin/graft
 }
+# What ctest runs in small part (tests/faults): kills, failing files, failing memory, damaged files, determinism.
+check_faults() {
+  build ci graft_command graft_failing_memory graft_failing_io
+  local command=build/ci/bin/graft
+  python3 tests/faults/random_kills.py $command --kills 110
+  python3 tests/faults/io_faults.py $command build/ci/faults/libgraft_failing_io.so --points 0
+  python3 tests/faults/failing_memory.py $command build/ci/faults/libgraft_failing_memory.so --points 20000
+  python3 tests/faults/mutations.py $command --count 100000
+  python3 tests/faults/determinism.py $command
+}
 check_onnx_cases() {
   needs_modules onnx numpy
   needs_path "$lists/tierB.txt"
@@ -124,6 +134,7 @@ check tsan "thread sanitizer, all tests but the emulator's"
 check cuda "every CUDA kernel compiled"
 check install "installed library, and the examples with their training"
 check fuzz "each fuzz target for $fuzz_seconds s"
+check faults "kills, failing files and memory, damaged files, determinism"
 check fuzz_hdf5 "damaged Keras files for $fuzz_seconds s, under the sanitizers"
 check onnx_cases "ONNX's own cases"
 check networks "whole networks beside onnxruntime"
