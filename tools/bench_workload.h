@@ -66,10 +66,12 @@ class Workload {
   bool train_;
   DType activations_;
   models::Model model_;
-  Tensor x_, labels_;
+  Tensor x_;
+  train::Targets targets_;
   std::optional<train::PrefixRunner> run_;
   std::unique_ptr<train::Optimizer> optimizer_;
   bool repeats_;
+  std::shared_ptr<train::Task> task_;
   std::optional<train::TrainingStep> step_;
   size_t first_ = 0;
 };

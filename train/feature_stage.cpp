@@ -101,9 +101,10 @@ std::unique_ptr<BatchSource> FeatureStage::training_source() {
                                  prefix_.get(), standardizer_.get(), device);
   if (!features_) return images;
   const int64_t views = context_.augment.any() ? recipe.views : 1;
-  return cached_source(*features_, context_.data.train,
-                       {recipe.batch, true, views, recipe.seed, standardizer_.get(), device},
-                       std::move(images));
+  return cached_source(
+      *features_, context_.data.train,
+      {recipe.batch, true, views, recipe.seed, standardizer_.get(), device, context_.task},
+      std::move(images));
 }
 
 std::unique_ptr<BatchSource> FeatureStage::validation_source() const {
@@ -112,7 +113,8 @@ std::unique_ptr<BatchSource> FeatureStage::validation_source() const {
   auto images = streaming_source(context_.loader(context_.data.val, batch, false), prefix_.get(),
                                  nullptr, device);
   return features_ ? cached_source(*features_, context_.data.val,
-                                   {.batch = batch, .device = device}, std::move(images))
+                                   {.batch = batch, .device = device, .task = context_.task},
+                                   std::move(images))
                    : std::move(images);
 }
 

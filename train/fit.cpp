@@ -4,11 +4,10 @@
 
 #include "graft/core/base/file_system.h"
 #include "graft/core/runtime/stop.h"
-#include "graft/core/tensor/device_backend.h"
-#include "graft/train/balance.h"
 #include "graft/train/freezing.h"
 #include "graft/train/run_lock.h"
 #include "graft/train/run_memory.h"
+#include "graft/train/tasks/table.h"
 #include "graft/train/trainer.h"
 
 namespace graft::train {
@@ -40,13 +39,10 @@ class Run {
  private:
   void check() const {
     const Recipe& recipe = context_.recipe;
-    recipe.validate();
     GRAFT_CHECK(!context_.on_cpu() || recipe.precision != "fp16",
                 "precision fp16 is for a CUDA device; the CPU trains in fp32 or bf16");
     GRAFT_CHECK(context_.on_cpu() || context_.options.ram == 0,
                 "memory planning counts the host's bytes: --ram is for training on the CPU");
-    GRAFT_CHECK(context_.data.train && context_.data.val,
-                "training needs a training and a validation part");
   }
 
   void prepare() {
@@ -61,7 +57,7 @@ class Run {
     if (context_.options.resume) resume();
     features_.emplace(context_);
     if (features_->caches()) result_.cached_stages = static_cast<int64_t>(features_->first());
-    step_.emplace(network, features_->first(), *optimizer_, step_options());
+    step_.emplace(network, features_->first(), *context_.task, *optimizer_, step_options());
     if (context_.options.ram == 0) return;
     result_.planned_bytes = plan_step(context_, *features_, *optimizer_, *step_, largest_image_);
     result_.step = context_.recipe.step;
@@ -112,20 +108,10 @@ class Run {
   }
 
   StepOptions step_options() const {
-    const Recipe& recipe = context_.recipe;
-    StepOptions options{.label_smoothing = recipe.label_smoothing,
-                        .plan = recipe.step,
-                        .activations = features_->activations(),
-                        .repeat = context_.options.repeat_steps,
-                        .highest_lr = recipe.lr};
-    if (recipe.balance != "weights") return options;
-    options.weight_of_class =
-        class_weights(*context_.data.train, std::ssize(context_.data.classes));
-    const std::vector<float> weights(options.weight_of_class.begin(),
-                                     options.weight_of_class.end());
-    options.class_weights =
-        to_device(Tensor::of<float>({std::ssize(weights)}, weights), context_.network.device());
-    return options;
+    return {.plan = context_.recipe.step,
+            .activations = features_->activations(),
+            .repeat = context_.options.repeat_steps,
+            .highest_lr = context_.recipe.lr};
   }
 
   RunContext context_;
@@ -146,39 +132,41 @@ FitResult fit(StagedNetwork& network, const io::OpenedData& data, const io::Prep
   std::unique_ptr<FileLock> lock;
   if (!options.folder.empty() && !options.folder_is_locked)
     lock = lock_run(options.folder, options.on_note);
-  io::OpenedData even = data;
-  if (recipe.balance == "sampling") {
-    GRAFT_CHECK(data.train != nullptr, "training needs a training and a validation part");
-    even.train = evenly_sampled(data.train, std::ssize(data.classes), recipe.seed);
-  }
-  return Run({network, even, preprocess, recipe, options, io::augment_named(recipe.augment)})();
+  recipe.validate();
+  GRAFT_CHECK(data.train && data.val, "training needs a training and a validation part");
+  const std::shared_ptr<Task> task = options.task ? options.task : make_task(recipe, data);
+  io::OpenedData own = data;
+  own.train = task->to_train_on(data.train);
+  return Run(
+      {network, own, preprocess, recipe, options, task, io::augment_named(recipe.augment)})();
 }
 
-Evaluation evaluate(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset,
-                    const io::Preprocess& preprocess, int64_t classes, int64_t batch,
-                    const std::function<void(int64_t, int64_t)>& progress) {
+std::unique_ptr<Metric> judge(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset,
+                              const io::Preprocess& preprocess, std::shared_ptr<const Task> task,
+                              int64_t batch,
+                              const std::function<void(int64_t, int64_t)>& progress) {
   network.train(false);
   PrefixRunner run(network, network.stages().size());
-  return evaluate(run, std::move(dataset), preprocess, classes, batch, progress);
+  return judge(run, std::move(dataset), preprocess, std::move(task), batch, progress);
 }
 
-Evaluation evaluate(PrefixRunner& run, std::shared_ptr<const io::Dataset> dataset,
-                    const io::Preprocess& preprocess, int64_t classes, int64_t batch,
-                    const std::function<void(int64_t, int64_t)>& progress) {
-  LoaderOptions options;
-  options.batch = batch;
-  options.device = run.device();
-  BatchLoader loader(std::move(dataset), preprocess, options);
-  Evaluation evaluation(classes);
+std::unique_ptr<Metric> judge(PrefixRunner& run, std::shared_ptr<const io::Dataset> dataset,
+                              const io::Preprocess& preprocess, std::shared_ptr<const Task> task,
+                              int64_t batch,
+                              const std::function<void(int64_t, int64_t)>& progress) {
+  BatchLoader loader(std::move(dataset), preprocess,
+                     {.batch = batch, .device = run.device(), .task = task});
+  std::unique_ptr<Metric> metric = task->metric();
   loader.start(0);
   Batch b;
   for (bool more = loader.next(b); more;) {
-    const Tensor logits = run(b.x), labels = b.labels;
+    const Tensor outputs = run(b.x);
+    const Targets targets = b.targets;
     more = loader.next(b);  // while a device works
-    evaluation.add_logits(logits, labels);
-    if (progress) progress(evaluation.samples(), loader.samples());
+    metric->add(outputs, targets);
+    if (progress) progress(metric->samples(), loader.samples());
   }
-  return evaluation;
+  return metric;
 }
 
 }  // namespace graft::train

@@ -7,14 +7,14 @@
 
 namespace graft::train {
 
-// What differs from step to step stands on the device, at places of its own: images, labels,
+// What differs from step to step stands on the device, at places of its own: images, targets,
 // dropout's streams, the optimizer's numbers and its loss scale. The bits are those of steps that
 // are queued anew. Activations, gradients and workspaces stay the recording's as long as this
 // lives.
 class GRAFT_API RepeatedStep {
  public:
-  // Of stages [first, end) and the optimizer of their parameters; all three must outlive this.
-  RepeatedStep(StagedNetwork& network, size_t first, Optimizer& optimizer);
+  // Of stages [first, end) and the optimizer of their parameters; all must outlive this.
+  RepeatedStep(StagedNetwork& network, size_t first, const Task& task, Optimizer& optimizer);
   ~RepeatedStep();
   RepeatedStep(const RepeatedStep&) = delete;
   RepeatedStep& operator=(const RepeatedStep&) = delete;
@@ -37,8 +37,10 @@ class GRAFT_API RepeatedStep {
 
   StagedNetwork& network_;
   size_t first_;
+  const Task& task_;
   Optimizer& optimizer_;
-  Tensor x_, labels_;  // what the recording reads
+  Tensor x_;  // what the recording reads, and the targets
+  Targets targets_;
   RepeatedWork work_;
   std::vector<Place> recorded_places_;
   StepResult result_;

@@ -17,7 +17,7 @@ void RunContext::note(const std::string& text) const {
 std::function<void(int64_t, int64_t)> RunContext::hear(const char* phase) const {
   return [this, phase](int64_t done, int64_t total) {
     check_stop();
-    if (options.on_progress) options.on_progress({phase, 0, recipe.epochs, done, total, 0, 0});
+    if (options.on_progress) options.on_progress({phase, 0, recipe.epochs, done, total, 0, {}});
   };
 }
 
@@ -30,6 +30,7 @@ std::unique_ptr<BatchLoader> RunContext::loader(std::shared_ptr<const io::Datase
   o.seed = recipe.seed;
   if (training) o.augment = augment;
   o.views = recipe.views;
+  o.task = task;
   o.workers = options.workers;
   o.device = network.device();
   o.gate = gate;

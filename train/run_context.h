@@ -15,6 +15,7 @@ struct RunContext {
   const io::Preprocess& preprocess;
   Recipe recipe;  // with the step planned
   const FitOptions& options;
+  std::shared_ptr<Task> task;
   io::Augment augment{};
   std::shared_ptr<io::DecodeGate> gate{};  // with FitOptions::ram, where images are decoded
 

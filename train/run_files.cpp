@@ -46,12 +46,13 @@ void RunFiles::save(const Checkpoint& checkpoint) {
     const StateDict now = copy_of_changing(network);
     put_changing(network, checkpoint.best);
     network.train(false);
-    context_.options.save_best(checkpoint.best_epoch, checkpoint.best_accuracy);
+    context_.options.save_best(checkpoint.best_epoch, checkpoint.best_score);
     put_changing(network, now);
   }
   is_best_unsaved_ = false;
   last_checkpoint_ = Clock::now();
-  if (!context_.options.folder.empty()) save_checkpoint(context_.file(kCheckpointFile), checkpoint);
+  if (!context_.options.folder.empty())
+    save_checkpoint(context_.file(kCheckpointFile), checkpoint, *context_.task);
 }
 
 Checkpoint RunFiles::find_checkpoint() {
@@ -59,7 +60,7 @@ Checkpoint RunFiles::find_checkpoint() {
   Recipe& recipe = context_.recipe;
   const std::string path = context_.file(kCheckpointFile);
   GRAFT_CHECK(file_system().exists(path), path, ": there is no checkpoint to resume from");
-  Checkpoint c = load_checkpoint(path);
+  Checkpoint c = load_checkpoint(path, *context_.task);
   for (const std::string& text : c.notes) context_.note(text);
   if (options.ram > 0) recipe.step = step_plan_of(c.recipe);
   GRAFT_CHECK(c.recipe == recipe.to_json(), path, ": is of another recipe (", c.recipe,

@@ -40,7 +40,7 @@ void run_trial(RunContext& context, const FeatureStage& features, TrainingStep& 
   const io::Preprocess& preprocess = context.preprocess;
   const Tensor x = Tensor::zeros({images, preprocess.channels, preprocess.size, preprocess.size},
                                  {.format = MemoryFormat::channels_last});
-  const Batch batch{features.entering(x), Tensor::zeros({images}, {.dtype = DType::i64}), {}};
+  const Batch batch{features.entering(x), context.task->made_up_targets(images), {}};
   context.network.train(true);
   step.set_plan(plan);
   step.try_out(batch);

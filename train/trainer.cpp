@@ -32,7 +32,7 @@ Checkpoint Trainer::state() {
           arithmetic_of(context_.network),
           done_,
           result_.best_epoch,
-          result_.best_accuracy,
+          result_.best_score,
           result_.history};
 }
 
@@ -43,10 +43,10 @@ void Trainer::restore(const Checkpoint& c) {
   done_ = c.epoch;
   result_.history = c.history;
   result_.best_epoch = c.best_epoch;
-  result_.best_accuracy = std::max(c.best_accuracy, 0.0);
+  result_.best_score = c.best_epoch > 0 ? c.best_score : 0;
   result_.best_loss = std::numeric_limits<double>::quiet_NaN();
   for (const EpochMetrics& metrics : c.history)
-    if (metrics.epoch == c.best_epoch) result_.best_loss = metrics.val_loss;
+    if (metrics.epoch == c.best_epoch) result_.best_loss = metrics.val_score("loss");
 }
 
 bool Trainer::is_spent() const {
@@ -66,7 +66,7 @@ void Trainer::run(FeatureStage& features, TrainingStep& step) {
 void Trainer::run_epoch(Stages& stages, int64_t epoch) {
   const auto start = EpochClock::now();
   EpochMetrics metrics = train_epoch(stages, epoch);
-  stages.features.with_plain_head([&] { judge(validate(stages, epoch), metrics); });
+  stages.features.with_plain_head([&] { keep_best(validate(stages, epoch), metrics); });
   metrics.seconds = seconds_since(start);
   done_ = epoch;
   result_.history.push_back(metrics);
@@ -76,20 +76,20 @@ void Trainer::run_epoch(Stages& stages, int64_t epoch) {
 }
 
 // Keeps the network when this epoch's is the best so far.
-void Trainer::judge(const Evaluation& evaluation, EpochMetrics& metrics) {
-  if (evaluation.not_finite() > 0)
-    context_.note(str("the network's answers to ", evaluation.not_finite(), " of ",
-                      evaluation.samples(),
+void Trainer::keep_best(std::shared_ptr<const Metric> metric, EpochMetrics& metrics) {
+  if (metric->not_finite() > 0)
+    context_.note(str("the network's answers to ", metric->not_finite(), " of ", metric->samples(),
                       " validation images are not finite numbers after epoch ", metrics.epoch));
-  metrics.val_accuracy = evaluation.accuracy();
-  metrics.val_loss = evaluation.loss();
-  metrics.val_macro_f1 = evaluation.macro_f1();
-  const EpochWorth best{result_.best_accuracy, result_.best_loss};
-  if (result_.best_epoch > 0 && !is_better({metrics.val_accuracy, metrics.val_loss}, best)) return;
-  result_.best_accuracy = metrics.val_accuracy;
-  result_.best_loss = metrics.val_loss;
+  const std::vector<ScoreKind>& kinds = context_.task->scores();
+  const std::vector<double> scores = metric->scores();
+  GRAFT_ASSERT(scores.size() == kinds.size() && !scores.empty());
+  for (size_t i = 0; i < kinds.size(); ++i) metrics.val.push_back({kinds[i].name, scores[i]});
+  const EpochWorth worth{scores[0], metric->loss()}, best{result_.best_score, result_.best_loss};
+  if (result_.best_epoch > 0 && !is_better(worth, best, kinds[0].higher_is_better)) return;
+  result_.best_score = worth.score;
+  result_.best_loss = worth.loss;
   result_.best_epoch = metrics.epoch;
-  result_.best = evaluation;
+  result_.best = std::move(metric);
   best_ = copy_of_changing(context_.network);
   files_.best_is_new();
 }
@@ -101,9 +101,10 @@ EpochMetrics Trainer::train_epoch(Stages& stages, int64_t epoch) {
   const auto start = EpochClock::now();
   const ScheduleOptions schedule{recipe.schedule, recipe.lr, recipe.epochs * source.batches(),
                                  recipe.warmup_epochs * source.batches()};
-  int64_t step = (epoch - 1) * source.batches(), seen = 0, correct = 0, left_out = 0;
-  double loss_sum = 0;
-  EpochMetrics metrics{.epoch = epoch};
+  int64_t step = (epoch - 1) * source.batches(), seen = 0, left_out = 0;
+  double loss_sum = 0, score_sum = 0;
+  const Task& task = *context_.task;
+  EpochMetrics metrics{.epoch = epoch, .train = {task.running_score().name}};
   source.start(epoch - 1);
   Batch batch;
   for (bool more = source.next(batch); more; ++step) {
@@ -112,19 +113,22 @@ EpochMetrics Trainer::train_epoch(Stages& stages, int64_t epoch) {
     const StepPosition position{recipe.seed, static_cast<uint64_t>(epoch),
                                 static_cast<uint64_t>(step)};
     StepResult answer = stages.step.run(batch, metrics.lr, position);
-    const Tensor labels = batch.labels;
+    const Targets targets = batch.targets;
     const auto count = std::ssize(batch.samples);
     more = source.next(batch);  // while a device works
     left_out += !stages.step.settle(answer, position);
-    for (size_t i = 0; i < answer.predictions.size(); ++i)
-      correct += answer.predictions[i] == labels.data<int64_t>()[i];
+    int64_t first = 0;
+    for (const Tensor& outputs : answer.outputs) {
+      score_sum += task.running_sum(outputs, targets.narrow(first, outputs.size(0)));
+      first += outputs.size(0);
+    }
     seen += count;
     loss_sum += answer.loss * static_cast<double>(count);
     metrics.loss = loss_sum / static_cast<double>(seen);
-    metrics.train_accuracy = static_cast<double>(correct) / static_cast<double>(seen);
+    metrics.train.value = score_sum / static_cast<double>(seen);
     if (context_.options.on_progress)
-      context_.options.on_progress({"train", epoch, recipe.epochs, seen, source.samples(),
-                                    metrics.loss, metrics.train_accuracy});
+      context_.options.on_progress(
+          {"train", epoch, recipe.epochs, seen, source.samples(), metrics.loss, metrics.train});
   }
   if (left_out > 0)
     context_.note(str(left_out, left_out == 1 ? " step" : " steps", " of epoch ", epoch,
@@ -134,23 +138,29 @@ EpochMetrics Trainer::train_epoch(Stages& stages, int64_t epoch) {
   return metrics;
 }
 
-Evaluation Trainer::validate(Stages& stages, int64_t epoch) {
+std::shared_ptr<const Metric> Trainer::validate(Stages& stages, int64_t epoch) {
   const NoGradGuard no_grad;
   context_.network.train(false);
-  Evaluation evaluation(std::ssize(context_.data.classes));
+  const std::shared_ptr<Metric> metric = context_.task->metric();
   BatchSource& source = *stages.val;
   source.start(0);
   Batch batch;
   for (bool more = source.next(batch); more;) {
     check_stop();
-    const Tensor logits = stages.features.answers(batch.x), labels = batch.labels;
+    const Tensor outputs = stages.features.answers(batch.x);
+    const Targets targets = batch.targets;
     more = source.next(batch);  // while a device works
-    evaluation.add_logits(logits, labels);
+    metric->add(outputs, targets);
     if (context_.options.on_progress)
-      context_.options.on_progress({"validate", epoch, context_.recipe.epochs, evaluation.samples(),
-                                    source.samples(), 0, evaluation.accuracy()});
+      context_.options.on_progress({"validate",
+                                    epoch,
+                                    context_.recipe.epochs,
+                                    metric->samples(),
+                                    source.samples(),
+                                    0,
+                                    {context_.task->scores()[0].name, metric->score()}});
   }
-  return evaluation;
+  return metric;
 }
 
 // Leaves the best epoch's values in the network, and knows their evaluation.
@@ -159,7 +169,7 @@ void Trainer::finish(Stages& stages) {
   put_changing(context_.network, best_);
   stages.features.head_is_plain();
   context_.network.train(false);
-  if (result_.best.samples() == 0) result_.best = validate(stages, result_.best_epoch);
+  if (!result_.best) result_.best = validate(stages, result_.best_epoch);
   stages.features.remove_file();
 }
 

@@ -29,8 +29,8 @@ class Trainer {
   bool is_spent() const;
   void run_epoch(Stages& stages, int64_t epoch);
   EpochMetrics train_epoch(Stages& stages, int64_t epoch);
-  Evaluation validate(Stages& stages, int64_t epoch);
-  void judge(const Evaluation& evaluation, EpochMetrics& metrics);
+  std::shared_ptr<const Metric> validate(Stages& stages, int64_t epoch);
+  void keep_best(std::shared_ptr<const Metric> metric, EpochMetrics& metrics);
   void finish(Stages& stages);
 
   RunContext& context_;

@@ -7,60 +7,36 @@
 #include "graft/core/runtime/stop.h"
 #include "graft/core/tensor/device_backend.h"
 #include "graft/layers/functional/elementwise.h"
-#include "graft/layers/functional/functional.h"
 #include "graft/layers/modules/dropout.h"
 #include "graft/train/held_statistics.h"
-#include "graft/train/metrics.h"
 #include "graft/train/repeated_step.h"
 
 namespace graft::train {
 
-// On a device nobody could look at labels without waiting for it: they are checked here.
-void check_labels(const Tensor& labels, int64_t classes) {
-  for (const int64_t label : labels.elements<int64_t>())
-    GRAFT_CHECK(label >= 0 && label < classes, "cross_entropy: label ", label, " is not in [0, ",
-                classes, ")");
-}
-
 namespace {
 
-// Of the last stage's answers; labels on the host.
-BatchLoss loss_of_answers(const Tensor& answers, const Tensor& labels, const StepOptions& options,
-                          const Tensor& device_labels) {
-  const Tensor logits = functional::cast(answers, DType::f32);
-  Tensor placed = labels;
-  if (!is_cpu(logits.device())) {
-    check_labels(labels, logits.size(1));
-    placed = device_labels.defined() ? device_labels : to_device(labels, logits.device());
-  }
-  return {functional::cross_entropy(
-              logits, placed,
-              {.label_smoothing = options.label_smoothing, .class_weights = options.class_weights}),
-          logits};
+// Of the last stage's answers; targets on the host.
+BatchLoss loss_of_answers(const Task& task, const Tensor& answers, const Targets& targets,
+                          const Targets& placed) {
+  const Tensor outputs = functional::cast(answers, DType::f32);
+  if (is_cpu(outputs.device())) return {task.loss(outputs, targets), outputs};
+  task.check(targets, outputs.shape());
+  return {task.loss(outputs, placed.empty() ? targets.on(outputs.device()) : placed), outputs};
 }
 
-// What the labels' losses count for together.
-double weight_in(const Tensor& labels, const StepOptions& options) {
-  if (options.weight_of_class.empty()) return static_cast<double>(labels.numel());
-  double sum = 0;
-  for (const int64_t label : labels.elements<int64_t>())
-    sum += options.weight_of_class.at(static_cast<size_t>(label));
-  return sum;
-}
-
-// Images [begin, begin + size) of a batch, whose gradients add up to the batch's.
+// Some of a batch's samples, whose gradients add up to the batch's.
 struct MicroBatch {
-  Tensor x;       // where the network lies, in the type of the activations
-  Tensor labels;  // on the host
-  double share;   // of the batch
+  const Task& task;
+  Tensor x;         // where the network lies, in the type of the activations
+  Targets targets;  // on the host
+  double share;     // of the batch
   double loss_scale;
 };
 
 // The loss, and backward from it: its share of the batch's.
-void finish(const MicroBatch& micro, const Tensor& answers, const StepOptions& options,
-            StepResult& result) {
-  const auto [loss, logits] = loss_of_answers(answers, micro.labels, options, {});
-  result.pieces.push_back({loss.detach(), logits.detach(), micro.share});
+void finish(const MicroBatch& micro, const Tensor& answers, StepResult& result) {
+  const auto [loss, outputs] = loss_of_answers(micro.task, answers, micro.targets, {});
+  result.pieces.push_back({loss.detach(), outputs.detach(), micro.share});
   const double factor = micro.share * micro.loss_scale;
   if (factor == 1)
     backward(loss);
@@ -69,7 +45,7 @@ void finish(const MicroBatch& micro, const Tensor& answers, const StepOptions& o
 }
 
 void run_recomputed(StagedNetwork& network, size_t first, const MicroBatch& micro,
-                    const StepOptions& options, StepResult& result) {
+                    StepResult& result) {
   const size_t last = network.stages().size() - 1;
   std::vector<Tensor> inputs{micro.x};  // of stages first, first + 1, ...
   {
@@ -83,7 +59,7 @@ void run_recomputed(StagedNetwork& network, size_t first, const MicroBatch& micr
     inputs.pop_back();
     if (stage > first) set_requires_grad(input, true);
     if (stage == last) {
-      finish(micro, network.forward_stages(input, stage, stage + 1), options, result);
+      finish(micro, network.forward_stages(input, stage, stage + 1), result);
     } else {
       const HeldStatistics held(network);  // the first forward moved them
       const Tensor y = network.forward_stages(input, stage, stage + 1);
@@ -104,22 +80,20 @@ bool goes_through_whole(const Batch& batch, const StepPlan& plan) {
 void StepResult::read() {
   for (const Piece& piece : pieces) {
     loss += piece.share * piece.loss.item();
-    const auto answers = train::predictions(piece.logits);
-    predictions.insert(predictions.end(), answers.begin(), answers.end());
+    outputs.push_back(to_device(piece.outputs, {}));
   }
   pieces.clear();
 }
 
-BatchLoss loss_of(StagedNetwork& network, size_t first, const Batch& batch,
-                  const StepOptions& options, const StepPosition& position,
-                  const Tensor& device_labels) {
+BatchLoss loss_of(StagedNetwork& network, size_t first, const Task& task, const Batch& batch,
+                  const StepOptions& options, const StepPosition& position, const Targets& placed) {
   set_dropout_streams(network, position.seed, position.epoch, position.step);
   const Tensor x = functional::cast(to_device(batch.x, network.device()), options.activations);
-  return loss_of_answers(network.forward_stages(x, first, network.stages().size()), batch.labels,
-                         options, device_labels);
+  return loss_of_answers(task, network.forward_stages(x, first, network.stages().size()),
+                         batch.targets, placed);
 }
 
-StepResult add_gradients(StagedNetwork& network, size_t first, const Batch& batch,
+StepResult add_gradients(StagedNetwork& network, size_t first, const Task& task, const Batch& batch,
                          const StepOptions& options, const StepPosition& position,
                          double loss_scale) {
   const StepPlan& plan = options.plan;
@@ -132,24 +106,27 @@ StepResult add_gradients(StagedNetwork& network, size_t first, const Batch& batc
                         position.step + (static_cast<uint64_t>(i) << 40));
     const Tensor given =
         to_device(pieces == 1 ? batch.x : batch.x.narrow_batch(begin, size), network.device());
-    const Tensor labels = pieces == 1 ? batch.labels : batch.labels.narrow_batch(begin, size);
-    const MicroBatch micro{functional::cast(given, options.activations), labels,
-                           weight_in(labels, options) / weight_in(batch.labels, options),
-                           loss_scale};
+    const Targets targets = batch.targets.narrow(begin, size);
+    const MicroBatch micro{task, functional::cast(given, options.activations), targets,
+                           task.weight(targets) / task.weight(batch.targets), loss_scale};
     if (plan.recompute)
-      run_recomputed(network, first, micro, options, result);
+      run_recomputed(network, first, micro, result);
     else
-      finish(micro, network.forward_stages(micro.x, first, network.stages().size()), options,
-             result);
+      finish(micro, network.forward_stages(micro.x, first, network.stages().size()), result);
   }
   return result;
 }
 
-TrainingStep::TrainingStep(StagedNetwork& network, size_t first, Optimizer& optimizer,
+TrainingStep::TrainingStep(StagedNetwork& network, size_t first, Task& task, Optimizer& optimizer,
                            StepOptions options)
-    : network_(network), first_(first), optimizer_(optimizer), options_(std::move(options)) {
+    : network_(network),
+      first_(first),
+      task_(task),
+      optimizer_(optimizer),
+      options_(std::move(options)) {
+  task.to(network.device());
   if (options_.repeat && !is_cpu(network.device()))
-    repeated_ = std::make_unique<RepeatedStep>(network, first, optimizer);
+    repeated_ = std::make_unique<RepeatedStep>(network, first, task, optimizer);
 }
 TrainingStep::~TrainingStep() = default;
 
@@ -169,14 +146,15 @@ StepResult TrainingStep::run(const Batch& batch, double lr, const StepPosition& 
     return repeated_->run(batch, options_, position, lr);
   StepResult result;
   if (whole) {
-    const auto [loss, logits] = loss_of(network_, first_, batch, options_, position);
-    result.pieces.push_back({loss.detach(), logits.detach(), 1});
+    const auto [loss, outputs] = loss_of(network_, first_, task_, batch, options_, position);
+    result.pieces.push_back({loss.detach(), outputs.detach(), 1});
     if (on_cpu) check_loss(loss.item(), position);
     optimizer_.backward_and_step(loss, lr);
     if (on_cpu) result.read();
     return result;
   }
-  result = add_gradients(network_, first_, batch, options_, position, optimizer_.loss_scale());
+  result =
+      add_gradients(network_, first_, task_, batch, options_, position, optimizer_.loss_scale());
   if (on_cpu) {
     result.read();
     check_loss(result.loss, position);
@@ -195,10 +173,10 @@ bool TrainingStep::settle(StepResult& result, const StepPosition& position) {
 void TrainingStep::try_out(const Batch& batch) {
   const HeldStatistics held(network_);
   if (goes_through_whole(batch, options_.plan)) {
-    const BatchLoss of = loss_of(network_, first_, batch, options_, {});
+    const BatchLoss of = loss_of(network_, first_, task_, batch, options_, {});
     backward(of.loss, [](GradMeta& leaf) { leaf.grad = Tensor(); });
   } else {
-    add_gradients(network_, first_, batch, options_);
+    add_gradients(network_, first_, task_, batch, options_);
   }
   network_.zero_grad();
 }

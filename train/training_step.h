@@ -15,11 +15,11 @@ struct GRAFT_API StepResult {
   // What a device computes while the host goes on: read() waits for it, once a step, and fills in
   // what follows.
   void read();
-  double loss = 0;                     // mean over the batch
-  std::vector<int64_t> predictions{};  // one an image
+  double loss = 0;                // mean over the batch
+  std::vector<Tensor> outputs{};  // of the network, f32 [n,...] on the host: the batch's, in order
 
   struct Piece {
-    Tensor loss{}, logits{};
+    Tensor loss{}, outputs{};
     double share;  // of the batch
   };
   std::vector<Piece> pieces{};  // not read yet
@@ -33,12 +33,9 @@ struct StepPosition {
 };
 
 struct StepOptions {
-  double label_smoothing = 0;
   StepPlan plan{};
   DType activations =
       DType::f32;  // f32 or bf16, away from the CPU f16 too: what stages take; the loss is of f32
-  Tensor class_weights{};  // f32 [C] where the network lies; undefined: all classes count alike
-  std::vector<double> weight_of_class{};  // the same numbers on the host
   bool repeat = false;  // a device records its step once and repeats it (repeated_step.h); it keeps
                         // a step's memory then
   bool checks_loss = true;  // bad_input when the loss is not finite
@@ -47,20 +44,21 @@ struct StepOptions {
 
 class RepeatedStep;
 
-// One thread at a time. The network, in training mode, and the optimizer of its parameters must
-// outlive this.
+// One thread at a time. The network, in training mode, the task and the optimizer of the network's
+// parameters must outlive this.
 class GRAFT_API TrainingStep {
  public:
-  // Of stages [first, end).
-  TrainingStep(StagedNetwork& network, size_t first, Optimizer& optimizer, StepOptions options);
+  // Of stages [first, end); the task goes to the network's device.
+  TrainingStep(StagedNetwork& network, size_t first, Task& task, Optimizer& optimizer,
+               StepOptions options);
   ~TrainingStep();
   TrainingStep(const TrainingStep&) = delete;
   TrainingStep& operator=(const TrainingStep&) = delete;
 
   // Takes the step whole, whoever asks to stop. batch.x is what stage `first` takes, and goes to
-  // the network's device with the labels. The result is to be read before the next call. On the CPU
-  // the loss is looked at before a parameter changes: bad_input when it is not finite; a device has
-  // it queued, and settle() looks. bad_input for a label that is no class.
+  // the network's device with the targets. The result is to be read before the next call. On the
+  // CPU the loss is looked at before a parameter changes: bad_input when it is not finite; a device
+  // has it queued, and settle() looks. bad_input for a target that the task does not know.
   StepResult run(const Batch& batch, double lr, const StepPosition& position = {});
   // Waits for a device and reads the result: bad_input when its loss is not finite. False: the step
   // was left out, for a gradient was not finite (loss_scale.h).
@@ -79,6 +77,7 @@ class GRAFT_API TrainingStep {
 
   StagedNetwork& network_;
   size_t first_;
+  const Task& task_;
   Optimizer& optimizer_;
   StepOptions options_;
   std::unique_ptr<RepeatedStep> repeated_;  // null: every step is queued anew
@@ -89,20 +88,17 @@ class GRAFT_API TrainingStep {
 // themselves. In micro-batches, batch norms that learn statistics take them from each micro-batch,
 // and sums are rounded in another order; else it is the same function of the whole batch. The
 // gradients are of loss_scale * loss; the loss that is read is not.
-GRAFT_API StepResult add_gradients(StagedNetwork& network, size_t first, const Batch& batch,
-                                   const StepOptions& options, const StepPosition& position = {},
-                                   double loss_scale = 1);
+GRAFT_API StepResult add_gradients(StagedNetwork& network, size_t first, const Task& task,
+                                   const Batch& batch, const StepOptions& options,
+                                   const StepPosition& position = {}, double loss_scale = 1);
 
-// The loss of a whole batch, from which backward can start, and the logits it is of.
+// The loss of a whole batch, from which backward can start, and the outputs it is of.
 struct BatchLoss {
-  Tensor loss{}, logits{};
+  Tensor loss{}, outputs{};
 };
-// device_labels: batch.labels where the network lies; undefined: they are brought there.
-GRAFT_API BatchLoss loss_of(StagedNetwork& network, size_t first, const Batch& batch,
-                            const StepOptions& options, const StepPosition& position,
-                            const Tensor& device_labels = {});
-
-// bad_input for a label that is no class; labels on the host.
-GRAFT_API void check_labels(const Tensor& labels, int64_t classes);
+// placed: batch.targets where the network lies; empty: they are brought there.
+GRAFT_API BatchLoss loss_of(StagedNetwork& network, size_t first, const Task& task,
+                            const Batch& batch, const StepOptions& options,
+                            const StepPosition& position, const Targets& placed = {});
 
 }  // namespace graft::train

@@ -13,6 +13,7 @@
 #include "graft/tests/instructions/workload.h"
 #include "graft/train/features.h"
 #include "graft/train/optimizer.h"
+#include "graft/train/tasks/classification/classification.h"
 #include "graft/train/training_step.h"
 
 namespace graft::instructions {
@@ -63,6 +64,7 @@ struct Training {
   std::shared_ptr<StagedNetwork> network;
   std::unique_ptr<train::Optimizer> optimizer;
   train::Batch batch;
+  train::Classification task{10};
   std::unique_ptr<train::TrainingStep> step;
 };
 
@@ -75,9 +77,9 @@ Prepare training(const models::Architecture& architecture, int64_t batch, int64_
     training->optimizer =
         train::make_optimizer(training->network->parameters(), {.name = optimizer});
     training->batch = {images(batch, size), Tensor::zeros({batch}, {.dtype = DType::i64}), {}};
-    training->step =
-        std::make_unique<train::TrainingStep>(*training->network, 0, *training->optimizer,
-                                              train::StepOptions{.activations = activations});
+    training->step = std::make_unique<train::TrainingStep>(
+        *training->network, 0, training->task, *training->optimizer,
+        train::StepOptions{.activations = activations});
     return [training] { training->step->run(training->batch, 1e-3); };
   };
 }

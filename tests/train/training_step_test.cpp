@@ -23,6 +23,7 @@ Batch small_batch() {
 
 struct Training {
   std::unique_ptr<SmallNetwork> network = small_network();
+  Classification task{3};
   std::unique_ptr<Optimizer> optimizer = make_optimizer(network->parameters(), {});
   Training() { network->train(true); }
 };
@@ -31,10 +32,10 @@ TEST(TrainingStepObject, IsGradientsAndTheOptimizersStep) {
   for (const StepPlan& plan : {StepPlan{}, StepPlan{4, false}, StepPlan{0, true}}) {
     Training one, apart;
     const Batch batch = small_batch();
-    TrainingStep step(*one.network, 0, *one.optimizer, {.plan = plan});
+    TrainingStep step(*one.network, 0, one.task, *one.optimizer, {.plan = plan});
     StepResult result = step.run(batch, 0.1);
     EXPECT_TRUE(step.settle(result));
-    StepResult expected = add_gradients(*apart.network, 0, batch, {.plan = plan});
+    StepResult expected = add_gradients(*apart.network, 0, apart.task, batch, {.plan = plan});
     expected.read();
     apart.optimizer->step(0.1);
     EXPECT_EQ(result.loss, expected.loss);
@@ -50,7 +51,8 @@ TEST(TrainingStepObject, ALossThatIsNoNumberChangesNoParameter) {
     Tensor bias = static_cast<Linear*>(broken.network->find("fc"))->bias();
     bias.copy_from(Tensor::full(bias.shape(), std::numeric_limits<double>::quiet_NaN()));
     const std::vector<double> before = broken.network->parameters()[0].tensor.to_doubles();
-    TrainingStep step(*broken.network, 0, *broken.optimizer, {.plan = plan, .highest_lr = 0.5});
+    TrainingStep step(*broken.network, 0, broken.task, *broken.optimizer,
+                      {.plan = plan, .highest_lr = 0.5});
     try {
       step.run(small_batch(), 0.1, {0, 2, 6});
       ADD_FAILURE() << "no error";
@@ -66,7 +68,7 @@ TEST(TrainingStepObject, TriedOutItLeavesEverythingAsItWas) {
   for (const StepPlan& plan : {StepPlan{}, StepPlan{4, false}, StepPlan{0, true}}) {
     Training training;
     const std::string before = bytes_of(*training.network);
-    TrainingStep step(*training.network, 0, *training.optimizer, {.plan = plan});
+    TrainingStep step(*training.network, 0, training.task, *training.optimizer, {.plan = plan});
     step.try_out(small_batch());
     EXPECT_EQ(bytes_of(*training.network), before);
     for (const NamedTensor& p : training.network->parameters())

@@ -14,7 +14,8 @@ int64_t run_steps(cuda::emulator::FakeDriver& driver) {
   const auto network = small_network();
   network->to(test::kCuda);
   const auto optimizer = make_optimizer(network->parameters(), {.loss_scale = 0});
-  TrainingStep step(*network, 0, *optimizer, {.activations = DType::f16, .repeat = true});
+  Classification task(3);
+  TrainingStep step(*network, 0, task, *optimizer, {.activations = DType::f16, .repeat = true});
   const Batch batch{Tensor::zeros({4, 3, 8, 8}, {.format = MemoryFormat::channels_last}),
                     Tensor::zeros({4}, {.dtype = DType::i64}),
                     {}};

@@ -151,6 +151,7 @@ TEST_P(DeviceRepeatedFit, ResumesToTheSameBits) {
 struct Steps {
   DroppingNetwork network;
   std::unique_ptr<Optimizer> optimizer;
+  Classification task{3};
   std::unique_ptr<TrainingStep> training;
   std::vector<double> losses;
   uint64_t count = 0;
@@ -158,8 +159,8 @@ struct Steps {
   explicit Steps(bool records) {
     network.to(kCuda);
     optimizer = make_optimizer(network.parameters(), {});
-    training =
-        std::make_unique<TrainingStep>(network, 0, *optimizer, StepOptions{.repeat = records});
+    training = std::make_unique<TrainingStep>(network, 0, task, *optimizer,
+                                              StepOptions{.repeat = records});
   }
   static Batch batch(int64_t images, uint64_t seed) {
     Batch made{Tensor::empty({images, 3, 8, 8}, {.format = MemoryFormat::channels_last}),
@@ -168,7 +169,7 @@ struct Steps {
     CountedRandom random(seed, RandomPurpose::synthetic);
     fill_normal(made.x, 0, 1, random);
     for (int64_t i = 0; i < images; ++i)
-      made.labels.mutable_data<int64_t>()[i] = (i + static_cast<int64_t>(seed)) % 3;
+      made.targets.tensors[0].mutable_data<int64_t>()[i] = (i + static_cast<int64_t>(seed)) % 3;
     return made;
   }
   void step(int64_t images, DType activations = DType::f32) {
@@ -221,7 +222,7 @@ TEST_P(DeviceRepeatedFit, ALabelThatIsNoClassIsAnErrorInARepeatToo) {
   Steps steps(true);
   for (int i = 0; i < 3; ++i) steps.step(4);
   Batch bad = Steps::batch(4, 1);
-  bad.labels.mutable_data<int64_t>()[2] = 3;
+  bad.targets.tensors[0].mutable_data<int64_t>()[2] = 3;
   ASSERT_TRUE(steps.training->is_recorded());
   EXPECT_THROW(steps.training->run(bad, 0.1), Error);
   steps.step(4);
