@@ -3,6 +3,7 @@ import argparse
 import os
 import sys
 import tarfile
+import time
 
 import machine
 import results
@@ -49,6 +50,7 @@ def packed_commit(programs):
 
 
 def main(arguments=None):
+    began = time.time()
     flags = parser.parse_args(arguments)
     if flags.summary:
         print(summary.table(results.read(flags.summary)))
@@ -63,7 +65,7 @@ def main(arguments=None):
     if not flags.dry_run and not about["gpu"]:
         print(f"no GPU can be used here ({about['no_gpu']}); --dry-run goes as far as it can without one", file=sys.stderr)
         return 4
-    run = Run(flags, about)
+    run = Run(flags, about, began)
     try:
         unpack(flags.programs)
     except (OSError, tarfile.TarError, EOFError) as error:

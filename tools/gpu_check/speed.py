@@ -69,7 +69,8 @@ def group(run, stage, row, workers, autotune):
     command += [f"{label}={worker}" for label, worker in workers.items()]
     # a dry run's times are of a CPU, another network and other sizes: they are left out
     keep = lambda line: line if not run.dry else {k: line[k] for k in ("figure", "error", "version") if k in line}
-    status, lines, errors = json_lines(run, stage, command, 60 if not run.dry else 200, env, PEERS, shown, keep)
+    seconds = 200 if run.dry else 60 if "torch-compile" not in workers else None  # compiling takes a minute
+    status, lines, errors = json_lines(run, stage, command, seconds, env, PEERS, shown, keep)
     missing = [line["figure"] for line in lines if "error" in line and not (run.dry and line["figure"].endswith("torch-graph"))]
     if missing:
         raise Failed("no figure of " + ", ".join(missing))
@@ -149,22 +150,19 @@ def shapes(run, stage):
 def profile(run, stage):
     """A step with waits after each kernel, and Nsight Compute's times where it is."""
     run.settle()
-    command = [run.program("graft"), "bench", "--train", "--precision", "bf16", "--batch", "256", "--iterations", "2", "--profile", "--device", "cuda:0"]
-    if run.dry:
-        command = [run.program("graft"), "bench", "--train", "--model", "resnet18", "--image-size", "32", "--batch", "2", "--iterations", "1", "--profile"]
+    size = ["--model", "resnet18", "--image-size", "32", "--batch", "2"] if run.dry else ["--precision", "bf16", "--batch", "256", "--device", "cuda:0"]
+    step = [run.program("graft"), "bench", "--train", *size]
     lines = []
 
     def line(text, is_error):
         lines.append(text)
         run.results.write("profile.txt", text + "\n")
-    status = run.stream(command, 45 if not run.dry else 120, line, dict(run.env, GRAFT_CUDA_WAIT="1"))
+    status = run.stream([*step, "--iterations", "2", "--profile"], 45 if not run.dry else 120, line, dict(run.env, GRAFT_CUDA_WAIT="1"))
     if status != 0:
         raise Failed("graft bench --profile " + ("ran out of time" if status is None else f"exit {status}: {' '.join(lines)[-300:]}"))
     ncu, rows = machine.tool("ncu"), 0
     if ncu and not run.dry:
-        counted = [ncu, "--csv", "--metrics", "gpu__time_duration.sum,dram__bytes.sum", "--launch-count", "400", *command[:-1], command[-1]]
-        counted[counted.index("2")] = "1"
         before = len(lines)
-        run.stream(counted, 60, line)
+        run.stream([ncu, "--csv", "--metrics", "gpu__time_duration.sum,dram__bytes.sum", "--launch-count", "400", *step, "--iterations", "1", "--no-graph"], 60, line)
         rows = len(lines) - before
     return f"{len(lines)} lines in profile.txt" + (f", {rows} of ncu" if ncu else "; there is no ncu")

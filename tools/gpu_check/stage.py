@@ -12,10 +12,10 @@ class Failed(Exception):
 
 
 class Run:
-    def __init__(self, flags, about):
+    def __init__(self, flags, about, began):
         self.flags, self.about, self.passed = flags, about, {}
         self.results = Results(flags.out)
-        self.began, self.until, self.warming = time.time(), time.time() + flags.budget, []
+        self.began, self.until, self.warming = began, began + flags.budget, []
         self.dry = flags.dry_run
         self.env = dict(machine.environment(about), GRAFT_TEST_DATA=os.path.join(machine.ROOT, "tests/data"))
         self.only = {}  # what of an earlier call is done again, by stage
