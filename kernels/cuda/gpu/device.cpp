@@ -18,8 +18,8 @@ OperationName::~OperationName() { t_operation = previous_; }
 Device::Device(Driver& driver, int index)
     : driver_(driver), index_(index), wait_each_(!environment("GRAFT_CUDA_WAIT").empty()) {
   check(driver_.open(index), "opening the device");
-  check(driver().properties(index, properties_), "reading its properties");
-  check(driver().create_stream(stream_), "making a stream");
+  check(this->driver().properties(index, properties_), "reading its properties");
+  check(this->driver().create_stream(stream_), "making a stream");
   pool_ = std::make_unique<Pool>(*this);
   staging_ = std::make_unique<Staging>(*this);
 }
