@@ -17,6 +17,7 @@
 #include "graft/train/freezing.h"
 #include "graft/train/memory_plan.h"
 #include "graft/train/repeated_step.h"
+#include "graft/train/resumption.h"
 #include "graft/train/run_device.h"
 #include "graft/train/run_lock.h"
 #include "graft/train/schedule.h"
@@ -56,7 +57,11 @@ class Run {
       run(frozen_before);
     } catch (const Stopped&) {
       result_.interrupted = true;
+      keep_finished_epochs();
       leave(frozen_before.has_value());
+    } catch (const Error&) {  // a loss that is not finite, an image that is gone
+      keep_after_error();
+      throw;
     }
     if (repeated_) result_.repeated_steps = repeated_->repeats();
     result_.frozen_sha256 = frozen_sha256(network_);
@@ -86,6 +91,21 @@ class Run {
   void leave(bool is_prepared) {
     if (is_prepared && !options_.resume && !has_files_ && options_.ram == 0) start_files();
     if (standardizer_ && head_ && !is_best_) standardizer_->fold(*head_);
+  }
+
+  // Puts the network back to the last finished epoch, where no checkpoint has that, and writes one.
+  void keep_finished_epochs() {
+    if (!unsaved_) return;
+    put(unsaved_->model);
+    optimizer_->load_state(unsaved_->optimizer);
+    save();
+  }
+  void keep_after_error() {
+    try {
+      keep_finished_epochs();
+    } catch (const Error& error) {
+      note(str("the last finished epoch could not be kept: ", error.what()));
+    }
   }
 
   bool on_cpu() const { return is_cpu(network_.device()); }
@@ -407,9 +427,19 @@ class Run {
       log->close();
     }
     if (options_.on_epoch) options_.on_epoch(metrics);
-    if (epoch == recipe_.epochs || is_spent() ||
+    if (epoch == recipe_.epochs || is_spent() || options_.ram > 0 ||
         seconds_since(last_checkpoint_) >= options_.checkpoint_seconds)
       save();
+    else
+      remember_epoch();
+  }
+
+  // What a checkpoint of this epoch would hold, for a stop or an error within the next.
+  void remember_epoch() {
+    unsaved_.emplace();
+    unsaved_->model = copy_of_changing();
+    for (const auto& [name, tensor] : optimizer_->state())
+      unsaved_->optimizer.add(name, host_copy(tensor));
   }
 
   bool is_spent() const {
@@ -516,6 +546,7 @@ class Run {
       put(now);
     }
     best_unsaved_ = false;
+    unsaved_.reset();
     last_checkpoint_ = Clock::now();
     if (options_.folder.empty()) return;
     save_checkpoint(file("last.ckpt.safetensors"),
@@ -538,8 +569,9 @@ class Run {
     const Checkpoint c = load_checkpoint(path);
     for (const std::string& text : c.notes) note(text);
     if (options_.ram > 0) recipe_.step = step_plan_of(c.recipe);
-    GRAFT_CHECK(c.recipe == recipe_.to_json(), path, ": is of another recipe (", c.recipe,
-                "), this run's is ", recipe_.to_json());
+    const std::string longer =
+        check_same_recipe(path, c.recipe, recipe_.to_json(), options_.more_epochs);
+    if (!longer.empty()) note(longer);
     GRAFT_CHECK(c.identity == options_.identity, path,
                 ": is of other weights or data than this run");
     if (const std::string here = arithmetic_of(network_); c.instruction_set != here)
@@ -595,6 +627,10 @@ class Run {
   std::vector<double> weight_of_class_;
   StateDict best_;
   bool best_unsaved_ = false;
+  struct FinishedEpoch {
+    StateDict model, optimizer;
+  };
+  std::optional<FinishedEpoch> unsaved_;  // the last one, where no checkpoint has it
   bool has_files_ = false;
   bool is_best_ = false;  // the network holds the best epoch's values
   int64_t done_ = 0;      // epochs finished
