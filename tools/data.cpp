@@ -13,6 +13,7 @@
 #include "graft/tools/column_flags.h"
 #include "graft/tools/flag_values.h"
 #include "graft/tools/output.h"
+#include "graft/tools/pixel_flag.h"
 #include "graft/tools/progress.h"
 #include "graft/tools/verbs.h"
 
@@ -40,8 +41,8 @@ struct Inspection {
 
 Inspection inspect_data(const std::string& path, const std::string& val,
                         const io::TableColumns& columns) {
-  io::OpenedData opened =
-      io::open_data(path, {.columns = columns, .val_path = val, .val_split = 0});
+  io::OpenedData opened = io::open_data(
+      path, {.columns = columns, .val_path = val, .val_split = 0, .least_classes = 1});
   Inspection all;
   ProgressBar bar;
   io::PartFacts facts;
@@ -223,6 +224,7 @@ void add_data(CLI::App& app, Action& action) {
   verb->add_option("PATH", f->path, "Images, as finetune takes them")->required();
   verb->add_option("--val", f->val, "Validation images elsewhere")->type_name("PATH");
   add_column_flags(*verb, f->columns);
+  add_pixel_flag(*verb);
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")
       ->transform(whole_number(0, 1024))
       ->type_name("N");

@@ -13,6 +13,8 @@
 #include "graft/tools/flag_values.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
+#include "graft/tools/pixel_flag.h"
+#include "graft/tools/predictions.h"
 #include "graft/tools/progress.h"
 #include "graft/tools/report.h"
 #include "graft/tools/resize_flag.h"
@@ -116,7 +118,7 @@ std::string text_of(const train::Evaluation& e, const std::vector<std::string>& 
 }
 
 struct EvaluateFlags {
-  std::string model, data, precision = "fp32", calibrate, save, report, resize;
+  std::string model, data, precision = "fp32", calibrate, save, report, resize, predictions;
   io::TableColumns columns;
   double broken = io::kToleratedBrokenShare;
   DeviceFlags device;
@@ -144,7 +146,7 @@ std::string comparison_text(const train::Evaluation& whole, const train::Evaluat
 void calibrate_model(models::Model& model, const EvaluateFlags& flags) {
   if (flags.calibrate.empty()) return;
   apply_resize(model.card.preprocess, flags.resize);
-  io::OpenedData data = io::open_data(flags.calibrate, {.val_split = 0});
+  io::OpenedData data = io::open_data(flags.calibrate, {.val_split = 0, .least_classes = 1});
   data.train = io::without_broken_images(data.train, flags.broken, data.notes);
   for (const std::string& note : data.notes) say("note: ", note);
   ProgressBar bar;
@@ -180,14 +182,22 @@ int evaluate(const EvaluateFlags& flags) {
   io::OpenedData& data = opened.opened;
   doubt_shapes(opened, model.card.preprocess);
   const auto relabelled = under_labels(model.card, data, flags.data);
+  std::vector<std::string> labels = model.card.labels;
+  for (int64_t i = std::ssize(labels); i < classes; ++i) labels.push_back(str("class ", i));
+  std::optional<PredictionsFile> kept;
+  if (!flags.predictions.empty()) kept.emplace(flags.predictions, labels);
   ProgressBar bar;
   const auto in = [&](const std::string& precision) {
     train::PrefixRunner run(*model.network, model.network->stages().size(),
                             precision_named(precision),
                             calibration_for(precision, model.card, flags.model));
-    const train::Evaluation e = train::evaluate(
-        run, relabelled, model.card.preprocess, classes, 32,
-        [&](int64_t done, int64_t total) { bar.update("evaluating", done, total); });
+    const auto progress = [&](int64_t done, int64_t total) {
+      bar.update("evaluating", done, total);
+    };
+    const train::Evaluation e =
+        kept && precision == flags.precision
+            ? evaluate_keeping(run, relabelled, model.card, classes, *kept, progress)
+            : train::evaluate(run, relabelled, model.card.preprocess, classes, 32, progress);
     bar.clear();
     say_refusal(run, precision);
     return e;
@@ -195,8 +205,8 @@ int evaluate(const EvaluateFlags& flags) {
   const train::Evaluation e = in(flags.precision);
   std::optional<train::Evaluation> whole;
   if (int8) whole = in("fp32");
-  std::vector<std::string> labels = model.card.labels;
-  for (int64_t i = std::ssize(labels); i < classes; ++i) labels.push_back(str("class ", i));
+  if (const std::string changed = say_changed_files(data); !changed.empty())
+    opened.summary.notes.push_back(changed);
   if (!flags.report.empty()) {
     RunReport report{.title = str("evaluation of ", file_name(flags.model)),
                      .classes = labels,
@@ -211,6 +221,7 @@ int evaluate(const EvaluateFlags& flags) {
           report.int8_confusion = e.rows();
     write_file_atomically(flags.report, report_html(report));
   }
+  if (kept) kept->write();
   if (flags.json) {
     nlohmann::ordered_json j = document(e, labels);
     j["data"] = nlohmann::ordered_json::parse(opened.summary.to_json());
@@ -245,6 +256,7 @@ void add_evaluate(CLI::App& app, Action& action) {
   add_device_flags(*verb, f->device);
   add_column_flags(*verb, f->columns);
   add_resize_flag(*verb, f->resize);
+  add_pixel_flag(*verb);
   verb->add_option("--broken", f->broken,
                    "Share of broken images that is left out; with more the verb stops")
       ->transform(real_number(0, 1))
@@ -256,6 +268,10 @@ void add_evaluate(CLI::App& app, Action& action) {
   verb->add_option("--save", f->save,
                    "With --calibrate: the model with what was found, so that --precision int8 "
                    "needs nothing more")
+      ->type_name("FILE");
+  verb->add_option("--predictions", f->predictions,
+                   "A table of every image: path, true and predicted class, probability of each "
+                   "class (.csv or .jsonl)")
       ->type_name("FILE");
   verb->add_option("--report", f->report, "An HTML page of the result")->type_name("FILE");
   verb->add_flag("--json", f->json, "One JSON document on stdout");

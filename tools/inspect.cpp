@@ -15,7 +15,7 @@ int inspect(const std::string& path, const std::string& data, const SourceFlags&
             bool json) {
   const io::WeightFile file = io::read_weights(path);
   io::OpenedData images;
-  if (!data.empty()) images = io::open_data(data, {.val_split = 0});
+  if (!data.empty()) images = io::open_data(data, {.val_split = 0, .least_classes = 1});
   std::string certificate, refusal;
   nlohmann::ordered_json understood;
   try {

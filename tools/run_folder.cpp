@@ -1,5 +1,7 @@
 #include "graft/tools/run_folder.h"
 
+#include <algorithm>
+
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
 #include "graft/tools/output.h"
@@ -32,8 +34,9 @@ void refuse_filled(const std::string& path) {
 
 }  // namespace
 
-RunFolder open_run_folder(const std::string& path, bool resume, bool overwrite) {
-  if (resume && overwrite) fail(ErrorCode::usage, "--resume and --overwrite exclude each other");
+namespace {
+
+RunFolder open_one_folder(const std::string& path, bool resume, bool overwrite) {
   FileSystem& files = file_system();
   RunFolder run{path};
   const auto lock = [&path] {
@@ -56,6 +59,50 @@ RunFolder open_run_folder(const std::string& path, bool resume, bool overwrite) 
   run.resume = resume && files.exists(run.checkpoint());
   if (resume && !run.resume) say(path, ": no checkpoint yet, starting from the beginning");
   return run;
+}
+
+// The highest number among the folders in `path`; 0: there is none.
+int64_t highest_number(const std::string& path) {
+  int64_t highest = 0;
+  if (!file_system().is_directory(path)) return highest;
+  for (const DirectoryEntry& entry : file_system().list(path)) {
+    const bool is_number = entry.is_directory && entry.name.size() < 10 &&
+                           entry.name.find_first_not_of("0123456789") == std::string::npos;
+    if (is_number) highest = std::max<int64_t>(highest, std::stoll(entry.name));
+  }
+  return highest;
+}
+
+}  // namespace
+
+bool holds_a_run(const std::string& path) {
+  const RunFolder run{path};
+  return file_system().exists(run.checkpoint()) || file_system().exists(run.metrics());
+}
+
+std::vector<std::string> numbered_runs(const std::string& path) {
+  std::vector<std::string> runs;
+  for (int64_t n = 1; n <= highest_number(path); ++n) {
+    const std::string run = join_path(path, std::to_string(n));
+    if (file_system().is_directory(run) && holds_a_run(run)) runs.push_back(run);
+  }
+  return runs;
+}
+
+RunFolder open_run_folder(const std::string& given, bool resume, bool overwrite) {
+  if (resume && overwrite) fail(ErrorCode::usage, "--resume and --overwrite exclude each other");
+  if (!given.ends_with('/') || given == "/") return open_one_folder(given, resume, overwrite);
+  const std::string path = given.substr(0, given.find_last_not_of('/') + 1);
+  if (holds_a_run(path)) return open_one_folder(path, resume, overwrite);
+  constexpr int kTries = 20;  // other runs may take a number meanwhile
+  int64_t number = std::max<int64_t>(highest_number(path) + (resume ? 0 : 1), 1);
+  for (int tries = 1;; ++tries, ++number) try {
+      RunFolder run = open_one_folder(join_path(path, std::to_string(number)), resume, overwrite);
+      say("run: ", run.path);
+      return run;
+    } catch (const Error& error) {
+      if (resume || error.code() != ErrorCode::usage || tries == kTries) throw;
+    }
 }
 
 }  // namespace graft::tools

@@ -21,6 +21,7 @@ std::unique_ptr<File> FileSystem::open_beneath(const std::string& folder,
   bad_input(join_path(folder, relative), ": this file system cannot open files beneath a folder");
 }
 
+FileStamp FileSystem::stamp(const std::string&) { return {}; }
 LockAttempt FileSystem::try_lock(const std::string&) { return {.supported = false}; }
 
 ScopedFileSystem::ScopedFileSystem(FileSystem& replacement)
