@@ -1,6 +1,7 @@
 // graft compare: runs side by side, and what their recipes, weights and data differ in.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -16,7 +17,7 @@ namespace {
 
 struct ComparedRun {
   std::string path;
-  train::Checkpoint checkpoint;
+  train::RunRecord record;
   train::EpochMetrics kept;  // of the epoch that is kept
   double seconds = 0;
   nlohmann::json settings;  // recipe, and "network", "weights", "data" of its identity
@@ -31,14 +32,14 @@ ComparedRun read_run(const std::string& path) {
   const RunFolder folder{path};
   GRAFT_CHECK(file_system().exists(folder.checkpoint()), path,
               ": is no run of graft (there is no last.ckpt.safetensors in it)");
-  ComparedRun run{path, train::load_checkpoint(folder.checkpoint()), {}, 0, {}};
-  run.settings = object_in(run.checkpoint.recipe);
-  const nlohmann::json identity = object_in(run.checkpoint.identity);
+  ComparedRun run{path, train::load_run_record(folder.checkpoint()), {}, 0, {}};
+  run.settings = object_in(run.record.recipe);
+  const nlohmann::json identity = object_in(run.record.identity);
   for (const char* field : {"network", "weights", "data"})
     if (identity.contains(field)) run.settings[field] = identity[field];
-  for (const train::EpochMetrics& metrics : run.checkpoint.history) {
+  for (const train::EpochMetrics& metrics : run.record.history) {
     run.seconds += metrics.seconds;
-    if (metrics.epoch == run.checkpoint.best_epoch) run.kept = metrics;
+    if (metrics.epoch == run.record.best_epoch) run.kept = metrics;
   }
   return run;
 }
@@ -74,17 +75,24 @@ std::vector<std::string> differing_fields(const std::vector<ComparedRun>& runs) 
   return {fields.begin(), fields.end()};
 }
 
+// In the order in which the runs have them: each run's first is the one that chose its epoch.
+std::vector<std::string> score_names(const std::vector<ComparedRun>& runs) {
+  std::vector<std::string> names;
+  for (const ComparedRun& run : runs)
+    for (const train::Score& score : run.kept.val)
+      if (std::find(names.begin(), names.end(), score.name) == names.end())
+        names.push_back(score.name);
+  return names;
+}
+
 nlohmann::ordered_json runs_document(const std::vector<ComparedRun>& runs,
                                      const std::vector<std::string>& fields) {
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
   for (const ComparedRun& run : runs) {
-    nlohmann::ordered_json j = {{"run", run.path},
-                                {"epochs", run.checkpoint.epoch},
-                                {"kept_epoch", run.checkpoint.best_epoch},
-                                {"val_accuracy", run.kept.val_accuracy},
-                                {"val_loss", run.kept.val_loss},
-                                {"val_macro_f1", run.kept.val_macro_f1},
-                                {"seconds", run.seconds}};
+    nlohmann::ordered_json j = {
+        {"run", run.path}, {"epochs", run.record.epoch}, {"kept_epoch", run.record.best_epoch}};
+    for (const train::Score& score : run.kept.val) j["val_" + score.name] = score.value;
+    j["seconds"] = run.seconds;
     for (const std::string& field : fields)
       j["settings"][field] = run.settings.contains(field) ? run.settings[field] : nullptr;
     all.push_back(j);
@@ -112,15 +120,21 @@ std::string table_of(const std::vector<std::vector<std::string>>& rows) {
 
 std::string runs_table(const std::vector<ComparedRun>& runs,
                        const std::vector<std::string>& fields) {
-  std::vector<std::vector<std::string>> rows = {
-      {"run", "accuracy", "loss", "macro-F1", "kept epoch", "time"}};
+  const std::vector<std::string> scores = score_names(runs);
+  std::vector<std::vector<std::string>> rows = {{"run"}};
+  rows[0].insert(rows[0].end(), scores.begin(), scores.end());
+  for (const char* name : {"kept epoch", "time"}) rows[0].emplace_back(name);
   rows[0].insert(rows[0].end(), fields.begin(), fields.end());
   for (const ComparedRun& run : runs) {
-    rows.push_back({printable(run.path), fixed(run.kept.val_accuracy, 4),
-                    fixed(run.kept.val_loss, 4), fixed(run.kept.val_macro_f1, 4),
-                    str(run.checkpoint.best_epoch, " of ", run.checkpoint.epoch),
-                    duration(run.seconds)});
-    for (const std::string& field : fields) rows.back().push_back(printable(value_of(run, field)));
+    std::vector<std::string>& row = rows.emplace_back();
+    row.push_back(printable(run.path));
+    for (const std::string& name : scores) {
+      const double value = run.kept.val_score(name);
+      row.push_back(std::isfinite(value) ? fixed(value, 4) : "-");
+    }
+    row.push_back(str(run.record.best_epoch, " of ", run.record.epoch));
+    row.push_back(duration(run.seconds));
+    for (const std::string& field : fields) row.push_back(printable(value_of(run, field)));
   }
   return table_of(rows);
 }
@@ -134,7 +148,7 @@ int compare_runs(const std::vector<std::string>& paths, bool json) {
     result(runs_table(runs, fields));
   if (std::find(fields.begin(), fields.end(), "data") != fields.end())
     say("note: the runs are of different data (or other images held out), so that their "
-        "accuracies do not compare one to one");
+        "results do not compare one to one");
   return 0;
 }
 

@@ -20,7 +20,8 @@
 #include "graft/tools/resize_flag.h"
 #include "graft/tools/training_data.h"
 #include "graft/tools/verbs.h"
-#include "graft/train/fit.h"
+#include "graft/train/loader.h"
+#include "graft/train/tasks/classification/classification.h"
 
 namespace graft::tools {
 namespace {
@@ -117,6 +118,29 @@ std::string text_of(const train::Evaluation& e, const std::vector<std::string>& 
   return out;
 }
 
+// train::evaluate, which keeps each answer.
+train::Evaluation evaluate_keeping(train::PrefixRunner& run,
+                                   const std::shared_ptr<const io::Dataset>& dataset,
+                                   const models::ModelCard& card, int64_t classes,
+                                   PredictionsFile& kept,
+                                   const std::function<void(int64_t, int64_t)>& progress) {
+  train::BatchLoader loader(dataset, card.preprocess, {.batch = 32, .device = run.device()});
+  train::Evaluation evaluation(classes);
+  loader.start(0);
+  train::Batch batch;
+  while (loader.next(batch)) {
+    const Tensor logits = run(batch.x), labels = batch.targets.one();
+    evaluation.add_logits(logits, labels);
+    const Tensor probabilities = probabilities_of(logits, card.activation);
+    for (int64_t i = 0; i < std::ssize(batch.samples); ++i)
+      kept.add(dataset->name(batch.samples[static_cast<size_t>(i)]),
+               kept.name(labels.data<int64_t>()[i]),
+               probabilities.data<float>() + i * probabilities.size(1));
+    progress(evaluation.samples(), loader.samples());
+  }
+  return evaluation;
+}
+
 struct EvaluateFlags {
   std::string model, data, precision = "fp32", calibrate, save, report, resize, predictions;
   io::TableColumns columns;
@@ -174,6 +198,10 @@ int evaluate(const EvaluateFlags& flags) {
   models::Model model = std::move(load_any(flags.model, flags.source).model);
   const int64_t classes = models::classes_of(model.card.architecture);
   GRAFT_CHECK(classes > 0, flags.model, ": has no classifier; graft finetune gives it one");
+  std::vector<std::string> labels = model.card.labels;
+  for (int64_t i = std::ssize(labels); i < classes; ++i) labels.push_back(str("class ", i));
+  std::optional<PredictionsFile> kept;
+  if (!flags.predictions.empty()) kept.emplace(flags.predictions, labels);
   calibrate_model(model, flags);
   model.network->to(device);
   apply_resize(model.card.preprocess, flags.resize);
@@ -182,10 +210,6 @@ int evaluate(const EvaluateFlags& flags) {
   io::OpenedData& data = opened.opened;
   doubt_shapes(opened, model.card.preprocess);
   const auto relabelled = under_labels(model.card, data, flags.data);
-  std::vector<std::string> labels = model.card.labels;
-  for (int64_t i = std::ssize(labels); i < classes; ++i) labels.push_back(str("class ", i));
-  std::optional<PredictionsFile> kept;
-  if (!flags.predictions.empty()) kept.emplace(flags.predictions, labels);
   ProgressBar bar;
   const auto in = [&](const std::string& precision) {
     train::PrefixRunner run(*model.network, model.network->stages().size(),

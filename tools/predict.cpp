@@ -7,17 +7,13 @@
 #include <numeric>
 #include <optional>
 
-#include "graft/core/autograd/record.h"
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
 #include "graft/core/runtime/exec_context.h"
-#include "graft/core/tensor/device_backend.h"
 #include "graft/io/datasets/file_dataset.h"
 #include "graft/io/datasets/image_files.h"
 #include "graft/io/datasets/path_list.h"
 #include "graft/io/input.h"
-#include "graft/layers/functional/elementwise.h"
-#include "graft/layers/functional/functional.h"
 #include "graft/tools/device.h"
 #include "graft/tools/flag_values.h"
 #include "graft/tools/network.h"
@@ -51,7 +47,7 @@ std::vector<io::LabelledFile> collect(const std::vector<std::string>& given,
   std::vector<io::LabelledFile> files;
   io::PassedOver passed_over;
   for (const std::string& path : given) {
-    if (path != "-" && io::is_table(path)) {
+    if (path != "-" && io::is_table(path) && !file_system().is_directory(path)) {
       for (const std::string& image : io::read_path_list(path, columns))
         files.push_back({image, image});
       continue;
@@ -158,7 +154,7 @@ class Predictor {
                              {.format = MemoryFormat::channels_last});
     float* to = whole.empty() ? nullptr : x.mutable_data<float>();
     for (const int64_t i : whole) to = std::copy_n(inputs.data() + i * numbers, numbers, to);
-    const Tensor probabilities = whole.empty() ? Tensor() : probabilities_of(x);
+    const Tensor probabilities = whole.empty() ? Tensor() : answers_to(x);
     int64_t row = 0;
     for (int64_t i = 0; i < end - begin; ++i) {
       const std::string& name = images.given_name(begin + i);
@@ -195,12 +191,8 @@ class Predictor {
   }
 
  private:
-  Tensor probabilities_of(const Tensor& x) {
-    const NoGradGuard no_grad;
-    const Tensor values = to_device(run_(x), {});
-    const Tensor probabilities = model_.card.activation == models::Activation::sigmoid
-                                     ? functional::unary(values, ops::Unary::sigmoid)
-                                     : functional::softmax(values);
+  Tensor answers_to(const Tensor& x) {
+    const Tensor probabilities = probabilities_of(run_(x), model_.card.activation);
     not_finite_ += train::rows_not_finite(probabilities);
     answered_ += x.size(0);
     if (!said_) say_refusal(run_, flags_.precision);

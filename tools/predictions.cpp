@@ -1,6 +1,8 @@
 #include "graft/tools/predictions.h"
 
 #include <algorithm>
+#include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "graft/core/autograd/record.h"
@@ -13,6 +15,8 @@
 
 namespace graft::tools {
 namespace {
+
+constexpr const char* kNotFinite = "the answer is not finite";
 
 // RFC 4180.
 std::string csv_field(const std::string& text) {
@@ -29,39 +33,57 @@ size_t likeliest(const float* probabilities, size_t count) {
   return best;
 }
 
+// ImageNet has two cranes: names that are there twice get their output's number.
+std::vector<std::string> unlike(std::vector<std::string> names) {
+  std::map<std::string, int> times;
+  for (const std::string& name : names) ++times[name];
+  for (size_t i = 0; i < names.size(); ++i)
+    if (times[names[i]] > 1) names[i] += str(" (", i, ")");
+  return names;
+}
+
 }  // namespace
 
-PredictionsFile::PredictionsFile(std::string path, std::vector<std::string> labels)
-    : path_(std::move(path)), labels_(std::move(labels)), is_csv_(path_.ends_with(".csv")) {
+PredictionsFile::PredictionsFile(std::string path, std::vector<std::string> names)
+    : path_(std::move(path)), names_(unlike(std::move(names))), is_csv_(path_.ends_with(".csv")) {
   if (!is_csv_ && !path_.ends_with(".jsonl"))
     fail(ErrorCode::usage, path_, ": predictions are written as .csv or .jsonl");
   check_writable(path_);
   if (!is_csv_) return;
   text_ = "path,true,predicted,error";
-  for (const std::string& label : labels_) text_ += "," + csv_field("p_" + label);
+  for (const std::string& name : names_) text_ += "," + csv_field("p_" + name);
   text_ += "\n";
 }
 
 void PredictionsFile::add(const std::string& image, const std::string& truth,
                           const float* probabilities) {
-  const std::string& predicted = labels_[likeliest(probabilities, labels_.size())];
+  const size_t count = names_.size();
+  const bool is_finite = std::all_of(probabilities, probabilities + count,
+                                     [](float value) { return std::isfinite(value); });
+  const std::string predicted = is_finite ? names_[likeliest(probabilities, count)] : "";
   if (is_csv_) {
-    text_ += csv_field(image) + "," + csv_field(truth) + "," + csv_field(predicted) + ",";
-    for (size_t i = 0; i < labels_.size(); ++i) text_ += "," + fixed(probabilities[i], 6);
+    text_ += csv_field(image) + "," + csv_field(truth) + "," + csv_field(predicted) + "," +
+             (is_finite ? "" : kNotFinite);
+    for (size_t i = 0; i < count; ++i)
+      text_ += "," + (is_finite ? fixed(probabilities[i], 6) : std::string());
     text_ += "\n";
     return;
   }
   nlohmann::ordered_json j = {{"path", printable(image)}};
   if (!truth.empty()) j["true"] = truth;
-  j["predicted"] = predicted;
-  for (size_t i = 0; i < labels_.size(); ++i) j["probabilities"][labels_[i]] = probabilities[i];
+  if (is_finite) {
+    j["predicted"] = predicted;
+    for (size_t i = 0; i < count; ++i) j["probabilities"][names_[i]] = probabilities[i];
+  } else {
+    j["error"] = kNotFinite;
+  }
   text_ += j.dump() + "\n";
 }
 
 void PredictionsFile::add_broken(const std::string& image, const std::string& reason) {
   if (is_csv_)
     text_ += csv_field(image) + ",,," + csv_field(printable(reason)) +
-             std::string(labels_.size(), ',') + "\n";
+             std::string(names_.size(), ',') + "\n";
   else
     text_ +=
         nlohmann::ordered_json{{"path", printable(image)}, {"error", printable(reason)}}.dump() +
@@ -70,31 +92,11 @@ void PredictionsFile::add_broken(const std::string& image, const std::string& re
 
 void PredictionsFile::write() const { write_file_atomically(path_, text_); }
 
-train::Evaluation evaluate_keeping(train::PrefixRunner& run,
-                                   const std::shared_ptr<const io::Dataset>& dataset,
-                                   const models::ModelCard& card, int64_t classes,
-                                   PredictionsFile& kept,
-                                   const std::function<void(int64_t, int64_t)>& progress) {
+Tensor probabilities_of(const Tensor& outputs, models::Activation activation) {
   const NoGradGuard no_grad;
-  train::BatchLoader loader(dataset, card.preprocess, {.batch = 32, .device = run.device()});
-  train::Evaluation evaluation(classes);
-  loader.start(0);
-  train::Batch batch;
-  while (loader.next(batch)) {
-    const Tensor logits = run(batch.x), values = to_device(logits, {});
-    evaluation.add_logits(logits, batch.labels);
-    const Tensor probabilities = card.activation == models::Activation::sigmoid
-                                     ? functional::unary(values, ops::Unary::sigmoid)
-                                     : functional::softmax(values);
-    for (size_t i = 0; i < batch.samples.size(); ++i) {
-      const auto label = static_cast<size_t>(batch.labels.data<int64_t>()[i]);
-      kept.add(dataset->name(batch.samples[i]),
-               label < card.labels.size() ? card.labels[label] : str("class ", label),
-               probabilities.data<float>() + static_cast<int64_t>(i) * classes);
-    }
-    progress(evaluation.samples(), loader.samples());
-  }
-  return evaluation;
+  const Tensor values = to_device(outputs, {});
+  return activation == models::Activation::sigmoid ? functional::unary(values, ops::Unary::sigmoid)
+                                                   : functional::softmax(values);
 }
 
 }  // namespace graft::tools

@@ -1,6 +1,6 @@
 #include "graft/tools/run_folder.h"
 
-#include <algorithm>
+#include <map>
 
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
@@ -32,10 +32,6 @@ void refuse_filled(const std::string& path) {
          ": is not empty; pass --resume to go on, --overwrite to start again, or another --out");
 }
 
-}  // namespace
-
-namespace {
-
 RunFolder open_one_folder(const std::string& path, bool resume, bool overwrite) {
   FileSystem& files = file_system();
   RunFolder run{path};
@@ -61,16 +57,15 @@ RunFolder open_one_folder(const std::string& path, bool resume, bool overwrite) 
   return run;
 }
 
-// The highest number among the folders in `path`; 0: there is none.
-int64_t highest_number(const std::string& path) {
-  int64_t highest = 0;
-  if (!file_system().is_directory(path)) return highest;
-  for (const DirectoryEntry& entry : file_system().list(path)) {
-    const bool is_number = entry.is_directory && entry.name.size() < 10 &&
-                           entry.name.find_first_not_of("0123456789") == std::string::npos;
-    if (is_number) highest = std::max<int64_t>(highest, std::stoll(entry.name));
-  }
-  return highest;
+// The folders in `path` whose names are numbers, by number.
+std::map<int64_t, std::string> numbered_folders(const std::string& path) {
+  std::map<int64_t, std::string> found;
+  if (!file_system().is_directory(path)) return found;
+  for (const DirectoryEntry& entry : file_system().list(path))
+    if (entry.is_directory && entry.name.size() < 10 && entry.name[0] != '0' &&
+        entry.name.find_first_not_of("0123456789") == std::string::npos)
+      found.emplace(std::stoll(entry.name), join_path(path, entry.name));
+  return found;
 }
 
 }  // namespace
@@ -82,10 +77,8 @@ bool holds_a_run(const std::string& path) {
 
 std::vector<std::string> numbered_runs(const std::string& path) {
   std::vector<std::string> runs;
-  for (int64_t n = 1; n <= highest_number(path); ++n) {
-    const std::string run = join_path(path, std::to_string(n));
-    if (file_system().is_directory(run) && holds_a_run(run)) runs.push_back(run);
-  }
+  for (const auto& [number, folder] : numbered_folders(path))
+    if (holds_a_run(folder)) runs.push_back(folder);
   return runs;
 }
 
@@ -95,7 +88,8 @@ RunFolder open_run_folder(const std::string& given, bool resume, bool overwrite)
   const std::string path = given.substr(0, given.find_last_not_of('/') + 1);
   if (holds_a_run(path)) return open_one_folder(path, resume, overwrite);
   constexpr int kTries = 20;  // other runs may take a number meanwhile
-  int64_t number = std::max<int64_t>(highest_number(path) + (resume ? 0 : 1), 1);
+  const auto there = numbered_folders(path);
+  int64_t number = there.empty() ? 1 : there.rbegin()->first + (resume ? 0 : 1);
   for (int tries = 1;; ++tries, ++number) try {
       RunFolder run = open_one_folder(join_path(path, std::to_string(number)), resume, overwrite);
       say("run: ", run.path);

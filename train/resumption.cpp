@@ -20,7 +20,9 @@ std::string check_same_recipe(const std::string& path, const std::string& checkp
                               const std::string& recipe, bool more_epochs) {
   if (checkpoint == recipe) return "";
   io::check_json(checkpoint, path + ": its recipe");
-  const auto before = nlohmann::json::parse(checkpoint), now = nlohmann::json::parse(recipe);
+  const auto before = nlohmann::json::parse(checkpoint, nullptr, false);
+  const auto now = nlohmann::json::parse(recipe);
+  GRAFT_CHECK(before.is_object(), path, ": its recipe is damaged");
   nlohmann::json all = before;
   all.update(now);
   std::vector<std::string> differences;
@@ -30,6 +32,7 @@ std::string check_same_recipe(const std::string& path, const std::string& checkp
     differences.push_back(
         str(field, " ", value_of(before, field), " then, ", value_of(now, field), " now"));
   }
+  if (differences.empty() && value_of(before, "epochs") == value_of(now, "epochs")) return "";
   GRAFT_CHECK(differences.empty(), path, ": is of another recipe: ", join(differences, "; "),
               " (the same flags go on; --overwrite starts again)");
   return str("the run was of ", value_of(before, "epochs"), " epochs and goes on to ",

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
@@ -14,15 +15,35 @@ namespace graft::io {
 namespace {
 
 constexpr int64_t kListLimit = int64_t{256} << 20;
+constexpr size_t kProbedLines = 30;
 
 std::string field_of(const TableRow& row, size_t column) {
   return column < row.fields.size() ? row.fields[column] : std::string();
 }
 
+// The table of one column that each line by itself is, where lines name files that are there: names
+// may hold what separates columns elsewhere.
+std::optional<Table> lines_of_files(const std::string& text, const FileFinder& finder) {
+  Table table;
+  bool found = false;
+  for (size_t begin = 0, line = 1; begin < text.size(); ++line) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    std::string name = text.substr(begin, end - begin);
+    if (name.ends_with('\r')) name.pop_back();
+    begin = end + 1;
+    if (name.empty()) continue;
+    if (name.starts_with('"')) return std::nullopt;
+    table.rows.push_back({static_cast<int64_t>(line), {name}});
+    found = found || !finder.find(name).empty();
+    if (!found && table.rows.size() == kProbedLines) return std::nullopt;
+  }
+  return found ? std::optional(std::move(table)) : std::nullopt;
+}
+
 // The column in which most rows name files that are there; of none, files by their ending.
 size_t column_of_files(const Table& table, const FileFinder& finder, const std::string& path) {
   std::vector<int64_t> found(table.rows[0].fields.size()), named(found.size());
-  for (size_t r = 0; r < std::min<size_t>(table.rows.size(), 30); ++r)
+  for (size_t r = 0; r < std::min(table.rows.size(), kProbedLines); ++r)
     for (size_t c = 0; c < found.size(); ++c) {
       found[c] += !finder.find(field_of(table.rows[r], c)).empty();
       named[c] += has_image_extension(field_of(table.rows[r], c));
@@ -55,9 +76,13 @@ bool is_table(const std::string& path) {
 std::vector<std::string> read_path_list(const std::string& path, const TableColumns& columns) {
   const std::string text = read_text_file(path, kListLimit);
   const bool is_json = lower_extension(path) == ".jsonl" || lower_extension(path) == ".ndjson";
-  const Table table = is_json ? parse_json_lines(text, path) : parse_table(text, path);
+  const FileFinder finder(path, columns.root);
+  std::optional<Table> list;
+  if (!is_json && columns.image.empty()) list = lines_of_files(text, finder);
+  const Table table = list      ? std::move(*list)
+                      : is_json ? parse_json_lines(text, path)
+                                : parse_table(text, path);
   GRAFT_CHECK(!table.rows.empty(), path, ": the table names no images");
-  FileFinder finder(path, columns.root);
   const size_t column = columns.image.empty() ? column_of_files(table, finder, path)
                                               : column_named(table, columns.image, path);
   std::vector<std::string> paths;

@@ -108,6 +108,14 @@ TEST_F(Runs, PathsToPredictComeFromATable) {
       run_graft({"predict", folder / "run/model.safetensors", folder / "list.csv"});
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(lines_of(result.out).size(), 2u) << result.out;
+  // Lines of ls, with what is a separator elsewhere; and a folder that is called like a table.
+  write_text(folder / "ls.txt", "photos/green, dark/1.ppm\r\nphotos/green, dark/2.ppm\r\n");
+  EXPECT_EQ(
+      lines_of(run_graft({"predict", folder / "run/model.safetensors", folder / "ls.txt"}).out)
+          .size(),
+      2u);
+  fs::copy(folder / "photos/red", folder / "red.csv", fs::copy_options::recursive);
+  EXPECT_EQ(run_graft({"predict", folder / "run/model.safetensors", folder / "red.csv"}).code, 0);
   write_text(folder / "two.tsv", "label\tfile\nred\tphotos/red/0.ppm\nred\tphotos/red/gone.ppm\n");
   const CommandResult some =
       run_graft({"predict", folder / "run/model.safetensors", folder / "two.tsv"});
