@@ -7,6 +7,7 @@
 
 #include "graft/core/base/error.h"
 #include "graft/core/runtime/exec_context.h"
+#include "graft/io/datasets/changed_files.h"
 #include "graft/io/datasets/class_names.h"
 #include "graft/io/datasets/summary.h"
 #include "graft/io/datasets/twins.h"
@@ -61,6 +62,8 @@ Inspection inspect_data(const std::string& path, const std::string& val,
   look("validation", opened.val, facts.val);
   look("test", opened.test, facts.test);
   bar.clear();
+  if (const std::string changed = io::changed_files(opened); !changed.empty())
+    opened.notes.push_back(changed);
   all.summary = io::summarize(path, opened, facts);
   all.equal = io::equal_twins(all.facts);
   all.are_compared = std::ssize(all.facts) <= io::kMostCompared;

@@ -6,6 +6,7 @@
 #include "graft/models/import.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
+#include "graft/tools/pixel_flag.h"
 #include "graft/tools/verbs.h"
 
 namespace graft::tools {
@@ -93,6 +94,7 @@ void add_inspect(CLI::App& app, Action& action) {
                    "Images of yours, as finetune takes them: a few are run through the network, "
                    "and what its batch norms' statistics say of them joins the certificate")
       ->type_name("PATH");
+  add_pixel_flag(*verb);
   add_source_flags(*verb, f->source, ClassNames::asked_for);
   verb->add_flag("--json", f->json, "One JSON document on stdout");
   verb->footer("Example:\n  graft inspect resnet50.onnx");

@@ -86,6 +86,7 @@ void Trainer::keep_epoch() {
     return;
   }
   if (options.folder.empty() && !options.save_best) return;
+  const ScopedStop none(nullptr);
   Checkpoint finished = state();
   finished.model = copy_of_changing(context_.network);
   finished.optimizer = {};

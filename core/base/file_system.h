@@ -84,7 +84,7 @@ class GRAFT_API FileSystem {
   // (which process of which machine), and is removed with the lock. Does not wait. Follows no link.
   virtual LockAttempt try_lock(const std::string& path);
   virtual bool exists(const std::string& path) = 0;
-  // As at first: not known, and the same for every file.
+  // As at first: of the size alone.
   virtual FileStamp stamp(const std::string& path);
   virtual bool is_directory(const std::string& path) = 0;
   virtual std::vector<DirectoryEntry> list(

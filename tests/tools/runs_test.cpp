@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "graft/core/base/text.h"
 #include "graft/tests/support/command.h"
 #include "graft/tests/support/temporary_folder.h"
 

@@ -166,7 +166,8 @@ TEST(Stop, ALossThatIsNotFiniteKeepsTheLastFinishedEpoch) {
   };
   EXPECT_THROW(fit(*network, small_data(), pattern_preprocess(8), recipe, options), Error);
   ASSERT_EQ(finished, 2);
-  for (const auto& [name, tensor] : io::read_weights(folder / "run/last.ckpt.safetensors").tensors)
+  const io::WeightFile kept = io::read_weights(folder / "run/last.ckpt.safetensors");
+  for (const auto& [name, tensor] : kept.tensors)
     for (const double value : tensor.to_doubles()) ASSERT_TRUE(std::isfinite(value)) << name;
   EXPECT_EQ(load_run_record(folder / "run/last.ckpt.safetensors").epoch, 2);
   EXPECT_GE(saved, 1);
