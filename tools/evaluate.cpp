@@ -13,11 +13,14 @@
 #include "graft/tools/flag_values.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
+#include "graft/tools/pixel_flag.h"
+#include "graft/tools/predictions.h"
 #include "graft/tools/progress.h"
 #include "graft/tools/report.h"
 #include "graft/tools/resize_flag.h"
 #include "graft/tools/training_data.h"
 #include "graft/tools/verbs.h"
+#include "graft/train/loader.h"
 #include "graft/train/tasks/classification/classification.h"
 
 namespace graft::tools {
@@ -115,8 +118,31 @@ std::string text_of(const train::Evaluation& e, const std::vector<std::string>& 
   return out;
 }
 
+// train::evaluate, which keeps each answer.
+train::Evaluation evaluate_keeping(train::PrefixRunner& run,
+                                   const std::shared_ptr<const io::Dataset>& dataset,
+                                   const models::ModelCard& card, int64_t classes,
+                                   PredictionsFile& kept,
+                                   const std::function<void(int64_t, int64_t)>& progress) {
+  train::BatchLoader loader(dataset, card.preprocess, {.batch = 32, .device = run.device()});
+  train::Evaluation evaluation(classes);
+  loader.start(0);
+  train::Batch batch;
+  while (loader.next(batch)) {
+    const Tensor logits = run(batch.x), labels = batch.targets.one();
+    evaluation.add_logits(logits, labels);
+    const Tensor probabilities = probabilities_of(logits, card.activation);
+    for (int64_t i = 0; i < std::ssize(batch.samples); ++i)
+      kept.add(dataset->name(batch.samples[static_cast<size_t>(i)]),
+               kept.name(labels.data<int64_t>()[i]),
+               probabilities.data<float>() + i * probabilities.size(1));
+    progress(evaluation.samples(), loader.samples());
+  }
+  return evaluation;
+}
+
 struct EvaluateFlags {
-  std::string model, data, precision = "fp32", calibrate, save, report, resize;
+  std::string model, data, precision = "fp32", calibrate, save, report, resize, predictions;
   io::TableColumns columns;
   double broken = io::kToleratedBrokenShare;
   DeviceFlags device;
@@ -144,7 +170,7 @@ std::string comparison_text(const train::Evaluation& whole, const train::Evaluat
 void calibrate_model(models::Model& model, const EvaluateFlags& flags) {
   if (flags.calibrate.empty()) return;
   apply_resize(model.card.preprocess, flags.resize);
-  io::OpenedData data = io::open_data(flags.calibrate, {.val_split = 0});
+  io::OpenedData data = io::open_data(flags.calibrate, {.val_split = 0, .least_classes = 1});
   data.train = io::without_broken_images(data.train, flags.broken, data.notes);
   for (const std::string& note : data.notes) say("note: ", note);
   ProgressBar bar;
@@ -172,6 +198,10 @@ int evaluate(const EvaluateFlags& flags) {
   models::Model model = std::move(load_any(flags.model, flags.source).model);
   const int64_t classes = models::classes_of(model.card.architecture);
   GRAFT_CHECK(classes > 0, flags.model, ": has no classifier; graft finetune gives it one");
+  std::vector<std::string> labels = model.card.labels;
+  for (int64_t i = std::ssize(labels); i < classes; ++i) labels.push_back(str("class ", i));
+  std::optional<PredictionsFile> kept;
+  if (!flags.predictions.empty()) kept.emplace(flags.predictions, labels);
   calibrate_model(model, flags);
   model.network->to(device);
   apply_resize(model.card.preprocess, flags.resize);
@@ -185,9 +215,13 @@ int evaluate(const EvaluateFlags& flags) {
     train::PrefixRunner run(*model.network, model.network->stages().size(),
                             precision_named(precision),
                             calibration_for(precision, model.card, flags.model));
-    const train::Evaluation e = train::evaluate(
-        run, relabelled, model.card.preprocess, classes, 32,
-        [&](int64_t done, int64_t total) { bar.update("evaluating", done, total); });
+    const auto progress = [&](int64_t done, int64_t total) {
+      bar.update("evaluating", done, total);
+    };
+    const train::Evaluation e =
+        kept && precision == flags.precision
+            ? evaluate_keeping(run, relabelled, model.card, classes, *kept, progress)
+            : train::evaluate(run, relabelled, model.card.preprocess, classes, 32, progress);
     bar.clear();
     say_refusal(run, precision);
     return e;
@@ -195,8 +229,8 @@ int evaluate(const EvaluateFlags& flags) {
   const train::Evaluation e = in(flags.precision);
   std::optional<train::Evaluation> whole;
   if (int8) whole = in("fp32");
-  std::vector<std::string> labels = model.card.labels;
-  for (int64_t i = std::ssize(labels); i < classes; ++i) labels.push_back(str("class ", i));
+  if (const std::string changed = say_changed_files(data); !changed.empty())
+    opened.summary.notes.push_back(changed);
   if (!flags.report.empty()) {
     RunReport report{.title = str("evaluation of ", file_name(flags.model)),
                      .classes = labels,
@@ -211,6 +245,7 @@ int evaluate(const EvaluateFlags& flags) {
           report.int8_confusion = e.rows();
     write_file_atomically(flags.report, report_html(report));
   }
+  if (kept) kept->write();
   if (flags.json) {
     nlohmann::ordered_json j = document(e, labels);
     j["data"] = nlohmann::ordered_json::parse(opened.summary.to_json());
@@ -245,6 +280,7 @@ void add_evaluate(CLI::App& app, Action& action) {
   add_device_flags(*verb, f->device);
   add_column_flags(*verb, f->columns);
   add_resize_flag(*verb, f->resize);
+  add_pixel_flag(*verb);
   verb->add_option("--broken", f->broken,
                    "Share of broken images that is left out; with more the verb stops")
       ->transform(real_number(0, 1))
@@ -256,6 +292,10 @@ void add_evaluate(CLI::App& app, Action& action) {
   verb->add_option("--save", f->save,
                    "With --calibrate: the model with what was found, so that --precision int8 "
                    "needs nothing more")
+      ->type_name("FILE");
+  verb->add_option("--predictions", f->predictions,
+                   "A table of every image: path, true and predicted class, probability of each "
+                   "class (.csv or .jsonl)")
       ->type_name("FILE");
   verb->add_option("--report", f->report, "An HTML page of the result")->type_name("FILE");
   verb->add_flag("--json", f->json, "One JSON document on stdout");

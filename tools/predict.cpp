@@ -5,21 +5,21 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
 
-#include "graft/core/autograd/record.h"
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
 #include "graft/core/runtime/exec_context.h"
-#include "graft/core/tensor/device_backend.h"
 #include "graft/io/datasets/file_dataset.h"
 #include "graft/io/datasets/image_files.h"
+#include "graft/io/datasets/path_list.h"
 #include "graft/io/input.h"
-#include "graft/layers/functional/elementwise.h"
-#include "graft/layers/functional/functional.h"
 #include "graft/tools/device.h"
 #include "graft/tools/flag_values.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
+#include "graft/tools/pixel_flag.h"
+#include "graft/tools/predictions.h"
 #include "graft/tools/resize_flag.h"
 #include "graft/tools/verbs.h"
 #include "graft/train/features.h"
@@ -31,7 +31,8 @@ namespace {
 struct PredictFlags {
   std::string model;
   std::vector<std::string> images;
-  std::string precision = "fp32", resize;
+  std::string precision = "fp32", resize, predictions;
+  io::TableColumns columns;  // of tables of paths
   DeviceFlags device;
   SourceFlags source;
   int64_t top = 1;
@@ -39,11 +40,18 @@ struct PredictFlags {
   bool strict = false;
 };
 
-// The images that the arguments name: files, "-", and folders, whose other files are counted.
-std::vector<io::LabelledFile> collect(const std::vector<std::string>& given) {
+// The images that the arguments name: files, "-", tables of paths, and folders, whose other files
+// are counted.
+std::vector<io::LabelledFile> collect(const std::vector<std::string>& given,
+                                      const io::TableColumns& columns) {
   std::vector<io::LabelledFile> files;
   io::PassedOver passed_over;
   for (const std::string& path : given) {
+    if (path != "-" && io::is_table(path) && !file_system().is_directory(path)) {
+      for (const std::string& image : io::read_path_list(path, columns))
+        files.push_back({image, image});
+      continue;
+    }
     if (path == "-" || !file_system().is_directory(path)) {
       files.push_back({path, path});
       continue;
@@ -146,7 +154,7 @@ class Predictor {
                              {.format = MemoryFormat::channels_last});
     float* to = whole.empty() ? nullptr : x.mutable_data<float>();
     for (const int64_t i : whole) to = std::copy_n(inputs.data() + i * numbers, numbers, to);
-    const Tensor probabilities = whole.empty() ? Tensor() : probabilities_of(x);
+    const Tensor probabilities = whole.empty() ? Tensor() : answers_to(x);
     int64_t row = 0;
     for (int64_t i = 0; i < end - begin; ++i) {
       const std::string& name = images.given_name(begin + i);
@@ -155,29 +163,36 @@ class Predictor {
         continue;
       }
       const int64_t classes = probabilities.size(1);
-      show(name, best(probabilities.data<float>() + row++ * classes, classes, flags_.top));
+      const float* of_image = probabilities.data<float>() + row++ * classes;
+      show(name, best(of_image, classes, flags_.top));
+      if (kept_) kept_->add(name, "", of_image);
     }
     return end - begin - std::ssize(whole);
   }
 
+  void keep_in(const std::string& path) {
+    std::vector<std::string> labels;
+    for (int64_t i = 0; i < models::classes_of(model_.card.architecture); ++i)
+      labels.push_back(label(i));
+    kept_.emplace(path, std::move(labels));
+  }
+
   void refuse(const std::string& name, const std::string& reason) {
+    if (kept_) kept_->add_broken(name, reason);
     if (flags_.json) document_.push_back({{"path", name}, {"error", reason}});
     say("graft: ", reason);
   }
 
   // The exit code, of what was answered.
   int finish() const {
+    if (kept_) kept_->write();
     if (flags_.json) result(document_);
     return say_not_finite(not_finite_, answered_, flags_.strict);
   }
 
  private:
-  Tensor probabilities_of(const Tensor& x) {
-    const NoGradGuard no_grad;
-    const Tensor values = to_device(run_(x), {});
-    const Tensor probabilities = model_.card.activation == models::Activation::sigmoid
-                                     ? functional::unary(values, ops::Unary::sigmoid)
-                                     : functional::softmax(values);
+  Tensor answers_to(const Tensor& x) {
+    const Tensor probabilities = probabilities_of(run_(x), model_.card.activation);
     not_finite_ += train::rows_not_finite(probabilities);
     answered_ += x.size(0);
     if (!said_) say_refusal(run_, flags_.precision);
@@ -211,6 +226,7 @@ class Predictor {
   models::Model model_;
   const PredictFlags& flags_;
   train::PrefixRunner run_;
+  std::optional<PredictionsFile> kept_;
   bool said_ = false;
   int64_t not_finite_ = 0, answered_ = 0;
   nlohmann::ordered_json document_ = nlohmann::ordered_json::array();
@@ -220,7 +236,7 @@ int predict(const PredictFlags& flags) {
   models::Model model = std::move(load_any(flags.model, flags.source).model);
   GRAFT_CHECK(models::classes_of(model.card.architecture) > 0, flags.model,
               ": has no classifier; graft finetune gives it one");
-  std::vector<io::LabelledFile> files = collect(flags.images);
+  std::vector<io::LabelledFile> files = collect(flags.images, flags.columns);
   GRAFT_CHECK(!files.empty(), join(flags.images), ": there are no images");
   GivenImages images(std::move(files));
   for (int64_t i = 0; i < images.size(); ++i)
@@ -230,6 +246,7 @@ int predict(const PredictFlags& flags) {
     }
   apply_resize(model.card.preprocess, flags.resize);
   Predictor predictor(std::move(model), flags);
+  if (!flags.predictions.empty()) predictor.keep_in(flags.predictions);
   constexpr int64_t kBatch = 16;
   int64_t broken = 0;
   for (int64_t begin = 0; begin < images.size(); begin += kBatch)
@@ -248,7 +265,10 @@ void add_predict(CLI::App& app, Action& action) {
   auto f = std::make_shared<PredictFlags>();
   verb->add_option("MODEL", f->model, "A model of graft, or any weight file with a classifier")
       ->required();
-  verb->add_option("IMAGE", f->images, "Images, folders of images, or - for standard input")
+  verb->add_option(
+          "IMAGE", f->images,
+          "Images, folders of images, tables of paths (.csv .tsv .txt .jsonl), or - for standard "
+          "input")
       ->required();
   verb->add_option("--top", f->top, "How many labels per image")
       ->transform(whole_number(1, 1000000))
@@ -258,7 +278,18 @@ void add_predict(CLI::App& app, Action& action) {
       ->type_name("P");
   add_source_flags(*verb, f->source, ClassNames::asked_for);
   add_device_flags(*verb, f->device);
+  verb->add_option("--image-column", f->columns.image,
+                   "Of a table: the column that names images (default: found)")
+      ->type_name("COLUMN");
+  verb->add_option("--root", f->columns.root,
+                   "Of a table: the folder that its paths start from (default: its own)")
+      ->type_name("FOLDER");
   add_resize_flag(*verb, f->resize);
+  add_pixel_flag(*verb);
+  verb->add_option("--predictions", f->predictions,
+                   "Besides, a table of every image: path, predicted class, probability of each "
+                   "class (.csv or .jsonl)")
+      ->type_name("FILE");
   verb->add_flag("--json", f->json, "One JSON document on stdout");
   verb->add_flag("--strict", f->strict, kStrictHelp);
   verb->footer(

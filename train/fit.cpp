@@ -28,7 +28,11 @@ class Run {
       trainer_->run(*features_, *step_);
     } catch (const Stopped&) {
       result_.interrupted = true;
+      if (trainer_) trainer_->keep_finished_epochs();
       leave();
+    } catch (...) {  // a loss that is not finite, an image that is gone
+      keep_after_error();
+      throw;
     }
     if (step_) result_.repeated_steps = step_->repeats();
     result_.frozen_sha256 = frozen_sha256(context_.network);
@@ -69,6 +73,14 @@ class Run {
     if (trainer_ && !context_.options.resume && !files_.is_started() && context_.options.ram == 0)
       files_.start(trainer_->state());
     if (features_) features_->make_head_plain();
+  }
+
+  void keep_after_error() {
+    try {
+      if (trainer_) trainer_->keep_finished_epochs();
+    } catch (const std::exception& error) {
+      context_.note(str("the last finished epoch could not be kept: ", error.what()));
+    }
   }
 
   // A resumed run has them in its checkpoint, but starts from the same network as the first: the

@@ -8,6 +8,7 @@
 #include "graft/core/base/file_system.h"
 #include "graft/io/datasets/class_names.h"
 #include "graft/io/datasets/file_dataset.h"
+#include "graft/io/datasets/file_finder.h"
 #include "graft/io/datasets/part_folders.h"
 #include "graft/io/datasets/sources.h"
 #include "graft/io/datasets/table.h"
@@ -28,41 +29,6 @@ bool names_one_of(const std::string& name, std::initializer_list<std::string_vie
   return std::find(names.begin(), names.end(), in_lower_case(name)) != names.end();
 }
 
-// Finds the files that a table names: from its own folder or --root, with '/' for '\', and with an
-// image's extension where the name has none.
-class FileFinder {
- public:
-  FileFinder(const std::string& table, const std::string& root)
-      : root_(root.empty() ? parent_path(table) : root) {}
-
-  // The path to read; "" when there is no such file.
-  std::string find(const std::string& name) const {
-    if (name.empty() || name.find('\0') != std::string::npos) return "";
-    if (const std::string path = existing(placed(name)); !path.empty()) return path;
-    if (name.find('\\') == std::string::npos) return "";
-    std::string slashed = name;
-    std::replace(slashed.begin(), slashed.end(), '\\', '/');
-    return existing(placed(slashed));
-  }
-  std::string placed(const std::string& name) const {
-    return name[0] == '/' ? name : join_path(root_, name);
-  }
-  const std::string& root() const { return root_; }
-
- private:
-  static bool is_file(const std::string& path) {
-    return file_system().exists(path) && !file_system().is_directory(path);
-  }
-  static std::string existing(const std::string& path) {
-    if (is_file(path)) return path;
-    if (!lower_extension(path).empty()) return "";
-    for (const char* extension : {".jpg", ".png", ".jpeg", ".JPG", ".webp", ".tif", ".bmp"})
-      if (is_file(path + extension)) return path + extension;
-    return "";
-  }
-  std::string root_;
-};
-
 struct Columns {
   bool has_header = false;
   std::vector<std::string> names;  // empty without a header
@@ -72,7 +38,7 @@ struct Columns {
 
 class ColumnSearch {
  public:
-  ColumnSearch(const Table& table, const FileFinder& finder, const TableColumns& wanted,
+  ColumnSearch(const Table& table, FileFinder& finder, const TableColumns& wanted,
                const std::string& path)
       : table_(table), finder_(finder), wanted_(wanted), path_(path) {
     std::map<size_t, int64_t> widths;
@@ -94,6 +60,7 @@ class ColumnSearch {
     }
     GRAFT_CHECK(table_.rows.size() > first_row(), path_, ": the table names no images");
     columns_.image = wanted_.image.empty() ? found_image() : named(wanted_.image, "image");
+    if (!wanted_.image.empty() && most_files() == width_) knows_elsewhere();
     if (may_have_header && !columns_.has_header && is_header_by_files()) {
       columns_.names = first;
       columns_.has_header = true;
@@ -152,7 +119,13 @@ class ColumnSearch {
   }
 
   // The column in which most of the first rows name files.
-  size_t found_image() const {
+  size_t found_image() {
+    if (const size_t best = most_files(); best < width_) return best;
+    if (knows_elsewhere())
+      if (const size_t best = most_files(); best < width_) return best;
+    refuse_names();
+  }
+  size_t most_files() const {
     size_t best = width_;
     int64_t most = 0;
     for (size_t c = 0; c < width_; ++c) {
@@ -162,12 +135,32 @@ class ColumnSearch {
           files += !finder_.find(table_.rows[r].fields[c]).empty();
       if (files > most) best = c, most = files;
     }
-    if (best < width_) return best;
-    const TableRow& row = table_.rows[std::min(first_row(), table_.rows.size() - 1)];
+    return best;
+  }
+  bool knows_elsewhere() {
+    for (size_t r = 0; r < std::min(table_.rows.size(), kProbedRows); ++r)
+      for (const std::string& field : table_.rows[r].fields)
+        if (finder_.find_elsewhere(field)) return true;
+    return false;
+  }
+  // The first row is taken for a header where the second has an image's name and it has none.
+  [[noreturn]] void refuse_names() const {
+    const auto image_name = [](const TableRow& row) {
+      return std::find_if(row.fields.begin(), row.fields.end(),
+                          [](const std::string& field) { return has_image_extension(field); });
+    };
+    size_t number = std::min(first_row(), table_.rows.size() - 1);
+    if (number == 0 && table_.rows.size() > 1 &&
+        image_name(table_.rows[0]) == table_.rows[0].fields.end() &&
+        image_name(table_.rows[1]) != table_.rows[1].fields.end())
+      number = 1;
+    const TableRow& row = table_.rows[number];
     if (row.fields[0].empty()) bad_input(path_, ": line ", row.line, " is not \"path,label\"");
-    bad_input(path_, ": line ", row.line, ": there is no file ", finder_.placed(row.fields[0]),
+    const auto found = image_name(row);
+    const std::string& name = found == row.fields.end() ? row.fields[0] : *found;
+    bad_input(path_, ": line ", row.line, ": there is no file ", finder_.placed(name),
               "; names are looked for from ", finder_.root(),
-              " (--root says another folder, --image-column the column)");
+              " (--root says another folder, --image-column the column)", finder_.hint(name));
   }
 
   // A column that says train, val or test in every row, or is_valid.
@@ -222,7 +215,7 @@ class ColumnSearch {
 
  private:
   const Table& table_;
-  const FileFinder& finder_;
+  FileFinder& finder_;
   const TableColumns& wanted_;
   const std::string& path_;
   size_t width_ = 0;
@@ -250,7 +243,7 @@ class TableReader {
                 ": the table names no images");
   }
 
-  DataParts read(bool need_train) {
+  DataParts read(const PartsWanted& wanted) {
     for (size_t r = columns_.has_header ? 1 : 0; r < table_.rows.size(); ++r)
       read_row(table_.rows[r]);
     drop_repeats();
@@ -263,7 +256,7 @@ class TableReader {
     parts.val = part(PartRole::val, "validation");
     parts.test = part(PartRole::test, "test");
     const DataPart& first = parts.train.dataset ? parts.train : parts.val;
-    GRAFT_CHECK(first.classes.size() >= 2 || !need_train, path_,
+    GRAFT_CHECK(std::ssize(first.classes) >= wanted.least_classes || !wanted.need_train, path_,
                 ": at least two classes are needed, it has ", first.classes.size());
     return parts;
   }
@@ -363,6 +356,9 @@ class TableReader {
           columns_.split >= 0 ? ", parts from " + name(static_cast<size_t>(columns_.split)) : ""));
     else if (columns_.split >= 0)
       notes_.push_back(str("parts from ", name(static_cast<size_t>(columns_.split))));
+    if (!finder_.elsewhere().empty())
+      notes_.push_back(str("paths of another folder or machine: what begins with ",
+                           finder_.elsewhere(), " is read from ", finder_.root()));
     if (missing_ > 0)
       notes_.push_back(str(missing_, missing_ == 1 ? " file is" : " files are",
                            " not there; the first: ", first_missing_));
@@ -399,8 +395,9 @@ class TableReader {
 
 }  // namespace
 
-DataParts read_table(const std::string& path, const TableColumns& columns, bool need_train) {
-  return TableReader(path, columns).read(need_train);
+DataParts read_table(const std::string& path, const TableColumns& columns,
+                     const PartsWanted& wanted) {
+  return TableReader(path, columns).read(wanted);
 }
 
 }  // namespace graft::io

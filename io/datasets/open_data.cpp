@@ -20,19 +20,19 @@ struct Named {
   DataParts parts;
 };
 
-Named read_any(const std::string& path, bool need_train, const TableColumns& columns) {
+Named read_any(const std::string& path, const PartsWanted& wanted, const TableColumns& columns) {
   GRAFT_CHECK(file_system().exists(path), path, ": there is no such file or folder");
   if (!file_system().is_directory(path)) {
     const std::string extension = lower_extension(path);
     for (const char* table : {".csv", ".tsv", ".txt", ".jsonl", ".ndjson"})
-      if (extension == table) return {"csv", read_table(path, columns, need_train)};
+      if (extension == table) return {"csv", read_table(path, columns, wanted)};
     if (extension == ".npz") return {"npz", {.train = read_npz_data(path)}};
     bad_input(path,
               ": not a data set: a folder, a .csv, .tsv or .jsonl table or an .npz is needed");
   }
   if (is_idx_folder(path)) return {"idx", read_idx(path)};
   if (is_cifar_folder(path)) return {"cifar", read_cifar(path)};
-  return {"folder", read_folder(path, need_train)};
+  return {"folder", read_folder(path, wanted)};
 }
 
 // The indices of each class, shuffled by seed.
@@ -103,7 +103,7 @@ void limit(OpenedData& data, const DataOptions& options) {
 
 // --val: that path's own validation part, else all of it.
 void take_validation(DataParts& parts, const DataOptions& options, OpenedData& data) {
-  DataParts other = read_any(options.val_path, false, options.columns).parts;
+  DataParts other = read_any(options.val_path, {.need_train = false}, options.columns).parts;
   parts.val = other.val.dataset ? other.val : other.train.dataset ? other.train : other.test;
   data.notes.insert(data.notes.end(), other.notes.begin(), other.notes.end());
   data.passed_over.add(other.passed_over);
@@ -133,7 +133,9 @@ std::shared_ptr<const Dataset> matched_part(const DataPart& part, const DataPart
 }  // namespace
 
 OpenedData open_data(const std::string& path, const DataOptions& options) {
-  Named named = read_any(path, options.need_train, options.columns);
+  Named named =
+      read_any(path, {.need_train = options.need_train, .least_classes = options.least_classes},
+               options.columns);
   DataParts& parts = named.parts;
   OpenedData data;
   data.format = named.format;
@@ -166,8 +168,8 @@ OpenedData open_data(const std::string& path, const DataOptions& options) {
     GRAFT_CHECK(data.val != nullptr, path, ": there are no samples");
   } else {
     GRAFT_CHECK(data.train != nullptr, path, ": there is no training part");
-    GRAFT_CHECK(data.classes.size() >= 2, path, ": at least two classes are needed, it has ",
-                data.classes.size());
+    GRAFT_CHECK(std::ssize(data.classes) >= options.least_classes, path,
+                ": at least two classes are needed, it has ", data.classes.size());
     if (!data.val && options.val_split != 0) split(data, path, options);
     limit(data, options);
   }

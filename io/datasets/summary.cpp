@@ -142,7 +142,8 @@ std::vector<std::string> DataSummary::lines(size_t most) const {
   std::vector<std::string> counts;
   for (const PartSummary& part : parts) counts.push_back(str(grouped(part.images), " ", part.name));
   std::vector<std::string> result = {str("data: ", path, " (", format, "), ", classes.size(),
-                                         " classes, ", join(counts, " and "), " images")};
+                                         classes.size() == 1 ? " class, " : " classes, ",
+                                         join(counts, " and "), " images")};
   std::vector<size_t> shown;
   for (size_t c = 0; c < classes.size(); ++c) shown.push_back(c);
   if (classes.size() > most && !parts.empty()) {  // the first, then the smallest
