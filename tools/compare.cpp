@@ -20,7 +20,8 @@ struct ComparedRun {
   train::RunRecord record;
   train::EpochMetrics kept;  // of the epoch that is kept
   double seconds = 0;
-  nlohmann::json settings;  // recipe, and "network", "weights", "data" of its identity
+  nlohmann::json settings =
+      nlohmann::json::object();  // recipe, and "network", "weights", "data" of its identity
 };
 
 nlohmann::json object_in(const std::string& text) {
@@ -32,7 +33,7 @@ ComparedRun read_run(const std::string& path) {
   const RunFolder folder{path};
   GRAFT_CHECK(file_system().exists(folder.checkpoint()), path,
               ": is no run of graft (there is no last.ckpt.safetensors in it)");
-  ComparedRun run{path, train::load_run_record(folder.checkpoint()), {}, 0, {}};
+  ComparedRun run{path, train::load_run_record(folder.checkpoint())};
   run.settings = object_in(run.record.recipe);
   const nlohmann::json identity = object_in(run.record.identity);
   for (const char* field : {"network", "weights", "data"})

@@ -68,6 +68,19 @@ std::map<int64_t, std::string> numbered_folders(const std::string& path) {
   return found;
 }
 
+// Photos, say: runs would not be looked for there.
+void refuse_other_things(const std::string& path) {
+  if (!file_system().is_directory(path) || is_empty(path)) return;
+  for (const DirectoryEntry& entry : file_system().list(path)) {
+    const std::string folder = join_path(path, entry.name);
+    if (entry.is_directory &&
+        (holds_a_run(folder) || file_system().exists(join_path(folder, train::kLockFile))))
+      return;
+  }
+  fail(ErrorCode::usage, path,
+       "/: holds other things than runs; runs are numbered in a folder of their own");
+}
+
 }  // namespace
 
 bool holds_a_run(const std::string& path) {
@@ -87,6 +100,7 @@ RunFolder open_run_folder(const std::string& given, bool resume, bool overwrite)
   if (!given.ends_with('/') || given == "/") return open_one_folder(given, resume, overwrite);
   const std::string path = given.substr(0, given.find_last_not_of('/') + 1);
   if (holds_a_run(path)) return open_one_folder(path, resume, overwrite);
+  refuse_other_things(path);
   constexpr int kTries = 20;  // other runs may take a number meanwhile
   const auto there = numbered_folders(path);
   int64_t number = there.empty() ? 1 : there.rbegin()->first + (resume ? 0 : 1);

@@ -50,6 +50,10 @@ TEST_F(Runs, AreNumberedAndCompared) {
   // A run's own folder, its slash completed by a shell, is that run.
   EXPECT_EQ(finetune("runs/1/", {"--epochs", "2", "--resume"}).code, 0);
 
+  const CommandResult photos = finetune("photos/", {});
+  EXPECT_EQ(photos.code, 2) << "a folder of other things gets no runs";
+  EXPECT_TRUE(has(photos.err, "holds other things than runs")) << photos.err;
+
   const CommandResult compared = run_graft({"compare", folder / "runs/", "--json"});
   ASSERT_EQ(compared.code, 0) << compared.err;
   const json runs = json::parse(compared.out);
