@@ -25,6 +25,10 @@ struct Augment {
 // with crops from 0.4 and colour jitter 0.2). bad_input for others.
 GRAFT_API Augment augment_named(const std::string& name);
 
+// The same with the crops' proportions relative to those of the network's
+// input.
+GRAFT_API Augment augment_for(const Preprocess& preprocess, Augment augment);
+
 // Where a random resized crop falls in an image: torchvision's rule, ten tries at a box of the
 // drawn area and ratio, else the largest central box.
 GRAFT_API ResizeBox random_box(int64_t width, int64_t height, const Augment& augment,

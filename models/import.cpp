@@ -320,9 +320,8 @@ void look_for_doubts(Imported& imported, int64_t check_bytes) {
   refuse_impossible_values(network.state_dict(), graph);
   StatisticsCheck statistics;
   try {
-    run_within(check_bytes, "the check of the batch norms' statistics", imported.certificate, [&] {
-      statistics = check_statistics(network, card.preprocess.channels, card.preprocess.size);
-    });
+    run_within(check_bytes, "the check of the batch norms' statistics", imported.certificate,
+               [&] { statistics = check_statistics(network, card.preprocess.zeros(1)); });
   } catch (const Error& error) {
     if (!graph || error.code() == ErrorCode::resource)
       throw;  // a graph may want another input than the card guesses; then there is nothing to

@@ -9,8 +9,9 @@
 namespace graft::models {
 namespace {
 
-constexpr const char* kFirstConvolutions[] = {"conv1.weight", "features.conv0.weight",
-                                              "features.0.0.weight", "features.0.weight"};
+constexpr const char* kFirstConvolutions[] = {"conv1.weight", "conv1.0.weight",
+                                              "features.conv0.weight", "features.0.0.weight",
+                                              "features.0.weight"};
 
 bool takes_images(const Tensor& weight) {
   return weight.rank() == 4 && (weight.size(1) == 1 || weight.size(1) == 3);
@@ -37,7 +38,7 @@ std::vector<std::string> candidates_in(const StateDict& tensors) {
       if (!name.ends_with(first) || !takes_images(tensor)) continue;
       const std::string prefix = name.substr(0, name.size() - std::string_view(first).size());
       if ((prefix.empty() || prefix.back() == '.') && found.size() < most &&
-          (first != kFirstConvolutions[0] || stages.contains(prefix)) &&
+          (!std::string_view(first).starts_with("conv1.") || stages.contains(prefix)) &&
           std::find(found.begin(), found.end(), prefix) == found.end())
         found.push_back(prefix);
     }

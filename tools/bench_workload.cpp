@@ -51,6 +51,7 @@ void Workload::make_network(const BenchFlags& flags) {
           classes == 0 ? ": the file has no classifier" : ", as asked for");
     }
     image_size_ = flags.image_size > 0 ? flags.image_size : model_.card.preprocess.size;
+    if (flags.image_size == 0) image_width_ = model_.card.preprocess.input_width();
   }
   name_ = models::name_of(model_.card.architecture);
   kind_ =
@@ -60,8 +61,9 @@ void Workload::make_network(const BenchFlags& flags) {
 void Workload::make_images(const BenchFlags& flags) {
   const int64_t channels = models::in_channels_of(model_.card.architecture),
                 classes = std::max<int64_t>(1, models::classes_of(model_.card.architecture));
-  x_ = Tensor::empty({flags.batch, channels, image_size_, image_size_},
-                     {.format = MemoryFormat::channels_last});
+  x_ = Tensor::empty(
+      {flags.batch, channels, image_size_, image_width_ > 0 ? image_width_ : image_size_},
+      {.format = MemoryFormat::channels_last});
   labels_ = Tensor::empty({flags.batch}, {.dtype = DType::i64});
   CountedRandom random(0, RandomPurpose::synthetic);
   fill_normal(x_, 0, 1, random);

@@ -59,7 +59,8 @@ class Workload {
 
   Device device_;
   std::unique_ptr<train::BatchLoader> loader_;
-  int64_t epoch_ = 0, batch_, image_size_ = 0;
+  int64_t epoch_ = 0, batch_, image_size_ = 0,
+          image_width_ = 0;  // a width of 0: as high
   std::string name_ = "none";
   const char* kind_ = "none";
   Tensor features_;  // of the frozen backbone, when they are computed once

@@ -82,6 +82,22 @@ CLI::Validator whole_number(uint64_t least, uint64_t most) {
       str("a whole number from ", least, " to ", most));
 }
 
+CLI::Validator image_sides(uint64_t least, uint64_t most) {
+  const CLI::Validator side = whole_number(least, most);
+  const std::string wanted =
+      str("a whole number from ", least, " to ", most, ", or height and width, as 64x192");
+  return {[=](std::string& text) -> std::string {
+            std::string height = text.substr(0, text.find('x')),
+                        width = text.find('x') == std::string::npos
+                                    ? height
+                                    : text.substr(text.find('x') + 1);
+            if (!side(height).empty() || !side(width).empty())
+              return str("'", text, "' is not ", wanted);
+            return "";
+          },
+          "", "image sides"};
+}
+
 CLI::Validator real_number(double least, double most) { return real_within(least, false, most); }
 CLI::Validator real_number_above(double bound, double most) {
   return real_within(bound, true, most);

@@ -253,13 +253,12 @@ class Run {
       return bytes;
     };
     const int64_t copy = bytes_of(changing());
-    RamRequest request{
-        .ram = options_.ram,
-        .batch = std::min(recipe_.batch, data_.train->size()),
-        .bytes_an_image = 4 * preprocess_.channels * preprocess_.size * preprocess_.size,
-        .norms_learn = norms_learn(network_),
-        .given = options_.resume ? &recipe_.step : nullptr,
-        .workers = options_.workers};
+    RamRequest request{.ram = options_.ram,
+                       .batch = std::min(recipe_.batch, data_.train->size()),
+                       .bytes_an_image = 4 * preprocess_.channels * preprocess_.pixels(),
+                       .norms_learn = norms_learn(network_),
+                       .given = options_.resume ? &recipe_.step : nullptr,
+                       .workers = options_.workers};
     request.kept = bytes_of(network_.state_dict()) + bytes_of(optimizer_->state()) + copy +
                    packed_bytes(network_, first_) + (features_ ? features_->most_bytes() : 0);
     request.between = 2 * copy;  // a checkpoint that saves the best epoch's model
@@ -291,10 +290,7 @@ class Run {
 
   // A step on images of zeros that changes no parameter.
   void run_trial(int64_t images, const StepPlan& step) {
-    Batch batch{Tensor::zeros({images, preprocess_.channels, preprocess_.size, preprocess_.size},
-                              {.format = MemoryFormat::channels_last}),
-                Tensor::zeros({images}, {.dtype = DType::i64}),
-                {}};
+    Batch batch{preprocess_.zeros(images), Tensor::zeros({images}, {.dtype = DType::i64}), {}};
     if (prefix_) batch.x = (*prefix_)(batch.x);
     if (standardizer_) batch.x = standardizer_->apply(batch.x);
     network_.train(true);

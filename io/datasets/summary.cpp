@@ -211,11 +211,11 @@ std::vector<std::string> shape_doubts(const std::vector<ImageFacts>& facts,
                          static_cast<int64_t>(lost * 100 + 0.5),
                          " % of their area; --resize squash or --resize pad keeps it"));
   const int64_t least = shorter[static_cast<size_t>(middle)];
-  if (least * 4 < preprocess.size)
+  if (least * 4 < preprocess.short_side())
     doubts.push_back(str("the images are small (", least,
                          " pixels on the shorter side of the "
                          "middle one): they are enlarged to ",
-                         preprocess.size,
+                         preprocess.short_side(),
                          "; --image-size or a network for small images may do better"));
   return doubts;
 }

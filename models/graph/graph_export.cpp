@@ -81,9 +81,7 @@ io::onnx::Attribute whole_number(const char* name, int64_t value) {
 Shape result_shape(GraphModule& network, const ModelCard& card) {
   const NoGradGuard no_grad;
   network.train(false);
-  const Tensor images[] = {
-      Tensor::zeros({1, card.preprocess.channels, card.preprocess.size, card.preprocess.size},
-                    {.format = MemoryFormat::channels_last})};
+  const Tensor images[] = {card.preprocess.zeros(1)};
   return network.run(images).at(0).shape();
 }
 
@@ -103,7 +101,10 @@ void export_graph(GraphModule& network, const ModelCard& card, io::onnx::Model& 
   for (size_t axis = 2; axis < dims.size(); ++axis)
     if (dims[axis] > 0)
       dims[axis] =
-          card.preprocess.size;  // a model trained on other sides than the source's takes those
+          axis == 2
+              ? card.preprocess.size
+              : card.preprocess
+                    .input_width();  // a model trained on other sides than the source's takes those
   model.graph.inputs = {info_of(input.name, input.dtype, dims, "side")};
   for (const auto& [name, tensor] : network.state_dict())
     model.graph.initializers.push_back({name, {}, {}, tensor, {}});

@@ -16,6 +16,7 @@
 #include "graft/layers/modules/dropout.h"
 #include "graft/models/import.h"
 #include "graft/models/initialization.h"
+#include "graft/tests/support/import_check.h"
 #include "graft/tests/support/network_formula.h"
 #include "graft/tests/support/op_case.h"
 #include "graft/tests/support/temporary_folder.h"
@@ -120,7 +121,7 @@ Imported through_file(const FeatureNetwork& network, const std::string& prefix,
   StateDict state;
   for (const auto& [name, tensor] : network.state_dict()) state.add(prefix + name, tensor);
   io::write_safetensors(folder / "network.safetensors", state);
-  return import_weights(folder / "network.safetensors", options);
+  return test::import_checked(folder / "network.safetensors", options);
 }
 
 TEST(FeatureNetwork, FilesAreKnownByTheirNames) {
@@ -151,7 +152,7 @@ TEST(FeatureNetwork, OtherNamesAreRefused) {
   state.erase("features.4.squeeze.bias");
   io::write_safetensors(folder / "less.safetensors", state);
   try {
-    import_weights(folder / "less.safetensors");
+    test::import_checked(folder / "less.safetensors");
     ADD_FAILURE();
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("features.4.squeeze.bias"), std::string::npos)
@@ -219,7 +220,7 @@ TEST(FeatureNetwork, FoldedNormsStandUnfolded) {
   }
   const TemporaryFolder folder;
   io::write_safetensors(folder / "folded.safetensors", folded);
-  const Imported imported = import_weights(folder / "folded.safetensors");
+  const Imported imported = test::import_checked(folder / "folded.safetensors");
   EXPECT_EQ(name_of(imported.model.card.architecture), "vgg11_bn");
   EXPECT_EQ(imported.certificate.neutral_norms, 8);
   const NoGradGuard no_grad;
