@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "graft/models/feature_family.h"
 #include "graft/models/graph/graph_module.h"
 #include "graft/models/initialization.h"
 
@@ -35,7 +36,7 @@ Architecture architecture_named(std::string_view name) {
     return CifarResNetConfig{.depth = std::stoll(std::string(name.substr(kCifarPrefix.size())))};
   const auto resnets = resnet_names();
   if (std::find(resnets.begin(), resnets.end(), name) != resnets.end()) return resnet_config(name);
-  return FeatureConfig{.name = std::string(name)};
+  return feature_config(std::string(name));
 }
 
 std::string name_of(const Architecture& architecture) {
@@ -80,7 +81,7 @@ std::string norm_behind(const Architecture& architecture, const std::string& con
 
 bool biased_before_norms(const Architecture& architecture) {
   const auto* features = std::get_if<FeatureConfig>(&architecture);
-  return features && features->name.starts_with("vgg");
+  return features && feature_family(features->name).biased_norms;
 }
 
 std::string describe(const Architecture& architecture) {

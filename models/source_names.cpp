@@ -179,8 +179,9 @@ const char* find_architecture(SourceNetwork& source, const std::string& arch) {
   const Tensor stem = source.tensors.find(first);
   GRAFT_CHECK(stem.defined() && stem.rank() == 4,
               "no tensor has the name of a first convolution (conv1.weight, features.0.weight "
-              "...): graft knows the names of torchvision's ResNets, VGGs, SqueezeNets, DenseNets "
-              "and MobileNetV2, of the CIFAR ResNets, of timm and transformers, and of Gluon's, "
+              "...): graft knows the names of torchvision's ResNets, VGGs, SqueezeNets, DenseNets, "
+              "MobileNets and EfficientNets, of the CIFAR ResNets, of timm and transformers, and "
+              "of Gluon's, "
               "Caffe's, Detectron's and Keras' ResNets; the file has ",
               source.tensors.size() + source.ignored.size(), " tensors",
               source.tensors.empty() ? "" : ", the first is ",
@@ -199,7 +200,7 @@ const char* find_architecture(SourceNetwork& source, const std::string& arch) {
   source.tensors = without_dots(std::move(source.tensors));
   const FeatureConfig config = feature_config_of(source.tensors);
   GRAFT_CHECK(!config.name.empty(), "the file has a ", first,
-              ", but is no VGG, SqueezeNet, DenseNet or MobileNetV2 of torchvision");
+              ", but is no VGG, SqueezeNet, DenseNet, MobileNet or EfficientNet of torchvision");
   GRAFT_CHECK(arch.empty() || arch == config.name, "the file holds ", config.name, ", not ", arch);
   source.architecture = config;
   return "torchvision";

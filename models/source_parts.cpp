@@ -4,7 +4,7 @@
 #include <set>
 
 #include "graft/core/base/error.h"
-#include "graft/models/feature_builder.h"
+#include "graft/models/feature_family.h"
 
 namespace graft::models {
 namespace {
@@ -161,13 +161,12 @@ std::vector<std::string> drop_resnet_head(SourceNetwork& source, ResNetConfig& c
 
 std::vector<std::string> drop_feature_head(SourceNetwork& source, FeatureConfig& config) {
   const std::string head = feature_head_path(config);
-  const bool hidden = config.name.starts_with("vgg");
+  const std::vector<std::string>& hidden = feature_family(config.name).hidden;
   bool own = true;
   for (const auto& [name, tensor] : source.tensors) {
     if (!name.starts_with("classifier.")) continue;
     const std::string layer = name.substr(0, name.rfind('.'));
-    own =
-        own && (layer == head || (hidden && (layer == "classifier.0" || layer == "classifier.3")));
+    own = own && (layer == head || std::find(hidden.begin(), hidden.end(), layer) != hidden.end());
   }
   if (own) return {};
   config.classes = 0;

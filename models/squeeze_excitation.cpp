@@ -37,8 +37,8 @@ SqueezeExcitation::SqueezeExcitation(const SqueezeExcitationOptions& o) : option
 }
 
 Tensor SqueezeExcitation::forward(const Tensor& x) {
-  const Tensor hidden =
-      functional::unary(fc1_->forward(functional::global_average_pool(x)), options_.activation);
+  const Tensor means = fc1_->forward(functional::global_average_pool(x));
+  const Tensor hidden = options_.silu ? functional::silu(means) : functional::relu(means);
   const Tensor gate = fc2_->forward(hidden);
   return functional::mul(x, options_.hard_gate ? functional::hard_sigmoid(gate, 1.0 / 6, 0.5)
                                                : functional::sigmoid(gate));

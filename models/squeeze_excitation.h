@@ -10,7 +10,7 @@ namespace graft::models {
 
 struct SqueezeExcitationOptions {
   int64_t channels = 0, hidden = 0;
-  ops::Unary activation = ops::Unary::relu;
+  bool silu = false;  // the activation between the layers; else a ReLU
   // Of the gate: 1 / (1 + exp(-x)), or MobileNetV3's straight lines max(0, min(1, x / 6 + 1 / 2)).
   bool hard_gate = false;
 };
