@@ -100,6 +100,9 @@ if(TARGET graft_command AND NOT GRAFT_SANITIZE)
   add_library(graft_failing_memory SHARED ${PROJECT_SOURCE_DIR}/tests/faults/failing_memory.c)
   set_target_properties(graft_failing_memory PROPERTIES UNITY_BUILD OFF LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/faults)
   target_link_libraries(graft_failing_memory PRIVATE ${CMAKE_DL_LIBS})
+  add_library(graft_failing_io SHARED ${PROJECT_SOURCE_DIR}/tests/faults/failing_io.c)
+  set_target_properties(graft_failing_io PROPERTIES UNITY_BUILD OFF LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/faults)
+  target_link_libraries(graft_failing_io PRIVATE ${CMAKE_DL_LIBS})
 endif()
 # Instructions of fixed workloads beside a table: tools/instruction_counts.sh, which leaves with 77 where counts mean nothing.
 file(GLOB instruction_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/instructions/*.cpp)
@@ -119,6 +122,9 @@ target_link_libraries(instruction_workloads PRIVATE graft graft_flags JPEG::JPEG
 if(TARGET graft_command)
   add_test(NAME tools.instruction_counts COMMAND ${PROJECT_SOURCE_DIR}/tools/instruction_counts.sh ${PROJECT_BINARY_DIR})
   set_tests_properties(tools.instruction_counts PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)
+  # Bits of small training runs beside a table: tools/golden_runs.sh, which leaves with 77 where sums mean nothing.
+  add_test(NAME tools.golden_runs COMMAND ${PROJECT_SOURCE_DIR}/tools/golden_runs.sh ${PROJECT_BINARY_DIR})
+  set_tests_properties(tools.golden_runs PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)
 endif()
 
 find_program(GRAFT_PYTHON3 python3)
@@ -127,6 +133,17 @@ if(GRAFT_PYTHON3)
     add_test(NAME faults.failing_memory COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/faults/failing_memory.py
       $<TARGET_FILE:graft_command> $<TARGET_FILE:graft_failing_memory> --points 500)
     set_tests_properties(faults.failing_memory PROPERTIES TIMEOUT 600)
+    # A few points of each; tools/nightly.sh runs the whole.
+    add_test(NAME faults.io_faults COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/faults/io_faults.py
+      $<TARGET_FILE:graft_command> $<TARGET_FILE:graft_failing_io> --points 3)
+    add_test(NAME faults.random_kills COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/faults/random_kills.py
+      $<TARGET_FILE:graft_command> --kills 2)
+    add_test(NAME faults.mutations COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/faults/mutations.py
+      $<TARGET_FILE:graft_command> --count 220)
+    add_test(NAME faults.determinism COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/faults/determinism.py
+      $<TARGET_FILE:graft_command> --configurations 2 --variants 4)
+    set_tests_properties(faults.io_faults faults.random_kills faults.mutations faults.determinism PROPERTIES
+      TIMEOUT 600 SKIP_REGULAR_EXPRESSION "SKIPPED")
   else()
     # Listed as skipped: an address sanitizer's allocator cannot be preloaded over, and says "out of memory" by itself.
     add_test(NAME faults.failing_memory COMMAND ${CMAKE_COMMAND} -E echo "SKIPPED: the sanitizers bring their own allocator")

@@ -11,7 +11,7 @@
 #include "graft/models/graph/graph_import.h"
 #include "graft/models/initialization.h"
 #include "graft/tools/output.h"
-#include "graft/train/training_step.h"
+#include "graft/train/tasks/classification/classification.h"
 
 namespace graft::tools {
 
@@ -64,10 +64,12 @@ void Workload::make_images(const BenchFlags& flags) {
   x_ = Tensor::empty(
       {flags.batch, channels, image_size_, image_width_ > 0 ? image_width_ : image_size_},
       {.format = MemoryFormat::channels_last});
-  labels_ = Tensor::empty({flags.batch}, {.dtype = DType::i64});
+  task_ = std::make_shared<train::Classification>(classes);
+  Tensor labels = Tensor::empty({flags.batch}, {.dtype = DType::i64});
   CountedRandom random(0, RandomPurpose::synthetic);
   fill_normal(x_, 0, 1, random);
-  for (int64_t i = 0; i < flags.batch; ++i) labels_.mutable_data<int64_t>()[i] = i % classes;
+  for (int64_t i = 0; i < flags.batch; ++i) labels.mutable_data<int64_t>()[i] = i % classes;
+  targets_ = labels;
   x_ = to_device(x_, device_);
 }
 
@@ -102,7 +104,9 @@ void Workload::prepare_training(const BenchFlags& flags) {
   optimizer_ = train::make_optimizer(
       std::move(trainable),
       {.name = flags.optimizer, .loss_scale = flags.precision == "fp16" ? 0.0 : 1.0});
-  if (!is_cpu(device_) && repeats_) repeated_.emplace(network, first_, *optimizer_);
+  step_.emplace(
+      network, first_, *task_, *optimizer_,
+      train::StepOptions{.activations = activations_, .repeat = repeats_, .checks_loss = false});
 }
 
 void Workload::step() {
@@ -113,7 +117,7 @@ void Workload::say_refusal(const std::string& precision) const {
   if (run_) tools::say_refusal(*run_, precision);
 }
 bool Workload::is_recorded() const {
-  return repeated_ ? repeated_->is_recorded() : run_ && run_->is_recorded();
+  return step_ ? step_->is_recorded() : run_ && run_->is_recorded();
 }
 bool Workload::is_to_be_recorded() const {
   return repeats_ && !loader_ && !is_cpu(device_) && !is_recorded();
@@ -129,17 +133,9 @@ void Workload::training_step() {
   const train::Batch batch{features_.defined() ? features_.clone()
                            : first_ > 0        ? (*run_)(x_)
                                                : x_,
-                           labels_,
+                           targets_,
                            {}};
-  train::StepOptions options{.activations = activations_};
-  if (repeated_ && repeated_->takes(batch, options)) {
-    (*repeated_)(batch, options, 1e-3);
-  } else {
-    options.backward_whole = [this](const Tensor& loss) {
-      optimizer_->backward_and_step(loss, 1e-3);
-    };
-    train::run_training_step(*model_.network, first_, batch, options);
-  }
+  step_->run(batch, 1e-3);
   optimizer_->settle();
 }
 
@@ -161,7 +157,7 @@ void Workload::open_loader(const BenchFlags& flags) {
 // Only whole batches count.
 void Workload::next_batch() {
   train::Batch batch;
-  while (!loader_->next(batch) || batch.labels.size(0) < std::min(batch_, loader_->samples()))
+  while (!loader_->next(batch) || batch.targets.samples() < std::min(batch_, loader_->samples()))
     loader_->start(++epoch_);
 }
 

@@ -9,7 +9,7 @@
 #include "graft/tools/network.h"
 #include "graft/train/features.h"
 #include "graft/train/optimizer.h"
-#include "graft/train/repeated_step.h"
+#include "graft/train/training_step.h"
 
 namespace graft::tools {
 
@@ -67,11 +67,13 @@ class Workload {
   bool train_;
   DType activations_;
   models::Model model_;
-  Tensor x_, labels_;
+  Tensor x_;
+  train::Targets targets_;
   std::optional<train::PrefixRunner> run_;
   std::unique_ptr<train::Optimizer> optimizer_;
   bool repeats_;
-  std::optional<train::RepeatedStep> repeated_;
+  std::shared_ptr<train::Task> task_;
+  std::optional<train::TrainingStep> step_;
   size_t first_ = 0;
 };
 

@@ -57,6 +57,11 @@ by_command=$("$prefix/bin/graft" predict "$model" "$work/ramp.pgm")
 echo "$by_library"
 [ "$by_library" = "$by_command" ] || { echo "embed and graft predict differ: $by_command" >&2; exit 1; }
 
+# custom_loss and custom_head, on the test's IDX files.
+for example in custom_loss custom_head; do
+  "$work/$example/$example" examples/pretrained/cifar10_resnet20.th tests/data/datasets/idx
+done
+
 # finetune: the loss of the tutorial's network falls.
 data=/usr/share/datasets/fashion-mnist
 if [ -d $data ] && [ "${GRAFT_FINETUNE_STEPS:-300}" -gt 0 ]; then

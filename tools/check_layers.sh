@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The house check: who may include whom, file sizes, headers' first lines, the format of every source (where clang-format
+# The house check: who may include whom, file sizes, who may name a task's words, headers' first lines, the format of every source (where clang-format
 # 14 is installed; .clang-format says how). Prints one line per fault; exit 1 on any.
 # Usage: tools/check_layers.sh [--no-format] [ROOT]   Files over the size limit stand in tools/long_files.txt, each with its reason.
 set -euo pipefail
@@ -79,6 +79,19 @@ if [ ${#all[@]} -gt 0 ]; then
         if (name ~ /util|_v2\.|_fast\.|^fast_|^new_|_new\./) print file ": a name should say what is inside"
       }
     }' "${all[@]}" >> "$faults"
+fi
+
+# What an answer means is a task's affair (train/tasks): elsewhere in train and tools no file names labels, classes, cross-entropy
+# or accuracy, but for those that still do, which the list names; one that no longer does must leave it.
+words_list=tools/task_words.txt
+mapfile -t of_no_task < <(sources train tools | grep -v '^train/tasks/' || true)
+if [ ${#of_no_task[@]} -gt 0 ]; then
+  naming=$(grep -liE 'label|classes|class_|classif|cross.entropy|accuracy' "${of_no_task[@]}" || true)
+  listed=$(grep -vE '^(#|$)' "$words_list" 2>/dev/null || true)
+  LC_ALL=C comm -23 <(printf '%s\n' "$naming" | LC_ALL=C sort) <(printf '%s\n' "$listed" | LC_ALL=C sort) |
+    sed -n "s|.\+|&: names labels, classes, cross-entropy or accuracy, which belong to train/tasks|p" >> "$faults"
+  LC_ALL=C comm -13 <(printf '%s\n' "$naming" | LC_ALL=C sort) <(printf '%s\n' "$listed" | LC_ALL=C sort) |
+    sed -n "s|.\+|$words_list: & names no task's words and needs no entry|p" >> "$faults"
 fi
 
 # Each top-level folder has a README of at most 40 lines, the project one of at most 80.

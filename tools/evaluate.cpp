@@ -18,7 +18,7 @@
 #include "graft/tools/resize_flag.h"
 #include "graft/tools/training_data.h"
 #include "graft/tools/verbs.h"
-#include "graft/train/fit.h"
+#include "graft/train/tasks/classification/classification.h"
 
 namespace graft::tools {
 namespace {

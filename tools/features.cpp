@@ -72,9 +72,9 @@ int features(const FeatureFlags& flags) {
         });
     if (arrays.size() == 0) say_refusal(prefix, flags.precision);
     not_finite += train::rows_not_finite(set.features);
-    all += set.labels.numel();
+    all += set.targets.samples();
     arrays.add(val ? "x_val" : "x", set.features);
-    arrays.add(val ? "y_val" : "y", set.labels);
+    arrays.add(val ? "y_val" : "y", set.targets.one());
   }
   bar.clear();
   if (const int code = say_not_finite(not_finite, all, flags.strict); code != 0) return code;

@@ -6,7 +6,8 @@
 #        tools/instruction_counts.sh --functions NAME [BUILD]   the 25 functions that take most of a workload
 # What keeps the numbers free of noise: one thread, GRAFT_ISA=avx2 (valgrind has no AVX-512 and shows every processor the same
 # AVX2 model), an empty environment, the program's own functions only. Those of libc, libm and the other libraries, which choose by
-# processor and change with the distribution, are a column of their own with a wider tolerance.
+# processor and change with the distribution, are a column of their own with a wider tolerance. So the same build should
+# give the same numbers on any processor with AVX2; seen so far: on one, idle and busy.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mode=compare name=""
@@ -23,9 +24,9 @@ command -v valgrind >/dev/null || skip "valgrind is not installed (tools/install
 grep -qw avx2 /proc/cpuinfo || skip "this processor has no AVX2, which valgrind needs to show it"
 [ -x "$workloads" ] && [ -x "$build/bin/graft" ] || { echo "$build: build instruction_workloads and graft_command first" >&2; exit 2; }
 [ $mode != compare ] || [ -f "$table" ] || skip "there is no $table yet; --update writes it"
-made_with=$("$workloads" --describe)
+made_with="$("$workloads" --describe), $(valgrind --version)"
 counted_with=$(sed -n 's/^# made with: //p' "$table" 2>/dev/null || true)
-# Another compiler makes other code; another libc or libjpeg only changes the second column.
+# Another compiler makes other code; another libc, libjpeg or valgrind only changes the second column.
 if [ $mode = compare ] && [ "${made_with%%,*}" != "${counted_with%%,*}" ]; then
   skip "this build is of ${made_with%%,*}; the table was made with ${counted_with%%,*}"
 fi
@@ -42,7 +43,7 @@ callgrind() {
   env -i PATH=/usr/bin:/bin LC_ALL=C GRAFT_ISA=avx2 GRAFT_THREADS=1 \
     GLIBC_TUNABLES=glibc.cpu.x86_non_temporal_threshold=0x1000000:glibc.cpu.x86_rep_movsb_threshold=0x1000000:glibc.cpu.x86_rep_stosb_threshold=0x1000000 \
     valgrind --tool=callgrind --callgrind-out-file="$file" --compress-strings=no --dump-line=no \
-    ${toggle:+--toggle-collect=$toggle} "$@" >"$file.log" 2>&1 || { cat "$file.log" >&2; exit 1; }
+    ${toggle:+--toggle-collect=$toggle --instr-atstart=no} "$@" >"$file.log" 2>&1 || { cat "$file.log" >&2; exit 1; }
 }
 count() {
   case $1 in

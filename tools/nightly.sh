@@ -55,7 +55,7 @@ check_tsan() {
   GRAFT_TEST_TARGETS="graft_command $(for area in core kernels layers io models train tools; do printf 'test_%s ' $area; done)" \
     GRAFT_TEST_ONLY='^(core|kernels|layers|io|models|train|tools)\.' GRAFT_TEST_FULL=1 ./test.sh tsan
 }
-check_install() { tools/check_install.sh static; }
+check_install() { tools/check_install.sh static; tools/check_install.sh shared; }
 check_cuda() {
   local nvcc
   nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null) || skip "there is no nvcc"
@@ -65,6 +65,16 @@ check_fuzz() { tools/fuzz.sh --seconds "$fuzz_seconds"; }
 check_fuzz_hdf5() {
   build asan graft_command
   python3 tests/fuzz/hdf5_process.py "$fuzz_seconds" build/asan/bin/graft
+}
+# What ctest runs in small part (tests/faults): kills, failing files, failing memory, damaged files, determinism.
+check_faults() {
+  build ci graft_command graft_failing_memory graft_failing_io
+  local command=build/ci/bin/graft
+  python3 tests/faults/random_kills.py $command --kills 110
+  python3 tests/faults/io_faults.py $command build/ci/faults/libgraft_failing_io.so --points 0
+  python3 tests/faults/failing_memory.py $command build/ci/faults/libgraft_failing_memory.so --points 20000
+  python3 tests/faults/mutations.py $command --count 100000
+  python3 tests/faults/determinism.py $command
 }
 check_onnx_cases() {
   needs_modules onnx numpy
@@ -124,6 +134,7 @@ check tsan "thread sanitizer, all tests but the emulator's"
 check cuda "every CUDA kernel compiled"
 check install "installed library, and the examples with their training"
 check fuzz "each fuzz target for $fuzz_seconds s"
+check faults "kills, failing files and memory, damaged files, determinism"
 check fuzz_hdf5 "damaged Keras files for $fuzz_seconds s, under the sanitizers"
 check onnx_cases "ONNX's own cases"
 check networks "whole networks beside onnxruntime"

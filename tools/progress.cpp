@@ -9,19 +9,19 @@ namespace graft::tools {
 
 constexpr std::chrono::seconds kSignOfLife{10};
 
-void ProgressBar::update(const std::string& label, int64_t done, int64_t total, double loss,
-                         double accuracy) {
+void ProgressBar::update(const std::string& what, int64_t done, int64_t total, double loss,
+                         double score) {
   static const bool terminal = stderr_is_terminal();
   const auto now = Clock::now();
-  if (label != label_) {
-    label_ = label;
+  if (what != what_) {
+    what_ = what;
     began_ = now;
     if (!terminal) drawn_ = now;
   }
   if (!terminal) {
     if (now - drawn_ < kSignOfLife) return;
     drawn_ = now;
-    return say(label, ": ", thousands(done), " of ", thousands(total));
+    return say(what, ": ", thousands(done), " of ", thousands(total));
   }
   if (now - drawn_ < std::chrono::milliseconds(100)) return;
   drawn_ = now;
@@ -31,12 +31,12 @@ void ProgressBar::update(const std::string& label, int64_t done, int64_t total, 
   constexpr int64_t width = 24;
   const int64_t filled = std::clamp<int64_t>(width * done / total, 0, width);
   std::string line =
-      str("\r", label_, " [", std::string(static_cast<size_t>(filled), '='),
+      str("\r", what_, " [", std::string(static_cast<size_t>(filled), '='),
           std::string(static_cast<size_t>(width - filled), ' '), "] ", done, "/", total, "  ",
           fixed(rate, 0), " images/s  ETA ",
           rate > 0 ? duration(static_cast<double>(total - done) / rate) : std::string("-"));
   if (loss >= 0) line += "  loss " + fixed(loss, 4);
-  if (accuracy >= 0) line += "  acc " + fixed(accuracy, 3);
+  if (score >= 0) line += "  acc " + fixed(score, 3);
   line += "\x1b[K";
   std::fwrite(line.data(), 1, line.size(), stderr);
   std::fflush(stderr);
@@ -64,7 +64,7 @@ std::string epoch_line(const EpochRow& row, int64_t epochs) {
   std::string epoch = std::to_string(row.epoch);
   epoch.insert(0, total.size() > epoch.size() ? total.size() - epoch.size() : 0, ' ');
   return str("epoch ", epoch, "/", total, "  loss ", fixed(row.loss, 4), "  train ",
-             fixed(row.train_accuracy, 4), "  val ", fixed(row.val_accuracy, 4), "  val loss ",
+             fixed(row.train_score, 4), "  val ", fixed(row.val_score, 4), "  val loss ",
              fixed(row.val_loss, 4), "  lr ", significant(row.lr), "  ", fixed(row.images_per_s, 0),
              " images/s  ", duration(row.seconds));
 }

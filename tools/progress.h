@@ -11,15 +11,15 @@ namespace graft::tools {
 
 class ProgressBar {
  public:
-  // label such as "epoch 3/60"; a new label starts a new count. Drawn at most ten times a second on
-  // a terminal, said every ten seconds elsewhere. A loss or accuracy below 0 is not shown.
-  void update(const std::string& label, int64_t done, int64_t total, double loss = -1,
-              double accuracy = -1);
+  // what: such as "epoch 3/60"; a new one starts a new count. Drawn at most ten times a second on
+  // a terminal, said every ten seconds elsewhere. A loss or score below 0 is not shown.
+  void update(const std::string& what, int64_t done, int64_t total, double loss = -1,
+              double score = -1);
   void clear();  // wipes the bar's line
 
  private:
   using Clock = std::chrono::steady_clock;
-  std::string label_;
+  std::string what_;
   Clock::time_point began_, drawn_;
   bool visible_ = false;
 };

@@ -88,12 +88,12 @@ std::string curves(const std::vector<EpochRow>& epochs) {
   double highest_loss = 0, lowest = 1;
   for (const EpochRow& row : epochs) {
     loss.push_back(row.loss);
-    train.push_back(row.train_accuracy);
-    val.push_back(row.val_accuracy);
+    train.push_back(row.train_score);
+    val.push_back(row.val_score);
     val_loss.push_back(row.val_loss);
     for (const double value : {row.loss, row.val_loss})
       if (std::isfinite(value)) highest_loss = std::max(highest_loss, value);
-    for (double accuracy : {row.train_accuracy, row.val_accuracy})
+    for (double accuracy : {row.train_score, row.val_score})
       if (std::isfinite(accuracy)) lowest = std::min(lowest, accuracy);
   }
   return "<div class=\"two\">" +

@@ -10,7 +10,7 @@ namespace graft::tools {
 
 struct EpochRow {
   int64_t epoch = 0;  // from 1
-  double loss = 0, train_accuracy = 0, val_accuracy = 0, val_loss = 0, lr = 0, images_per_s = 0,
+  double loss = 0, train_score = 0, val_score = 0, val_loss = 0, lr = 0, images_per_s = 0,
          seconds = 0;
 };
 

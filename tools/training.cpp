@@ -25,9 +25,10 @@
 #include "graft/tools/run_folder.h"
 #include "graft/tools/training_data.h"
 #include "graft/tools/verbs.h"
-#include "graft/train/choice.h"
 #include "graft/train/fit.h"
 #include "graft/train/memory_plan.h"
+#include "graft/train/tasks/classification/certainty.h"
+#include "graft/train/tasks/classification/classification.h"
 
 namespace graft::tools {
 namespace {
@@ -56,22 +57,33 @@ void say_channel_rule(const io::OpenedData& data, const io::Preprocess& preproce
 }
 
 EpochRow row_of(const train::EpochMetrics& m) {
-  return {m.epoch,    m.loss, m.train_accuracy, m.val_accuracy,
-          m.val_loss, m.lr,   m.images_per_s,   m.seconds};
+  return {m.epoch,
+          m.loss,
+          m.train.value,
+          m.val.empty() ? std::numeric_limits<double>::quiet_NaN() : m.val[0].value,
+          m.val_score("loss"),
+          m.lr,
+          m.images_per_s,
+          m.seconds};
+}
+
+const train::Evaluation& evaluation_of(const train::FitResult& fitted) {
+  return static_cast<const train::Evaluation&>(*fitted.best);
 }
 
 RunReport make_report(const Network& made, const io::OpenedData& data, const train::Recipe& recipe,
                       const train::FitResult& fitted, const io::DataSummary& summary) {
+  const train::Evaluation& best = evaluation_of(fitted);
   RunReport report;
   report.title = str("graft: ", models::describe(made.model.card.architecture), " on ",
                      data.classes.size(), " classes");
   report.facts = {
       {"network", models::describe(made.model.card.architecture)},
       {"best validation accuracy",
-       str(fixed(fitted.best_accuracy, 4), " (epoch ", fitted.best_epoch, ")")},
+       str(fixed(fitted.best_score, 4), " (epoch ", fitted.best_epoch, ")")},
       {"validation loss", fixed(fitted.best_loss, 4)},
-      {"macro-F1", fixed(fitted.best.macro_f1(), 4)},
-      {"validation images", thousands(fitted.best.samples())},
+      {"macro-F1", fixed(best.macro_f1(), 4)},
+      {"validation images", thousands(best.samples())},
       {"training images", thousands(data.train->size())},
       {"frozen tensors",
        fitted.frozen_sha256.empty() ? "none" : "unchanged, SHA-256 " + fitted.frozen_sha256},
@@ -83,12 +95,7 @@ RunReport make_report(const Network& made, const io::OpenedData& data, const tra
   for (const train::EpochMetrics& metrics : fitted.history)
     report.epochs.push_back(row_of(metrics));
   report.classes = data.classes;
-  const auto classes = static_cast<int64_t>(data.classes.size());
-  for (int64_t label = 0; label < classes; ++label) {
-    report.confusion.emplace_back();
-    for (int64_t predicted = 0; predicted < classes; ++predicted)
-      report.confusion.back().push_back(fitted.best.confusion(label, predicted));
-  }
+  report.confusion = best.rows();
   report.recipe = nlohmann::ordered_json::parse(recipe.to_json()).dump(2);
   report.certificate = made.certificate;
   report.warnings = summary.doubts;
@@ -126,7 +133,8 @@ void listen(train::FitOptions& options, ProgressBar& bar, int64_t epochs) {
                : phase == "features"
                    ? "frozen features"
                    : str(phase == "train" ? "epoch " : "checking ", p.epoch, "/", p.epochs),
-               p.done, p.total, phase == "train" ? p.loss : -1, p.epoch == 0 ? -1 : p.accuracy);
+               p.done, p.total, phase == "train" ? p.loss : -1,
+               p.score.name.empty() ? -1 : p.score.value);
   };
   options.on_epoch = [&bar, epochs](const train::EpochMetrics& metrics) {
     bar.clear();
@@ -380,7 +388,8 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
   }
   RunReport report = make_report(made, data, planned, fitted, opened.summary);
   std::string more_lines = test_line(made, data, report, bar);
-  const std::string sure = train::how_sure(fitted.best.correct(), fitted.best.samples());
+  const train::Evaluation& best = evaluation_of(fitted);
+  const std::string sure = train::how_sure(best.correct(), best.samples());
   if (!sure.empty()) {
     say("note: ", sure);
     report.warnings.push_back(sure);
@@ -411,11 +420,10 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
         " planned");
   if (!fitted.frozen_sha256.empty())
     say("frozen tensors are unchanged (SHA-256 ", fitted.frozen_sha256.substr(0, 16), "...)");
-  result(str("accuracy ", fixed(fitted.best_accuracy, 4), " (macro-F1 ",
-             fixed(fitted.best.macro_f1(), 4), ", loss ", fixed(fitted.best_loss, 4), ") on ",
-             thousands(fitted.best.samples()), " validation images, epoch ", fitted.best_epoch,
-             " of ", recipe.epochs, "\nmodel    ", run.model(), "\nreport   ", run.report(), "\n",
-             more_lines));
+  result(str("accuracy ", fixed(fitted.best_score, 4), " (macro-F1 ", fixed(best.macro_f1(), 4),
+             ", loss ", fixed(fitted.best_loss, 4), ") on ", thousands(best.samples()),
+             " validation images, epoch ", fitted.best_epoch, " of ", recipe.epochs, "\nmodel    ",
+             run.model(), "\nreport   ", run.report(), "\n", more_lines));
   return is_int8_missing ? exit_interrupted : 0;
 }
 

@@ -65,9 +65,7 @@ class CachedSource final : public BatchSource {
     batch.x = features_.rows(part_, batch.samples);
     if (options_.standardizer) batch.x = options_.standardizer->apply(batch.x);
     batch.x = to_device(batch.x, options_.device);
-    batch.labels = Tensor::empty({end - begin}, {.dtype = DType::i64});
-    int64_t* labels = batch.labels.mutable_data<int64_t>();
-    for (const int64_t sample : batch.samples) *labels++ = dataset_->label(sample);
+    batch.targets = targets_of(options_.task.get(), *dataset_, batch.samples);
     return true;
   }
 

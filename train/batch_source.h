@@ -30,6 +30,7 @@ struct CachedOrder {
   uint64_t seed = 0;
   const Standardizer* standardizer = nullptr;  // null: none
   Device device{};                             // where batches go
+  std::shared_ptr<const Task> task{};          // LoaderOptions::task
 };
 // The same batches, bit for bit, as `uncached` gives, from features that are there; from `uncached`
 // where they are not.

@@ -18,6 +18,8 @@ void add_all(StateDict& to, const std::string& prefix, const StateDict& from) {
 
 nlohmann::json metrics_json(const EpochMetrics& m) { return nlohmann::json::parse(m.to_json()); }
 
+std::string best_key(const Task& task) { return "best_" + task.scores()[0].name; }
+
 constexpr int64_t kMostEpochs = 1'000'000;  // Recipe::validate()
 
 int64_t integer_in(const nlohmann::json& j, const char* name, int64_t least, int64_t most,
@@ -44,17 +46,25 @@ double optional_number(const nlohmann::json& j, const char* name, double least, 
   return number_in(j, name, least, most, what);
 }
 
-EpochMetrics metrics_from(const nlohmann::json& j, int64_t epoch, const std::string& what) {
+EpochMetrics metrics_from(const nlohmann::json& j, int64_t epoch, const Task& task,
+                          const std::string& what) {
   constexpr double huge = std::numeric_limits<double>::max();
-  return {integer_in(j, "epoch", epoch, epoch, what),
-          number_in(j, "loss", -huge, huge, what),
-          number_in(j, "train_accuracy", 0, 1, what),
-          number_in(j, "val_accuracy", 0, 1, what),
-          optional_number(j, "val_loss", -huge, huge, what),
-          optional_number(j, "val_macro_f1", 0, 1, what),
-          number_in(j, "lr", 0, huge, what),
-          number_in(j, "images_per_s", 0, huge, what),
-          number_in(j, "seconds", 0, huge, what)};
+  const ScoreKind& watched = task.running_score();
+  EpochMetrics metrics;
+  metrics.epoch = integer_in(j, "epoch", epoch, epoch, what);
+  metrics.loss = number_in(j, "loss", -huge, huge, what);
+  metrics.train = {watched.name, number_in(j, ("train_" + watched.name).c_str(), watched.lowest,
+                                           watched.highest, what)};
+  for (const ScoreKind& kind : task.scores()) {
+    const std::string key = "val_" + kind.name;
+    const bool chooses = metrics.val.empty();
+    metrics.val.push_back({kind.name, (chooses ? number_in : optional_number)(
+                                          j, key.c_str(), kind.lowest, kind.highest, what)});
+  }
+  metrics.lr = number_in(j, "lr", 0, huge, what);
+  metrics.images_per_s = number_in(j, "images_per_s", 0, huge, what);
+  metrics.seconds = number_in(j, "seconds", 0, huge, what);
+  return metrics;
 }
 
 void check_counts(const StateDict& tensors, const std::string& path) {
@@ -66,7 +76,7 @@ void check_counts(const StateDict& tensors, const std::string& path) {
 
 }  // namespace
 
-void save_checkpoint(const std::string& path, const Checkpoint& c) {
+void save_checkpoint(const std::string& path, const Checkpoint& c, const Task& task) {
   StateDict tensors;
   add_all(tensors, "model/", c.model);
   add_all(tensors, "best/", c.best);
@@ -77,13 +87,13 @@ void save_checkpoint(const std::string& path, const Checkpoint& c) {
                       {"instruction_set", c.instruction_set},
                       {"epoch", c.epoch},
                       {"best_epoch", c.best_epoch},
-                      {"best_accuracy", c.best_accuracy}};
+                      {best_key(task), c.best_score}};
   j["history"] = nlohmann::json::array();
   for (const EpochMetrics& metrics : c.history) j["history"].push_back(metrics_json(metrics));
   io::write_safetensors(path, tensors, {{"format", "pt"}, {kKey, j.dump()}});
 }
 
-Checkpoint load_checkpoint(const std::string& path) {
+Checkpoint load_checkpoint(const std::string& path, const Task& task) {
   const io::WeightFile file = [&] {
     try {
       return io::read_weights(path);
@@ -112,11 +122,14 @@ Checkpoint load_checkpoint(const std::string& path) {
     check_counts(file.tensors, path);
     c.epoch = integer_in(j, "epoch", 0, kMostEpochs, what);
     c.best_epoch = integer_in(j, "best_epoch", std::min<int64_t>(c.epoch, 1), c.epoch, what);
-    c.best_accuracy = number_in(j, "best_accuracy", -1, 1, what);
+    const ScoreKind& chooses = task.scores()[0];
+    c.best_score = number_in(j, best_key(task).c_str(),
+                             std::min(chooses.lowest, -1.0),  // -1: there is no epoch yet
+                             chooses.highest, what);
     GRAFT_CHECK(std::ssize(j.at("history")) == c.epoch, what, ": ", c.epoch,
                 " epochs were finished, its history has ", j.at("history").size());
     for (const auto& line : j.at("history"))
-      c.history.push_back(metrics_from(line, std::ssize(c.history) + 1, what));
+      c.history.push_back(metrics_from(line, std::ssize(c.history) + 1, task, what));
     return c;
   } catch (const nlohmann::json::exception& error) {
     bad_input(path, ": the checkpoint's description is damaged: ", error.what());

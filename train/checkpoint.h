@@ -5,6 +5,7 @@
 
 #include "graft/core/tensor/state_dict.h"
 #include "graft/train/metrics.h"
+#include "graft/train/tasks/task.h"
 
 namespace graft::train {
 
@@ -19,14 +20,16 @@ struct Checkpoint {
   std::string instruction_set{};
   int64_t epoch = 0;       // epochs finished
   int64_t best_epoch = 0;  // 0: none yet
-  double best_accuracy = -1;
+  double best_score = 0;   // that of the task which chooses the epoch
   std::vector<EpochMetrics> history{};
   std::vector<std::string>
       notes{};  // of load_checkpoint(), sentences for the user; not in the file
 };
 
-GRAFT_API void save_checkpoint(const std::string& path, const Checkpoint& checkpoint);
-// bad_input naming the path when it is no checkpoint of graft or is damaged.
-GRAFT_API Checkpoint load_checkpoint(const std::string& path);
+// Of a run of `task`, whose scores it keeps.
+GRAFT_API void save_checkpoint(const std::string& path, const Checkpoint& checkpoint,
+                               const Task& task);
+// bad_input naming the path when it is no checkpoint of graft, of another task, or is damaged.
+GRAFT_API Checkpoint load_checkpoint(const std::string& path, const Task& task);
 
 }  // namespace graft::train

@@ -1,30 +1,17 @@
-// Which epoch of a run is kept, and how sure its accuracy can be.
+// Which epoch of a run is kept.
 #pragma once
-#include <cstdint>
-#include <string>
-
 #include "graft/core/base/export.h"
 
 namespace graft::train {
 
-// What an epoch's network was worth on the validation images.
+// What an epoch's network was worth on the validation part.
 struct EpochWorth {
-  double accuracy = 0;
-  double loss = 0;  // not finite: not known, worse than any
+  double score = 0;  // not finite: worse than any
+  double loss = 0;   // not finite: not known, worse than any
 };
 
-// Higher accuracy; of equals lower loss; of equals the later epoch, which `candidate` is.
-GRAFT_API bool is_better(const EpochWorth& candidate, const EpochWorth& best);
-
-struct Interval {
-  double low = 0, high = 1;
-};
-// Wilson's score interval for a share of `correct` in `samples`, 95 %.
-// Source: E. B. Wilson, J. Am. Stat. Assoc. 22 (1927) 209.
-GRAFT_API Interval wilson_interval(int64_t correct, int64_t samples);
-
-// Where so few images were judged that the interval is wider than 0.1: a sentence that says so;
-// else "".
-GRAFT_API std::string how_sure(int64_t correct, int64_t samples);
+// The better score; of equals lower loss; of equals the later epoch, which `candidate` is.
+GRAFT_API bool is_better(const EpochWorth& candidate, const EpochWorth& best,
+                         bool higher_is_better = true);
 
 }  // namespace graft::train

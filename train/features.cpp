@@ -172,8 +172,7 @@ FeatureSet extract_features(PrefixRunner& prefix, BatchLoader& loader,
                             const std::function<void(int64_t, int64_t)>& progress) {
   FeatureSet set;
   const int64_t total = loader.samples();
-  set.labels = Tensor::empty({total}, {.dtype = DType::i64});
-  int64_t* labels = set.labels.mutable_data<int64_t>();
+  set.targets = loader.all_targets();
   std::byte* out = nullptr;
   int64_t row = 0, done = 0;  // bytes a sample
   loader.start(0);
@@ -187,8 +186,6 @@ FeatureSet extract_features(PrefixRunner& prefix, BatchLoader& loader,
     }
     GRAFT_ASSERT(done + y.size(0) <= total);
     std::memcpy(out + done * row, y.raw(), static_cast<size_t>(y.bytes()));
-    std::memcpy(labels + done, batch.labels.data<int64_t>(),
-                static_cast<size_t>(batch.labels.bytes()));
     done += y.size(0);
     if (progress) progress(done, total);
   }

@@ -68,10 +68,10 @@ class GRAFT_API PrefixRunner {
   RepeatedWork work_;
 };
 
-// The features and labels of a whole data set, by sample index, on the host.
+// The features and targets of a whole data set, by sample index, on the host.
 struct FeatureSet {
   Tensor features{};  // f32 [N,...]
-  Tensor labels{};    // i64 [N]
+  Targets targets{};
 };
 
 // `progress` (may be empty) hears the samples done. The loader must not shuffle. Within a

@@ -13,6 +13,7 @@
 #include "graft/train/features.h"
 #include "graft/train/metrics.h"
 #include "graft/train/recipe.h"
+#include "graft/train/tasks/task.h"
 
 namespace graft::train {
 
@@ -22,7 +23,7 @@ struct Progress {
   int64_t epochs = 0;
   int64_t done = 0, total = 0;  // samples of this phase
   double loss = 0;              // mean so far
-  double accuracy = 0;          // so far
+  Score score{};                // what is watched, so far; no name: nothing is
 };
 
 // Everything that does not change the numbers: files, threads, whom to tell.
@@ -45,6 +46,9 @@ struct FitOptions {
   bool repeat_steps = true;  // a device records its step once and repeats it (repeated_step.h); it
                              // keeps a step's memory then
   int workers = 0;           // loader threads (LoaderOptions::workers)
+  // What is trained for, if it is not what Recipe::task names: a task of the caller's own, for
+  // these data.
+  std::shared_ptr<Task> task{};
   // Set: training is left at the next step, every other phase within a second; the checkpoint
   // stays.
   const std::atomic<bool>* stop = nullptr;
@@ -54,15 +58,15 @@ struct FitOptions {
   std::function<void(const std::string&)> on_note{};  // sentences for the user; may be empty
   // Writes the finished model file; called with the network holding the best epoch's values, before
   // the checkpoint that knows of it. May be empty.
-  std::function<void(int64_t best_epoch, double accuracy)> save_best{};
+  std::function<void(int64_t best_epoch, double score)> save_best{};
 };
 
 struct FitResult {
   std::vector<EpochMetrics> history{};
   int64_t best_epoch = 0;
-  double best_accuracy = 0;
-  double best_loss = 0;  // on the validation part; among equal accuracies the lowest is kept
-  Evaluation best{1};    // of the best epoch's network on the validation part
+  double best_score = 0;                 // the task's first, on the validation part
+  double best_loss = 0;                  // likewise; among equal scores the lowest is kept
+  std::shared_ptr<const Metric> best{};  // of the best epoch's network on the validation part
   bool interrupted = false;
   bool stopped_early = false;   // Recipe::patience was spent
   std::string frozen_sha256{};  // of the frozen tensors, the same before and after; "" when nothing
@@ -83,14 +87,14 @@ GRAFT_API FitResult fit(StagedNetwork& network, const io::OpenedData& data,
 
 // The network as it is on a data set, in eval mode. Within a ScopedStop (core/runtime/stop.h) it
 // ends with Stopped.
-GRAFT_API Evaluation
-evaluate(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset,
-         const io::Preprocess& preprocess, int64_t classes, int64_t batch = 32,
-         const std::function<void(int64_t done, int64_t total)>& progress = {});
+GRAFT_API std::unique_ptr<Metric> judge(
+    StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset,
+    const io::Preprocess& preprocess, std::shared_ptr<const Task> task, int64_t batch = 32,
+    const std::function<void(int64_t done, int64_t total)>& progress = {});
 // Through a runner of all stages: in its precision.
-GRAFT_API Evaluation
-evaluate(PrefixRunner& run, std::shared_ptr<const io::Dataset> dataset,
-         const io::Preprocess& preprocess, int64_t classes, int64_t batch = 32,
-         const std::function<void(int64_t done, int64_t total)>& progress = {});
+GRAFT_API std::unique_ptr<Metric> judge(
+    PrefixRunner& run, std::shared_ptr<const io::Dataset> dataset, const io::Preprocess& preprocess,
+    std::shared_ptr<const Task> task, int64_t batch = 32,
+    const std::function<void(int64_t done, int64_t total)>& progress = {});
 
 }  // namespace graft::train

@@ -129,8 +129,7 @@ struct BatchLoader::Impl {
                   count = std::min(options.batch, std::ssize(order) - begin);
     batch.samples.assign(order.begin() + begin, order.begin() + begin + count);
     const int64_t values = preprocess.pixels() * preprocess.channels;
-    batch.labels = Tensor::empty({count}, {.dtype = DType::i64});
-    int64_t* labels = batch.labels.mutable_data<int64_t>();
+    batch.targets = targets_of(options.task.get(), *dataset, batch.samples);
     float* x = nullptr;
     uint8_t* pixels = nullptr;
     int32_t* places = nullptr;
@@ -150,7 +149,6 @@ struct BatchLoader::Impl {
     const auto fill = [&](int64_t i) {
       check_stop(stop_flag);
       const int64_t sample = batch.samples[static_cast<size_t>(i)];
-      labels[i] = dataset->label(sample);
       with_pixels(sample, [&](io::InputMaker& maker, const io::InputMaker::Pixels& given) {
         if (x) return maker.normalise(given, x + i * values);
         std::memcpy(pixels + i * values, given.data, static_cast<size_t>(values));
@@ -229,6 +227,12 @@ BatchLoader::~BatchLoader() {
 
 int64_t BatchLoader::samples() const { return impl_->dataset->size(); }
 int64_t BatchLoader::batches() const { return impl_->batches(); }
+
+Targets BatchLoader::all_targets() const {
+  std::vector<int64_t> all(static_cast<size_t>(samples()));
+  std::iota(all.begin(), all.end(), int64_t{0});
+  return targets_of(impl_->options.task.get(), *impl_->dataset, all);
+}
 
 void BatchLoader::start(int64_t epoch, int64_t first) {
   const OneAtATime::Use use(impl_->use, "BatchLoader::start");

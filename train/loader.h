@@ -8,12 +8,13 @@
 #include "graft/io/datasets/dataset.h"
 #include "graft/io/decode_gate.h"
 #include "graft/io/preprocess.h"
+#include "graft/train/tasks/task.h"
 
 namespace graft::train {
 
 struct Batch {
   Tensor x{};                      // f32 [N,C,H,W], channels_last, on LoaderOptions::device
-  Tensor labels{};                 // i64 [N]
+  Targets targets{};               // on the host
   std::vector<int64_t> samples{};  // indices in the data set
 };
 
@@ -28,9 +29,10 @@ struct LoaderOptions {
   int workers =
       0;  // threads that prepare batches ahead; 0: prepared on the compute threads, between steps
   // Away from the CPU images go there as 8-bit pixels, a quarter of the bytes, beside the work
-  // queued before; mirroring and normalising are that device's (kernels/ops/image_input.h). Labels
+  // queued before; mirroring and normalising are that device's (kernels/ops/image_input.h). Targets
   // stay on the host.
   Device device{};
+  std::shared_ptr<const Task> task{};      // whose targets batches have; null: the data set's own
   std::shared_ptr<io::DecodeGate> gate{};  // decoders keep within it; null: no bound
   int64_t cache_bytes =
       int64_t{1}
@@ -48,7 +50,8 @@ class GRAFT_API BatchLoader {
   BatchLoader& operator=(const BatchLoader&) = delete;
 
   int64_t samples() const;
-  int64_t batches() const;  // an epoch's
+  int64_t batches() const;      // an epoch's
+  Targets all_targets() const;  // of all samples, in the data set's order
   // Starts epoch `epoch` (counted from 0), at its sample number `first` in order; batches then come
   // from next().
   void start(int64_t epoch, int64_t first = 0);

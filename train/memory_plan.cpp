@@ -13,7 +13,7 @@
 namespace graft::train {
 namespace {
 
-// Blocks come in size classes and pieces: a block for m images can be up to a sixteenth larger than
+// Blocks come in graded sizes and pieces: a block for m images can be up to a sixteenth larger than
 // m times one image's share.
 constexpr double kRounding = 1.07;
 

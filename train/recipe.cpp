@@ -66,6 +66,7 @@ std::string Recipe::to_json() const {
   if (loss_scale != 0) j["loss_scale"] = loss_scale;
   if (augment != "none" && views > 0) j["views"] = views;
   if (balance != "none") j["balance"] = balance;
+  if (task != "classify") j["task"] = task;  // as before there was a choice
   if (patience > 0) j["patience"] = patience;
   if (!resize.empty()) j["resize"] = resize;
   if (step.micro_batch > 0) j["micro_batch"] = step.micro_batch;

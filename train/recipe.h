@@ -11,6 +11,7 @@
 namespace graft::train {
 
 struct GRAFT_API Recipe {
+  std::string task = "classify";  // tasks/table.h
   int64_t epochs = 60;
   int64_t batch = 32;
   OptimizerOptions optimizer{};

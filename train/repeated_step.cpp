@@ -19,8 +19,9 @@ struct RepeatedStep::Place {
   }
 };
 
-RepeatedStep::RepeatedStep(StagedNetwork& network, size_t first, Optimizer& optimizer)
-    : network_(network), first_(first), optimizer_(optimizer) {
+RepeatedStep::RepeatedStep(StagedNetwork& network, size_t first, const Task& task,
+                           Optimizer& optimizer)
+    : network_(network), first_(first), task_(task), optimizer_(optimizer) {
   keep_dropout_streams_on(network.device(), network);
 }
 
@@ -32,12 +33,11 @@ RepeatedStep::~RepeatedStep() {
 }
 
 bool RepeatedStep::takes(const Batch& batch, const StepOptions& options) {
-  const StepPlan& plan = options.plan;
-  if (plan.recompute || (plan.micro_batch > 0 && plan.micro_batch < batch.x.size(0))) return false;
-  return work_.takes(
-      network_.device(),
-      str(batch.x.shape(), " ", name_of(batch.x.dtype()), " ", static_cast<int>(batch.x.format()),
-          " ", name_of(options.activations), " ", options.label_smoothing));
+  std::string key = str(batch.x.shape(), " ", name_of(batch.x.dtype()), " ",
+                        static_cast<int>(batch.x.format()), " ", name_of(options.activations));
+  for (const Tensor& target : batch.targets.tensors)
+    key += str(" ", target.shape(), " ", name_of(target.dtype()));
+  return work_.takes(network_.device(), key);
 }
 
 // 16-bit copies are brought up to date on the way: a recording reads them without asking.
@@ -67,7 +67,9 @@ void RepeatedStep::bring(const Batch& batch) {
     place.copy_from(from);
   };
   into(x_, batch.x);
-  into(labels_, batch.labels);
+  targets_.tensors.resize(batch.targets.tensors.size());
+  for (size_t i = 0; i < targets_.tensors.size(); ++i)
+    into(targets_.tensors[i], batch.targets.tensors[i]);
 }
 
 // Keeps what a step did to the network's tensors since they were noted.
@@ -94,20 +96,22 @@ void RepeatedStep::tell_of_repeat() {
   }
 }
 
-StepResult RepeatedStep::operator()(const Batch& batch, StepOptions options, double lr) {
+StepResult RepeatedStep::run(const Batch& batch, const StepOptions& options,
+                             const StepPosition& position, double lr) {
   if (work_.is_recorded() && places() != recorded_places_) work_.forget();
   if (work_.is_recorded())
-    check_labels(batch.labels, result_.pieces[0].logits.size(1));
+    task_.check(batch.targets, result_.pieces[0].outputs.shape());
   else
     result_ = {};  // its memory is wanted again
   bring(batch);
-  set_dropout_streams(network_, options.dropout.seed, options.dropout.epoch, options.dropout.step);
+  set_dropout_streams(network_, position.seed, position.epoch, position.step);
   optimizer_.begin_step(lr);
-  options.device_labels = labels_;
-  options.backward_whole = [this](const Tensor& loss) { optimizer_.backward_and_apply(loss); };
-  const Batch brought{x_, batch.labels, {}};
+  const Batch brought{x_, batch.targets, {}};
   const auto step = [&] {
-    result_ = run_training_step(network_, first_, brought, options);
+    const BatchLoss of = loss_of(network_, first_, task_, brought, options, position, targets_);
+    result_ = {};
+    result_.pieces.push_back({of.loss.detach(), of.outputs.detach(), 1});
+    optimizer_.backward_and_apply(of.loss);
     note_changes();
   };
   const auto undo = [&] {

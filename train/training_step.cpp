@@ -1,70 +1,53 @@
 #include "graft/train/training_step.h"
 
+#include <cmath>
+
 #include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/record.h"
+#include "graft/core/runtime/stop.h"
 #include "graft/core/tensor/device_backend.h"
 #include "graft/layers/functional/elementwise.h"
-#include "graft/layers/functional/functional.h"
 #include "graft/layers/modules/dropout.h"
-#include "graft/train/metrics.h"
+#include "graft/train/held_statistics.h"
+#include "graft/train/repeated_step.h"
 
 namespace graft::train {
 
-// On a device nobody could look at labels without waiting for it: they are checked here.
-void check_labels(const Tensor& labels, int64_t classes) {
-  for (const int64_t label : labels.elements<int64_t>())
-    GRAFT_CHECK(label >= 0 && label < classes, "cross_entropy: label ", label, " is not in [0, ",
-                classes, ")");
-}
-
 namespace {
 
-struct Piece {
-  const Tensor& labels;  // on the host
-  const StepOptions& options;
-  double share;  // of the batch
-  StepResult& result;
+// Of the last stage's answers; targets on the host.
+BatchLoss loss_of_answers(const Task& task, const Tensor& answers, const Targets& targets,
+                          const Targets& placed) {
+  const Tensor outputs = functional::cast(answers, DType::f32);
+  if (is_cpu(outputs.device())) return {task.loss(outputs, targets), outputs};
+  task.check(targets, outputs.shape());
+  return {task.loss(outputs, placed.empty() ? targets.on(outputs.device()) : placed), outputs};
+}
 
-  Tensor on_device(const Tensor& logits) const {
-    if (is_cpu(logits.device())) return labels;
-    check_labels(labels, logits.size(1));
-    return options.device_labels.defined() ? options.device_labels
-                                           : to_device(labels, logits.device());
-  }
-
-  // The last stage's answers: their loss, its share of the batch's, and the gradient from there on.
-  void finish(const Tensor& answers_of_network) const {
-    const Tensor logits = functional::cast(answers_of_network, DType::f32);
-    const Tensor loss = functional::cross_entropy(
-        logits, on_device(logits),
-        {.label_smoothing = options.label_smoothing, .class_weights = options.class_weights});
-    result.pieces.push_back({loss.detach(), logits.detach(), share});
-    result.is_stepped = share == 1 && !options.plan.recompute && options.backward_whole;
-    if (result.is_stepped)
-      options.backward_whole(loss);
-    else if (share * options.loss_scale == 1)
-      backward(loss);
-    else
-      backward(loss, Tensor::full(loss.shape(), share * options.loss_scale, loss.options()));
-  }
+// Some of a batch's samples, whose gradients add up to the batch's.
+struct MicroBatch {
+  const Task& task;
+  Tensor x;         // where the network lies, in the type of the activations
+  Targets targets;  // on the host
+  double share;     // of the batch
+  double loss_scale;
 };
 
-// What the labels' losses count for together.
-double weight_in(const Tensor& labels, const StepOptions& options) {
-  if (options.weight_of_class.empty()) return static_cast<double>(labels.numel());
-  double sum = 0;
-  for (const int64_t label : labels.elements<int64_t>())
-    sum += options.weight_of_class.at(static_cast<size_t>(label));
-  return sum;
+// The loss, and backward from it: its share of the batch's.
+void finish(const MicroBatch& micro, const Tensor& answers, StepResult& result) {
+  const auto [loss, outputs] = loss_of_answers(micro.task, answers, micro.targets, {});
+  result.pieces.push_back({loss.detach(), outputs.detach(), micro.share});
+  const double factor = micro.share * micro.loss_scale;
+  if (factor == 1)
+    backward(loss);
+  else
+    backward(loss, Tensor::full(loss.shape(), factor, loss.options()));
 }
 
-void run_kept(StagedNetwork& network, size_t first, const Tensor& x, const Piece& piece) {
-  piece.finish(network.forward_stages(x, first, network.stages().size()));
-}
-
-void run_recomputed(StagedNetwork& network, size_t first, const Tensor& x, const Piece& piece) {
+void run_recomputed(StagedNetwork& network, size_t first, const MicroBatch& micro,
+                    StepResult& result) {
   const size_t last = network.stages().size() - 1;
-  std::vector<Tensor> inputs{x};  // of stages first, first + 1, ...
+  std::vector<Tensor> inputs{micro.x};  // of stages first, first + 1, ...
   {
     const NoGradGuard no_grad;
     for (size_t stage = first; stage < last; ++stage)
@@ -76,7 +59,7 @@ void run_recomputed(StagedNetwork& network, size_t first, const Tensor& x, const
     inputs.pop_back();
     if (stage > first) set_requires_grad(input, true);
     if (stage == last) {
-      piece.finish(network.forward_stages(input, stage, stage + 1));
+      finish(micro, network.forward_stages(input, stage, stage + 1), result);
     } else {
       const HeldStatistics held(network);  // the first forward moved them
       const Tensor y = network.forward_stages(input, stage, stage + 1);
@@ -88,59 +71,114 @@ void run_recomputed(StagedNetwork& network, size_t first, const Tensor& x, const
   }
 }
 
+bool goes_through_whole(const Batch& batch, const StepPlan& plan) {
+  return !plan.recompute && (plan.micro_batch <= 0 || plan.micro_batch >= batch.x.size(0));
+}
+
 }  // namespace
-
-// With momentum 0 the running statistics are written again as they are.
-HeldStatistics::HeldStatistics(StagedNetwork& network) {
-  network.for_each_module([this](const std::string&, Module& module) {
-    auto* norm = dynamic_cast<BatchNorm2d*>(&module);
-    if (!norm) return;
-    Before before{norm, norm->options().momentum, {}, 0};
-    for (const auto& [name, tensor] : module.own_tensors())
-      if (!name.empty() && name == norm->options().names[4])
-        before.count = tensor, before.batches = tensor.data<int64_t>()[0];
-    norm->set_momentum(0);
-    before_.push_back(std::move(before));
-  });
-}
-
-HeldStatistics::~HeldStatistics() {
-  for (Before& before : before_) {
-    before.norm->set_momentum(before.momentum);
-    if (before.count.defined() && before.count.data<int64_t>()[0] != before.batches)
-      before.count.mutable_data<int64_t>()[0] = before.batches;
-  }
-}
 
 void StepResult::read() {
   for (const Piece& piece : pieces) {
     loss += piece.share * piece.loss.item();
-    const auto answers = train::predictions(piece.logits);
-    predictions.insert(predictions.end(), answers.begin(), answers.end());
+    outputs.push_back(to_device(piece.outputs, {}));
   }
   pieces.clear();
 }
 
-StepResult run_training_step(StagedNetwork& network, size_t first, const Batch& batch,
-                             const StepOptions& options) {
+BatchLoss loss_of(StagedNetwork& network, size_t first, const Task& task, const Batch& batch,
+                  const StepOptions& options, const StepPosition& position, const Targets& placed) {
+  set_dropout_streams(network, position.seed, position.epoch, position.step);
+  const Tensor x = functional::cast(to_device(batch.x, network.device()), options.activations);
+  return loss_of_answers(task, network.forward_stages(x, first, network.stages().size()),
+                         batch.targets, placed);
+}
+
+StepResult add_gradients(StagedNetwork& network, size_t first, const Task& task, const Batch& batch,
+                         const StepOptions& options, const StepPosition& position,
+                         double loss_scale) {
   const StepPlan& plan = options.plan;
-  const DropoutStream& dropout = options.dropout;
   const int64_t count = batch.x.size(0), limit = plan.micro_batch > 0 ? plan.micro_batch : count;
   const int64_t pieces = ceil_div(count, limit);  // as equal as they can be
   StepResult result;
   for (int64_t i = 0; i < pieces; ++i) {
     const int64_t begin = i * count / pieces, size = (i + 1) * count / pieces - begin;
-    set_dropout_streams(network, dropout.seed, dropout.epoch,
-                        dropout.step + (static_cast<uint64_t>(i) << 40));
+    set_dropout_streams(network, position.seed, position.epoch,
+                        position.step + (static_cast<uint64_t>(i) << 40));
     const Tensor given =
         to_device(pieces == 1 ? batch.x : batch.x.narrow_batch(begin, size), network.device());
-    const Tensor x = functional::cast(given, options.activations);
-    const Tensor labels = pieces == 1 ? batch.labels : batch.labels.narrow_batch(begin, size);
-    const double share = weight_in(labels, options) / weight_in(batch.labels, options);
-    const Piece piece{labels, options, share, result};
-    (plan.recompute ? run_recomputed : run_kept)(network, first, x, piece);
+    const Targets targets = batch.targets.narrow(begin, size);
+    const MicroBatch micro{task, functional::cast(given, options.activations), targets,
+                           task.weight(targets) / task.weight(batch.targets), loss_scale};
+    if (plan.recompute)
+      run_recomputed(network, first, micro, result);
+    else
+      finish(micro, network.forward_stages(micro.x, first, network.stages().size()), result);
   }
   return result;
+}
+
+TrainingStep::TrainingStep(StagedNetwork& network, size_t first, Task& task, Optimizer& optimizer,
+                           StepOptions options)
+    : network_(network),
+      first_(first),
+      task_(task),
+      optimizer_(optimizer),
+      options_(std::move(options)) {
+  task.to(network.device());
+  if (options_.repeat && !is_cpu(network.device()))
+    repeated_ = std::make_unique<RepeatedStep>(network, first, task, optimizer);
+}
+TrainingStep::~TrainingStep() = default;
+
+bool TrainingStep::is_recorded() const { return repeated_ && repeated_->is_recorded(); }
+int64_t TrainingStep::repeats() const { return repeated_ ? repeated_->repeats() : 0; }
+
+void TrainingStep::check_loss(double loss, const StepPosition& position) const {
+  GRAFT_CHECK(std::isfinite(loss) || !options_.checks_loss, "the loss is ", loss, " at step ",
+              position.step + 1, " of epoch ", position.epoch, ": lower the learning rate (",
+              options_.highest_lr, ")");
+}
+
+StepResult TrainingStep::run(const Batch& batch, double lr, const StepPosition& position) {
+  const ScopedStop none(nullptr);
+  const bool on_cpu = is_cpu(network_.device()), whole = goes_through_whole(batch, options_.plan);
+  if (repeated_ && whole && repeated_->takes(batch, options_))
+    return repeated_->run(batch, options_, position, lr);
+  StepResult result;
+  if (whole) {
+    const auto [loss, outputs] = loss_of(network_, first_, task_, batch, options_, position);
+    result.pieces.push_back({loss.detach(), outputs.detach(), 1});
+    if (on_cpu) check_loss(loss.item(), position);
+    optimizer_.backward_and_step(loss, lr);
+    if (on_cpu) result.read();
+    return result;
+  }
+  result =
+      add_gradients(network_, first_, task_, batch, options_, position, optimizer_.loss_scale());
+  if (on_cpu) {
+    result.read();
+    check_loss(result.loss, position);
+  }
+  optimizer_.step(lr);
+  network_.zero_grad();
+  return result;
+}
+
+bool TrainingStep::settle(StepResult& result, const StepPosition& position) {
+  result.read();
+  check_loss(result.loss, position);
+  return optimizer_.settle();
+}
+
+void TrainingStep::try_out(const Batch& batch) {
+  const HeldStatistics held(network_);
+  if (goes_through_whole(batch, options_.plan)) {
+    const BatchLoss of = loss_of(network_, first_, task_, batch, options_, {});
+    backward(of.loss, [](GradMeta& leaf) { leaf.grad = Tensor(); });
+  } else {
+    add_gradients(network_, first_, task_, batch, options_);
+  }
+  network_.zero_grad();
 }
 
 }  // namespace graft::train

@@ -1,78 +1,104 @@
-// One step's forward and backward: of a whole batch, or in micro-batches whose gradients add up;
-// stages kept for backward, or computed again in it.
+// TrainingStep: forward, backward and the optimizer's step of one batch. The only place where a
+// loss meets the weights.
 #pragma once
-#include <functional>
+#include <memory>
 #include <vector>
 
-#include "graft/layers/modules/batch_norm2d.h"
 #include "graft/layers/modules/staged_network.h"
 #include "graft/train/loader.h"
+#include "graft/train/optimizer.h"
 #include "graft/train/step_plan.h"
 
 namespace graft::train {
 
 struct GRAFT_API StepResult {
-  bool is_stepped =
-      false;  // StepOptions::backward_whole was called; else the gradients wait for a step
   // What a device computes while the host goes on: read() waits for it, once a step, and fills in
   // what follows.
   void read();
-  double loss = 0;                     // mean over the batch
-  std::vector<int64_t> predictions{};  // one an image
+  double loss = 0;                // mean over the batch
+  std::vector<Tensor> outputs{};  // of the network, f32 [n,...] on the host: the batch's, in order
 
   struct Piece {
-    Tensor loss{}, logits{};
+    Tensor loss{}, outputs{};
     double share;  // of the batch
   };
   std::vector<Piece> pieces{};  // not read yet
 };
 
-struct DropoutStream {
-  uint64_t seed = 0, epoch = 0, step = 0;
+// Which step of a run it is: what its random numbers are a function of.
+struct StepPosition {
+  uint64_t seed = 0;
+  uint64_t epoch = 0;  // from 1
+  uint64_t step = 0;   // of the run, from 0
 };
 
 struct StepOptions {
-  double label_smoothing = 0;
   StepPlan plan{};
-  DropoutStream dropout{};
   DType activations =
       DType::f32;  // f32 or bf16, away from the CPU f16 too: what stages take; the loss is of f32
-  Tensor class_weights{};  // f32 [C] where the network lies; undefined: all classes count alike
-  std::vector<double> weight_of_class{};  // the same numbers on the host
-  double loss_scale = 1;   // gradients are of loss_scale * loss; the loss that is read is not
-  Tensor device_labels{};  // batch.labels where the network lies; undefined: they are brought there
-  // In place of backward(loss), for a batch that goes through as a whole: an optimizer can step as
-  // gradients come.
-  std::function<void(const Tensor& loss)> backward_whole{};
+  bool repeat = false;  // a device records its step once and repeats it (repeated_step.h); it keeps
+                        // a step's memory then
+  bool checks_loss = true;  // bad_input when the loss is not finite
+  double highest_lr = 0;    // of the run: what is then to be lowered
 };
 
-// bad_input for a label that is no class; labels on the host.
-GRAFT_API void check_labels(const Tensor& labels, int64_t classes);
+class RepeatedStep;
 
-// For the scope: batch norms normalise by the batch without moving their running statistics.
-class GRAFT_API HeldStatistics {
+// One thread at a time. The network, in training mode, the task and the optimizer of the network's
+// parameters must outlive this.
+class GRAFT_API TrainingStep {
  public:
-  explicit HeldStatistics(StagedNetwork& network);
-  ~HeldStatistics();
-  HeldStatistics(const HeldStatistics&) = delete;
-  HeldStatistics& operator=(const HeldStatistics&) = delete;
+  // Of stages [first, end); the task goes to the network's device.
+  TrainingStep(StagedNetwork& network, size_t first, Task& task, Optimizer& optimizer,
+               StepOptions options);
+  ~TrainingStep();
+  TrainingStep(const TrainingStep&) = delete;
+  TrainingStep& operator=(const TrainingStep&) = delete;
+
+  // Takes the step whole, whoever asks to stop. batch.x is what stage `first` takes, and goes to
+  // the network's device with the targets. The result is to be read before the next call. On the
+  // CPU the loss is looked at before a parameter changes: bad_input when it is not finite; a device
+  // has it queued, and settle() looks. bad_input for a target that the task does not know.
+  StepResult run(const Batch& batch, double lr, const StepPosition& position = {});
+  // Waits for a device and reads the result: bad_input when its loss is not finite. False: the step
+  // was left out, for a gradient was not finite (loss_scale.h).
+  bool settle(StepResult& result, const StepPosition& position = {});
+  // A step that changes no parameter and keeps no gradient, for what it takes in memory. Running
+  // statistics stay as they are.
+  void try_out(const Batch& batch);
+
+  void set_plan(const StepPlan& plan) { options_.plan = plan; }
+  void set_activations(DType activations) { options_.activations = activations; }
+  bool is_recorded() const;
+  int64_t repeats() const;  // steps that a device repeated from its recording
 
  private:
-  struct Before {
-    BatchNorm2d* norm;
-    double momentum;
-    Tensor count{};  // num_batches_tracked; undefined: not counted
-    int64_t batches;
-  };
-  std::vector<Before> before_;
+  void check_loss(double loss, const StepPosition& position) const;
+
+  StagedNetwork& network_;
+  size_t first_;
+  const Task& task_;
+  Optimizer& optimizer_;
+  StepOptions options_;
+  std::unique_ptr<RepeatedStep> repeated_;  // null: every step is queued anew
 };
 
 // Adds the gradients of the batch's mean loss to those of the network's parameters, through stages
-// [first, end); batch.x is what stage `first` takes, and goes to the network's device with the
-// labels. bad_input for a label that is no class. In micro-batches, batch norms that learn
-// statistics take them from each micro-batch, and sums are rounded in another order; else it is the
-// same function of the whole batch.
-GRAFT_API StepResult run_training_step(StagedNetwork& network, size_t first, const Batch& batch,
-                                       const StepOptions& options);
+// [first, end): what a step does before the optimizer's part, for who needs the gradients
+// themselves. In micro-batches, batch norms that learn statistics take them from each micro-batch,
+// and sums are rounded in another order; else it is the same function of the whole batch. The
+// gradients are of loss_scale * loss; the loss that is read is not.
+GRAFT_API StepResult add_gradients(StagedNetwork& network, size_t first, const Task& task,
+                                   const Batch& batch, const StepOptions& options,
+                                   const StepPosition& position = {}, double loss_scale = 1);
+
+// The loss of a whole batch, from which backward can start, and the outputs it is of.
+struct BatchLoss {
+  Tensor loss{}, outputs{};
+};
+// placed: batch.targets where the network lies; empty: they are brought there.
+GRAFT_API BatchLoss loss_of(StagedNetwork& network, size_t first, const Task& task,
+                            const Batch& batch, const StepOptions& options,
+                            const StepPosition& position, const Targets& placed = {});
 
 }  // namespace graft::train

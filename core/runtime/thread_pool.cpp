@@ -120,7 +120,9 @@ struct Crew {
       std::lock_guard lock(mutex);
       batch = nullptr;  // no further worker can join
     }
-    while (new_batch.working.load(std::memory_order_acquire) != 0) pause_cpu();
+    // Soon, unless other work has the cores: then the worker needs this one.
+    for (int spins = 0; new_batch.working.load(std::memory_order_acquire) != 0; ++spins)
+      spins < kSpins ? pause_cpu() : std::this_thread::yield();
   }
 };
 

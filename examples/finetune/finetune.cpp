@@ -71,7 +71,7 @@ void train(const std::string& path, int64_t steps, const char* weights) {
     for (graft::train::Batch batch; step < steps && loader.next(batch);) {
       model.network->zero_grad();
       const graft::Tensor loss =
-          graft::functional::cross_entropy(model.network->forward(batch.x), batch.labels);
+          graft::functional::cross_entropy(model.network->forward(batch.x), batch.targets.one());
       graft::backward(loss);
       optimizer->step(1e-3);
       loss_sum += loss.item();

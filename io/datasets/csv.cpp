@@ -175,18 +175,21 @@ class ColumnSearch {
     if (columns_.names.empty()) return -1;
     for (size_t c = 0; c < columns_.names.size(); ++c)
       if (c != columns_.image &&
-          names_one_of(columns_.names[c], {"split", "set", "subset", "part", "partition", "phase",
-                                           "is_valid", "fold"}))
+          names_one_of(name_of(c), {"split", "set", "subset", "part", "partition", "phase",
+                                    "is_valid", "fold"}))
         if (const auto value = table_.rows[first_row()].fields;
             first_row() < table_.rows.size() && c < value.size() &&
-            split_role(columns_.names[c], value[c]) != PartRole::none)
+            split_role(name_of(c), value[c]) != PartRole::none)
           return static_cast<int64_t>(c);
     return -1;
   }
 
+  // A row of names may be shorter than the others.
+  std::string name_of(size_t c) const { return c < columns_.names.size() ? columns_.names[c] : ""; }
+
   bool is_index(size_t c) const {
-    if (!columns_.names.empty() && columns_.names[c].empty()) return true;
-    return !columns_.names.empty() && names_one_of(columns_.names[c], {"index", "unnamed: 0"});
+    if (c >= columns_.names.size()) return false;
+    return columns_.names[c].empty() || names_one_of(columns_.names[c], {"index", "unnamed: 0"});
   }
 
   size_t found_label() const {
@@ -197,8 +200,7 @@ class ColumnSearch {
     if (left.size() == 1) return left[0];
     std::vector<size_t> named_so;
     for (const size_t c : left)
-      if (c < columns_.names.size() &&
-          names_one_of(columns_.names[c],
+      if (names_one_of(name_of(c),
                        {"label", "class", "category", "target", "labels", "y", "class_name",
                         "label_name", "labelname", "species", "breed", "classes", "categories"}))
         named_so.push_back(c);

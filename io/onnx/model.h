@@ -63,7 +63,16 @@ struct ValueInfo {
   std::vector<Dimension> dims{};
 };
 
-struct Graph;
+struct Node;
+
+struct Graph {
+  std::string name{};
+  // In the file's order, which the standard wants topological; not checked here. No initializer:
+  // Node is not complete yet.
+  std::vector<Node> nodes;
+  std::vector<NamedTensor> initializers{};
+  std::vector<ValueInfo> inputs{}, outputs{}, value_infos{};
+};
 
 enum class AttributeType : int32_t {
   undefined = 0,
@@ -106,14 +115,6 @@ struct Node {
   std::vector<Attribute> attributes{};
   // nullptr when absent.
   GRAFT_API const Attribute* find(const std::string& attribute) const;
-};
-
-struct Graph {
-  std::string name{};
-  std::vector<Node>
-      nodes;  // in the file's order, which the standard wants topological; not checked here
-  std::vector<NamedTensor> initializers{};
-  std::vector<ValueInfo> inputs{}, outputs{}, value_infos{};
 };
 
 struct OperatorSet {

@@ -8,35 +8,14 @@ import concurrent.futures
 import os
 import random
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
-import zlib
 
-SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-WEIGHTS = os.path.join(SOURCE, "examples/pretrained/cifar10_resnet20.th")
-IMAGES = os.path.join(SOURCE, "tests/fuzz/corpus/image")
-GRAPH = os.path.join(SOURCE, "tests/fuzz/corpus/graph/network.onnx")
+from workload import CORPUS, WEIGHTS, write_photos, write_png
 
-
-def write_photos(folder, classes=2, each=5, side=8):
-    for label in range(classes):
-        os.makedirs(f"{folder}/c{label}")
-        for i in range(each):
-            rng = random.Random(100 * label + i)
-            pixels = bytes(rng.randrange(256) for _ in range(3 * side * side))
-            with open(f"{folder}/c{label}/{i}.ppm", "wb") as file:
-                file.write(b"P6\n%d %d\n255\n" % (side, side) + pixels)
-
-
-def write_png(path, side=8):
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-    rows = b"".join(b"\0" + bytes((7 * x + 31 * y) % 256 for x in range(3 * side)) for y in range(side))
-    with open(path, "wb") as file:
-        file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)) +
-                   chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+IMAGES = os.path.join(CORPUS, "image")
+GRAPH = os.path.join(CORPUS, "graph/network.onnx")
 
 
 class Driver:

@@ -149,6 +149,18 @@ TEST_F(Tables, PartsFromAColumn) {
   }
 }
 
+// Fewer names than columns: those without a name are columns as any other.
+TEST_F(Tables, ARowOfNamesMayBeShort) {
+  expect_right("path\n" + rows([](const std::string& file, const std::string& label, int) {
+                 return str("train/", file, ",", label, "\n");
+               }));
+  EXPECT_NE(refusal("path\n" + rows([](const std::string& file, const std::string& label, int i) {
+                      return str("train/", file, ",", label, ",", i, "\n");
+                    }))
+                .find("which column is the label?"),
+            std::string::npos);
+}
+
 TEST_F(Tables, DeletedPhotosAreBrokenOnes) {
   const OpenedData data = opened(
       "path,label\n" + rows([](auto f, auto c, int) { return str("train/", f, ",", c, "\n"); }) +

@@ -70,6 +70,27 @@ TEST(CheckLayers, LongFilesNeedAReason) {
   EXPECT_EQ(tree.check(), 0) << tree.said;
 }
 
+TEST(CheckLayers, WordsOfATaskBelongToTasks) {
+  Tree tree;
+  tree.write("train/README.md", "x\n");
+  tree.write("tools/README.md", "x\n");
+  tree.write("train/tasks/sorting/a.cpp", "int labels;\n");
+  EXPECT_EQ(tree.check(), 0) << tree.said;
+  for (const char* word :
+       {"int labels;", "int num_classes;", "// Cross-entropy.", "int Accuracy;"}) {
+    tree.write("train/a.cpp", std::string(word) + "\n");
+    EXPECT_EQ(tree.check(), 1) << word;
+    EXPECT_NE(tree.said.find("train/a.cpp: names labels"), std::string::npos) << tree.said;
+  }
+  tree.write("tools/task_words.txt", "# Files.\ntrain/a.cpp\n");
+  EXPECT_EQ(tree.check(), 0) << tree.said;
+  tree.write("train/a.cpp", "class A {};\n");
+  EXPECT_EQ(tree.check(), 1);
+  EXPECT_NE(tree.said.find("tools/task_words.txt: train/a.cpp names no task's words"),
+            std::string::npos)
+      << tree.said;
+}
+
 TEST(CheckLayers, RefusesAnotherFormat) {
   if (std::system("command -v clang-format-14 > /dev/null") != 0)
     GTEST_SKIP() << "there is no clang-format-14";

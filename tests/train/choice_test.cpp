@@ -7,7 +7,8 @@
 #include <map>
 
 #include "graft/tests/train/fit_case.h"
-#include "graft/train/balance.h"
+#include "graft/train/tasks/classification/balance.h"
+#include "graft/train/tasks/classification/certainty.h"
 
 namespace graft::train {
 namespace {
@@ -70,14 +71,14 @@ TEST(Choice, TheKeptEpochIsTheOneOfLowestLossAmongTheMostAccurate) {
   const io::OpenedData data = small_data();
   const FitResult result = fit(*network, data, pattern_preprocess(8), recipe, {});
   double highest = 0;
-  for (const EpochMetrics& m : result.history) highest = std::max(highest, m.val_accuracy);
+  for (const EpochMetrics& m : result.history) highest = std::max(highest, m.val.at(0).value);
   int64_t ties = 0, lowest = 0;
   double loss = INFINITY;
   for (const EpochMetrics& m : result.history) {
-    ASSERT_TRUE(std::isfinite(m.val_loss));
-    if (m.val_accuracy != highest) continue;
+    ASSERT_TRUE(std::isfinite(m.val_score("loss")));
+    if (m.val.at(0).value != highest) continue;
     ++ties;
-    if (m.val_loss <= loss) loss = m.val_loss, lowest = m.epoch;
+    if (m.val_score("loss") <= loss) loss = m.val_score("loss"), lowest = m.epoch;
   }
   EXPECT_GE(ties, 2) << "the case decides nothing";
   EXPECT_EQ(result.best_epoch, lowest);

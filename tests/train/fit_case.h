@@ -12,6 +12,7 @@
 #include "graft/models/initialization.h"
 #include "graft/tests/train/pattern_dataset.h"
 #include "graft/train/fit.h"
+#include "graft/train/tasks/classification/classification.h"
 
 namespace graft::train {
 
@@ -94,11 +95,16 @@ struct Outcome {
   }
 };
 
+inline const Evaluation& evaluation_of(const FitResult& result) {
+  static const Evaluation none(1);
+  return result.best ? static_cast<const Evaluation&>(*result.best) : none;
+}
+
 inline std::string numbers_of(const FitResult& result) {
-  std::string text =
-      str("best ", result.best_epoch, " ", result.best_accuracy, " ", result.best.correct(), "\n");
+  std::string text = str("best ", result.best_epoch, " ", result.best_score, " ",
+                         evaluation_of(result).correct(), "\n");
   for (const EpochMetrics& m : result.history)
-    text += str(m.epoch, " ", m.loss, " ", m.train_accuracy, " ", m.val_accuracy, " ", m.lr, "\n");
+    text += str(m.epoch, " ", m.loss, " ", m.train.value, " ", m.val.at(0).value, " ", m.lr, "\n");
   return text;
 }
 

@@ -24,9 +24,9 @@ TEST(Fit, TheLossFalls) {
   const auto& history = outcome.result.history;
   ASSERT_EQ(history.size(), 6u);
   EXPECT_LT(history.back().loss, history.front().loss / 2);
-  EXPECT_GE(outcome.result.best_accuracy, 0.9);
-  EXPECT_EQ(outcome.result.best.samples(), 12);
-  EXPECT_DOUBLE_EQ(outcome.result.best.accuracy(), outcome.result.best_accuracy);
+  EXPECT_GE(outcome.result.best_score, 0.9);
+  EXPECT_EQ(outcome.result.best->samples(), 12);
+  EXPECT_DOUBLE_EQ(evaluation_of(outcome.result).accuracy(), outcome.result.best_score);
   EXPECT_EQ(outcome.result.frozen_sha256, "");
   EXPECT_FALSE(outcome.result.interrupted);
 }

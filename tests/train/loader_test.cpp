@@ -43,7 +43,8 @@ bool same_bits(const Tensor& a, const Tensor& b) {
 
 bool same(const std::vector<Batch>& a, const std::vector<Batch>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Batch& x, const Batch& y) {
-    return x.samples == y.samples && same_bits(x.x, y.x) && same_bits(x.labels, y.labels);
+    return x.samples == y.samples && same_bits(x.x, y.x) &&
+           same_bits(x.targets.one(), y.targets.one());
   });
 }
 
@@ -60,7 +61,7 @@ TEST(Loader, BatchesHoldWhatTheDataSetHas) {
     const Tensor planes = batch.x.to(MemoryFormat::contiguous);
     for (int64_t i = 0; i < count; ++i, ++sample) {
       EXPECT_EQ(batch.samples[static_cast<size_t>(i)], sample);
-      EXPECT_EQ(batch.labels.data<int64_t>()[i], sample % 3);
+      EXPECT_EQ(batch.targets.one().data<int64_t>()[i], sample % 3);
       const Tensor expected = preprocess.apply(dataset.image(sample));
       EXPECT_EQ(std::memcmp(planes.data<float>() + i * expected.numel(), expected.raw(),
                             static_cast<size_t>(expected.bytes())),

@@ -7,8 +7,8 @@
 #include "graft/layers/functional/functional.h"
 #include "graft/layers/modules/linear.h"
 #include "graft/models/architecture.h"
-#include "graft/train/metrics.h"
 #include "graft/train/optimizer.h"
+#include "graft/train/tasks/classification/evaluation.h"
 
 namespace graft::train {
 namespace {

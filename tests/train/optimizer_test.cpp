@@ -16,9 +16,9 @@
 #include "graft/layers/functional/functional.h"
 #include "graft/layers/functional/reduction.h"
 #include "graft/tests/kernels/cpu_support.h"
-#include "graft/train/metrics.h"
 #include "graft/train/recipe.h"
 #include "graft/train/schedule.h"
+#include "graft/train/tasks/classification/evaluation.h"
 
 namespace graft::train {
 namespace {

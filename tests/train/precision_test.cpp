@@ -70,7 +70,7 @@ TEST(Precision, TheLossFalls) {
   recipe.lr = 0.05;
   const Outcome outcome = run_small(recipe);
   EXPECT_LT(outcome.result.history.back().loss, outcome.result.history.front().loss / 2);
-  EXPECT_GE(outcome.result.best_accuracy, 0.9);
+  EXPECT_GE(outcome.result.best_score, 0.9);
 }
 
 TEST(Precision, ThreadsAndTheCacheChangeNoBit) {

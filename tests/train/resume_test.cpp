@@ -19,6 +19,8 @@ namespace fs = std::filesystem;
 
 // ---- the checkpoint file
 
+const Classification kThree(3);
+
 Checkpoint some_checkpoint() {
   Checkpoint c;
   c.model.add("a.weight", Tensor::of<float>({2}, {1, -2}));
@@ -31,10 +33,13 @@ Checkpoint some_checkpoint() {
   c.instruction_set = "avx2";
   c.epoch = 3;
   c.best_epoch = 2;
-  c.best_accuracy = 2.0 / 3;
-  c.history = {{1, 0.5, 1.0 / 3, 0.25, 0.7, 0.2, 1e-3, 12.5, 3.25},
-               {2, 0.25, 0.75, 2.0 / 3, 0.6, 0.65, 1e-4, 13, 3},
-               {3, 0.125, 0.75, 0.5, 0.8, 0.5, 0, 13, 3}};
+  c.best_score = 2.0 / 3;
+  const auto scores = [](double accuracy, double loss, double f1) {
+    return std::vector<Score>{{"accuracy", accuracy}, {"loss", loss}, {"macro_f1", f1}};
+  };
+  c.history = {{1, 0.5, {"accuracy", 1.0 / 3}, scores(0.25, 0.7, 0.2), 1e-3, 12.5, 3.25},
+               {2, 0.25, {"accuracy", 0.75}, scores(2.0 / 3, 0.6, 0.65), 1e-4, 13, 3},
+               {3, 0.125, {"accuracy", 0.75}, scores(0.5, 0.8, 0.5), 0, 13, 3}};
   return c;
 }
 
@@ -50,8 +55,8 @@ void expect_same(const StateDict& a, const StateDict& b) {
 TEST(Checkpoints, RoundTrip) {
   const TemporaryFolder folder;
   const Checkpoint before = some_checkpoint();
-  save_checkpoint(folder / "c", before);
-  const Checkpoint after = load_checkpoint(folder / "c");
+  save_checkpoint(folder / "c", before, kThree);
+  const Checkpoint after = load_checkpoint(folder / "c", kThree);
   expect_same(before.model, after.model);
   expect_same(before.best, after.best);
   expect_same(before.optimizer, after.optimizer);
@@ -60,16 +65,16 @@ TEST(Checkpoints, RoundTrip) {
   EXPECT_EQ(after.instruction_set, before.instruction_set);
   EXPECT_EQ(after.epoch, 3);
   EXPECT_EQ(after.best_epoch, 2);
-  EXPECT_EQ(after.best_accuracy, 2.0 / 3);
+  EXPECT_EQ(after.best_score, 2.0 / 3);
   ASSERT_EQ(after.history.size(), 3u);
   for (size_t i = 0; i < 3; ++i) EXPECT_EQ(after.history[i].to_json(), before.history[i].to_json());
-  save_checkpoint(folder / "d", after);
+  save_checkpoint(folder / "d", after, kThree);
   EXPECT_EQ(sha256_of_file(folder / "c"), sha256_of_file(folder / "d"));
 }
 
 std::string complaint(const std::string& path) {
   try {
-    load_checkpoint(path);
+    load_checkpoint(path, kThree);
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::bad_input) << error.what();
     EXPECT_NE(std::string(error.what()).find(path), std::string::npos) << error.what();
@@ -80,7 +85,7 @@ std::string complaint(const std::string& path) {
 
 TEST(Checkpoints, DamageIsAnError) {
   const TemporaryFolder folder;
-  save_checkpoint(folder / "c", some_checkpoint());
+  save_checkpoint(folder / "c", some_checkpoint(), kThree);
   const std::string whole = read_text_file(folder / "c", 1 << 20);
   const auto with = [&](const std::string& content) {
     std::ofstream(folder / "d", std::ios::binary) << content;
@@ -101,7 +106,7 @@ TEST(Checkpoints, DamageIsAnError) {
 // Fields that no run writes, under check sums that hold.
 TEST(Checkpoints, EveryFieldHasARange) {
   const TemporaryFolder folder;
-  save_checkpoint(folder / "c", some_checkpoint());
+  save_checkpoint(folder / "c", some_checkpoint(), kThree);
   const io::WeightFile file = io::read_weights(folder / "c");
   const std::string whole = file.metadata.at("graft.checkpoint");
   const auto with = [&](const std::string& field, const std::string& value, size_t from = 0) {
@@ -138,17 +143,17 @@ TEST(Checkpoints, EveryFieldHasARange) {
             std::string::npos);
   Checkpoint counted = some_checkpoint();
   counted.model.set("a.num_batches_tracked", Tensor::of<int64_t>(Shape{}, {-1}));
-  save_checkpoint(folder / "d", counted);
+  save_checkpoint(folder / "d", counted, kThree);
   EXPECT_NE(complaint(folder / "d").find("counts -1"), std::string::npos);
   Checkpoint longer = some_checkpoint();
   longer.epoch = 4;
-  save_checkpoint(folder / "d", longer);
+  save_checkpoint(folder / "d", longer, kThree);
   EXPECT_NE(complaint(folder / "d").find("its history has 3"), std::string::npos);
 }
 
 TEST(Checkpoints, AnythingBehindTheDescriptionIsRefused) {
   const TemporaryFolder folder;
-  save_checkpoint(folder / "c", some_checkpoint());
+  save_checkpoint(folder / "c", some_checkpoint(), kThree);
   const io::WeightFile file = io::read_weights(folder / "c");
   const std::string whole = file.metadata.at("graft.checkpoint");
   const std::string zero(1, '\0');
@@ -162,7 +167,7 @@ TEST(Checkpoints, AnythingBehindTheDescriptionIsRefused) {
 // Any byte changed, in data, header or padding: refused, or the same checkpoint to the bit.
 TEST(Checkpoints, NoChangedByteIsTaken) {
   const TemporaryFolder folder;
-  save_checkpoint(folder / "c", some_checkpoint());
+  save_checkpoint(folder / "c", some_checkpoint(), kThree);
   const std::string whole = read_text_file(folder / "c", 1 << 20);
   int harmless = 0;
   for (size_t at = 0; at < whole.size(); ++at)
@@ -172,7 +177,7 @@ TEST(Checkpoints, NoChangedByteIsTaken) {
       damaged[at] = static_cast<char>(damaged[at] ^ change);
       std::ofstream(folder / "d", std::ios::binary) << damaged;
       try {
-        save_checkpoint(folder / "e", load_checkpoint(folder / "d"));
+        save_checkpoint(folder / "e", load_checkpoint(folder / "d", kThree), kThree);
       } catch (const Error& error) {
         EXPECT_EQ(error.code(), ErrorCode::bad_input) << error.what();
         continue;
@@ -185,7 +190,7 @@ TEST(Checkpoints, NoChangedByteIsTaken) {
 
 TEST(Checkpoints, ADamagedTensorIsNamedAndWhatToDo) {
   const TemporaryFolder folder;
-  save_checkpoint(folder / "c", some_checkpoint());
+  save_checkpoint(folder / "c", some_checkpoint(), kThree);
   std::string damaged = read_text_file(folder / "c", 1 << 20);
   const float value = 4;  // of best/a.weight
   damaged[damaged.rfind(std::string(reinterpret_cast<const char*>(&value), 4)) + 1] ^= 1;
@@ -198,8 +203,8 @@ TEST(Checkpoints, ADamagedTensorIsNamedAndWhatToDo) {
 // What an older graft wrote: no check sums.
 TEST(Checkpoints, WithoutCheckSumsAreReadWithANote) {
   const TemporaryFolder folder;
-  save_checkpoint(folder / "c", some_checkpoint());
-  EXPECT_TRUE(load_checkpoint(folder / "c").notes.empty());
+  save_checkpoint(folder / "c", some_checkpoint(), kThree);
+  EXPECT_TRUE(load_checkpoint(folder / "c", kThree).notes.empty());
   std::string old = read_text_file(folder / "c", 1 << 20);
   for (const char* key : {"graft.crc32c", "graft.metadata_crc32c"}) {
     const size_t at = old.find(key);
@@ -207,7 +212,7 @@ TEST(Checkpoints, WithoutCheckSumsAreReadWithANote) {
     old[at] = 'x';
   }
   std::ofstream(folder / "d", std::ios::binary) << old;
-  const Checkpoint after = load_checkpoint(folder / "d");
+  const Checkpoint after = load_checkpoint(folder / "d", kThree);
   EXPECT_EQ(after.epoch, 3);
   ASSERT_EQ(after.notes.size(), 1u);
   EXPECT_NE(after.notes[0].find("no check sums"), std::string::npos) << after.notes[0];
@@ -253,7 +258,7 @@ TEST(Resume, AfterEveryEpochGivesTheUndisturbedRun) {
       options.on_epoch = [&](const EpochMetrics& metrics) { stop = metrics.epoch == last; };
       const Outcome first = run_small(recipe, options);
       EXPECT_EQ(first.result.interrupted, last < recipe.epochs);
-      EXPECT_EQ(load_checkpoint(run.checkpoint()).epoch, last);
+      EXPECT_EQ(load_checkpoint(run.checkpoint(), kThree).epoch, last);
       const Outcome second = run_small(recipe, run.options(true));
       EXPECT_EQ(second.metrics, undisturbed.metrics) << recipe.to_json() << " after " << last;
       EXPECT_EQ(second.model, undisturbed.model) << recipe.to_json() << " after " << last;
@@ -348,10 +353,10 @@ TEST(Resume, OfAnotherRunIsRefused) {
   options.identity = "other";
   EXPECT_NE(complaint_of(small_recipe(), options).find("other weights or data"), std::string::npos);
   EXPECT_EQ(complaint_of(small_recipe(), run.options(true)), "no error");
-  Checkpoint stepped = load_checkpoint(run.checkpoint());
+  Checkpoint stepped = load_checkpoint(run.checkpoint(), kThree);
   for (const int64_t steps : {int64_t{-1}, INT64_MIN, int64_t{1} << 62}) {
     stepped.optimizer.set("step", Tensor::of<int64_t>(Shape{}, {steps}));
-    save_checkpoint(run.checkpoint(), stepped);
+    save_checkpoint(run.checkpoint(), stepped, kThree);
     EXPECT_NE(complaint_of(small_recipe(), run.options(true)).find(" steps"), std::string::npos);
   }
   fs::resize_file(run.checkpoint(), fs::file_size(run.checkpoint()) - 1);
@@ -417,22 +422,22 @@ TEST_P(DiskFaults, LeaveTheOldCheckpoint) {
   bool fired = true;
   for (int fail_at = 0; fired; ++fail_at) {
     ASSERT_LT(fail_at, 100);
-    save_checkpoint(folder / "c", first);
+    save_checkpoint(folder / "c", first, kThree);
     {
       FaultyFileSystem faulty(posix_file_system(), fail_at, GetParam());
       const ScopedFileSystem scope(faulty);
       try {
-        save_checkpoint(folder / "c", second);
+        save_checkpoint(folder / "c", second, kThree);
       } catch (const Error& error) {
         EXPECT_EQ(error.code(), ErrorCode::resource);
       }
       fired = faulty.fired();
     }
-    const int64_t epoch = load_checkpoint(folder / "c").epoch;
+    const int64_t epoch = load_checkpoint(folder / "c", kThree).epoch;
     EXPECT_TRUE(epoch == 3 || epoch == 4) << fail_at;
     EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), {}), 1) << fail_at;
   }
-  EXPECT_EQ(load_checkpoint(folder / "c").epoch, 4);
+  EXPECT_EQ(load_checkpoint(folder / "c", kThree).epoch, 4);
 }
 
 TEST_P(DiskFaults, WhileResumingLoseNothing) {

@@ -185,7 +185,7 @@ TEST(Stop, TheHeadTakesPlainFeatures) {
     const FitResult result = fit(*network, data, pattern_preprocess(8), recipe, options);
     EXPECT_TRUE(result.interrupted);
     const double accuracy = evaluate(*network, data.val, pattern_preprocess(8), 3).accuracy();
-    EXPECT_NEAR(accuracy, result.best_accuracy, 0.26) << phase;
+    EXPECT_NEAR(accuracy, result.best_score, 0.26) << phase;
   }
 }
 

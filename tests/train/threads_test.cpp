@@ -211,7 +211,8 @@ int status_of_child(const std::function<bool()>& in_child) {
 TEST(Threads, ChildrenOfAPredictingProcessPredict) {
 #if defined(__SANITIZE_THREAD__)
   GTEST_SKIP() << "the thread sanitizer allows no new threads after such a fork";
-#elif defined(__SANITIZE_ADDRESS__)
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   const int forks = 50;
 #else
   const int forks = 500;

@@ -14,6 +14,7 @@
 #include "graft/tests/kernels/cuda/device_check.h"
 #include "graft/train/features.h"
 #include "graft/train/optimizer.h"
+#include "graft/train/tasks/classification/classification.h"
 #include "graft/train/training_step.h"
 
 namespace graft {
@@ -45,11 +46,12 @@ std::shared_ptr<StagedNetwork> make(const Subject& s, Device device) {
 train::Batch batch_number(const Subject& s, uint64_t number) {
   train::Batch batch;
   batch.x = Tensor::empty({s.batch, 3, s.image, s.image}, {.format = MemoryFormat::channels_last});
-  batch.labels = Tensor::empty({s.batch}, {.dtype = DType::i64});
+  batch.targets = Tensor::empty({s.batch}, {.dtype = DType::i64});
   CountedRandom random(1, RandomPurpose::synthetic, 0, number);
   fill_normal(batch.x, 0, 1, random);
   for (int64_t i = 0; i < s.batch; ++i)
-    batch.labels.mutable_data<int64_t>()[i] = (i + static_cast<int64_t>(number)) * 7 % kClasses;
+    batch.targets.tensors[0].mutable_data<int64_t>()[i] =
+        (i + static_cast<int64_t>(number)) * 7 % kClasses;
   return batch;
 }
 
@@ -121,8 +123,8 @@ TEST_P(CudaParity, Gradients) {
   const auto gradients = [&](Device device, DType precision) {
     const auto network = make(s, device);
     network->train(true);
-    train::StepResult result =
-        train::run_training_step(*network, 0, batch_number(s, 0), {.activations = precision});
+    train::StepResult result = train::add_gradients(*network, 0, train::Classification(kClasses),
+                                                    batch_number(s, 0), {.activations = precision});
     result.read();
     std::vector<std::vector<double>> all{{result.loss}};
     for (const NamedTensor& p : network->parameters())
@@ -160,7 +162,8 @@ TEST_P(CudaParity, FrozenSteps) {
     for (uint64_t step = 0; step < 20; ++step) {
       train::Batch batch = batch_number(s, step);
       batch.x = prefix(batch.x);
-      train::StepResult result = train::run_training_step(*network, first, batch, {});
+      train::StepResult result =
+          train::add_gradients(*network, first, train::Classification(kClasses), batch, {});
       result.read();
       all.push_back(result.loss);
       optimizer->step(1e-2);

@@ -3,7 +3,7 @@
 
 #include "graft/tests/kernels/cuda/failing_calls.h"
 #include "graft/tests/train/fit_case.h"
-#include "graft/train/repeated_step.h"
+#include "graft/train/training_step.h"
 
 namespace graft::train {
 namespace {
@@ -14,14 +14,13 @@ int64_t run_steps(cuda::emulator::FakeDriver& driver) {
   const auto network = small_network();
   network->to(test::kCuda);
   const auto optimizer = make_optimizer(network->parameters(), {.loss_scale = 0});
-  RepeatedStep step(*network, 0, *optimizer);
+  Classification task(3);
+  TrainingStep step(*network, 0, task, *optimizer, {.activations = DType::f16, .repeat = true});
   const Batch batch{Tensor::zeros({4, 3, 8, 8}, {.format = MemoryFormat::channels_last}),
                     Tensor::zeros({4}, {.dtype = DType::i64}),
                     {}};
-  const StepOptions options{.activations = DType::f16};
   for (int i = 0; i < 3; ++i) {
-    GRAFT_ASSERT(step.takes(batch, options));
-    step(batch, options, 0.1).read();
+    step.run(batch, 0.1).read();
     optimizer->settle();
   }
   const std::string count = network->find("bn1")->own_tensors()[4].name;

@@ -51,9 +51,9 @@ TEST(DeviceLoader, GivesTheCpusBatches) {
           for (size_t i = 0; i < host.size(); ++i) {
             EXPECT_EQ(there[i].x.device(), kCuda);
             EXPECT_EQ(there[i].x.options().format, MemoryFormat::channels_last);
-            EXPECT_TRUE(is_cpu(there[i].labels.device()));
+            EXPECT_TRUE(is_cpu(there[i].targets.one().device()));
             EXPECT_EQ(there[i].samples, host[i].samples);
-            EXPECT_EQ(there[i].labels.to_doubles(), host[i].labels.to_doubles());
+            EXPECT_EQ(there[i].targets.one().to_doubles(), host[i].targets.one().to_doubles());
             EXPECT_LE(test::relative_error(there[i].x.to_doubles(), host[i].x.to_doubles()), 1e-6)
                 << augment << ", batch " << i;
           }

@@ -1,7 +1,5 @@
 // Steps that a device records once and repeats: whole runs give the bits of steps that are queued
 // anew.
-#include "graft/train/repeated_step.h"
-
 #include <gtest/gtest.h>
 
 #include "graft/layers/functional/elementwise.h"
@@ -9,6 +7,7 @@
 #include "graft/tests/kernels/cuda/device_check.h"
 #include "graft/tests/support/temporary_folder.h"
 #include "graft/tests/train/fit_case.h"
+#include "graft/train/training_step.h"
 
 namespace graft::train {
 namespace {
@@ -152,14 +151,16 @@ TEST_P(DeviceRepeatedFit, ResumesToTheSameBits) {
 struct Steps {
   DroppingNetwork network;
   std::unique_ptr<Optimizer> optimizer;
-  std::unique_ptr<RepeatedStep> repeated;
+  Classification task{3};
+  std::unique_ptr<TrainingStep> training;
   std::vector<double> losses;
   uint64_t count = 0;
 
   explicit Steps(bool records) {
     network.to(kCuda);
     optimizer = make_optimizer(network.parameters(), {});
-    if (records) repeated = std::make_unique<RepeatedStep>(network, 0, *optimizer);
+    training = std::make_unique<TrainingStep>(network, 0, task, *optimizer,
+                                              StepOptions{.repeat = records});
   }
   static Batch batch(int64_t images, uint64_t seed) {
     Batch made{Tensor::empty({images, 3, 8, 8}, {.format = MemoryFormat::channels_last}),
@@ -168,20 +169,15 @@ struct Steps {
     CountedRandom random(seed, RandomPurpose::synthetic);
     fill_normal(made.x, 0, 1, random);
     for (int64_t i = 0; i < images; ++i)
-      made.labels.mutable_data<int64_t>()[i] = (i + static_cast<int64_t>(seed)) % 3;
+      made.targets.tensors[0].mutable_data<int64_t>()[i] = (i + static_cast<int64_t>(seed)) % 3;
     return made;
   }
   void step(int64_t images, DType activations = DType::f32) {
     const Batch given = batch(images, count);
-    StepOptions options{.dropout = {5, 1, count}, .activations = activations};
+    training->set_activations(activations);
+    const StepPosition position{5, 1, count};
     const double lr = 0.1 / static_cast<double>(++count);
-    StepResult answer;
-    if (repeated && repeated->takes(given, options)) {
-      answer = (*repeated)(given, options, lr);
-    } else {
-      options.backward_whole = [&](const Tensor& loss) { optimizer->backward_and_step(loss, lr); };
-      answer = run_training_step(network, 0, given, options);
-    }
+    StepResult answer = training->run(given, lr, position);
     answer.read();
     losses.push_back(answer.loss);
   }
@@ -194,8 +190,7 @@ TEST_P(DeviceRepeatedFit, RecordsAnewWhenTheStepIsAnother) {
   const auto trained = [](bool records) {
     Steps steps(records);
     const auto expect_recorded = [&](bool is) {
-      EXPECT_EQ(steps.repeated && steps.repeated->is_recorded(), records && is)
-          << "step " << steps.count;
+      EXPECT_EQ(steps.training->is_recorded(), records && is) << "step " << steps.count;
     };
     for (const int64_t images : {4, 4, 4, 2, 4}) steps.step(images);
     expect_recorded(true);
@@ -227,9 +222,9 @@ TEST_P(DeviceRepeatedFit, ALabelThatIsNoClassIsAnErrorInARepeatToo) {
   Steps steps(true);
   for (int i = 0; i < 3; ++i) steps.step(4);
   Batch bad = Steps::batch(4, 1);
-  bad.labels.mutable_data<int64_t>()[2] = 3;
-  ASSERT_TRUE(steps.repeated->takes(bad, {}));
-  EXPECT_THROW((*steps.repeated)(bad, {}, 0.1), Error);
+  bad.targets.tensors[0].mutable_data<int64_t>()[2] = 3;
+  ASSERT_TRUE(steps.training->is_recorded());
+  EXPECT_THROW(steps.training->run(bad, 0.1), Error);
   steps.step(4);
 }
 
@@ -272,8 +267,8 @@ TEST(DeviceRepeatedStep, IsSwitchedOffByTheEnvironment) {
   Steps steps(true);
   for (int i = 0; i < 4; ++i) steps.step(4);
   unsetenv("GRAFT_CUDA_GRAPH");
-  EXPECT_FALSE(steps.repeated->is_recorded());
-  EXPECT_EQ(steps.repeated->repeats(), 0);
+  EXPECT_FALSE(steps.training->is_recorded());
+  EXPECT_EQ(steps.training->repeats(), 0);
 }
 
 }  // namespace

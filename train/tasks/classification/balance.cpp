@@ -1,4 +1,4 @@
-#include "graft/train/balance.h"
+#include "graft/train/tasks/classification/balance.h"
 
 #include <algorithm>
 

@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+"""Gives the command damaged files of every format that it reads, weights, graphs, images, tables, data sets, checkpoints: each ends
+with a code of docs/cli.md and, unless 0, one sentence; no signal, no hang, no code 1, and memory within 64 MiB and 64 times the file
+above what the verb takes anyway.
+Usage: mutations.py GRAFT [--count N] [--seed N] [--only FORMAT] [--keep DIR]   (N: over all formats; DIR receives what failed)"""
+import argparse
+import collections
+import concurrent.futures
+import io
+import os
+import random
+import re
+import resource
+import shutil
+import sys
+import tempfile
+import time
+import zipfile
+import zlib
+
+from workload import CORPUS, WEIGHTS, end_of, run, train_model, training_flags, write_photos
+
+LIMIT = 10  # seconds, for what takes tenths
+NUMBERS = [0, 1, 2, -1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x7FFFFFFFFFFFFFFF, -2**63, 1 << 33, 1 << 40,
+           1 << 47]
+TEXTS = [b"0", b"-1", b"1e999", b"99999999999999999999", b"18446744073709551615", b"9223372036854775807", b"2147483648", b"1.5", b"null", b"[]",
+         b"NaN", b"\xff"]
+
+
+def place_in(size, rng):
+    """Where formats keep what matters: near the begin, near the end, anywhere."""
+    draw = rng.random()
+    if draw < 0.5:
+        return rng.randrange(min(size, rng.choice([16, 128, 1024])))
+    if draw < 0.75:
+        return size - 1 - rng.randrange(min(size, rng.choice([24, 256, 2048])))
+    return rng.randrange(size)
+
+
+def put_number(data, at, rng):
+    width = rng.choice([2, 4, 8])
+    value = rng.choice(NUMBERS + [len(data), len(data) + 1, len(data) - 1])
+    data[at:at + width] = (value & ((1 << 8 * width) - 1)).to_bytes(width, rng.choice(["little", "big"]))
+
+
+def put_text(data, at, rng):
+    found = list(re.finditer(rb"\d+", bytes(data[:4096])))
+    if found:
+        chosen = rng.choice(found)
+        data[chosen.start():chosen.end()] = rng.choice(TEXTS)
+
+
+def change(data, at, rng):
+    kind, length = rng.randrange(9), rng.choice([1, 4, 16, 100, 1000])
+    if kind <= 1:
+        data[at] ^= 1 << rng.randrange(8)
+    elif kind == 2:
+        data[at] = rng.choice([0, 1, 0x7F, 0x80, 0xFF, 0x20, 0x22, 0x2C])
+    elif kind <= 4:
+        put_number(data, at, rng)
+    elif kind == 5:
+        del data[at:]
+    elif kind == 6:
+        del data[at:at + length]
+    elif kind == 7:
+        data[at:at] = data[at:at + length]
+    else:
+        put_text(data, at, rng)
+
+
+def mutated(original, rng):
+    if original[:2] == b"PK" and rng.random() < 0.6:
+        try:
+            return mutated_member(original, rng)
+        except (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error, ValueError):
+            pass  # a seed that is damaged itself
+    data = bytearray(original)
+    for _ in range(rng.choice([1, 1, 1, 2, 2, 3, 5, 8])):
+        if data:
+            change(data, place_in(len(data), rng), rng)
+    return bytes(data)
+
+
+def mutated_member(original, rng):
+    """A sound archive around a damaged file."""
+    archive, out = zipfile.ZipFile(io.BytesIO(original)), io.BytesIO()
+    chosen = rng.choice(archive.namelist())
+    with zipfile.ZipFile(out, "w", rng.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])) as written:
+        for name in archive.namelist():
+            content = archive.read(name)
+            written.writestr(name, mutated(content, rng) if name == chosen and content[:2] != b"PK" else content)
+    return out.getvalue()
+
+
+def contents(folder, extension):
+    """Seeds of the fuzzers with the ending under which the command reads them; at most 200 kB each."""
+    seeds = []
+    for name in sorted(os.listdir(os.path.join(CORPUS, folder))):
+        path = os.path.join(CORPUS, folder, name)
+        if os.path.isfile(path) and os.path.getsize(path) < 200_000:
+            with open(path, "rb") as file:
+                seeds.append((extension or os.path.splitext(name)[1], file.read()))
+    return seeds
+
+
+def bytes_of(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+class Target:
+    """seeds: (extension, content); words: the command with FILE for the damaged file and OUT for a folder of its own."""
+    def __init__(self, seeds, *commands, name="x"):
+        self.seeds, self.commands, self.name = seeds, commands, name
+
+
+def targets(graft, folder):
+    data, out = f"{folder}/photos", f"{folder}/model"
+    write_photos(data)
+    trained = train_model(graft, data, out)
+    for ending in (".npz", ".onnx"):
+        run([graft, "convert", WEIGHTS, f"{folder}/w{ending}"])
+    run([graft, "features", trained, "--data", data, "--out", f"{folder}/f.npz"])
+    table = "path,label\n" + "".join(f"{data}/c{c}/{i}.ppm,class {c}\n" for c in range(2) for i in range(5))
+    checkpoint = bytes_of(f"{out}/last.ckpt.safetensors")
+    inspect, convert = ["inspect", "FILE"], ["convert", "FILE", "OUT/o.npz"]
+    images = [seed for kind in ("image", "jpeg", "gif", "tiff", "webp") for seed in contents(kind, ".jpg" if kind == "jpeg" else "")]
+    images = [(ending or ".png", content) for ending, content in images]
+    evaluate = ["evaluate", trained, "--data", "FILE"]
+    resume = ["finetune", "--weights", WEIGHTS, "--out", "OUT", "--resume"] + training_flags(data, 3)
+    return {
+        "model": Target([(".safetensors", bytes_of(trained))], ["predict", "FILE", f"{data}/c0/0.ppm"], inspect, ["evaluate", "FILE", "--data", data]),
+        "safetensors": Target(contents("safetensors", ".safetensors"), inspect, convert),
+        "pytorch": Target([(".pth", bytes_of(WEIGHTS))] + contents("pytorch", ".pth"), inspect, convert),
+        "npz": Target([(".npz", bytes_of(f"{folder}/w.npz"))] + contents("npz", ".npz"), inspect, convert),
+        "onnx": Target([(".onnx", bytes_of(f"{folder}/w.onnx"))] + contents("onnx", ".onnx"), inspect, convert),
+        "graph": Target(contents("graph", ".onnx"), inspect, ["run", "FILE", "--output", "OUT"]),
+        "mxnet": Target(contents("mxnet", ".params"), inspect),
+        "image": Target(images, ["predict", trained, "FILE"], ["predict", trained, "FILE", "--json"]),
+        "table": Target([(".csv", table.encode()), (".tsv", table.replace(",", "\t").encode())] + contents("csv", ".csv"), evaluate, ["data", "FILE"]),
+        "npz data": Target([(".npz", bytes_of(f"{folder}/f.npz"))] + contents("npz_data", ".npz"), evaluate, ["data", "FILE"]),
+        "checkpoint": Target([("", checkpoint)], resume, name="last.ckpt.safetensors"),
+    }
+
+
+def with_limits():
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def peak_of(words, place):
+    """Code, last line and peak memory in KiB of a command."""
+    begin = time.monotonic()
+    code, _, said = run(["/usr/bin/time", "-f", "%M", "-o", f"{place}.peak"] + words, timeout=LIMIT)
+    peak = int(bytes_of(f"{place}.peak").split()[-1]) if os.path.exists(f"{place}.peak") and code != "hang" else 0
+    return code, end_of(said), peak, time.monotonic() - begin
+
+
+def try_one(graft, target, number, seed, folder, usual, keep):
+    """The code, and what was wrong with one damaged file."""
+    rng = random.Random(f"{seed} {number}")
+    ending, original = rng.choice(target.seeds)
+    content, command = mutated(original, rng), rng.choice(target.commands)
+    place = f"{folder}/m{number}"
+    os.makedirs(place)
+    path = f"{place}/{target.name}{ending}"
+    with open(path, "wb") as file:
+        file.write(content)
+    words = [graft] + [word.replace("FILE", path).replace("OUT", place) for word in command]
+    code, said, peak, _ = peak_of(words, place)
+    wrong = None
+    if code not in (0, 2, 3, 4):
+        wrong = f"code {code}: {said}"
+    elif code != 0 and not ("graft: " in said or "could not be read" in said):
+        wrong = f"code {code} without a sentence: {said}"
+    elif peak * 1024 > usual * 1024 + (64 << 20) + 64 * len(content) and "images" not in said:
+        wrong = f"{peak} KiB for a file of {len(content)} bytes (usually {usual})"
+    if wrong and keep:
+        shutil.copy(path, f"{keep}/{number}{ending or '.ckpt'}")
+    shutil.rmtree(place, ignore_errors=True)
+    if os.path.exists(f"{place}.peak"):
+        os.remove(f"{place}.peak")
+    return code, wrong and f"number {number}, {' '.join(command[:1])} {ending}: {wrong}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("graft")
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only")
+    parser.add_argument("--keep")
+    arguments = parser.parse_args()
+    if not os.path.exists("/usr/bin/time"):
+        print("SKIPPED: memory is measured by /usr/bin/time, which is not here")
+        return
+    with_limits()
+    graft, total, faults = os.path.abspath(arguments.graft), 0, 0
+    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        wanted = targets(graft, folder)
+        if arguments.only:
+            wanted = {arguments.only: wanted[arguments.only]}
+        for name, target in wanted.items():
+            usual = 0
+            for command in target.commands:  # of sound files
+                place = f"{folder}/sound"
+                os.makedirs(place, exist_ok=True)
+                ending, content = target.seeds[0]
+                with open(f"{place}/{target.name}{ending}", "wb") as file:
+                    file.write(content)
+                words = [graft] + [word.replace("FILE", f"{place}/{target.name}{ending}").replace("OUT", place) for word in command]
+                usual = max(usual, peak_of(words, f"{folder}/sound")[2])
+                shutil.rmtree(place)
+            count = max(1, arguments.count // len(wanted))
+            jobs = [pool.submit(try_one, graft, target, number, f"{arguments.seed} {name}", folder, usual, arguments.keep) for number in range(count)]
+            codes, wrong = collections.Counter(), []
+            for job in jobs:
+                code, complaint = job.result()
+                codes[code] += 1
+                wrong += [complaint] if complaint else []
+            print(f"{name}: {count} files, codes {dict(codes)}", flush=True)
+            for line in wrong[:20]:
+                print("  FAULT", line, flush=True)
+            total, faults = total + count, faults + len(wrong)
+    print(f"{total} damaged files, {faults} faults")
+    if faults:
+        sys.exit(1)
+
+
+main()

@@ -1,0 +1,99 @@
+"""Small inputs and runs of the graft command that the drivers of this folder share."""
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import struct
+import subprocess
+import zlib
+
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+WEIGHTS = os.path.join(SOURCE, "examples/pretrained/cifar10_resnet20.th")
+CORPUS = os.path.join(SOURCE, "tests/fuzz/corpus")
+
+
+def write_photos(folder, classes=2, each=5, side=8):
+    for label in range(classes):
+        os.makedirs(f"{folder}/c{label}")
+        for i in range(each):
+            rng = random.Random(100 * label + i)
+            pixels = bytes(rng.randrange(256) for _ in range(3 * side * side))
+            with open(f"{folder}/c{label}/{i}.ppm", "wb") as file:
+                file.write(b"P6\n%d %d\n255\n" % (side, side) + pixels)
+
+
+def write_png(path, side=8):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    rows = b"".join(b"\0" + bytes((7 * x + 31 * y) % 256 for x in range(3 * side)) for y in range(side))
+    with open(path, "wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)) +
+                   chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+def digest(path):
+    """SHA-256 of a file, "" where there is none."""
+    if not os.path.exists(path):
+        return ""
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def metrics(run):
+    """The lines of RUN/metrics.jsonl but for what a clock said."""
+    with open(f"{run}/metrics.jsonl") as file:
+        lines = [json.loads(line) for line in file]
+    return [{key: value for key, value in line.items() if key not in ("seconds", "images_per_s")} for line in lines]
+
+
+def is_whole_safetensors(path):
+    """Whether the header can be read and the file is as long as it says."""
+    with open(path, "rb") as file:
+        data = file.read()
+    if len(data) < 8:
+        return False
+    length = int.from_bytes(data[:8], "little")
+    try:
+        header = json.loads(data[8:8 + length])
+    except ValueError:
+        return False
+    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+    return len(data) == 8 + length + max(ends, default=0)
+
+
+def end_of(stderr):
+    lines = stderr.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else ""
+
+
+def run(words, environment=None, timeout=60, folder=None):
+    """Code ("hang" past the timeout), stdout and stderr of a command."""
+    everything = {"PATH": os.environ.get("PATH", ""), "GRAFT_THREADS": "2"}
+    everything.update(environment or {})
+    process = subprocess.Popen(words, env=everything, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               cwd=folder, start_new_session=True)
+    try:
+        out, said = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)  # what it started, too
+        process.communicate()
+        return "hang", b"", b""
+    return process.returncode, out, said
+
+
+def training_flags(data, epochs=2):
+    return ["--data", data, "--epochs", str(epochs), "--batch", "4", "--image-size", "8", "--checkpoint-seconds", "0"]
+
+
+def train_model(graft, data, out):
+    """A model of a small run, for verbs that need one; its path."""
+    code, _, said = run([graft, "finetune", "--weights", WEIGHTS, "--out", out] + training_flags(data))
+    if code != 0:
+        raise SystemExit(f"the model for the test cannot be made: {said.decode('utf-8', 'replace')}")
+    return f"{out}/model.safetensors"
+
+
+def fresh(folder):
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,113 @@
+#include "graft/train/tasks/classification/classification.h"
+
+#include <limits>
+
+#include "graft/core/tensor/device_backend.h"
+#include "graft/layers/functional/functional.h"
+#include "graft/train/fit.h"
+#include "graft/train/tasks/classification/balance.h"
+
+namespace graft::train {
+
+Targets class_targets(const io::Dataset& dataset, std::span<const int64_t> samples) {
+  Tensor labels = Tensor::empty({std::ssize(samples)}, {.dtype = DType::i64});
+  int64_t* to = labels.mutable_data<int64_t>();
+  for (const int64_t sample : samples) *to++ = dataset.label(sample);
+  return labels;
+}
+
+Classification::Classification(int64_t classes, ClassificationOptions options)
+    : classes_(classes), options_(std::move(options)) {
+  to({});
+}
+
+std::shared_ptr<const io::Dataset> Classification::to_train_on(
+    std::shared_ptr<const io::Dataset> dataset) const {
+  if (!options_.sampled_evenly) return dataset;
+  return evenly_sampled(std::move(dataset), classes_, options_.seed);
+}
+
+Targets Classification::targets(const io::Dataset& dataset,
+                                std::span<const int64_t> samples) const {
+  return class_targets(dataset, samples);
+}
+
+Targets Classification::made_up_targets(int64_t samples) const {
+  return Tensor::zeros({samples}, {.dtype = DType::i64});
+}
+
+void Classification::check(const Targets& targets, const Shape& outputs) const {
+  const int64_t classes = outputs[1];
+  for (const int64_t label : targets.one().elements<int64_t>())
+    GRAFT_CHECK(label >= 0 && label < classes, "cross_entropy: label ", label, " is not in [0, ",
+                classes, ")");
+}
+
+void Classification::to(Device device) {
+  const std::vector<float> weights(options_.weight_of_class.begin(),
+                                   options_.weight_of_class.end());
+  if (!weights.empty())
+    weights_ = to_device(Tensor::of<float>({std::ssize(weights)}, weights), device);
+}
+
+Tensor Classification::loss(const Tensor& outputs, const Targets& targets) const {
+  return functional::cross_entropy(
+      outputs, targets.one(),
+      {.label_smoothing = options_.label_smoothing, .class_weights = weights_});
+}
+
+double Classification::weight(const Targets& targets) const {
+  if (options_.weight_of_class.empty()) return Task::weight(targets);
+  double sum = 0;
+  for (const int64_t label : targets.one().elements<int64_t>())
+    sum += options_.weight_of_class.at(static_cast<size_t>(label));
+  return sum;
+}
+
+const std::vector<ScoreKind>& Classification::scores() const {
+  constexpr double huge = std::numeric_limits<double>::max();
+  static const std::vector<ScoreKind> kinds{
+      {"accuracy", 0, 1, true}, {"loss", -huge, huge, false}, {"macro_f1", 0, 1, true}};
+  return kinds;
+}
+
+std::unique_ptr<Metric> Classification::metric() const {
+  return std::make_unique<Evaluation>(classes_);
+}
+
+const ScoreKind& Classification::running_score() const { return scores()[0]; }
+
+double Classification::running_sum(const Tensor& outputs, const Targets& targets) const {
+  const std::vector<int64_t> answers = predictions(outputs);
+  const int64_t* labels = targets.one().data<int64_t>();
+  int64_t correct = 0;
+  for (size_t i = 0; i < answers.size(); ++i) correct += answers[i] == labels[i];
+  return static_cast<double>(correct);
+}
+
+std::shared_ptr<Task> make_classification(const Recipe& recipe, const io::OpenedData& data) {
+  const int64_t classes = std::ssize(data.classes);
+  ClassificationOptions options{.label_smoothing = recipe.label_smoothing,
+                                .sampled_evenly = recipe.balance == "sampling",
+                                .seed = recipe.seed};
+  if (recipe.balance == "weights") options.weight_of_class = class_weights(*data.train, classes);
+  return std::make_shared<Classification>(classes, std::move(options));
+}
+
+Evaluation evaluate(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset,
+                    const io::Preprocess& preprocess, int64_t classes, int64_t batch,
+                    const std::function<void(int64_t, int64_t)>& progress) {
+  return static_cast<Evaluation&>(*judge(network, std::move(dataset), preprocess,
+                                         std::make_shared<Classification>(classes), batch,
+                                         progress));
+}
+
+Evaluation evaluate(PrefixRunner& run, std::shared_ptr<const io::Dataset> dataset,
+                    const io::Preprocess& preprocess, int64_t classes, int64_t batch,
+                    const std::function<void(int64_t, int64_t)>& progress) {
+  return static_cast<Evaluation&>(*judge(run, std::move(dataset), preprocess,
+                                         std::make_shared<Classification>(classes), batch,
+                                         progress));
+}
+
+}  // namespace graft::train

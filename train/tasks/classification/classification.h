@@ -1,0 +1,63 @@
+// Classification: each sample is of one class; cross-entropy, and the epoch of
+// the highest accuracy.
+#pragma once
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "graft/train/features.h"
+#include "graft/train/recipe.h"
+#include "graft/train/tasks/classification/evaluation.h"
+
+namespace graft::train {
+
+struct ClassificationOptions {
+  double label_smoothing = 0;
+  std::vector<double> weight_of_class{};  // in the loss; empty: all count alike
+  bool sampled_evenly = false;            // small classes are repeated (balance.h)
+  uint64_t seed = 0;                      // of what is drawn for that
+};
+
+// Targets are i64 [N].
+class GRAFT_API Classification : public Task {
+ public:
+  explicit Classification(int64_t classes, ClassificationOptions options = {});
+
+  std::string name() const override { return "classify"; }
+  int64_t outputs() const override { return classes_; }
+  std::shared_ptr<const io::Dataset> to_train_on(
+      std::shared_ptr<const io::Dataset> dataset) const override;
+  Targets targets(const io::Dataset& dataset, std::span<const int64_t> samples) const override;
+  Targets made_up_targets(int64_t samples) const override;
+  void check(const Targets& targets, const Shape& outputs) const override;
+  void to(Device device) override;
+  Tensor loss(const Tensor& outputs, const Targets& targets) const override;
+  double weight(const Targets& targets) const override;
+  const std::vector<ScoreKind>& scores() const override;
+  std::unique_ptr<Metric> metric() const override;
+  const ScoreKind& running_score() const override;
+  double running_sum(const Tensor& outputs, const Targets& targets) const override;
+
+ private:
+  int64_t classes_;
+  ClassificationOptions options_;
+  Tensor weights_;  // f32 [C] where the network lies; undefined: all classes
+                    // count alike
+};
+
+GRAFT_API std::shared_ptr<Task> make_classification(const Recipe& recipe,
+                                                    const io::OpenedData& data);
+GRAFT_API Targets class_targets(const io::Dataset& dataset, std::span<const int64_t> samples);
+
+// judge() (fit.h) of a classifier.
+GRAFT_API Evaluation
+evaluate(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset,
+         const io::Preprocess& preprocess, int64_t classes, int64_t batch = 32,
+         const std::function<void(int64_t done, int64_t total)>& progress = {});
+GRAFT_API Evaluation
+evaluate(PrefixRunner& run, std::shared_ptr<const io::Dataset> dataset,
+         const io::Preprocess& preprocess, int64_t classes, int64_t batch = 32,
+         const std::function<void(int64_t done, int64_t total)>& progress = {});
+
+}  // namespace graft::train

@@ -1,0 +1,83 @@
+// Task: what an answer of the network means. It says what a sample's target is,
+// the loss, and the scores by which a run is watched and its best epoch is
+// chosen.
+#pragma once
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "graft/io/datasets/dataset.h"
+#include "graft/train/tasks/targets.h"
+
+namespace graft::train {
+
+// A number that judges a network, and where it lies; scores outside of that are
+// damage.
+struct ScoreKind {
+  std::string name{};
+  double lowest = 0, highest = 1;
+  bool higher_is_better = true;
+};
+
+// What adds up over the samples of a part.
+class GRAFT_API Metric {
+ public:
+  virtual ~Metric() = default;
+  // outputs: [N,...] f32, on any device, whose work is waited for; targets on
+  // the host.
+  virtual void add(const Tensor& outputs, const Targets& targets) = 0;
+  virtual int64_t samples() const = 0;
+  virtual int64_t not_finite() const = 0;          // samples whose outputs are no numbers
+  virtual std::vector<double> scores() const = 0;  // in the order of Task::scores()
+  virtual double score() const { return scores().at(0); }
+  virtual double loss() const = 0;  // mean; NaN where it is not known
+};
+
+// A task is for one data set and one recipe. Everything but to() may be called
+// by any thread.
+class GRAFT_API Task {
+ public:
+  virtual ~Task() = default;
+  virtual std::string name() const = 0;  // as --task has it
+  virtual int64_t outputs() const = 0;   // numbers that the head gives for a sample
+
+  // ---- data
+  // The samples to train on, of those there are: a task may repeat some. As
+  // they are, at first.
+  virtual std::shared_ptr<const io::Dataset> to_train_on(
+      std::shared_ptr<const io::Dataset> dataset) const;
+  // On the host, in the order of the samples.
+  virtual Targets targets(const io::Dataset& dataset, std::span<const int64_t> samples) const = 0;
+  // Targets that no sample has, for a step that only counts memory.
+  virtual Targets made_up_targets(int64_t samples) const = 0;
+  // bad_input for targets, on the host, that outputs of this shape cannot have:
+  // on a device nobody looks at them.
+  virtual void check(const Targets& targets, const Shape& outputs) const = 0;
+
+  // ---- training
+  // Where the network lies: whatever else loss() computes with goes there too.
+  virtual void to(Device device);
+  // Rank 0 or [1]: the weighted mean over the samples, of f32 outputs [N,...]
+  // and targets on their device.
+  virtual Tensor loss(const Tensor& outputs, const Targets& targets) const = 0;
+  // What these samples count for together in a mean that loss() takes: their
+  // number, at first.
+  virtual double weight(const Targets& targets) const;
+
+  // ---- judging
+  // Of scores() the first chooses the epoch; of equals the lower loss does.
+  virtual const std::vector<ScoreKind>& scores() const = 0;
+  virtual std::unique_ptr<Metric> metric() const = 0;
+  // The score that is watched while training, and its sum over some samples;
+  // both on the host.
+  virtual const ScoreKind& running_score() const = 0;
+  virtual double running_sum(const Tensor& outputs, const Targets& targets) const = 0;
+};
+
+// The targets of a task, or where there is none (null) those that the data set
+// has by itself: its samples' classes.
+GRAFT_API Targets targets_of(const Task* task, const io::Dataset& dataset,
+                             std::span<const int64_t> samples);
+
+}  // namespace graft::train

@@ -1,0 +1,44 @@
+// Trainer: walks the epochs of a run: trains, validates, keeps the best and says how it goes.
+#pragma once
+#include <memory>
+
+#include "graft/train/feature_stage.h"
+#include "graft/train/run_files.h"
+#include "graft/train/training_step.h"
+
+namespace graft::train {
+
+class Trainer {
+ public:
+  // `result` is filled as it goes; all must outlive this.
+  Trainer(RunContext& context, RunFiles& files, Optimizer& optimizer, FitResult& result);
+
+  // Where the run stands, for a checkpoint; and back to there.
+  Checkpoint state();
+  void restore(const Checkpoint& checkpoint);
+  // Trains what `features` leaves over, from the epoch after the last that is done; a new run's
+  // files begin here.
+  void run(FeatureStage& features, TrainingStep& step);
+
+ private:
+  struct Stages {
+    FeatureStage& features;
+    TrainingStep& step;
+    std::unique_ptr<BatchSource> train, val;
+  };
+  bool is_spent() const;
+  void run_epoch(Stages& stages, int64_t epoch);
+  EpochMetrics train_epoch(Stages& stages, int64_t epoch);
+  std::shared_ptr<const Metric> validate(Stages& stages, int64_t epoch);
+  void keep_best(std::shared_ptr<const Metric> metric, EpochMetrics& metrics);
+  void finish(Stages& stages);
+
+  RunContext& context_;
+  RunFiles& files_;
+  Optimizer& optimizer_;
+  FitResult& result_;
+  StateDict best_;
+  int64_t done_ = 0;  // epochs finished
+};
+
+}  // namespace graft::train
