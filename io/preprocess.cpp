@@ -34,8 +34,8 @@ bool is_wider(int64_t a, int64_t b, int64_t c, int64_t d) { return a * d > c * b
 }  // namespace
 
 // As torchvision's Resize(short side) and CenterCrop: the long side is truncated, the crop's offset
-// rounded half to even. Sides that differ: the
-// image covers (pad: fits into) a box of their proportions.
+// rounded half to even. Where the input's sides differ the image covers (pad: fits into) a box of
+// their proportions.
 ResizedWindow kept_window(const Preprocess& p, int64_t width, int64_t height) {
   const int64_t rows = p.size, columns = p.input_width();
   if (p.pad) {
@@ -49,8 +49,7 @@ ResizedWindow kept_window(const Preprocess& p, int64_t width, int64_t height) {
             columns,    rows};
   }
   if (p.resize_to == 0) return {columns, rows, 0, 0, columns, rows};
-  // The box that the image covers: the input's sides, times resize_to over the
-  // shorter one.
+  // The box that the image covers: the input's sides, times resize_to over the shorter one.
   const int64_t box_width = p.resize_to * columns / p.short_side(),
                 box_height = p.resize_to * rows / p.short_side();
   const bool by_height = is_wider(width, height, columns, rows);
@@ -160,8 +159,7 @@ std::array<int64_t, 2> image_sides(const std::string& text) {
   GRAFT_CHECK(fits && read.ptr == end && sides[0] >= 1 && sides[1] >= 1 && sides[0] <= 8192 &&
                   sides[1] <= 8192,
               "'", text,
-              "' is no size of images: expected a number from 1 to 8192, or "
-              "HEIGHTxWIDTH");
+              "' is no size of images: expected a number from 1 to 8192, or HEIGHTxWIDTH");
   return sides;
 }
 

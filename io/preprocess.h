@@ -18,7 +18,7 @@ struct GRAFT_API Preprocess {
   int64_t width = 0;        // of the input; 0: as its height, a square
   int64_t resize_to = 256;  // short side before the centre crop, beside the short side of the
                             // input; 0: resize straight to the input's sides, no crop
-  bool pad = false;  // with resize_to 0: the whole image, its longer side `size`, centred on black
+  bool pad = false;         // with resize_to 0: the whole image, as large as fits, centred on black
   Interpolation interpolation = Interpolation::bilinear;
   int64_t channels = 3;      // what the network takes: 3, or 1 (colour images become luma)
   bool bgr = false;          // channel order of the network
@@ -37,9 +37,9 @@ struct GRAFT_API Preprocess {
   // Other sides of the network's input; what images are resized to before the crop follows in
   // proportion of the shorter one. bad_input as above.
   void set_size(int64_t new_height, int64_t new_width = 0);
-  // How images of other proportions than the input's come into it: "crop" (what
-  // covers the input is resized, the middle
-  // kept; a network that was squashed or padded takes all of the shorter side), "squash" or "pad".
+  // How images of other proportions than the input's come into it: "crop" (resized to cover the
+  // input, the middle kept; a network that was squashed or padded keeps as much as fits), "squash"
+  // or "pad".
   std::string fit() const;
   void set_fit(const std::string& name);  // bad_input for another word
   bool crops() const { return resize_to > 0; }

@@ -75,9 +75,7 @@ constexpr int64_t kMostClasses = 1000000;
 
 void read_variant(const nlohmann::json& j, ResNetConfig& c) {
   if (j.contains("groups")) c.groups = field<int64_t>(j, "groups", 1, 256);
-  if (j.contains("base_width")) c.base_width = field<int64_t>(j, "base_width", 1, 1024);
-  GRAFT_CHECK(c.groups * c.base_width <= 4096, "the card's architecture has ", c.groups,
-              " groups of ", c.base_width, " channels");
+  if (j.contains("base_width")) c.base_width = field<int64_t>(j, "base_width", 1, 512);
   if (j.contains("stem")) {
     const auto& stem = j.at("stem");
     GRAFT_CHECK(stem.is_array() && stem.size() >= 1 && stem.size() <= 4,

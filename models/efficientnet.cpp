@@ -73,7 +73,7 @@ void build_efficientnet(FeatureBuilder& build) {
 std::string efficientnet_name_of(const StateDict& tensors) {
   if (!tensors.contains("features.1.0.block.0.0.weight")) return "";
   const Tensor third = tensors.find("features.3.0.block.3.0.weight");
-  const int64_t width = third.defined() ? third.size(0) : 0;
+  const int64_t width = third.defined() && third.rank() == 4 ? third.size(0) : 0;
   int64_t blocks = 0;
   while (tensors.contains(str("features.4.", blocks, ".block.0.0.weight"))) ++blocks;
   for (const EfficientLayout& layout : kEfficientNets)

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "graft/layers/functional/elementwise.h"
 #include "graft/layers/modules/sequential.h"
 #include "graft/models/feature_network.h"
 

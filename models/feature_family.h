@@ -11,16 +11,16 @@ namespace graft::models {
 
 struct FeatureFamily {
   std::vector<std::string> names{};
-  void (*build)(FeatureBuilder& build);
-  const char* head;   // the path of its own head
-  const char* first;  // the first convolution's weight
+  void (*build)(FeatureBuilder& build) = nullptr;
+  const char* head = "";   // the path of its own head
+  const char* first = "";  // the first convolution's weight
   // Which of its networks has these tensors' names; "" for none. bad_input for names that begin
   // like one and end as none.
-  std::string (*name_of)(const StateDict& tensors);
+  std::string (*name_of)(const StateDict& tensors) = nullptr;
   // Layers of its classifier before the head.
   std::vector<std::string> hidden{};
   // The path of the batch norm behind the convolution at `conv` of the network named; "" for none.
-  std::string (*norm_behind)(const std::string& name, const std::string& conv);
+  std::string (*norm_behind)(const std::string& name, const std::string& conv) = nullptr;
   double eps = 1e-5;          // of the batch norms
   bool biased_norms = false;  // convolutions have a bias beside the batch norm behind them
 };

@@ -12,12 +12,11 @@ namespace graft::models {
 // for normalised pixels, some thousands (about 58 squared) for pixels of 0 .. 255.
 GRAFT_API double input_variance(const Tensor& weight, const Tensor& variance);
 
-// imagenet_preprocess of height and width; where they differ images are
-// squashed: such networks are for images of their own proportions.
+// imagenet_preprocess of height and width; where they differ images are squashed: such networks are
+// for images of their own proportions.
 GRAFT_API io::Preprocess usual_geometry(std::array<int64_t, 2> sides);
 
-// ImageNet's usual one, or Caffe's where that variance shows raw pixels; of
-// height and width.
+// ImageNet's usual one, or Caffe's where that variance shows raw pixels; of height and width.
 GRAFT_API io::Preprocess guess_imagenet_preprocess(double variance, Finding& finding,
                                                    std::array<int64_t, 2> sides = {224, 224});
 

@@ -107,6 +107,11 @@ ResNet::ResNet(const ResNetConfig& config) : config_(config) {
                   (config.bottleneck || (config.groups == 1 && config.base_width == 64)),
               "ResNet: ", config.groups, " groups of ", config.base_width,
               " channels; basic blocks have one of 64");
+  GRAFT_CHECK(config.base_width <= 512 && config.groups <= 2048 / config.base_width,
+              "ResNet: ", config.groups, " groups of ", config.base_width,
+              " channels are too many");
+  for (const int64_t width : config.stem)
+    GRAFT_CHECK(width >= 1 && width <= 1024, "ResNet: a stem of width ", width);
   build_stem();
   stages_ = {"stem"};
   int64_t in = 64;

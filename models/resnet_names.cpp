@@ -119,8 +119,11 @@ std::string resnet_norm_behind(const ResNetConfig& config, const std::string& co
   if (parent.ends_with("downsample."))  // "layer1.0.downsample.0" -> "layer1.0.downsample.1"
     return last == (config.average_down ? "1" : "0") ? str(parent, config.average_down ? 2 : 1)
                                                      : "";
-  if (parent == "conv1.")
-    return last == "0" ? "conv1.1" : last == "3" ? "conv1.4" : last == "6" ? "bn1" : "";
+  if (parent == "conv1.") {  // conv, norm, ReLU, conv, norm, ReLU ... conv, and bn1 behind the last
+    for (size_t i = 0; i < config.stem.size(); ++i)
+      if (last == str(3 * i)) return i + 1 == config.stem.size() ? "bn1" : str("conv1.", 3 * i + 1);
+    return "";
+  }
   if (last.size() == 5 && last.starts_with("conv")) return parent + "bn" + last.substr(4);
   return "";
 }

@@ -106,7 +106,7 @@ void add_features(CLI::App& app, Action& action) {
       ->type_name("RULE");
   verb->add_option("--image-size", f->image_size,
                    "Side of the network's input, or height and width (default: the model's)")
-      ->check(image_sides(8, 4096))
+      ->transform(image_sides(8, 4096))
       ->type_name("N|HxW");
   verb->add_option("--precision", f->precision, kPrecisionHelp)
       ->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))

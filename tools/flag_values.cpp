@@ -83,19 +83,18 @@ CLI::Validator whole_number(uint64_t least, uint64_t most) {
 }
 
 CLI::Validator image_sides(uint64_t least, uint64_t most) {
-  const CLI::Validator side = whole_number(least, most);
-  const std::string wanted =
-      str("a whole number from ", least, " to ", most, ", or height and width, as 64x192");
-  return {[=](std::string& text) -> std::string {
-            std::string height = text.substr(0, text.find('x')),
-                        width = text.find('x') == std::string::npos
-                                    ? height
-                                    : text.substr(text.find('x') + 1);
-            if (!side(height).empty() || !side(width).empty())
-              return str("'", text, "' is not ", wanted);
-            return "";
-          },
-          "", "image sides"};
+  return in_range(
+      [=](const std::string& text) -> std::optional<std::string> {
+        const size_t by = text.find('x');
+        const auto height = decimal_digits(std::string_view(text).substr(0, by)),
+                   width = by == std::string::npos
+                               ? height
+                               : decimal_digits(std::string_view(text).substr(by + 1));
+        for (const auto& side : {height, width})
+          if (!side || *side < least || *side > most) return std::nullopt;
+        return by == std::string::npos ? str(*height) : str(*height, "x", *width);
+      },
+      str("a whole number from ", least, " to ", most, ", or height and width, as 64x192"));
 }
 
 CLI::Validator real_number(double least, double most) { return real_within(least, false, most); }

@@ -227,7 +227,7 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
       ->type_name("N");
   verb.add_option("--image-size", f.image_size,
                   "Side of the network's input, or height and width (default: the network's)")
-      ->check(image_sides(8, 4096))
+      ->transform(image_sides(8, 4096))
       ->type_name("N|HxW");
   add_column_flags(verb, f.columns);
   add_resize_flag(verb, f.resize);

@@ -20,9 +20,8 @@ struct NpyHeader {
 // 'shape': (2, 3), }".
 NpyHeader parse_npy_header(std::string_view text, const ReadLimits& limits);
 
-// Reads an array of `bytes` bytes in all, front to back, through `read`; its header comes
-// back too. Elements V2 are taken for
-// bfloat16: NumPy has no such type, and ml_dtypes' is written so.
+// Reads an array of `bytes` bytes in all, front to back, through `read`; its header comes back too.
+// Elements V2 are taken for bfloat16: NumPy has no such type, and ml_dtypes' is written so.
 Tensor read_npy_stream(int64_t bytes, FunctionRef<void(std::span<std::byte>)> read,
                        const ReadLimits& limits, NpyHeader& header);
 

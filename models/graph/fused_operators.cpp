@@ -1,6 +1,8 @@
 // Inputs and attributes as in onnxruntime's ContribOperators.md.
 #include "graft/models/graph/fused_operators.h"
 
+#include <algorithm>
+#include <iterator>
 #include <numbers>
 
 #include "graft/models/graph/node_expansion.h"

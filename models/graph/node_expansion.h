@@ -29,6 +29,7 @@ class NodeExpansion {
   NodeExpansion(const Node& node, std::vector<Node>& out)
       : node_(node),
         out_(out),
+        stem_(node.outputs.empty() || node.outputs[0].empty() ? node.name : node.outputs[0]),
         base_(node.name.empty() ? (node.outputs.empty() ? node.op_type : node.outputs[0])
                                 : node.name) {}
 
@@ -51,7 +52,7 @@ class NodeExpansion {
                   std::vector<Attribute> attributes = {}) {
     Node n;
     n.name = n.op_type = op;
-    n.name = str(base_, "/", part, "_", count_++);
+    n.name = str(stem_, "/", part, "_", count_++);
     n.inputs = std::move(inputs);
     n.outputs = {n.name};
     n.attributes = std::move(attributes);
@@ -83,7 +84,8 @@ class NodeExpansion {
  protected:
   const Node& node_;
   std::vector<Node>& out_;
-  std::string base_;
+  std::string stem_;  // of the names of new values: an output's, for nodes may share a name
+  std::string base_;  // the name of the operator itself
   int count_ = 0;
 };
 

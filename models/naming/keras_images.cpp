@@ -46,10 +46,17 @@ bool take_geometry(const KerasLayer& layer, const std::string& name, Renamed& re
     return true;
   }
   if (layer.kind != "CenterCrop") return false;
-  const int64_t before = renamed.image_size;
+  const int64_t height = renamed.image_size, width = renamed.image_width;
   take_side(layer.height, layer.width, renamed);
+  // The shorter side of what the crop lies in, in its own proportions.
+  const int64_t shorter = std::min(layer.height, layer.width);
+  renamed.resize_to =
+      std::max(shorter, std::min(shorter * height / layer.height, shorter * width / layer.width));
+  if (renamed.image_fit == "squash" || renamed.image_fit == "pad")
+    renamed.notes.push_back(str("images are cropped as the layer '", name,
+                                "' says, in their own proportions: the ", renamed.image_fit,
+                                " before it is left out"));
   renamed.image_fit = "crop";
-  renamed.resize_to = std::max(before, renamed.image_size);
   return true;
 }
 

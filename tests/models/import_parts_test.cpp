@@ -272,6 +272,16 @@ TEST_F(ImportParts, FilesBesideTheWeightsAreUsed) {
   EXPECT_TRUE(mentioned(timm.certificate.notes, "preprocessor_config.json beside the file is not"));
 }
 
+TEST_F(ImportParts, FilesBesideTheWeightsSayBothSides) {
+  const std::string path = write(resnet_of_three(), "model.safetensors");
+  write_text(folder / "preprocessor_config.json",
+             R"({"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5],)"
+             R"( "size": {"height": 32, "width": 96}})");
+  const io::Preprocess p = test::import_checked(path).model.card.preprocess;
+  EXPECT_EQ(p.sides(), "32x96");
+  EXPECT_EQ(p.fit(), "squash");
+}
+
 TEST_F(ImportParts, ShardsAreOneFile) {
   const StateDict whole = first_stage();
   const std::vector<double> wanted = features(test::import_checked(write(whole)));

@@ -331,6 +331,12 @@ TEST(KerasLayouts, ResizingInTheModelIsItsGeometry) {
   EXPECT_EQ(cropped.size, 64);
   EXPECT_EQ(cropped.resize_to, 80);
   EXPECT_EQ(cropped.deviation[0], 2);
+  const io::Preprocess wide =
+      images(resizing + R"(40,"width":120,"crop_to_aspect_ratio":true}},)" +
+             R"({"class_name":"CenterCrop","config":{"name":"c","height":32,"width":96}},)");
+  EXPECT_EQ(wide.sides(), "32x96");
+  EXPECT_EQ(wide.resize_to, 40);
+  EXPECT_EQ(images(resizing + R"(32,"width":96}},)").fit(), "squash");
 }
 
 TEST(KerasLayouts, WithoutLayersOfItsOwnOnlyTheSizeIsKnown) {
