@@ -141,11 +141,15 @@ io::Preprocess guess_preprocess(const SourceNetwork& source, Finding& finding) {
     finding = source.preprocess;
     return *source.images;
   }
-  if (std::holds_alternative<CifarResNetConfig>(source.architecture)) {
+  const auto* resnet = std::get_if<ResNetConfig>(&source.architecture);
+  const bool small = resnet && resnet->small_stem;
+  if (small || std::holds_alternative<CifarResNetConfig>(source.architecture)) {
     io::Preprocess p = io::imagenet_preprocess(32);
     p.resize_to = 0;
     finding = {"RGB / 255, ImageNet's mean and deviation, 32x32", false,
-               "as the published CIFAR ResNets were trained"};
+               small
+                   ? "a stem of one 3x3 convolution is for small images; --image-size says another"
+                   : "as the published CIFAR ResNets were trained"};
     return p;
   }
   return guess_imagenet_preprocess(

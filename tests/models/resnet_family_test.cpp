@@ -9,6 +9,7 @@
 #include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/grad_meta.h"
 #include "graft/core/autograd/record.h"
+#include "graft/core/base/error.h"
 #include "graft/core/base/sha256.h"
 #include "graft/io/weights/weights.h"
 #include "graft/layers/functional/functional.h"
@@ -176,6 +177,27 @@ TEST(ResNetFamilyNorms, EachConvolutionKnowsItsNorm) {
   }
 }
 
+TEST(ResNetFamilyStem, OfTwoConvolutionsHasItsNorms) {
+  ResNetConfig config = resnet_config("resnet18d");
+  config.stem = {16, 64};
+  EXPECT_EQ(resnet_norm_behind(config, "conv1.0"), "conv1.1");
+  EXPECT_EQ(resnet_norm_behind(config, "conv1.3"), "bn1");
+  EXPECT_EQ(resnet_norm_behind(config, "conv1.6"), "");
+}
+
+// What a damaged card or file could ask for.
+TEST(ResNetFamilyWidths, AbsurdOnesAreRefused) {
+  for (const auto& [groups, width] : {std::pair<int64_t, int64_t>{1, 4096}, {100000, 4}, {0, 64}}) {
+    ResNetConfig config = resnet_config("resnet50");
+    config.groups = groups;
+    config.base_width = width;
+    EXPECT_THROW(ResNet{config}, Error) << groups << " " << width;
+  }
+  ResNetConfig config = resnet_config("resnet50d");
+  config.stem = {1 << 20, 64};
+  EXPECT_THROW(ResNet{config}, Error);
+}
+
 TEST(ResNetFamilyStem, ASmallOneIsForSmallImages) {
   ResNetConfig config = resnet_config("resnet18");
   config.small_stem = true;
@@ -186,6 +208,7 @@ TEST(ResNetFamilyStem, ASmallOneIsForSmallImages) {
   io::write_safetensors(folder / "w.safetensors", network.state_dict());
   const Imported imported = test::import_checked(folder / "w.safetensors");
   EXPECT_TRUE(std::get<ResNetConfig>(imported.model.card.architecture).small_stem);
+  EXPECT_EQ(imported.model.card.preprocess.sides(), "32x32");
   ASSERT_FALSE(imported.certificate.notes.empty());
   EXPECT_NE(imported.certificate.notes[0].find("3x3 convolution"), std::string::npos);
   const NoGradGuard no_grad;
