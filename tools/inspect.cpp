@@ -17,7 +17,7 @@ int inspect(const std::string& path, const std::string& data, const SourceFlags&
   io::OpenedData images;
   if (!data.empty()) images = io::open_data(data, {.val_split = 0});
   std::string certificate, refusal;
-  nlohmann::ordered_json understood;
+  nlohmann::ordered_json understood = nlohmann::ordered_json::object();
   try {
     models::Imported imported = models::import_weights(path, source.options());
     apply_source_flags(source, imported);
