@@ -8,26 +8,17 @@
 #include "graft/layers/modules/default_values.h"
 
 namespace graft::models {
-namespace {
 
-// Holds ECA's weight under the name "conv".
-class ChannelFilter final : public Module {
- public:
-  explicit ChannelFilter(int64_t kernel)
-      : weight_(&register_parameter("weight", Tensor::zeros({1, 1, kernel}))) {
-    give_default_values(*weight_, Tensor(), kernel);
-  }
-  Tensor forward(const Tensor& x) override {
-    ops::ConvAttributes attributes;
-    attributes.window.pad_begin[0] = attributes.window.pad_end[0] = weight_->size(2) / 2;
-    return functional::conv(x, *weight_, Tensor(), attributes);
-  }
+ChannelFilter::ChannelFilter(int64_t kernel)
+    : weight_(&register_parameter("weight", Tensor::zeros({1, 1, kernel}))) {
+  give_default_values(*weight_, Tensor(), kernel);
+}
 
- private:
-  Tensor* weight_;
-};
-
-}  // namespace
+Tensor ChannelFilter::forward(const Tensor& x) {
+  ops::ConvAttributes attributes;
+  attributes.window.pad_begin[0] = attributes.window.pad_end[0] = weight_->size(2) / 2;
+  return functional::conv(x, *weight_, Tensor(), attributes);
+}
 
 SqueezeExcitation::SqueezeExcitation(const SqueezeExcitationOptions& o) : options_(o) {
   fc1_ = register_module(

@@ -26,6 +26,17 @@ class SqueezeExcitation final : public Module {
   std::shared_ptr<Conv2d> fc1_, fc2_;
 };
 
+// A convolution over channels, x [N,1,C], of odd kernel and without bias.
+class ChannelFilter final : public Module {
+ public:
+  explicit ChannelFilter(int64_t kernel);
+  Tensor forward(const Tensor& x) override;
+  const Tensor& weight() const { return *weight_; }  // [1,1,kernel]
+
+ private:
+  Tensor* weight_;
+};
+
 // x * sigmoid(conv(mean of each plane)), the convolution running over neighboring channels; its
 // weight is conv.weight [1,1,kernel].
 class EfficientChannelAttention final : public Module {
@@ -37,7 +48,7 @@ class EfficientChannelAttention final : public Module {
   static int64_t kernel_for(int64_t channels);
 
  private:
-  std::shared_ptr<Module> filter_;
+  std::shared_ptr<ChannelFilter> filter_;
 };
 
 // At least `divisor`, a multiple of it near `value`, and no less than nine tenths of `value`: how

@@ -2,6 +2,7 @@
 // names, logits and gradients; files of each kind, recognized by what they hold.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -14,6 +15,7 @@
 #include "graft/io/weights/weights.h"
 #include "graft/layers/functional/functional.h"
 #include "graft/layers/modules/default_values.h"
+#include "graft/models/initialization.h"
 #include "graft/models/resnet.h"
 #include "graft/tests/support/full_size.h"
 #include "graft/tests/support/import_check.h"
@@ -183,6 +185,21 @@ TEST(ResNetFamilyStem, OfTwoConvolutionsHasItsNorms) {
   EXPECT_EQ(resnet_norm_behind(config, "conv1.0"), "conv1.1");
   EXPECT_EQ(resnet_norm_behind(config, "conv1.3"), "bn1");
   EXPECT_EQ(resnet_norm_behind(config, "conv1.6"), "");
+}
+
+// Networks that are trained from random weights are made without values first.
+TEST(ResNetFamilyInitialization, GivesEveryWeightItsNumbers) {
+  for (const auto& [name, config] : small_kinds()) {
+    const ScopedUnsetValues unset;
+    ResNet network(config);
+    initialize(network, 1);
+    for (const auto& [path, tensor] : network.parameters()) {
+      if (!path.ends_with(".weight")) continue;
+      const std::vector<double> values = tensor.to_doubles();
+      EXPECT_TRUE(std::any_of(values.begin(), values.end(), [](double v) { return v != 0; }))
+          << name << " " << path;
+    }
+  }
 }
 
 // What a damaged card or file could ask for.
