@@ -195,9 +195,8 @@ int evaluate(const EvaluateFlags& flags) {
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
   const Device device = open_named_device(flags.device, flags.precision);
-  models::Model model = std::move(load_any(flags.model, flags.source).model);
+  models::Model model = load_classifier(flags.model, flags.source);
   const int64_t classes = models::classes_of(model.card.architecture);
-  GRAFT_CHECK(classes > 0, flags.model, ": has no classifier; graft finetune gives it one");
   std::vector<std::string> labels = model.card.labels;
   for (int64_t i = std::ssize(labels); i < classes; ++i) labels.push_back(str("class ", i));
   std::optional<PredictionsFile> kept;

@@ -31,6 +31,10 @@ void save_network(const std::string& path, const Network& made, const io::Opened
 models::Imported load_any(const std::string& path, const SourceFlags& source,
                           models::ImportOptions options = {});
 
+// A network with a head, for verbs that need its answers. bad_input otherwise, saying what became
+// of the file's own head.
+models::Model load_classifier(const std::string& path, const SourceFlags& source);
+
 // Runs images of the data set through a network just imported; what its batch norms say of them
 // joins the certificate. Nothing happens for models of graft. `ram`: what the process may take, 0
 // without a limit; a check that needs more is left out and said.

@@ -26,7 +26,8 @@ struct TrainingFlags {
   std::string resize, balance = "none";
   double broken = io::kToleratedBrokenShare;
   int64_t patience = 0;
-  std::optional<int64_t> epochs{}, batch{}, warmup{}, image_size{}, views{};
+  std::optional<int64_t> epochs{}, batch{}, warmup{}, views{};
+  std::string image_size{};  // "": the network's
   std::optional<double> lr{}, momentum{}, weight_decay{};
   std::optional<std::string> optimizer{}, schedule{};
   std::string augment = "auto";
