@@ -18,7 +18,7 @@ int inspect(const std::string& path, const std::string& data, const SourceFlags&
   io::OpenedData images;
   if (!data.empty()) images = io::open_data(data, {.val_split = 0, .least_classes = 1});
   std::string certificate, refusal;
-  nlohmann::ordered_json understood = nlohmann::ordered_json::object();
+  nlohmann::ordered_json understood = nullptr;  // what nothing is understood of stays null
   try {
     models::Imported imported = models::import_weights(path, source.options());
     apply_source_flags(source, imported);

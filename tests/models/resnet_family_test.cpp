@@ -129,8 +129,33 @@ TEST_P(ResNetKind, GradientsAreTheOrigins) {
     std::vector<NamedTensor> gradients;
     for (const auto& [path, tensor] : network.parameters())
       gradients.push_back({path, grad_of(tensor)});
-    test::expect_summaries(gradients, family_goldens().at(GetParam() + ".gradients"),
-                           in_double ? 1e-6 : 1e-3, "gradient");
+    // In float an answer of "tiered" lies so close to a ReLU's corner that rounding takes it to the
+    // other side: 3 % of the stem's gradient. FloatGradientsAreThoseInDouble has another image of
+    // it.
+    if (in_double || GetParam() != "tiered")
+      test::expect_summaries(gradients, family_goldens().at(GetParam() + ".gradients"),
+                             in_double ? 1e-6 : 1e-3, "gradient");
+  }
+}
+
+TEST(ResNetKinds, FloatGradientsAreThoseInDouble) {
+  ResNet network(small_kinds().at("tiered"));
+  test::fill_by_formula(network);
+  network.train(false);
+  const Tensor x = test::formula_image("tiered, again", {2, 3, 64, 64});
+  std::map<std::string, test::Summary> in_float;
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    network.to(dtype);
+    for (const auto& [path, tensor] : network.parameters()) set_grad(tensor, {});
+    backward(functional::cross_entropy(network.forward(x.to(MemoryFormat::channels_last).to(dtype)),
+                                       test::formula_labels(2, 10)));
+    for (const auto& [path, tensor] : network.parameters()) {
+      const test::Summary gradient = test::Summary::of(path, grad_of(tensor));
+      if (dtype == DType::f32)
+        in_float[path] = gradient;
+      else
+        EXPECT_LE(test::relative_distance(in_float.at(path), gradient), 1e-3) << path;
+    }
   }
 }
 
