@@ -11,6 +11,7 @@
 #include "graft/tools/output.h"
 #include "graft/train/loader.h"
 #include "graft/train/memory_plan.h"
+#include "graft/train/tasks/classification/classification.h"
 
 namespace graft::tools {
 void give_head(Network& made, const io::OpenedData& data, uint64_t seed) {
@@ -51,6 +52,13 @@ models::Imported load_any(const std::string& path, const SourceFlags& source,
   else
     for (const std::string& note : imported.certificate.notes) say("note: ", path, ": ", note);
   return imported;
+}
+
+std::shared_ptr<const train::Task> task_of(const models::Model& model, const std::string& path) {
+  const int64_t classes = models::classes_of(model.card.architecture);
+  GRAFT_CHECK(classes > 0, path, ": has no classifier; graft finetune gives it one");
+  return std::make_shared<train::Classification>(
+      classes, train::ClassificationOptions{.names = model.card.labels});
 }
 
 void check_on_images(models::Model& model, const std::shared_ptr<const io::Dataset>& dataset,

@@ -7,6 +7,7 @@
 #include "graft/tools/source_flags.h"
 #include "graft/train/features.h"
 #include "graft/train/recipe.h"
+#include "graft/train/tasks/task.h"
 
 namespace graft::tools {
 
@@ -30,6 +31,9 @@ void save_network(const std::string& path, const Network& made, const io::Opened
 // imports. What the import says goes to stderr unless the file is a model of graft.
 models::Imported load_any(const std::string& path, const SourceFlags& source,
                           models::ImportOptions options = {});
+
+// What a model's head is for. bad_input naming the path when it has none.
+std::shared_ptr<const train::Task> task_of(const models::Model& model, const std::string& path);
 
 // Runs images of the data set through a network just imported; what its batch norms say of them
 // joins the certificate. Nothing happens for models of graft. `ram`: what the process may take, 0

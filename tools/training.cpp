@@ -27,8 +27,8 @@
 #include "graft/tools/verbs.h"
 #include "graft/train/fit.h"
 #include "graft/train/memory_plan.h"
-#include "graft/train/tasks/classification/certainty.h"
-#include "graft/train/tasks/classification/classification.h"
+#include "graft/train/tasks/presentation.h"
+#include "graft/train/tasks/table.h"
 
 namespace graft::tools {
 namespace {
@@ -67,23 +67,15 @@ EpochRow row_of(const train::EpochMetrics& m) {
           m.seconds};
 }
 
-const train::Evaluation& evaluation_of(const train::FitResult& fitted) {
-  return static_cast<const train::Evaluation&>(*fitted.best);
-}
-
 RunReport make_report(const Network& made, const io::OpenedData& data, const train::Recipe& recipe,
-                      const train::FitResult& fitted, const io::DataSummary& summary) {
-  const train::Evaluation& best = evaluation_of(fitted);
+                      const train::FitResult& fitted, const io::DataSummary& summary,
+                      const train::Task& task) {
+  const auto shown = task.presentation();
   RunReport report;
   report.title = str("graft: ", models::describe(made.model.card.architecture), " on ",
                      data.classes.size(), " classes");
   report.facts = {
-      {"network", models::describe(made.model.card.architecture)},
-      {"best validation accuracy",
-       str(fixed(fitted.best_score, 4), " (epoch ", fitted.best_epoch, ")")},
-      {"validation loss", fixed(fitted.best_loss, 4)},
-      {"macro-F1", fixed(best.macro_f1(), 4)},
-      {"validation images", thousands(best.samples())},
+      {"validation images", thousands(fitted.best->samples())},
       {"training images", thousands(data.train->size())},
       {"frozen tensors",
        fitted.frozen_sha256.empty() ? "none" : "unchanged, SHA-256 " + fitted.frozen_sha256},
@@ -92,10 +84,14 @@ RunReport make_report(const Network& made, const io::OpenedData& data, const tra
                                       : made.model.card.lineage.source_sha256},
       {"data manifest, SHA-256", data.manifest_sha256},
       {"trained on", made.model.network->device().to_string()}};
+  const auto scores = shown->facts(*fitted.best, fitted.best_epoch);
+  report.facts.insert(report.facts.begin(), scores.begin(), scores.end());
+  report.facts.emplace(report.facts.begin(), "network",
+                       models::describe(made.model.card.architecture));
   for (const train::EpochMetrics& metrics : fitted.history)
     report.epochs.push_back(row_of(metrics));
-  report.classes = data.classes;
-  report.confusion = best.rows();
+  report.score = task.scores()[0].name;
+  report.results = shown->html(*fitted.best, nullptr, "");
   report.recipe = nlohmann::ordered_json::parse(recipe.to_json()).dump(2);
   report.certificate = made.certificate;
   report.warnings = summary.doubts;
@@ -148,32 +144,34 @@ void listen(train::FitOptions& options, ProgressBar& bar, int64_t epochs) {
 
 // Ranges from the training images into the card; what 8 bits make of the validation images, both on
 // the CPU.
-train::Evaluation measure_int8(Network& made, const io::OpenedData& data, ProgressBar& bar) {
+std::unique_ptr<train::Metric> measure_int8(Network& made, const io::OpenedData& data,
+                                            const std::shared_ptr<const train::Task>& task,
+                                            ProgressBar& bar) {
   StagedNetwork& network = *made.model.network;
   models::ModelCard& card = made.model.card;
   network.to(Device{});
   const auto progress = [&bar](int64_t done, int64_t total) { bar.update("int8", done, total); };
   card.int8 = train::calibrate(network, data.train, card.preprocess, 256, progress);
   train::PrefixRunner run(network, network.stages().size(), DType::f32, card.int8);
-  train::Evaluation e =
-      train::evaluate(run, data.val, card.preprocess, std::ssize(data.classes), 32, progress);
+  auto metric = train::judge(run, data.val, card.preprocess, task, 32, progress);
   bar.clear();
-  return e;
+  return metric;
 }
 
 // The kept network on a test part, which no choice was made by; "" when there is none.
-std::string test_line(Network& made, const io::OpenedData& data, RunReport& report,
+std::string test_line(Network& made, const io::OpenedData& data,
+                      const std::shared_ptr<const train::Task>& task, RunReport& report,
                       ProgressBar& bar) {
   if (!data.test) return "";
-  const train::Evaluation e = train::evaluate(
-      *made.model.network, data.test, made.model.card.preprocess, std::ssize(data.classes), 32,
-      [&bar](int64_t done, int64_t total) { bar.update("test part", done, total); });
+  const auto metric =
+      train::judge(*made.model.network, data.test, made.model.card.preprocess, task, 32,
+                   [&bar](int64_t done, int64_t total) { bar.update("test part", done, total); });
   bar.clear();
-  report.facts.emplace_back("test accuracy",
-                            str(fixed(e.accuracy(), 4), " on ", thousands(e.samples()), " images"));
-  return str("test     ", fixed(e.accuracy(), 4), " (macro-F1 ", fixed(e.macro_f1(), 4), ", loss ",
-             fixed(e.loss(), 4), ") on ", thousands(e.samples()),
-             " test images, by which nothing was chosen\n");
+  report.facts.emplace_back(
+      "test " + task->scores()[0].name,
+      str(fixed(metric->score(), 4), " on ", thousands(metric->samples()), " images"));
+  return str("test     ", task->presentation()->headline(*metric), " on ",
+             thousands(metric->samples()), " test images, by which nothing was chosen\n");
 }
 
 }  // namespace
@@ -358,7 +356,9 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
   made.model.network->to(device);
 
   ProgressBar bar;
+  const std::shared_ptr<train::Task> task = train::make_task(recipe, data);
   train::FitOptions options;
+  options.task = task;
   options.folder = run.path;
   options.folder_is_locked = true;
   options.resume = run.resume;
@@ -386,10 +386,10 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
       say("interrupted before the first step; the same command with --overwrite starts again");
     return exit_interrupted;
   }
-  RunReport report = make_report(made, data, planned, fitted, opened.summary);
-  std::string more_lines = test_line(made, data, report, bar);
-  const train::Evaluation& best = evaluation_of(fitted);
-  const std::string sure = train::how_sure(best.correct(), best.samples());
+  RunReport report = make_report(made, data, planned, fitted, opened.summary, *task);
+  std::string more_lines = test_line(made, data, task, report, bar);
+  const auto shown = task->presentation();
+  const std::string sure = shown->doubt(*fitted.best);
   if (!sure.empty()) {
     say("note: ", sure);
     report.warnings.push_back(sure);
@@ -402,11 +402,12 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
       ExecContext one(1);  // one image at a time where memory is counted
       const ScopedExecContext within(flags.ram > 0 ? one : context);
       const ScopedStop stop(&interrupt.flag());
-      const train::Evaluation int8 = measure_int8(made, data, bar);
+      const auto int8 = measure_int8(made, data, task, bar);
       save_network(run.model(), made, data, planned);
-      report.int8_confusion = int8.rows();
-      report.facts.emplace_back("accuracy in int8", fixed(int8.accuracy(), 4));
-      more_lines += str("in int8  accuracy ", fixed(int8.accuracy(), 4), ", calibrated on ",
+      const std::string& score = task->scores()[0].name;
+      report.results = shown->html(*fitted.best, int8.get(), "int8");
+      report.facts.emplace_back(score + " in int8", fixed(int8->score(), 4));
+      more_lines += str("in int8  ", score, " ", fixed(int8->score(), 4), ", calibrated on ",
                         made.model.card.int8.images, " training images\n");
     } catch (const Stopped&) {
       bar.clear();
@@ -420,8 +421,7 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
         " planned");
   if (!fitted.frozen_sha256.empty())
     say("frozen tensors are unchanged (SHA-256 ", fitted.frozen_sha256.substr(0, 16), "...)");
-  result(str("accuracy ", fixed(fitted.best_score, 4), " (macro-F1 ", fixed(best.macro_f1(), 4),
-             ", loss ", fixed(fitted.best_loss, 4), ") on ", thousands(best.samples()),
+  result(str(shown->headline(*fitted.best), " on ", thousands(fitted.best->samples()),
              " validation images, epoch ", fitted.best_epoch, " of ", recipe.epochs, "\nmodel    ",
              run.model(), "\nreport   ", run.report(), "\n", more_lines));
   return is_int8_missing ? exit_interrupted : 0;

@@ -2,6 +2,7 @@
 // the loss, and the scores by which a run is watched and its best epoch is
 // chosen.
 #pragma once
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -34,6 +35,8 @@ class GRAFT_API Metric {
   virtual double loss() const = 0;  // mean; NaN where it is not known
 };
 
+class Presentation;
+
 // A task is for one data set and one recipe. Everything but to() may be called
 // by any thread.
 class GRAFT_API Task {
@@ -47,6 +50,11 @@ class GRAFT_API Task {
   // they are, at first.
   virtual std::shared_ptr<const io::Dataset> to_train_on(
       std::shared_ptr<const io::Dataset> dataset) const;
+  // The samples of `data` that a model of this task is judged on: its validation part, at first.
+  // What is left out, and why, goes to `note`; bad_input naming `path` where nothing fits.
+  virtual std::shared_ptr<const io::Dataset> to_judge(
+      const io::OpenedData& data, const std::string& path,
+      const std::function<void(const std::string&)>& note) const;
   // On the host, in the order of the samples.
   virtual Targets targets(const io::Dataset& dataset, std::span<const int64_t> samples) const = 0;
   // Targets that no sample has, for a step that only counts memory.
@@ -73,6 +81,10 @@ class GRAFT_API Task {
   // both on the host.
   virtual const ScoreKind& running_score() const = 0;
   virtual double running_sum(const Tensor& outputs, const Targets& targets) const = 0;
+
+  // ---- showing
+  // How the results are shown; made of the scores alone, at first. The task must outlive it.
+  virtual std::unique_ptr<Presentation> presentation() const;
 };
 
 // The targets of a task, or where there is none (null) those that the data set

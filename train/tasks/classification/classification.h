@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "graft/train/features.h"
@@ -16,6 +17,7 @@ struct ClassificationOptions {
   double label_smoothing = 0;
   std::vector<double> weight_of_class{};  // in the loss; empty: all count alike
   bool sampled_evenly = false;            // small classes are repeated (balance.h)
+  std::vector<std::string> names{};       // of the classes; empty: "class 0" ...
   uint64_t seed = 0;                      // of what is drawn for that
 };
 
@@ -28,6 +30,11 @@ class GRAFT_API Classification : public Task {
   int64_t outputs() const override { return classes_; }
   std::shared_ptr<const io::Dataset> to_train_on(
       std::shared_ptr<const io::Dataset> dataset) const override;
+  // The images under the options' names, matched by name; without names, by count. Classes that are
+  // not among them are left out and said.
+  std::shared_ptr<const io::Dataset> to_judge(
+      const io::OpenedData& data, const std::string& path,
+      const std::function<void(const std::string&)>& note) const override;
   Targets targets(const io::Dataset& dataset, std::span<const int64_t> samples) const override;
   Targets made_up_targets(int64_t samples) const override;
   void check(const Targets& targets, const Shape& outputs) const override;
@@ -38,6 +45,7 @@ class GRAFT_API Classification : public Task {
   std::unique_ptr<Metric> metric() const override;
   const ScoreKind& running_score() const override;
   double running_sum(const Tensor& outputs, const Targets& targets) const override;
+  std::unique_ptr<Presentation> presentation() const override;
 
  private:
   int64_t classes_;

@@ -1,0 +1,33 @@
+// How a classifier's results are shown: per class, with the confusion matrix.
+#pragma once
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "graft/train/tasks/classification/evaluation.h"
+#include "graft/train/tasks/presentation.h"
+
+namespace graft::train {
+
+// Of an Evaluation.
+class GRAFT_API ClassificationPresentation final : public Presentation {
+ public:
+  // names: of the classes, in their order.
+  ClassificationPresentation(const Task& task, std::vector<std::string> names);
+  std::string headline(const Metric& metric) const override;
+  std::vector<std::pair<std::string, std::string>> facts(const Metric& metric,
+                                                         int64_t epoch) const override;
+  std::string doubt(const Metric& metric) const override;
+  std::string text(const Metric& metric) const override;
+  std::string json(const Metric& metric) const override;
+  std::string comparison(const Metric& whole, const Metric& changed,
+                         const std::string& name) const override;
+  std::string html(const Metric& metric, const Metric* changed,
+                   const std::string& name) const override;
+
+ private:
+  std::vector<std::string> shown_names() const;
+  std::vector<std::string> names_;
+};
+
+}  // namespace graft::train

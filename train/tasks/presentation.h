@@ -1,0 +1,39 @@
+// Presentation: how a task's results are shown in a run's last lines, in evaluate's answer and in a
+// report.
+#pragma once
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "graft/train/tasks/task.h"
+
+namespace graft::train {
+
+// Of metrics that the task made. What is said of any task is made of its scores.
+class GRAFT_API Presentation {
+ public:
+  explicit Presentation(const Task& task) : task_(task) {}
+  virtual ~Presentation() = default;
+
+  // "accuracy 0.9012 (macro-F1 0.8800, loss 0.3100)".
+  virtual std::string headline(const Metric& metric) const;
+  // Rows of a report's table; `epoch`: of the metric's network, 0 where it is of none.
+  virtual std::vector<std::pair<std::string, std::string>> facts(const Metric& metric,
+                                                                 int64_t epoch) const;
+  // How sure the first score can be of so few samples; "": sure enough, or not known.
+  virtual std::string doubt(const Metric& metric) const;
+  // All that is known: for people, and as a JSON object.
+  virtual std::string text(const Metric& metric) const;
+  virtual std::string json(const Metric& metric) const;
+  // What another arithmetic costs: `changed` beside `whole`; "" where nothing is to be added.
+  virtual std::string comparison(const Metric& whole, const Metric& changed,
+                                 const std::string& name) const;
+  // Sections of a report; `changed`, when it is given, is the same in another arithmetic.
+  virtual std::string html(const Metric& metric, const Metric* changed,
+                           const std::string& name) const;
+
+ protected:
+  const Task& task_;
+};
+
+}  // namespace graft::train

@@ -1,0 +1,42 @@
+#include "graft/train/tasks/shown.h"
+
+#include <cmath>
+#include <cstdio>
+
+#include "graft/core/base/printable.h"
+
+namespace graft::train {
+
+std::string fixed(double value, int digits) {
+  if (!std::isfinite(value)) return std::isnan(value) ? "nan" : (value > 0 ? "inf" : "-inf");
+  char buffer[400];
+  std::snprintf(buffer, sizeof buffer, "%.*f", digits, value);
+  return buffer;
+}
+
+std::string thousands(int64_t value) {
+  std::string digits = std::to_string(value);
+  for (int at = static_cast<int>(digits.size()) - 3; at > (value < 0 ? 1 : 0); at -= 3)
+    digits.insert(static_cast<size_t>(at), ",");
+  return digits;
+}
+
+std::string escape(const std::string& text, std::string_view kept) {
+  std::string out;
+  for (char c : printable(text, kept)) {
+    switch (c) {
+      case '&': out += "&amp;"; break;
+      case '<': out += "&lt;"; break;
+      case '>': out += "&gt;"; break;
+      case '"': out += "&quot;"; break;
+      default: out += c;
+    }
+  }
+  return out;
+}
+
+std::string percent(double share) {
+  return std::isfinite(share) ? fixed(share * 100, 1) + " %" : "-";
+}
+
+}  // namespace graft::train
