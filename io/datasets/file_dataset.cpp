@@ -11,11 +11,25 @@ int64_t size_of(const std::string& path) {
   return file_system().exists(path) ? file_system().open_read(path)->size() : -1;
 }
 
+std::string answer_of(const LabelledFile& file) {
+  if (!file.numbers.empty()) return join(file.numbers, " ");
+  return file.labels ? str("[", join(*file.labels, " "), "]") : std::to_string(file.label);
+}
+
 class FileDataset final : public Dataset {
  public:
   explicit FileDataset(std::vector<LabelledFile> files) : files_(std::move(files)) {}
   int64_t size() const override { return std::ssize(files_); }
-  int64_t label(int64_t index) const override { return file(index).label; }
+  int64_t label(int64_t index) const override {
+    const LabelledFile& of = file(index);
+    if (!of.labels) return of.label;
+    return of.labels->empty() ? 0 : of.labels->front();
+  }
+  std::vector<int64_t> labels(int64_t index) const override {
+    const LabelledFile& of = file(index);
+    return of.labels ? *of.labels : std::vector<int64_t>{of.label};
+  }
+  std::vector<double> numbers(int64_t index) const override { return file(index).numbers; }
   Image image(int64_t index) const override { return read_image(file(index).path); }
   std::string name(int64_t index) const override { return file(index).path; }
 
@@ -33,7 +47,9 @@ class FileDataset final : public Dataset {
     int64_t bytes = 0;
     for (const LabelledFile& file : files_)
       bytes +=
-          static_cast<int64_t>(sizeof(LabelledFile) + file.path.size() + file.short_name.size());
+          static_cast<int64_t>(sizeof(LabelledFile) + file.path.size() + file.short_name.size() +
+                               (file.labels ? file.labels->size() * sizeof(int64_t) : 0) +
+                               file.numbers.size() * sizeof(double));
     return bytes;
   }
 
@@ -49,7 +65,7 @@ class FileDataset final : public Dataset {
   std::string fingerprint() const override {
     Sha256 hash;
     for (const LabelledFile& file : files_)
-      hash.update(str(file.short_name, "\t", file.label, "\t", size_of(file.path), "\n"));
+      hash.update(str(file.short_name, "\t", answer_of(file), "\t", size_of(file.path), "\n"));
     return hash.hex();
   }
 

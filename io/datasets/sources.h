@@ -15,6 +15,8 @@ struct DataPart {
 };
 struct DataParts {
   DataPart train = {}, val = {}, test = {};
+  AnswerKind answers = AnswerKind::one_label;
+  std::string answers_why = {};
   std::vector<std::string> notes = {}, doubts = {};
   PassedOver passed_over = {};
 };
@@ -25,7 +27,8 @@ bool is_idx_folder(const std::string& path);
 DataParts read_idx(const std::string& path);
 bool is_cifar_folder(const std::string& path);
 DataParts read_cifar(const std::string& path);
-DataParts read_table(const std::string& path, const TableColumns& columns, bool need_train);
+DataParts read_table(const std::string& path, const TableColumns& columns, bool need_train,
+                     AnswerKind answers);
 DataPart read_npz_data(const std::string& path);
 
 // Images kept as one block of u8 pixels [N,H,W,C] with labels: what IDX, CIFAR and npz files
