@@ -19,6 +19,7 @@
 #include "graft/tools/verbs.h"
 #include "graft/train/fit.h"
 #include "graft/train/tasks/presentation.h"
+#include "graft/train/tasks/table.h"
 
 namespace graft::tools {
 namespace {
@@ -33,10 +34,10 @@ struct EvaluateFlags {
   int threads = 0;
 };
 
-void calibrate_model(models::Model& model, const EvaluateFlags& flags) {
+void calibrate_model(models::Model& model, const EvaluateFlags& flags, io::AnswerKind answers) {
   if (flags.calibrate.empty()) return;
   apply_resize(model.card.preprocess, flags.resize);
-  io::OpenedData data = io::open_data(flags.calibrate, {.val_split = 0});
+  io::OpenedData data = io::open_data(flags.calibrate, {.answers = answers, .val_split = 0});
   data.train = io::without_broken_images(data.train, flags.broken, data.notes);
   for (const std::string& note : data.notes) say("note: ", note);
   ProgressBar bar;
@@ -63,11 +64,13 @@ int evaluate(const EvaluateFlags& flags) {
   const Device device = open_named_device(flags.device, flags.precision);
   models::Model model = std::move(load_any(flags.model, flags.source).model);
   const std::shared_ptr<const train::Task> task = task_of(model, flags.model);
-  calibrate_model(model, flags);
+  const io::AnswerKind answers = train::answers_for(task->name());
+  calibrate_model(model, flags, answers);
   model.network->to(device);
   apply_resize(model.card.preprocess, flags.resize);
-  TrainingData opened =
-      open_summarized(flags.data, {.columns = flags.columns, .need_train = false}, flags.broken);
+  TrainingData opened = open_summarized(
+      flags.data, {.columns = flags.columns, .answers = answers, .need_train = false},
+      flags.broken);
   io::OpenedData& data = opened.opened;
   doubt_shapes(opened, model.card.preprocess);
   const auto judged =

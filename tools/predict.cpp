@@ -1,10 +1,9 @@
-// graft predict: images in, labels out, with the preprocessing stored in the model.
+// graft predict: images in, labels or numbers out, with the preprocessing stored in the model.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
-#include <numeric>
+#include <span>
 
 #include "graft/core/autograd/record.h"
 #include "graft/core/base/error.h"
@@ -14,8 +13,6 @@
 #include "graft/io/datasets/file_dataset.h"
 #include "graft/io/datasets/image_files.h"
 #include "graft/io/input.h"
-#include "graft/layers/functional/elementwise.h"
-#include "graft/layers/functional/functional.h"
 #include "graft/tools/device.h"
 #include "graft/tools/flag_values.h"
 #include "graft/tools/network.h"
@@ -24,6 +21,7 @@
 #include "graft/tools/verbs.h"
 #include "graft/train/features.h"
 #include "graft/train/metrics.h"
+#include "graft/train/tasks/presentation.h"
 
 namespace graft::tools {
 namespace {
@@ -35,7 +33,7 @@ struct PredictFlags {
   DeviceFlags device;
   SourceFlags source;
   int64_t top = 1;
-  bool json = false;
+  bool json = false, csv = false;
   bool strict = false;
 };
 
@@ -93,34 +91,34 @@ class GivenImages final : public io::Dataset {
   std::vector<std::byte> input_;
 };
 
-struct Answer {
-  int64_t label;
-  double probability;
-};
+// A cell as RFC 4180 has it.
+std::string quoted(const std::string& cell) {
+  if (cell.find_first_of(",\"\r\n") == std::string::npos) return cell;
+  std::string out = "\"";
+  for (const char c : cell) {
+    if (c == '"') out += c;
+    out += c;
+  }
+  return out + "\"";
+}
 
-std::vector<Answer> best(const float* probabilities, int64_t classes, int64_t top) {
-  std::vector<int64_t> order(static_cast<size_t>(classes));
-  std::iota(order.begin(), order.end(), 0);
-  const auto value = [&](int64_t i) {  // a NaN has no place in an order
-    return std::isnan(probabilities[i]) ? -1.0f : probabilities[i];
-  };
-  std::stable_sort(order.begin(), order.end(),
-                   [&](int64_t a, int64_t b) { return value(a) > value(b); });
-  std::vector<Answer> answers;
-  for (int64_t i = 0; i < std::min(top, classes); ++i)
-    answers.push_back(
-        {order[static_cast<size_t>(i)], probabilities[order[static_cast<size_t>(i)]]});
-  return answers;
+std::string table_line(const std::string& first, const std::vector<std::string>& cells) {
+  std::string line = quoted(first);
+  for (const std::string& cell : cells) line += "," + quoted(cell);
+  return line + "\n";
 }
 
 class Predictor {
  public:
-  Predictor(models::Model model, const PredictFlags& flags)
+  Predictor(models::Model model, std::shared_ptr<const train::Task> task, const PredictFlags& flags)
       : model_(std::move(model)),
+        task_(std::move(task)),
+        shown_(task_->presentation()),
         flags_(flags),
         run_(*model_.network, model_.network->stages().size(), precision_named(flags.precision),
              calibration_for(flags.precision, model_.card, flags.model)) {
     model_.network->to(open_named_device(flags.device, flags.precision));
+    if (flags.csv) result(table_line("path", shown_->answer_columns(flags.top)));
   }
 
   // Samples [begin, end): each becomes input as in training, so that no decoded image is kept;
@@ -146,7 +144,7 @@ class Predictor {
                              {.format = MemoryFormat::channels_last});
     float* to = whole.empty() ? nullptr : x.mutable_data<float>();
     for (const int64_t i : whole) to = std::copy_n(inputs.data() + i * numbers, numbers, to);
-    const Tensor probabilities = whole.empty() ? Tensor() : probabilities_of(x);
+    const Tensor answers = whole.empty() ? Tensor() : answers_to(x);
     int64_t row = 0;
     for (int64_t i = 0; i < end - begin; ++i) {
       const std::string& name = images.given_name(begin + i);
@@ -154,8 +152,8 @@ class Predictor {
         refuse(name, fault);
         continue;
       }
-      const int64_t classes = probabilities.size(1);
-      show(name, best(probabilities.data<float>() + row++ * classes, classes, flags_.top));
+      const auto width = static_cast<size_t>(answers.size(1));
+      show(name, std::span(answers.data<float>() + static_cast<size_t>(row++) * width, width));
     }
     return end - begin - std::ssize(whole);
   }
@@ -172,43 +170,30 @@ class Predictor {
   }
 
  private:
-  Tensor probabilities_of(const Tensor& x) {
+  Tensor answers_to(const Tensor& x) {
     const NoGradGuard no_grad;
-    const Tensor values = to_device(run_(x), {});
-    const Tensor probabilities = model_.card.activation == models::Activation::sigmoid
-                                     ? functional::unary(values, ops::Unary::sigmoid)
-                                     : functional::softmax(values);
-    not_finite_ += train::rows_not_finite(probabilities);
+    const Tensor answers = shown_->readable(to_device(run_(x), {}));
+    GRAFT_CHECK(answers.rank() == 2, "the network's answers are ", answers.shape(),
+                ", a row of numbers for each image is needed");
+    not_finite_ += train::rows_not_finite(answers);
     answered_ += x.size(0);
     if (!said_) say_refusal(run_, flags_.precision);
     said_ = true;
-    return probabilities;
+    return answers;
   }
 
-  std::string label(int64_t index) const {
-    return model_.card.labels.empty() ? str("class ", index)
-                                      : model_.card.labels.at(static_cast<size_t>(index));
-  }
-
-  void show(const std::string& name, const std::vector<Answer>& answers) {
-    if (flags_.json) {
-      nlohmann::ordered_json top = nlohmann::ordered_json::array();
-      for (const Answer& a : answers)
-        top.push_back(
-            {{"label", label(a.label)}, {"index", a.label}, {"probability", a.probability}});
-      document_.push_back({{"path", name}, {"top", top}});
-      if (std::any_of(answers.begin(), answers.end(),
-                      [](const Answer& a) { return !std::isfinite(a.probability); }))
-        document_.back()["not_finite"] = true;
-      return;
-    }
-    std::string line = printable(name);
-    for (const Answer& a : answers)
-      line += str("\t", printable(label(a.label)), " ", fixed(a.probability, 4));
-    result(line + "\n");
+  void show(const std::string& name, std::span<const float> answer) {
+    if (flags_.csv) return result(table_line(name, shown_->answer_cells(answer, flags_.top)));
+    if (!flags_.json)
+      return result(printable(name) + "\t" + shown_->answer_text(answer, flags_.top) + "\n");
+    nlohmann::ordered_json entry = {{"path", name}};
+    entry.update(nlohmann::ordered_json::parse(shown_->answer_json(answer, flags_.top)));
+    document_.push_back(std::move(entry));
   }
 
   models::Model model_;
+  std::shared_ptr<const train::Task> task_;
+  std::unique_ptr<train::Presentation> shown_;
   const PredictFlags& flags_;
   train::PrefixRunner run_;
   bool said_ = false;
@@ -218,8 +203,7 @@ class Predictor {
 
 int predict(const PredictFlags& flags) {
   models::Model model = std::move(load_any(flags.model, flags.source).model);
-  GRAFT_CHECK(models::classes_of(model.card.architecture) > 0, flags.model,
-              ": has no classifier; graft finetune gives it one");
+  std::shared_ptr<const train::Task> task = task_of(model, flags.model);
   std::vector<io::LabelledFile> files = collect(flags.images);
   GRAFT_CHECK(!files.empty(), join(flags.images), ": there are no images");
   GivenImages images(std::move(files));
@@ -229,7 +213,7 @@ int predict(const PredictFlags& flags) {
       break;
     }
   apply_resize(model.card.preprocess, flags.resize);
-  Predictor predictor(std::move(model), flags);
+  Predictor predictor(std::move(model), std::move(task), flags);
   constexpr int64_t kBatch = 16;
   int64_t broken = 0;
   for (int64_t begin = 0; begin < images.size(); begin += kBatch)
@@ -243,14 +227,15 @@ int predict(const PredictFlags& flags) {
 }  // namespace
 
 void add_predict(CLI::App& app, Action& action) {
-  auto* verb = app.add_subcommand("predict",
-                                  "Labels for images, with the preprocessing stored in the model");
+  auto* verb = app.add_subcommand(
+      "predict", "Labels or numbers for images, with the preprocessing stored in the model");
   auto f = std::make_shared<PredictFlags>();
   verb->add_option("MODEL", f->model, "A model of graft, or any weight file with a classifier")
       ->required();
   verb->add_option("IMAGE", f->images, "Images, folders of images, or - for standard input")
       ->required();
-  verb->add_option("--top", f->top, "How many labels per image")
+  verb->add_option("--top", f->top,
+                   "How many labels per image, of a model that gives one of several")
       ->transform(whole_number(1, 1000000))
       ->type_name("K");
   verb->add_option("--precision", f->precision, kPrecisionHelp)
@@ -259,7 +244,10 @@ void add_predict(CLI::App& app, Action& action) {
   add_source_flags(*verb, f->source, ClassNames::asked_for);
   add_device_flags(*verb, f->device);
   add_resize_flag(*verb, f->resize);
-  verb->add_flag("--json", f->json, "One JSON document on stdout");
+  auto* json = verb->add_flag("--json", f->json, "One JSON document on stdout");
+  verb->add_flag("--csv", f->csv,
+                 "A table on stdout: a line an image; of several labels their probabilities too")
+      ->excludes(json);
   verb->add_flag("--strict", f->strict, kStrictHelp);
   verb->footer(
       "Example:\n  graft predict run/model.safetensors photo.jpg --top 3\n"

@@ -34,15 +34,31 @@ namespace graft::tools {
 namespace {
 
 TrainingData open_training_data(const TrainingFlags& flags) {
-  TrainingData data = open_summarized(flags.data,
-                                      {.columns = flags.columns,
-                                       .val_path = flags.val,
-                                       .val_split = flags.val_split,
-                                       .seed = flags.seed},
-                                      flags.broken, flags.ram);
-  GRAFT_CHECK(data.opened.classes.size() >= 2, flags.data, ": has one class only (",
-              join(data.opened.classes), "); at least two are needed to train");
+  TrainingData data = open_summarized(
+      flags.data,
+      {.columns = flags.columns,
+       .answers = flags.task == "auto" ? io::AnswerKind::by_form : train::answers_for(flags.task),
+       .val_path = flags.val,
+       .val_split = flags.val_split,
+       .seed = flags.seed},
+      flags.broken, flags.ram);
+  GRAFT_CHECK(data.opened.answers != io::AnswerKind::one_label || data.opened.classes.size() >= 2,
+              flags.data, ": has one class only (", join(data.opened.classes),
+              "); at least two are needed to train");
   return data;
+}
+
+// The task, and why it was taken where the user did not say it.
+std::shared_ptr<train::Task> open_task(const io::OpenedData& data, const TrainingFlags& flags,
+                                       train::Recipe& recipe) {
+  recipe.task = flags.task == "auto" ? train::task_for(data.answers) : flags.task;
+  if (flags.loss) recipe.loss = *flags.loss;
+  if (!data.answers_why.empty())
+    say("task: ", recipe.task, ", for ", printable(data.answers_why), " (--task says another)");
+  else if (flags.task != "auto")
+    say("task: ", recipe.task, ", as asked for");
+  recipe.validate();
+  return train::make_task(recipe, data);
 }
 
 // A colour network fed with grey images, or the other way round, is said once.
@@ -72,8 +88,8 @@ RunReport make_report(const Network& made, const io::OpenedData& data, const tra
                       const train::Task& task) {
   const auto shown = task.presentation();
   RunReport report;
-  report.title = str("graft: ", models::describe(made.model.card.architecture), " on ",
-                     data.classes.size(), " classes");
+  report.title =
+      str("graft: ", models::describe(made.model.card.architecture), " on ", task.what());
   report.facts = {
       {"validation images", thousands(fitted.best->samples())},
       {"training images", thousands(data.train->size())},
@@ -174,6 +190,12 @@ std::string test_line(Network& made, const io::OpenedData& data,
              thousands(metric->samples()), " test images, by which nothing was chosen\n");
 }
 
+std::vector<std::string> task_choices() {
+  std::vector<std::string> choices = train::task_names();
+  choices.insert(choices.begin(), "auto");
+  return choices;
+}
+
 }  // namespace
 
 void add_training_flags(CLI::App& verb, TrainingFlags& f) {
@@ -233,9 +255,19 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
                   "Share of broken images in a part that is left out; with more the run stops")
       ->transform(real_number(0, 1))
       ->type_name("SHARE");
+  verb.add_option(
+          "--task", f.task,
+          "What is learned: classify (one class an image), multilabel (any number of labels) "
+          "or regress (numbers); auto: what the data's form suggests, which is said")
+      ->check(CLI::IsMember(task_choices()))
+      ->type_name("TASK");
+  verb.add_option("--loss", f.loss, "Of --task regress: mse (default), l1 or huber")
+      ->check(CLI::IsMember({"mse", "l1", "huber"}))
+      ->type_name("NAME");
   verb.add_option("--balance", f.balance,
-                  "Classes of uneven size: none; weights: each class counts alike in the loss; "
-                  "sampling: images of small classes are repeated")
+                  "Classes of uneven size: none; weights: each class counts alike in the loss (of "
+                  "several labels: those that have one as much as those that do not); sampling: "
+                  "images of small classes are repeated")
       ->check(CLI::IsMember({"none", "weights", "sampling"}))
       ->type_name("HOW");
   verb.add_option("--patience", f.patience,
@@ -334,7 +366,7 @@ train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
   return recipe;
 }
 
-int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
+int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
                      const NetworkMaker& make_network) {
   if (flags.ram > 0) give_freed_memory_back();
   const InterruptGuard interrupt;
@@ -347,7 +379,9 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
   const RunFolder run = open_run_folder(flags.out, flags.resume, flags.overwrite);
   TrainingData opened = open_training_data(flags);
   const io::OpenedData& data = opened.opened;
-  Network made = make_network(data);
+  train::Recipe recipe = asked;
+  const std::shared_ptr<train::Task> task = open_task(data, flags, recipe);
+  Network made = make_network(data, *task);
   if (flags.image_size) made.model.card.preprocess.set_size(*flags.image_size);
   apply_resize(made.model.card.preprocess, flags.resize);
   doubt_shapes(opened, made.model.card.preprocess);
@@ -356,7 +390,6 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
   made.model.network->to(device);
 
   ProgressBar bar;
-  const std::shared_ptr<train::Task> task = train::make_task(recipe, data);
   train::FitOptions options;
   options.task = task;
   options.folder = run.path;
@@ -373,7 +406,11 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
   train::Recipe planned = recipe;
   options.on_plan = [&](const train::StepPlan& step) { planned.step = step; };
   models::check_saves(*made.model.network, made.model.card);  // before, not after the training
-  options.save_best = [&](int64_t, double) { save_network(run.model(), made, data, planned); };
+  const auto save = [&](const train::Metric& validation) {
+    const auto chosen = task->chosen_by(validation);
+    save_network(run.model(), made, chosen ? *chosen : *task, data, planned);
+  };
+  options.save_best = [&](int64_t, const train::Metric& validation) { save(validation); };
   listen(options, bar, recipe.epochs);
   const train::FitResult fitted =
       train::fit(*made.model.network, data, made.model.card.preprocess, recipe, options);
@@ -386,9 +423,11 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
       say("interrupted before the first step; the same command with --overwrite starts again");
     return exit_interrupted;
   }
-  RunReport report = make_report(made, data, planned, fitted, opened.summary, *task);
-  std::string more_lines = test_line(made, data, task, report, bar);
-  const auto shown = task->presentation();
+  const std::shared_ptr<const train::Task> chosen = task->chosen_by(*fitted.best);
+  const std::shared_ptr<const train::Task> judge = chosen ? chosen : task;
+  RunReport report = make_report(made, data, planned, fitted, opened.summary, *judge);
+  std::string more_lines = test_line(made, data, judge, report, bar);
+  const auto shown = judge->presentation();
   const std::string sure = shown->doubt(*fitted.best);
   if (!sure.empty()) {
     say("note: ", sure);
@@ -402,8 +441,8 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
       ExecContext one(1);  // one image at a time where memory is counted
       const ScopedExecContext within(flags.ram > 0 ? one : context);
       const ScopedStop stop(&interrupt.flag());
-      const auto int8 = measure_int8(made, data, task, bar);
-      save_network(run.model(), made, data, planned);
+      const auto int8 = measure_int8(made, data, judge, bar);
+      save(*fitted.best);
       const std::string& score = task->scores()[0].name;
       report.results = shown->html(*fitted.best, int8.get(), "int8");
       report.facts.emplace_back(score + " in int8", fixed(int8->score(), 4));

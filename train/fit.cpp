@@ -95,7 +95,8 @@ class Run {
     if (const Linear* head =
             recipe.standardize && recipe.head_prior ? lone_linear_head(context_.network) : nullptr)
       options.weight_decay =
-          head_weight_decay(head->weight().shape()[1], context_.data.train->size());
+          head_weight_decay(head->weight().shape()[1], context_.data.train->size()) /
+          static_cast<double>(context_.task->terms());
     if (recipe.precision == "fp16") options.loss_scale = recipe.loss_scale;
     return make_optimizer(std::move(trainable), options);
   }

@@ -56,9 +56,9 @@ struct FitOptions {
   std::function<void(const EpochMetrics&)> on_epoch{};  // after each epoch; may be empty
   std::function<void(const StepPlan&)> on_plan{};  // with ram, before the first step; may be empty
   std::function<void(const std::string&)> on_note{};  // sentences for the user; may be empty
-  // Writes the finished model file; called with the network holding the best epoch's values, before
-  // the checkpoint that knows of it. May be empty.
-  std::function<void(int64_t best_epoch, double score)> save_best{};
+  // Writes the finished model file; called with the network holding the best epoch's values and
+  // what it did on the validation part, before the checkpoint that knows of it. May be empty.
+  std::function<void(int64_t best_epoch, const Metric& validation)> save_best{};
 };
 
 struct FitResult {

@@ -91,7 +91,7 @@ void Trainer::keep_best(std::shared_ptr<const Metric> metric, EpochMetrics& metr
   result_.best_epoch = metrics.epoch;
   result_.best = std::move(metric);
   best_ = copy_of_changing(context_.network);
-  files_.best_is_new();
+  files_.best_is_new(result_.best);
 }
 
 EpochMetrics Trainer::train_epoch(Stages& stages, int64_t epoch) {

@@ -314,7 +314,7 @@ TEST(Resume, TheModelFileIsTheSame) {
   const auto run_with_model = [&](const FitOptions& base, const std::string& path) {
     const auto network = small_network();
     FitOptions options = base;
-    options.save_best = [&](int64_t, double) {
+    options.save_best = [&](int64_t, const Metric&) {
       io::write_safetensors(path, network->state_dict(), {});
     };
     fit(*network, small_data(), pattern_preprocess(8), recipe, options);
@@ -373,7 +373,7 @@ bool run_with_fault(const Recipe& recipe, RunFolder& run, int fail_at, bool pers
   const ScopedFileSystem scope(faulty);
   const auto network = small_network();
   FitOptions options = run.options();
-  options.save_best = [&](int64_t, double) {
+  options.save_best = [&](int64_t, const Metric&) {
     io::write_safetensors(run.folder / "run/model.safetensors", network->state_dict(), {});
   };
   try {

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "graft/core/base/text.h"
+#include "graft/core/tensor/device_backend.h"
 #include "graft/train/tasks/shown.h"
 
 namespace graft::train {
@@ -61,6 +62,32 @@ std::string Presentation::comparison(const Metric& whole, const Metric& changed,
 
 std::string Presentation::html(const Metric&, const Metric*, const std::string&) const {
   return "";
+}
+
+Tensor Presentation::readable(const Tensor& outputs) const { return to_device(outputs, {}); }
+
+std::string Presentation::answer_text(std::span<const float> row, int64_t) const {
+  std::string line;
+  for (const float value : row) line += (line.empty() ? "" : "\t") + fixed(value, 4);
+  return line;
+}
+
+std::string Presentation::answer_json(std::span<const float> row, int64_t) const {
+  nlohmann::ordered_json j = nlohmann::ordered_json::object();
+  j["outputs"] = std::vector<double>(row.begin(), row.end());
+  return j.dump();
+}
+
+std::vector<std::string> Presentation::answer_columns(int64_t) const {
+  std::vector<std::string> columns;
+  for (int64_t i = 1; i <= task_.outputs(); ++i) columns.push_back(str("output ", i));
+  return columns;
+}
+
+std::vector<std::string> Presentation::answer_cells(std::span<const float> row, int64_t) const {
+  std::vector<std::string> cells;
+  for (const float value : row) cells.push_back(shortest(value));
+  return cells;
 }
 
 }  // namespace graft::train

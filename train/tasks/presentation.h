@@ -1,6 +1,7 @@
 // Presentation: how a task's results are shown in a run's last lines, in evaluate's answer and in a
 // report.
 #pragma once
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,6 +32,17 @@ class GRAFT_API Presentation {
   // Sections of a report; `changed`, when it is given, is the same in another arithmetic.
   virtual std::string html(const Metric& metric, const Metric* changed,
                            const std::string& name) const;
+
+  // ---- answers to samples
+  // Outputs as people read them, f32 [N,...] on the host: probabilities, numbers in their own unit.
+  // The outputs themselves, at first.
+  virtual Tensor readable(const Tensor& outputs) const;
+  // A row of readable(): for a line of text (tabs between its parts), as a JSON object, and as the
+  // cells of a table under answer_columns(). `most`: of what is best first.
+  virtual std::string answer_text(std::span<const float> row, int64_t most) const;
+  virtual std::string answer_json(std::span<const float> row, int64_t most) const;
+  virtual std::vector<std::string> answer_columns(int64_t most) const;
+  virtual std::vector<std::string> answer_cells(std::span<const float> row, int64_t most) const;
 
  protected:
   const Task& task_;

@@ -1,5 +1,6 @@
 #include "graft/train/tasks/shown.h"
 
+#include <charconv>
 #include <cmath>
 #include <cstdio>
 
@@ -33,6 +34,12 @@ std::string escape(const std::string& text, std::string_view kept) {
     }
   }
   return out;
+}
+
+std::string shortest(float value) {
+  char buffer[64];
+  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
+  return std::string(buffer, end);
 }
 
 std::string percent(double share) {

@@ -10,6 +10,7 @@
 
 #include "graft/io/datasets/dataset.h"
 #include "graft/train/tasks/targets.h"
+#include "graft/train/tasks/task_card.h"
 
 namespace graft::train {
 
@@ -44,6 +45,7 @@ class GRAFT_API Task {
   virtual ~Task() = default;
   virtual std::string name() const = 0;  // as --task has it
   virtual int64_t outputs() const = 0;   // numbers that the head gives for a sample
+  virtual std::string what() const;      // they are, for people: "3 classes"; "3 outputs", at first
 
   // ---- data
   // The samples to train on, of those there are: a task may repeat some. As
@@ -72,6 +74,9 @@ class GRAFT_API Task {
   // What these samples count for together in a mean that loss() takes: their
   // number, at first.
   virtual double weight(const Targets& targets) const;
+  // How many terms a sample's loss is the mean of: 1, at first. What is known of a head's weights
+  // before training (Recipe::head_prior) is weighed against one of them.
+  virtual int64_t terms() const;
 
   // ---- judging
   // Of scores() the first chooses the epoch; of equals the lower loss does.
@@ -81,6 +86,16 @@ class GRAFT_API Task {
   // both on the host.
   virtual const ScoreKind& running_score() const = 0;
   virtual double running_sum(const Tensor& outputs, const Targets& targets) const = 0;
+
+  // ---- the model's file
+  // What the card keeps; of a task of the caller's own its name and outputs(), at first.
+  virtual TaskCard card() const;
+  // Takes the head of a model of this card as it is, with what its outputs mean; false when it is
+  // for something else, and nothing happens.
+  virtual bool take_head_of(const TaskCard& card);
+  // This task with what is chosen by how the best epoch's network did on the validation part
+  // (thresholds); null where nothing is chosen, as at first.
+  virtual std::shared_ptr<const Task> chosen_by(const Metric& validation) const;
 
   // ---- showing
   // How the results are shown; made of the scores alone, at first. The task must outlive it.

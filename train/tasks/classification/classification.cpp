@@ -111,18 +111,36 @@ double Classification::running_sum(const Tensor& outputs, const Targets& targets
   return static_cast<double>(correct);
 }
 
+TaskCard Classification::card() const {
+  return {.names = options_.names, .outputs = classes_, .sigmoid = options_.sigmoid};
+}
+
+bool Classification::take_head_of(const TaskCard& card) {
+  if (!is_same_head(this->card(), card)) return false;
+  options_.sigmoid = card.sigmoid;
+  return true;
+}
+
 std::unique_ptr<Presentation> Classification::presentation() const {
-  return std::make_unique<ClassificationPresentation>(*this, options_.names);
+  return std::make_unique<ClassificationPresentation>(*this, options_.names, options_.sigmoid);
 }
 
 std::shared_ptr<Task> make_classification(const Recipe& recipe, const io::OpenedData& data) {
   const int64_t classes = std::ssize(data.classes);
+  GRAFT_CHECK(data.answers == io::AnswerKind::one_label, "task: classify takes data of one label ",
+              "a sample; these have several, or numbers");
+  GRAFT_CHECK(recipe.loss.empty(), "loss: is for task regress, this is classify");
   ClassificationOptions options{.label_smoothing = recipe.label_smoothing,
                                 .sampled_evenly = recipe.balance == "sampling",
                                 .names = data.classes,
                                 .seed = recipe.seed};
   if (recipe.balance == "weights") options.weight_of_class = class_weights(*data.train, classes);
   return std::make_shared<Classification>(classes, std::move(options));
+}
+
+std::shared_ptr<Task> classification_of(const TaskCard& card) {
+  return std::make_shared<Classification>(
+      card.outputs, ClassificationOptions{.names = card.names, .sigmoid = card.sigmoid});
 }
 
 Evaluation evaluate(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset,

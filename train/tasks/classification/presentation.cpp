@@ -3,10 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <tuple>
 
+#include "graft/core/autograd/record.h"
 #include "graft/core/base/printable.h"
 #include "graft/core/base/text.h"
+#include "graft/core/tensor/device_backend.h"
+#include "graft/layers/functional/functional.h"
 #include "graft/train/tasks/classification/certainty.h"
 #include "graft/train/tasks/shown.h"
 
@@ -175,6 +179,19 @@ std::string confusions(const ReportTables& report) {
          worst_pairs(report);
 }
 
+// The places of the `most` largest, in falling order; of equals the first.
+std::vector<size_t> likeliest(std::span<const float> row, int64_t most) {
+  std::vector<size_t> order(row.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  const auto value = [&](size_t i) {  // a NaN has no place in an order
+    return std::isnan(row[i]) ? -1.0f : row[i];
+  };
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return value(a) > value(b); });
+  order.resize(std::min(order.size(), static_cast<size_t>(most)));
+  return order;
+}
+
 const Evaluation& evaluation_of(const Metric& metric) {
   return dynamic_cast<const Evaluation&>(metric);
 }
@@ -182,8 +199,8 @@ const Evaluation& evaluation_of(const Metric& metric) {
 }  // namespace
 
 ClassificationPresentation::ClassificationPresentation(const Task& task,
-                                                       std::vector<std::string> names)
-    : Presentation(task), names_(std::move(names)) {
+                                                       std::vector<std::string> names, bool sigmoid)
+    : Presentation(task), names_(std::move(names)), sigmoid_(sigmoid) {
   for (int64_t i = std::ssize(names_); i < task.outputs(); ++i) names_.push_back(str("class ", i));
 }
 
@@ -237,6 +254,56 @@ std::string ClassificationPresentation::html(const Metric& metric, const Metric*
   ReportTables tables{names_, evaluation_of(metric).rows(), {}};
   if (changed) tables.int8_confusion = evaluation_of(*changed).rows();
   return "\n<h2>Per class (validation)</h2>\n" + per_class(tables) + confusions(tables);
+}
+
+Tensor ClassificationPresentation::readable(const Tensor& outputs) const {
+  const NoGradGuard no_grad;
+  const Tensor values = to_device(outputs, {});
+  return sigmoid_ ? functional::sigmoid(values) : functional::softmax(values);
+}
+
+std::string ClassificationPresentation::answer_text(std::span<const float> row,
+                                                    int64_t most) const {
+  std::string line;
+  for (const size_t c : likeliest(row, most))
+    line += str(line.empty() ? "" : "\t", printable(names_.at(c)), " ", fixed(row[c], 4));
+  return line;
+}
+
+std::string ClassificationPresentation::answer_json(std::span<const float> row,
+                                                    int64_t most) const {
+  nlohmann::ordered_json top = nlohmann::ordered_json::array();
+  bool is_finite = true;
+  for (const size_t c : likeliest(row, most)) {
+    top.push_back(
+        {{"label", names_.at(c)}, {"index", c}, {"probability", static_cast<double>(row[c])}});
+    is_finite = is_finite && std::isfinite(row[c]);
+  }
+  nlohmann::ordered_json j = nlohmann::ordered_json::object();
+  j["top"] = std::move(top);
+  if (!is_finite) j["not_finite"] = true;
+  return j.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+std::vector<std::string> ClassificationPresentation::answer_columns(int64_t most) const {
+  std::vector<std::string> columns;
+  const int64_t shown = std::min(most, std::ssize(names_));
+  for (int64_t i = 1; i <= shown; ++i) {
+    const std::string number = shown == 1 ? "" : std::to_string(i);
+    columns.push_back("label" + number);
+    columns.push_back("probability" + number);
+  }
+  return columns;
+}
+
+std::vector<std::string> ClassificationPresentation::answer_cells(std::span<const float> row,
+                                                                  int64_t most) const {
+  std::vector<std::string> cells;
+  for (const size_t c : likeliest(row, most)) {
+    cells.push_back(names_.at(c));
+    cells.push_back(shortest(row[c]));
+  }
+  return cells;
 }
 
 }  // namespace graft::train

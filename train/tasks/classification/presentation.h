@@ -13,7 +13,8 @@ namespace graft::train {
 class GRAFT_API ClassificationPresentation final : public Presentation {
  public:
   // names: of the classes, in their order.
-  ClassificationPresentation(const Task& task, std::vector<std::string> names);
+  // sigmoid: each class is read as a probability of its own.
+  ClassificationPresentation(const Task& task, std::vector<std::string> names, bool sigmoid);
   std::string headline(const Metric& metric) const override;
   std::vector<std::pair<std::string, std::string>> facts(const Metric& metric,
                                                          int64_t epoch) const override;
@@ -25,9 +26,17 @@ class GRAFT_API ClassificationPresentation final : public Presentation {
   std::string html(const Metric& metric, const Metric* changed,
                    const std::string& name) const override;
 
+  Tensor readable(const Tensor& outputs) const override;
+  // The likeliest first.
+  std::string answer_text(std::span<const float> row, int64_t most) const override;
+  std::string answer_json(std::span<const float> row, int64_t most) const override;
+  std::vector<std::string> answer_columns(int64_t most) const override;
+  std::vector<std::string> answer_cells(std::span<const float> row, int64_t most) const override;
+
  private:
   std::vector<std::string> shown_names() const;
   std::vector<std::string> names_;
+  bool sigmoid_;
 };
 
 }  // namespace graft::train
