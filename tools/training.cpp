@@ -54,7 +54,7 @@ std::shared_ptr<train::Task> open_task(const io::OpenedData& data, const Trainin
   recipe.task = flags.task == "auto" ? train::task_for(data.answers) : flags.task;
   if (flags.loss) recipe.loss = *flags.loss;
   if (!data.answers_why.empty())
-    say("task: ", recipe.task, ", for ", printable(data.answers_why), " (--task says another)");
+    say("task: ", recipe.task, ", because ", printable(data.answers_why), " (--task says another)");
   else if (flags.task != "auto")
     say("task: ", recipe.task, ", as asked for");
   recipe.validate();

@@ -43,8 +43,11 @@ class TableReader {
                 ": the table names no images");
     const std::set<std::string> cells = first_answers();
     if (kind_ == AnswerKind::by_form) kind_ = kind_by_form(cells);
-    if (kind_ == AnswerKind::several_labels && columns_.answers.size() == 1)
-      mark_ = joining_mark(cells);
+    const bool is_one_label_a_column =
+        columns_.answers.size() > 1 ||
+        std::all_of(cells.begin(), cells.end(),
+                    [](const std::string& cell) { return yes_or_no(cell).has_value(); });
+    if (kind_ == AnswerKind::several_labels && !is_one_label_a_column) mark_ = joining_mark(cells);
   }
 
   DataParts read(bool need_train) {
