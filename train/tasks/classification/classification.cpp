@@ -117,6 +117,7 @@ TaskCard Classification::card() const {
 
 bool Classification::take_head_of(const TaskCard& card) {
   if (!is_same_head(this->card(), card)) return false;
+  options_.names = card.names;  // as they are written there
   options_.sigmoid = card.sigmoid;
   return true;
 }
