@@ -158,7 +158,7 @@ std::shared_ptr<const Metric> Trainer::validate(Stages& stages, int64_t epoch) {
                                     metric->samples(),
                                     source.samples(),
                                     0,
-                                    {context_.task->scores()[0].name, metric->score()}});
+                                    {context_.task->scores()[0].name, metric->score_so_far()}});
   }
   return metric;
 }

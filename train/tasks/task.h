@@ -33,6 +33,8 @@ class GRAFT_API Metric {
   virtual int64_t not_finite() const = 0;          // samples whose outputs are no numbers
   virtual std::vector<double> scores() const = 0;  // in the order of Task::scores()
   virtual double score() const { return scores().at(0); }
+  // The same while samples still come, after each batch; NaN where that would take long.
+  virtual double score_so_far() const { return score(); }
   virtual double loss() const = 0;  // mean; NaN where it is not known
 };
 

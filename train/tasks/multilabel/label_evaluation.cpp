@@ -148,6 +148,8 @@ std::vector<double> LabelEvaluation::best_thresholds() const {
   return thresholds;
 }
 
+double LabelEvaluation::score_so_far() const { return std::numeric_limits<double>::quiet_NaN(); }
+
 std::vector<double> LabelEvaluation::scores() const {
   return {mean_average_precision(), loss(), macro_f1(thresholds_), micro_f1(thresholds_)};
 }

@@ -32,6 +32,8 @@ class GRAFT_API LabelEvaluation final : public Metric {
   int64_t not_finite() const override { return not_finite_; }
   double loss() const override;  // mean binary cross-entropy of samples and labels; NaN without
   std::vector<double> scores() const override;  // mAP, loss, macro-F1, micro-F1
+  double score() const override { return mean_average_precision(); }
+  double score_so_far() const override;  // NaN: all answers would be sorted after each batch
 
   int64_t positives(int64_t label) const;  // samples that have it
   // The mean of the precisions at which each sample that has the label is found, the likeliest
