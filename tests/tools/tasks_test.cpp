@@ -77,6 +77,9 @@ TEST_F(Tasks, SeveralLabelsFromATableToAnswers) {
   EXPECT_EQ(json::parse(card.task)["thresholds"].size(), 2u);
   EXPECT_EQ(card.labels, (std::vector<std::string>{"warm", "plant"}));
 
+  const json inspected = json::parse(run_graft({"inspect", model(), "--json"}).out);
+  EXPECT_EQ(inspected["import"]["task"]["name"], "multilabel");
+
   const CommandResult judged =
       run_graft({"evaluate", model(), "--data", folder / "columns.csv", "--json"});
   ASSERT_EQ(judged.code, 0) << judged.err;
