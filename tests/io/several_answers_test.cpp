@@ -73,6 +73,17 @@ TEST_F(SeveralAnswers, ListsInOneColumn) {
   }
 }
 
+TEST_F(SeveralAnswers, ListsInJsonLines) {
+  put("t.jsonl",
+      "{\"path\":\"i0.pgm\",\"labels\":[\"a\",\"b\"]}\n"
+      "{\"path\":\"i1.pgm\",\"labels\":[]}\n{\"path\":\"i2.pgm\",\"labels\":[\"b\"]}\n");
+  const OpenedData data =
+      open_data(folder_ / "t.jsonl", {.answers = AnswerKind::several_labels, .val_split = 0});
+  EXPECT_EQ(data.classes, (Names{"a", "b"}));
+  EXPECT_EQ(data.train->labels(0), (Labels{0, 1}));
+  EXPECT_EQ(data.train->labels(1), Labels{});
+}
+
 TEST_F(SeveralAnswers, RowsOfAnImageArePutTogether) {
   const OpenedData data = opened("path,label\ni0.pgm,cat\ni1.pgm,dog\ni0.pgm,dog\ni1.pgm,dog\n",
                                  AnswerKind::several_labels);
