@@ -1,8 +1,8 @@
 // The engine's passes on ResNet-50's convolutions, and on depthwise and grouped ones, one benchmark
-// a pass and layer: GFLOP/s, GB/s
-// (each tensor moved once) and both as shares of what this machine does at best, which is measured
-// first. BENCH_BATCH (8), BENCH_THREADS (2) and BENCH_DTYPE (f32, bf16: forward only) in the
-// environment; else Google Benchmark's flags: bench_ops --benchmark_filter=forward
+// a pass and layer, and element-wise functions: GFLOP/s, GB/s (each tensor moved once) and both as
+// shares of what this machine does at best, which is measured first. BENCH_BATCH (8), BENCH_THREADS
+// (2) and BENCH_DTYPE (f32, bf16: forward only) in the environment; else Google Benchmark's flags:
+// bench_ops --benchmark_filter=forward
 // --benchmark_format=json
 #include <benchmark/benchmark.h>
 
@@ -227,6 +227,39 @@ class Case {
   std::shared_ptr<const ops::PackedWeight> packed_;
 };
 
+// Element-wise functions of an image [batch, 96, 56, 56]: bound by memory at best.
+const std::pair<const char*, ops::UnaryAttributes> functions[] = {
+    {"exp", {ops::Unary::exp}},
+    {"tanh", {ops::Unary::tanh}},
+    {"erf", {ops::Unary::erf}},
+    {"sigmoid", {ops::Unary::sigmoid}},
+    {"silu", {ops::Unary::silu}},
+    {"gelu", {ops::Unary::gelu}},
+    {"hard_swish", {ops::Unary::hard_swish}},
+    {"clip", {ops::Unary::clip, 0, 6}},
+};
+
+void run_function(benchmark::State& state, ExecContext& context, const Peak& peak,
+                  const ops::UnaryAttributes& function, bool backward, const Shape& shape,
+                  DType dtype) {
+  const Tensor x = random(shape, MemoryFormat::channels_last, dtype);
+  Tensor y = Tensor::empty_like(x), dx = Tensor::empty_like(x);
+  const ops::UnaryKernels& kernels = kernels_for(x).unary;
+  const auto call = [&] {
+    if (backward)
+      kernels.backward(context, {x, y, x, function, dx});
+    else
+      kernels.forward(context, {x, function, y});
+  };
+  kernels.forward(context, {x, function, y});
+  for (auto _ : state) call();
+  const double gigabytes = 1e-9 * static_cast<double>((backward ? 4 : 2) * x.bytes());
+  using Rate = benchmark::Counter;
+  state.counters["GB/s"] = Rate(gigabytes, Rate::kIsIterationInvariantRate);
+  state.counters["of_memory"] =
+      Rate(gigabytes / peak.gigabytes_read, Rate::kIsIterationInvariantRate);
+}
+
 int run(int argc, char** argv) {
   const int64_t batch = std::stoll(from_environment("BENCH_BATCH", "8"));
   const bool bf16 = from_environment("BENCH_DTYPE", "f32") == "bf16";
@@ -248,6 +281,16 @@ int run(int argc, char** argv) {
           ->Unit(benchmark::kMillisecond)
           ->UseRealTime();
   }
+  for (const bool backward : {false, true})
+    for (const auto& [name, function] : functions)
+      benchmark::RegisterBenchmark(
+          (std::string("element-wise ") + (backward ? "backward/" : "forward/") + name).c_str(),
+          [=, f = function](benchmark::State& state) {
+            run_function(state, context, peak, f, backward, {batch, 96, 56, 56},
+                         bf16 ? DType::bf16 : DType::f32);
+          })
+          ->Unit(benchmark::kMillisecond)
+          ->UseRealTime();
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   benchmark::RunSpecifiedBenchmarks();

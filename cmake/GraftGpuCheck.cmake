@@ -16,7 +16,7 @@ endforeach()
 file(GLOB graft_gpu_only CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/gpu/*.cpp)
 file(GLOB graft_bench_rows CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/benchmarks/gpu/*_rows.cpp)
 add_executable(test_gpu ${graft_gpu_tests} ${graft_bench_rows} ${graft_gpu_only} ${PROJECT_SOURCE_DIR}/tests/support/op_case.cpp
-  ${PROJECT_SOURCE_DIR}/tests/support/onnx_case.cpp ${PROJECT_SOURCE_DIR}/tests/support/network_formula.cpp
+  ${PROJECT_SOURCE_DIR}/tests/support/dtype_cases.cpp ${PROJECT_SOURCE_DIR}/tests/support/onnx_case.cpp ${PROJECT_SOURCE_DIR}/tests/support/network_formula.cpp
   ${PROJECT_SOURCE_DIR}/tests/support/temporary_folder.cpp)
 # Nothing hot on the host. Behind graft_flags, as in GraftTests.cmake: one compiler cache then serves both.
 add_library(graft_gpu_check_flags INTERFACE)

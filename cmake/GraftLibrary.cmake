@@ -28,6 +28,8 @@ endforeach()
 if(GRAFT_HAS_CUDA)
   list(FILTER graft_cuda_sources EXCLUDE REGEX "/kernels/cuda/emulator/")
   list(APPEND graft_sources ${graft_cuda_sources})
+  # Its grey levels are io/augment.cpp's to the last one, which a multiply-add in one rounding would change.
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/kernels/cuda/custom/image_input.cu PROPERTIES COMPILE_OPTIONS "-fmad=false")
 else()
   list(FILTER graft_cuda_sources EXCLUDE REGEX "/cuda_[a-z_]*\\.cu$")  # they call CUDA itself
   set_source_files_properties(${graft_cuda_sources} PROPERTIES LANGUAGE CXX)

@@ -12,7 +12,7 @@ if command -v ccache >/dev/null; then
   export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
   options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_CUDA_COMPILER_LAUNCHER=ccache)
 fi
-cmake --preset cuda -B "$folder" -DGRAFT_GPU_CHECK=ON "${options[@]}" > /dev/null
+cmake --preset cuda -B "$folder" -DGRAFT_GPU_CHECK=ON -DGRAFT_WERROR=ON "${options[@]}" > /dev/null
 began=$SECONDS
 cmake --build "$folder" --parallel "$(nproc)" > "$folder/build_log.txt" 2>&1 || { grep -E "error|warning|FAILED" "$folder/build_log.txt" | head -n 40; exit 1; }
 echo "built in $((SECONDS - began)) s"

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Counts the instructions of fixed workloads (tests/instructions) under callgrind and compares them with the table there.
-# Usage: tools/instruction_counts.sh [BUILD]             compares; exit 1 when a workload takes more than the table says,
+# Usage: tools/instruction_counts.sh [BUILD]             compares; exit 1 when a workload takes more or less than the table says,
 #                                                        77 where counts mean nothing (said why)
 #        tools/instruction_counts.sh --update [BUILD]    writes the table anew
 #        tools/instruction_counts.sh --functions NAME [BUILD]   the 25 functions that take most of a workload
 # What keeps the numbers free of noise: one thread, GRAFT_ISA=avx2 (valgrind has no AVX-512 and shows every processor the same
 # AVX2 model), an empty environment, the program's own functions only. Those of libc, libm and the other libraries, which choose by
-# processor and change with the distribution, are a column of their own with a wider tolerance. So the same build gives the same
-# numbers on any processor with AVX2, however busy it is.
+# processor and change with the distribution, are a column of their own with a wider tolerance. So the same build should
+# give the same numbers on any processor with AVX2; seen so far: on one, idle and busy.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mode=compare name=""
@@ -103,14 +103,12 @@ awk -F'\t' -v same_libraries="$([ "$made_with" = "$counted_with" ] && echo 1 || 
     if ($2 > 1.01 * own[$1]) word = "SLOWER"
     else if ($2 < 0.99 * own[$1]) word = "FASTER"
     else if (same_libraries && ($3 > others[$1] + slack || $3 < others[$1] - slack)) word = $3 > others[$1] ? "SLOWER (libraries)" : "FASTER (libraries)"
-    if (word ~ /SLOWER/) bad = 1
-    if (word ~ /FASTER/) gained = 1
+    if (word != "ok") bad = 1
     printf "%-18s graft %12d -> %12d (%+.3f %%)   libraries %10d -> %10d (%+.2f %%)   %s\n", $1, own[$1], $2, change($2, own[$1]), others[$1], $3, change($3, others[$1]), word
   }
   END {
     for (name in own) if (!(name in seen)) { printf "%s: stands in the table and was not run\n", name; bad = 1 }
     if (!same_libraries) print "the libraries differ from those of the table: their column was not compared"
-    if (bad) print "Counts are above those of tests/instructions/counts.tsv. If that is meant: tools/instruction_counts.sh --update, and the reason in the commit."
-    if (gained) print "What takes less can be lost again unseen until tools/instruction_counts.sh --update writes it down."
+    if (bad) print "Counts differ from tests/instructions/counts.tsv. If that is meant: tools/instruction_counts.sh --update, and the reason in the commit."
     exit bad
   }' "$table" "$out/counts"

@@ -55,7 +55,7 @@ check_tsan() {
   GRAFT_TEST_TARGETS="graft_command $(for area in core kernels layers io models train tools; do printf 'test_%s ' $area; done)" \
     GRAFT_TEST_ONLY='^(core|kernels|layers|io|models|train|tools)\.' GRAFT_TEST_FULL=1 ./test.sh tsan
 }
-check_install() { tools/check_install.sh static; }
+check_install() { tools/check_install.sh static; tools/check_install.sh shared; }
 check_cuda() {
   local nvcc
   nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null) || skip "there is no nvcc"

@@ -1,6 +1,6 @@
 // bench_gpu: how fast this machine's GPU copies, then graft's own kernels beside that. One JSON
 // line a figure on standard output, errors too; where no GPU can be used one line says why. Usage:
-// bench_gpu [--batch N] [--rounds N] [--only WORD]
+// bench_gpu [--batch N] [--rounds N] [--rows memory|convolutions] [--only WORD]
 #include <algorithm>
 #include <chrono>
 #include <iostream>
@@ -23,7 +23,7 @@ using Json = nlohmann::ordered_json;
 struct Flags {
   Sizes sizes;
   int rounds = 7;
-  std::string only;
+  std::string only, rows;  // empty: all
 };
 
 Flags parse(int argc, char** argv) {
@@ -36,10 +36,15 @@ Flags parse(int argc, char** argv) {
       flags.rounds = std::max(1, std::atoi(argv[i + 1]));
     else if (flag == "--only")
       flags.only = argv[i + 1];
+    else if (flag == "--rows")
+      flags.rows = argv[i + 1];
     else
       bad_input("bench_gpu: no flag ", flag,
-                "; usage: bench_gpu [--batch N] [--rounds N] [--only WORD]");
+                "; usage: bench_gpu [--batch N] [--rounds N] [--rows memory|convolutions] "
+                "[--only WORD]");
   }
+  if (!flags.rows.empty() && flags.rows != "memory" && flags.rows != "convolutions")
+    bad_input("bench_gpu: --rows is memory or convolutions, not ", flags.rows);
   return flags;
 }
 
@@ -98,7 +103,7 @@ double copy_speed(gpu::Device& device, int rounds) {
 }
 
 void measure(gpu::Device& device, const Flags& flags, const RowMaker& maker, double copy) {
-  if (std::string_view(maker.name).find(flags.only) == std::string_view::npos) return;
+  if (maker.name.find(flags.only) == std::string::npos) return;
   Json line{{"kernel", maker.name}};
   try {
     Row row = maker.make(flags.sizes);
@@ -128,8 +133,10 @@ int run(const Flags& flags) {
   const NoGradGuard no_gradients;
   gpu::Device& device = cuda::device_of(Tensor::empty({1}, {.device = kGpu}));
   const double copy = copy_speed(device, flags.rounds);
-  for (const auto& rows : {memory_rows(), convolution_rows()})
-    for (const RowMaker& maker : rows) measure(device, flags, maker, copy);
+  if (flags.rows != "convolutions")
+    for (const RowMaker& maker : memory_rows()) measure(device, flags, maker, copy);
+  if (flags.rows != "memory")
+    for (const RowMaker& maker : convolution_rows()) measure(device, flags, maker, copy);
   return 0;
 }
 

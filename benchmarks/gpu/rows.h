@@ -25,11 +25,11 @@ struct Row {
 
 // A row takes gigabytes: make one at a time.
 struct RowMaker {
-  const char* name;
+  std::string name;
   std::function<Row(const Sizes&)> make;
 };
 std::vector<RowMaker> memory_rows();       // bound by memory
-std::vector<RowMaker> convolution_rows();  // three passes of some layers, by cuDNN and by the
+std::vector<RowMaker> convolution_rows();  // three passes of ResNet-50's layers, by cuDNN and the
                                            // tensor-core kernels that the open GPU has
 
 }  // namespace graft::bench

@@ -1,6 +1,7 @@
-// ReLU, ReLU6 and arithmetic of two tensors of one shape or with one element: in parallel chunks,
-// any memory order.
+// ReLU, ReLU6, functions with vectorised maths, and arithmetic of two tensors of one shape or with
+// one element: in parallel chunks, any memory order.
 #include <algorithm>
+#include <utility>
 
 #include "graft/kernels/cpu/engine.h"
 #include "graft/kernels/cpu/register.h"
@@ -16,20 +17,77 @@ void in_chunks(ExecContext& context, int64_t count, F&& f) {
                        [&](int64_t i) { f(i * kChunk, std::min(kChunk, count - i * kChunk)); });
 }
 
+// The function's name among the kernels of vectorised maths; false: it has none.
+bool is_mapped(ops::Unary function, MapFunction* name = nullptr) {
+  static constexpr std::pair<ops::Unary, MapFunction> names[] = {
+      {ops::Unary::sigmoid, MapFunction::sigmoid},
+      {ops::Unary::tanh, MapFunction::tanh},
+      {ops::Unary::neg, MapFunction::neg},
+      {ops::Unary::exp, MapFunction::exp},
+      {ops::Unary::abs, MapFunction::abs},
+      {ops::Unary::reciprocal, MapFunction::reciprocal},
+      {ops::Unary::erf, MapFunction::erf},
+      {ops::Unary::leaky_relu, MapFunction::leaky_relu},
+      {ops::Unary::elu, MapFunction::elu},
+      {ops::Unary::hard_sigmoid, MapFunction::hard_sigmoid},
+      {ops::Unary::hard_swish, MapFunction::hard_swish},
+      {ops::Unary::clip, MapFunction::clip},
+      {ops::Unary::gelu, MapFunction::gelu},
+      {ops::Unary::gelu_tanh, MapFunction::gelu_tanh},
+      {ops::Unary::silu, MapFunction::silu}};
+  for (const auto& [known, mapped] : names) {
+    if (known != function) continue;
+    if (name) *name = mapped;
+    return true;
+  }
+  return false;
+}
+MapAttributes map_attributes(const ops::UnaryAttributes& attributes) {
+  MapAttributes result{
+      {}, static_cast<float>(attributes.alpha), static_cast<float>(attributes.beta)};
+  GRAFT_ASSERT(is_mapped(attributes.function, &result.function));
+  return result;
+}
+
 const char* declines_function(const Tensor& x, ops::Unary function) {
   if (!is_image_dtype(x.dtype())) return "only f32, f64 and bf16";
-  if (function != ops::Unary::relu && function != ops::Unary::relu6) return "only relu and relu6";
-  return nullptr;
+  if (function == ops::Unary::relu || function == ops::Unary::relu6) return nullptr;
+  if (!is_mapped(function)) return "no vectorised maths of this function";
+  return x.dtype() == DType::f64 ? "in f64 only relu and relu6" : nullptr;
 }
 const char* declines_unary(const ExecContext&, const ops::UnaryForwardArgs& args) {
   return declines_function(args.x, args.attributes.function);
 }
 const char* declines_unary_backward(const ExecContext&, const ops::UnaryBackwardArgs& args) {
-  if (args.dy.format() != args.x.format()) return "memory orders differ";
+  if (args.dy.format() != args.x.format() || args.y.format() != args.x.format())
+    return "memory orders differ";
   return declines_function(args.x, args.attributes.function);
 }
 
+template <class T>
+void map_forward(ExecContext& context, ops::UnaryForwardArgs& args) {
+  const auto run = map_kernels_for<T>(context).map;
+  const MapAttributes attributes = map_attributes(args.attributes);
+  const T* x = image_data<T>(args.x);
+  T* y = mutable_image_data<T>(args.y);
+  in_chunks(context, args.x.numel(),
+            [&](int64_t at, int64_t count) { run(attributes, x + at, count, y + at); });
+}
+template <class T>
+void map_backward(ExecContext& context, ops::UnaryBackwardArgs& args) {
+  const auto run = map_kernels_for<T>(context).map_backward;
+  const MapAttributes attributes = map_attributes(args.attributes);
+  const T *x = image_data<T>(args.x), *y = image_data<T>(args.y), *dy = image_data<T>(args.dy);
+  T* dx = mutable_image_data<T>(args.dx);
+  in_chunks(context, args.x.numel(), [&](int64_t at, int64_t count) {
+    run(attributes, x + at, y + at, dy + at, count, dx + at);
+  });
+}
+
 void unary_forward(ExecContext& context, ops::UnaryForwardArgs& args) {
+  if (is_mapped(args.attributes.function))
+    return args.x.dtype() == DType::bf16 ? map_forward<Bf16>(context, args)
+                                         : map_forward<float>(context, args);
   visit_image_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const auto run = channel_kernels_for<T>(context).activate;
@@ -42,6 +100,9 @@ void unary_forward(ExecContext& context, ops::UnaryForwardArgs& args) {
 }
 
 void unary_backward(ExecContext& context, ops::UnaryBackwardArgs& args) {
+  if (is_mapped(args.attributes.function))
+    return args.x.dtype() == DType::bf16 ? map_backward<Bf16>(context, args)
+                                         : map_backward<float>(context, args);
   visit_image_dtype(args.x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const auto run = channel_kernels_for<T>(context).activate_backward;

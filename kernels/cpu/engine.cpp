@@ -64,4 +64,24 @@ const ChannelKernels<Bf16>& channel_kernels_for<Bf16>(const ExecContext& context
   return portable_bf16_channels;
 }
 
+template <>
+const MapKernels<float>& map_kernels_for<float>(const ExecContext& context) {
+#if defined(__x86_64__)
+  if (context.instruction_set() >= InstructionSet::avx512) return avx512_f32_maps;
+  if (context.instruction_set() == InstructionSet::avx2) return avx2_f32_maps;
+#endif
+  static_cast<void>(context);
+  return portable_f32_maps;
+}
+
+template <>
+const MapKernels<Bf16>& map_kernels_for<Bf16>(const ExecContext& context) {
+#if defined(__x86_64__)
+  if (context.instruction_set() >= InstructionSet::avx512) return avx512_bf16_maps;
+  if (context.instruction_set() == InstructionSet::avx2) return avx2_bf16_maps;
+#endif
+  static_cast<void>(context);
+  return portable_bf16_maps;
+}
+
 }  // namespace graft::cpu

@@ -36,6 +36,14 @@ const ChannelKernels<T>& channel_kernels_for(const ExecContext& context) {
 template <>
 const ChannelKernels<Bf16>& channel_kernels_for<Bf16>(const ExecContext& context);
 
+// Element-wise maths of float and bfloat16: every instruction set has it.
+template <class T>
+const MapKernels<T>& map_kernels_for(const ExecContext& context);
+template <>
+const MapKernels<float>& map_kernels_for<float>(const ExecContext& context);
+template <>
+const MapKernels<Bf16>& map_kernels_for<Bf16>(const ExecContext& context);
+
 // Uninitialised elements from the caching allocator for the scope: warm pages after the first use.
 // Aligned to 64 bytes.
 template <class T>

@@ -14,6 +14,7 @@ void register_cpu_kernels(KernelSet& set) {
   cpu::register_pool(set);
   cpu::register_elementwise(set);
   cpu::register_widened(set);
+  cpu::register_reordered(set);
   cpu::register_matmul(set);
   cpu::register_optimizer(set);
 }

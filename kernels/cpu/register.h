@@ -19,6 +19,7 @@ void register_batch_norm(KernelSet& set);
 void register_pool(KernelSet& set);
 void register_elementwise(KernelSet& set);
 void register_widened(KernelSet& set);
+void register_reordered(KernelSet& set);
 void register_matmul(KernelSet& set);
 void register_optimizer(KernelSet& set);
 }  // namespace cpu

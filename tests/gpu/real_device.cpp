@@ -13,7 +13,8 @@ struct TestDevice::State {
 
 TestDevice::TestDevice(Products products) : state_(std::make_unique<State>()) {
   open_device(kCuda);
-  if (products != Products::own) return;  // the libraries' come first wherever they are
+  if (products != Products::own && products != Products::wgmma)
+    return;  // the libraries' come first wherever they are
   state_->context.set_kernel_filter(
       [](auto, auto kernel) { return kernel != "cudnn" && kernel != "cublaslt"; });
   state_->scope = std::make_unique<ScopedExecContext>(state_->context);

@@ -15,6 +15,7 @@ std::vector<test::OpCase> large_cases() {
   return {
       conv_case("k1_large", {4, 256, 14, 14}, {136, 256, 1, 1}, {}, true),
       conv_case("k3_large", {3, 64, 28, 28}, {128, 64, 3, 3}, {square_window(3, 1, 1)}, true),
+      conv_case("k3_half_a_tile_beyond", {2, 192, 7, 7}, {64, 192, 3, 3}, {square_window(3, 1, 1)}),
       conv_case("k3_stride2_large", {3, 72, 29, 27}, {64, 72, 3, 3}, {square_window(3, 2, 1)}),
   };
 }

@@ -15,6 +15,7 @@
 #include "graft/io/weights/weights.h"
 #include "graft/models/image_check.h"
 #include "graft/models/import.h"
+#include "graft/tests/support/full_size.h"
 #include "graft/tests/support/temporary_folder.h"
 #include "graft/train/loader.h"
 
@@ -342,6 +343,7 @@ void expect_with_images(const char* path, const std::vector<std::string>& seen) 
 }
 
 TEST(DamagedCheckpoints, ImagesOfClothesShowMore) {
+  if (!test::full_size()) GTEST_SKIP() << "too long under sanitizers; tools/nightly.sh runs it";
   expect_with_images(kClothes, {"shift of a norm negated", "kernels turned by 180 degrees"});
 }
 TEST(DamagedCheckpoints, PhotosShowMore) {
@@ -350,6 +352,7 @@ TEST(DamagedCheckpoints, PhotosShowMore) {
 
 // Good networks are not doubted, whatever the images: none of these were seen in training.
 TEST(DamagedCheckpoints, GoodNetworksAreNotDoubtedOnOtherImages) {
+  if (!test::full_size()) GTEST_SKIP() << "too long under sanitizers; tools/nightly.sh runs it";
   const std::string shared = GRAFT_SOURCE_DIR "/../shared/data/";
   if (!file_system().exists(shared)) GTEST_SKIP() << "no " << shared;
   for (const char* weights : {"models/cifar10_resnet_akamaster/resnet20-12fca82f.th",

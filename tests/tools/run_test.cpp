@@ -13,6 +13,7 @@
 #include "graft/core/runtime/random.h"
 #include "graft/models/model_file.h"
 #include "graft/tests/support/command.h"
+#include "graft/tests/support/full_size.h"
 #include "graft/tests/support/temporary_folder.h"
 
 namespace graft {
@@ -181,6 +182,7 @@ TEST_F(RunThreads, AndWorkersDoNotChangeABit) {
 }
 
 TEST_F(Run, KilledWhileFeaturesAreComputedItGoesOnWithThem) {
+  if (!test::full_size()) GTEST_SKIP() << "too long under sanitizers; tools/nightly.sh runs it";
   write_photos(folder / "more", {"red", "green", "blue"}, 150, 36);
   const auto viewed = [&](const std::string& out, const std::vector<std::string>& more = {}) {
     std::vector<std::string> arguments = {"finetune",

@@ -2,10 +2,13 @@
 import glob
 import json
 import os
+import re
+import selectors
 import shutil
 import signal
 import subprocess
 import sys
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PYTHON = os.environ.get("PEERS_PY", sys.executable)
@@ -27,6 +30,52 @@ def call(command, limit=20, env=None, cwd=ROOT):
         os.killpg(process.pid, signal.SIGKILL)
         out, err = process.communicate()
         return None, out, err
+
+
+def stream(command, limit, on_line, env=None, cwd=ROOT):
+    """Runs a command and everything below it for at most `limit` seconds and calls on_line(text, is_error) for each line as it comes.
+    Returns its exit status, or None when it ran out of time."""
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, cwd=cwd, env=env,
+                                   start_new_session=True)
+    except OSError as error:
+        on_line(str(error), True)
+        return 127
+    deadline = time.time() + max(1, limit)
+    rest = {process.stdout: b"", process.stderr: b""}
+    with selectors.DefaultSelector() as waiting:
+        for pipe in rest:
+            waiting.register(pipe, selectors.EVENT_READ)
+        while waiting.get_map() and time.time() < deadline:
+            for key, _ in waiting.select(min(0.2, max(0.01, deadline - time.time()))):
+                data = os.read(key.fileobj.fileno(), 65536)
+                if not data:
+                    waiting.unregister(key.fileobj)
+                *lines, rest[key.fileobj] = (rest[key.fileobj] + data).split(b"\n")
+                for line in lines:
+                    on_line(line.decode(errors="replace"), key.fileobj is process.stderr)
+            if process.poll() is not None:  # something that it left behind may hold the pipes
+                deadline = min(deadline, time.time() + 1)
+    ended = process.poll()
+    if ended is None:
+        try:
+            ended = process.wait(max(0.01, deadline - time.time()))
+        except subprocess.TimeoutExpired:
+            pass
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    for pipe, text in rest.items():
+        if text:
+            on_line(text.decode(errors="replace"), pipe is process.stderr)
+        pipe.close()
+    if ended is None:
+        try:  # a process that waits in the driver may not even die
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            pass
+    return ended
 
 
 def first_line(command):
@@ -86,3 +135,12 @@ def describe():
                 driver=gpu[2] if gpu else None, gpu_memory=gpu[3] if gpu else None, nvcc=release, torch=torch.get("torch"), torch_cuda=torch.get("torch_cuda"),
                 torch_missing=torch.get("missing"), nvidia=torch.get("nvidia", []), cpu=cpu, cores=CORES, commit=first_line(["git", "rev-parse", "--short", "HEAD"]),
                 changed=bool(call(["git", "status", "--porcelain"])[1].strip()))
+
+
+def libraries(program, env):
+    """{"cudnn": version or None, "cublaslt": version or None, "text": graft doctor's line of the CUDA backend}."""
+    status, out, err = call([program, "doctor"], 20, env)
+    line = next((line for line in out.splitlines() if line.startswith("cuda")), "")
+    found = lambda name: (m := re.search(name + r" (\d+\.[\d.]*\d)", line)) and m[1]
+    why = "ran out of time" if status is None else f"exit {status}: {err.strip()[-200:]}" if status else "it has no line of cuda"
+    return dict(cudnn=found("cuDNN"), cublaslt=found("cuBLASLt"), text=line or f"graft doctor: {why}")

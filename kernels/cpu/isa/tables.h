@@ -190,6 +190,38 @@ struct DepthwiseGradientArgs {
   int64_t sum_step;
 };
 
+// Element-wise functions that have vectorised maths, named as in ops/unary.h.
+enum class MapFunction : unsigned char {
+  sigmoid,
+  tanh,
+  neg,
+  exp,
+  abs,
+  reciprocal,
+  erf,
+  leaky_relu,
+  elu,
+  hard_sigmoid,
+  hard_swish,
+  clip,
+  gelu,
+  gelu_tanh,
+  silu
+};
+struct MapAttributes {
+  MapFunction function;
+  float alpha, beta;
+};
+// What a map takes of T: float and bfloat16. Each element's bits depend on its value alone, not on
+// where it stands.
+template <class T>
+struct MapKernels {
+  void (*map)(const MapAttributes&, const T* x, int64_t count, T* y);
+  // dx = dy * the derivative, from the forward input x and result y.
+  void (*map_backward)(const MapAttributes&, const T* x, const T* y, const T* dy, int64_t count,
+                       T* dx);
+};
+
 // Vectorised loops along the channels of NHWC images, or along plain elements. Sums of bfloat16 are
 // kept in float.
 template <class T>
@@ -360,5 +392,7 @@ extern const ChannelKernels<Bf16> portable_bf16_channels;
 extern const ChannelKernels<Bf16> avx2_bf16_channels;
 extern const ChannelKernels<Bf16>
     avx512_bf16_channels;  // without the set's conversions, for processors that lack them
+extern const MapKernels<float> portable_f32_maps, avx2_f32_maps, avx512_f32_maps;
+extern const MapKernels<Bf16> portable_bf16_maps, avx2_bf16_maps, avx512_bf16_maps;
 
 }  // namespace graft::cpu

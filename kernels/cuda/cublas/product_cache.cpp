@@ -24,6 +24,7 @@ ProductCache::ProductCache(gpu::Device& device, const ProductRules& rules)
 std::optional<Choice> ProductCache::find(const Product& product) {
   if (!blas_) return std::nullopt;
   device_.require_alive();
+  device_.make_current();
   const std::lock_guard lock(mutex_);
   if (const auto found = choices_.find(product); found != choices_.end()) return found->second;
   Choice choice;

@@ -67,6 +67,7 @@ enum class Name : int {  // cudnnBackendAttributeName_t
   heuristics_device = 204,
   config_engine = 300,
   config_knobs = 302,
+  plan_handle = 400,
   plan_config = 401,
   plan_workspace = 402,
   plan_json = 405,

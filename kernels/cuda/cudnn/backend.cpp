@@ -79,21 +79,17 @@ class Backend final : public Dnn {
   }
 
   Status restore(const std::string& text, std::unique_ptr<Plan>& plan) override {
-    return guarded([&] {
-      const size_t line = text.find('\n');
-      const size_t tag = text.find(' '), flag = text.rfind(' ', line);
-      if (line == std::string::npos || tag >= flag || flag >= line) throw Refused{"a damaged plan"};
-      Descriptor descriptor(library_, Kind::plan);
-      descriptor.set(Name::plan_device, device_)
-          .set<char>(Name::plan_json, std::span<const char>(text).subspan(line + 1))
-          .finalize();
-      auto made = std::make_unique<EnginePlan>(std::move(descriptor));
-      made->engine = std::atoll(text.c_str());
-      made->tag = text.substr(tag + 1, flag - tag - 1);
-      made->compiled = text[flag + 1] == '1';
-      made->workspace = made->descriptor.get_int(Name::plan_workspace);
-      plan = std::move(made);
-    });
+    return restore_with(text, plan,
+                        [&](Descriptor& made) { made.set(Name::plan_device, device_); });
+  }
+
+  Status make_for_handle(const Plan& plan, std::unique_ptr<Plan>& made) override {
+    if (!handle_) return {Status::Code::failed, "the device is a description: it has no handle"};
+    std::string text;
+    const Status saved = save(plan, text);
+    if (!saved.ok()) return saved;
+    return restore_with(text, made,
+                        [&](Descriptor& d) { d.set_handle(Name::plan_handle, handle_); });
   }
 
   Status execute(const Plan& plan, std::span<const Binding> bindings, void* workspace,
@@ -125,6 +121,26 @@ class Backend final : public Dnn {
   }
 
  private:
+  // A plan of its text, for what `say_where` sets: the described device or the handle.
+  template <class F>
+  Status restore_with(const std::string& text, std::unique_ptr<Plan>& plan, F&& say_where) const {
+    return guarded([&] {
+      const size_t line = text.find('\n');
+      const size_t tag = text.find(' '), flag = text.rfind(' ', line);
+      if (line == std::string::npos || tag >= flag || flag >= line) throw Refused{"a damaged plan"};
+      Descriptor descriptor(library_, Kind::plan);
+      say_where(descriptor);
+      descriptor.set<char>(Name::plan_json, std::span<const char>(text).subspan(line + 1))
+          .finalize();
+      auto made = std::make_unique<EnginePlan>(std::move(descriptor));
+      made->engine = std::atoll(text.c_str());
+      made->tag = text.substr(tag + 1, flag - tag - 1);
+      made->compiled = text[flag + 1] == '1';
+      made->workspace = made->descriptor.get_int(Name::plan_workspace);
+      plan = std::move(made);
+    });
+  }
+
   Status failure(api::Result result) const {
     return {Status::Code::failed, words_of(library_, result)};
   }

@@ -81,6 +81,10 @@ class Descriptor {
   Descriptor& set(api::Name name, const Descriptor& value) {
     return set_descriptors(name, {&value.id_, 1});
   }
+  Descriptor& set_handle(api::Name name, api::Handle handle) {
+    check(library_->set(id_, name, api::Type::handle, 1, &handle), "setting an attribute");
+    return *this;
+  }
   Descriptor& set_descriptors(api::Name name, std::span<const api::Descriptor> values) {
     check(library_->set(id_, name, api::Type::descriptor, static_cast<int64_t>(values.size()),
                         values.data()),

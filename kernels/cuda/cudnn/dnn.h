@@ -67,6 +67,8 @@ class Plan {
   int64_t engine = -1;    // cuDNN's number of it
   std::string tag;        // engine with its settings
   bool compiled = false;  // cuDNN compiled its kernel for this graph, which takes seconds
+  // The same plan made anew for the library's handle, where only that one runs (PlanCache::run).
+  mutable std::unique_ptr<Plan> for_handle;
 };
 
 // Not for two threads at once. A plan may not outlive its Dnn.
@@ -84,6 +86,9 @@ class Dnn {
   // A plan as text, and back. failed: it is of another cuDNN, or damaged.
   virtual gpu::Status save(const Plan& plan, std::string& text) = 0;
   virtual gpu::Status restore(const std::string& text, std::unique_ptr<Plan>& plan) = 0;
+  // The plan made anew with the library's handle: plans are made from the device's description, and
+  // whether each cuDNN runs those is not written down anywhere. failed: it does not take it so.
+  virtual gpu::Status make_for_handle(const Plan& plan, std::unique_ptr<Plan>& made) = 0;
   virtual gpu::Status execute(const Plan& plan, std::span<const Binding> bindings, void* workspace,
                               gpu::StreamId stream) = 0;
 };

@@ -39,6 +39,7 @@ PlanCacheOptions PlanCacheOptions::from_environment() {
     options.rules.workspace_limit = mebibytes << 20;
   }
   if (environment("GRAFT_CUDNN_AUTOTUNE") == "1") options.candidates = kAutotune;
+  options.with_handle = environment("GRAFT_CUDNN_HANDLE") == "1";
   const std::string folder = environment("GRAFT_CUDNN_CACHE");
   if (folder != "off") options.folder = folder.empty() ? default_folder() : folder;
   return options;
@@ -63,6 +64,7 @@ void PlanCache::set_candidates(size_t candidates) {
 std::shared_ptr<const Plan> PlanCache::find(const ConvGraph& graph) {
   if (!dnn_) return nullptr;
   device_.require_alive();
+  device_.make_current();
   const std::lock_guard lock(mutex_);
   auto found = entries_.find(graph);
   if (found == entries_.end()) {
@@ -182,9 +184,40 @@ void PlanCache::run(const Plan& plan, const char* name, std::span<const Binding>
   if (plan.workspace > 0)
     workspace = Tensor::empty({plan.workspace}, {.dtype = DType::u8, .device = device_.id()});
   device_.queue(name, [&](gpu::StreamId stream) {
-    return dnn_->execute(plan, bindings, workspace.defined() ? workspace.mutable_raw() : nullptr,
-                         stream);
+    return execute(plan, bindings, workspace.defined() ? workspace.mutable_raw() : nullptr, stream);
   });
+}
+
+gpu::Status PlanCache::execute(const Plan& plan, std::span<const Binding> bindings, void* workspace,
+                               gpu::StreamId stream) {
+  if (options_.with_handle && !plan.for_handle) make_for_handle(plan);
+  if (plan.for_handle) return dnn_->execute(*plan.for_handle, bindings, workspace, stream);
+  gpu::Status status = dnn_->execute(plan, bindings, workspace, stream);
+  if (status.code != gpu::Status::Code::failed || options_.with_handle || !make_for_handle(plan))
+    return status;
+  const gpu::Status second = dnn_->execute(*plan.for_handle, bindings, workspace, stream);
+  if (!second.ok()) {  // the handle was not what it lacked
+    plan.for_handle.reset();
+    return second.code == gpu::Status::Code::failed ? status : second;
+  }
+  options_.with_handle = true;
+  log("cudnn", plan.tag, " runs only when it is made with a handle (", status.message,
+      "): so are all from here on");
+  return second;
+}
+
+bool PlanCache::make_for_handle(const Plan& plan) {
+  std::unique_ptr<Plan> made;
+  const gpu::Status status = dnn_->make_for_handle(plan, made);
+  device_.note(status);
+  if (status.ok() && made->workspace > plan.workspace) return false;  // the caller's is too small
+  if (!status.ok()) {
+    log("cudnn", plan.tag, ": not made with a handle: ", status.message);
+    return false;
+  }
+  ++stats_.for_handle;
+  plan.for_handle = std::move(made);
+  return true;
 }
 
 PlanCache::Stats PlanCache::stats() const {

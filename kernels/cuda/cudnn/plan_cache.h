@@ -20,12 +20,13 @@ struct PlanCacheOptions {
   // proposal, unmeasured. What was measured is kept like any plan, so that a machine's choices stay
   // the same.
   size_t candidates = 1;
+  bool with_handle = false;  // plans are made anew with cuDNN's handle before they run
   static constexpr size_t kAutotune =
       8;  // with GRAFT_CUDNN_AUTOTUNE=1, and what --autotune asks for
 
   // From GRAFT_CUDA_TF32, GRAFT_CUDNN_DETERMINISTIC, GRAFT_CUDNN_WORKSPACE (MiB),
-  // GRAFT_CUDNN_AUTOTUNE and GRAFT_CUDNN_CACHE (a folder or "off"; else graft/cudnn in the user's
-  // cache folder).
+  // GRAFT_CUDNN_AUTOTUNE, GRAFT_CUDNN_HANDLE=1 (with_handle) and GRAFT_CUDNN_CACHE (a folder or
+  // "off"; else graft/cudnn in the user's cache folder).
   static PlanCacheOptions from_environment();
 };
 
@@ -43,11 +44,12 @@ class PlanCache {
   // The plan of a graph, or null when no engine takes it (asked once a graph). A plan that was used
   // while a graph was captured stays for good: the captured graph runs its kernels.
   std::shared_ptr<const Plan> find(const ConvGraph& graph);
-  // Queues a run on the device's stream, with a workspace of the pool's.
+  // Queues a run on the device's stream, with a workspace of the pool's. A plan that does not run
+  // is made anew with cuDNN's handle; from then on so are all others before their first run.
   void run(const Plan& plan, const char* name, std::span<const Binding> bindings);
 
   struct Stats {
-    int64_t built = 0, restored = 0, refused = 0, evicted = 0, measured = 0;
+    int64_t built = 0, restored = 0, refused = 0, evicted = 0, measured = 0, for_handle = 0;
   };
   Stats stats() const;
 
@@ -62,6 +64,9 @@ class PlanCache {
   std::unique_ptr<Plan> from_disk(const std::string& path, const std::string& key);
   void to_disk(const std::string& path, const std::string& key, const Plan& plan);
   void evict();
+  gpu::Status execute(const Plan& plan, std::span<const Binding> bindings, void* workspace,
+                      gpu::StreamId stream);
+  bool make_for_handle(const Plan& plan);
 
   gpu::Device& device_;
   PlanCacheOptions options_;

@@ -22,6 +22,7 @@ struct FakePlan final : cudnn::Plan {
   ~FakePlan() override { --state.live_plans; }
   ConvGraph graph;
   FakeDnnState& state;
+  bool has_handle = false;
 };
 
 // Calls f(image element, weight element, result element) for every product of the convolution.
@@ -112,6 +113,16 @@ Status FakeDnn::restore(const std::string& text, std::unique_ptr<cudnn::Plan>& p
   return {};
 }
 
+Status FakeDnn::make_for_handle(const cudnn::Plan& plan, std::unique_ptr<cudnn::Plan>& made) {
+  const Status status = driver_.count_call();
+  if (!status.ok()) return status;
+  auto again =
+      std::make_unique<FakePlan>(static_cast<const FakePlan&>(plan).graph, state_, plan.engine);
+  again->has_handle = true;
+  made = std::move(again);
+  return {};
+}
+
 Status FakeDnn::execute(const cudnn::Plan& plan, std::span<const Binding> bindings, void* workspace,
                         gpu::StreamId stream) {
   const ConvGraph g = static_cast<const FakePlan&>(plan).graph;
@@ -130,6 +141,8 @@ Status FakeDnn::execute(const cudnn::Plan& plan, std::span<const Binding> bindin
     return {Status::Code::failed, "an operand is missing, or one too many"};
   if ((plan.workspace > 0) != (workspace != nullptr)) return {Status::Code::failed, "no workspace"};
   if (workspace) ranges.push_back({workspace, plan.workspace, true});
+  if (state_.needs_handle && !static_cast<const FakePlan&>(plan).has_handle)
+    return {Status::Code::failed, "the plan was not made for this handle"};
   if (state_.breaks && state_.breaks(plan.engine))
     return {Status::Code::failed, "execution failed"};
   ++state_.executed;

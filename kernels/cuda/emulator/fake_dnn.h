@@ -14,6 +14,7 @@ struct FakeDnnState {
   std::function<double(const cudnn::ConvGraph&, int64_t engine)>
       milliseconds;                            // of a run, engines counted from 1; empty: none
   std::function<bool(int64_t engine)> breaks;  // engines whose plans do not run; empty: none
+  bool needs_handle = false;                   // plans run only when they are made with a handle
   int64_t built = 0, restored = 0, executed = 0, live_plans = 0;
 };
 
@@ -26,6 +27,7 @@ class FakeDnn final : public cudnn::Dnn {
                       std::vector<std::unique_ptr<cudnn::Plan>>& plans) override;
   gpu::Status save(const cudnn::Plan& plan, std::string& text) override;
   gpu::Status restore(const std::string& text, std::unique_ptr<cudnn::Plan>& plan) override;
+  gpu::Status make_for_handle(const cudnn::Plan& plan, std::unique_ptr<cudnn::Plan>& made) override;
   gpu::Status execute(const cudnn::Plan& plan, std::span<const cudnn::Binding> bindings,
                       void* workspace, gpu::StreamId stream) override;
 

@@ -23,8 +23,8 @@ struct Refused {
 constexpr int kLargestShared = 227 << 10;  // of a block, compute capability 9.0
 
 // A launch's arguments, at the alignment that CUDA gives them.
-struct alignas(64) ArgumentBytes {
-  std::byte bytes[64];
+struct alignas(128) ArgumentBytes {
+  std::byte bytes[128];
 };
 
 struct RunningKernel {
@@ -32,6 +32,7 @@ struct RunningKernel {
   const Work* work;
 };
 thread_local RunningKernel t_kernel{};
+thread_local int t_device = 0;  // the thread's current device, as CUDA has it
 
 }  // namespace
 
@@ -56,6 +57,8 @@ void* host_address(const void* data, int64_t size, int64_t index, int count, int
 const std::byte* host_range(const void* data, int64_t bytes) {
   return t_kernel.memory->check_range(data, bytes, false, *t_kernel.work);
 }
+
+FakeDriver::FakeDriver(int devices) : devices_(devices) { t_device = 0; }
 
 FakeDriver::~FakeDriver() {
   for (Event* event : events_) delete event;
@@ -99,12 +102,16 @@ Status FakeDriver::call(F&& body, bool always) {
 
 FakeDriver::Stream& FakeDriver::stream_of(gpu::StreamId id) {
   for (const auto& stream : streams_)
-    if (stream.get() == id) return *stream;
+    if (stream.get() == id) {
+      if (stream->device != t_device) throw Refused{"the stream is another device's"};
+      return *stream;
+    }
   throw Refused{"invalid stream"};
 }
 FakeDriver::Event& FakeDriver::event_of(gpu::EventId id) {
   auto* event = static_cast<Event*>(id);
   if (!events_.contains(event)) throw Refused{"invalid event"};
+  if (event->device != t_device) throw Refused{"the event is another device's"};
   return *event;
 }
 bool FakeDriver::is_pinned(const void* pointer) const {
@@ -156,8 +163,10 @@ Status FakeDriver::device_count(int& count) {
   return call([&] { count = devices_; });
 }
 Status FakeDriver::properties(int, gpu::Properties& result) {
-  return call(
-      [&] { result = {"emulated GPU", major_, minor_, 4, int64_t{1} << 34, 1 << 20, 48 << 10}; });
+  return call([&] {
+    result = {"emulated GPU", major_, minor_, 4, int64_t{1} << 34, 1 << 20, 48 << 10};
+    result.memory_pools = pools_;
+  });
 }
 Status FakeDriver::open(int device) {
   return call([&] {
@@ -165,8 +174,16 @@ Status FakeDriver::open(int device) {
   });
 }
 
+// Not counted: it stands before every call, and fails only where the device is none.
+Status FakeDriver::use(int device) {
+  if (device < 0 || device >= devices_) return {Status::Code::failed, "invalid device ordinal"};
+  t_device = device;
+  return {};
+}
+
 Status FakeDriver::allocate(int64_t bytes, gpu::StreamId id, void*& pointer) {
   return call([&] {
+    if (!pools_) throw Refused{"operation not supported"};
     Stream& stream = stream_of(id);
     forbid_capture(stream, "allocate");
     enqueue(id, "allocation", [](const Work&) {});
@@ -176,8 +193,31 @@ Status FakeDriver::allocate(int64_t bytes, gpu::StreamId id, void*& pointer) {
 Status FakeDriver::free(void* pointer, gpu::StreamId id) {
   return call(
       [&] {
+        if (!pools_) throw Refused{"operation not supported"};
         forbid_capture(stream_of(id), "free");
         enqueue(id, "a free", [this, pointer](const Work& work) { memory_.free(pointer, work); });
+      },
+      true);
+}
+// What is queued on any stream is done when this returns.
+void FakeDriver::wait_for_all() {
+  for (const auto& stream : streams_) {
+    forbid_capture(*stream, "waiting for the device");
+    drain(*stream, stream->queued);
+    host_.join(stream->clock);
+  }
+}
+Status FakeDriver::allocate_waiting(int64_t bytes, void*& pointer) {
+  return call([&] {
+    for (const auto& stream : streams_) forbid_capture(*stream, "allocate");
+    pointer = memory_.allocate(bytes, {"allocation", 0, 0, host_});
+  });
+}
+Status FakeDriver::free_waiting(void* pointer) {
+  return call(
+      [&] {
+        if (lost_.empty()) wait_for_all();
+        memory_.free(pointer, {"a free", 0, 0, host_});
       },
       true);
 }
@@ -301,6 +341,7 @@ Status FakeDriver::create_stream(gpu::StreamId& stream) {
   return call([&] {
     streams_.push_back(std::make_unique<Stream>());
     streams_.back()->number = next_stream_++;
+    streams_.back()->device = t_device;
     stream = streams_.back().get();
   });
 }
@@ -329,6 +370,7 @@ Status FakeDriver::create_event(gpu::EventId& event, bool timed) {
   return call([&] {
     auto* made = new Event;
     made->timed = timed;
+    made->device = t_device;
     events_.insert(made);
     event = made;
   });

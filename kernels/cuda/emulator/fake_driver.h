@@ -29,7 +29,7 @@ const std::byte* host_range(const void* data, int64_t bytes);
 
 class FakeDriver final : public gpu::Driver {
  public:
-  explicit FakeDriver(int devices = 1) : devices_(devices) {}
+  explicit FakeDriver(int devices = 1);
   ~FakeDriver() override;
 
   // Tests: the call number `call`, counted from 0 from now on, comes to `code`. lost: so do all
@@ -44,6 +44,8 @@ class FakeDriver final : public gpu::Driver {
   // Compute capability 8.0 when nothing else is said: what needs 9.0 is slow to emulate, and its
   // tests ask for it.
   void set_capability(int major, int minor) { major_ = major, minor_ = minor; }
+  // Devices whose memory no stream orders.
+  void forbid_pools() { pools_ = false; }
   // Gives the device a cuDNN (fake_dnn.h); without this it has none.
   void provide_dnn(FakeDnnState& state) { dnn_ = &state; }
   // The same with a cuBLASLt (fake_blas.h).
@@ -64,8 +66,11 @@ class FakeDriver final : public gpu::Driver {
   gpu::Status device_count(int& count) override;
   gpu::Status properties(int device, gpu::Properties& result) override;
   gpu::Status open(int device) override;
+  gpu::Status use(int device) override;
   gpu::Status allocate(int64_t bytes, gpu::StreamId stream, void*& pointer) override;
   gpu::Status free(void* pointer, gpu::StreamId stream) override;
+  gpu::Status allocate_waiting(int64_t bytes, void*& pointer) override;
+  gpu::Status free_waiting(void* pointer) override;
   gpu::Status allocate_pinned(int64_t bytes, void*& pointer) override;
   gpu::Status free_pinned(void* pointer) override;
   gpu::Status copy(void* to, const void* from, int64_t bytes, gpu::CopyKind kind,
@@ -103,6 +108,7 @@ class FakeDriver final : public gpu::Driver {
   };
   struct Stream {
     size_t number = 0;
+    int device = 0;
     int64_t queued = 0, done = 0;  // serials
     Clock clock;                   // what later work runs after
     std::deque<std::pair<Work, Job>> queue;
@@ -114,6 +120,7 @@ class FakeDriver final : public gpu::Driver {
     int64_t serial = 0;
     Clock clock;
     bool timed = false;
+    int device = 0;
     double time = -1;  // when the work before it was done, in milliseconds
   };
   template <class F>
@@ -123,6 +130,7 @@ class FakeDriver final : public gpu::Driver {
   Stream& stream_of(gpu::StreamId id);
   Event& event_of(gpu::EventId id);
   void forbid_capture(Stream& stream, const char* what);
+  void wait_for_all();
   void run_kernel(const gpu::Launch& launch, const Work& work);
   bool is_pinned(const void* pointer) const;
 
@@ -137,7 +145,7 @@ class FakeDriver final : public gpu::Driver {
   size_t next_stream_ = 0;
   int64_t calls_ = 0, failing_call_ = -1, waits_ = 0;
   gpu::Status::Code failure_ = gpu::Status::Code::ok;
-  bool skip_kernels_ = false;
+  bool skip_kernels_ = false, pools_ = true;
   double time_ = 0;
   FakeDnnState* dnn_ = nullptr;
   FakeBlasState* blas_ = nullptr;

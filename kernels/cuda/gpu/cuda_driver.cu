@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "graft/core/base/environment.h"
 #include "graft/core/base/text.h"
 #include "graft/kernels/cuda/cublas/backend.h"
 #include "graft/kernels/cuda/cudnn/backend.h"
@@ -64,16 +65,37 @@ struct DriverFunction {
       call = reinterpret_cast<Function>(found);
   }
 };
-// Gives a new map away; the driver wants it at 64 bytes, newer headers of it say 128.
-Status hand_over(CUresult result, const CUtensorMap& made, TensorMap& map) {
-  static_assert(sizeof(TensorMap) == sizeof(CUtensorMap) && alignof(TensorMap) >= 64);
+int driver_version() {
+  static const int version = [] {
+    int found = 0;
+    return cudaDriverGetVersion(&found) == cudaSuccess ? found : 0;
+  }();
+  return version;
+}
+// Gives a new map of a tensor of `bytes` away.
+Status hand_over(CUresult result, const CUtensorMap& made, int64_t bytes, TensorMap& map) {
+  static_assert(sizeof(TensorMap) == sizeof(CUtensorMap) &&
+                alignof(TensorMap) >= alignof(CUtensorMap));
   if (result != CUDA_SUCCESS)
     return {Status::Code::failed,
             str("the driver refuses the tensor map (error ", static_cast<int>(result), ")")};
   std::memcpy(&map, &made, sizeof map);
+  mend_small_tensor(map, bytes, driver_version());
   return {};
 }
 cuuint64_t size_of_axis(int64_t size) { return static_cast<cuuint64_t>(size); }
+
+thread_local int t_device = -1;  // what cudaSetDevice made this thread's; -1: nothing yet
+
+// GRAFT_CUDA_POOLS=0: as on a device that has none.
+bool has_pools(int device) {
+  int supported = 0;
+  if (cudaDeviceGetAttribute(&supported, cudaDevAttrMemoryPoolsSupported, device) != cudaSuccess) {
+    cudaGetLastError();
+    return false;
+  }
+  return supported != 0 && environment("GRAFT_CUDA_POOLS") != "0";
+}
 
 class CudaDriver final : public Driver {
  public:
@@ -84,25 +106,37 @@ class CudaDriver final : public Driver {
   Status properties(int device, Properties& result) override {
     cudaDeviceProp found{};
     const cudaError_t error = cudaGetDeviceProperties(&found, device);
-    if (error == cudaSuccess)
-      result = {found.name,
-                found.major,
-                found.minor,
-                found.multiProcessorCount,
-                static_cast<int64_t>(found.totalGlobalMem),
-                found.l2CacheSize,
-                static_cast<int64_t>(found.sharedMemPerBlock)};
-    return status_of(error);
+    if (error != cudaSuccess) return status_of(error);
+    int runtime = 0;
+    cudaRuntimeGetVersion(&runtime);
+    result = {found.name,
+              found.major,
+              found.minor,
+              found.multiProcessorCount,
+              static_cast<int64_t>(found.totalGlobalMem),
+              found.l2CacheSize,
+              static_cast<int64_t>(found.sharedMemPerBlock),
+              driver_version(),
+              runtime,
+              has_pools(device)};
+    return {};
   }
   // The pool keeps what is freed in it: without this it gives memory back at every synchronisation.
   Status open(int device) override {
-    if (const cudaError_t error = cudaSetDevice(device); error != cudaSuccess)
-      return status_of(error);
+    if (Status status = use(device); !status.ok()) return status;
+    if (!has_pools(device)) return {};
     cudaMemPool_t pool = nullptr;
     if (const cudaError_t error = cudaDeviceGetDefaultMemPool(&pool, device); error != cudaSuccess)
       return status_of(error);
     uint64_t threshold = UINT64_MAX;
     return status_of(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &threshold));
+  }
+
+  Status use(int device) override {
+    if (t_device == device) return {};
+    const cudaError_t error = cudaSetDevice(device);
+    if (error == cudaSuccess) t_device = device;
+    return status_of(error);
   }
 
   Status allocate(int64_t bytes, StreamId stream, void*& pointer) override {
@@ -111,6 +145,10 @@ class CudaDriver final : public Driver {
   Status free(void* pointer, StreamId stream) override {
     return status_of(cudaFreeAsync(pointer, stream_of(stream)));
   }
+  Status allocate_waiting(int64_t bytes, void*& pointer) override {
+    return status_of(cudaMalloc(&pointer, static_cast<size_t>(bytes)));
+  }
+  Status free_waiting(void* pointer) override { return status_of(cudaFree(pointer)); }
   Status allocate_pinned(int64_t bytes, void*& pointer) override {
     return status_of(cudaMallocHost(&pointer, static_cast<size_t>(bytes)));
   }
@@ -215,7 +253,7 @@ class CudaDriver final : public Driver {
         &made, CU_TENSOR_MAP_DATA_TYPE_UINT16, 3, const_cast<void*>(boxes.data), sizes, strides,
         box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
         CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-    return hand_over(result, made, map);
+    return hand_over(result, made, boxes.sizes[0] * boxes.sizes[1] * boxes.sizes[2] * 2, map);
   }
   Status encode(const PixelMap& p, TensorMap& map) override {
     static const DriverFunction<decltype(&cuTensorMapEncodeIm2col)> function(
@@ -235,7 +273,7 @@ class CudaDriver final : public Driver {
                       strides, lower, upper, kBoxRow, static_cast<cuuint32_t>(p.pixels), steps,
                       CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
                       CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-    return hand_over(result, made, map);
+    return hand_over(result, made, p.c * p.w * p.h * p.n * 2, map);
   }
 
   Status open_dnn(int device, std::unique_ptr<cudnn::Dnn>& dnn) override {

@@ -18,17 +18,17 @@ OperationName::~OperationName() { t_operation = previous_; }
 Device::Device(Driver& driver, int index)
     : driver_(driver), index_(index), wait_each_(!environment("GRAFT_CUDA_WAIT").empty()) {
   check(driver_.open(index), "opening the device");
-  check(driver_.properties(index, properties_), "reading its properties");
-  check(driver_.create_stream(stream_), "making a stream");
+  check(this->driver().properties(index, properties_), "reading its properties");
+  check(this->driver().create_stream(stream_), "making a stream");
   pool_ = std::make_unique<Pool>(*this);
   staging_ = std::make_unique<Staging>(*this);
 }
 
 Device::~Device() {
-  if (!lost_) note(driver_.synchronize(stream_));
+  if (!lost_) note(driver().synchronize(stream_));
   staging_.reset();
   pool_.reset();
-  if (!lost_) note(driver_.destroy_stream(stream_));
+  if (!lost_) note(driver().destroy_stream(stream_));
 }
 
 std::string Device::recent_kernels() const {
@@ -58,11 +58,12 @@ void Device::check(const Status& status, const char* what) {
 }
 
 void Device::launch(const Launch& launch) {
-  queue(launch.name, [&](StreamId stream) { return driver_.launch(launch, stream); });
+  queue(launch.name, [&](StreamId stream) { return driver().launch(launch, stream); });
 }
 
 void Device::queue(const char* name, FunctionRef<Status(StreamId)> work) {
   require_alive();
+  make_current();
   check(work(stream_), name);
   if (recent_.size() == kRecent) recent_.erase(recent_.begin());
   recent_.push_back(name);
@@ -72,18 +73,18 @@ void Device::queue(const char* name, FunctionRef<Status(StreamId)> work) {
 void Device::copy(void* to, const void* from, int64_t bytes, CopyKind kind) {
   if (bytes == 0) return;
   require_alive();
-  check(driver_.copy(to, from, bytes, kind, stream_), "copy");
+  check(driver().copy(to, from, bytes, kind, stream_), "copy");
 }
 
 void Device::set_bytes(void* to, int value, int64_t bytes) {
   if (bytes == 0) return;
   require_alive();
-  check(driver_.set_bytes(to, value, bytes, stream_), "fill");
+  check(driver().set_bytes(to, value, bytes, stream_), "fill");
 }
 
 void Device::synchronize() {
   require_alive();
-  check(driver_.synchronize(stream_), "waiting for the device");
+  check(driver().synchronize(stream_), "waiting for the device");
   recent_.clear();
 }
 

@@ -24,7 +24,12 @@ class Device {
   Device& operator=(const Device&) = delete;
 
   graft::Device id() const { return {DeviceType::cuda, index_}; }
-  Driver& driver() { return driver_; }
+  // This thread's calls, and those of libraries, are for this device from here on.
+  void make_current() noexcept { note(driver_.use(index_)); }  // if not, the next call fails
+  Driver& driver() {
+    make_current();
+    return driver_;
+  }
   const Properties& properties() const { return properties_; }
   StreamId stream() const { return stream_; }
   Pool& pool() { return *pool_; }

@@ -31,6 +31,8 @@ struct Properties {
   int major = 0, minor = 0;  // compute capability
   int multiprocessors = 1;
   int64_t memory_bytes = 0, l2_bytes = 0, shared_bytes_per_block = 48 << 10;
+  int driver_version = 0, runtime_version = 0;  // of CUDA, 13010 for 13.1; 0: there is none
+  bool memory_pools = true;  // else allocate_waiting and free_waiting are what there is
 };
 
 // Opaque objects of the driver; each belongs to the RAII handle of handles.h that made it.
@@ -61,11 +63,17 @@ class Driver {
   virtual ~Driver() = default;
   virtual Status device_count(int& count) = 0;
   virtual Status properties(int device, Properties& result) = 0;
-  virtual Status open(int device) = 0;  // for this thread; the pool keeps what is freed
+  virtual Status open(int device) = 0;  // once, before all else; the pool keeps what is freed
+  // This thread's calls are for `device` from here on. Each thread begins with device 0.
+  virtual Status use(int device) = 0;
 
   virtual Status allocate(int64_t bytes, StreamId stream,
                           void*& pointer) = 0;  // usable on `stream` from here on
   virtual Status free(void* pointer, StreamId stream) = 0;
+  // Of devices without pools (some virtual GPUs): usable on every stream; a free waits for them
+  // all.
+  virtual Status allocate_waiting(int64_t bytes, void*& pointer) = 0;
+  virtual Status free_waiting(void* pointer) = 0;
   virtual Status allocate_pinned(int64_t bytes, void*& pointer) = 0;  // on the host
   virtual Status free_pinned(void* pointer) = 0;
 

@@ -4,28 +4,27 @@
 namespace graft::gpu {
 
 Graph::Graph(Device& device, FunctionRef<void()> work) : device_(device) {
-  Driver& driver = device.driver();
   device.require_alive();
-  device.check(driver.begin_capture(device.stream()), "beginning a capture");
+  device.check(device.driver().begin_capture(device.stream()), "beginning a capture");
   device.set_capturing(true);
   device.pool().begin_graph();
   GraphId captured = nullptr;
   try {
     work();
     end_capture(captured);
-    device.check(driver.instantiate(captured, executable_), "instantiating a graph");
+    device.check(device.driver().instantiate(captured, executable_), "instantiating a graph");
   } catch (...) {
     if (device.capturing()) {  // leave the stream usable
-      const Status ended = driver.end_capture(device.stream(), captured);
+      const Status ended = device.driver().end_capture(device.stream(), captured);
       device.note(ended);
       device.set_capturing(false);
       blocks_ = device.pool().end_graph();
     }
-    if (captured && !device.lost()) device.note(driver.destroy_graph(captured));
+    if (captured && !device.lost()) device.note(device.driver().destroy_graph(captured));
     device.pool().release_graph(blocks_);
     throw;
   }
-  device.note(driver.destroy_graph(captured));
+  device.note(device.driver().destroy_graph(captured));
 }
 
 void Graph::end_capture(GraphId& captured) {

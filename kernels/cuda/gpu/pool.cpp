@@ -21,6 +21,17 @@ int64_t class_bytes(int64_t bytes) {
 
 Pool::~Pool() { release_locked(); }
 
+Status Pool::take(int64_t bytes, void*& pointer) {
+  return device_.properties().memory_pools
+             ? device_.driver().allocate(bytes, device_.stream(), pointer)
+             : device_.driver().allocate_waiting(bytes, pointer);
+}
+
+Status Pool::give_back(void* pointer) noexcept {
+  return device_.properties().memory_pools ? device_.driver().free(pointer, device_.stream())
+                                           : device_.driver().free_waiting(pointer);
+}
+
 void* Pool::allocate(int64_t bytes) {
   GRAFT_CHECK(bytes >= 0 && bytes <= (int64_t{1} << 46), "cannot allocate ", bytes, " bytes");
   device_.require_alive();
@@ -40,10 +51,10 @@ void* Pool::allocate(int64_t bytes) {
       fail(ErrorCode::resource, device(), ": a graph needs ", bytes,
            " bytes that are not in the pool: run the step once before it is captured");
     ++stats_.system_calls;
-    Status status = device_.driver().allocate(size, device_.stream(), pointer);
+    Status status = take(size, pointer);
     if (status.code == Status::Code::out_of_memory) {  // the cache may hold what is missing
       release_locked();
-      status = device_.driver().allocate(size, device_.stream(), pointer);
+      status = take(size, pointer);
     }
     if (status.code == Status::Code::out_of_memory)
       status.message = str("out of memory: ", bytes, " bytes (", stats_.live_bytes, " in use)");
@@ -108,7 +119,7 @@ void Pool::release_cached() {
 void Pool::release_locked() noexcept {
   for (auto& [size, blocks] : cached_)
     for (void* block : blocks) {
-      if (!device_.lost()) device_.note(device_.driver().free(block, device_.stream()));
+      if (!device_.lost()) device_.note(give_back(block));
       stats_.reserved_bytes -= size;
     }
   cached_.clear();

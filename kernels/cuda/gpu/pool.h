@@ -30,9 +30,11 @@ class Pool final : public Allocator {
   void release_graph(const BlockSet& blocks) noexcept;
 
   AllocatorStats stats() const override;
-  void release_cached();  // waits for nothing: the driver frees in the stream's order
+  void release_cached();  // waits for nothing where the driver frees in the stream's order
 
  private:
+  Status take(int64_t bytes, void*& pointer);
+  Status give_back(void* pointer) noexcept;
   void release_locked() noexcept;
 
   Device& device_;

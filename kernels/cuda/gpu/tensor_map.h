@@ -7,8 +7,9 @@
 
 namespace graft::gpu {
 
-// The driver's form of a map, which only it can read; an argument of a kernel.
-struct alignas(64) TensorMap {
+// The driver's form of a map, which only it can read; an argument of a kernel. CUDA 12 wants it at
+// 64 bytes, CUDA 13 at 128.
+struct alignas(128) TensorMap {
   std::byte opaque[128];
 };
 
@@ -32,5 +33,13 @@ struct PixelMap {
 };
 
 inline constexpr int kBoxRow = 64;  // elements of a row in shared memory: 128 bytes
+
+// Drivers up to CUDA 13.1 set a bit in the map of a tensor of less than 128 KiB that makes the copy
+// engine read wrongly; CUTLASS clears it, and so must everybody.
+inline void mend_small_tensor(TensorMap& map, int64_t bytes, int driver_version) {
+  constexpr int last_wrong = 13010, place = 64 + 21;  // bit 21 of the second 64-bit word
+  if (driver_version > last_wrong || bytes >= 128 << 10) return;
+  map.opaque[place / 8] &= ~(std::byte{1} << place % 8);
+}
 
 }  // namespace graft::gpu

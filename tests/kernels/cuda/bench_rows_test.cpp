@@ -37,13 +37,20 @@ TEST(CudaBenchRows, ConvolutionsRunOnEachKernel) {
   test::TestDevice opened(test::Products::libraries);
   const gpu::Properties& gpu = opened.device().properties();
   const std::vector<bench::RowMaker> rows = bench::convolution_rows();
-  ASSERT_EQ(rows.size(), gpu.major == 9 && gpu.minor == 0 ? 36u : 24u);
+  // 23 layers, three passes, two or three kernels; not wgmma's of the first layer
+  ASSERT_EQ(rows.size(), gpu.major == 9 && gpu.minor == 0 ? 204u : 138u);
+  int ran = 0;
   for (const bench::RowMaker& maker : rows) {
     bench::Row row = maker.make(kSmall);
+    EXPECT_EQ(row.name, maker.name);
+    if (row.name.find("1x1 64>256 @56") != std::string::npos)
+      EXPECT_EQ(row.flops, 2.0 * (2 * 32 * 8 * 8) * 8) << row.name;
+    if (row.flops > 7e4) continue;  // the emulator would take seconds for all
     row.run();
     opened.device().synchronize();
+    ++ran;
   }
-  EXPECT_EQ(rows[0].make(kSmall).flops, 2.0 * (2 * 32 * 8 * 8) * 8);
+  EXPECT_GE(ran, 24);
 }
 
 }  // namespace

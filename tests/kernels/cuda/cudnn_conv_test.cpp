@@ -50,6 +50,38 @@ TEST_F(CudnnConv, AgreesWithTheReference) {
   }
 }
 
+// Should cuDNN not run what was made from the device's description: the first plan fails once, all
+// behind it are made with the handle before they run.
+TEST_F(CudnnConv, PlansAreMadeForTheHandleWhereOthersDoNotRun) {
+  const OpCase op = conv_case("k3", {2, 3, 5, 6}, {4, 3, 3, 3}, {square_window(3, 1, 1)}, true);
+  for (const bool asked : {false, true}) {
+    if (asked) setenv("GRAFT_CUDNN_HANDLE", "1", 1);
+    FakeDnnState dnn;
+    dnn.needs_handle = true;
+    int64_t made = 0;
+    test::expect_device_agrees(op, [&] {
+      const auto close = [&made](EmulatedDevice* emulated) {
+        made += emulated->backend.plans(0).stats().for_handle;
+        delete emulated;
+      };
+      return std::shared_ptr<void>(new EmulatedDevice(&dnn), close);
+    });
+    unsetenv("GRAFT_CUDNN_HANDLE");
+    EXPECT_EQ(dnn.executed, 3 * 3);
+    EXPECT_EQ(made, 3 * 3);
+    EXPECT_EQ(dnn.live_plans, 0);
+  }
+}
+// What breaks with a handle too is an Error, as ever.
+TEST_F(CudnnConv, AHandleIsNoCureForABrokenEngine) {
+  FakeDnnState dnn;
+  dnn.breaks = [](int64_t) { return true; };
+  EmulatedDevice emulated(&dnn);
+  const Tensor x = to_device(Tensor::zeros({1, 3, 4, 5}).to(MemoryFormat::channels_last), kCuda),
+               weight = to_device(Tensor::zeros({4, 3, 1, 1}), kCuda);
+  EXPECT_THROW(functional::conv(x, weight, {}, ConvAttributes{square_window(1, 1, 0)}), Error);
+}
+
 // A weight in contiguous order is brought to cuDNN's, and its gradient back.
 TEST_F(CudnnConv, TakesContiguousWeights) {
   for (const DType dtype : {DType::f32, DType::bf16}) {

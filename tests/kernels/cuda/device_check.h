@@ -13,8 +13,9 @@ namespace graft::test {
 
 inline constexpr Device kCuda{DeviceType::cuda, 0};
 
-// Whose convolutions and matrix products: graft's own, or those of cuDNN and cuBLASLt first.
-enum class Products : unsigned char { as_dispatched, own, libraries };
+// Whose convolutions and matrix products: graft's own, those of cuDNN and cuBLASLt first, or
+// graft's own for compute capability 9.0 (a fake GPU is one then; a real one is what it is).
+enum class Products : unsigned char { as_dispatched, own, libraries, wgmma };
 
 // Device cuda:0 for one test. A fake GPU is made and goes with it; a real one stays open.
 class TestDevice {

@@ -7,12 +7,14 @@ struct TestDevice::State {
   cuda::emulator::FakeDnnState dnn;
   cuda::emulator::FakeBlasState blas;
   EmulatedDevice emulated;
-  explicit State(bool with_libraries)
-      : emulated(with_libraries ? Libraries(&dnn, &blas) : Libraries()) {}
+  explicit State(Products products) : emulated(libraries(products)) {}
+  Libraries libraries(Products products) {
+    if (products == Products::wgmma) return {nullptr, nullptr, Libraries::Capability::hopper};
+    return products == Products::libraries ? Libraries(&dnn, &blas) : Libraries();
+  }
 };
 
-TestDevice::TestDevice(Products products)
-    : state_(std::make_unique<State>(products == Products::libraries)) {}
+TestDevice::TestDevice(Products products) : state_(std::make_unique<State>(products)) {}
 TestDevice::~TestDevice() = default;
 gpu::Device& TestDevice::device() { return state_->emulated.device(); }
 void TestDevice::queue_only() { state_->emulated.driver.skip_kernels(); }

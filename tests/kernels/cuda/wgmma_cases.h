@@ -16,6 +16,8 @@ inline std::vector<OpCase> wgmma_conv_cases() {
       conv_case("k1", {2, 16, 3, 5}, {24, 16, 1, 1}, {}, true),
       conv_case("k1_stride2", {1, 8, 7, 6}, {16, 8, 1, 1}, {square_window(1, 2, 0)}),
       conv_case("k1_several_steps", {1, 200, 3, 3}, {8, 200, 1, 1}, {}),
+      // backward-weight's last box starts wholly beyond the channels
+      conv_case("k1_half_a_tile_beyond", {1, 192, 3, 3}, {8, 192, 1, 1}, {}),
       conv_case("k3", {1, 8, 6, 5}, {16, 8, 3, 3}, {square_window(3, 1, 1)}, true),
       conv_case("k3_stride2", {1, 16, 9, 7}, {8, 16, 3, 3}, {square_window(3, 2, 1)}),
       conv_case("k3_dilated", {1, 8, 9, 8}, {8, 8, 3, 3}, {square_window(3, 1, 2, 2)}),
