@@ -23,18 +23,6 @@ bool names_one_of(const std::string& name, std::initializer_list<std::string_vie
   return std::find(names.begin(), names.end(), in_lower_case(name)) != names.end();
 }
 
-bool is_file(const std::string& path) {
-  return file_system().exists(path) && !file_system().is_directory(path);
-}
-
-std::string existing(const std::string& path) {
-  if (is_file(path)) return path;
-  if (!lower_extension(path).empty()) return "";
-  for (const char* extension : {".jpg", ".png", ".jpeg", ".JPG", ".webp", ".tif", ".bmp"})
-    if (is_file(path + extension)) return path + extension;
-  return "";
-}
-
 class ColumnSearch {
  public:
   ColumnSearch(const Table& table, const FileFinder& finder, const TableColumns& wanted,
@@ -219,22 +207,6 @@ class ColumnSearch {
 };
 
 }  // namespace
-
-FileFinder::FileFinder(const std::string& table, const std::string& root)
-    : root_(root.empty() ? parent_path(table) : root) {}
-
-std::string FileFinder::find(const std::string& name) const {
-  if (name.empty() || name.find('\0') != std::string::npos) return "";
-  if (const std::string path = existing(placed(name)); !path.empty()) return path;
-  if (name.find('\\') == std::string::npos) return "";
-  std::string slashed = name;
-  std::replace(slashed.begin(), slashed.end(), '\\', '/');
-  return existing(placed(slashed));
-}
-
-std::string FileFinder::placed(const std::string& name) const {
-  return name[0] == '/' ? name : join_path(root_, name);
-}
 
 std::string Columns::shown(size_t c) const {
   return c < names.size() && !names[c].empty() ? names[c] : str("column ", c + 1);

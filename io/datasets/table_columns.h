@@ -1,28 +1,14 @@
-// The columns of a table of images: which of them name files, answers and parts, and where the
-// files lie.
+// The columns of a table of images: which of them name files, answers and parts.
 #pragma once
 #include <string>
 #include <vector>
 
 #include "graft/io/datasets/dataset.h"
+#include "graft/io/datasets/file_finder.h"
 #include "graft/io/datasets/part_folders.h"
 #include "graft/io/datasets/table.h"
 
 namespace graft::io {
-
-// Finds the files that a table names: from its own folder or --root, with '/' for '\', and with an
-// image's extension where the name has none.
-class FileFinder {
- public:
-  FileFinder(const std::string& table, const std::string& root);
-  // The path to read; "" when there is no such file.
-  std::string find(const std::string& name) const;
-  std::string placed(const std::string& name) const;
-  const std::string& root() const { return root_; }
-
- private:
-  std::string root_;
-};
 
 struct Columns {
   bool has_header = false;
