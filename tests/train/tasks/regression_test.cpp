@@ -155,6 +155,27 @@ TEST(Regression, AHeadIsTakenOverWithItsScales) {
   EXPECT_EQ(shown->answer_cells(row, 1), (std::vector<std::string>{"55", "-2"}));
 }
 
+TEST(Regression, IsJudgedOnItsOwnNumbersOnly) {
+  const auto refusal = [](const std::vector<std::string>& own, std::vector<std::string>& notes) {
+    const Regression task(std::ssize(own), {.names = own});
+    try {
+      task.to_judge(two_numbers(), "t.csv", [&](const std::string& n) { notes.push_back(n); });
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  std::vector<std::string> notes;
+  EXPECT_EQ(refusal({"weight", "slope"}, notes), "");
+  EXPECT_TRUE(notes.empty());
+  EXPECT_NE(refusal({"slope", "weight"}, notes).find("--label-column slope,weight"),
+            std::string::npos);
+  EXPECT_NE(refusal({"slope"}, notes).find("has 2 numbers"), std::string::npos);
+  EXPECT_TRUE(notes.empty());
+  EXPECT_EQ(refusal({"mass", "slope"}, notes), "");
+  EXPECT_EQ(notes.size(), 1u) << "other names may mean the same";
+}
+
 TEST(Regression, RefusesWhatItCannotBe) {
   for (const char* json : {"{\"name\":\"regress\"}", "{\"name\":\"regress\",\"mean\":[0]}",
                            "{\"name\":\"regress\",\"mean\":[0],\"deviation\":[0]}",

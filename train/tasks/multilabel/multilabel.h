@@ -12,8 +12,8 @@ namespace graft::train {
 
 struct MultilabelOptions {
   std::vector<std::string> names{};  // of the labels
-  std::vector<double>
-      positive_weight{};             // in the loss, of the samples that have the label; empty: 1
+  // In the loss, of the samples that have the label; empty: 1.
+  std::vector<double> positive_weight{};
   std::vector<double> thresholds{};  // empty: 0.5
 };
 

@@ -1,9 +1,11 @@
 #include "graft/train/tasks/regression/regression.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "graft/core/base/text.h"
 #include "graft/core/tensor/device_backend.h"
 #include "graft/io/datasets/class_names.h"
 #include "graft/layers/functional/elementwise.h"
@@ -50,12 +52,19 @@ Regression::Regression(int64_t numbers, RegressionOptions options)
 std::shared_ptr<const io::Dataset> Regression::to_judge(
     const io::OpenedData& data, const std::string& path,
     const std::function<void(const std::string&)>& note) const {
-  GRAFT_CHECK(data.answers == io::AnswerKind::numbers && std::ssize(data.classes) == numbers_, path,
-              ": holds no ", numbers_, numbers_ == 1 ? " number" : " numbers",
-              " for each image, which is what the model gives");
-  if (!options_.names.empty() && data.classes != options_.names)
-    note(str("the numbers are called ", io::short_list(data.classes), ", the model's ",
-             io::short_list(options_.names), ": they are compared in this order"));
+  const std::vector<std::string>&own = options_.names, &there = data.classes;
+  const std::string own_columns =
+      own.empty() ? std::string() : str("; --label-column ", join(own, ","), " names the model's");
+  GRAFT_CHECK(data.answers == io::AnswerKind::numbers, path, ": holds no numbers to predict");
+  GRAFT_CHECK(std::ssize(there) == numbers_, path, ": has ", there.size(),
+              there.size() == 1 ? " number" : " numbers", " for each image (",
+              io::short_list(there), "), the model gives ", numbers_, own_columns);
+  if (own.empty() || there == own) return data.val;
+  GRAFT_CHECK(!std::is_permutation(own.begin(), own.end(), there.begin()), path,
+              ": its numbers stand in another order (", io::short_list(there), ") than the model's",
+              own_columns);
+  note(str("the numbers are called ", io::short_list(there), ", the model's ", io::short_list(own),
+           ": they are compared in this order"));
   return data.val;
 }
 

@@ -30,7 +30,8 @@ class GRAFT_API Regression : public Task {
   std::string what() const override {
     return str(numbers_, numbers_ == 1 ? " number" : " numbers");
   }
-  // bad_input unless the data have the same numbers in the same order.
+  // bad_input unless the data have as many numbers, and where they are the model's in another
+  // order. Other names are said.
   std::shared_ptr<const io::Dataset> to_judge(
       const io::OpenedData& data, const std::string& path,
       const std::function<void(const std::string&)>& note) const override;
