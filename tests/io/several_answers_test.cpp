@@ -132,6 +132,16 @@ TEST_F(SeveralAnswers, Numbers) {
       << "whole numbers may be names";
 }
 
+TEST_F(SeveralAnswers, ManyWholeNumbersAreDoubtedAsNames) {
+  std::string text = "path,age\n";
+  for (int i = 0; i < 31; ++i) text += str("i", i, ".pgm,", 20 + i, "\n");
+  const OpenedData data = opened(text, AnswerKind::by_form);
+  EXPECT_EQ(data.answers, AnswerKind::one_label);
+  ASSERT_EQ(data.doubts.size(), 1u);
+  EXPECT_TRUE(has(data.doubts[0], "31 different numbers")) << data.doubts[0];
+  EXPECT_EQ(opened(text, AnswerKind::numbers).doubts.size(), 0u);
+}
+
 TEST_F(SeveralAnswers, AreDrawnByTheirRarestLabelAndCountedEach) {
   put("t.csv",
       "path,label\ni0.pgm,a\ni1.pgm,a|b\ni2.pgm,a\ni3.pgm,a|b\ni4.pgm,a\ni5.pgm,\ni6.pgm,a\n"
