@@ -120,7 +120,9 @@ int evaluate(const EvaluateFlags& flags) {
 
 void add_evaluate(CLI::App& app, Action& action) {
   auto* verb = app.add_subcommand(
-      "evaluate", "Accuracy, per class and confusion matrix, of a model on a data set");
+      "evaluate",
+      "How well a model does on a data set: accuracy, per class, confusion matrix; of several "
+      "labels or numbers their own scores");
   auto f = std::make_shared<EvaluateFlags>();
   verb->add_option("MODEL", f->model, "A model of graft, or any weight file with a classifier")
       ->required();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
@@ -63,6 +64,10 @@ class ColumnSearch {
                 ": --label-column ", wanted_.label,
                 " names several columns; an image has several labels or numbers with --task "
                 "multilabel or regress");
+    std::set<std::string> called;
+    for (const size_t c : columns_.answers)
+      GRAFT_CHECK(called.insert(columns_.shown(c)).second, path_, ": two label columns are called ",
+                  columns_.shown(c));
     return columns_;
   }
 

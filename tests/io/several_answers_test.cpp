@@ -110,6 +110,8 @@ TEST_F(SeveralAnswers, AColumnForEachLabel) {
                           {.columns = {.label = "red,round"}}),
                   "line 2: '2' in round is neither 0 nor 1"));
   EXPECT_TRUE(has(refusal(text, AnswerKind::one_label), "which column is the label?"));
+  EXPECT_TRUE(has(refusal("path,red,red\ni0.pgm,1,0\n", AnswerKind::by_form),
+                  "two label columns are called red"));
 }
 
 TEST_F(SeveralAnswers, Numbers) {
