@@ -73,7 +73,7 @@ PartSummary count_part(const char* name, const Dataset& dataset, const OpenedDat
 
 // "12 classes", "3 labels", "1 number".
 std::string what_is_known(AnswerKind answers, size_t count) {
-  if (answers == AnswerKind::one_label) return str(count, " classes");
+  if (answers == AnswerKind::one_label) return str(count, count == 1 ? " class" : " classes");
   const char* one = answers == AnswerKind::numbers ? " number" : " label";
   return str(count, one, count == 1 ? "" : "s");
 }

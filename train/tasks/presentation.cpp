@@ -1,6 +1,5 @@
 #include "graft/train/tasks/presentation.h"
 
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "graft/core/base/text.h"
