@@ -91,7 +91,7 @@ Tensor Preprocess::apply(const Image& image) const {
 }
 
 std::string Preprocess::to_json() const {
-  nlohmann::json j;
+  nlohmann::json j = nlohmann::json::object();
   j["bgr"] = bgr;
   j["channels"] = channels;
   j["deviation"] = deviation;

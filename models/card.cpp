@@ -59,7 +59,7 @@ Calibration calibration_from(const nlohmann::json& j) {
 }  // namespace
 
 std::string ModelCard::to_json() const {
-  nlohmann::json j;  // nlohmann::json sorts its keys
+  nlohmann::json j = nlohmann::json::object();  // nlohmann::json sorts its keys
   j["card_version"] = kCardVersion;
   j["architecture"] = nlohmann::json::parse(models::to_json(architecture));
   j["preprocess"] = nlohmann::json::parse(preprocess.to_json());

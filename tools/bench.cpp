@@ -73,7 +73,7 @@ int bench(BenchFlags flags) {
   workload.step();
   for (int i = 0; i < 3 && workload.is_to_be_recorded(); ++i) workload.step();
   if (flags.worker) return serve(flags, workload, seconds_since(start), first);
-  nlohmann::ordered_json profile;
+  nlohmann::ordered_json profile = nlohmann::ordered_json::object();
   if (flags.profile) {
     profile = profile_of(context, workload, flags.iterations);
     if (!flags.json) {

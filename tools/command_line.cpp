@@ -31,8 +31,9 @@ void add_verbs(CLI::App& app, Action& action) {
   app.require_subcommand(1);
   app.get_formatter()->column_width(34);
   app.option_defaults()->always_capture_default();
-  for (auto* add : {add_finetune, add_pretrain, add_predict, add_evaluate, add_inspect, add_convert,
-                    add_verify, add_features, add_data, add_run, add_bench, add_doctor})
+  for (auto* add :
+       {add_finetune, add_pretrain, add_predict, add_evaluate, add_inspect, add_convert, add_verify,
+        add_features, add_data, add_run, add_bench, add_compare, add_doctor})
     add(app, action);
   refuse_blank_values(app);
 }

@@ -7,12 +7,14 @@
 
 #include "graft/core/base/error.h"
 #include "graft/core/runtime/exec_context.h"
+#include "graft/io/datasets/changed_files.h"
 #include "graft/io/datasets/class_names.h"
 #include "graft/io/datasets/summary.h"
 #include "graft/io/datasets/twins.h"
 #include "graft/tools/column_flags.h"
 #include "graft/tools/flag_values.h"
 #include "graft/tools/output.h"
+#include "graft/tools/pixel_flag.h"
 #include "graft/tools/progress.h"
 #include "graft/tools/verbs.h"
 
@@ -41,9 +43,11 @@ struct Inspection {
 
 Inspection inspect_data(const std::string& path, const std::string& val,
                         const io::TableColumns& columns) {
-  io::OpenedData opened = io::open_data(
-      path,
-      {.columns = columns, .answers = io::AnswerKind::by_form, .val_path = val, .val_split = 0});
+  io::OpenedData opened = io::open_data(path, {.columns = columns,
+                                               .answers = io::AnswerKind::by_form,
+                                               .val_path = val,
+                                               .val_split = 0,
+                                               .least_classes = 1});
   Inspection all;
   ProgressBar bar;
   io::PartFacts facts;
@@ -62,6 +66,8 @@ Inspection inspect_data(const std::string& path, const std::string& val,
   look("validation", opened.val, facts.val);
   look("test", opened.test, facts.test);
   bar.clear();
+  if (const std::string changed = io::changed_files(opened); !changed.empty())
+    opened.notes.push_back(changed);
   all.summary = io::summarize(path, opened, facts);
   all.equal = io::equal_twins(all.facts);
   all.are_compared = std::ssize(all.facts) <= io::kMostCompared;
@@ -227,6 +233,7 @@ void add_data(CLI::App& app, Action& action) {
   verb->add_option("PATH", f->path, "Images, as finetune takes them")->required();
   verb->add_option("--val", f->val, "Validation images elsewhere")->type_name("PATH");
   add_column_flags(*verb, f->columns);
+  add_pixel_flag(*verb);
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")
       ->transform(whole_number(0, 1024))
       ->type_name("N");

@@ -13,7 +13,7 @@ namespace graft::tools {
 namespace {
 
 nlohmann::ordered_json examine() {
-  nlohmann::ordered_json found;
+  nlohmann::ordered_json found = nlohmann::ordered_json::object();
   found["graft"] = GRAFT_VERSION;
   found["compiler"] = __VERSION__;
 #if defined(__SANITIZE_ADDRESS__)

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
@@ -12,6 +13,8 @@
 #include "graft/tools/flag_values.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
+#include "graft/tools/pixel_flag.h"
+#include "graft/tools/predictions.h"
 #include "graft/tools/progress.h"
 #include "graft/tools/report.h"
 #include "graft/tools/resize_flag.h"
@@ -25,7 +28,7 @@ namespace graft::tools {
 namespace {
 
 struct EvaluateFlags {
-  std::string model, data, precision = "fp32", calibrate, save, report, resize;
+  std::string model, data, precision = "fp32", calibrate, save, report, resize, predictions;
   io::TableColumns columns;
   double broken = io::kToleratedBrokenShare;
   DeviceFlags device;
@@ -37,7 +40,8 @@ struct EvaluateFlags {
 void calibrate_model(models::Model& model, const EvaluateFlags& flags, io::AnswerKind answers) {
   if (flags.calibrate.empty()) return;
   apply_resize(model.card.preprocess, flags.resize);
-  io::OpenedData data = io::open_data(flags.calibrate, {.answers = answers, .val_split = 0});
+  io::OpenedData data =
+      io::open_data(flags.calibrate, {.answers = answers, .val_split = 0, .least_classes = 1});
   data.train = io::without_broken_images(data.train, flags.broken, data.notes);
   for (const std::string& note : data.notes) say("note: ", note);
   ProgressBar bar;
@@ -48,6 +52,15 @@ void calibrate_model(models::Model& model, const EvaluateFlags& flags, io::Answe
   say("int8: ranges of ", model.card.int8.ranges.size(), " values from ", model.card.int8.images,
       " images");
   if (!flags.save.empty()) models::save_model(flags.save, *model.network, model.card);
+}
+
+void keep_answers(PredictionsFile& kept, const train::Presentation& shown, const Tensor& outputs,
+                  const io::Dataset& dataset, std::span<const int64_t> samples) {
+  const Tensor answers = shown.readable(outputs);
+  const auto width = static_cast<size_t>(answers.numel() / std::ssize(samples));
+  for (size_t i = 0; i < samples.size(); ++i)
+    kept.add(dataset.name(samples[i]), shown.true_cells(dataset, samples[i]),
+             std::span(answers.data<float>() + i * width, width));
 }
 
 int evaluate(const EvaluateFlags& flags) {
@@ -64,6 +77,9 @@ int evaluate(const EvaluateFlags& flags) {
   const Device device = open_named_device(flags.device, flags.precision);
   models::Model model = std::move(load_any(flags.model, flags.source).model);
   const std::shared_ptr<const train::Task> task = task_of(model, flags.model);
+  const auto shown = task->presentation();
+  std::optional<PredictionsFile> kept;
+  if (!flags.predictions.empty()) kept.emplace(flags.predictions, *shown);
   const io::AnswerKind answers = train::answers_for(task->name());
   calibrate_model(model, flags, answers);
   model.network->to(device);
@@ -75,14 +91,18 @@ int evaluate(const EvaluateFlags& flags) {
   doubt_shapes(opened, model.card.preprocess);
   const auto judged =
       task->to_judge(data, flags.data, [](const std::string& note) { say("note: ", note); });
+  const train::AnswersHeard keep = [&](const Tensor& outputs, std::span<const int64_t> samples) {
+    keep_answers(*kept, *shown, outputs, *judged, samples);
+  };
   ProgressBar bar;
   const auto in = [&](const std::string& precision) {
     train::PrefixRunner run(*model.network, model.network->stages().size(),
                             precision_named(precision),
                             calibration_for(precision, model.card, flags.model));
-    std::unique_ptr<train::Metric> metric =
-        train::judge(run, judged, model.card.preprocess, task, 32,
-                     [&](int64_t done, int64_t total) { bar.update("evaluating", done, total); });
+    std::unique_ptr<train::Metric> metric = train::judge(
+        run, judged, model.card.preprocess, task, 32,
+        [&](int64_t done, int64_t total) { bar.update("evaluating", done, total); },
+        kept && precision == flags.precision ? keep : nullptr);
     bar.clear();
     say_refusal(run, precision);
     return metric;
@@ -90,7 +110,8 @@ int evaluate(const EvaluateFlags& flags) {
   const std::unique_ptr<train::Metric> own = in(flags.precision);
   std::unique_ptr<train::Metric> whole;
   if (int8) whole = in("fp32");
-  const auto shown = task->presentation();
+  if (const std::string changed = say_changed_files(data); !changed.empty())
+    opened.summary.notes.push_back(changed);
   if (!flags.report.empty()) {
     const train::Metric& first = whole ? *whole : *own;
     RunReport report{.title = str("evaluation of ", file_name(flags.model)),
@@ -104,6 +125,7 @@ int evaluate(const EvaluateFlags& flags) {
       report.facts.emplace_back(task->scores()[0].name + " in int8", fixed(own->score(), 4));
     write_file_atomically(flags.report, report_html(report));
   }
+  if (kept) kept->write();
   if (flags.json) {
     nlohmann::ordered_json j = nlohmann::ordered_json::parse(shown->json(*own));
     j["data"] = nlohmann::ordered_json::parse(opened.summary.to_json());
@@ -140,6 +162,7 @@ void add_evaluate(CLI::App& app, Action& action) {
   add_device_flags(*verb, f->device);
   add_column_flags(*verb, f->columns);
   add_resize_flag(*verb, f->resize);
+  add_pixel_flag(*verb);
   verb->add_option("--broken", f->broken,
                    "Share of broken images that is left out; with more the verb stops")
       ->transform(real_number(0, 1))
@@ -151,6 +174,10 @@ void add_evaluate(CLI::App& app, Action& action) {
   verb->add_option("--save", f->save,
                    "With --calibrate: the model with what was found, so that --precision int8 "
                    "needs nothing more")
+      ->type_name("FILE");
+  verb->add_option("--predictions", f->predictions,
+                   "A table of every image: path, what is true and predicted, and of labels the "
+                   "probability of each (.csv or .jsonl)")
       ->type_name("FILE");
   verb->add_option("--report", f->report, "An HTML page of the result")->type_name("FILE");
   verb->add_flag("--json", f->json, "One JSON document on stdout");

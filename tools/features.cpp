@@ -13,6 +13,7 @@
 #include "graft/tools/flag_values.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
+#include "graft/tools/pixel_flag.h"
 #include "graft/tools/progress.h"
 #include "graft/tools/resize_flag.h"
 #include "graft/tools/training_data.h"
@@ -47,8 +48,8 @@ int features(const FeatureFlags& flags) {
   models::Model model = std::move(imported.model);
   if (flags.image_size) model.card.preprocess.set_size(*flags.image_size);
   apply_resize(model.card.preprocess, flags.resize);
-  TrainingData opened =
-      open_summarized(flags.data, {.columns = flags.columns, .val_split = 0}, flags.broken);
+  TrainingData opened = open_summarized(
+      flags.data, {.columns = flags.columns, .val_split = 0, .least_classes = 1}, flags.broken);
   const io::OpenedData& data = opened.opened;
   doubt_shapes(opened, model.card.preprocess);
   models::remove_classifier(model);
@@ -77,6 +78,7 @@ int features(const FeatureFlags& flags) {
     arrays.add(val ? "y_val" : "y", set.targets.one());
   }
   bar.clear();
+  say_changed_files(data);
   if (const int code = say_not_finite(not_finite, all, flags.strict); code != 0) return code;
   io::write_npz(flags.out, arrays);
   std::string text;
@@ -115,6 +117,7 @@ void add_features(CLI::App& app, Action& action) {
   add_device_flags(*verb, f->device);
   add_column_flags(*verb, f->columns);
   add_resize_flag(*verb, f->resize);
+  add_pixel_flag(*verb);
   verb->add_option("--broken", f->broken,
                    "Share of broken images that is left out; with more the verb stops")
       ->transform(real_number(0, 1))

@@ -6,6 +6,7 @@
 #include "graft/models/import.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
+#include "graft/tools/pixel_flag.h"
 #include "graft/tools/verbs.h"
 
 namespace graft::tools {
@@ -15,9 +16,9 @@ int inspect(const std::string& path, const std::string& data, const SourceFlags&
             bool json) {
   const io::WeightFile file = io::read_weights(path);
   io::OpenedData images;
-  if (!data.empty()) images = io::open_data(data, {.val_split = 0});
+  if (!data.empty()) images = io::open_data(data, {.val_split = 0, .least_classes = 1});
   std::string certificate, refusal;
-  nlohmann::ordered_json understood;
+  nlohmann::ordered_json understood = nlohmann::ordered_json::object();
   try {
     models::Imported imported = models::import_weights(path, source.options());
     apply_source_flags(source, imported);
@@ -95,6 +96,7 @@ void add_inspect(CLI::App& app, Action& action) {
                    "Images of yours, as finetune takes them: a few are run through the network, "
                    "and what its batch norms' statistics say of them joins the certificate")
       ->type_name("PATH");
+  add_pixel_flag(*verb);
   add_source_flags(*verb, f->source, ClassNames::asked_for);
   verb->add_flag("--json", f->json, "One JSON document on stdout");
   verb->footer("Example:\n  graft inspect resnet50.onnx");

@@ -3,20 +3,22 @@
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 
-#include "graft/core/autograd/record.h"
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
 #include "graft/core/runtime/exec_context.h"
-#include "graft/core/tensor/device_backend.h"
 #include "graft/io/datasets/file_dataset.h"
 #include "graft/io/datasets/image_files.h"
+#include "graft/io/datasets/path_list.h"
 #include "graft/io/input.h"
 #include "graft/tools/device.h"
 #include "graft/tools/flag_values.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
+#include "graft/tools/pixel_flag.h"
+#include "graft/tools/predictions.h"
 #include "graft/tools/resize_flag.h"
 #include "graft/tools/verbs.h"
 #include "graft/train/features.h"
@@ -29,19 +31,27 @@ namespace {
 struct PredictFlags {
   std::string model;
   std::vector<std::string> images;
-  std::string precision = "fp32", resize;
+  std::string precision = "fp32", resize, predictions;
+  io::TableColumns columns;  // of tables of paths
   DeviceFlags device;
   SourceFlags source;
   int64_t top = 1;
-  bool json = false, csv = false;
+  bool json = false;
   bool strict = false;
 };
 
-// The images that the arguments name: files, "-", and folders, whose other files are counted.
-std::vector<io::LabelledFile> collect(const std::vector<std::string>& given) {
+// The images that the arguments name: files, "-", tables of paths, and folders, whose other files
+// are counted.
+std::vector<io::LabelledFile> collect(const std::vector<std::string>& given,
+                                      const io::TableColumns& columns) {
   std::vector<io::LabelledFile> files;
   io::PassedOver passed_over;
   for (const std::string& path : given) {
+    if (path != "-" && io::is_table(path) && !file_system().is_directory(path)) {
+      for (const std::string& image : io::read_path_list(path, columns))
+        files.push_back({image, image});
+      continue;
+    }
     if (path == "-" || !file_system().is_directory(path)) {
       files.push_back({path, path});
       continue;
@@ -91,23 +101,6 @@ class GivenImages final : public io::Dataset {
   std::vector<std::byte> input_;
 };
 
-// A cell as RFC 4180 has it.
-std::string quoted(const std::string& cell) {
-  if (cell.find_first_of(",\"\r\n") == std::string::npos) return cell;
-  std::string out = "\"";
-  for (const char c : cell) {
-    if (c == '"') out += c;
-    out += c;
-  }
-  return out + "\"";
-}
-
-std::string table_line(const std::string& first, const std::vector<std::string>& cells) {
-  std::string line = quoted(first);
-  for (const std::string& cell : cells) line += "," + quoted(cell);
-  return line + "\n";
-}
-
 class Predictor {
  public:
   Predictor(models::Model model, std::shared_ptr<const train::Task> task, const PredictFlags& flags)
@@ -118,7 +111,6 @@ class Predictor {
         run_(*model_.network, model_.network->stages().size(), precision_named(flags.precision),
              calibration_for(flags.precision, model_.card, flags.model)) {
     model_.network->to(open_named_device(flags.device, flags.precision));
-    if (flags.csv) result(table_line("path", shown_->answer_columns(flags.top)));
   }
 
   // Samples [begin, end): each becomes input as in training, so that no decoded image is kept;
@@ -145,7 +137,7 @@ class Predictor {
     float* to = whole.empty() ? nullptr : x.mutable_data<float>();
     for (const int64_t i : whole) to = std::copy_n(inputs.data() + i * numbers, numbers, to);
     const Tensor answers = whole.empty() ? Tensor() : answers_to(x);
-    int64_t row = 0;
+    int64_t answered = 0;
     for (int64_t i = 0; i < end - begin; ++i) {
       const std::string& name = images.given_name(begin + i);
       if (const std::string& fault = faults[static_cast<size_t>(i)]; !fault.empty()) {
@@ -153,26 +145,31 @@ class Predictor {
         continue;
       }
       const auto width = static_cast<size_t>(answers.size(1));
-      show(name, std::span(answers.data<float>() + static_cast<size_t>(row++) * width, width));
+      const std::span row(answers.data<float>() + static_cast<size_t>(answered++) * width, width);
+      show(name, row);
+      if (kept_) kept_->add(name, {}, row);
     }
     return end - begin - std::ssize(whole);
   }
 
+  void keep_in(const std::string& path) { kept_.emplace(path, *shown_); }
+
   void refuse(const std::string& name, const std::string& reason) {
+    if (kept_) kept_->add_broken(name, reason);
     if (flags_.json) document_.push_back({{"path", name}, {"error", reason}});
     say("graft: ", reason);
   }
 
   // The exit code, of what was answered.
   int finish() const {
+    if (kept_) kept_->write();
     if (flags_.json) result(document_);
     return say_not_finite(not_finite_, answered_, flags_.strict);
   }
 
  private:
   Tensor answers_to(const Tensor& x) {
-    const NoGradGuard no_grad;
-    const Tensor answers = shown_->readable(to_device(run_(x), {}));
+    const Tensor answers = shown_->readable(run_(x));
     GRAFT_CHECK(answers.rank() == 2, "the network's answers are ", answers.shape(),
                 ", a row of numbers for each image is needed");
     not_finite_ += train::rows_not_finite(answers);
@@ -183,7 +180,6 @@ class Predictor {
   }
 
   void show(const std::string& name, std::span<const float> answer) {
-    if (flags_.csv) return result(table_line(name, shown_->answer_cells(answer, flags_.top)));
     if (!flags_.json)
       return result(printable(name) + "\t" + shown_->answer_text(answer, flags_.top) + "\n");
     nlohmann::ordered_json entry = {{"path", name}};
@@ -196,6 +192,7 @@ class Predictor {
   std::unique_ptr<train::Presentation> shown_;
   const PredictFlags& flags_;
   train::PrefixRunner run_;
+  std::optional<PredictionsFile> kept_;
   bool said_ = false;
   int64_t not_finite_ = 0, answered_ = 0;
   nlohmann::ordered_json document_ = nlohmann::ordered_json::array();
@@ -204,7 +201,7 @@ class Predictor {
 int predict(const PredictFlags& flags) {
   models::Model model = std::move(load_any(flags.model, flags.source).model);
   std::shared_ptr<const train::Task> task = task_of(model, flags.model);
-  std::vector<io::LabelledFile> files = collect(flags.images);
+  std::vector<io::LabelledFile> files = collect(flags.images, flags.columns);
   GRAFT_CHECK(!files.empty(), join(flags.images), ": there are no images");
   GivenImages images(std::move(files));
   for (int64_t i = 0; i < images.size(); ++i)
@@ -214,6 +211,7 @@ int predict(const PredictFlags& flags) {
     }
   apply_resize(model.card.preprocess, flags.resize);
   Predictor predictor(std::move(model), std::move(task), flags);
+  if (!flags.predictions.empty()) predictor.keep_in(flags.predictions);
   constexpr int64_t kBatch = 16;
   int64_t broken = 0;
   for (int64_t begin = 0; begin < images.size(); begin += kBatch)
@@ -232,7 +230,10 @@ void add_predict(CLI::App& app, Action& action) {
   auto f = std::make_shared<PredictFlags>();
   verb->add_option("MODEL", f->model, "A model of graft, or any weight file with a classifier")
       ->required();
-  verb->add_option("IMAGE", f->images, "Images, folders of images, or - for standard input")
+  verb->add_option(
+          "IMAGE", f->images,
+          "Images, folders of images, tables of paths (.csv .tsv .txt .jsonl), or - for standard "
+          "input")
       ->required();
   verb->add_option("--top", f->top,
                    "How many labels per image, of a model that gives one of several")
@@ -243,11 +244,19 @@ void add_predict(CLI::App& app, Action& action) {
       ->type_name("P");
   add_source_flags(*verb, f->source, ClassNames::asked_for);
   add_device_flags(*verb, f->device);
+  verb->add_option("--image-column", f->columns.image,
+                   "Of a table: the column that names images (default: found)")
+      ->type_name("COLUMN");
+  verb->add_option("--root", f->columns.root,
+                   "Of a table: the folder that its paths start from (default: its own)")
+      ->type_name("FOLDER");
   add_resize_flag(*verb, f->resize);
-  auto* json = verb->add_flag("--json", f->json, "One JSON document on stdout");
-  verb->add_flag("--csv", f->csv,
-                 "A table on stdout: a line an image; of several labels their probabilities too")
-      ->excludes(json);
+  add_pixel_flag(*verb);
+  verb->add_option("--predictions", f->predictions,
+                   "Besides, a table of every image: path, what is predicted, and of labels the "
+                   "probability of each (.csv or .jsonl)")
+      ->type_name("FILE");
+  verb->add_flag("--json", f->json, "One JSON document on stdout");
   verb->add_flag("--strict", f->strict, kStrictHelp);
   verb->footer(
       "Example:\n  graft predict run/model.safetensors photo.jpg --top 3\n"

@@ -2,6 +2,7 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "graft/core/base/file_system.h"
 
@@ -21,6 +22,13 @@ struct RunFolder {
   std::string features() const;  // of a frozen prefix, while the run goes on
 };
 
+// Whether a run wrote into the folder.
+bool holds_a_run(const std::string& path);
+// The runs path/1, path/2, ...
+std::vector<std::string> numbered_runs(const std::string& path);
+
+// A path that ends in '/' and is no run's own folder is one of numbered runs: the next, or with
+// resume the last, is opened.
 // Makes the folder, locks it, and proves that its files can be written, before any work is spent
 // and before anything in it is touched. Error(usage) when another run has it, or when it holds
 // anything and neither flag is given; overwrite removes a former run's files, resume keeps them.

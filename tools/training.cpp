@@ -19,6 +19,7 @@
 #include "graft/tools/flag_values.h"
 #include "graft/tools/interrupt.h"
 #include "graft/tools/output.h"
+#include "graft/tools/pixel_flag.h"
 #include "graft/tools/progress.h"
 #include "graft/tools/report.h"
 #include "graft/tools/resize_flag.h"
@@ -212,7 +213,9 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
   verb.add_option("--val-split", f.val_split, "Share held out when there is no validation part")
       ->transform(real_number(0.01, 0.9))
       ->type_name("SHARE");
-  verb.add_option("--out", f.out, "Folder for model, checkpoint, metrics and report")
+  verb.add_option("--out", f.out,
+                  "Folder for model, checkpoint, metrics and report; with a / at its end, "
+                  "runs are numbered in it: runs/1, runs/2, ...")
       ->type_name("RUN");
   verb.add_option("--epochs", f.epochs,
                   "Passes over the data (default: 60 with a frozen backbone, else 10)")
@@ -251,6 +254,7 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
       ->type_name("N");
   add_column_flags(verb, f.columns);
   add_resize_flag(verb, f.resize);
+  add_pixel_flag(verb);
   verb.add_option("--broken", f.broken,
                   "Share of broken images in a part that is left out; with more the run stops")
       ->transform(real_number(0, 1))
@@ -395,6 +399,7 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
   options.folder = run.path;
   options.folder_is_locked = true;
   options.resume = run.resume;
+  options.more_epochs = flags.epochs.has_value();
   options.identity = identity_of(made, data);
   options.neutral_norms = made.model.card.neutral_norms;
   options.head_is_trained = made.head_is_trained;
@@ -415,10 +420,12 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
   const train::FitResult fitted =
       train::fit(*made.model.network, data, made.model.card.preprocess, recipe, options);
   bar.clear();
+  if (const std::string changed = say_changed_files(data); !changed.empty())
+    opened.summary.notes.push_back(changed);
   if (fitted.interrupted) {
     if (file_system().exists(run.checkpoint()))
       say("interrupted: ", run.checkpoint(),
-          " is kept; the same command with --resume goes on from it");
+          " is kept, with every finished epoch; the same command with --resume goes on from it");
     else
       say("interrupted before the first step; the same command with --overwrite starts again");
     return exit_interrupted;

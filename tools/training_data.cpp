@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "graft/io/datasets/census.h"
+#include "graft/io/datasets/changed_files.h"
 #include "graft/io/decode_gate.h"
 #include "graft/tools/output.h"
 #include "graft/tools/progress.h"
@@ -48,6 +49,12 @@ TrainingData open_summarized(const std::string& path, const io::DataOptions& opt
   data.summary = io::summarize(path, opened, data.facts);
   for (const std::string& line : data.summary.lines()) say(printable(line));
   return data;
+}
+
+std::string say_changed_files(const io::OpenedData& data) {
+  const std::string sentence = io::changed_files(data);
+  if (!sentence.empty()) say("note: ", sentence);
+  return sentence;
 }
 
 void doubt_shapes(TrainingData& data, const io::Preprocess& preprocess) {

@@ -17,6 +17,9 @@ struct TrainingData {
 TrainingData open_summarized(const std::string& path, const io::DataOptions& options,
                              double broken_share, int64_t ram = 0);
 
+// Says, and returns, that image files were written while a verb worked with them; "" when none was.
+std::string say_changed_files(const io::OpenedData& data);
+
 // Says and keeps what the network's preprocessing does to images of these shapes.
 void doubt_shapes(TrainingData& data, const io::Preprocess& preprocess);
 

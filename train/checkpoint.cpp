@@ -67,11 +67,47 @@ EpochMetrics metrics_from(const nlohmann::json& j, int64_t epoch, const Task& ta
   return metrics;
 }
 
+// Of a task that is not known: scores by their keys, the one called `first` before the others.
+EpochMetrics recorded_metrics(const nlohmann::json& j, int64_t epoch, const std::string& first,
+                              const std::string& what) {
+  EpochMetrics metrics;
+  metrics.epoch = integer_in(j, "epoch", epoch, epoch, what);
+  metrics.loss = j.at("loss").get<double>();
+  metrics.lr = j.at("lr").get<double>();
+  metrics.images_per_s = j.at("images_per_s").get<double>();
+  metrics.seconds = j.at("seconds").get<double>();
+  for (const auto& [key, value] : j.items()) {
+    if (!value.is_number()) continue;
+    const Score score{key.substr(key.find('_') + 1), value.get<double>()};
+    if (key.starts_with("train_")) metrics.train = score;
+    if (key.starts_with("val_"))
+      metrics.val.insert(score.name == first ? metrics.val.begin() : metrics.val.end(), score);
+  }
+  return metrics;
+}
+
 void check_counts(const StateDict& tensors, const std::string& path) {
   for (const auto& [name, tensor] : tensors)
     if (name.ends_with("num_batches_tracked"))
       for (const double value : tensor.to_doubles())
         GRAFT_CHECK(value >= 0, path, ": tensor '", name, "' counts ", value);
+}
+
+// read(the checkpoint's fields, what they are called in messages).
+template <class F>
+auto with_description(const std::string& path, const io::WeightFile& file, F&& read) {
+  const auto found = file.metadata.find(kKey);
+  GRAFT_CHECK(found != file.metadata.end(), path, ": not a checkpoint of graft");
+  const std::string what = path + ": the checkpoint's description";
+  io::check_json(found->second, what);
+  try {
+    const auto j = nlohmann::json::parse(found->second);
+    const int64_t version = io::json_integer(j, "version", what);
+    GRAFT_CHECK(version == 1, path, ": a checkpoint of version ", version, ", this graft reads 1");
+    return read(j, what);
+  } catch (const nlohmann::json::exception& error) {
+    bad_input(path, ": the checkpoint's description is damaged: ", error.what());
+  }
 }
 
 }  // namespace
@@ -103,14 +139,7 @@ Checkpoint load_checkpoint(const std::string& path, const Task& task) {
            "; this checkpoint cannot be gone on from: start the run again (--overwrite)");
     }
   }();
-  const auto found = file.metadata.find(kKey);
-  GRAFT_CHECK(found != file.metadata.end(), path, ": not a checkpoint of graft");
-  const std::string what = path + ": the checkpoint's description";
-  io::check_json(found->second, what);
-  try {
-    const auto j = nlohmann::json::parse(found->second);
-    const int64_t version = io::json_integer(j, "version", what);
-    GRAFT_CHECK(version == 1, path, ": a checkpoint of version ", version, ", this graft reads 1");
+  return with_description(path, file, [&](const nlohmann::json& j, const std::string& what) {
     Checkpoint c;
     for (const std::string& note : file.notes) c.notes.push_back(str(path, ": ", note));
     c.model = file.tensors.with_prefix_removed("model/");
@@ -131,9 +160,24 @@ Checkpoint load_checkpoint(const std::string& path, const Task& task) {
     for (const auto& line : j.at("history"))
       c.history.push_back(metrics_from(line, std::ssize(c.history) + 1, task, what));
     return c;
-  } catch (const nlohmann::json::exception& error) {
-    bad_input(path, ": the checkpoint's description is damaged: ", error.what());
-  }
+  });
+}
+
+RunRecord load_run_record(const std::string& path) {
+  const io::WeightFile file = io::read_weights(path);
+  return with_description(path, file, [&](const nlohmann::json& j, const std::string& what) {
+    RunRecord record;
+    record.recipe = j.at("recipe").get<std::string>();
+    record.identity = j.at("identity").get<std::string>();
+    record.epoch = integer_in(j, "epoch", 0, kMostEpochs, what);
+    record.best_epoch = integer_in(j, "best_epoch", 0, record.epoch, what);
+    std::string first;
+    for (const auto& [key, value] : j.items())
+      if (key.starts_with("best_") && key != "best_epoch") first = key.substr(key.find('_') + 1);
+    for (const auto& line : j.at("history"))
+      record.history.push_back(recorded_metrics(line, std::ssize(record.history) + 1, first, what));
+    return record;
+  });
 }
 
 }  // namespace graft::train

@@ -32,4 +32,16 @@ GRAFT_API void save_checkpoint(const std::string& path, const Checkpoint& checkp
 // bad_input naming the path when it is no checkpoint of graft, of another task, or is damaged.
 GRAFT_API Checkpoint load_checkpoint(const std::string& path, const Task& task);
 
+// What a checkpoint says of its run whatever its task is, to show it.
+struct RunRecord {
+  std::string recipe{};  // Recipe::to_json()
+  std::string identity{};
+  int64_t epoch = 0;       // epochs finished
+  int64_t best_epoch = 0;  // 0: none yet
+  std::vector<EpochMetrics>
+      history{};  // the score that chooses the epoch is the first of EpochMetrics::val
+};
+// bad_input naming the path when it is no checkpoint of graft or is damaged.
+GRAFT_API RunRecord load_run_record(const std::string& path);
+
 }  // namespace graft::train

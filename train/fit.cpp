@@ -28,7 +28,11 @@ class Run {
       trainer_->run(*features_, *step_);
     } catch (const Stopped&) {
       result_.interrupted = true;
+      if (trainer_) trainer_->keep_finished_epochs();
       leave();
+    } catch (...) {  // a loss that is not finite, an image that is gone
+      keep_after_error();
+      throw;
     }
     if (step_) result_.repeated_steps = step_->repeats();
     result_.frozen_sha256 = frozen_sha256(context_.network);
@@ -69,6 +73,14 @@ class Run {
     if (trainer_ && !context_.options.resume && !files_.is_started() && context_.options.ram == 0)
       files_.start(trainer_->state());
     if (features_) features_->make_head_plain();
+  }
+
+  void keep_after_error() {
+    try {
+      if (trainer_) trainer_->keep_finished_epochs();
+    } catch (const std::exception& error) {
+      context_.note(str("the last finished epoch could not be kept: ", error.what()));
+    }
   }
 
   // A resumed run has them in its checkpoint, but starts from the same network as the first: the
@@ -153,8 +165,8 @@ std::unique_ptr<Metric> judge(StagedNetwork& network, std::shared_ptr<const io::
 
 std::unique_ptr<Metric> judge(PrefixRunner& run, std::shared_ptr<const io::Dataset> dataset,
                               const io::Preprocess& preprocess, std::shared_ptr<const Task> task,
-                              int64_t batch,
-                              const std::function<void(int64_t, int64_t)>& progress) {
+                              int64_t batch, const std::function<void(int64_t, int64_t)>& progress,
+                              const AnswersHeard& answers) {
   BatchLoader loader(std::move(dataset), preprocess,
                      {.batch = batch, .device = run.device(), .task = task});
   std::unique_ptr<Metric> metric = task->metric();
@@ -163,8 +175,10 @@ std::unique_ptr<Metric> judge(PrefixRunner& run, std::shared_ptr<const io::Datas
   for (bool more = loader.next(b); more;) {
     const Tensor outputs = run(b.x);
     const Targets targets = b.targets;
+    const std::vector<int64_t> samples = b.samples;
     more = loader.next(b);  // while a device works
     metric->add(outputs, targets);
+    if (answers) answers(outputs, samples);
     if (progress) progress(metric->samples(), loader.samples());
   }
   return metric;

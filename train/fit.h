@@ -4,6 +4,7 @@
 #include <atomic>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,11 +31,12 @@ struct Progress {
 struct FitOptions {
   std::string folder{};  // metrics.jsonl and last.ckpt.safetensors go here; "": no files
   bool folder_is_locked =
-      false;               // the caller holds lock_run(folder) (run_lock.h); else fit takes it
-  bool resume = false;     // go on from folder's checkpoint; bad_input when it is of another run
-  std::string identity{};  // source weights and data, as hashes: what a checkpoint must match
-  double checkpoint_seconds =
-      2;  // at most one checkpoint in this time, besides the first and the last
+      false;                 // the caller holds lock_run(folder) (run_lock.h); else fit takes it
+  bool more_epochs = false;  // resume may go on to another number of epochs than it began with
+  bool resume = false;       // go on from folder's checkpoint; bad_input when it is of another run
+  std::string identity{};    // source weights and data, as hashes: what a checkpoint must match
+  double checkpoint_seconds = 2;  // at most one checkpoint in this time, besides the first and the
+                                  // last; with ram one an epoch
   std::vector<std::string>
       neutral_norms{};  // folded batch norms without statistics of their own (models/card.h)
   bool head_is_trained = false;  // the head is no fresh one: its function is where training begins
@@ -77,8 +79,9 @@ struct FitResult {
   int64_t cached_stages = 0;    // leading stages whose features were computed once
 };
 
-// On return the network holds the best epoch's values (or, interrupted, those of the last step; a
-// head on standardised features takes plain ones either way).
+// A stop or an error within an epoch leaves a checkpoint of the epoch before it, whenever the last
+// one was written. On return the network holds the best epoch's values (or, interrupted, those of
+// the last step; a head on standardised features takes plain ones either way).
 // bad_input for what the recipe or the data make impossible; a loss that is not finite names its
 // step.
 GRAFT_API FitResult fit(StagedNetwork& network, const io::OpenedData& data,
@@ -91,10 +94,13 @@ GRAFT_API std::unique_ptr<Metric> judge(
     StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset,
     const io::Preprocess& preprocess, std::shared_ptr<const Task> task, int64_t batch = 32,
     const std::function<void(int64_t done, int64_t total)>& progress = {});
+// Hears the outputs [N,...] for these samples of the data set.
+using AnswersHeard = std::function<void(const Tensor& outputs, std::span<const int64_t> samples)>;
 // Through a runner of all stages: in its precision.
 GRAFT_API std::unique_ptr<Metric> judge(
     PrefixRunner& run, std::shared_ptr<const io::Dataset> dataset, const io::Preprocess& preprocess,
     std::shared_ptr<const Task> task, int64_t batch = 32,
-    const std::function<void(int64_t done, int64_t total)>& progress = {});
+    const std::function<void(int64_t done, int64_t total)>& progress = {},
+    const AnswersHeard& answers = {});
 
 }  // namespace graft::train

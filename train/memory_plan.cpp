@@ -9,6 +9,7 @@
 #include "graft/core/runtime/exec_context.h"
 #include "graft/core/tensor/allocator.h"
 #include "graft/io/json.h"
+#include "graft/layers/modules/batch_norm2d.h"
 
 namespace graft::train {
 namespace {

@@ -5,6 +5,7 @@
 #include "graft/core/base/file_system.h"
 #include "graft/core/runtime/stop.h"
 #include "graft/train/memory_plan.h"
+#include "graft/train/resumption.h"
 #include "graft/train/run_device.h"
 
 namespace graft::train {
@@ -63,8 +64,9 @@ Checkpoint RunFiles::find_checkpoint() {
   Checkpoint c = load_checkpoint(path, *context_.task);
   for (const std::string& text : c.notes) context_.note(text);
   if (options.ram > 0) recipe.step = step_plan_of(c.recipe);
-  GRAFT_CHECK(c.recipe == recipe.to_json(), path, ": is of another recipe (", c.recipe,
-              "), this run's is ", recipe.to_json());
+  const std::string longer =
+      check_same_recipe(path, c.recipe, recipe.to_json(), options.more_epochs);
+  if (!longer.empty()) context_.note(longer);
   GRAFT_CHECK(c.identity == options.identity, path, ": is of other weights or data than this run");
   if (const std::string here = arithmetic_of(context_.network); c.instruction_set != here)
     context_.note(str("the checkpoint was made with ", c.instruction_set,

@@ -72,7 +72,32 @@ void Trainer::run_epoch(Stages& stages, int64_t epoch) {
   result_.history.push_back(metrics);
   files_.add(metrics);
   if (context_.options.on_epoch) context_.options.on_epoch(metrics);
-  if (epoch == context_.recipe.epochs || is_spent() || files_.is_due()) files_.save(state());
+  keep_epoch();
+}
+
+// In a file when one is due, else in memory, for a stop or an error within the next epoch. A run
+// that plans its memory has none for that.
+void Trainer::keep_epoch() {
+  const FitOptions& options = context_.options;
+  const bool is_last = done_ == context_.recipe.epochs || is_spent();
+  if (is_last || options.ram > 0 || files_.is_due()) {
+    files_.save(state());
+    unsaved_.reset();
+    return;
+  }
+  if (options.folder.empty() && !options.save_best) return;
+  const ScopedStop none(nullptr);
+  Checkpoint finished = state();
+  finished.model = copy_of_changing(context_.network);
+  finished.optimizer = {};
+  for (const auto& [name, tensor] : optimizer_.state())
+    finished.optimizer.add(name, host_copy(tensor));
+  unsaved_ = std::move(finished);
+}
+
+void Trainer::keep_finished_epochs() {
+  if (unsaved_) files_.save(*unsaved_);
+  unsaved_.reset();
 }
 
 // Keeps the network when this epoch's is the best so far.

@@ -1,6 +1,7 @@
 // Trainer: walks the epochs of a run: trains, validates, keeps the best and says how it goes.
 #pragma once
 #include <memory>
+#include <optional>
 
 #include "graft/train/feature_stage.h"
 #include "graft/train/run_files.h"
@@ -19,6 +20,9 @@ class Trainer {
   // Trains what `features` leaves over, from the epoch after the last that is done; a new run's
   // files begin here.
   void run(FeatureStage& features, TrainingStep& step);
+  // After a stop or an error: writes the checkpoint of the last finished epoch, where that was not
+  // due. The network is left as it is.
+  void keep_finished_epochs();
 
  private:
   struct Stages {
@@ -28,6 +32,7 @@ class Trainer {
   };
   bool is_spent() const;
   void run_epoch(Stages& stages, int64_t epoch);
+  void keep_epoch();
   EpochMetrics train_epoch(Stages& stages, int64_t epoch);
   std::shared_ptr<const Metric> validate(Stages& stages, int64_t epoch);
   void keep_best(std::shared_ptr<const Metric> metric, EpochMetrics& metrics);
@@ -38,7 +43,8 @@ class Trainer {
   Optimizer& optimizer_;
   FitResult& result_;
   StateDict best_;
-  int64_t done_ = 0;  // epochs finished
+  std::optional<Checkpoint> unsaved_;  // of the last finished epoch, where the file is of another
+  int64_t done_ = 0;                   // epochs finished
 };
 
 }  // namespace graft::train

@@ -21,6 +21,9 @@ std::unique_ptr<File> FileSystem::open_beneath(const std::string& folder,
   bad_input(join_path(folder, relative), ": this file system cannot open files beneath a folder");
 }
 
+FileStamp FileSystem::stamp(const std::string& path) {
+  return exists(path) && !is_directory(path) ? FileStamp{open_read(path)->size(), 0} : FileStamp{};
+}
 LockAttempt FileSystem::try_lock(const std::string&) { return {.supported = false}; }
 
 ScopedFileSystem::ScopedFileSystem(FileSystem& replacement)

@@ -30,6 +30,15 @@ struct DirectoryEntry {
   std::string name{};  // without the folder
   bool is_directory = false;
   bool is_regular = false;
+  std::string
+      unreachable{};  // why it is neither: "dangling link", "path too long"; "": it is known
+};
+
+// What tells that a file was changed: its size and when it was last written.
+struct FileStamp {
+  int64_t size = -1;     // -1: it is not there
+  int64_t modified = 0;  // nanoseconds
+  bool operator==(const FileStamp&) const = default;
 };
 
 // Keeps other processes from what a lock file stands for, until it is destroyed or the process
@@ -75,6 +84,8 @@ class GRAFT_API FileSystem {
   // (which process of which machine), and is removed with the lock. Does not wait. Follows no link.
   virtual LockAttempt try_lock(const std::string& path);
   virtual bool exists(const std::string& path) = 0;
+  // As at first: of the size alone.
+  virtual FileStamp stamp(const std::string& path);
   virtual bool is_directory(const std::string& path) = 0;
   virtual std::vector<DirectoryEntry> list(
       const std::string& path) = 0;  // sorted by name, without . and ..

@@ -63,6 +63,17 @@ std::unique_ptr<File> open_below(const std::string& folder, const std::string& r
   return std::make_unique<posix::PosixFile>(path, std::move(at));
 }
 
+// Why stat() does not know a folder's entry.
+const char* reason_of(int error) {
+  switch (error) {
+    case ENOENT:
+    case ELOOP: return "dangling link";
+    case ENAMETOOLONG: return "path too long";
+    case EACCES: return "no permission";
+    default: return "unreadable";
+  }
+}
+
 class PosixFileSystem final : public FileSystem {
  public:
   std::unique_ptr<File> open_read(const std::string& path) override {
@@ -90,6 +101,11 @@ class PosixFileSystem final : public FileSystem {
     struct stat info;
     return ::stat(path.c_str(), &info) == 0;
   }
+  FileStamp stamp(const std::string& path) override {
+    struct stat info;
+    if (::stat(path.c_str(), &info) != 0) return {};
+    return {info.st_size, int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec};
+  }
   bool is_directory(const std::string& path) override {
     struct stat info;
     return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
@@ -103,8 +119,11 @@ class PosixFileSystem final : public FileSystem {
       const std::string name = item->d_name;
       if (name == "." || name == "..") continue;
       struct stat info;
-      const bool known = ::stat(join_path(path, name).c_str(), &info) == 0;
-      entries.push_back({name, known && S_ISDIR(info.st_mode), known && S_ISREG(info.st_mode)});
+      const std::string whole = join_path(path, name);
+      const bool known = ::stat(whole.c_str(), &info) == 0;
+      const int error = errno;
+      entries.push_back({name, known && S_ISDIR(info.st_mode), known && S_ISREG(info.st_mode),
+                         known ? "" : reason_of(error)});
     }
     ::closedir(folder);
     std::sort(entries.begin(), entries.end(),

@@ -10,6 +10,7 @@
 #include "graft/core/base/file_system.h"
 #include "graft/io/datasets/class_names.h"
 #include "graft/io/datasets/file_dataset.h"
+#include "graft/io/datasets/file_finder.h"
 #include "graft/io/datasets/label_cells.h"
 #include "graft/io/datasets/part_folders.h"
 #include "graft/io/datasets/sources.h"
@@ -50,7 +51,7 @@ class TableReader {
     if (kind_ == AnswerKind::several_labels && !is_one_label_a_column) mark_ = joining_mark(cells);
   }
 
-  DataParts read(bool need_train) {
+  DataParts read(const PartsWanted& wanted) {
     for (size_t r = columns_.has_header ? 1 : 0; r < table_.rows.size(); ++r)
       read_row(table_.rows[r]);
     drop_repeats();
@@ -65,8 +66,9 @@ class TableReader {
     parts.val = part(PartRole::val, "validation");
     parts.test = part(PartRole::test, "test");
     const DataPart& first = parts.train.dataset ? parts.train : parts.val;
-    GRAFT_CHECK(first.classes.size() >= 2 || !need_train || kind_ != AnswerKind::one_label, path_,
-                ": at least two classes are needed, it has ", first.classes.size());
+    GRAFT_CHECK(std::ssize(first.classes) >= wanted.least_classes || !wanted.need_train ||
+                    kind_ != AnswerKind::one_label,
+                path_, ": at least two classes are needed, it has ", first.classes.size());
     return parts;
   }
 
@@ -232,6 +234,9 @@ class TableReader {
     if (mark_ != 0)
       notes_.push_back(mark_ == ' ' ? std::string("labels of an image have blanks between them")
                                     : str("labels of an image have ", mark_, " between them"));
+    if (!finder_.elsewhere().empty())
+      notes_.push_back(str("paths of another folder or machine: what begins with ",
+                           finder_.elsewhere(), " is read from ", finder_.root()));
     if (missing_ > 0)
       notes_.push_back(str(missing_, missing_ == 1 ? " file is" : " files are",
                            " not there; the first: ", first_missing_));
@@ -296,9 +301,9 @@ class TableReader {
 
 }  // namespace
 
-DataParts read_table(const std::string& path, const TableColumns& columns, bool need_train,
-                     AnswerKind answers) {
-  return TableReader(path, columns, answers).read(need_train);
+DataParts read_table(const std::string& path, const TableColumns& columns,
+                     const PartsWanted& wanted) {
+  return TableReader(path, columns, wanted.answers).read(wanted);
 }
 
 }  // namespace graft::io

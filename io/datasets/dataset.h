@@ -37,6 +37,9 @@ class GRAFT_API Dataset {
   // The sample's image file as it is, into `bytes`, whose memory is used again. False, as at first:
   // it has none of its own.
   virtual bool encoded(int64_t index, std::vector<std::byte>& bytes) const;
+  // Whether the sample's file is another one, by size or time of writing, than when the data set
+  // was opened. False, as at first: not known.
+  virtual bool is_changed(int64_t index) const;
   // Adds what identifies the samples (names, labels, sizes) to a hash.
   virtual std::string fingerprint() const = 0;
 
@@ -63,6 +66,7 @@ struct DataOptions {
       0;  // 0: all; else this many training samples, drawn by seed, classes kept in proportion
   bool need_train = true;  // false: evaluation only; then the validation part may be all there is,
                            // and its classes count
+  int64_t least_classes = 2;  // of the training part; 1 where nothing is learned from them
 };
 
 struct OpenedData {

@@ -7,10 +7,6 @@
 namespace graft::io {
 namespace {
 
-int64_t size_of(const std::string& path) {
-  return file_system().exists(path) ? file_system().open_read(path)->size() : -1;
-}
-
 std::string answer_of(const LabelledFile& file) {
   if (!file.numbers.empty()) return join(file.numbers, " ");
   return file.labels ? str("[", join(*file.labels, " "), "]") : std::to_string(file.label);
@@ -18,7 +14,10 @@ std::string answer_of(const LabelledFile& file) {
 
 class FileDataset final : public Dataset {
  public:
-  explicit FileDataset(std::vector<LabelledFile> files) : files_(std::move(files)) {}
+  explicit FileDataset(std::vector<LabelledFile> files) : files_(std::move(files)) {
+    stamps_.reserve(files_.size());
+    for (const LabelledFile& file : files_) stamps_.push_back(file_system().stamp(file.path));
+  }
   int64_t size() const override { return std::ssize(files_); }
   int64_t label(int64_t index) const override {
     const LabelledFile& of = file(index);
@@ -32,6 +31,9 @@ class FileDataset final : public Dataset {
   std::vector<double> numbers(int64_t index) const override { return file(index).numbers; }
   Image image(int64_t index) const override { return read_image(file(index).path); }
   std::string name(int64_t index) const override { return file(index).path; }
+  bool is_changed(int64_t index) const override {
+    return file_system().stamp(file(index).path) != stamps_[static_cast<size_t>(index)];
+  }
 
   bool encoded(int64_t index, std::vector<std::byte>& bytes) const override {
     const auto file = file_system().open_read(this->file(index).path);
@@ -46,10 +48,10 @@ class FileDataset final : public Dataset {
   int64_t bytes_held() const override {
     int64_t bytes = 0;
     for (const LabelledFile& file : files_)
-      bytes +=
-          static_cast<int64_t>(sizeof(LabelledFile) + file.path.size() + file.short_name.size() +
-                               (file.labels ? file.labels->size() * sizeof(int64_t) : 0) +
-                               file.numbers.size() * sizeof(double));
+      bytes += static_cast<int64_t>(sizeof(LabelledFile) + sizeof(FileStamp) + file.path.size() +
+                                    file.short_name.size() +
+                                    (file.labels ? file.labels->size() * sizeof(int64_t) : 0) +
+                                    file.numbers.size() * sizeof(double));
     return bytes;
   }
 
@@ -64,8 +66,9 @@ class FileDataset final : public Dataset {
   // there): moving the folder changes nothing.
   std::string fingerprint() const override {
     Sha256 hash;
-    for (const LabelledFile& file : files_)
-      hash.update(str(file.short_name, "\t", answer_of(file), "\t", size_of(file.path), "\n"));
+    for (size_t i = 0; i < files_.size(); ++i)
+      hash.update(
+          str(files_[i].short_name, "\t", answer_of(files_[i]), "\t", stamps_[i].size, "\n"));
     return hash.hex();
   }
 
@@ -76,6 +79,7 @@ class FileDataset final : public Dataset {
   }
 
   std::vector<LabelledFile> files_;
+  std::vector<FileStamp> stamps_;  // as they were found
 };
 
 }  // namespace

@@ -35,6 +35,14 @@ void count_beside(const std::string& path, PassedOver& passed_over) {
   }
 }
 
+// What may have been a class or a part, and cannot be reached: a link whose disk is not there.
+void doubt_unreachable(const std::string& path, std::vector<std::string>& doubts) {
+  for (const DirectoryEntry& entry : file_system().list(path))
+    if (!entry.unreachable.empty() && entry.name[0] != '.')
+      doubts.push_back(str(join_path(path, entry.name), ": ", entry.unreachable,
+                           ", so that nothing of it is read"));
+}
+
 // The images of one class folder, all bearing `label`. False: the folder is empty.
 bool read_class(const std::string& path, const std::string& name, int64_t label,
                 std::vector<LabelledFile>& files, PassedOver& passed_over) {
@@ -62,6 +70,7 @@ DataPart read_part(const std::string& path, size_t least_classes, DataParts& par
   std::vector<LabelledFile> files;
   std::vector<std::string> empty;
   count_beside(path, parts.passed_over);
+  doubt_unreachable(path, parts.doubts);
   for (const std::string& name : folders_in(path)) {
     if (read_class(path, name, std::ssize(part.classes), files, parts.passed_over))
       part.classes.push_back(name);
@@ -152,10 +161,10 @@ bool is_unlabelled(const std::string& folder) {
 
 }  // namespace
 
-DataParts read_folder(const std::string& given, bool need_train) {
+DataParts read_folder(const std::string& given, const PartsWanted& wanted) {
   DataParts parts;
   const std::string path = unwrapped(given, parts.notes);
-  const size_t least = need_train ? 2 : 1;
+  const auto least = static_cast<size_t>(wanted.need_train ? wanted.least_classes : 1);
   const auto folders = folders_in(path);
   PartFolders found;
   bool by_part = std::any_of(folders.begin(), folders.end(),
@@ -169,6 +178,7 @@ DataParts read_folder(const std::string& given, bool need_train) {
     parts.train = read_part(path, least, parts);
     return parts;
   }
+  doubt_unreachable(path, parts.doubts);
   for (const std::string& name : found.others)
     parts.notes.push_back(str(path, ": ", name, "/ stands beside the parts and is not read"));
   const auto part = [&](const std::string& name, size_t classes) {
@@ -186,7 +196,7 @@ DataParts read_folder(const std::string& given, bool need_train) {
   };
   parts.val = part(found.val, 1);
   parts.test = part(found.test, 1);
-  if (need_train || (!parts.val.dataset && !parts.test.dataset))
+  if (wanted.need_train || (!parts.val.dataset && !parts.test.dataset))
     parts.train = part(found.train, least);
   return parts;
 }

@@ -58,8 +58,9 @@ void search(const std::string& folder, const std::string& short_name, int depth,
         search(path, name, depth + 1, images, passed_over);
       continue;
     }
-    const std::string reason =
-        entry.is_regular ? reason_against(path, entry.name) : "no regular file";
+    const std::string reason = entry.is_regular            ? reason_against(path, entry.name)
+                               : entry.unreachable.empty() ? "no regular file"
+                                                           : entry.unreachable;
     if (reason.empty())
       images.push_back({path, name});
     else

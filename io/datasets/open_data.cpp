@@ -9,6 +9,7 @@
 #include "graft/core/runtime/random.h"
 #include "graft/io/datasets/class_names.h"
 #include "graft/io/datasets/part_folders.h"
+#include "graft/io/datasets/path_list.h"
 #include "graft/io/datasets/sources.h"
 #include "graft/io/datasets/utf8_names.h"
 
@@ -19,13 +20,6 @@ struct Named {
   std::string format;
   DataParts parts;
 };
-
-bool is_table(const std::string& path) {
-  const std::string extension = lower_extension(path);
-  for (const char* table : {".csv", ".tsv", ".txt", ".jsonl", ".ndjson"})
-    if (extension == table) return true;
-  return false;
-}
 
 // The table in a folder of images: one called labels, or the only one; "" when there is none.
 std::string table_within(const std::string& folder) {
@@ -38,24 +32,23 @@ std::string table_within(const std::string& folder) {
   return tables.size() == 1 ? tables[0] : "";
 }
 
-Named read_any(const std::string& path, bool need_train, const DataOptions& options) {
+Named read_any(const std::string& path, const PartsWanted& wanted, const TableColumns& columns) {
   GRAFT_CHECK(file_system().exists(path), path, ": there is no such file or folder");
   if (!file_system().is_directory(path)) {
-    if (is_table(path))
-      return {"csv", read_table(path, options.columns, need_train, options.answers)};
+    if (is_table(path)) return {"csv", read_table(path, columns, wanted)};
     if (lower_extension(path) == ".npz") return {"npz", {.train = read_npz_data(path)}};
     bad_input(path,
               ": not a data set: a folder, a .csv, .tsv or .jsonl table or an .npz is needed");
   }
-  if (options.answers == AnswerKind::several_labels || options.answers == AnswerKind::numbers)
+  if (wanted.answers == AnswerKind::several_labels || wanted.answers == AnswerKind::numbers)
     if (const std::string table = table_within(path); !table.empty()) {
-      Named named{"csv", read_table(table, options.columns, need_train, options.answers)};
+      Named named{"csv", read_table(table, columns, wanted)};
       named.parts.notes.insert(named.parts.notes.begin(), "labels of the folder from " + table);
       return named;
     }
   if (is_idx_folder(path)) return {"idx", read_idx(path)};
   if (is_cifar_folder(path)) return {"cifar", read_cifar(path)};
-  return {"folder", read_folder(path, need_train)};
+  return {"folder", read_folder(path, wanted)};
 }
 
 // Which samples are alike where some are drawn: those of a class; of several labels those whose
@@ -158,9 +151,9 @@ void limit(OpenedData& data, const DataOptions& options) {
 
 // --val: that path's own validation part, else all of it.
 void take_validation(DataParts& parts, const DataOptions& options, OpenedData& data) {
-  DataOptions like_training = options;
-  like_training.answers = data.answers;
-  DataParts other = read_any(options.val_path, false, like_training).parts;
+  DataParts other =
+      read_any(options.val_path, {.need_train = false, .answers = data.answers}, options.columns)
+          .parts;
   parts.val = other.val.dataset ? other.val : other.train.dataset ? other.train : other.test;
   data.notes.insert(data.notes.end(), other.notes.begin(), other.notes.end());
   data.passed_over.add(other.passed_over);
@@ -209,7 +202,11 @@ void take_answers(const DataParts& parts, const std::string& path, const DataOpt
 }  // namespace
 
 OpenedData open_data(const std::string& path, const DataOptions& options) {
-  Named named = read_any(path, options.need_train, options);
+  Named named = read_any(path,
+                         {.need_train = options.need_train,
+                          .least_classes = options.least_classes,
+                          .answers = options.answers},
+                         options.columns);
   DataParts& parts = named.parts;
   OpenedData data;
   data.format = named.format;
@@ -243,8 +240,9 @@ OpenedData open_data(const std::string& path, const DataOptions& options) {
     GRAFT_CHECK(data.val != nullptr, path, ": there are no samples");
   } else {
     GRAFT_CHECK(data.train != nullptr, path, ": there is no training part");
-    GRAFT_CHECK(data.classes.size() >= 2 || data.answers != AnswerKind::one_label, path,
-                ": at least two classes are needed, it has ", data.classes.size());
+    GRAFT_CHECK(
+        std::ssize(data.classes) >= options.least_classes || data.answers != AnswerKind::one_label,
+        path, ": at least two classes are needed, it has ", data.classes.size());
     if (!data.val && options.val_split != 0) split(data, path, options);
     limit(data, options);
   }

@@ -57,7 +57,7 @@ std::shared_ptr<const Dataset> pixel_dataset(std::string file, Tensor pixels,
                                              std::vector<int64_t> labels) {
   const Shape& s = pixels.shape();
   GRAFT_CHECK(s.rank() == 4 && (s[3] == 1 || s[3] == 3) && s[1] >= 1 && s[2] >= 1 &&
-                  s[1] <= kMaxImagePixels / s[2],
+                  s[1] <= image_pixel_limit() / s[2],
               file, ": images of shape ", s, "; [N,H,W,1] or [N,H,W,3] are possible");
   GRAFT_CHECK(std::ssize(labels) == s[0], file, ": ", s[0], " images but ", labels.size(),
               " labels");

@@ -22,13 +22,19 @@ struct DataParts {
 };
 
 // need_train false: the training part is read only when there is no other, and one class is enough.
-DataParts read_folder(const std::string& path, bool need_train);
+// least_classes: where a sample is of one class.
+struct PartsWanted {
+  bool need_train = true;
+  int64_t least_classes = 2;
+  AnswerKind answers = AnswerKind::one_label;
+};
+DataParts read_folder(const std::string& path, const PartsWanted& wanted);
 bool is_idx_folder(const std::string& path);
 DataParts read_idx(const std::string& path);
 bool is_cifar_folder(const std::string& path);
 DataParts read_cifar(const std::string& path);
-DataParts read_table(const std::string& path, const TableColumns& columns, bool need_train,
-                     AnswerKind answers);
+DataParts read_table(const std::string& path, const TableColumns& columns,
+                     const PartsWanted& wanted);
 DataPart read_npz_data(const std::string& path);
 
 // Images kept as one block of u8 pixels [N,H,W,C] with labels: what IDX, CIFAR and npz files

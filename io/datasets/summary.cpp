@@ -246,7 +246,8 @@ std::vector<std::string> DataSummary::lines(size_t most) const {
 }
 
 std::string DataSummary::to_json() const {
-  nlohmann::ordered_json j = {{"path", path}, {"format", format}};
+  using Json = nlohmann::ordered_json;
+  Json j = {{"path", path}, {"format", format}, {"parts", Json::object()}};
   for (const PartSummary& part : parts) j["parts"][part.name] = part.images;
   if (answers != AnswerKind::one_label)
     j["answers"] = answers == AnswerKind::numbers ? "numbers" : "several labels";

@@ -26,8 +26,8 @@ bool names_one_of(const std::string& name, std::initializer_list<std::string_vie
 
 class ColumnSearch {
  public:
-  ColumnSearch(const Table& table, const FileFinder& finder, const TableColumns& wanted,
-               AnswerKind kind, const std::string& path)
+  ColumnSearch(const Table& table, FileFinder& finder, const TableColumns& wanted, AnswerKind kind,
+               const std::string& path)
       : table_(table), finder_(finder), wanted_(wanted), kind_(kind), path_(path) {
     std::map<size_t, int64_t> widths;
     for (const TableRow& row : table.rows) ++widths[row.fields.size()];
@@ -48,6 +48,7 @@ class ColumnSearch {
     }
     GRAFT_CHECK(table_.rows.size() > first_row(), path_, ": the table names no images");
     columns_.image = wanted_.image.empty() ? found_image() : named(wanted_.image, "image");
+    if (!wanted_.image.empty() && most_files() == width_) knows_elsewhere();
     if (may_have_header && !columns_.has_header && is_header_by_files()) {
       columns_.names = first;
       columns_.has_header = true;
@@ -119,7 +120,13 @@ class ColumnSearch {
   }
 
   // The column in which most of the first rows name files.
-  size_t found_image() const {
+  size_t found_image() {
+    if (const size_t best = most_files(); best < width_) return best;
+    if (knows_elsewhere())
+      if (const size_t best = most_files(); best < width_) return best;
+    refuse_names();
+  }
+  size_t most_files() const {
     size_t best = width_;
     int64_t most = 0;
     for (size_t c = 0; c < width_; ++c) {
@@ -129,12 +136,32 @@ class ColumnSearch {
           files += !finder_.find(table_.rows[r].fields[c]).empty();
       if (files > most) best = c, most = files;
     }
-    if (best < width_) return best;
-    const TableRow& row = table_.rows[std::min(first_row(), table_.rows.size() - 1)];
+    return best;
+  }
+  bool knows_elsewhere() {
+    for (size_t r = 0; r < std::min(table_.rows.size(), kProbedRows); ++r)
+      for (const std::string& field : table_.rows[r].fields)
+        if (finder_.find_elsewhere(field)) return true;
+    return false;
+  }
+  // The first row is taken for a header where the second has an image's name and it has none.
+  [[noreturn]] void refuse_names() const {
+    const auto image_name = [](const TableRow& row) {
+      return std::find_if(row.fields.begin(), row.fields.end(),
+                          [](const std::string& field) { return has_image_extension(field); });
+    };
+    size_t number = std::min(first_row(), table_.rows.size() - 1);
+    if (number == 0 && table_.rows.size() > 1 &&
+        image_name(table_.rows[0]) == table_.rows[0].fields.end() &&
+        image_name(table_.rows[1]) != table_.rows[1].fields.end())
+      number = 1;
+    const TableRow& row = table_.rows[number];
     if (row.fields[0].empty()) bad_input(path_, ": line ", row.line, " is not \"path,label\"");
-    bad_input(path_, ": line ", row.line, ": there is no file ", finder_.placed(row.fields[0]),
+    const auto found = image_name(row);
+    const std::string& name = found == row.fields.end() ? row.fields[0] : *found;
+    bad_input(path_, ": line ", row.line, ": there is no file ", finder_.placed(name),
               "; names are looked for from ", finder_.root(),
-              " (--root says another folder, --image-column the column)");
+              " (--root says another folder, --image-column the column)", finder_.hint(name));
   }
 
   // A column that says train, val or test in every row, or is_valid.
@@ -203,7 +230,7 @@ class ColumnSearch {
   }
 
   const Table& table_;
-  const FileFinder& finder_;
+  FileFinder& finder_;
   const TableColumns& wanted_;
   AnswerKind kind_;
   const std::string& path_;
@@ -217,7 +244,7 @@ std::string Columns::shown(size_t c) const {
   return c < names.size() && !names[c].empty() ? names[c] : str("column ", c + 1);
 }
 
-Columns find_columns(const Table& table, const FileFinder& finder, const TableColumns& wanted,
+Columns find_columns(const Table& table, FileFinder& finder, const TableColumns& wanted,
                      AnswerKind kind, const std::string& path) {
   return ColumnSearch(table, finder, wanted, kind, path).search();
 }

@@ -21,7 +21,8 @@ struct Columns {
 };
 
 // bad_input naming `path` where a wanted column is not there, or which one is meant cannot be told.
-Columns find_columns(const Table& table, const FileFinder& finder, const TableColumns& wanted,
+// Where the images' paths are of another folder or machine, the finder learns it.
+Columns find_columns(const Table& table, FileFinder& finder, const TableColumns& wanted,
                      AnswerKind kind, const std::string& path);
 
 // What a cell of a split column says.

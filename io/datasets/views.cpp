@@ -22,6 +22,7 @@ class Subset final : public Dataset {
   }
   ImageHeader header(int64_t i) const override { return whole_->header(place(i)); }
   std::string name(int64_t i) const override { return whole_->name(place(i)); }
+  bool is_changed(int64_t i) const override { return whole_->is_changed(place(i)); }
   std::string fingerprint() const override {
     Sha256 hash;
     hash.update(whole_->fingerprint());
@@ -54,6 +55,7 @@ class Relabelled : public Dataset {
   }
   ImageHeader header(int64_t index) const override { return dataset_->header(index); }
   std::string name(int64_t index) const override { return dataset_->name(index); }
+  bool is_changed(int64_t index) const override { return dataset_->is_changed(index); }
   std::string fingerprint() const override {
     Sha256 hash;
     hash.update(dataset_->fingerprint());
@@ -98,6 +100,7 @@ void Dataset::check_index(int64_t index) const {
 ImageHeader Dataset::header(int64_t) const { return {}; }
 int64_t Dataset::bytes_held() const { return 0; }
 bool Dataset::encoded(int64_t, std::vector<std::byte>&) const { return false; }
+bool Dataset::is_changed(int64_t) const { return false; }
 
 std::shared_ptr<const Dataset> subset(std::shared_ptr<const Dataset> dataset,
                                       std::vector<int64_t> indices) {

@@ -154,8 +154,8 @@ Image decode_gif(std::span<const std::byte> bytes, const std::string& name) {
   const int flags = reader.byte(), background = reader.byte();
   reader.skip(1);
   if (width < 1 || height < 1) reader.broken("it has no pixels");
-  GRAFT_CHECK(width * height <= kMaxImagePixels, name, ": ", width, "x", height,
-              " pixels, more than the limit of ", kMaxImagePixels);
+  GRAFT_CHECK(width * height <= image_pixel_limit(), name, ": ", width, "x", height,
+              " pixels, more than the limit of ", image_pixel_limit(), " (--max-pixels)");
   Palette colors{};
   if (flags & 0x80) reader.palette(colors, flags);
   int transparent = -1;

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstring>
 
+#include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
 #include "graft/io/images/exif.h"
 #include "graft/io/images/gif.h"
@@ -16,6 +18,17 @@
 #include "graft/io/images/webp.h"
 
 namespace graft::io {
+namespace {
+std::atomic<int64_t> g_pixel_limit{kMaxImagePixels};
+}
+
+int64_t image_pixel_limit() { return g_pixel_limit.load(std::memory_order_relaxed); }
+void set_image_pixel_limit(int64_t pixels) {
+  GRAFT_CHECK(pixels >= 1 && pixels <= int64_t{1} << 33, "a limit of ", pixels,
+              " pixels an image is not between 1 and 2^33");
+  g_pixel_limit = pixels;
+}
+
 namespace {
 
 bool starts_with(std::span<const std::byte> bytes, std::string_view magic) {

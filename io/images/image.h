@@ -28,6 +28,9 @@ constexpr int64_t kMaxImagePixels =
 constexpr int64_t kMaxImagePixels =
     178956970;  // width * height, checked before decoding: Pillow's limit
 #endif
+// What is checked: kMaxImagePixels unless a program chose otherwise, for all its threads.
+GRAFT_API int64_t image_pixel_limit();
+GRAFT_API void set_image_pixel_limit(int64_t pixels);  // bad_input unless 1 .. 2^33
 constexpr int64_t kMaxImageFileBytes = int64_t{512} << 20;
 
 // 16-bit samples are reduced to their upper 8 bits (PNM: scaled by their maximum), alpha is dropped

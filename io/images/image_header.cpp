@@ -160,7 +160,7 @@ ImageHeader png_header(HeaderBytes& file) {
   const int64_t stored = palette ? 1 : (colour ? 3 : 1) + (*type >> 2 & 1),
                 bytes = *depth > 8 ? 2 : 1;
   ImageHeader header{*width, *height, colour ? 3 : 1, 0};
-  if (*width > kMaxImagePixels / *height) return header;  // refused before it is decoded
+  if (*width > image_pixel_limit() / *height) return header;  // refused before it is decoded
   const int64_t pixels = *width * *height, channels = header.channels;
   // Packed rows, each with its filter's byte; interlaced they outgrow the first guess, which
   // doubles.
@@ -186,7 +186,7 @@ ImageHeader bmp_header(HeaderBytes& file) {
              height = file.little_endian(core ? 20 : 22, core ? 2 : 4);
   if (!width || !height || *width < 1 || *height == 0) return {};
   ImageHeader header{*width, std::abs(*height), 3, 0};
-  if (header.width > kMaxImagePixels / header.height) return header;
+  if (header.width > image_pixel_limit() / header.height) return header;
   header.decode_bytes = file.size() + kDecoderBytes + header.width * header.height * 7;
   return header;
 }
@@ -205,7 +205,7 @@ ImageHeader bounded_header(HeaderBytes& file, std::optional<int64_t> width,
                            std::optional<int64_t> height, int64_t bytes_a_pixel) {
   if (!width || !height || *width < 1 || *height < 1) return {};
   ImageHeader header{*width, *height, 3, 0};
-  if (header.width > kMaxImagePixels / header.height)
+  if (header.width > image_pixel_limit() / header.height)
     return header;  // refused before it is decoded
   header.decode_bytes =
       2 * file.size() + kDecoderBytes + header.width * header.height * bytes_a_pixel;

@@ -180,8 +180,8 @@ JpegHeader JpegReader::open(std::span<const std::byte> bytes, const std::string&
   d.name = &name;
   if (!d.read_header(bytes)) d.complain();
   const int64_t width = d.info.image_width, height = d.info.image_height;
-  GRAFT_CHECK(width * height <= kMaxImagePixels, name, ": ", width, "x", height,
-              " pixels, more than the limit of ", kMaxImagePixels);
+  GRAFT_CHECK(width * height <= image_pixel_limit(), name, ": ", width, "x", height,
+              " pixels, more than the limit of ", image_pixel_limit(), " (--max-pixels)");
   const int64_t channels =
       d.info.out_color_space == JCS_CMYK ? 4 : (d.info.out_color_space == JCS_GRAYSCALE ? 1 : 3);
   return {width, height, channels, orientation_of(d.info)};

@@ -52,8 +52,8 @@ Image decode_pnm(std::span<const std::byte> bytes, const std::string& name) {
   Header header(bytes, name);
   const int64_t width = header.number(INT32_MAX), height = header.number(INT32_MAX),
                 most = header.number(65535);
-  GRAFT_CHECK(width * height <= kMaxImagePixels, name, ": ", width, "x", height,
-              " pixels, more than the limit of ", kMaxImagePixels);
+  GRAFT_CHECK(width * height <= image_pixel_limit(), name, ": ", width, "x", height,
+              " pixels, more than the limit of ", image_pixel_limit(), " (--max-pixels)");
   const int64_t count = width * height * channels, size = most < 256 ? 1 : 2;
   const std::span<const std::byte> samples = header.samples();
   GRAFT_CHECK(std::ssize(samples) >= count * size, name, ": broken PNM: it is truncated, ",

@@ -9,7 +9,8 @@ namespace graft::io {
 namespace {
 
 bool is_possible(int64_t width, int64_t height) {
-  return width >= 1 && height >= 1 && width <= kMaxImagePixels && height <= kMaxImagePixels / width;
+  return width >= 1 && height >= 1 && width <= image_pixel_limit() &&
+         height <= image_pixel_limit() / width;
 }
 
 }  // namespace
@@ -64,7 +65,7 @@ Image padded_square(const Image& image) {
   const int64_t side = std::max(image.width, image.height), c = image.channels;
   if (image.width == image.height) return image;
   GRAFT_CHECK(is_possible(side, side), "an image of ", image.width, "x", image.height,
-              " pixels cannot be padded to a square: more than ", kMaxImagePixels, " pixels");
+              " pixels cannot be padded to a square: more than ", image_pixel_limit(), " pixels");
   Image square{side, side, c, Tensor::zeros({side, side, c}, {.dtype = DType::u8})};
   const int64_t left = (side - image.width) / 2, top = (side - image.height) / 2;
   const uint8_t* in = image.pixels.data<uint8_t>();

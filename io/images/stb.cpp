@@ -75,8 +75,8 @@ Image decode_with_stb(std::span<const std::byte> bytes, const std::string& name)
   GRAFT_CHECK(
       stbi_info_from_memory(data, size, &width, &height, &stored) && width > 0 && height > 0, name,
       ": broken image: its header cannot be read");
-  GRAFT_CHECK(int64_t{width} * height <= kMaxImagePixels, name, ": ", width, "x", height,
-              " pixels, more than the limit of ", kMaxImagePixels);
+  GRAFT_CHECK(int64_t{width} * height <= image_pixel_limit(), name, ": ", width, "x", height,
+              " pixels, more than the limit of ", image_pixel_limit(), " (--max-pixels)");
   const int channels = stored <= 2 ? 1 : 3;
   // Four samples of 16 bits and a filter byte a row, once doubled; or the file's packed data,
   // gathered by doubling.

@@ -73,7 +73,7 @@ OpenTiff open_tiff(TiffMemory& memory) {
                                                                              TIFFOpenOptionsFree);
   // One block: an image of four 16-bit samples, or what the directory lists, which the file holds.
   TIFFOpenOptionsSetMaxSingleMemAlloc(
-      options.get(), static_cast<tmsize_t>(kMaxImagePixels * 8 + (int64_t{1} << 20)));
+      options.get(), static_cast<tmsize_t>(image_pixel_limit() * 8 + (int64_t{1} << 20)));
   TIFFOpenOptionsSetErrorHandlerExtR(options.get(), keep_message, &memory);
   TIFFOpenOptionsSetWarningHandlerExtR(options.get(), ignore_warning, nullptr);
   return OpenTiff(TIFFClientOpenExt("image", "r", &memory, read_memory, write_nothing, seek_memory,
@@ -105,9 +105,10 @@ TiffShape check_shape(TIFF* tiff, const std::string& name) {
   const int photometric = field<uint16_t>(tiff, TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_MINISBLACK);
   shape.orientation = field<uint16_t>(tiff, TIFFTAG_ORIENTATION, ORIENTATION_TOPLEFT);
   GRAFT_CHECK(shape.width >= 1 && shape.height >= 1, name, ": broken TIFF: it has no pixels");
-  GRAFT_CHECK(shape.width <= kMaxImagePixels && shape.height <= kMaxImagePixels / shape.width, name,
-              ": ", shape.width, "x", shape.height, " pixels, more than the limit of ",
-              kMaxImagePixels);
+  GRAFT_CHECK(
+      shape.width <= image_pixel_limit() && shape.height <= image_pixel_limit() / shape.width, name,
+      ": ", shape.width, "x", shape.height, " pixels, more than the limit of ", image_pixel_limit(),
+      " (--max-pixels)");
   GRAFT_CHECK(format == SAMPLEFORMAT_UINT && shape.bits <= 16, name, ": a TIFF of ", shape.bits,
               "-bit ", format == SAMPLEFORMAT_IEEEFP ? "floating-point" : "integer",
               " samples is not read; unsigned samples of 1 to 16 bits are");

@@ -75,8 +75,8 @@ Image decode_picture(std::span<const std::byte> bytes, const std::string& name) 
     bad_input(name, ": broken WebP: its header cannot be read");
   const int64_t width = config.input.width, height = config.input.height;
   GRAFT_CHECK(width >= 1 && height >= 1, name, ": broken WebP: it has no pixels");
-  GRAFT_CHECK(width * height <= kMaxImagePixels, name, ": ", width, "x", height,
-              " pixels, more than the limit of ", kMaxImagePixels);
+  GRAFT_CHECK(width * height <= image_pixel_limit(), name, ": ", width, "x", height,
+              " pixels, more than the limit of ", image_pixel_limit(), " (--max-pixels)");
   Image image{width, height, 3, Tensor::empty({height, width, 3}, {.dtype = DType::u8})};
   config.output.colorspace = MODE_RGB;
   config.output.is_external_memory = 1;
@@ -97,8 +97,8 @@ Image decode_picture(std::span<const std::byte> bytes, const std::string& name) 
 Image decode_frame(const Container& found, const std::string& name) {
   GRAFT_CHECK(!found.frame.empty(), name, ": broken WebP: an animation without a frame");
   const int64_t width = found.canvas_width, height = found.canvas_height;
-  GRAFT_CHECK(width * height <= kMaxImagePixels, name, ": ", width, "x", height,
-              " pixels, more than the limit of ", kMaxImagePixels);
+  GRAFT_CHECK(width * height <= image_pixel_limit(), name, ": ", width, "x", height,
+              " pixels, more than the limit of ", image_pixel_limit(), " (--max-pixels)");
   Image frame = decode_picture(found.frame, name);
   GRAFT_CHECK(found.left + frame.width <= width && found.top + frame.height <= height, name,
               ": broken WebP: its first frame lies outside of the picture");

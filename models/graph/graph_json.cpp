@@ -159,7 +159,7 @@ Node node_from(const json& j) {
 }  // namespace
 
 std::string graph_to_json(const GraphSource& source) {
-  json j;
+  json j = json::object();
   j["opsets"] = source.opsets;
   j["outputs"] = source.outputs;
   j["stage_ends"] = source.stage_ends;

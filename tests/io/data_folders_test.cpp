@@ -7,7 +7,9 @@
 #include <fstream>
 #include <functional>
 
+#include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
+#include "graft/io/datasets/changed_files.h"
 #include "graft/io/datasets/class_names.h"
 #include "graft/io/datasets/summary.h"
 #include "graft/io/datasets/twins.h"
@@ -167,6 +169,59 @@ TEST_F(PeoplesFolders, FilesOfSystemsAreNoData) {
   EXPECT_TRUE(clean.passed_over.empty());
 }
 
+// A class that is a link to a disk that is not there must not go without a word.
+TEST_F(PeoplesFolders, DanglingLinksAndOverlongPathsAreSaid) {
+  for (const char* cls : {"a", "b"}) images(str("d/", cls), 3);
+  fs::create_symlink("/nowhere/roses", path("d/rose"));
+  fs::create_symlink("gone.pgm", path("d/a/link.pgm"));
+  fs::create_symlink("circle.pgm", path("d/a/circle.pgm"));
+  fs::create_symlink("0.pgm", path("d/a/good.pgm"));
+  const OpenedData opened = open_data(path("d"), {.val_split = 0});
+  EXPECT_EQ(opened.train->size(), 7);
+  EXPECT_EQ(opened.passed_over.counts, (std::map<std::string, int64_t>{{"dangling link", 2}}));
+  EXPECT_TRUE(any_has(opened.doubts, "d/rose: dangling link, so that nothing of it is read"));
+  images("p/train/a", 1);
+  images("p/train/b", 1);
+  images("p/val/a", 1);
+  fs::create_symlink("/nowhere/test", path("p/test"));
+  EXPECT_TRUE(any_has(open_data(path("p")).doubts, "p/test: dangling link"));
+
+  const fs::path before = fs::current_path();
+  fs::create_directories(path("long/b"));
+  images("long/b", 1);
+  fs::create_directories(path("long/a"));
+  images("long/a", 1);
+  fs::current_path(path("long/a"));
+  const std::string name(250, 'x');
+  for (int depth = 0; depth < 15; ++depth) {
+    fs::create_directory(name);
+    fs::current_path(name);
+  }
+  // One more, after which a path has room for a hundred characters.
+  const std::string last(static_cast<size_t>(4095 - 101) - path("long/a").size() - 15 * 251, 'w');
+  fs::create_directory(last);
+  fs::current_path(last);
+  std::ofstream(std::string(200, 'y') + ".pgm") << "x";
+  fs::create_directory(std::string(250, 'z'));
+  fs::current_path(before);
+  const OpenedData deep = open_data(path("long"), {.val_split = 0});
+  EXPECT_EQ(deep.passed_over.counts, (std::map<std::string, int64_t>{{"path too long", 2}}));
+}
+
+TEST_F(PeoplesFolders, FilesThatChangeAfterTheScanAreSaid) {
+  for (const char* cls : {"a", "b"}) images(str("d/", cls), 4);
+  const OpenedData opened = open_data(path("d"));
+  EXPECT_EQ(changed_files(opened), "");
+  const std::string same = read_text_file(path("d/a/1.pgm"), 1000);
+  put("d/a/1.pgm", same + " ");  // another size
+  EXPECT_NE(changed_files(opened).find("1 image file was written or removed while this went on"),
+            std::string::npos);
+  EXPECT_NE(changed_files(opened).find("a/1.pgm"), std::string::npos);
+  fs::last_write_time(path("d/b/2.pgm"), fs::file_time_type::clock::now() + std::chrono::hours(1));
+  fs::remove(path("d/b/3.pgm"));
+  EXPECT_EQ(changed_files(opened).rfind("3 image files were", 0), 0u) << changed_files(opened);
+}
+
 TEST_F(PeoplesFolders, AFileWithoutExtensionIsReadByItsBytes) {
   images("d/a", 2);
   images("d/b", 2);
@@ -229,6 +284,9 @@ TEST_F(PeoplesFolders, TheSummarySaysWhatIsDoubtful) {
   const auto lines = summary.lines();
   EXPECT_EQ(lines[0], "data: d (folder), 2 classes, 26 training and 5 validation images");
   EXPECT_EQ(lines[2], "  a              25           5");
+  images("single/c", 2);
+  const OpenedData single = open_data(path("single"), {.val_split = 0, .least_classes = 1});
+  EXPECT_EQ(summarize("s", single, {}).lines()[0], "data: s (folder), 1 class, 2 training images");
   EXPECT_NE(summary.to_json().find("\"byte"), 0u);
 }
 

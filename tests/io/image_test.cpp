@@ -166,6 +166,23 @@ TEST(Images, AreasBeyondTheLimitAreRefusedBeforeDecoding) {
   EXPECT_TRUE(contains(complaint(png), "check sum of IHDR"));
 }
 
+TEST(Images, TheLimitOfPixelsCanBeRaised) {
+  struct Restored {
+    ~Restored() { set_image_pixel_limit(kMaxImagePixels); }
+  } const restored;
+  set_image_pixel_limit(14000 * 14000);
+  EXPECT_TRUE(contains(complaint("P5 13999 14000 255 "), "truncated"));
+  EXPECT_TRUE(contains(complaint("P5 14001 14000 255 "),
+                       "more than the limit of 196000000 (--max-pixels)"));
+  set_image_pixel_limit(4);
+  EXPECT_EQ(complaint("P5 2 2 255 abcd"), "");
+  EXPECT_TRUE(contains(complaint(read_text_file(data("baseline.jpg"), 1 << 20)),
+                       "more than the limit of 4"));
+  EXPECT_TRUE(contains(complaint(read_text_file(data("rgb.png"), 1 << 20)), "the limit of 4"));
+  for (const int64_t wrong : {int64_t{0}, int64_t{-1}, int64_t{1} << 40})
+    EXPECT_THROW(set_image_pixel_limit(wrong), Error);
+}
+
 TEST(Images, OtherFilesAreNamed) {
   EXPECT_TRUE(contains(complaint(""), "empty"));
   EXPECT_TRUE(contains(complaint("hello"), "not an image"));

@@ -133,6 +133,36 @@ TEST_F(Tables, ColumnsCanBeNamed) {
   EXPECT_TRUE(has(refusal(unclear), "which column is the label? It has columns file, a, b"));
 }
 
+// Written on another machine: what stands before the table's own folders is found once and said.
+TEST_F(Tables, PathsOfAnotherMachine) {
+  for (const char* before : {"C:\\Users\\me\\photos\\", "/data/photos/"}) {
+    const std::string text = "path,label\n" + rows([&](auto f, auto c, int) {
+                               return str(before, "train/", f, ",", c, "\n");
+                             });
+    expect_right(text);
+    EXPECT_TRUE(has(opened(text).notes.at(0), "paths of another folder or machine")) << before;
+  }
+  // One whose end fits no better than the others': as it says, not there.
+  const std::string away =
+      opened("path,label\ntrain/d0.pgm,daisy\n/data/train/r0.pgm,rose\n").notes.at(0);
+  EXPECT_TRUE(has(away, "1 file is not there; the first: /data/train/r0.pgm")) << away;
+}
+
+// The sentence is of the first photo, not of the header, and says which --root would do.
+TEST_F(Tables, NamesWithoutTheirFolder) {
+  const std::string said = refusal("ImageId,LabelName\n" +
+                                   rows([](auto f, auto c, int) { return str(f, ",", c, "\n"); }));
+  EXPECT_TRUE(has(said, "line 2: there is no file")) << said;
+  EXPECT_TRUE(has(said, "d0.pgm")) << said;
+  EXPECT_TRUE(has(said, str("--root ", folder_ / "train"))) << said;
+}
+
+TEST_F(Tables, OneClassIsEnoughWhereNothingIsLearned) {
+  const std::string text = "path,label\ntrain/d0.pgm,daisy\ntrain/d1.pgm,daisy\n";
+  EXPECT_TRUE(has(refusal(text), "at least two classes"));
+  EXPECT_EQ(opened(text, {.val_split = 0, .least_classes = 1}).train->size(), 2);
+}
+
 TEST_F(Tables, PartsFromAColumn) {
   for (const bool is_valid : {false, true}) {
     const OpenedData data = opened((is_valid ? "path,label,is_valid\n" : "path,label,split\n") +

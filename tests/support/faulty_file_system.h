@@ -27,6 +27,7 @@ class FaultyFileSystem final : public FileSystem {
   std::unique_ptr<File> create(const std::string& path) override;
   std::unique_ptr<File> open_append(const std::string& path) override;
   bool exists(const std::string& path) override { return real_.exists(path); }
+  FileStamp stamp(const std::string& path) override { return real_.stamp(path); }
   bool is_directory(const std::string& path) override { return real_.is_directory(path); }
   std::vector<DirectoryEntry> list(const std::string& path) override;
   void create_directories(const std::string& path) override;

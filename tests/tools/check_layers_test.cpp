@@ -91,6 +91,16 @@ TEST(CheckLayers, WordsOfATaskBelongToTasks) {
       << tree.said;
 }
 
+TEST(CheckLayers, NoJsonBeginsAsNull) {
+  Tree tree;
+  tree.write("tools/README.md", "x\n");
+  tree.write("tools/a.cpp", "nlohmann::json j = nlohmann::json::object();\n");
+  EXPECT_EQ(tree.check(), 0) << tree.said;
+  tree.write("tools/a.cpp", "nlohmann::json j;\n");
+  EXPECT_EQ(tree.check(), 1);
+  EXPECT_NE(tree.said.find("tools/a.cpp:1: a JSON value"), std::string::npos) << tree.said;
+}
+
 TEST(CheckLayers, RefusesAnotherFormat) {
   if (std::system("command -v clang-format-14 > /dev/null") != 0)
     GTEST_SKIP() << "there is no clang-format-14";

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "graft/core/base/text.h"
 #include "graft/models/model_file.h"
@@ -100,9 +101,21 @@ TEST_F(Tasks, SeveralLabelsFromATableToAnswers) {
   EXPECT_EQ(said["path"], photo);
   EXPECT_EQ(said["labels"].size(), 2u) << answer.out;
   EXPECT_EQ(said["probabilities"][1]["label"], "plant");
-  const CommandResult table = run_graft({"predict", model(), photo, "--csv"});
-  EXPECT_TRUE(has(table.out, "path,labels,warm,plant\n")) << table.out;
-  EXPECT_TRUE(has(table.out, "warm|plant,") || has(table.out, "plant|warm,")) << table.out;
+  ASSERT_EQ(run_graft({"predict", model(), photo, "--predictions", folder / "predicted.csv"}).code,
+            0);
+  const std::string table = read_text(folder / "predicted.csv");
+  EXPECT_TRUE(has(table, "path,true,predicted,error,p_warm,p_plant\n")) << table;
+  EXPECT_TRUE(has(table, ",,warm|plant,,") || has(table, ",,plant|warm,,")) << table;
+  ASSERT_EQ(run_graft({"evaluate", model(), "--data", folder / "columns.csv", "--predictions",
+                       folder / "judged.jsonl"})
+                .code,
+            0);
+  int warm = 0, images = 0;
+  std::istringstream lines(read_text(folder / "judged.jsonl"));
+  for (std::string line; std::getline(lines, line); ++images)
+    warm += json::parse(line)["true"].dump().find("\"warm\"") != std::string::npos;
+  EXPECT_EQ(images, 24);
+  EXPECT_EQ(warm, 16);
 }
 
 TEST_F(Tasks, ListsOfLabelsAreSeenAndResumeGoesOn) {
@@ -136,8 +149,13 @@ TEST_F(Tasks, NumbersFromATableToAnswers) {
       run_graft({"predict", model(), folder / "photos/blue/0.ppm", "--json"});
   ASSERT_EQ(answer.code, 0) << answer.err;
   EXPECT_NEAR(json::parse(answer.out)[0]["numbers"][0]["value"].get<double>(), 31, 8);
-  EXPECT_TRUE(has(run_graft({"predict", model(), folder / "photos/blue/0.ppm", "--csv"}).out,
-                  "path,degrees\n"));
+  ASSERT_EQ(run_graft({"evaluate", model(), "--data", folder / "numbers.csv", "--predictions",
+                       folder / "judged.csv"})
+                .code,
+            0);
+  const std::string table = read_text(folder / "judged.csv");
+  EXPECT_TRUE(table.starts_with("path,true_degrees,predicted_degrees,error\n")) << table;
+  EXPECT_TRUE(has(table, "photos/green/0.ppm,20.5,")) << table;
 
   std::filesystem::copy_file(model(), folder / "first.safetensors");
   const CommandResult on =
@@ -163,8 +181,6 @@ TEST_F(Tasks, WhatIsAskedForAndDoesNotFitIsRefused) {
   ASSERT_EQ(finetune(folder / "numbers.csv", {"--epochs", "1"}).code, 0);
   expect_refused(run_graft({"evaluate", model(), "--data", folder / "photos"}), 3,
                  "holds no numbers");
-  EXPECT_EQ(run_graft({"predict", model(), folder / "photos/red/0.ppm", "--csv", "--json"}).code,
-            2);
 }
 
 TEST_F(Tasks, DataSaysWhatItIs) {

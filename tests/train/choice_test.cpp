@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 
+#include "graft/tests/support/temporary_folder.h"
 #include "graft/tests/train/fit_case.h"
 #include "graft/train/tasks/classification/balance.h"
 #include "graft/train/tasks/classification/certainty.h"
@@ -98,6 +99,41 @@ TEST(Choice, PatienceEndsARun) {
   EXPECT_TRUE(result.stopped_early);
   EXPECT_LT(result.history.size(), 200u);
   EXPECT_EQ(std::ssize(result.history), result.best_epoch + recipe.patience);
+}
+
+// A finished run goes on to more epochs where that was asked for; another recipe is refused by the
+// field that differs.
+TEST(Resumption, MoreEpochsGoOn) {
+  Recipe recipe = small_recipe();
+  recipe.epochs = 2;
+  const TemporaryFolder folder;
+  FitOptions options;
+  options.folder = folder / "run";
+  fit(*small_network(), small_data(), pattern_preprocess(8), recipe, options);
+  recipe.epochs = 4;
+  options.resume = true;
+  std::vector<std::string> notes;
+  options.on_note = [&](const std::string& text) { notes.push_back(text); };
+  const auto refusal = [&] {
+    try {
+      fit(*small_network(), small_data(), pattern_preprocess(8), recipe, options);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_NE(refusal().find("is of another recipe: epochs 2 then, 4 now ("), std::string::npos)
+      << refusal();
+  options.more_epochs = true;
+  const FitResult result =
+      fit(*small_network(), small_data(), pattern_preprocess(8), recipe, options);
+  EXPECT_EQ(result.history.size(), 4u);
+  ASSERT_FALSE(notes.empty());
+  EXPECT_EQ(notes[0].rfind("the run was of 2 epochs and goes on to 4", 0), 0u) << notes[0];
+  recipe.lr = 0.5;
+  recipe.epochs = 5;
+  EXPECT_NE(refusal().find("another recipe: lr 0.01 then, 0.5 now ("), std::string::npos)
+      << refusal();
 }
 
 // Nine of class 0, three of class 1, none of class 2.

@@ -70,6 +70,15 @@ TEST(Checkpoints, RoundTrip) {
   for (size_t i = 0; i < 3; ++i) EXPECT_EQ(after.history[i].to_json(), before.history[i].to_json());
   save_checkpoint(folder / "d", after, kThree);
   EXPECT_EQ(sha256_of_file(folder / "c"), sha256_of_file(folder / "d"));
+
+  const RunRecord record = load_run_record(folder / "c");  // without knowing the task
+  EXPECT_EQ(record.recipe, before.recipe);
+  EXPECT_EQ(record.identity, before.identity);
+  EXPECT_EQ(record.epoch, 3);
+  EXPECT_EQ(record.best_epoch, 2);
+  ASSERT_EQ(record.history.size(), 3u);
+  for (size_t i = 0; i < 3; ++i)
+    EXPECT_EQ(record.history[i].to_json(), before.history[i].to_json());
 }
 
 std::string complaint(const std::string& path) {

@@ -4,12 +4,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <thread>
 
+#include "graft/io/weights/weights.h"
 #include "graft/layers/functional/elementwise.h"
 #include "graft/models/folded_norms.h"
 #include "graft/tests/support/temporary_folder.h"
 #include "graft/tests/train/fit_case.h"
+#include "graft/train/checkpoint.h"
 #include "graft/train/freezing.h"
 
 namespace graft::train {
@@ -113,6 +116,61 @@ TEST(Stop, WhileStatisticsAreTaken) {
     EXPECT_EQ(bytes_of(*network), before);  // as it was
     EXPECT_EQ(models::still_neutral(*network, neutral).size(), 3u);
   }
+}
+
+// However seldom checkpoints are written: a stop within epoch 3 leaves one of epoch 2, from which
+// the run goes on to the same bits.
+TEST(Stop, TheLastFinishedEpochIsKept) {
+  for (const char* freeze : {"none", "backbone"}) {
+    Recipe recipe = small_recipe(freeze);
+    recipe.epochs = 4;
+    const auto whole = small_network();
+    fit(*whole, small_data(), pattern_preprocess(8), recipe, {});
+    const TemporaryFolder folder;
+    std::atomic<bool> stop{false};
+    FitOptions options;
+    options.folder = folder / "run";
+    options.checkpoint_seconds = 1000;
+    options.stop = &stop;
+    options.on_progress = [&](const Progress& p) {
+      stop = stop || (std::string(p.phase) == "train" && p.epoch == 3);
+    };
+    const auto network = small_network();
+    EXPECT_TRUE(fit(*network, small_data(), pattern_preprocess(8), recipe, options).interrupted);
+    EXPECT_EQ(load_run_record(folder / "run/last.ckpt.safetensors").epoch, 2) << freeze;
+    options.stop = nullptr;
+    options.on_progress = {};
+    options.resume = true;
+    const auto resumed = small_network();
+    fit(*resumed, small_data(), pattern_preprocess(8), recipe, options);
+    EXPECT_EQ(bytes_of(*resumed), bytes_of(*whole)) << freeze;
+  }
+}
+
+// A loss that is no number ends the run, and its finished epochs stay.
+TEST(Stop, ALossThatIsNotFiniteKeepsTheLastFinishedEpoch) {
+  Recipe recipe = small_recipe();
+  recipe.epochs = 6;
+  const TemporaryFolder folder;
+  FitOptions options;
+  options.folder = folder / "run";
+  options.checkpoint_seconds = 1000;
+  int64_t saved = 0, finished = 0;
+  options.save_best = [&](int64_t epoch, const Metric&) { saved = epoch; };
+  const auto network = small_network();
+  options.on_epoch = [&](const EpochMetrics& metrics) { finished = metrics.epoch; };
+  options.on_progress = [&](const Progress& p) {
+    if (std::string(p.phase) != "train" || p.epoch != 3) return;
+    Tensor weight = static_cast<Linear*>(network->find("fc"))->weight();
+    weight.copy_from(Tensor::full(weight.shape(), INFINITY));
+  };
+  EXPECT_THROW(fit(*network, small_data(), pattern_preprocess(8), recipe, options), Error);
+  ASSERT_EQ(finished, 2);
+  const io::WeightFile kept = io::read_weights(folder / "run/last.ckpt.safetensors");
+  for (const auto& [name, tensor] : kept.tensors)
+    for (const double value : tensor.to_doubles()) ASSERT_TRUE(std::isfinite(value)) << name;
+  EXPECT_EQ(load_run_record(folder / "run/last.ckpt.safetensors").epoch, 2);
+  EXPECT_GE(saved, 1);
 }
 
 TEST(Stop, WhileStatisticsAreReestimated) {

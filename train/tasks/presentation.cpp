@@ -77,16 +77,16 @@ std::string Presentation::answer_json(std::span<const float> row, int64_t) const
   return j.dump();
 }
 
-std::vector<std::string> Presentation::answer_columns(int64_t) const {
-  std::vector<std::string> columns;
-  for (int64_t i = 1; i <= task_.outputs(); ++i) columns.push_back(str("output ", i));
+AnswerColumns Presentation::answer_columns() const {
+  AnswerColumns columns;
+  for (int64_t i = 1; i <= task_.outputs(); ++i) columns.answers.push_back(str("output ", i));
   return columns;
 }
 
-std::vector<std::string> Presentation::answer_cells(std::span<const float> row, int64_t) const {
-  std::vector<std::string> cells;
-  for (const float value : row) cells.push_back(shortest(value));
-  return cells;
+std::vector<AnswerCell> Presentation::answer_cells(std::span<const float> row) const {
+  return {row.begin(), row.end()};
 }
+
+std::vector<AnswerCell> Presentation::true_cells(const io::Dataset&, int64_t) const { return {}; }
 
 }  // namespace graft::train

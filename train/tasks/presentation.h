@@ -4,11 +4,20 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "graft/train/tasks/task.h"
 
 namespace graft::train {
+
+// The columns of a table of answers, by name.
+struct AnswerColumns {
+  std::vector<std::string> answers{};        // a single one may have no name: ""
+  std::vector<std::string> probabilities{};  // of a row's numbers, where these are probabilities
+};
+// A list of names is one cell.
+using AnswerCell = std::variant<float, double, std::string, std::vector<std::string>>;
 
 // Of metrics that the task made. What is said of any task is made of its scores.
 class GRAFT_API Presentation {
@@ -37,12 +46,15 @@ class GRAFT_API Presentation {
   // Outputs as people read them, f32 [N,...] on the host: probabilities, numbers in their own unit.
   // The outputs themselves, at first.
   virtual Tensor readable(const Tensor& outputs) const;
-  // A row of readable(): for a line of text (tabs between its parts), as a JSON object, and as the
-  // cells of a table under answer_columns(). `most`: of what is best first.
+  // A row of readable(): for a line of text (tabs between its parts), and as a JSON object. `most`:
+  // of what is best first.
   virtual std::string answer_text(std::span<const float> row, int64_t most) const;
   virtual std::string answer_json(std::span<const float> row, int64_t most) const;
-  virtual std::vector<std::string> answer_columns(int64_t most) const;
-  virtual std::vector<std::string> answer_cells(std::span<const float> row, int64_t most) const;
+  // In a table of answers: its columns; a row's cells under AnswerColumns::answers; and what a
+  // sample has there in truth, empty where that is not known.
+  virtual AnswerColumns answer_columns() const;
+  virtual std::vector<AnswerCell> answer_cells(std::span<const float> row) const;
+  virtual std::vector<AnswerCell> true_cells(const io::Dataset& dataset, int64_t sample) const;
 
  protected:
   const Task& task_;

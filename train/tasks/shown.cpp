@@ -3,8 +3,10 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <map>
 
 #include "graft/core/base/printable.h"
+#include "graft/core/base/text.h"
 
 namespace graft::train {
 
@@ -40,6 +42,20 @@ std::string shortest(float value) {
   char buffer[64];
   const auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
   return std::string(buffer, end);
+}
+
+std::string shortest(double value) {
+  char buffer[64];
+  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
+  return std::string(buffer, end);
+}
+
+std::vector<std::string> told_apart(std::vector<std::string> names) {
+  std::map<std::string, int> times;
+  for (const std::string& name : names) ++times[name];
+  for (size_t i = 0; i < names.size(); ++i)
+    if (times[names[i]] > 1) names[i] += str(" (", i, ")");
+  return names;
 }
 
 std::string percent(double share) {

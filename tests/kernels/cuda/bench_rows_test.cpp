@@ -43,8 +43,9 @@ TEST(CudaBenchRows, ConvolutionsRunOnEachKernel) {
   for (const bench::RowMaker& maker : rows) {
     bench::Row row = maker.make(kSmall);
     EXPECT_EQ(row.name, maker.name);
-    if (row.name.find("1x1 64>256 @56") != std::string::npos)
+    if (row.name.find("1x1 64>256 @56") != std::string::npos) {
       EXPECT_EQ(row.flops, 2.0 * (2 * 32 * 8 * 8) * 8) << row.name;
+    }
     if (row.flops > 7e4) continue;  // the emulator would take seconds for all
     row.run();
     opened.device().synchronize();

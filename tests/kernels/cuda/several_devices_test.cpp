@@ -81,7 +81,7 @@ TEST(CudaSeveralDevices, LibrariesAndStagingToo) {
     for (const Device device : {test::kCuda, kSecond, test::kCuda}) {
       const Tensor y =
           functional::conv(to_device(x, device), to_device(weight, device), Tensor(), attributes);
-      EXPECT_LE(test::relative_error(y.to_doubles(), expected), 1e-4) << device;
+      EXPECT_LE(test::relative_error(y.to_doubles(), expected), 1e-4) << device.to_string();
     }
   }
   unsetenv("GRAFT_CUDNN_CACHE");

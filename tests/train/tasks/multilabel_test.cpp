@@ -177,8 +177,9 @@ TEST(Multilabel, TheCardKeepsWhatTheValidationPartChose) {
   const Tensor answers = shown->readable(outputs);
   const std::span<const float> row(answers.data<float>(), 2);
   EXPECT_EQ(shown->answer_text(row, 1), "a 0.2700") << "its threshold is 0.25, that of b 0.3";
-  EXPECT_EQ(shown->answer_cells(row, 1).at(0), "a");
-  EXPECT_EQ(shown->answer_columns(1), (std::vector<std::string>{"labels", "a", "b"}));
+  const std::vector<std::string> said = {"a"};
+  EXPECT_EQ(shown->answer_cells(row), (std::vector<AnswerCell>{said}));
+  EXPECT_EQ(shown->answer_columns().probabilities, (std::vector<std::string>{"a", "b"}));
   EXPECT_TRUE(Multilabel(2, {.names = {"a", "b"}}).take_head_of(card));
   EXPECT_FALSE(Multilabel(2, {.names = {"b", "a"}}).take_head_of(card));
   EXPECT_FALSE(Classification(2, {.names = {"a", "b"}}).take_head_of(card));

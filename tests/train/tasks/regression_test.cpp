@@ -152,7 +152,10 @@ TEST(Regression, AHeadIsTakenOverWithItsScales) {
   const Tensor answers = shown->readable(Tensor::of<float>({1, 2}, {1, -1}));
   const std::span<const float> row(answers.data<float>(), 2);
   EXPECT_EQ(shown->answer_text(row, 1), "weight 55.0000\tslope -2.0000");
-  EXPECT_EQ(shown->answer_cells(row, 1), (std::vector<std::string>{"55", "-2"}));
+  EXPECT_EQ(shown->answer_cells(row), (std::vector<AnswerCell>{55.0f, -2.0f}));
+  EXPECT_EQ(shown->answer_columns().answers, (std::vector<std::string>{"weight", "slope"}));
+  EXPECT_TRUE(shown->answer_columns().probabilities.empty());
+  EXPECT_EQ(shown->true_cells(*two_numbers().val, 0).size(), 2u);
 }
 
 TEST(Regression, IsJudgedOnItsOwnNumbersOnly) {

@@ -202,6 +202,7 @@ ClassificationPresentation::ClassificationPresentation(const Task& task,
                                                        std::vector<std::string> names, bool sigmoid)
     : Presentation(task), names_(std::move(names)), sigmoid_(sigmoid) {
   for (int64_t i = std::ssize(names_); i < task.outputs(); ++i) names_.push_back(str("class ", i));
+  different_ = told_apart(names_);
 }
 
 std::vector<std::string> ClassificationPresentation::shown_names() const {
@@ -285,25 +286,17 @@ std::string ClassificationPresentation::answer_json(std::span<const float> row,
   return j.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
-std::vector<std::string> ClassificationPresentation::answer_columns(int64_t most) const {
-  std::vector<std::string> columns;
-  const int64_t shown = std::min(most, std::ssize(names_));
-  for (int64_t i = 1; i <= shown; ++i) {
-    const std::string number = shown == 1 ? "" : std::to_string(i);
-    columns.push_back("label" + number);
-    columns.push_back("probability" + number);
-  }
-  return columns;
+AnswerColumns ClassificationPresentation::answer_columns() const {
+  return {.answers = {""}, .probabilities = different_};
 }
 
-std::vector<std::string> ClassificationPresentation::answer_cells(std::span<const float> row,
-                                                                  int64_t most) const {
-  std::vector<std::string> cells;
-  for (const size_t c : likeliest(row, most)) {
-    cells.push_back(names_.at(c));
-    cells.push_back(shortest(row[c]));
-  }
-  return cells;
+std::vector<AnswerCell> ClassificationPresentation::answer_cells(std::span<const float> row) const {
+  return {different_.at(likeliest(row, 1).at(0))};
+}
+
+std::vector<AnswerCell> ClassificationPresentation::true_cells(const io::Dataset& dataset,
+                                                               int64_t sample) const {
+  return {different_.at(static_cast<size_t>(dataset.label(sample)))};
 }
 
 }  // namespace graft::train

@@ -30,12 +30,14 @@ class GRAFT_API ClassificationPresentation final : public Presentation {
   // The likeliest first.
   std::string answer_text(std::span<const float> row, int64_t most) const override;
   std::string answer_json(std::span<const float> row, int64_t most) const override;
-  std::vector<std::string> answer_columns(int64_t most) const override;
-  std::vector<std::string> answer_cells(std::span<const float> row, int64_t most) const override;
+  AnswerColumns answer_columns() const override;
+  std::vector<AnswerCell> answer_cells(std::span<const float> row) const override;
+  std::vector<AnswerCell> true_cells(const io::Dataset& dataset, int64_t sample) const override;
 
  private:
   std::vector<std::string> shown_names() const;
   std::vector<std::string> names_;
+  std::vector<std::string> different_;  // the names, told apart
   bool sigmoid_;
 };
 

@@ -36,6 +36,7 @@ LabelPresentation::LabelPresentation(const Task& task, std::vector<std::string> 
       thresholds_(std::move(thresholds)),
       thresholds_are_chosen_(thresholds_are_chosen) {
   for (int64_t i = std::ssize(names_); i < task.outputs(); ++i) names_.push_back(str("label ", i));
+  different_ = told_apart(names_);
 }
 
 std::string LabelPresentation::headline(const Metric& metric) const {
@@ -194,19 +195,22 @@ std::string LabelPresentation::answer_json(std::span<const float> row, int64_t) 
   return dumped(j);
 }
 
-std::vector<std::string> LabelPresentation::answer_columns(int64_t) const {
-  std::vector<std::string> columns = {"labels"};
-  columns.insert(columns.end(), names_.begin(), names_.end());
-  return columns;
+AnswerColumns LabelPresentation::answer_columns() const {
+  return {.answers = {""}, .probabilities = different_};
 }
 
-std::vector<std::string> LabelPresentation::answer_cells(std::span<const float> row,
-                                                         int64_t) const {
+std::vector<AnswerCell> LabelPresentation::answer_cells(std::span<const float> row) const {
   std::vector<std::string> names;
-  for (const size_t c : said(row)) names.push_back(names_.at(c));
-  std::vector<std::string> cells = {join(names, "|")};
-  for (const float probability : row) cells.push_back(shortest(probability));
-  return cells;
+  for (const size_t c : said(row)) names.push_back(different_.at(c));
+  return {names};
+}
+
+std::vector<AnswerCell> LabelPresentation::true_cells(const io::Dataset& dataset,
+                                                      int64_t sample) const {
+  std::vector<std::string> names;
+  for (const int64_t c : dataset.labels(sample))
+    names.push_back(different_.at(static_cast<size_t>(c)));
+  return {names};
 }
 
 }  // namespace graft::train

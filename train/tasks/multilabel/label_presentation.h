@@ -28,13 +28,15 @@ class GRAFT_API LabelPresentation final : public Presentation {
   // probability.
   std::string answer_text(std::span<const float> row, int64_t most) const override;
   std::string answer_json(std::span<const float> row, int64_t most) const override;
-  std::vector<std::string> answer_columns(int64_t most) const override;
-  std::vector<std::string> answer_cells(std::span<const float> row, int64_t most) const override;
+  AnswerColumns answer_columns() const override;
+  std::vector<AnswerCell> answer_cells(std::span<const float> row) const override;
+  std::vector<AnswerCell> true_cells(const io::Dataset& dataset, int64_t sample) const override;
 
  private:
   std::vector<size_t> said(std::span<const float> row) const;
 
   std::vector<std::string> names_;
+  std::vector<std::string> different_;  // the names, told apart
   std::vector<double> thresholds_;
   bool thresholds_are_chosen_;
 };

@@ -111,6 +111,12 @@ std::string NumberPresentation::answer_json(std::span<const float> row, int64_t)
   return j.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
-std::vector<std::string> NumberPresentation::answer_columns(int64_t) const { return names_; }
+AnswerColumns NumberPresentation::answer_columns() const { return {.answers = told_apart(names_)}; }
+
+std::vector<AnswerCell> NumberPresentation::true_cells(const io::Dataset& dataset,
+                                                       int64_t sample) const {
+  const std::vector<double> numbers = dataset.numbers(sample);
+  return {numbers.begin(), numbers.end()};
+}
 
 }  // namespace graft::train

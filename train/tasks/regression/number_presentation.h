@@ -22,7 +22,8 @@ class GRAFT_API NumberPresentation final : public Presentation {
   Tensor readable(const Tensor& outputs) const override;
   std::string answer_text(std::span<const float> row, int64_t most) const override;
   std::string answer_json(std::span<const float> row, int64_t most) const override;
-  std::vector<std::string> answer_columns(int64_t most) const override;
+  AnswerColumns answer_columns() const override;
+  std::vector<AnswerCell> true_cells(const io::Dataset& dataset, int64_t sample) const override;
 
  private:
   std::vector<std::string> names_;
