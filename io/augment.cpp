@@ -33,6 +33,14 @@ void blend(Image& image, double factor, Towards towards) {
 
 }  // namespace
 
+Augment augment_for(const Preprocess& preprocess, Augment augment) {
+  const double ratio =
+      static_cast<double>(preprocess.input_width()) / static_cast<double>(preprocess.size);
+  augment.ratio_low *= ratio;
+  augment.ratio_high *= ratio;
+  return augment;
+}
+
 ResizeBox random_box(int64_t width, int64_t height, const Augment& augment, CountedRandom& random) {
   const auto w = static_cast<double>(width), h = static_cast<double>(height);
   for (int attempt = 0; attempt < 10; ++attempt) {
@@ -81,10 +89,11 @@ Image augmented(const Image& image, const Preprocess& preprocess, const Augment&
   Image result;
   if (augment.crops()) {
     Image source = with_channels(image, preprocess.channels);
-    if (preprocess.pad) source = padded_square(source);
+    if (preprocess.pad) source = padded_to(source, preprocess.input_width(), preprocess.size);
     result =
-        resize(source, preprocess.size, preprocess.size,
-               random_box(source.width, source.height, augment, random), preprocess.interpolation);
+        resize(source, preprocess.input_width(), preprocess.size,
+               random_box(source.width, source.height, augment_for(preprocess, augment), random),
+               preprocess.interpolation);
   } else {
     result = preprocess.geometry(image);
     if (result.pixels.is_same(image.pixels))

@@ -25,6 +25,9 @@ struct Augment {
 // with crops from 0.4 and colour jitter 0.2). bad_input for others.
 GRAFT_API Augment augment_named(const std::string& name);
 
+// The same with the crops' proportions relative to those of the network's input.
+GRAFT_API Augment augment_for(const Preprocess& preprocess, Augment augment);
+
 // Where a random resized crop falls in an image: torchvision's rule, ten tries at a box of the
 // drawn area and ratio, else the largest central box.
 GRAFT_API ResizeBox random_box(int64_t width, int64_t height, const Augment& augment,
@@ -32,7 +35,7 @@ GRAFT_API ResizeBox random_box(int64_t width, int64_t height, const Augment& aug
 // Changes brightness, contrast and saturation in place, by factors drawn in this order.
 GRAFT_API void jitter(Image& image, const Augment& augment, CountedRandom& random);
 
-// The image as a size x size input of `preprocess`, changed at random.
+// The image as an input of `preprocess`, changed at random.
 GRAFT_API Image augmented(const Image& image, const Preprocess& preprocess, const Augment& augment,
                           CountedRandom& random);
 

@@ -30,25 +30,27 @@ struct InputMaker::Impl {
   Resampler resampler;
   std::vector<std::byte> file;
   std::vector<uint8_t> grey, row;  // resized grey pixels to be repeated; a source row as luma
-  Image result;                    // u8 [size,size,channels]
+  Image result;                    // u8 [height,width,channels]
 
-  Impl(const Preprocess& p, const Augment& a) : preprocess(p), augment(a), normaliser(p) {
-    result = {p.size, p.size, p.channels,
-              Tensor::empty({p.size, p.size, p.channels}, {.dtype = DType::u8})};
+  Impl(const Preprocess& p, const Augment& a)
+      : preprocess(p), augment(augment_for(p, a)), normaliser(p) {
+    result = {p.input_width(), p.size, p.channels,
+              Tensor::empty({p.size, p.input_width(), p.channels}, {.dtype = DType::u8})};
   }
 
   // Which part of an image of this size, upright, becomes the input; and by how much a JPEG may be
   // shrunk first.
   PlacedWindow place(int64_t width, int64_t height, CountedRandom* random, int& shrink) const {
-    const int64_t size = preprocess.size;
+    const int64_t rows = preprocess.size, columns = preprocess.input_width();
     shrink = 1;
     if (!random || !augment.crops()) return {kept_window(preprocess, width, height), width, height};
-    PlacedWindow placed({size, size, 0, 0, size, size}, width, height);
+    PlacedWindow placed({columns, rows, 0, 0, columns, rows}, width, height);
     const ResizeBox box = random_box(width, height, augment, *random);
     placed.x.low = box.left, placed.x.high = box.right;
     placed.y.low = box.top, placed.y.high = box.bottom;
-    const double least = std::min(box.right - box.left, box.bottom - box.top) /
-                         (kShrinkMargin * static_cast<double>(size));
+    const double least = std::min((box.right - box.left) / static_cast<double>(columns),
+                                  (box.bottom - box.top) / static_cast<double>(rows)) /
+                         kShrinkMargin;
     for (const int s : {2, 4, 8})
       if (least >= s) shrink = s;
     return placed;
@@ -56,15 +58,16 @@ struct InputMaker::Impl {
 
   // Readies the resampler for a source of `channels`; its rows go through feed().
   void start(const PlacedWindow& placed, int64_t channels) {
-    const int64_t size = preprocess.size, used = std::min(channels, preprocess.channels);
+    const int64_t columns = preprocess.input_width(), pixels = preprocess.pixels(),
+                  used = std::min(channels, preprocess.channels);
     uint8_t* to = result.pixels.mutable_data<uint8_t>();
     if (used < preprocess.channels) {
-      grey.resize(static_cast<size_t>(size * size));
+      grey.resize(static_cast<size_t>(pixels));
       to = grey.data();
     }
-    if (placed.framed) std::memset(to, 0, static_cast<size_t>(size * size * used));
+    if (placed.framed) std::memset(to, 0, static_cast<size_t>(pixels * used));
     resampler.start(placed.x, placed.y, used, preprocess.interpolation,
-                    to + (placed.top * size + placed.left) * used, size * used);
+                    to + (placed.top * columns + placed.left) * used, columns * used);
     row.resize(static_cast<size_t>(resampler.needed().right - resampler.needed().left));
   }
 
@@ -130,7 +133,8 @@ InputMaker::Pixels InputMaker::pixels(const Dataset& dataset, int64_t sample,
   } else {
     Image image = has_file ? decode_image(m.file, dataset.name(sample)) : dataset.image(sample);
     check_image(image);
-    if (m.pads_first(random)) image = padded_square(image);
+    if (m.pads_first(random))
+      image = padded_to(image, m.preprocess.input_width(), m.preprocess.size);
     int shrink = 1;
     m.from_image(image, m.place(image.width, image.height, random, shrink));
   }

@@ -13,12 +13,12 @@ ResizedWindow kept_window(const Preprocess& preprocess, int64_t width, int64_t h
 class Normaliser {
  public:
   explicit Normaliser(const Preprocess& preprocess);
-  // u8 [size,size,channels], RGB, to floats in the network's channel order; mirrored: from right to
-  // left.
+  // u8 [height,width,channels], RGB, to floats in the network's channel order; mirrored: from right
+  // to left.
   void operator()(const uint8_t* pixels, bool mirrored, float* out) const;
 
  private:
-  int64_t size_, channels_;
+  int64_t height_, width_, channels_;
   std::array<size_t, 3> from_;  // the pixel's channel that becomes channel c
   std::array<std::array<float, 256>, 3> table_;
 };

@@ -1,6 +1,8 @@
 // Preprocess: how an image becomes a network's input. The one description used in training,
 // evaluation and predict; it is stored in the model's card.
 #pragma once
+#include <algorithm>
+#include <array>
 #include <string>
 #include <vector>
 
@@ -12,10 +14,11 @@ namespace graft::io {
 // Resize, centre crop, channel order, scale and normalisation: x = (pixel * scale - mean[c]) /
 // deviation[c].
 struct GRAFT_API Preprocess {
-  int64_t size = 224;  // side of the square input
-  int64_t resize_to =
-      256;  // short side before the centre crop; 0: resize straight to size x size, no crop
-  bool pad = false;  // with resize_to 0: the whole image, its longer side `size`, centred on black
+  int64_t size = 224;       // height of the input, and its width unless that is another
+  int64_t width = 0;        // of the input; 0: as its height, a square
+  int64_t resize_to = 256;  // short side before the centre crop, beside the short side of the
+                            // input; 0: resize straight to the input's sides, no crop
+  bool pad = false;         // with resize_to 0: the whole image, as large as fits, centred on black
   Interpolation interpolation = Interpolation::bilinear;
   int64_t channels = 3;      // what the network takes: 3, or 1 (colour images become luma)
   bool bgr = false;          // channel order of the network
@@ -25,19 +28,26 @@ struct GRAFT_API Preprocess {
 
   // bad_input when a number makes no sense.
   void validate() const;
-  // Another side of the network's input; what images are resized to before the crop follows in
-  // proportion. bad_input as above.
-  void set_size(int64_t new_size);
-  // How images that are not square become square: "crop" (the shorter side is resized, the middle
-  // kept; a network that was squashed or padded takes all of the shorter side), "squash" or "pad".
+  int64_t input_width() const { return width > 0 ? width : size; }
+  int64_t short_side() const { return std::min(size, input_width()); }
+  int64_t pixels() const { return size * input_width(); }  // of an input
+  std::string sides() const;                               // "224x224", height first
+  // f32 [images,channels,height,width], channels last.
+  Tensor zeros(int64_t images) const;
+  // Other sides of the network's input; what images are resized to before the crop follows in
+  // proportion of the shorter one. bad_input as above.
+  void set_size(int64_t new_height, int64_t new_width = 0);
+  // How images of other proportions than the input's come into it: "crop" (resized to cover the
+  // input, the middle kept; a network that was squashed or padded keeps as much as fits), "squash"
+  // or "pad".
   std::string fit() const;
   void set_fit(const std::string& name);  // bad_input for another word
   bool crops() const { return resize_to > 0; }
-  // The image resized and cropped (u8 [size,size,channels], still RGB).
+  // The image resized and cropped (u8 [height,width,channels], still RGB).
   Image geometry(const Image& image) const;
-  // Normalised pixels of a size x size image into out, [H,W,C] order, size*size*channels floats.
+  // Normalised pixels of an image of the input's sides into out, [H,W,C] order.
   void normalise_into(const Image& image, float* out) const;
-  // Both steps for one image: f32 [C,size,size].
+  // Both steps for one image: f32 [C,height,width].
   Tensor apply(const Image& image) const;
 
   std::string to_json() const;  // keys sorted
@@ -47,5 +57,7 @@ struct GRAFT_API Preprocess {
 
 // RGB / 255, ImageNet's mean and deviation, short side 256/224 of `size`.
 GRAFT_API Preprocess imagenet_preprocess(int64_t size = 224);
+// "224", or "64x192": height and width. bad_input for another text.
+GRAFT_API std::array<int64_t, 2> image_sides(const std::string& text);
 
 }  // namespace graft::io

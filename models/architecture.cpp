@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "graft/models/feature_family.h"
 #include "graft/models/graph/graph_module.h"
 #include "graft/models/initialization.h"
 
@@ -20,9 +21,8 @@ Overloaded(F...) -> Overloaded<F...>;
 }  // namespace
 
 std::vector<std::string> architecture_names() {
-  std::vector<std::string> names = {"resnet18",       "resnet34",       "resnet50",
-                                    "resnet101",      "resnet152",      "cifar_resnet20",
-                                    "cifar_resnet32", "cifar_resnet44", "cifar_resnet56"};
+  std::vector<std::string> names = resnet_names();
+  for (const int depth : {20, 32, 44, 56}) names.push_back(str(kCifarPrefix, depth));
   const auto more = feature_network_names();
   names.insert(names.end(), more.begin(), more.end());
   return names;
@@ -34,8 +34,9 @@ Architecture architecture_named(std::string_view name) {
               name, "': expected one of ", join(names));
   if (name.starts_with(kCifarPrefix))
     return CifarResNetConfig{.depth = std::stoll(std::string(name.substr(kCifarPrefix.size())))};
-  if (name.starts_with("resnet")) return resnet_config(name);
-  return FeatureConfig{.name = std::string(name)};
+  const auto resnets = resnet_names();
+  if (std::find(resnets.begin(), resnets.end(), name) != resnets.end()) return resnet_config(name);
+  return feature_config(std::string(name));
 }
 
 std::string name_of(const Architecture& architecture) {
@@ -73,22 +74,20 @@ std::string norm_behind(const Architecture& architecture, const std::string& con
   if (std::holds_alternative<GraphConfig>(architecture)) return "";  // the graph's own nodes tell
   if (const auto* features = std::get_if<FeatureConfig>(&architecture))
     return feature_norm_behind(*features, conv);
-  // "layer1.0.conv2" -> "layer1.0.bn2"; "layer1.0.downsample.0" -> "layer1.0.downsample.1".
-  const size_t dot = conv.rfind('.');
-  const std::string parent = dot == std::string::npos ? "" : conv.substr(0, dot + 1),
-                    last = conv.substr(parent.size());
-  if (last.starts_with("conv")) return parent + "bn" + last.substr(4);
-  return last == "0" && parent.ends_with("downsample.") ? parent + "1" : "";
+  if (const auto* resnet = std::get_if<ResNetConfig>(&architecture))
+    return resnet_norm_behind(*resnet, conv);
+  return resnet_norm_behind({}, conv);  // a CIFAR ResNet's names are the same
 }
 
 bool biased_before_norms(const Architecture& architecture) {
   const auto* features = std::get_if<FeatureConfig>(&architecture);
-  return features && features->name.starts_with("vgg");
+  return features && feature_family(features->name).biased_norms;
 }
 
 std::string describe(const Architecture& architecture) {
   std::string text = name_of(architecture);
   if (const auto* c = std::get_if<ResNetConfig>(&architecture)) {
+    text += variant_text(*c);
     if (c->stages < 4) text += str(", cut after layer", c->stages);
     text += str(", ", (int64_t{64} << (c->stages - 1)) * (c->bottleneck ? 4 : 1), " features");
   } else if (const auto* f = std::get_if<FeatureConfig>(&architecture)) {

@@ -7,18 +7,27 @@
 namespace graft::models {
 namespace {
 
+// What a plain ResNet does not have is not written: cards stay as they were.
 nlohmann::json json_of(const ResNetConfig& c) {
-  return {{"family", "resnet"},
-          {"name", c.name},
-          {"depths", c.depths},
-          {"bottleneck", c.bottleneck},
-          {"stride_in_3x3", c.stride_in_3x3},
-          {"eps", c.eps},
-          {"pool_pad_begin", c.pool_pad_begin},
-          {"pool_pad_end", c.pool_pad_end},
-          {"in_channels", c.in_channels},
-          {"stages", c.stages},
-          {"classes", c.classes}};
+  nlohmann::json j = {{"family", "resnet"},
+                      {"name", c.name},
+                      {"depths", c.depths},
+                      {"bottleneck", c.bottleneck},
+                      {"stride_in_3x3", c.stride_in_3x3},
+                      {"eps", c.eps},
+                      {"pool_pad_begin", c.pool_pad_begin},
+                      {"pool_pad_end", c.pool_pad_end},
+                      {"in_channels", c.in_channels},
+                      {"stages", c.stages},
+                      {"classes", c.classes}};
+  if (c.groups != 1) j["groups"] = c.groups;
+  if (c.base_width != 64) j["base_width"] = c.base_width;
+  if (!c.stem.empty()) j["stem"] = c.stem;
+  if (c.small_stem) j["small_stem"] = true;
+  if (c.average_down) j["average_down"] = true;
+  if (c.attention != ChannelAttention::none)
+    j["attention"] = c.attention == ChannelAttention::eca ? "eca" : "squeeze";
+  return j;
 }
 
 nlohmann::json json_of(const CifarResNetConfig& c) {
@@ -64,6 +73,29 @@ T field(const nlohmann::json& j, const char* name, T low, T high) {
 
 constexpr int64_t kMostClasses = 1000000;
 
+void read_variant(const nlohmann::json& j, ResNetConfig& c) {
+  if (j.contains("groups")) c.groups = field<int64_t>(j, "groups", 1, 256);
+  if (j.contains("base_width")) c.base_width = field<int64_t>(j, "base_width", 1, 512);
+  if (j.contains("stem")) {
+    const auto& stem = j.at("stem");
+    GRAFT_CHECK(stem.is_array() && stem.size() >= 1 && stem.size() <= 4,
+                "the card's architecture has a stem that is no list of one to four widths");
+    for (const auto& width : stem) {
+      GRAFT_CHECK(width.is_number_integer() && width >= 1 && width <= 1024,
+                  "the card's architecture has a stem of width ", width.dump());
+      c.stem.push_back(width.get<int64_t>());
+    }
+  }
+  c.small_stem = j.value("small_stem", false);
+  c.average_down = j.value("average_down", false);
+  const auto attention = j.value("attention", std::string());
+  GRAFT_CHECK(attention.empty() || attention == "squeeze" || attention == "eca",
+              "the card's architecture has the attention '", attention,
+              "', expected squeeze or eca");
+  if (!attention.empty())
+    c.attention = attention == "eca" ? ChannelAttention::eca : ChannelAttention::squeeze;
+}
+
 ResNetConfig resnet_from(const nlohmann::json& j) {
   ResNetConfig c;
   c.name = j.at("name").get<std::string>();
@@ -85,6 +117,7 @@ ResNetConfig resnet_from(const nlohmann::json& j) {
   c.in_channels = field<int64_t>(j, "in_channels", 1, 4096);
   c.stages = field<int64_t>(j, "stages", 1, 4);
   c.classes = field<int64_t>(j, "classes", 0, kMostClasses);
+  read_variant(j, c);
   return c;
 }
 

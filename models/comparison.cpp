@@ -79,8 +79,7 @@ Tensor images_for(const Model& a, const Model& b, Comparison& c) {
     c.answer_shapes = str("images of ", pa.channels, " and of ", pb.channels, " channels");
     return {};
   }
-  Tensor images =
-      Tensor::empty({2, pa.channels, pa.size, pa.size}, {.format = MemoryFormat::channels_last});
+  Tensor images = pa.zeros(2);
   CountedRandom random(0, RandomPurpose::synthetic);
   fill_normal(images, 0, 1, random);
   return images;

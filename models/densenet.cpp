@@ -3,7 +3,7 @@
 #include "graft/layers/functional/functional.h"
 #include "graft/layers/modules/batch_norm2d.h"
 #include "graft/layers/modules/conv2d.h"
-#include "graft/models/feature_builder.h"
+#include "graft/models/feature_family.h"
 
 namespace graft::models {
 namespace {
@@ -79,9 +79,8 @@ const DenseLayout& dense_layout(const std::string& name) {
   bad_input("unknown DenseNet '", name, "'");
 }
 
-}  // namespace
-
-std::string densenet_name_of(const std::vector<int64_t>& blocks) {
+// Which DenseNet has blocks of these many layers; "" for none.
+std::string densenet_with(const std::vector<int64_t>& blocks) {
   for (const DenseLayout& layout : kDenseNets)
     if (std::equal(blocks.begin(), blocks.end(), layout.layers.begin(), layout.layers.end()))
       return layout.name;
@@ -119,6 +118,50 @@ void build_densenet(FeatureBuilder& build) {
   if (!build.stage({"norm5"}, in, [=](const Tensor& x) { return last->normalise(x, true); }))
     return;
   build.finish_linear("classifier", 0);
+}
+
+std::vector<int64_t> dense_blocks(const StateDict& tensors) {
+  std::vector<int64_t> blocks;
+  for (const auto& [name, tensor] : tensors) {
+    constexpr std::string_view block = "features.denseblock", layer = ".denselayer";
+    const size_t at = name.find(layer);
+    if (!name.starts_with(block) || at == std::string::npos) continue;
+    const int64_t b = leading_number(std::string_view(name).substr(block.size())),
+                  l = leading_number(std::string_view(name).substr(at + layer.size()));
+    if (b < 1 || b > 8 || l < 1) continue;
+    blocks.resize(std::max(blocks.size(), static_cast<size_t>(b)));
+    blocks[static_cast<size_t>(b - 1)] = std::max(blocks[static_cast<size_t>(b - 1)], l);
+  }
+  return blocks;
+}
+
+std::string densenet_name_of(const StateDict& tensors) {
+  if (!tensors.contains("features.conv0.weight")) return "";
+  const auto blocks = dense_blocks(tensors);
+  const std::string name = densenet_with(blocks);
+  GRAFT_CHECK(!name.empty(), "the names are those of a DenseNet, but dense blocks of ",
+              join(blocks, ", "), " layers are no DenseNet-121, 161, 169 or 201");
+  return name;
+}
+
+std::string dense_norm_behind(const std::string&, const std::string& conv) {
+  const size_t dot = conv.rfind('.');
+  if (dot == std::string::npos || !conv.starts_with("features.")) return "";
+  const std::string parent = conv.substr(0, dot + 1), last = conv.substr(dot + 1);
+  return last == "conv0" ? parent + "norm0" : last == "conv1" ? parent + "norm2" : "";
+}
+
+}  // namespace
+
+const FeatureFamily& densenet_family() {
+  static const FeatureFamily family{
+      .names = {"densenet121", "densenet161", "densenet169", "densenet201"},
+      .build = build_densenet,
+      .head = "classifier",
+      .first = "features.conv0.weight",
+      .name_of = densenet_name_of,
+      .norm_behind = dense_norm_behind};
+  return family;
 }
 
 }  // namespace graft::models

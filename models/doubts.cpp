@@ -231,15 +231,14 @@ std::string StatisticsCheck::to_text() const {
              two_digits(lowest), ")");
 }
 
-StatisticsCheck check_statistics(StagedNetwork& network, int64_t channels, int64_t size) {
+StatisticsCheck check_statistics(StagedNetwork& network, const Tensor& zeros) {
   network.train(false);
   StatisticsReader reader(network.state_dict());
   Trace trace;
   trace.listener = [&reader](const TraceStep& step) { reader.add(step); };
   const NoGradGuard no_grad;
   const ScopedTrace scope(trace);
-  network.forward(
-      Tensor::zeros({1, channels, size, size}, {.format = MemoryFormat::channels_last}));
+  network.forward(zeros);
   return reader.take();
 }
 

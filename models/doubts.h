@@ -25,8 +25,8 @@ struct StatisticsCheck {
       const;  // "18 of 18 running means follow from the layers before (lowest correlation 0.97)"
 };
 
-// Runs the network in eval on one image [1,channels,size,size] of zeros, to see what follows what.
-GRAFT_API StatisticsCheck check_statistics(StagedNetwork& network, int64_t channels, int64_t size);
+// Runs the network in eval on one image of zeros, to see what follows what.
+GRAFT_API StatisticsCheck check_statistics(StagedNetwork& network, const Tensor& zeros);
 
 // bad_input naming the tensor for values that no training leaves behind: NaN, negative running
 // variances and, unless the tensors are a graph's, which may hold masks, infinities.

@@ -83,6 +83,20 @@ void FeatureBuilder::finish_vgg() {
   if (config().classes > 0) network_.add_head("classifier.6");
 }
 
+void FeatureBuilder::finish_hidden(int64_t hidden, ops::Unary activation, double probability) {
+  if (config().linear_head) return pool_and_linear_head();
+  network_.add_stage("pool", FeatureNetwork::pool_stage());
+  const auto group = classifier();
+  const auto linear = group->add("0", std::make_shared<Linear>(network_.features_, hidden));
+  const auto dropout = group->add("2", std::make_shared<Dropout>(probability));
+  network_.add_stage("classifier.0",
+                     {{"classifier.0", "classifier.2"}, [=](const Tensor& x) {
+                        return dropout->forward(functional::unary(linear->forward(x), activation));
+                      }});
+  network_.features_ = hidden;
+  if (config().classes > 0) network_.add_head("classifier.3");
+}
+
 void FeatureBuilder::finish_squeezenet() {
   if (config().linear_head || config().classes == 0) return pool_and_linear_head();
   const auto group = classifier();

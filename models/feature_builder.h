@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "graft/layers/functional/elementwise.h"
 #include "graft/layers/modules/sequential.h"
 #include "graft/models/feature_network.h"
 
@@ -43,6 +44,8 @@ class FeatureBuilder {
   // `head` ("classifier" or "classifier.1"), with dropout before it when the probability is
   // positive.
   void finish_linear(const std::string& head, double dropout);
+  // MobileNetV3's: pooled, a hidden layer with dropout, classifier.3.
+  void finish_hidden(int64_t hidden, ops::Unary activation, double dropout);
   // VGG's: adaptive pool to 7x7, two hidden layers of 4096 with dropout, classifier.6.
   void finish_vgg();
   // SqueezeNet's: classifier.1 is a 1x1 convolution, then ReLU and global average pool.
@@ -59,15 +62,5 @@ class FeatureBuilder {
 // MobileNetV2 as Keras and TensorFlow have it: 3x3 convolutions that stride are padded (0,1) at
 // even extents, (1,1) at odd.
 inline constexpr const char* kMobileNetTf = "mobilenet_v2_tf";
-
-void build_vgg(FeatureBuilder& build);
-void build_squeezenet(FeatureBuilder& build);
-void build_mobilenet(FeatureBuilder& build);
-void build_densenet(FeatureBuilder& build);
-
-// Which VGG has 4-D weights at these children of `features`; "" for none.
-std::string vgg_name_of(const std::vector<int64_t>& convolutions);
-// Which DenseNet has blocks of these many layers; "" for none.
-std::string densenet_name_of(const std::vector<int64_t>& blocks);
 
 }  // namespace graft::models

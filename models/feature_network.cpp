@@ -4,93 +4,52 @@
 #include <charconv>
 
 #include "graft/layers/modules/linear.h"
-#include "graft/models/feature_builder.h"
+#include "graft/models/feature_family.h"
 
 namespace graft::models {
 namespace {
 
-struct FeatureFamily {
-  const char* prefix;  // of its names
-  void (*build)(FeatureBuilder&);
-  const char* head;  // the path of its own head
-};
-constexpr FeatureFamily kFeatureFamilies[] = {{"vgg", build_vgg, "classifier.6"},
-                                              {"squeezenet", build_squeezenet, "classifier.1"},
-                                              {"mobilenet_v2", build_mobilenet, "classifier.1"},
-                                              {"densenet", build_densenet, "classifier"}};
-
-const FeatureFamily& feature_family(const std::string& name) {
-  const auto names = feature_network_names();
-  GRAFT_CHECK(std::find(names.begin(), names.end(), name) != names.end(), "unknown network '", name,
-              "': expected one of ", join(names));
-  for (const FeatureFamily& family : kFeatureFamilies)
-    if (name.starts_with(family.prefix)) return family;
-  fail(ErrorCode::internal, "no family for ", name);
+// A row a family, asked in order whose names a state dict has: more special ones first.
+const std::vector<const FeatureFamily*>& feature_families() {
+  static const std::vector<const FeatureFamily*> table = {
+      &vgg_family(),      &squeezenet_family(),   &mobilenet_v2_family(),
+      &densenet_family(), &mobilenet_v3_family(), &efficientnet_family()};
+  return table;
 }
 
-bool is_dense(const FeatureConfig& config) { return config.name.starts_with("densenet"); }
+}  // namespace
 
-// The number at the begin of a text, -1 for none.
 int64_t leading_number(std::string_view text) {
   int64_t value = -1;
   const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
   return read.ec == std::errc() && value < 10000 ? value : -1;
 }
 
-// The children N of `features` that have a "features.N.weight" of rank 4, in order.
-std::vector<int64_t> feature_convolutions(const StateDict& tensors) {
-  std::vector<int64_t> at;
-  for (const auto& [name, tensor] : tensors) {
-    if (!name.starts_with("features.") || tensor.rank() != 4) continue;
-    const int64_t index = leading_number(std::string_view(name).substr(9));
-    if (index >= 0 && name == str("features.", index, ".weight")) at.push_back(index);
-  }
-  std::sort(at.begin(), at.end());
-  return at;
+std::string no_norm_behind(const std::string&, const std::string&) { return ""; }
+
+std::string norm_beside(const std::string&, const std::string& conv) {
+  const size_t dot = conv.rfind('.');
+  if (dot == std::string::npos || !conv.starts_with("features.")) return "";
+  const int64_t index = leading_number(std::string_view(conv).substr(dot + 1));
+  return index >= 0 ? str(conv.substr(0, dot + 1), index + 1) : "";
 }
 
-std::vector<int64_t> dense_blocks(const StateDict& tensors) {
-  std::vector<int64_t> blocks;
-  for (const auto& [name, tensor] : tensors) {
-    constexpr std::string_view block = "features.denseblock", layer = ".denselayer";
-    const size_t at = name.find(layer);
-    if (!name.starts_with(block) || at == std::string::npos) continue;
-    const int64_t b = leading_number(std::string_view(name).substr(block.size())),
-                  l = leading_number(std::string_view(name).substr(at + layer.size()));
-    if (b < 1 || b > 8 || l < 1) continue;
-    blocks.resize(std::max(blocks.size(), static_cast<size_t>(b)));
-    blocks[static_cast<size_t>(b - 1)] = std::max(blocks[static_cast<size_t>(b - 1)], l);
-  }
-  return blocks;
+const FeatureFamily& feature_family(const std::string& name) {
+  for (const FeatureFamily* family : feature_families())
+    if (std::find(family->names.begin(), family->names.end(), name) != family->names.end())
+      return *family;
+  bad_input("unknown network '", name, "': expected one of ", join(feature_network_names()));
 }
-
-std::string feature_name_of(const StateDict& tensors) {
-  if (tensors.contains("features.conv0.weight")) {
-    const auto blocks = dense_blocks(tensors);
-    const std::string name = densenet_name_of(blocks);
-    GRAFT_CHECK(!name.empty(), "the names are those of a DenseNet, but dense blocks of ",
-                join(blocks, ", "), " layers are no DenseNet-121, 161, 169 or 201");
-    return name;
-  }
-  if (tensors.contains("features.3.squeeze.weight"))
-    return tensors.contains("features.5.squeeze.weight") ? "squeezenet1_0" : "squeezenet1_1";
-  if (tensors.contains("features.0.0.weight") && tensors.contains("features.1.conv.0.0.weight"))
-    return "mobilenet_v2";
-  const auto convolutions = feature_convolutions(tensors);
-  if (convolutions.size() < 2) return "";
-  const std::string name = vgg_name_of(convolutions);
-  GRAFT_CHECK(!name.empty(), "the names are those of a VGG, but convolutions at features.",
-              join(convolutions, ", "), " are no VGG-11, 13, 16 or 19");
-  return name;
-}
-
-}  // namespace
 
 std::vector<std::string> feature_network_names() {
-  return {"vgg11",         "vgg13",         "vgg16",        "vgg19",
-          "vgg11_bn",      "vgg13_bn",      "vgg16_bn",     "vgg19_bn",
-          "squeezenet1_0", "squeezenet1_1", "mobilenet_v2", "densenet121",
-          "densenet161",   "densenet169",   "densenet201",  kMobileNetTf};
+  std::vector<std::string> names;
+  for (const FeatureFamily* family : feature_families())
+    names.insert(names.end(), family->names.begin(), family->names.end());
+  return names;
+}
+
+FeatureConfig feature_config(const std::string& name) {
+  return {.name = name, .eps = feature_family(name).eps};
 }
 
 FeatureNetwork::FeatureNetwork(const FeatureConfig& config) : config_(config) {
@@ -162,22 +121,21 @@ std::string feature_head_path(const FeatureConfig& config) {
 }
 
 FeatureConfig feature_config_of(const StateDict& tensors) {
-  FeatureConfig config;
-  config.name = feature_name_of(tensors);
-  if (config.name.empty()) return config;
-  const char* first = is_dense(config)                          ? "features.conv0.weight"
-                      : config.name.starts_with("mobilenet_v2") ? "features.0.0.weight"
-                                                                : "features.0.weight";
-  const Tensor stem = tensors.find(first);
+  std::string name;
+  for (const FeatureFamily* family : feature_families())
+    if (name.empty()) name = family->name_of(tensors);
+  if (name.empty()) return {.name = ""};
+  FeatureConfig config = feature_config(name);
+  const FeatureFamily& family = feature_family(name);
+  const Tensor stem = tensors.find(family.first);
   GRAFT_CHECK(stem.defined() && stem.rank() == 4, "the names are those of a ", config.name,
-              ", but ", first, " is missing");
+              ", but ", family.first, " is missing");
   config.in_channels = stem.size(1);
-  for (const char* head : {"fc.weight", feature_family(config.name).head}) {
-    const Tensor weight =
-        tensors.find(head == std::string_view("fc.weight") ? head : std::string(head) + ".weight");
+  for (const char* head : {"fc", family.head}) {
+    const Tensor weight = tensors.find(std::string(head) + ".weight");
     if (!weight.defined() || weight.rank() < 1) continue;
     config.classes = weight.size(0);
-    config.linear_head = head == std::string_view("fc.weight");
+    config.linear_head = head == std::string_view("fc");
     return config;
   }
   config.classes = 0;
@@ -186,14 +144,7 @@ FeatureConfig feature_config_of(const StateDict& tensors) {
 }
 
 std::string feature_norm_behind(const FeatureConfig& config, const std::string& conv) {
-  const size_t dot = conv.rfind('.');
-  if (dot == std::string::npos || !conv.starts_with("features.")) return "";
-  const std::string parent = conv.substr(0, dot + 1), last = conv.substr(dot + 1);
-  if (is_dense(config))
-    return last == "conv0" ? parent + "norm0" : last == "conv1" ? parent + "norm2" : "";
-  const bool normed = config.name.ends_with("_bn") || config.name.starts_with("mobilenet_v2");
-  const int64_t index = leading_number(last);
-  return normed && index >= 0 ? parent + std::to_string(index + 1) : "";
+  return feature_family(config.name).norm_behind(config.name, conv);
 }
 
 }  // namespace graft::models

@@ -1,5 +1,5 @@
-// torchvision's networks of `features` and a classifier: VGG, SqueezeNet, MobileNetV2, DenseNet. A
-// name fixes the layers.
+// torchvision's networks of `features` and a classifier: VGG, SqueezeNet, MobileNetV2 and V3,
+// DenseNet, EfficientNet. A name fixes the layers.
 #pragma once
 #include <functional>
 #include <string>
@@ -22,9 +22,10 @@ struct GRAFT_API FeatureConfig {
   double eps = 1e-5;  // of every batch norm
 };
 
-// vgg11 .. vgg19, vgg11_bn .. vgg19_bn, squeezenet1_0, squeezenet1_1, mobilenet_v2, densenet121,
-// 161, 169, 201.
+// vgg11, squeezenet1_0, efficientnet_b0 ...: those of each family's row.
 GRAFT_API std::vector<std::string> feature_network_names();
+// The config of a name, with its batch norms' eps. bad_input for others.
+GRAFT_API FeatureConfig feature_config(const std::string& name);
 
 // Stages: those of the features under their modules' names, pool, the classifier's layers; the head
 // last.

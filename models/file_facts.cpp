@@ -1,5 +1,6 @@
 #include "graft/models/file_facts.h"
 
+#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -72,12 +73,22 @@ int64_t pixels(const json& number) {
   return number.get<int64_t>();
 }
 
+// Height and width.
+std::array<int64_t, 2> sides_of(const json& size) {
+  const json* edge = size.is_object() ? member(size, "shortest_edge") : &size;
+  if (edge) return {pixels(*edge), pixels(*edge)};
+  return {pixels(size.at("height")), pixels(size.at("width"))};
+}
+
 int64_t side_of(const json& size) {
-  if (!size.is_object()) return pixels(size);
-  if (const json* edge = member(size, "shortest_edge")) return pixels(*edge);
-  const int64_t height = pixels(size.at("height")), width = pixels(size.at("width"));
-  GRAFT_CHECK(height == width, "images of ", height, "x", width);
+  const auto [height, width] = sides_of(size);
+  GRAFT_CHECK(height == width, "a crop around images of ", height, "x", width);
   return height;
+}
+
+void take_sides(const std::array<int64_t, 2>& sides, io::Preprocess& p) {
+  p.size = sides[0];
+  p.width = sides[1] == sides[0] ? 0 : sides[1];
 }
 
 // Hugging Face's image processors.
@@ -96,19 +107,21 @@ io::Preprocess from_processor(const json& j) {
   if (!flag("do_normalize", true)) p.mean.assign(3, 0), p.deviation.assign(3, 1);
   p.bgr = flag("do_flip_channel_order", false);
   if (size) {
-    p.size = side_of(*size);
+    take_sides(sides_of(*size), p);
     const bool edge = size->is_object() && member(*size, "shortest_edge");
     const json *kind = member(j, "image_processor_type"),
                *old = member(j, "feature_extractor_type");
     const std::string type = kind ? kind->get<std::string>() : old ? old->get<std::string>() : "";
     const bool shares = share || type.starts_with("ConvNext");
     if (crop && flag("do_center_crop", true)) {
-      p.resize_to = p.size;
+      p.resize_to = side_of(*size);
       p.size = side_of(*crop);
+      p.width = 0;
     } else if (shares) {
       const double part = share ? share->get<double>() : 0.875;
       GRAFT_CHECK(part > 0.1 && part <= 1, "crop_pct ", part);
-      p.resize_to = p.size < 384 ? std::llround(std::floor(static_cast<double>(p.size) / part)) : 0;
+      const int64_t side = p.short_side();
+      p.resize_to = side < 384 ? std::llround(std::floor(static_cast<double>(side) / part)) : 0;
     } else {
       p.resize_to = edge ? p.size : 0;
     }
@@ -123,14 +136,14 @@ io::Preprocess from_timm(const json& j) {
   p.deviation = numbers(j, "std", p.deviation);
   p.interpolation = interpolation_of(j, "interpolation");
   if (const json* size = member(j, "input_size")) {
-    GRAFT_CHECK(size->is_array() && size->size() == 3 && (*size)[1] == (*size)[2],
-                "an input_size of ", size->dump().substr(0, 40));
-    p.size = pixels((*size)[1]);
+    GRAFT_CHECK(size->is_array() && size->size() == 3, "an input_size of ",
+                size->dump().substr(0, 40));
+    take_sides({pixels((*size)[1]), pixels((*size)[2])}, p);
   }
   const json* share = member(j, "crop_pct");
   const double part = share ? share->get<double>() : 0.875;
   GRAFT_CHECK(part > 0.1 && part <= 1, "crop_pct ", part);
-  p.resize_to = std::llround(std::floor(static_cast<double>(p.size) / part));
+  p.resize_to = std::llround(std::floor(static_cast<double>(p.short_side()) / part));
   p.validate();
   return p;
 }

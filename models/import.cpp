@@ -141,11 +141,15 @@ io::Preprocess guess_preprocess(const SourceNetwork& source, Finding& finding) {
     finding = source.preprocess;
     return *source.images;
   }
-  if (std::holds_alternative<CifarResNetConfig>(source.architecture)) {
+  const auto* resnet = std::get_if<ResNetConfig>(&source.architecture);
+  const bool small = resnet && resnet->small_stem;
+  if (small || std::holds_alternative<CifarResNetConfig>(source.architecture)) {
     io::Preprocess p = io::imagenet_preprocess(32);
     p.resize_to = 0;
     finding = {"RGB / 255, ImageNet's mean and deviation, 32x32", false,
-               "as the published CIFAR ResNets were trained"};
+               small
+                   ? "a stem of one 3x3 convolution is for small images; --image-size says another"
+                   : "as the published CIFAR ResNets were trained"};
     return p;
   }
   return guess_imagenet_preprocess(
@@ -320,9 +324,8 @@ void look_for_doubts(Imported& imported, int64_t check_bytes) {
   refuse_impossible_values(network.state_dict(), graph);
   StatisticsCheck statistics;
   try {
-    run_within(check_bytes, "the check of the batch norms' statistics", imported.certificate, [&] {
-      statistics = check_statistics(network, card.preprocess.channels, card.preprocess.size);
-    });
+    run_within(check_bytes, "the check of the batch norms' statistics", imported.certificate,
+               [&] { statistics = check_statistics(network, card.preprocess.zeros(1)); });
   } catch (const Error& error) {
     if (!graph || error.code() == ErrorCode::resource)
       throw;  // a graph may want another input than the card guesses; then there is nothing to

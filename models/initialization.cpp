@@ -6,6 +6,7 @@
 #include "graft/layers/modules/batch_norm2d.h"
 #include "graft/layers/modules/conv2d.h"
 #include "graft/layers/modules/linear.h"
+#include "graft/models/squeeze_excitation.h"
 
 namespace graft::models {
 namespace {
@@ -37,6 +38,11 @@ void initialize_one(const std::string& path, Module& module, uint64_t seed) {
     weight.copy_from(ones);
     bias.copy_from(zeros);
     norm->set_statistics(zeros, ones);
+  } else if (auto* filter = dynamic_cast<ChannelFilter*>(&module)) {
+    const double bound = 1 / std::sqrt(static_cast<double>(filter->weight().numel()));
+    CountedRandom stream = random("weight");
+    Tensor weight = filter->weight();
+    fill_uniform(weight, -bound, bound, stream);
   } else if (auto* linear = dynamic_cast<Linear*>(&module)) {
     const double bound = 1 / std::sqrt(static_cast<double>(linear->weight().shape()[1]));
     CountedRandom stream = random("weight");

@@ -3,7 +3,7 @@
 #include "graft/layers/functional/functional.h"
 #include "graft/layers/modules/batch_norm2d.h"
 #include "graft/layers/modules/conv2d.h"
-#include "graft/models/feature_builder.h"
+#include "graft/models/feature_family.h"
 
 namespace graft::models {
 namespace {
@@ -77,8 +77,6 @@ constexpr InvertedGroup kInvertedGroups[] = {{1, 16, 1, 1}, {6, 24, 2, 2}, {6, 3
                                              {6, 64, 4, 2}, {6, 96, 3, 1}, {6, 160, 3, 2},
                                              {6, 320, 1, 1}};
 
-}  // namespace
-
 void build_mobilenet(FeatureBuilder& build) {
   const FeatureConfig& config = build.config();
   const bool same = config.name == kMobileNetTf;
@@ -102,6 +100,24 @@ void build_mobilenet(FeatureBuilder& build) {
     }
   if (!add(std::make_shared<ConvNormRelu6>(Conv2dOptions{in, 1280, 1}, config.eps), 1280)) return;
   build.finish_linear("classifier.1", 0.2);
+}
+
+std::string mobilenet_v2_name_of(const StateDict& tensors) {
+  return tensors.contains("features.0.0.weight") && tensors.contains("features.1.conv.0.0.weight")
+             ? "mobilenet_v2"
+             : "";
+}
+
+}  // namespace
+
+const FeatureFamily& mobilenet_v2_family() {
+  static const FeatureFamily family{.names = {"mobilenet_v2", kMobileNetTf},
+                                    .build = build_mobilenet,
+                                    .head = "classifier.1",
+                                    .first = "features.0.0.weight",
+                                    .name_of = mobilenet_v2_name_of,
+                                    .norm_behind = norm_beside};
+  return family;
 }
 
 }  // namespace graft::models

@@ -32,9 +32,7 @@ int64_t ir_version_for(int64_t opset) {
 void trace_network(StagedNetwork& network, const ModelCard& card, io::onnx::Model& model) {
   model.opsets = {{"", kWrittenOpset}};
   network.train(false);
-  const Tensor image =
-      Tensor::zeros({1, card.preprocess.channels, card.preprocess.size, card.preprocess.size},
-                    {.format = MemoryFormat::channels_last});
+  const Tensor image = card.preprocess.zeros(1);
   Trace trace;
   Tensor result;
   {

@@ -22,11 +22,21 @@ double input_variance(const Tensor& weight, const Tensor& variance) {
   return ratios[ratios.size() / 2];
 }
 
-io::Preprocess guess_imagenet_preprocess(double variance, Finding& finding, int64_t side) {
+io::Preprocess usual_geometry(std::array<int64_t, 2> sides) {
+  io::Preprocess p = io::imagenet_preprocess(std::min(sides[0], sides[1]));
+  if (sides[0] == sides[1]) return p;
+  p.size = sides[0];
+  p.width = sides[1];
+  p.set_fit("squash");
+  return p;
+}
+
+io::Preprocess guess_imagenet_preprocess(double variance, Finding& finding,
+                                         std::array<int64_t, 2> sides) {
   constexpr double kRawPixels = 300;
-  io::Preprocess p = io::imagenet_preprocess(side);
+  io::Preprocess p = usual_geometry(sides);
   if (variance < kRawPixels) {
-    finding = {str("RGB / 255, ImageNet's mean and deviation, ", side, "x", side), false,
+    finding = {str("RGB / 255, ImageNet's mean and deviation, ", p.sides()), false,
                "the usual one of ImageNet's networks; the file says nothing"};
     return p;
   }
@@ -34,7 +44,7 @@ io::Preprocess guess_imagenet_preprocess(double variance, Finding& finding, int6
   p.scale = 1;
   p.mean = {103.06, 115.90, 123.15};
   p.deviation = {1, 1, 1};
-  finding = {str("BGR, 0 to 255, minus (103.06, 115.90, 123.15), ", side, "x", side), false,
+  finding = {str("BGR, 0 to 255, minus (103.06, 115.90, 123.15), ", p.sides()), false,
              str("bn1's running variance is ", std::llround(variance),
                  " times that of inputs of deviation 1: the network learned on raw pixels, as "
                  "MSRA's and Caffe's did")};
@@ -51,7 +61,7 @@ std::string text_of(const io::Preprocess& p) {
              : p.bgr         ? "BGR"
                              : "RGB",
              " x ", std::round(p.scale * 1e6) / 1e6, ", minus ", list(p.mean), ", over ",
-             list(p.deviation), ", ", p.size, "x", p.size);
+             list(p.deviation), ", ", p.sides());
 }
 
 io::Preprocess grey_preprocess(io::Preprocess p) {

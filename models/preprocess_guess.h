@@ -1,5 +1,7 @@
 // What an import guesses of the preprocessing when a file says nothing.
 #pragma once
+#include <array>
+
 #include "graft/io/preprocess.h"
 #include "graft/models/certificate.h"
 
@@ -10,9 +12,13 @@ namespace graft::models {
 // for normalised pixels, some thousands (about 58 squared) for pixels of 0 .. 255.
 GRAFT_API double input_variance(const Tensor& weight, const Tensor& variance);
 
-// ImageNet's usual one, or Caffe's where that variance shows raw pixels; side x side.
+// imagenet_preprocess of height and width; where they differ images are squashed: such networks are
+// for images of their own proportions.
+GRAFT_API io::Preprocess usual_geometry(std::array<int64_t, 2> sides);
+
+// ImageNet's usual one, or Caffe's where that variance shows raw pixels; of height and width.
 GRAFT_API io::Preprocess guess_imagenet_preprocess(double variance, Finding& finding,
-                                                   int64_t side = 224);
+                                                   std::array<int64_t, 2> sides = {224, 224});
 
 // "RGB x 0.003922, minus (0.485, 0.456, 0.406), over (0.229, 0.224, 0.225), 224x224".
 GRAFT_API std::string text_of(const io::Preprocess& p);

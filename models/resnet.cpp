@@ -5,6 +5,7 @@
 #include "graft/layers/modules/conv2d.h"
 #include "graft/layers/modules/linear.h"
 #include "graft/layers/modules/sequential.h"
+#include "graft/models/squeeze_excitation.h"
 
 namespace graft::models {
 namespace {
@@ -12,40 +13,46 @@ namespace {
 constexpr int64_t kWidths[4] = {64, 128, 256, 512};
 
 struct BlockOptions {
-  int64_t in, width, stride;
-  bool bottleneck, stride_in_3x3, project;
-  double eps;
+  int64_t in, width, stride;  // width: of the stage; its blocks give four times that in bottlenecks
+  bool project;
 };
 
 // conv + bn + relu, twice or three times, with a shortcut added before the last ReLU.
 class Block final : public Module {
  public:
-  explicit Block(const BlockOptions& o) {
-    const int64_t out = o.width * (o.bottleneck ? 4 : 1);
-    if (o.bottleneck) {
-      add_layer({o.in, o.width, 1, o.stride_in_3x3 ? 1 : o.stride, 0}, o.eps);
-      add_layer({o.width, o.width, 3, o.stride_in_3x3 ? o.stride : 1, 1}, o.eps);
-      add_layer({o.width, out, 1, 1, 0}, o.eps);
+  Block(const ResNetConfig& c, const BlockOptions& o) {
+    const int64_t out = o.width * (c.bottleneck ? 4 : 1);
+    if (c.bottleneck) {
+      const int64_t middle = o.width * c.base_width / 64 * c.groups;
+      add_layer({o.in, middle, 1, c.stride_in_3x3 ? 1 : o.stride, 0}, c.eps);
+      add_layer({middle, middle, 3, c.stride_in_3x3 ? o.stride : 1, 1, 1, c.groups}, c.eps);
+      add_layer({middle, out, 1, 1, 0}, c.eps);
     } else {
-      add_layer({o.in, o.width, 3, o.stride, 1}, o.eps);
-      add_layer({o.width, out, 3, 1, 1}, o.eps);
+      add_layer({o.in, o.width, 3, o.stride, 1}, c.eps);
+      add_layer({o.width, out, 3, 1, 1}, c.eps);
     }
-    if (!o.project) return;
-    projection_ = std::make_shared<Conv2d>(Conv2dOptions{o.in, out, 1, o.stride, 0});
-    projection_norm_ = std::make_shared<BatchNorm2d>(BatchNorm2dOptions{out, o.eps});
-    register_module("downsample",
-                    std::make_shared<Sequential>(std::initializer_list<std::shared_ptr<Module>>{
-                        projection_, projection_norm_}));
+    if (c.attention == ChannelAttention::squeeze)
+      attention_ =
+          register_module("se", std::make_shared<SqueezeExcitation>(SqueezeExcitationOptions{
+                                    out, rounded_width(static_cast<double>(out) / 16, 8)}));
+    if (c.attention == ChannelAttention::eca)
+      attention_ = register_module("se", std::make_shared<EfficientChannelAttention>(out));
+    if (o.project) add_projection(o, out, c);
   }
 
   Tensor forward(const Tensor& x) override {
-    const Tensor shortcut = projection_ ? projection_norm_->normalise(*projection_, x, false) : x;
+    Tensor shortcut = x;
+    if (projection_)
+      shortcut = projection_norm_->normalise(*projection_, pool_ ? pool_->forward(x) : x, false);
     Tensor y = x;
     for (size_t i = 0; i < convs_.size(); ++i) {
       const bool last = i + 1 == convs_.size();
+      if (last && attention_) break;
       y = norms_[i]->normalise(*convs_[i], y, true, last ? shortcut : Tensor());
     }
-    return y;
+    if (!attention_) return y;
+    y = attention_->forward(norms_.back()->normalise(*convs_.back(), y, false));
+    return functional::relu(functional::add(y, shortcut));
   }
 
  private:
@@ -57,8 +64,25 @@ class Block final : public Module {
         std::make_shared<BatchNorm2d>(BatchNorm2dOptions{options.out_channels, eps})));
   }
 
+  void add_projection(const BlockOptions& o, int64_t out, const ResNetConfig& c) {
+    const auto downsample = register_module("downsample", std::make_shared<Sequential>());
+    if (c.average_down) {
+      const ops::AveragePoolAttributes pool{ops::square_window(2, 2), true, false};
+      pool_ = std::make_shared<Function>([pool, strides = o.stride == 2](const Tensor& x) {
+        return strides ? functional::average_pool(x, pool) : x;
+      });
+      downsample->append(pool_);
+    }
+    projection_ =
+        std::make_shared<Conv2d>(Conv2dOptions{o.in, out, 1, c.average_down ? 1 : o.stride, 0});
+    projection_norm_ = std::make_shared<BatchNorm2d>(BatchNorm2dOptions{out, c.eps});
+    downsample->append(projection_);
+    downsample->append(projection_norm_);
+  }
+
   std::vector<std::shared_ptr<Conv2d>> convs_;
   std::vector<std::shared_ptr<BatchNorm2d>> norms_;
+  std::shared_ptr<Module> attention_, pool_;
   std::shared_ptr<Conv2d> projection_;
   std::shared_ptr<BatchNorm2d> projection_norm_;
 };
@@ -72,32 +96,23 @@ ops::MaxPoolAttributes stem_pool(const ResNetConfig& config) {
 
 }  // namespace
 
-ResNetConfig resnet_config(std::string_view name) {
-  ResNetConfig config;
-  config.name = name;
-  config.bottleneck = name != "resnet18" && name != "resnet34";
-  if (name == "resnet18")
-    config.depths = {2, 2, 2, 2};
-  else if (name == "resnet34" || name == "resnet50")
-    config.depths = {3, 4, 6, 3};
-  else if (name == "resnet101")
-    config.depths = {3, 4, 23, 3};
-  else if (name == "resnet152")
-    config.depths = {3, 8, 36, 3};
-  else
-    bad_input("unknown ResNet '", name,
-              "': expected resnet18, resnet34, resnet50, resnet101 or resnet152");
-  return config;
-}
-
 ResNet::ResNet(const ResNetConfig& config) : config_(config) {
   GRAFT_CHECK(
       config.stages >= 1 && config.stages <= 4 && config.in_channels >= 1 && config.classes >= 0,
       "ResNet: ", config.stages, " stages, ", config.in_channels, " input channels, ",
       config.classes, " classes");
-  register_module("conv1",
-                  std::make_shared<Conv2d>(Conv2dOptions{config.in_channels, 64, 7, 2, 3}));
-  register_module("bn1", std::make_shared<BatchNorm2d>(BatchNorm2dOptions{64, config.eps}));
+  GRAFT_CHECK(config.stem.empty() || (config.stem.back() == 64 && !config.small_stem),
+              "ResNet: a stem of widths ", join(config.stem), ", expected the last to be 64");
+  GRAFT_CHECK(config.groups >= 1 && config.base_width >= 1 &&
+                  (config.bottleneck || (config.groups == 1 && config.base_width == 64)),
+              "ResNet: ", config.groups, " groups of ", config.base_width,
+              " channels; basic blocks have one of 64");
+  GRAFT_CHECK(config.base_width <= 512 && config.groups <= 2048 / config.base_width,
+              "ResNet: ", config.groups, " groups of ", config.base_width,
+              " channels are too many");
+  for (const int64_t width : config.stem)
+    GRAFT_CHECK(width >= 1 && width <= 1024, "ResNet: a stem of width ", width);
+  build_stem();
   stages_ = {"stem"};
   int64_t in = 64;
   for (size_t stage = 0; stage < static_cast<size_t>(config.stages); ++stage) {
@@ -105,9 +120,8 @@ ResNet::ResNet(const ResNetConfig& config) : config_(config) {
     const int64_t width = kWidths[stage], out = width * (config.bottleneck ? 4 : 1);
     for (int64_t block = 0; block < config.depths[stage]; ++block, in = out) {
       const int64_t stride = block == 0 && stage > 0 ? 2 : 1;
-      layer->append(std::make_shared<Block>(BlockOptions{in, width, stride, config.bottleneck,
-                                                         config.stride_in_3x3,
-                                                         stride != 1 || in != out, config.eps}));
+      layer->append(std::make_shared<Block>(
+          config, BlockOptions{in, width, stride, stride != 1 || in != out}));
     }
     stages_.push_back("layer" + std::to_string(stage + 1));
     register_module(stages_.back(), layer);
@@ -117,6 +131,29 @@ ResNet::ResNet(const ResNetConfig& config) : config_(config) {
     register_module("fc", std::make_shared<Linear>(in, config.classes));
     stages_.push_back("fc");
   }
+}
+
+void ResNet::build_stem() {
+  const int64_t in = config_.in_channels;
+  if (config_.stem.empty()) {
+    register_module("conv1",
+                    std::make_shared<Conv2d>(config_.small_stem ? Conv2dOptions{in, 64, 3, 1, 1}
+                                                                : Conv2dOptions{in, 64, 7, 2, 3}));
+  } else {
+    const auto convs = register_module("conv1", std::make_shared<Sequential>());
+    int64_t from = in;
+    for (size_t i = 0; i < config_.stem.size(); from = config_.stem[i++]) {
+      if (i > 0) {
+        convs->append(
+            std::make_shared<BatchNorm2d>(BatchNorm2dOptions{config_.stem[i - 1], config_.eps}));
+        convs->append(
+            std::make_shared<Function>([](const Tensor& x) { return functional::relu(x); }));
+      }
+      convs->append(
+          std::make_shared<Conv2d>(Conv2dOptions{from, config_.stem[i], 3, i == 0 ? 2 : 1, 1}));
+    }
+  }
+  register_module("bn1", std::make_shared<BatchNorm2d>(BatchNorm2dOptions{64, config_.eps}));
 }
 
 int64_t ResNet::features() const {
@@ -142,12 +179,22 @@ std::vector<std::string> ResNet::stage_paths(size_t stage) const {
   return {name};
 }
 
-Tensor ResNet::run_stage(const std::string& stage, const Tensor& x) {
-  if (stage == "stem") {
-    auto* norm = static_cast<BatchNorm2d*>(find("bn1"));
-    return functional::max_pool(norm->normalise(static_cast<Conv2d&>(*find("conv1")), x, true),
-                                stem_pool(config_));
+Tensor ResNet::run_stem(const Tensor& x) {
+  Tensor y = x;
+  std::string last = "conv1";
+  if (!config_.stem.empty()) {  // conv, norm, ReLU, conv, norm, ReLU ... conv
+    last = str("conv1.", 3 * (config_.stem.size() - 1));
+    for (size_t i = 0; i + 1 < config_.stem.size(); ++i)
+      y = static_cast<BatchNorm2d*>(find(str("conv1.", 3 * i + 1)))
+              ->normalise(static_cast<Conv2d&>(*find(str("conv1.", 3 * i))), y, true);
   }
+  auto* norm = static_cast<BatchNorm2d*>(find("bn1"));
+  y = norm->normalise(static_cast<Conv2d&>(*find(last)), y, true);
+  return config_.small_stem ? y : functional::max_pool(y, stem_pool(config_));
+}
+
+Tensor ResNet::run_stage(const std::string& stage, const Tensor& x) {
+  if (stage == "stem") return run_stem(x);
   if (stage == "pool") return functional::flatten(functional::global_average_pool(x));
   return find(stage)->forward(x);
 }

@@ -1,12 +1,18 @@
-// ResNet-18/34/50/101/152 (He et al. 2016) with torchvision's names, and the variants that files in
-// the wild have.
+// The ResNet family (He et al. 2016) with torchvision's names, and timm's for what torchvision does
+// not have: ResNeXt, Wide ResNet, ResNet-C, -D and -T, SE and ECA.
 #pragma once
 #include <array>
 #include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "graft/layers/modules/staged_network.h"
 
 namespace graft::models {
+
+// In each block, before its sum.
+enum class ChannelAttention : unsigned char { none, squeeze, eca };
 
 struct GRAFT_API ResNetConfig {
   std::string name = "resnet50";              // as in resnet_config()
@@ -18,13 +24,28 @@ struct GRAFT_API ResNetConfig {
   // Stem pool: 3x3, stride 2, padded (begin, end) on both axes: (1,1) torchvision; (0,1) Caffe's
   // ceil mode at even sizes.
   int64_t pool_pad_begin = 1, pool_pad_end = 1;
+  int64_t groups = 1;       // bottleneck: of the 3x3 (ResNeXt)
+  int64_t base_width = 64;  // bottleneck: channels of a group of the 3x3 in layer1 (Wide ResNet)
+  // Widths of the stem's 3x3 convolutions, the first with stride 2 (ResNet-C); empty: one 7x7.
+  std::vector<int64_t> stem{};
+  bool small_stem = false;    // one 3x3 of stride 1 and no pool, for small images
+  bool average_down = false;  // shortcuts average where they stride (ResNet-D)
+  ChannelAttention attention = ChannelAttention::none;
   int64_t in_channels = 3;
   int64_t stages = 4;      // cut after this many of layer1 .. layer4
   int64_t classes = 1000;  // 0: no head, the network ends at the pooled features
 };
 
-// The config of a name: resnet18, resnet34, resnet50, resnet101, resnet152. bad_input for others.
+// resnet18, resnext50_32x4d, resnet50d ... one row of the family's table each.
+GRAFT_API std::vector<std::string> resnet_names();
+// The config of a name. bad_input for others.
 GRAFT_API ResNetConfig resnet_config(std::string_view name);
+// The same blocks and stem, whatever the depths, widths of input and head, and where it is cut.
+GRAFT_API bool is_same_kind(const ResNetConfig& a, const ResNetConfig& b);
+// ", 32 groups of 4 channels, ...": what sets it apart from a plain ResNet; "" for one.
+GRAFT_API std::string variant_text(const ResNetConfig& config);
+// The path of the batch norm behind the convolution at `conv`; "" when there is none.
+GRAFT_API std::string resnet_norm_behind(const ResNetConfig& config, const std::string& conv);
 
 // Stages: stem, layer1 .. layerN, pool, fc.
 class GRAFT_API ResNet final : public StagedNetwork {
@@ -40,6 +61,8 @@ class GRAFT_API ResNet final : public StagedNetwork {
   void replace_head(int64_t classes);
 
  private:
+  void build_stem();
+  Tensor run_stem(const Tensor& x);
   Tensor run_stage(const std::string& stage, const Tensor& x);
 
   ResNetConfig config_;

@@ -83,7 +83,7 @@ class Reader {
     }
     GRAFT_CHECK(!depths.empty(),
                 "the graph has no residual blocks: graft maps ONNX files of ResNets onto its own");
-    const ResNetConfig named = resnet_config(resnet_name(depths, config_.bottleneck, arch_));
+    const ResNetConfig named = resnet_named(config_, depths, arch_);
     config_.name = named.name;
     config_.depths = named.depths;
     config_.stages = std::ssize(depths);

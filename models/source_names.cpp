@@ -1,5 +1,6 @@
 // A state dict read as one of our networks: the prefix its names stand under, then its blocks, by
 // names and shapes.
+#include <algorithm>
 #include <charconv>
 
 #include "graft/models/feature_builder.h"
@@ -49,19 +50,48 @@ void refuse_relatives(const StateDict& tensors) {
               ", which graft does not have; exported to ONNX it runs as a graph");
   };
   for (const auto& [part, name] :
-       {std::pair{"layer1.0.se.fc1.weight", "SE-ResNet (squeeze and excitation in its blocks)"},
-        std::pair{"layer1.0.se.conv.weight", "ECA-ResNet (channel attention in its blocks)"},
-        std::pair{"conv1.0.weight", "ResNet-C or -D (a stem of three convolutions)"}})
-    if (tensors.contains(part) && tensors.contains("layer1.0.conv1.weight")) refuse(name);
-  const Tensor middle = tensors.find("layer1.0.conv2.weight");
-  if (!tensors.contains("layer1.0.conv3.weight") || !middle.defined() || middle.rank() != 4) return;
-  const int64_t out = middle.size(0), in = middle.size(1);
-  if (in > 0 && in < out && out % in == 0)
-    refuse(str("ResNeXt (", out / in, " groups of ", in, " channels)"));
-  if (in == out && out > 64) refuse(str("Wide ResNet (", out, " channels where a ResNet has 64)"));
+       {std::pair{"layer1.0.convs.0.weight", "Res2Net (several convolutions side by side)"},
+        std::pair{"layer1.0.conv2.conv.weight", "ResNeSt or SK-ResNet (attention over branches)"},
+        std::pair{"attnpool.c_proj.weight", "ResNet of CLIP (a pool by attention)"},
+        std::pair{"layer1.0.se_module.fc1.weight",
+                  "SE-ResNet of the legacy kind (its own stem and strides)"}})
+    if (tensors.contains(part)) refuse(name);
+  if (!tensors.contains("layer1.0.conv1.weight")) return;
+  const bool statistics = std::any_of(tensors.begin(), tensors.end(), [](const auto& entry) {
+    return entry.first.ends_with("running_mean");
+  });
+  if (!statistics && tensors.contains("layer1.0.norm1.weight"))
+    refuse("ResNet with group norms (BiT)");
 }
 
-Architecture resnet_architecture(const StateDict& tensors, const std::string& arch) {
+// The widths of a stem of several 3x3 convolutions, conv1.0, conv1.3 ...; empty for another.
+std::vector<int64_t> stem_widths(const StateDict& tensors) {
+  std::vector<int64_t> widths;
+  for (int i = 0;; i += 3) {
+    const Tensor conv = tensors.find(str("conv1.", i, ".weight"));
+    if (!conv.defined() || conv.rank() != 4) return widths;
+    GRAFT_CHECK(conv.size(2) == 3, "conv1.", i, ".weight ", conv.shape(),
+                " is not of a 3x3 convolution");
+    widths.push_back(conv.size(0));
+  }
+}
+
+// Groups and width of a bottleneck's 3x3, from the first one.
+void read_widths(const StateDict& tensors, ResNetConfig& config) {
+  const Tensor middle = tensors.find("layer1.0.conv2.weight");
+  if (!config.bottleneck || !middle.defined() || middle.rank() != 4) return;
+  const int64_t out = middle.size(0), in = middle.size(1);
+  if (in < 1 || out % in != 0 || (out == in && out <= 64)) return;  // load says what does not fit
+  config.groups = out / in;
+  config.base_width = in;
+}
+
+void read_attention(const StateDict& tensors, ResNetConfig& config) {
+  if (tensors.contains("layer1.0.se.fc1.weight")) config.attention = ChannelAttention::squeeze;
+  if (tensors.contains("layer1.0.se.conv.weight")) config.attention = ChannelAttention::eca;
+}
+
+ResNetConfig resnet_architecture(const StateDict& tensors, const std::string& arch) {
   std::vector<int64_t> depths;
   for (int stage = 1; stage <= 4; ++stage)
     if (const int64_t blocks = count_blocks(tensors, "layer" + std::to_string(stage)); blocks > 0) {
@@ -70,10 +100,19 @@ Architecture resnet_architecture(const StateDict& tensors, const std::string& ar
       depths.push_back(blocks);
     }
   GRAFT_CHECK(!depths.empty(), "no tensor is named layer1.*: this is no ResNet");
-  const bool bottleneck = tensors.contains("layer1.0.conv3.weight");
-  ResNetConfig config = resnet_config(resnet_name(depths, bottleneck, arch));
+  ResNetConfig found;
+  found.bottleneck = tensors.contains("layer1.0.conv3.weight");
+  found.stem = stem_widths(tensors);
+  for (const auto& [name, tensor] : tensors)
+    found.average_down =
+        found.average_down || (name.ends_with(".0.downsample.1.weight") && tensor.rank() == 4);
+  read_widths(tensors, found);
+  read_attention(tensors, found);
+  const Tensor stem = tensors.at(found.stem.empty() ? "conv1.weight" : "conv1.0.weight");
+  found.small_stem = found.stem.empty() && stem.size(2) == 3;
+  ResNetConfig config = resnet_named(found, depths, arch);
   config.stages = std::ssize(depths);
-  config.in_channels = tensors.at("conv1.weight").size(1);
+  config.in_channels = stem.size(1);
   config.classes = head_classes(tensors, "fc");
   return config;
 }
@@ -95,27 +134,40 @@ StateDict without_dots(StateDict tensors) {
 }  // namespace
 
 std::string first_convolution(const StateDict& tensors, const std::string& prefix) {
-  for (const char* name :
-       {"conv1.weight", "features.conv0.weight", "features.0.0.weight", "features.0.weight"})
+  for (const char* name : {"conv1.weight", "conv1.0.weight", "features.conv0.weight",
+                           "features.0.0.weight", "features.0.weight"})
     if (tensors.contains(prefix + name)) return prefix + name;
   return "";
 }
 
-std::string resnet_name(const std::vector<int64_t>& depths, bool bottleneck,
-                        const std::string& arch) {
-  std::vector<std::string> fitting;
-  for (const char* name : {"resnet18", "resnet34", "resnet50", "resnet101", "resnet152"}) {
-    const ResNetConfig config = resnet_config(name);
-    if (config.bottleneck == bottleneck &&
-        std::equal(depths.begin(), depths.end(), config.depths.begin()))
-      fitting.push_back(name);
+ResNetConfig resnet_named(const ResNetConfig& found, const std::vector<int64_t>& depths,
+                          const std::string& arch) {
+  std::vector<ResNetConfig> fitting, as_deep;
+  for (const std::string& name : resnet_names()) {
+    const ResNetConfig row = resnet_config(name);
+    if (row.bottleneck != found.bottleneck ||
+        !std::equal(depths.begin(), depths.end(), row.depths.begin()))
+      continue;
+    if (is_same_kind(row, found)) fitting.push_back(row);
+    as_deep.push_back(row);
   }
-  const std::string found = str(bottleneck ? "bottleneck" : "basic", " blocks ", join(depths, "-"));
-  GRAFT_CHECK(!fitting.empty(), found, " are no ResNet-18, 34, 50, 101 or 152");
+  const std::string text = str(found.bottleneck ? "bottleneck" : "basic", " blocks ",
+                               join(depths, "-"), variant_text(found));
+  GRAFT_CHECK(!as_deep.empty(), text, " are no ResNet that graft knows");
+  if (fitting.empty()) {  // no name for it: "resnet50", and describe() says the rest
+    ResNetConfig config = found;
+    config.depths = as_deep.front().depths;
+    config.name =
+        str("resnet", 2 + (found.bottleneck ? 3 : 2) * (config.depths[0] + config.depths[1] +
+                                                        config.depths[2] + config.depths[3]));
+    fitting = {config};
+  }
   if (arch.empty()) return fitting.front();
-  GRAFT_CHECK(std::find(fitting.begin(), fitting.end(), arch) != fitting.end(), "the file's ",
-              found, " are ", fitting.front(), ", not ", arch);
-  return arch;
+  const auto wanted = std::find_if(fitting.begin(), fitting.end(),
+                                   [&](const ResNetConfig& c) { return c.name == arch; });
+  GRAFT_CHECK(wanted != fitting.end(), "the file's ", text, " are ", fitting.front().name, ", not ",
+              arch);
+  return *wanted;
 }
 
 namespace {
@@ -127,22 +179,28 @@ const char* find_architecture(SourceNetwork& source, const std::string& arch) {
   const Tensor stem = source.tensors.find(first);
   GRAFT_CHECK(stem.defined() && stem.rank() == 4,
               "no tensor has the name of a first convolution (conv1.weight, features.0.weight "
-              "...): graft knows the names of torchvision's ResNets, VGGs, SqueezeNets, DenseNets "
-              "and MobileNetV2, of the CIFAR ResNets, of timm and transformers, and of Gluon's, "
+              "...): graft knows the names of torchvision's ResNets, VGGs, SqueezeNets, DenseNets, "
+              "MobileNets and EfficientNets, of the CIFAR ResNets, of timm and transformers, and "
+              "of Gluon's, "
               "Caffe's, Detectron's and Keras' ResNets; the file has ",
               source.tensors.size() + source.ignored.size(), " tensors",
               source.tensors.empty() ? "" : ", the first is ",
               source.tensors.empty() ? "" : source.tensors.begin()->first);
+  const bool resnet = first == "conv1.weight" || first == "conv1.0.weight";
   const bool cifar = first == "conv1.weight" && stem.size(2) == 3 && stem.size(0) == 16;
-  if (first == "conv1.weight") {
+  if (resnet) {
     source.architecture = cifar ? cifar_architecture(source.tensors, arch)
                                 : resnet_architecture(source.tensors, arch);
+    if (const auto* c = std::get_if<ResNetConfig>(&source.architecture); c && c->small_stem)
+      source.notes.push_back(
+          "the stem is one 3x3 convolution, taken to have no stride and no pool behind it, as in "
+          "ResNets for small images (guessed)");
     return cifar ? "CIFAR ResNet" : "torchvision";
   }
   source.tensors = without_dots(std::move(source.tensors));
   const FeatureConfig config = feature_config_of(source.tensors);
   GRAFT_CHECK(!config.name.empty(), "the file has a ", first,
-              ", but is no VGG, SqueezeNet, DenseNet or MobileNetV2 of torchvision");
+              ", but is no VGG, SqueezeNet, DenseNet, MobileNet or EfficientNet of torchvision");
   GRAFT_CHECK(arch.empty() || arch == config.name, "the file holds ", config.name, ", not ", arch);
   source.architecture = config;
   return "torchvision";
@@ -162,7 +220,10 @@ void apply_implied(const Renamed& renamed, SourceNetwork& source) {
   }
   source.head_activation = renamed.head_activation;
   if (renamed.image_size > 0 && source.images) {
-    source.images->set_size(renamed.image_size);
+    source.images->set_size(renamed.image_size, renamed.image_width);
+    if (renamed.image_width != renamed.image_size) source.images->set_fit("squash");
+    if (!renamed.image_fit.empty()) source.images->set_fit(renamed.image_fit);
+    if (renamed.resize_to > 0) source.images->resize_to = renamed.resize_to;
     source.preprocess.what = text_of(*source.images);
   }
   if (auto* features = std::get_if<FeatureConfig>(&source.architecture);

@@ -43,9 +43,10 @@ std::string pool_text(const ResNetConfig& config);  // "padded 1 at the begin, 1
 // none.
 std::string first_convolution(const StateDict& tensors, const std::string& prefix = "");
 
-// A ResNet's name by its blocks; those after the last stage present are free. `arch` must agree
-// when given.
-std::string resnet_name(const std::vector<int64_t>& depths, bool bottleneck,
-                        const std::string& arch);
+// The ResNet of `found`'s kind with these blocks a stage; those after the last stage present are
+// free. A kind that no row of the family's table has goes by the plain network of its depths.
+// `arch` must agree when given.
+ResNetConfig resnet_named(const ResNetConfig& found, const std::vector<int64_t>& depths,
+                          const std::string& arch);
 
 }  // namespace graft::models

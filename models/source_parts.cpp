@@ -4,13 +4,14 @@
 #include <set>
 
 #include "graft/core/base/error.h"
-#include "graft/models/feature_builder.h"
+#include "graft/models/feature_family.h"
 
 namespace graft::models {
 namespace {
 
-constexpr const char* kFirstConvolutions[] = {"conv1.weight", "features.conv0.weight",
-                                              "features.0.0.weight", "features.0.weight"};
+constexpr const char* kFirstConvolutions[] = {"conv1.weight", "conv1.0.weight",
+                                              "features.conv0.weight", "features.0.0.weight",
+                                              "features.0.weight"};
 
 bool takes_images(const Tensor& weight) {
   return weight.rank() == 4 && (weight.size(1) == 1 || weight.size(1) == 3);
@@ -37,7 +38,7 @@ std::vector<std::string> candidates_in(const StateDict& tensors) {
       if (!name.ends_with(first) || !takes_images(tensor)) continue;
       const std::string prefix = name.substr(0, name.size() - std::string_view(first).size());
       if ((prefix.empty() || prefix.back() == '.') && found.size() < most &&
-          (first != kFirstConvolutions[0] || stages.contains(prefix)) &&
+          (!std::string_view(first).starts_with("conv1.") || stages.contains(prefix)) &&
           std::find(found.begin(), found.end(), prefix) == found.end())
         found.push_back(prefix);
     }
@@ -160,13 +161,12 @@ std::vector<std::string> drop_resnet_head(SourceNetwork& source, ResNetConfig& c
 
 std::vector<std::string> drop_feature_head(SourceNetwork& source, FeatureConfig& config) {
   const std::string head = feature_head_path(config);
-  const bool hidden = config.name.starts_with("vgg");
+  const std::vector<std::string>& hidden = feature_family(config.name).hidden;
   bool own = true;
   for (const auto& [name, tensor] : source.tensors) {
     if (!name.starts_with("classifier.")) continue;
     const std::string layer = name.substr(0, name.rfind('.'));
-    own =
-        own && (layer == head || (hidden && (layer == "classifier.0" || layer == "classifier.3")));
+    own = own && (layer == head || std::find(hidden.begin(), hidden.end(), layer) != hidden.end());
   }
   if (own) return {};
   config.classes = 0;

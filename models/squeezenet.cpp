@@ -3,7 +3,7 @@
 
 #include "graft/layers/functional/functional.h"
 #include "graft/layers/modules/conv2d.h"
-#include "graft/models/feature_builder.h"
+#include "graft/models/feature_family.h"
 
 namespace graft::models {
 namespace {
@@ -36,8 +36,6 @@ struct FireWidths {
 constexpr FireWidths kFires[] = {{16, 64},  {16, 64},  {32, 128}, {32, 128},
                                  {48, 192}, {48, 192}, {64, 256}, {64, 256}};
 
-}  // namespace
-
 void build_squeezenet(FeatureBuilder& build) {
   const FeatureConfig& config = build.config();
   const bool first_version = config.name == "squeezenet1_0";
@@ -67,6 +65,23 @@ void build_squeezenet(FeatureBuilder& build) {
     if (!build.stage({name}, in, [=](const Tensor& x) { return module->forward(x); })) return;
   }
   build.finish_squeezenet();
+}
+
+std::string squeezenet_name_of(const StateDict& tensors) {
+  if (!tensors.contains("features.3.squeeze.weight")) return "";
+  return tensors.contains("features.5.squeeze.weight") ? "squeezenet1_0" : "squeezenet1_1";
+}
+
+}  // namespace
+
+const FeatureFamily& squeezenet_family() {
+  static const FeatureFamily family{.names = {"squeezenet1_0", "squeezenet1_1"},
+                                    .build = build_squeezenet,
+                                    .head = "classifier.1",
+                                    .first = "features.0.weight",
+                                    .name_of = squeezenet_name_of,
+                                    .norm_behind = no_norm_behind};
+  return family;
 }
 
 }  // namespace graft::models

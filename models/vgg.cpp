@@ -1,8 +1,10 @@
 // VGG-11/13/16/19 with and without batch norm (Simonyan & Zisserman 2015), torchvision's layout.
+#include <algorithm>
+
 #include "graft/layers/functional/functional.h"
 #include "graft/layers/modules/batch_norm2d.h"
 #include "graft/layers/modules/conv2d.h"
-#include "graft/models/feature_builder.h"
+#include "graft/models/feature_family.h"
 
 namespace graft::models {
 namespace {
@@ -34,9 +36,8 @@ std::vector<int64_t> vgg_convolutions(const VggLayout& layout, bool normed) {
   return at;
 }
 
-}  // namespace
-
-std::string vgg_name_of(const std::vector<int64_t>& convolutions) {
+// Which VGG has 4-D weights at these children of `features`; "" for none.
+std::string vgg_with(const std::vector<int64_t>& convolutions) {
   for (const VggLayout& layout : kVggs)
     for (const bool normed : {false, true})
       if (vgg_convolutions(layout, normed) == convolutions)
@@ -74,6 +75,46 @@ void build_vgg(FeatureBuilder& build) {
     if (!build.stage({std::to_string(index++)}, out, pool)) return;
   }
   build.finish_vgg();
+}
+
+// The children N of `features` that have a "features.N.weight" of rank 4, in order.
+std::vector<int64_t> feature_convolutions(const StateDict& tensors) {
+  std::vector<int64_t> at;
+  for (const auto& [name, tensor] : tensors) {
+    if (!name.starts_with("features.") || tensor.rank() != 4) continue;
+    const int64_t index = leading_number(std::string_view(name).substr(9));
+    if (index >= 0 && name == str("features.", index, ".weight")) at.push_back(index);
+  }
+  std::sort(at.begin(), at.end());
+  return at;
+}
+
+std::string vgg_name_of(const StateDict& tensors) {
+  const auto convolutions = feature_convolutions(tensors);
+  if (convolutions.size() < 2) return "";
+  const std::string name = vgg_with(convolutions);
+  GRAFT_CHECK(!name.empty(), "the names are those of a VGG, but convolutions at features.",
+              join(convolutions, ", "), " are no VGG-11, 13, 16 or 19");
+  return name;
+}
+
+std::string vgg_norm_behind(const std::string& name, const std::string& conv) {
+  return name.ends_with("_bn") ? norm_beside(name, conv) : "";
+}
+
+}  // namespace
+
+const FeatureFamily& vgg_family() {
+  static const FeatureFamily family{
+      .names = {"vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"},
+      .build = build_vgg,
+      .head = "classifier.6",
+      .first = "features.0.weight",
+      .name_of = vgg_name_of,
+      .hidden = {"classifier.0", "classifier.3"},
+      .norm_behind = vgg_norm_behind,
+      .biased_norms = true};
+  return family;
 }
 
 }  // namespace graft::models

@@ -96,7 +96,8 @@ int bench(BenchFlags flags) {
                : flags.train         ? "train"
                                      : "infer"},
       {"batch", flags.batch},
-      {"image_size", workload.image_size()},
+      {"image_size", workload.image_height()},
+      {"image_width", workload.image_width()},
       {"precision", flags.precision},
       {"device", device.to_string()},
       {"graph", workload.is_recorded()},
@@ -119,7 +120,7 @@ int bench(BenchFlags flags) {
     return 0;
   }
   result(str(printable(workload.name()), " ", document["task"].get<std::string>(), ", batch ",
-             flags.batch, ", ", workload.image_size(), "x", workload.image_size(), ", ",
+             flags.batch, ", ", workload.image_height(), "x", workload.image_width(), ", ",
              is_cpu(device) ? str(context.threads(), " threads") : device.to_string(), ": ",
              fixed(static_cast<double>(flags.batch) / median, 2), " images/s, ",
              fixed(median * 1e3, 1), " ms a step (median of ", flags.iterations, ", ",

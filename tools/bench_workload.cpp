@@ -40,7 +40,7 @@ void Workload::make_network(const BenchFlags& flags) {
     model_.network = models::make_network(model_.card.architecture);
     models::initialize(*model_.network, 0);
     models::replace_head(model_, flags.classes > 0 ? flags.classes : 1000, 0);
-    image_size_ = flags.image_size > 0 ? flags.image_size : 224;
+    image_height_ = image_width_ = flags.image_size > 0 ? flags.image_size : 224;
   } else {
     model_ = std::move(load_any(flags.file, {}).model);
     const int64_t classes = models::classes_of(model_.card.architecture);
@@ -50,7 +50,9 @@ void Workload::make_network(const BenchFlags& flags) {
       say("note: the network has a new head of ", wanted, " classes",
           classes == 0 ? ": the file has no classifier" : ", as asked for");
     }
-    image_size_ = flags.image_size > 0 ? flags.image_size : model_.card.preprocess.size;
+    const io::Preprocess& own = model_.card.preprocess;
+    image_height_ = flags.image_size > 0 ? flags.image_size : own.size;
+    image_width_ = flags.image_size > 0 ? flags.image_size : own.input_width();
   }
   name_ = models::name_of(model_.card.architecture);
   kind_ =
@@ -60,7 +62,7 @@ void Workload::make_network(const BenchFlags& flags) {
 void Workload::make_images(const BenchFlags& flags) {
   const int64_t channels = models::in_channels_of(model_.card.architecture),
                 classes = std::max<int64_t>(1, models::classes_of(model_.card.architecture));
-  x_ = Tensor::empty({flags.batch, channels, image_size_, image_size_},
+  x_ = Tensor::empty({flags.batch, channels, image_height_, image_width_},
                      {.format = MemoryFormat::channels_last});
   task_ = std::make_shared<train::Classification>(classes);
   Tensor labels = Tensor::empty({flags.batch}, {.dtype = DType::i64});
@@ -139,8 +141,8 @@ void Workload::training_step() {
 
 // Every epoch reads and decodes all images again.
 void Workload::open_loader(const BenchFlags& flags) {
-  image_size_ = flags.image_size > 0 ? flags.image_size : 224;
-  io::Preprocess preprocess = io::imagenet_preprocess(image_size_);
+  image_height_ = image_width_ = flags.image_size > 0 ? flags.image_size : 224;
+  io::Preprocess preprocess = io::imagenet_preprocess(image_height_);
   std::shared_ptr<const io::Dataset> images = io::open_data(flags.loader, {.val_split = 0}).train;
   loader_ = std::make_unique<train::BatchLoader>(
       images, preprocess,

@@ -41,7 +41,8 @@ class Workload {
   // Whether steps repeat what the device has recorded.
   bool is_recorded() const;
   bool is_to_be_recorded() const;
-  int64_t image_size() const { return image_size_; }
+  int64_t image_height() const { return image_height_; }
+  int64_t image_width() const { return image_width_; }
   // "resnet50"; "none" of a loader.
   const std::string& name() const { return name_; }
   // How the network runs: "native", "graph", or "none" of a loader.
@@ -59,7 +60,7 @@ class Workload {
 
   Device device_;
   std::unique_ptr<train::BatchLoader> loader_;
-  int64_t epoch_ = 0, batch_, image_size_ = 0;
+  int64_t epoch_ = 0, batch_, image_height_ = 0, image_width_ = 0;
   std::string name_ = "none";
   const char* kind_ = "none";
   Tensor features_;  // of the frozen backbone, when they are computed once

@@ -17,11 +17,11 @@ namespace {
 
 struct ComparedRun {
   std::string path;
-  train::RunRecord record;
+  train::RunRecord record{};
   train::EpochMetrics kept{};  // of the epoch that is kept
   double seconds = 0;
-  nlohmann::json settings =
-      nlohmann::json::object();  // recipe, and "network", "weights", "data" of its identity
+  // Recipe, and "network", "weights", "data" of its identity.
+  nlohmann::json settings = nlohmann::json::object();
 };
 
 nlohmann::json object_in(const std::string& text) {

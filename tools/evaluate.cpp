@@ -75,8 +75,8 @@ int evaluate(const EvaluateFlags& flags) {
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
   const Device device = open_named_device(flags.device, flags.precision);
-  models::Model model = std::move(load_any(flags.model, flags.source).model);
-  const std::shared_ptr<const train::Task> task = task_of(model, flags.model);
+  models::Model model = load_with_head(flags.model, flags.source);
+  const std::shared_ptr<const train::Task> task = task_of(model);
   const auto shown = task->presentation();
   std::optional<PredictionsFile> kept;
   if (!flags.predictions.empty()) kept.emplace(flags.predictions, *shown);

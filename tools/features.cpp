@@ -29,7 +29,7 @@ struct FeatureFlags {
   double broken = io::kToleratedBrokenShare;
   DeviceFlags device;
   SourceFlags source;
-  std::optional<int64_t> image_size;
+  std::string image_size;
   int threads = 0;
   bool strict = false;
 };
@@ -46,7 +46,7 @@ int features(const FeatureFlags& flags) {
       flags.source.options({.cut = flags.cut, .channels = channel_rule(flags.channels)}));
   apply_source_flags(flags.source, imported);
   models::Model model = std::move(imported.model);
-  if (flags.image_size) model.card.preprocess.set_size(*flags.image_size);
+  apply_image_size(model.card.preprocess, flags.image_size);
   apply_resize(model.card.preprocess, flags.resize);
   TrainingData opened = open_summarized(
       flags.data, {.columns = flags.columns, .val_split = 0, .least_classes = 1}, flags.broken);
@@ -107,9 +107,9 @@ void add_features(CLI::App& app, Action& action) {
       ->check(CLI::IsMember({"repeat", "sum-conv1"}))
       ->type_name("RULE");
   verb->add_option("--image-size", f->image_size,
-                   "Side of the network's input (default: the model's)")
-      ->transform(whole_number(8, 4096))
-      ->type_name("N");
+                   "Side of the network's input, or height and width (default: the model's)")
+      ->transform(image_sides(8, 4096))
+      ->type_name("N|HxW");
   verb->add_option("--precision", f->precision, kPrecisionHelp)
       ->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))
       ->type_name("P");

@@ -39,8 +39,7 @@ int finetune(const FinetuneFlags& flags) {
           made.model.card.int8 = {};  // if any, of the weights as they were
         else
           give_head(made, task, flags.training.seed);
-        if (flags.training.image_size)
-          made.model.card.preprocess.set_size(*flags.training.image_size);
+        apply_image_size(made.model.card.preprocess, flags.training.image_size);
         apply_resize(made.model.card.preprocess, flags.training.resize);
         check_on_images(made.model, data.train, imported.certificate, ram);
         imported.certificate.head =

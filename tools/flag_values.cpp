@@ -82,6 +82,21 @@ CLI::Validator whole_number(uint64_t least, uint64_t most) {
       str("a whole number from ", least, " to ", most));
 }
 
+CLI::Validator image_sides(uint64_t least, uint64_t most) {
+  return in_range(
+      [=](const std::string& text) -> std::optional<std::string> {
+        const size_t by = text.find('x');
+        const auto height = decimal_digits(std::string_view(text).substr(0, by)),
+                   width = by == std::string::npos
+                               ? height
+                               : decimal_digits(std::string_view(text).substr(by + 1));
+        for (const auto& side : {height, width})
+          if (!side || *side < least || *side > most) return std::nullopt;
+        return by == std::string::npos ? str(*height) : str(*height, "x", *width);
+      },
+      str("a whole number from ", least, " to ", most, ", or height and width, as 64x192"));
+}
+
 CLI::Validator real_number(double least, double most) { return real_within(least, false, most); }
 CLI::Validator real_number_above(double bound, double most) {
   return real_within(bound, true, most);

@@ -14,6 +14,9 @@ namespace graft::tools {
 // has no leading zeros, which would be read as octal.
 CLI::Validator whole_number(uint64_t least, uint64_t most);
 
+// "224", or height and width as "64x192".
+CLI::Validator image_sides(uint64_t least, uint64_t most);
+
 // A finite decimal number; what is smaller than a double can be, but not 0, is refused too.
 CLI::Validator real_number(double least, double most);
 CLI::Validator real_number_above(double bound, double most);

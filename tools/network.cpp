@@ -60,17 +60,28 @@ models::Imported load_any(const std::string& path, const SourceFlags& source,
   return imported;
 }
 
-std::shared_ptr<const train::Task> task_of(const models::Model& model, const std::string& path) {
-  const train::TaskCard card = task_card_of(model.card);
-  GRAFT_CHECK(card.outputs > 0, path, ": has no classifier; graft finetune gives it one");
-  return train::task_of_card(card);
+models::Model load_with_head(const std::string& path, const SourceFlags& source) {
+  models::Imported imported = load_any(path, source);
+  const std::vector<std::string>& unused = imported.certificate.unused;
+  const bool has_head = task_card_of(imported.model.card).outputs > 0;
+  GRAFT_CHECK(has_head || unused.empty(), path, ": its own head, ", unused.size(), " tensors from ",
+              unused.empty() ? "" : unused[0],
+              ", is none that graft runs; graft finetune gives it one");
+  GRAFT_CHECK(has_head, path, ": has no head; graft finetune gives it one");
+  return std::move(imported.model);
+}
+
+std::shared_ptr<const train::Task> task_of(const models::Model& model) {
+  return train::task_of_card(task_card_of(model.card));
 }
 
 void check_on_images(models::Model& model, const std::shared_ptr<const io::Dataset>& dataset,
                      models::Certificate& certificate, int64_t ram) {
   if (certificate.naming == models::kGraftNaming || !dataset || dataset->size() == 0) return;
   const io::Preprocess& preprocess = model.card.preprocess;
-  const int64_t wanted = std::min(models::images_to_check(preprocess.size), dataset->size());
+  const int64_t wanted =
+      std::min(models::images_to_check(std::max(preprocess.size, preprocess.input_width())),
+               dataset->size());
   std::vector<int64_t> spread;  // data sets often stand in the order of their classes
   for (int64_t i = 0; i < wanted; ++i) spread.push_back(i * dataset->size() / wanted);
   train::LoaderOptions options{.batch = wanted};

@@ -32,8 +32,12 @@ void save_network(const std::string& path, const Network& made, const train::Tas
 models::Imported load_any(const std::string& path, const SourceFlags& source,
                           models::ImportOptions options = {});
 
-// What a model's head is for. bad_input naming the path when it has none.
-std::shared_ptr<const train::Task> task_of(const models::Model& model, const std::string& path);
+// A network with a head, for verbs that need its answers. bad_input otherwise, saying what became
+// of the file's own head.
+models::Model load_with_head(const std::string& path, const SourceFlags& source);
+
+// What a model's head is for; it has one.
+std::shared_ptr<const train::Task> task_of(const models::Model& model);
 
 // Runs images of the data set through a network just imported; what its batch norms say of them
 // joins the certificate. Nothing happens for models of graft. `ram`: what the process may take, 0

@@ -117,7 +117,7 @@ class Predictor {
   // those that cannot be read are named. Returns how many.
   int64_t answer(const GivenImages& images, int64_t begin, int64_t end) {
     const io::Preprocess& p = model_.card.preprocess;
-    const int64_t numbers = p.channels * p.size * p.size;
+    const int64_t numbers = p.channels * p.pixels();
     std::vector<float> inputs(static_cast<size_t>((end - begin) * numbers));
     std::vector<std::string> faults(static_cast<size_t>(end - begin));
     current_context().parallel_for(end - begin, [&](int64_t i) {
@@ -132,7 +132,7 @@ class Predictor {
     std::vector<int64_t> whole;
     for (int64_t i = 0; i < end - begin; ++i)
       if (faults[static_cast<size_t>(i)].empty()) whole.push_back(i);
-    Tensor x = Tensor::empty({std::ssize(whole), p.channels, p.size, p.size},
+    Tensor x = Tensor::empty({std::ssize(whole), p.channels, p.size, p.input_width()},
                              {.format = MemoryFormat::channels_last});
     float* to = whole.empty() ? nullptr : x.mutable_data<float>();
     for (const int64_t i : whole) to = std::copy_n(inputs.data() + i * numbers, numbers, to);
@@ -199,8 +199,8 @@ class Predictor {
 };
 
 int predict(const PredictFlags& flags) {
-  models::Model model = std::move(load_any(flags.model, flags.source).model);
-  std::shared_ptr<const train::Task> task = task_of(model, flags.model);
+  models::Model model = load_with_head(flags.model, flags.source);
+  std::shared_ptr<const train::Task> task = task_of(model);
   std::vector<io::LabelledFile> files = collect(flags.images, flags.columns);
   GRAFT_CHECK(!files.empty(), join(flags.images), ": there are no images");
   GivenImages images(std::move(files));

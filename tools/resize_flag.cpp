@@ -12,6 +12,12 @@ void add_resize_flag(CLI::App& verb, std::string& resize) {
       ->type_name("HOW");
 }
 
+void apply_image_size(io::Preprocess& preprocess, const std::string& sides) {
+  if (sides.empty()) return;
+  const auto [height, width] = io::image_sides(sides);
+  preprocess.set_size(height, width);
+}
+
 void apply_resize(io::Preprocess& preprocess, const std::string& resize) {
   if (!resize.empty()) preprocess.set_fit(resize);
 }

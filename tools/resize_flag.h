@@ -1,4 +1,4 @@
-// --resize, the same on every verb that reads images.
+// --resize and --image-size, the same on every verb that has them.
 #pragma once
 #include <string>
 
@@ -13,5 +13,7 @@ namespace graft::tools {
 void add_resize_flag(CLI::App& verb, std::string& resize);
 // Over the model's own way where the flag was given.
 void apply_resize(io::Preprocess& preprocess, const std::string& resize);
+// --image-size: "" changes nothing, else as io::image_sides() reads it.
+void apply_image_size(io::Preprocess& preprocess, const std::string& sides);
 
 }  // namespace graft::tools

@@ -249,9 +249,9 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
       ->transform(whole_number(0, 100000))
       ->type_name("N");
   verb.add_option("--image-size", f.image_size,
-                  "Side of the network's input (default: the network's)")
-      ->transform(whole_number(8, 4096))
-      ->type_name("N");
+                  "Side of the network's input, or height and width (default: the network's)")
+      ->transform(image_sides(8, 4096))
+      ->type_name("N|HxW");
   add_column_flags(verb, f.columns);
   add_resize_flag(verb, f.resize);
   add_pixel_flag(verb);
@@ -386,7 +386,7 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
   train::Recipe recipe = asked;
   const std::shared_ptr<train::Task> task = open_task(data, flags, recipe);
   Network made = make_network(data, *task);
-  if (flags.image_size) made.model.card.preprocess.set_size(*flags.image_size);
+  apply_image_size(made.model.card.preprocess, flags.image_size);
   apply_resize(made.model.card.preprocess, flags.resize);
   doubt_shapes(opened, made.model.card.preprocess);
   write_file_atomically(run.data(), opened.summary.to_json() + "\n");

@@ -27,7 +27,8 @@ struct TrainingFlags {
   std::string resize, balance = "none", task = "auto";
   double broken = io::kToleratedBrokenShare;
   int64_t patience = 0;
-  std::optional<int64_t> epochs{}, batch{}, warmup{}, image_size{}, views{};
+  std::optional<int64_t> epochs{}, batch{}, warmup{}, views{};
+  std::string image_size{};  // "": the network's
   std::optional<double> lr{}, momentum{}, weight_decay{};
   std::optional<std::string> optimizer{}, schedule{}, loss{};
   std::string augment = "auto";

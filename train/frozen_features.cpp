@@ -31,9 +31,7 @@ FrozenFeatures::FrozenFeatures(PrefixRunner& prefix, const io::OpenedData& data,
       val_(data.val),
       preprocess_(preprocess),
       options_(std::move(options)) {
-  row_ = to_device(prefix(Tensor::zeros({1, preprocess.channels, preprocess.size, preprocess.size},
-                                        {.format = MemoryFormat::channels_last})),
-                   {});
+  row_ = to_device(prefix(preprocess.zeros(1)), {});
   options_.loader.shuffle = options_.loader.drop_single = false;
   const LoaderOptions& l = options_.loader;
   const int64_t views = l.augment.any() ? l.views : 1;

@@ -42,9 +42,9 @@ Batch sent(MadeBatch made, const io::Preprocess& preprocess, Device device) {
   std::copy(preprocess.mean.begin(), preprocess.mean.end(), attributes.mean.begin());
   std::copy(preprocess.deviation.begin(), preprocess.deviation.end(), attributes.deviation.begin());
   const Tensor pixels = to_device(made.pixels, device), places = to_device(made.places, device);
-  made.batch.x =
-      Tensor::empty({pixels.size(0), preprocess.channels, preprocess.size, preprocess.size},
-                    {.format = MemoryFormat::channels_last, .device = device});
+  made.batch.x = Tensor::empty(
+      {pixels.size(0), preprocess.channels, preprocess.size, preprocess.input_width()},
+      {.format = MemoryFormat::channels_last, .device = device});
   kernels_for(device).image_input.forward(current_context(),
                                           {pixels, &places, attributes, made.batch.x});
   return std::move(made.batch);
@@ -113,8 +113,8 @@ struct BatchLoader::Impl {
     if (kept.empty()) return maker.pixels(*dataset, sample, nullptr);
     Tensor& slot = kept[static_cast<size_t>(sample)];  // one thread a sample within an epoch
     if (!slot.defined()) {
-      Tensor pixels = Tensor::empty({preprocess.size, preprocess.size, preprocess.channels},
-                                    {.dtype = DType::u8});
+      Tensor pixels = Tensor::empty(
+          {preprocess.size, preprocess.input_width(), preprocess.channels}, {.dtype = DType::u8});
       std::memcpy(pixels.mutable_raw(), maker.pixels(*dataset, sample, nullptr).data,
                   static_cast<size_t>(pixels.bytes()));
       slot = pixels;
@@ -128,17 +128,20 @@ struct BatchLoader::Impl {
     const int64_t begin = number * options.batch,
                   count = std::min(options.batch, std::ssize(order) - begin);
     batch.samples.assign(order.begin() + begin, order.begin() + begin + count);
-    const int64_t side = preprocess.size, values = side * side * preprocess.channels;
+    const int64_t values = preprocess.pixels() * preprocess.channels;
     batch.targets = targets_of(options.task.get(), *dataset, batch.samples);
     float* x = nullptr;
     uint8_t* pixels = nullptr;
     int32_t* places = nullptr;
     if (is_cpu(options.device)) {
-      batch.x = Tensor::empty({count, preprocess.channels, side, side},
-                              {.format = MemoryFormat::channels_last});
+      batch.x =
+          Tensor::empty({count, preprocess.channels, preprocess.size, preprocess.input_width()},
+                        {.format = MemoryFormat::channels_last});
       x = batch.x.mutable_data<float>();
     } else {
-      made.pixels = Tensor::empty({count, side, side, preprocess.channels}, {.dtype = DType::u8});
+      made.pixels =
+          Tensor::empty({count, preprocess.size, preprocess.input_width(), preprocess.channels},
+                        {.dtype = DType::u8});
       made.places = Tensor::zeros({count, ops::kImagePlace}, {.dtype = DType::i32});
       pixels = made.pixels.mutable_data<uint8_t>();
       places = made.places.mutable_data<int32_t>();
@@ -206,8 +209,7 @@ BatchLoader::BatchLoader(std::shared_ptr<const io::Dataset> dataset, io::Preproc
   GRAFT_CHECK(options.batch >= 1 && options.workers >= 0 && options.workers <= 256,
               "loader: batch ", options.batch, ", ", options.workers, " workers");
   preprocess.validate();
-  const int64_t bytes =
-      checked_mul(dataset->size(), preprocess.size * preprocess.size * preprocess.channels);
+  const int64_t bytes = checked_mul(dataset->size(), preprocess.pixels() * preprocess.channels);
   if (!options.augment.any() && bytes <= options.cache_bytes)
     impl_->kept.resize(static_cast<size_t>(dataset->size()));
   impl_->dataset = std::move(dataset);

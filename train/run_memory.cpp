@@ -20,7 +20,7 @@ RamRequest ram_request(RunContext& context, const FeatureStage& features,
   const int64_t copy = bytes_of(changing(network));
   RamRequest request{.ram = context.options.ram,
                      .batch = std::min(context.recipe.batch, context.data.train->size()),
-                     .bytes_an_image = 4 * preprocess.channels * preprocess.size * preprocess.size,
+                     .bytes_an_image = 4 * preprocess.channels * preprocess.pixels(),
                      .norms_learn = norms_learn(network),
                      .given = context.options.resume ? &context.recipe.step : nullptr,
                      .workers = context.options.workers};
@@ -37,9 +37,7 @@ RamRequest ram_request(RunContext& context, const FeatureStage& features,
 // A step on images of zeros.
 void run_trial(RunContext& context, const FeatureStage& features, TrainingStep& step,
                int64_t images, const StepPlan& plan) {
-  const io::Preprocess& preprocess = context.preprocess;
-  const Tensor x = Tensor::zeros({images, preprocess.channels, preprocess.size, preprocess.size},
-                                 {.format = MemoryFormat::channels_last});
+  const Tensor x = context.preprocess.zeros(images);
   const Batch batch{features.entering(x), context.task->made_up_targets(images), {}};
   context.network.train(true);
   step.set_plan(plan);

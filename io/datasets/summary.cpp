@@ -276,9 +276,10 @@ std::vector<std::string> shape_doubts(const std::vector<ImageFacts>& facts,
   std::vector<int64_t> shorter;
   for (const ImageFacts& of_image : facts) {
     if (!of_image.fault.empty() || of_image.width < 1 || of_image.height < 1) continue;
-    const auto [low, high] = std::minmax(of_image.width, of_image.height);
-    lost += 1 - static_cast<double>(low) / static_cast<double>(high);
-    shorter.push_back(low);
+    const double ratio = static_cast<double>(of_image.width * preprocess.size) /
+                         static_cast<double>(of_image.height * preprocess.input_width());
+    lost += 1 - std::min(ratio, 1 / ratio);
+    shorter.push_back(std::min(of_image.width, of_image.height));
     sizes.emplace_back(of_image.width * of_image.height, of_image.width);
   }
   if (shorter.empty()) return {};
@@ -289,16 +290,20 @@ std::vector<std::string> shape_doubts(const std::vector<ImageFacts>& facts,
   const auto [area, width] = sizes[static_cast<size_t>(middle)];
   std::vector<std::string> doubts;
   if (preprocess.crops() && lost > 1.0 / 3)
-    doubts.push_back(str("the images are far from square (the middle one by area is ", width, "x",
-                         area / width, "): the square crop leaves out ",
-                         static_cast<int64_t>(lost * 100 + 0.5),
-                         " % of their area; --resize squash or --resize pad keeps it"));
+    doubts.push_back(str(
+        "the images are far from ",
+        preprocess.size == preprocess.input_width()
+            ? "square"
+            : str("the network's proportions, ", preprocess.input_width(), "x", preprocess.size),
+        " (the middle one by area is ", width, "x", area / width, "): the crop leaves out ",
+        static_cast<int64_t>(lost * 100 + 0.5),
+        " % of their area; --resize squash or --resize pad keeps it"));
   const int64_t least = shorter[static_cast<size_t>(middle)];
-  if (least * 4 < preprocess.size)
+  if (least * 4 < preprocess.short_side())
     doubts.push_back(str("the images are small (", least,
                          " pixels on the shorter side of the "
                          "middle one): they are enlarged to ",
-                         preprocess.size,
+                         preprocess.short_side(),
                          "; --image-size or a network for small images may do better"));
   return doubts;
 }

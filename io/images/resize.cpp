@@ -61,19 +61,23 @@ Image resize_window(const Image& image, const ResizedWindow& w, Interpolation in
   return result;
 }
 
-Image padded_square(const Image& image) {
-  const int64_t side = std::max(image.width, image.height), c = image.channels;
-  if (image.width == image.height) return image;
-  GRAFT_CHECK(is_possible(side, side), "an image of ", image.width, "x", image.height,
-              " pixels cannot be padded to a square: more than ", image_pixel_limit(), " pixels");
-  Image square{side, side, c, Tensor::zeros({side, side, c}, {.dtype = DType::u8})};
-  const int64_t left = (side - image.width) / 2, top = (side - image.height) / 2;
+Image padded_to(const Image& image, int64_t width, int64_t height) {
+  const int64_t c = image.channels;
+  const bool by_width = image.width * height > width * image.height;
+  const int64_t columns = by_width ? image.width : image.height * width / height,
+                rows = by_width ? image.width * height / width : image.height;
+  if (image.width == columns && image.height == rows) return image;
+  GRAFT_CHECK(is_possible(columns, rows), "an image of ", image.width, "x", image.height,
+              " pixels cannot be padded to ", columns, "x", rows, ": more than ",
+              image_pixel_limit(), " pixels");
+  Image padded{columns, rows, c, Tensor::zeros({rows, columns, c}, {.dtype = DType::u8})};
+  const int64_t left = (columns - image.width) / 2, top = (rows - image.height) / 2;
   const uint8_t* in = image.pixels.data<uint8_t>();
-  uint8_t* out = square.pixels.mutable_data<uint8_t>();
+  uint8_t* out = padded.pixels.mutable_data<uint8_t>();
   for (int64_t y = 0; y < image.height; ++y)
-    std::memcpy(out + ((top + y) * side + left) * c, in + y * image.width * c,
+    std::memcpy(out + ((top + y) * columns + left) * c, in + y * image.width * c,
                 static_cast<size_t>(image.width * c));
-  return square;
+  return padded;
 }
 
 }  // namespace graft::io

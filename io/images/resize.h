@@ -27,7 +27,7 @@ struct ResizedWindow {
 GRAFT_API Image resize_window(const Image& image, const ResizedWindow& window,
                               Interpolation interpolation);
 
-// The image in the middle of a black square of its longer side.
-GRAFT_API Image padded_square(const Image& image);
+// The image in the middle of the smallest black one of the proportions width : height.
+GRAFT_API Image padded_to(const Image& image, int64_t width, int64_t height);
 
 }  // namespace graft::io

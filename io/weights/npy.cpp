@@ -69,46 +69,23 @@ class LiteralReader {
   std::string_view text_;
 };
 
-StoredType type_from_description(std::string_view text) {
+void read_description(std::string_view text, NpyHeader& header) {
   static const std::map<std::string_view, StoredType> known = {
       {"f2", StoredType::f16}, {"f4", StoredType::f32}, {"f8", StoredType::f64},
       {"i1", StoredType::i8},  {"i2", StoredType::i16}, {"i4", StoredType::i32},
       {"i8", StoredType::i64}, {"u1", StoredType::u8},  {"u2", StoredType::u16},
-      {"u4", StoredType::u32}, {"u8", StoredType::u64}, {"b1", StoredType::boolean}};
+      {"u4", StoredType::u32}, {"u8", StoredType::u64}, {"b1", StoredType::boolean},
+      {"V2", StoredType::bf16}};
   GRAFT_CHECK(text.size() < 2 || text[1] != 'O', "an array of Python objects ('", text,
               "') would need code to be run");
   const auto found = known.find(text.substr(text.empty() ? 0 : 1));
   GRAFT_CHECK(found != known.end(), "the element type '", text.substr(0, 40), "' is not supported");
-  const bool one_byte = stored_size(found->second) == 1;
-  GRAFT_CHECK(text[0] != '>' || one_byte, "the array is big-endian ('", text,
-              "'), which is not supported");
-  GRAFT_CHECK(text[0] == '<' || (one_byte && (text[0] == '|' || text[0] == '>')),
+  // One byte has no order; of V2 NumPy does not know that it has one.
+  const bool orderless = stored_size(found->second) == 1 || found->second == StoredType::bf16;
+  GRAFT_CHECK(text[0] == '<' || text[0] == '>' || (orderless && text[0] == '|'),
               "the element type '", text, "' is not supported");
-  return found->second;
-}
-
-// Column-major elements (first axis fastest) to row-major.
-void transpose_to_c_order(std::span<const std::byte> in, std::span<std::byte> out,
-                          const Shape& shape, size_t size) {
-  std::array<int64_t, Shape::max_rank> index{};
-  std::array<int64_t, Shape::max_rank> stride{};
-  int64_t next = 1;
-  for (int axis = 0; axis < shape.rank(); ++axis) {
-    stride[static_cast<size_t>(axis)] = next;
-    next *= shape[axis];
-  }
-  int64_t source = 0;
-  for (int64_t i = 0; i < shape.numel(); ++i) {
-    std::memcpy(out.data() + static_cast<size_t>(i) * size,
-                in.data() + static_cast<size_t>(source) * size, size);
-    for (int axis = shape.rank() - 1; axis >= 0; --axis) {
-      const auto a = static_cast<size_t>(axis);
-      source += stride[a];
-      if (++index[a] < shape[axis]) break;
-      source -= stride[a] * shape[axis];
-      index[a] = 0;
-    }
-  }
+  header.type = found->second;
+  header.big_endian = text[0] == '>' && stored_size(found->second) > 1;
 }
 
 }  // namespace
@@ -122,7 +99,7 @@ NpyHeader parse_npy_header(std::string_view text, const ReadLimits& limits) {
     const std::string_view key = reader.quoted();
     reader.expect(':');
     if (key == "descr" && !has_type) {
-      header.type = type_from_description(reader.quoted());
+      read_description(reader.quoted(), header);
       has_type = true;
     } else if (key == "fortran_order" && !has_order) {
       header.fortran_order = reader.boolean();
@@ -154,7 +131,7 @@ NpyHeader parse_npy_header(std::string_view text, const ReadLimits& limits) {
 }
 
 Tensor read_npy_stream(int64_t bytes, FunctionRef<void(std::span<std::byte>)> read,
-                       const ReadLimits& limits, bool& was_widened) {
+                       const ReadLimits& limits, NpyHeader& header) {
   GRAFT_CHECK(bytes >= 10, "is truncated: ", bytes, " bytes cannot be an npy array");
   std::array<std::byte, 12> start;
   read(std::span(start).first(8));
@@ -174,17 +151,19 @@ Tensor read_npy_stream(int64_t bytes, FunctionRef<void(std::span<std::byte>)> re
   GRAFT_CHECK(payload >= 0, "is truncated inside its npy header");
   std::string text(static_cast<size_t>(header_bytes), '\0');
   read(std::as_writable_bytes(std::span(text)));
-  const NpyHeader header = parse_npy_header(text, limits);
+  header = parse_npy_header(text, limits);
   const int64_t needed = checked_mul(header.shape.numel(), stored_size(header.type));
   GRAFT_CHECK(payload >= needed, "is truncated: shape ", header.shape, " needs ", needed,
               " bytes, there are ", payload);
   GRAFT_CHECK(payload == needed, "has ", payload - needed, " bytes after its array");
-  was_widened = is_widened(header.type);
   return read_elements(header.type, header.shape, [&](std::span<std::byte> out) {
-    if (!header.fortran_order || header.shape.rank() < 2) return read(out);
-    std::vector<std::byte> columns(out.size());
-    read(columns);
-    transpose_to_c_order(columns, out, header.shape, static_cast<size_t>(stored_size(header.type)));
+    const auto size = static_cast<size_t>(stored_size(header.type));
+    const bool columns = header.fortran_order && header.shape.rank() >= 2;
+    std::vector<std::byte> turned(columns ? out.size() : 0);
+    const std::span<std::byte> raw = columns ? std::span(turned) : out;
+    read(raw);
+    if (header.big_endian) swap_bytes(raw, size);
+    if (columns) to_c_order(turned, out, header.shape, size);
   });
 }
 
@@ -208,14 +187,14 @@ std::string npy_header(const Tensor& tensor) {
 Tensor read_npy(File& file, const ReadLimits& limits) {
   return in_context(file.path(), [&] {
     int64_t position = 0;
-    bool was_widened = false;
+    NpyHeader header;
     return read_npy_stream(
         file.size(),
         [&](std::span<std::byte> out) {
           if (!out.empty()) file.read_at(position, out);
           position += static_cast<int64_t>(out.size());
         },
-        limits, was_widened);
+        limits, header);
   });
 }
 

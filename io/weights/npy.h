@@ -11,6 +11,7 @@ namespace graft::io {
 
 struct NpyHeader {
   StoredType type = StoredType::f32;
+  bool big_endian = false;
   bool fortran_order = false;
   Shape shape{};
 };
@@ -19,9 +20,10 @@ struct NpyHeader {
 // 'shape': (2, 3), }".
 NpyHeader parse_npy_header(std::string_view text, const ReadLimits& limits);
 
-// Reads an array of `bytes` bytes in all, front to back, through `read`.
+// Reads an array of `bytes` bytes in all, front to back, through `read`; its header comes back too.
+// Elements V2 are taken for bfloat16: NumPy has no such type, and ml_dtypes' is written so.
 Tensor read_npy_stream(int64_t bytes, FunctionRef<void(std::span<std::byte>)> read,
-                       const ReadLimits& limits, bool& was_widened);
+                       const ReadLimits& limits, NpyHeader& header);
 
 // Magic, version and header of a C-order array, padded to a multiple of 64 bytes. bad_input for
 // bfloat16.

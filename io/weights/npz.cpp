@@ -16,7 +16,7 @@ WeightFile read_arrays(File& file, const ReadLimits& limits) {
   WeightFile result;
   result.path = file.path();
   result.format = "npz";
-  int64_t widened_tensors = 0;
+  int64_t widened_tensors = 0, taken_for_bf16 = 0;
   for (const ZipMember& member : members) {
     if (member.name.ends_with('/') && member.size == 0) continue;  // a folder
     GRAFT_CHECK(member.name.ends_with(".npy"), "the zip member '", member.name,
@@ -24,15 +24,20 @@ WeightFile read_arrays(File& file, const ReadLimits& limits) {
     std::string name = member.name.substr(0, member.name.size() - 4);
     Tensor tensor = in_context(str("array '", name, "'"), [&] {
       ZipReader reader(file, member);
-      bool was_widened = false;
+      NpyHeader header;
       Tensor read = read_npy_stream(
-          member.size, [&](std::span<std::byte> out) { reader.read(out); }, limits, was_widened);
+          member.size, [&](std::span<std::byte> out) { reader.read(out); }, limits, header);
       reader.finish();
-      widened_tensors += was_widened;
+      widened_tensors += is_widened(header.type);
+      taken_for_bf16 += header.type == StoredType::bf16;
       return read;
     });
     result.tensors.add(std::move(name), std::move(tensor));
   }
+  if (taken_for_bf16 > 0)
+    result.notes.push_back(str(taken_for_bf16,
+                               " arrays of two bytes an element (V2) are taken for bfloat16, as "
+                               "ml_dtypes writes it (guessed)"));
   if (widened_tensors > 0) result.notes.push_back(widened_note(widened_tensors));
   return result;
 }

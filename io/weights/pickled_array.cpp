@@ -1,7 +1,6 @@
 #include "graft/io/weights/pickled_array.h"
 
 #include <algorithm>
-#include <array>
 
 namespace graft::io {
 namespace {
@@ -37,33 +36,6 @@ void decode(std::string_view text, std::span<std::byte> out) {
                 "its data has a character that stands for no byte");
     const auto rest = static_cast<unsigned char>(text[at++]);
     byte = static_cast<std::byte>((c & 0x03U) << 6U | (rest & 0x3FU));
-  }
-}
-
-void swap_bytes(std::span<std::byte> bytes, size_t size) {
-  for (size_t at = 0; at + size <= bytes.size(); at += size)
-    std::reverse(bytes.begin() + static_cast<std::ptrdiff_t>(at),
-                 bytes.begin() + static_cast<std::ptrdiff_t>(at + size));
-}
-
-// From the first axis running fastest to the last.
-void to_c_order(std::span<const std::byte> in, std::span<std::byte> out, const Shape& shape,
-                size_t size) {
-  std::array<int64_t, Shape::max_rank> index{}, strides{};
-  int64_t stride = 1, source = 0;
-  for (int axis = 0; axis < shape.rank(); ++axis) {
-    strides[static_cast<size_t>(axis)] = stride;
-    stride *= shape[axis];
-  }
-  for (size_t done = 0; done < out.size(); done += size) {
-    std::memcpy(out.data() + done, in.data() + static_cast<size_t>(source) * size, size);
-    for (int a = shape.rank(); a-- > 0;) {
-      const auto axis = static_cast<size_t>(a);
-      source += strides[axis];
-      if (++index[axis] < shape[a]) break;
-      source -= strides[axis] * shape[a];
-      index[axis] = 0;
-    }
   }
 }
 

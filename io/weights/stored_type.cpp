@@ -1,5 +1,7 @@
 #include "graft/io/weights/stored_type.h"
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <limits>
 #include <vector>
@@ -124,6 +126,33 @@ Tensor read_elements(StoredType type, const Shape& shape,
     default: widen_elements<int64_t, uint64_t>(buffer, tensor); break;
   }
   return tensor;
+}
+
+void swap_bytes(std::span<std::byte> bytes, size_t element_size) {
+  for (size_t at = 0; at + element_size <= bytes.size(); at += element_size)
+    std::reverse(bytes.begin() + static_cast<std::ptrdiff_t>(at),
+                 bytes.begin() + static_cast<std::ptrdiff_t>(at + element_size));
+}
+
+void to_c_order(std::span<const std::byte> in, std::span<std::byte> out, const Shape& shape,
+                size_t element_size) {
+  std::array<int64_t, Shape::max_rank> index{}, strides{};
+  int64_t stride = 1, source = 0;
+  for (int axis = 0; axis < shape.rank(); ++axis) {
+    strides[static_cast<size_t>(axis)] = stride;
+    stride *= shape[axis];
+  }
+  for (size_t done = 0; done < out.size(); done += element_size) {
+    std::memcpy(out.data() + done, in.data() + static_cast<size_t>(source) * element_size,
+                element_size);
+    for (int a = shape.rank(); a-- > 0;) {
+      const auto axis = static_cast<size_t>(a);
+      source += strides[axis];
+      if (++index[axis] < shape[a]) break;
+      source -= strides[axis] * shape[a];
+      index[axis] = 0;
+    }
+  }
 }
 
 }  // namespace graft::io

@@ -44,6 +44,13 @@ Shape checked_shape(std::span<const int64_t> extents, const ReadLimits& limits);
 Tensor read_elements(StoredType type, const Shape& shape,
                      FunctionRef<void(std::span<std::byte>)> fill);
 
+// Each element's bytes in the other order: big-endian to little-endian.
+void swap_bytes(std::span<std::byte> bytes, size_t element_size);
+
+// Elements from the order in which the first axis runs fastest to the one in which the last does.
+void to_c_order(std::span<const std::byte> in, std::span<std::byte> out, const Shape& shape,
+                size_t element_size);
+
 inline std::span<std::byte> bytes_of(Tensor& tensor) {
   return {static_cast<std::byte*>(tensor.mutable_raw()), static_cast<size_t>(tensor.bytes())};
 }

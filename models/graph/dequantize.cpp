@@ -31,8 +31,9 @@ bool moves_values(const Node& node) {
 
 class Dequantizer {
  public:
-  Dequantizer(std::vector<Node>& nodes, Constants& constants, int64_t opset)
-      : nodes_(nodes), constants_(constants), opset_(opset) {}
+  Dequantizer(std::vector<Node>& nodes, Constants& constants, const ElementTypes& types,
+              int64_t opset)
+      : nodes_(nodes), constants_(constants), types_(types), opset_(opset) {}
 
   Dequantized operator()() {
     std::vector<Node> kept;
@@ -109,20 +110,38 @@ class Dequantizer {
     clip.attributes.push_back(std::move(a));
   }
 
+  // The least and the most that a quantizer's integers can be. Graft keeps 16 bits in int32: of
+  // them the file's own type tells.
+  std::pair<double, double> range_of(const Node& node, const std::string& zero) const {
+    using io::onnx::ElementType;
+    const auto* wanted = node.find("output_dtype");
+    ElementType type =
+        wanted && wanted->i != 0 ? static_cast<ElementType>(wanted->i) : ElementType::uint8;
+    if (const auto found = types_.find(zero); !zero.empty() && found != types_.end())
+      type = found->second;
+    else if (!zero.empty())
+      type = constants_.at(zero).dtype() == DType::i8   ? ElementType::int8
+             : constants_.at(zero).dtype() == DType::u8 ? ElementType::uint8
+                                                        : ElementType::undefined;
+    switch (type) {
+      case ElementType::uint8: return {0, 255};
+      case ElementType::int8: return {-128, 127};
+      case ElementType::uint16: return {0, 65535};
+      case ElementType::int16: return {-32768, 32767};
+      default:
+        bad_input("it quantizes to ", io::onnx::name_of(type),
+                  "; integers of 8 and of 16 bits are read in float");
+    }
+  }
+
   void clip(Node& node, std::vector<Node>& kept) {
     const std::string scale_name = input(node, 1), zero_name = input(node, 2);
     const Tensor& scale = constant(scale_name, "scale");
     const std::vector<double> zero = numbers(zero_name);
     GRAFT_CHECK(scale.numel() == 1 && zero.size() == 1, "it quantizes values with ", scale.numel(),
                 " scales, one a channel; graft reads one scale for all in float");
-    const auto* wanted = node.find("output_dtype");
-    const DType type = !zero_name.empty() ? constants_.at(zero_name).dtype()
-                       : wanted && wanted->i != 0
-                           ? dtype_of_element(static_cast<io::onnx::ElementType>(wanted->i))
-                           : DType::u8;
-    GRAFT_CHECK(type == DType::u8 || type == DType::i8, "it quantizes to ", name_of(type),
-                "; integers of 8 bits are read in float");
-    const double s = scale.to_doubles()[0], least = type == DType::i8 ? -128 : 0;
+    const auto [least, most] = range_of(node, zero_name);
+    const double s = scale.to_doubles()[0];
     GRAFT_CHECK(s > 0, "a scale of ", s);
     const std::string out = node.outputs.at(0);
     Node clip;
@@ -130,7 +149,7 @@ class Dequantizer {
     clip.op_type = "Clip";
     clip.inputs = {node.inputs.at(0)};
     limit(clip, "min", out + "/low", (least - zero[0]) * s);
-    limit(clip, "max", out + "/high", (least + 255 - zero[0]) * s);
+    limit(clip, "max", out + "/high", (most - zero[0]) * s);
     clip.outputs = {out + "/clipped"};
     shadows_[out] = {clip.outputs[0], scale_name, zero_name};
     kept.push_back(std::move(clip));
@@ -189,6 +208,7 @@ class Dequantizer {
 
   std::vector<Node>& nodes_;
   Constants& constants_;
+  const ElementTypes& types_;
   int64_t opset_;
   std::unordered_map<std::string, Shadow> shadows_;
   Dequantized done_;
@@ -196,8 +216,9 @@ class Dequantizer {
 
 }  // namespace
 
-Dequantized dequantize(std::vector<Node>& nodes, Constants& constants, int64_t opset) {
-  return Dequantizer(nodes, constants, opset)();
+Dequantized dequantize(std::vector<Node>& nodes, Constants& constants, const ElementTypes& types,
+                       int64_t opset) {
+  return Dequantizer(nodes, constants, types, opset)();
 }
 
 namespace {

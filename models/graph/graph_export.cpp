@@ -81,9 +81,7 @@ io::onnx::Attribute whole_number(const char* name, int64_t value) {
 Shape result_shape(GraphModule& network, const ModelCard& card) {
   const NoGradGuard no_grad;
   network.train(false);
-  const Tensor images[] = {
-      Tensor::zeros({1, card.preprocess.channels, card.preprocess.size, card.preprocess.size},
-                    {.format = MemoryFormat::channels_last})};
+  const Tensor images[] = {card.preprocess.zeros(1)};
   return network.run(images).at(0).shape();
 }
 
@@ -100,10 +98,10 @@ void export_graph(GraphModule& network, const ModelCard& card, io::onnx::Model& 
   const GraphInput& input = source.inputs[0];
   std::vector<int64_t> dims =
       input.has_shape ? input.dims : std::vector<int64_t>{-1, card.preprocess.channels, -1, -1};
-  for (size_t axis = 2; axis < dims.size(); ++axis)
-    if (dims[axis] > 0)
-      dims[axis] =
-          card.preprocess.size;  // a model trained on other sides than the source's takes those
+  // A model trained on other sides than the source's takes those.
+  const int64_t sides[] = {card.preprocess.size, card.preprocess.input_width()};
+  for (size_t axis = 2; axis < std::min<size_t>(dims.size(), 4); ++axis)
+    if (dims[axis] > 0) dims[axis] = sides[axis - 2];
   model.graph.inputs = {info_of(input.name, input.dtype, dims, "side")};
   for (const auto& [name, tensor] : network.state_dict())
     model.graph.initializers.push_back({name, {}, {}, tensor, {}});

@@ -29,10 +29,13 @@ const GraphTensor* tensor_named(const GraphSource& source, const std::string& na
   return nullptr;
 }
 
-// The one image input of a graph: its channels, and its side where the graph fixes it.
+// The one image input of a graph: its channels, and its height and width where the graph fixes
+// them.
 struct ImageInput {
-  int64_t channels = 0, side = 224;
+  int64_t channels = 0;
+  std::array<int64_t, 2> sides{224, 224};
   bool integers = false;  // the file wants uint8
+  bool one_open = false;  // the graph fixes one of the sides only
 };
 
 int64_t channels_of_first_layer(const GraphSource& source) {
@@ -68,9 +71,10 @@ ImageInput image_input(const GraphSource& source, bool integers) {
   if (input.has_shape) {
     image.channels = std::max<int64_t>(input.dims[1], 0);
     const int64_t height = input.dims[2], width = input.dims[3];
-    GRAFT_CHECK(height <= 0 || width <= 0 || height == width, "the graph takes images of ", height,
-                "x", width, "; graft prepares square ones");
-    if (std::max(height, width) > 0) image.side = std::max(height, width);
+    if (std::max(height, width) > 0) {  // one that is open is taken to be as the other
+      image.sides = {height > 0 ? height : width, width > 0 ? width : height};
+      image.one_open = height <= 0 || width <= 0;
+    }
   }
   if (image.channels == 0) image.channels = channels_of_first_layer(source);
   GRAFT_CHECK(image.channels == 1 || image.channels == 3, "the graph takes ", image.channels,
@@ -104,7 +108,7 @@ std::vector<Shape> probe_stages(GraphSource& source, const ImageInput& image) {
   const NoGradGuard no_grad;
   GraphModule module(source);
   module.train(false);
-  Tensor value = Tensor::zeros({kProbedImages, image.channels, image.side, image.side},
+  Tensor value = Tensor::zeros({kProbedImages, image.channels, image.sides[0], image.sides[1]},
                                {.format = MemoryFormat::channels_last});
   std::vector<std::string> ends;
   std::vector<Shape> shapes;
@@ -129,7 +133,7 @@ std::vector<Shape> probe_within(int64_t bytes, GraphSource& source, const ImageI
   } catch (const Error&) {
     if (!limit.was_reached()) throw;
     bad_input("the graph was not executed: with ", kProbedImages, " images of ", image.channels,
-              "x", image.side, "x", image.side, " it holds more than the ",
+              "x", image.sides[0], "x", image.sides[1], " it holds more than the ",
               ceil_div(bytes, int64_t{1} << 20),
               " MiB that an import may (4 times the file, at least ", kLeastCheckBytes >> 20,
               " MiB); graft run runs any graph, within --max-memory");
@@ -237,7 +241,7 @@ io::Preprocess preprocess_of(const GraphSource& source, const ImageInput& image,
   const GraphPreprocess own = read_graph_preprocess(source, image.channels);
   std::optional<io::Preprocess> known;
   if (image.integers || !own.nodes.empty())
-    known = enter_graph(own, image.integers, image.side, certificate.preprocess);
+    known = enter_graph(own, image.integers, image.sides, certificate.preprocess);
   if (known) return *known;
   if (!own.nodes.empty())
     certificate.doubts.push_back(
@@ -246,7 +250,7 @@ io::Preprocess preprocess_of(const GraphSource& source, const ImageInput& image,
             "0 to 1 become numbers of the usual size; what it takes is guessed: --scale, --mean, "
             "--std and --channel-order say it"));
   const io::Preprocess p =
-      guess_imagenet_preprocess(raw_pixel_variance(source), certificate.preprocess, image.side);
+      guess_imagenet_preprocess(raw_pixel_variance(source), certificate.preprocess, image.sides);
   return image.channels == 1 ? grey_preprocess(p) : p;
 }
 
@@ -312,6 +316,10 @@ Imported import_graph(const io::onnx::Model& model, const ImportOptions& options
   note_batch(source, certificate);
   card.preprocess = preprocess_of(source, image, certificate);
   card.preprocess.validate();
+  if (image.one_open)
+    certificate.doubts.push_back(str("the graph fixes one side of its images, ", image.sides[0],
+                                     ", and leaves the other open: it is taken to be the same; "
+                                     "--image-size HxW says it"));
   read_head(one_output, activated, config, card, certificate);
   config.source = std::make_shared<GraphSource>(source);
   imported.model.network = std::make_shared<GraphModule>(config);

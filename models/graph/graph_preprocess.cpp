@@ -6,6 +6,7 @@
 
 #include "graft/core/base/text.h"
 #include "graft/models/graph/op_call.h"
+#include "graft/models/preprocess_guess.h"
 
 namespace graft::models {
 namespace {
@@ -170,14 +171,14 @@ GraphPreprocess read_graph_preprocess(const GraphSource& source, int64_t channel
   return Walk(source, channels)();
 }
 
-std::optional<io::Preprocess> enter_graph(const GraphPreprocess& own, bool integers, int64_t side,
-                                          Finding& finding) {
+std::optional<io::Preprocess> enter_graph(const GraphPreprocess& own, bool integers,
+                                          std::array<int64_t, 2> sides, Finding& finding) {
   const bool whole = integers || is_usual(own, 255);
   if (!whole && !is_usual(own, 1)) return std::nullopt;
   if (whole && !integers && is_usual(own, 1)) return std::nullopt;
   const double most = whole ? 255 : 1;
   const size_t channels = own.factor.size();
-  io::Preprocess p = io::imagenet_preprocess(side);
+  io::Preprocess p = usual_geometry(sides);
   p.channels = static_cast<int64_t>(channels);
   p.scale = whole ? 1 : 1.0 / 255;
   p.bgr = is_bgr(own, most);
@@ -190,7 +191,7 @@ std::optional<io::Preprocess> enter_graph(const GraphPreprocess& own, bool integ
     deviation.push_back(rounded(1 / own.factor[c] / most));
   }
   const std::string order = channels == 1 ? "grey" : p.bgr ? "BGR" : "RGB";
-  finding = {str(order, ", 0 to ", most, ", as they are, ", side, "x", side), true,
+  finding = {str(order, ", 0 to ", most, ", as they are, ", p.sides()), true,
              own.nodes.empty() ? "the graph's input is uint8"
                                : str("the graph does its own: ", join(own.nodes),
                                      ", in pixels of 0 to 1 a mean of ", join(mean),

@@ -1,6 +1,7 @@
 // The preprocessing that a graph does itself: what its first nodes make of its input, before any
 // layer.
 #pragma once
+#include <array>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,7 +26,7 @@ GraphPreprocess read_graph_preprocess(const GraphSource& source, int64_t channel
 // How images enter such a graph: as numbers of 0 to 255 or of 0 to 1, whichever of them the nodes
 // bring to numbers of the usual size, in RGB unless the means are ImageNet's in the order of BGR.
 // `integers`: the file's input is uint8, so 0 to 255. nullopt: neither fits.
-std::optional<io::Preprocess> enter_graph(const GraphPreprocess& own, bool integers, int64_t side,
-                                          Finding& finding);
+std::optional<io::Preprocess> enter_graph(const GraphPreprocess& own, bool integers,
+                                          std::array<int64_t, 2> sides, Finding& finding);
 
 }  // namespace graft::models

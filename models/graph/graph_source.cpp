@@ -13,6 +13,7 @@
 #include "graft/models/graph/branches.h"
 #include "graft/models/graph/dequantize.h"
 #include "graft/models/graph/element_type.h"
+#include "graft/models/graph/fused_operators.h"
 #include "graft/models/graph/inline_functions.h"
 #include "graft/models/graph/network_form.h"
 #include "graft/models/graph/operators.h"
@@ -69,6 +70,7 @@ class GraphReader {
     sort();
     check_names();
     drop_unused_nodes();
+    expand_fused();
     expand_quantized();
     check_operators(nodes_);
     if (options_.as_network) widen();
@@ -174,6 +176,14 @@ class GraphReader {
           "the file's nodes do not stand in the order in which they run: they were sorted");
   }
 
+  void expand_fused() {
+    const int64_t fused = graph::expand_fused_operators(nodes_);
+    if (fused > 0)
+      source_.notes.push_back(str(fused,
+                                  " fused operators of onnxruntime's own (a graph saved after its "
+                                  "optimization) are read as what they were fused of"));
+  }
+
   void expand_quantized() {
     expanded_ = graph::expand_quantized_operators(nodes_, options_.as_network
                                                               ? graph::QuantizedForms::all
@@ -201,12 +211,19 @@ class GraphReader {
   void take_network_form() {
     nodes_ = std::move(source_.nodes);
     source_.nodes.clear();
-    const graph::Dequantized done = graph::dequantize(nodes_, constants_, opset_of(Node{}));
+    graph::ElementTypes types;
+    for (const auto& tensor : model_.graph.initializers) types[tensor.name] = tensor.type;
+    const graph::Dequantized done = graph::dequantize(nodes_, constants_, types, opset_of(Node{}));
     if (done.clips + done.dynamic + expanded_ > 0)
-      source_.notes.push_back(str("a quantized graph, read in float: ", done.clips,
-                                  " quantizers became Clips to the range of their integers, ",
-                                  done.dynamic,
-                                  " that follow their input were left out; nothing is rounded"));
+      source_.notes.push_back(str(
+          "a quantized graph, read in float: ",
+          done.clips > 0 || done.dynamic == 0
+              ? str(done.clips, " quantizers became Clips to the range of their integers")
+              : "",
+          done.clips > 0 && done.dynamic > 0 ? ", " : "",
+          done.dynamic > 0 ? str(done.dynamic, " quantizers that follow their input were left out")
+                           : "",
+          "; nothing is rounded"));
     graph::use_own_modes(nodes_, source_.outputs, constants_, source_.notes);
     drop_unused_nodes();
     fold();

@@ -2,41 +2,19 @@
 #include "graft/models/graph/quantized_operators.h"
 
 #include <algorithm>
-#include <string_view>
 
-#include "graft/core/base/text.h"
+#include "graft/models/graph/node_expansion.h"
 
 namespace graft::models::graph {
 namespace {
 
 using io::onnx::Attribute;
-using io::onnx::AttributeType;
 using io::onnx::Node;
 
-Attribute integer_attribute(const char* name, int64_t value) {
-  Attribute a;
-  a.name = name;
-  a.type = AttributeType::int_;
-  a.i = value;
-  return a;
-}
-
-// One quantized node; the nodes that say it are appended to `out`.
-class Expansion {
+// One quantized node.
+class Expansion : public NodeExpansion {
  public:
-  Expansion(const Node& node, std::vector<Node>& out)
-      : node_(node),
-        out_(out),
-        base_(node.name.empty() ? (node.outputs.empty() ? node.op_type : node.outputs[0])
-                                : node.name) {}
-
-  std::string input(size_t i) const { return i < node_.inputs.size() ? node_.inputs[i] : ""; }
-  bool has(size_t i) const { return !input(i).empty(); }
-  const Attribute* find(const char* name) const { return node_.find(name); }
-  int64_t integer(const char* name, int64_t otherwise) const {
-    const Attribute* a = find(name);
-    return a ? a->i : otherwise;
-  }
+  using NodeExpansion::NodeExpansion;
 
   // The float of `tensor`; its scale and zero point, when vectors, lie along `axis`.
   std::string dequantized(size_t tensor, const std::string& scale, const std::string& zero,
@@ -51,41 +29,6 @@ class Expansion {
   }
   std::string product(const std::string& a, const std::string& b) {
     return add("Mul", {a, b}, "scale");
-  }
-  // A constant 1: integers that count as numbers.
-  std::string one() {
-    Attribute value;
-    value.name = "value_float";
-    value.type = AttributeType::float_;
-    value.f = 1;
-    return add("Constant", {}, "one", {value});
-  }
-  std::string add(const char* op, std::vector<std::string> inputs, const std::string& part,
-                  std::vector<Attribute> attributes = {}) {
-    Node n;
-    n.name = n.op_type = op;
-    n.name = str(base_, "/", part, "_", count_++);
-    n.inputs = std::move(inputs);
-    n.outputs = {n.name};
-    n.attributes = std::move(attributes);
-    out_.push_back(std::move(n));
-    return out_.back().outputs[0];
-  }
-  // The operator itself, under the node's name and with its attributes but for `dropped`.
-  void compute(const char* op, std::vector<std::string> inputs, std::string output,
-               std::initializer_list<std::string_view> dropped = {}) {
-    while (!inputs.empty() && inputs.back().empty()) inputs.pop_back();
-    Node n = node_;
-    n.name = base_;
-    n.domain.clear();
-    n.op_type = op;
-    n.inputs = std::move(inputs);
-    n.outputs = {std::move(output)};
-    std::erase_if(n.attributes, [&](const Attribute& a) {
-      return std::find(dropped.begin(), dropped.end(), a.name) != dropped.end();
-    });
-    n.attributes.insert(n.attributes.end(), more.begin(), more.end());
-    out_.push_back(std::move(n));
   }
   // The same, quantized to the scale and zero point at inputs `scale` and `scale` + 1; float where
   // the node names none.
@@ -102,17 +45,6 @@ class Expansion {
     q.outputs = {node_.outputs.at(0)};
     out_.push_back(std::move(q));
   }
-  Node& last() { return out_.back(); }
-  const std::vector<std::string>& inputs() const { return node_.inputs; }
-  const std::string& result() const { return node_.outputs.at(0); }
-
-  std::vector<Attribute> more;  // of the operator itself
-
- private:
-  const Node& node_;
-  std::vector<Node>& out_;
-  std::string base_;
-  int count_ = 0;
 };
 
 bool channels_last(const Expansion& e) { return e.integer("channels_last", 0) != 0; }
@@ -177,7 +109,7 @@ bool concat(Expansion& e) {
 // x and w as they are, less their zero points: in units of their scales, which the graph multiplies
 // by afterwards.
 bool integer_product(Expansion& e, const char* op, int64_t a_axis, int64_t b_axis) {
-  const std::string one = e.one();
+  const std::string one = e.number(1);
   const std::string a = e.dequantized(0, one, e.input(2), a_axis),
                     b = e.dequantized(1, one, e.input(3), b_axis);
   e.compute(op, {a, b}, e.result());

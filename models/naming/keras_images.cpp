@@ -19,13 +19,45 @@ std::vector<double> stored(const KerasModel& model, const std::string& layer, co
   return {};
 }
 
+void take_side(int64_t height, int64_t width, Renamed& renamed) {
+  GRAFT_CHECK(height >= 1 && height <= 8192 && width >= 1 && width <= 8192,
+              "the model takes images of ", height, "x", width, " pixels");
+  renamed.image_size = height;
+  renamed.image_width = width;
+}
+
 void take_size(const KerasLayer& layer, Renamed& renamed) {
-  if (layer.input_shape.size() != 3 || layer.input_shape[0] <= 0) return;
-  GRAFT_CHECK(layer.input_shape[0] == layer.input_shape[1], "the model takes images of ",
-              layer.input_shape[0], "x", layer.input_shape[1], "; graft prepares square ones");
-  GRAFT_CHECK(layer.input_shape[0] <= 8192, "the model takes images of ", layer.input_shape[0],
-              " pixels");
-  renamed.image_size = layer.input_shape[0];
+  if (layer.input_shape.size() == 3 && layer.input_shape[0] > 0)
+    take_side(layer.input_shape[0],
+              layer.input_shape[1] > 0 ? layer.input_shape[1] : layer.input_shape[0], renamed);
+}
+
+// A Resizing or CenterCrop; whether the layer is one.
+bool take_geometry(const KerasLayer& layer, const std::string& name, Renamed& renamed) {
+  if (layer.kind == "Resizing") {
+    take_side(layer.height, layer.width, renamed);
+    renamed.image_fit = layer.crop_to_aspect_ratio  ? "crop"
+                        : layer.pad_to_aspect_ratio ? "pad"
+                                                    : "squash";
+    renamed.resize_to = 0;
+    if (!layer.interpolation.empty() && layer.interpolation != "bilinear")
+      renamed.notes.push_back(str("the layer '", name, "' resizes images by ", layer.interpolation,
+                                  " interpolation; graft's is bilinear"));
+    return true;
+  }
+  if (layer.kind != "CenterCrop") return false;
+  const int64_t height = renamed.image_size, width = renamed.image_width;
+  take_side(layer.height, layer.width, renamed);
+  // The shorter side of what the crop lies in, in its own proportions.
+  const int64_t shorter = std::min(layer.height, layer.width);
+  renamed.resize_to =
+      std::max(shorter, std::min(shorter * height / layer.height, shorter * width / layer.width));
+  if (renamed.image_fit == "squash" || renamed.image_fit == "pad")
+    renamed.notes.push_back(str("images are cropped as the layer '", name,
+                                "' says, in their own proportions: the ", renamed.image_fit,
+                                " before it is left out"));
+  renamed.image_fit = "crop";
+  return true;
 }
 
 }  // namespace
@@ -37,7 +69,7 @@ bool is_normalization(const KerasModel& model, const KerasTensor& tensor) {
 
 void imply_images(const KerasModel& model, Renamed& renamed) {
   double factor[3] = {1, 1, 1}, shift[3] = {0, 0, 0};
-  std::vector<std::string> read, augmenting;
+  std::vector<std::string> read, augmenting, resizing;
   for (const std::string& name : model.order) {
     const auto found = model.layers.find(name);
     if (found == model.layers.end()) break;  // a model within: the network
@@ -47,6 +79,10 @@ void imply_images(const KerasModel& model, Renamed& renamed) {
     if (kind == "InputLayer") continue;
     if (kind.starts_with("Random") || kind == "GaussianNoise") {
       augmenting.push_back(name);
+      continue;
+    }
+    if (take_geometry(layer, name, renamed)) {
+      resizing.push_back(str(kind, " '", name, "'"));
       continue;
     }
     if (kind == "Rescaling") {
@@ -74,8 +110,13 @@ void imply_images(const KerasModel& model, Renamed& renamed) {
   if (!augmenting.empty())
     renamed.notes.push_back(str("layers that vary images in training are left out: ",
                                 join(augmenting), "; --augment has graft's own"));
+  if (!resizing.empty())
+    renamed.notes.push_back(str("images are resized as the model's own ", join(resizing), " says, ",
+                                renamed.image_fit, ", antialiased as graft does"));
   if (read.empty()) return;
-  io::Preprocess p = io::imagenet_preprocess(renamed.image_size > 0 ? renamed.image_size : 224);
+  io::Preprocess p = renamed.image_size > 0
+                         ? usual_geometry({renamed.image_size, renamed.image_width})
+                         : io::imagenet_preprocess();
   p.scale = 1;
   for (size_t c = 0; c < 3; ++c) {
     p.mean[c] = (0 - shift[c]) / factor[c];  // not -0

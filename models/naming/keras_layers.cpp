@@ -92,6 +92,16 @@ class KerasConfig {
     }
     if (config.contains("activation") && config["activation"].is_string())
       layer.activation = config["activation"].get<std::string>();
+    for (const auto& [key, side] :
+         {std::pair{"height", &layer.height}, std::pair{"width", &layer.width}})
+      if (config.contains(key) && config[key].is_number_integer())
+        *side = config[key].get<int64_t>();
+    for (const auto& [key, is_set] :
+         {std::pair{"crop_to_aspect_ratio", &layer.crop_to_aspect_ratio},
+          std::pair{"pad_to_aspect_ratio", &layer.pad_to_aspect_ratio}})
+      *is_set = config.contains(key) && config[key].is_boolean() && config[key].get<bool>();
+    if (config.contains("interpolation") && config["interpolation"].is_string())
+      layer.interpolation = config["interpolation"].get<std::string>();
     for (const char* key : {"batch_shape", "batch_input_shape"})
       if (config.contains(key) && config[key].is_array() && config[key].size() == 4)
         for (size_t axis = 1; axis < 4; ++axis)

@@ -30,6 +30,9 @@ struct KerasLayer {
   std::vector<int64_t> input_shape{};  // [H,W,C] of an InputLayer, or of a first layer; -1: open
   std::vector<double> factor{}, offset{};  // of a Rescaling
   std::vector<double> mean{}, variance{};  // of a Normalization that was given them
+  int64_t height = 0, width = 0;           // of a Resizing or CenterCrop
+  bool crop_to_aspect_ratio = false, pad_to_aspect_ratio = false;
+  std::string interpolation{};
 };
 
 struct KerasModel {

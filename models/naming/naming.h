@@ -30,9 +30,12 @@ struct Renamed {
   std::optional<Implied<io::Preprocess>> preprocess{};
   std::string preprocess_text{};
   std::string head_activation{};  // "softmax", "sigmoid"; "": not said
-  int64_t image_size = 0;         // side of the images that the file is for; 0: not said
-  bool same_padding = false;      // MobileNetV2: TensorFlow's padding where it strides, which is a
-                                  // network of its own name here
+  int64_t image_size = 0,
+          image_width = 0;    // of the images that the file is for; 0: not said
+  std::string image_fit{};    // io::Preprocess::fit() of them; "": not said
+  int64_t resize_to = 0;      // with "crop": before it; 0: to image_size
+  bool same_padding = false;  // MobileNetV2: TensorFlow's padding where it strides, which is a
+                              // network of its own name here
   std::vector<std::string> ignored{}, notes{};
 };
 

@@ -307,6 +307,10 @@ TEST_F(PeoplesFolders, ShapesThatACropCutsAreDoubted) {
   Preprocess p = imagenet_preprocess(224);
   EXPECT_TRUE(any_has(shape_doubts(facts(384, 128), p), "leaves out 67 % of their area"));
   EXPECT_TRUE(shape_doubts(facts(640, 480), p).empty());
+  p.set_size(64, 192);
+  EXPECT_TRUE(shape_doubts(facts(384, 128), p).empty());
+  EXPECT_TRUE(any_has(shape_doubts(facts(128, 128), p), "proportions, 192x64"));
+  p.set_size(224);
   p.set_fit("squash");
   EXPECT_FALSE(any_has(shape_doubts(facts(384, 128), p), "leaves out"));
   EXPECT_TRUE(any_has(shape_doubts(facts(28, 28), p), "images are small (28 pixels"));

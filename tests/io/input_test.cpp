@@ -64,7 +64,7 @@ Preprocess described(int64_t resize_to, int64_t size, int64_t channels) {
 // What the plain functions make of a sample.
 std::vector<float> plain(const Image& image, const Preprocess& p, const Augment& augment,
                          CountedRandom* random) {
-  std::vector<float> out(static_cast<size_t>(p.size * p.size * p.channels));
+  std::vector<float> out(static_cast<size_t>(p.pixels() * p.channels));
   p.normalise_into(random ? augmented(image, p, augment, *random) : p.geometry(image), out.data());
   return out;
 }
@@ -98,6 +98,25 @@ TEST(InputMaker, IsThePlainPathBitForBit) {
             }
         }
   }
+}
+
+TEST(InputMaker, SidesThatDiffer) {
+  const Photos photos;
+  for (const char* fit : {"squash", "crop", "pad"})
+    for (const char* name : {"none", "strong"}) {
+      Preprocess p = described(0, 20, 3);
+      p.set_size(20, 44);
+      p.set_fit(fit);
+      const Augment augment = augment_named(name);
+      InputMaker maker(p, augment);
+      std::vector<float> out(static_cast<size_t>(p.pixels() * 3));
+      for (int64_t i = 0; i < photos.size(); ++i) {
+        CountedRandom a(1, RandomPurpose::augmentation, 0, static_cast<uint64_t>(i)), b = a;
+        maker.input(photos, i, augment.any() ? &a : nullptr, out.data());
+        ASSERT_EQ(out, plain(photos.image(i), p, augment, augment.any() ? &b : nullptr))
+            << photos.name(i) << " " << fit << " " << name;
+      }
+    }
 }
 
 TEST(InputMaker, ShrunkCropsStayClose) {

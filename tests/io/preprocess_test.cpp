@@ -107,6 +107,35 @@ TEST(PreprocessTest, ImagesAndNumbersThatDoNotFitAreErrors) {
   EXPECT_THROW(p.apply(image(30, 40, 3, good)), Error);
 }
 
+TEST(PreprocessTest, SidesThatDiffer) {
+  Preprocess p = described(0, 8);
+  p.set_size(8, 24);
+  EXPECT_EQ(p.sides(), "8x24");
+  EXPECT_EQ(p.fit(), "squash");
+  const Image image = read_image(data("square.png"));
+  EXPECT_EQ(p.apply(image).shape(), Shape({3, 8, 24}));
+  const auto bytes = [](const Image& i) { return i.pixels.to_doubles(); };
+  EXPECT_EQ(bytes(p.geometry(image)), bytes(resize(image, 24, 8)));
+  p.set_fit("crop");  // covers: 24x24, of which the middle rows are kept
+  EXPECT_EQ(p.resize_to, 8);
+  const std::vector<double> covering = bytes(resize(image, 24, 24));
+  EXPECT_EQ(bytes(p.geometry(image)),
+            std::vector(covering.begin() + 8 * 24 * 3, covering.begin() + 16 * 24 * 3));
+  p.set_fit("pad");  // fits in: 8x8 in the middle
+  const Image padded = p.geometry(image), small = resize(image, 8, 8);
+  for (int64_t y = 0; y < 8; ++y)
+    for (int64_t x = 0; x < 24; ++x)
+      EXPECT_EQ(padded.pixels.data<uint8_t>()[(y * 24 + x) * 3],
+                x < 8 || x >= 16 ? 0 : small.pixels.data<uint8_t>()[(y * 8 + x - 8) * 3]);
+  EXPECT_EQ(Preprocess::from_json(p.to_json()), p);
+  p.set_size(16);
+  EXPECT_EQ(p.sides(), "16x16");
+  EXPECT_EQ(image_sides("64x192"), (std::array<int64_t, 2>{64, 192}));
+  EXPECT_EQ(image_sides("64"), (std::array<int64_t, 2>{64, 64}));
+  for (const char* wrong : {"", "x", "64x", "x64", "0", "64x192x3", "9000"})
+    EXPECT_THROW(image_sides(wrong), Error) << wrong;
+}
+
 TEST(PreprocessTest, ImagenetKeepsTheUsualShare) {
   EXPECT_EQ(imagenet_preprocess().resize_to, 256);
   EXPECT_EQ(imagenet_preprocess(64).resize_to, 73);

@@ -10,7 +10,9 @@
 #include "graft/core/base/file_system.h"
 #include "graft/core/base/sha256.h"
 #include "graft/io/weights/formats.h"
+#include "graft/tests/support/command.h"
 #include "graft/tests/support/temporary_folder.h"
+#include "graft/tests/support/zip_writer.h"
 
 namespace graft::io {
 namespace {
@@ -146,10 +148,41 @@ TEST(Weights, NumpyArraysThatAreRefusedSayWhy) {
     return "no error";
   };
   EXPECT_TRUE(contains(message("object.npy"), "Python objects")) << message("object.npy");
-  EXPECT_TRUE(contains(message("big_endian.npy"), "big-endian")) << message("big_endian.npy");
   EXPECT_TRUE(contains(message("uint64_too_large.npy"), "9223372036854775808"))
       << message("uint64_too_large.npy");
   EXPECT_TRUE(contains(message("structured.npy"), "named fields")) << message("structured.npy");
+}
+
+// An array as NumPy writes it: header of version 1, then `bytes`.
+std::string npy(const std::string& description, const std::string& shape, const std::string& bytes,
+                bool fortran = false) {
+  std::string header =
+      str("{'descr': '", description, "', 'fortran_order': ", fortran ? "True" : "False",
+          ", 'shape': ", shape, ", }\n");
+  return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(header.size()) + '\0' + header +
+         bytes;
+}
+
+TEST(Weights, BigEndianArrays) {
+  EXPECT_EQ(read_npy(data("big_endian.npy")).to_doubles(), (std::vector<double>{0, 1, 2}));
+  const TemporaryFolder folder;
+  const std::string columns("\0\1\0\3\0\2\1\0", 8);  // [[1, 2], [3, 256]], first axis fastest
+  write_text(folder / "a.npy", npy(">i2", "(2, 2)", columns, true));
+  EXPECT_EQ(read_npy(folder / "a.npy").to_doubles(), (std::vector<double>{1, 2, 3, 256}));
+}
+
+TEST(Weights, TwoBytesWithoutATypeAreTakenForBfloat16) {
+  const TemporaryFolder folder;
+  const std::string bytes("\xc0\x3f\x00\xc0", 4);  // 1.5, -2
+  for (const char* description : {"|V2", "<V2"}) {
+    write_text(folder / "a.npz",
+               ZipWriter().add({"w.npy", npy(description, "(2,)", bytes)}).bytes());
+    const WeightFile file = read_weights(folder / "a.npz");
+    EXPECT_EQ(file.tensors.at("w").dtype(), DType::bf16);
+    EXPECT_EQ(file.tensors.at("w").to_doubles(), (std::vector<double>{1.5, -2}));
+    ASSERT_EQ(file.notes.size(), 1u);
+    EXPECT_TRUE(contains(file.notes[0], "taken for bfloat16")) << file.notes[0];
+  }
 }
 
 TEST(Weights, SafetensorsOtherTypes) {

@@ -9,6 +9,7 @@
 #include "graft/core/autograd/record.h"
 #include "graft/io/weights/weights.h"
 #include "graft/models/import.h"
+#include "graft/tests/support/import_check.h"
 #include "graft/tests/support/op_case.h"
 
 namespace graft::models {
@@ -29,7 +30,7 @@ Tensor images() {
 }
 
 void expect_logits(const std::string& file, const std::string& depth) {
-  const Imported imported = import_weights(file);
+  const Imported imported = test::import_checked(file);
   EXPECT_EQ(name_of(imported.model.card.architecture), "cifar_resnet" + depth);
   const std::vector<double> expected =
       io::read_weights(GRAFT_TEST_DATA "/networks/cifar.safetensors")

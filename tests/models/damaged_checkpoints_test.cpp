@@ -16,6 +16,7 @@
 #include "graft/models/image_check.h"
 #include "graft/models/import.h"
 #include "graft/tests/support/full_size.h"
+#include "graft/tests/support/import_check.h"
 #include "graft/tests/support/temporary_folder.h"
 #include "graft/train/loader.h"
 
@@ -288,7 +289,7 @@ Outcome outcome_of(const Damage& damage, std::string& said, const Tensor& images
     std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
   }
   try {
-    const Imported imported = import_weights(path);
+    const Imported imported = test::import_checked(path);
     std::vector<std::string> doubts = imported.certificate.doubts;
     if (images.defined())
       doubts = check_with_images(*imported.model.network, imported.model.card.neutral_norms, images)
@@ -305,7 +306,7 @@ Outcome outcome_of(const Damage& damage, std::string& said, const Tensor& images
 
 TEST(DamagedCheckpoints, TheGoodOneIsNotDoubted) {
   const Imported imported =
-      import_weights(GRAFT_SOURCE_DIR "/examples/pretrained/cifar10_resnet20.th");
+      test::import_checked(GRAFT_SOURCE_DIR "/examples/pretrained/cifar10_resnet20.th");
   EXPECT_TRUE(imported.certificate.doubts.empty()) << imported.certificate.to_text();
   EXPECT_NE(imported.certificate.statistics.find("10 of 10"), std::string::npos)
       << imported.certificate.statistics;
@@ -327,9 +328,9 @@ TEST(DamagedCheckpoints, AreRefusedOrDoubted) {
 
 // What the tensors alone do not show, with images of two kinds: grey clothes and photos.
 void expect_with_images(const char* path, const std::vector<std::string>& seen) {
-  const Tensor images =
-      some_images(path, import_weights(GRAFT_SOURCE_DIR "/examples/pretrained/cifar10_resnet20.th")
-                            .model.card.preprocess);
+  const Tensor images = some_images(
+      path, test::import_checked(GRAFT_SOURCE_DIR "/examples/pretrained/cifar10_resnet20.th")
+                .model.card.preprocess);
   if (!images.defined()) GTEST_SKIP() << "no " << path;
   std::string said;
   EXPECT_EQ(text_of(outcome_of({"nothing", Outcome::unseen, {}}, said, images)), "unseen") << said;
@@ -360,7 +361,7 @@ TEST(DamagedCheckpoints, GoodNetworksAreNotDoubtedOnOtherImages) {
                               "models/resnet50_kaiming_c4_backbone.onnx"})
     for (const std::string& data :
          {shared + "datasets/hymenoptera", shared + "datasets/flowers5", std::string(kClothes)}) {
-      Imported imported = import_weights(shared + weights);
+      Imported imported = test::import_checked(shared + weights);
       imported.model.card.preprocess.set_size(
           std::min<int64_t>(imported.model.card.preprocess.size, 128));
       const Tensor images = some_images(data, imported.model.card.preprocess);

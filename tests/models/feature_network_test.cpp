@@ -17,6 +17,7 @@
 #include "graft/models/import.h"
 #include "graft/models/initialization.h"
 #include "graft/tests/support/full_size.h"
+#include "graft/tests/support/import_check.h"
 #include "graft/tests/support/network_formula.h"
 #include "graft/tests/support/op_case.h"
 #include "graft/tests/support/temporary_folder.h"
@@ -42,7 +43,7 @@ TEST(FeatureNetwork, TorchvisionsNamesShapesAndOrder) {
     fields >> name >> parameters >> buffers >> numbers >> digest;
     seen.push_back(name);
     if (!test::full_size() && name.starts_with("vgg")) continue;  // 0.5 GB of random numbers each
-    const FeatureNetwork network({.name = name});
+    const FeatureNetwork network(feature_config(name));
     for (const auto& [path, tensor] : network.parameters()) {
       listing += str("parameter ", path, " ", tensor.shape(), "\n");
       counted += tensor.numel();
@@ -54,8 +55,9 @@ TEST(FeatureNetwork, TorchvisionsNamesShapesAndOrder) {
     EXPECT_EQ(counted, numbers) << name;
     EXPECT_EQ(sha256_hex(listing), digest) << name << "\n" << listing.substr(0, 2000);
   }
-  seen.push_back("mobilenet_v2_tf");  // not torchvision's
-  EXPECT_EQ(seen, feature_network_names());
+  std::vector<std::string> names = feature_network_names();
+  std::erase(names, "mobilenet_v2_tf");  // not torchvision's
+  EXPECT_EQ(seen, names);
   EXPECT_THROW(FeatureNetwork({.name = "vgg12"}), Error);
 }
 
@@ -65,6 +67,12 @@ struct FeatureCase {
   int64_t size;
 };
 void PrintTo(const FeatureCase& c, std::ostream* out) { *out << c.golden; }
+
+FeatureConfig with_ten(const std::string& name) {
+  FeatureConfig config = feature_config(name);
+  config.classes = 10;
+  return config;
+}
 
 class FeatureNetworks : public ::testing::TestWithParam<FeatureCase> {};
 
@@ -100,9 +108,42 @@ INSTANTIATE_TEST_SUITE_P(
         FeatureCase{"squeezenet1_1", "squeezenet1_1", {.name = "squeezenet1_1", .classes = 10}, 64},
         FeatureCase{"mobilenet_v2", "mobilenet_v2", {.name = "mobilenet_v2", .classes = 10}, 64},
         FeatureCase{"densenet121", "densenet121", {.name = "densenet121", .classes = 10}, 64},
+        FeatureCase{"mobilenet_v3_small", "mobilenet_v3_small", with_ten("mobilenet_v3_small"), 64},
+        FeatureCase{"efficientnet_b0", "efficientnet_b0", with_ten("efficientnet_b0"), 64},
         FeatureCase{
             "vgg11_bn.cut", "vgg", {.name = "vgg11_bn", .classes = 10, .cut = "features.14"}, 32}),
     [](const auto& tested) { return tested.param.config.name; });
+
+class FeatureLogits : public ::testing::TestWithParam<std::string> {};
+
+// Logits, and a file of the network, recognized by its names.
+TEST_P(FeatureLogits, AreTorchvisions) {
+  FeatureNetwork network(with_ten(GetParam()));
+  test::fill_by_formula(network);
+  network.train(false);
+  const NoGradGuard no_grad;
+  const Tensor x = test::formula_image(GetParam(), {2, 3, 64, 64}).to(MemoryFormat::channels_last);
+  EXPECT_LE(test::relative_error(network.forward(x).to_doubles(),
+                                 feature_goldens().at(GetParam() + ".logits").to_doubles()),
+            1e-4);
+  const FeatureConfig found = feature_config_of(network.state_dict());
+  EXPECT_EQ(found.name, GetParam());
+  EXPECT_EQ(found.eps, network.config().eps);
+  EXPECT_EQ(found.classes, 10);
+  for (const auto& [path, tensor] : network.buffers()) {
+    if (!path.ends_with(".running_mean")) continue;
+    const std::string norm = path.substr(0, path.size() - 13);
+    const std::string conv = norm.substr(0, norm.size() - 1) + "0";
+    EXPECT_EQ(feature_norm_behind(found, conv), norm);
+  }
+  EXPECT_EQ(feature_norm_behind(found, "features.4.0.block.2.fc1"), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Names, FeatureLogits,
+                         ::testing::Values("mobilenet_v3_small", "mobilenet_v3_large",
+                                           "efficientnet_b0", "efficientnet_b1", "efficientnet_b2",
+                                           "efficientnet_b3", "efficientnet_b4"),
+                         [](const auto& tested) { return tested.param; });
 
 TEST(FeatureNetwork, WholeVggLogits) {
   FeatureNetwork network({.name = "vgg11", .classes = 10});
@@ -122,7 +163,7 @@ Imported through_file(const FeatureNetwork& network, const std::string& prefix,
   StateDict state;
   for (const auto& [name, tensor] : network.state_dict()) state.add(prefix + name, tensor);
   io::write_safetensors(folder / "network.safetensors", state);
-  return import_weights(folder / "network.safetensors", options);
+  return test::import_checked(folder / "network.safetensors", options);
 }
 
 TEST(FeatureNetwork, FilesAreKnownByTheirNames) {
@@ -153,7 +194,7 @@ TEST(FeatureNetwork, OtherNamesAreRefused) {
   state.erase("features.4.squeeze.bias");
   io::write_safetensors(folder / "less.safetensors", state);
   try {
-    import_weights(folder / "less.safetensors");
+    test::import_checked(folder / "less.safetensors");
     ADD_FAILURE();
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("features.4.squeeze.bias"), std::string::npos)
@@ -221,7 +262,7 @@ TEST(FeatureNetwork, FoldedNormsStandUnfolded) {
   }
   const TemporaryFolder folder;
   io::write_safetensors(folder / "folded.safetensors", folded);
-  const Imported imported = import_weights(folder / "folded.safetensors");
+  const Imported imported = test::import_checked(folder / "folded.safetensors");
   EXPECT_EQ(name_of(imported.model.card.architecture), "vgg11_bn");
   EXPECT_EQ(imported.certificate.neutral_norms, 8);
   const NoGradGuard no_grad;

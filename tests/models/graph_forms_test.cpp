@@ -14,6 +14,7 @@
 #include "graft/models/graph/graph_module.h"
 #include "graft/models/onnx_export.h"
 #include "graft/tests/support/batch_check.h"
+#include "graft/tests/support/import_check.h"
 #include "graft/tests/support/network_formula.h"
 #include "graft/tests/support/temporary_folder.h"
 
@@ -142,6 +143,19 @@ TEST(QuantizedGraphs, AsANetworkAPairSaturatesAndItsGradientPassesWithin) {
   EXPECT_EQ(grad_of(leaf).to_doubles(), (std::vector<double>{0, 1, 1, 1, 0}));
 }
 
+TEST(QuantizedGraphs, SixteenBitsSaturateByTheirSign) {
+  for (const auto& [type, low, high] :
+       {std::tuple{ElementType::int16, -16384.0, 16383.5}, {ElementType::uint16, 0.0, 32767.5}}) {
+    io::onnx::Model model = one_pair();
+    model.graph.initializers[1].type = type;
+    model.graph.initializers[1].value = Tensor::scalar(0, DType::i32);
+    GraphModule module(read_graph(model, {.as_network = true}));
+    const Tensor x[] = {Tensor::of<float>({5}, {-20000, -3, 0.25F, 200, 40000})};
+    EXPECT_EQ(module.run(x)[0].to_doubles(),
+              (std::vector<double>{low, std::max(low, -3.0), 0.25, 200, high}));
+  }
+}
+
 class OnnxruntimesQuantized : public testing::TestWithParam<const char*> {
  protected:
   std::string path() const {
@@ -161,7 +175,7 @@ TEST_P(OnnxruntimesQuantized, RunsAsThere) {
 }
 
 TEST_P(OnnxruntimesQuantized, IsAFloatNetworkOfTheSameFunctionUpToRounding) {
-  const Imported imported = import_graph(io::onnx::read_model(path()), {});
+  const Imported imported = test::import_checked(io::onnx::read_model(path()), {});
   const StateDict stored = stored_answers();
   const Tensor x = stored.at("x").to(MemoryFormat::channels_last);
   EXPECT_LT(apart(answers(imported, x), stored.at(GetParam()).to_doubles()), 0.03);
@@ -175,7 +189,7 @@ TEST_P(OnnxruntimesQuantized, IsAFloatNetworkOfTheSameFunctionUpToRounding) {
 }
 
 TEST_P(OnnxruntimesQuantized, LeavesAsPlainOnnx) {
-  const Imported imported = import_graph(io::onnx::read_model(path()), {});
+  const Imported imported = test::import_checked(io::onnx::read_model(path()), {});
   const TemporaryFolder folder;
   io::onnx::write_model(folder / "out.onnx", to_onnx(*imported.model.network, imported.model.card));
   const io::onnx::Model again = io::onnx::read_model(folder / "out.onnx");
@@ -208,7 +222,7 @@ TEST(QuantizedGraphs, ScalesAChannelAreRefusedByName) {
 // --- training mode ---
 
 TEST(TrainingExports, NormsAndDropoutsBecomeGraftsOwn) {
-  const std::vector<double> wanted = answers(import_graph(small_classifier(), {}));
+  const std::vector<double> wanted = answers(test::import_checked(small_classifier(), {}));
   io::onnx::Model model = small_classifier();
   model.graph.nodes[1].attributes.push_back(whole("training_mode", 1));
   model.graph.nodes[1].outputs = {"n", "mean_after", "var_after"};
@@ -221,7 +235,7 @@ TEST(TrainingExports, NormsAndDropoutsBecomeGraftsOwn) {
                            {made("Constant", {}, {"live"}, {yes}),
                             made("Dropout", {"f", "ratio", "live"}, {"d", "mask"})});
   model.graph.nodes.back().inputs[0] = "d";
-  const Imported imported = import_graph(model, {});
+  const Imported imported = test::import_checked(model, {});
   EXPECT_EQ(answers(imported), wanted);
   EXPECT_TRUE(says(imported.certificate.notes, "1 batch norms were exported in training mode"));
   EXPECT_TRUE(says(imported.certificate.notes, "1 dropouts were exported in training mode"));
@@ -235,14 +249,14 @@ TEST(TrainingExports, NormsAndDropoutsBecomeGraftsOwn) {
 // --- types and order ---
 
 TEST(GraphForms, HalfPrecisionIsReadAsFloat32) {
-  const std::vector<double> wanted = answers(import_graph(small_classifier(), {}));
+  const std::vector<double> wanted = answers(test::import_checked(small_classifier(), {}));
   io::onnx::Model model = small_classifier();
   for (auto& tensor : model.graph.initializers) {
     tensor.value = tensor.value.to(DType::f16);
     tensor.type = ElementType::float16;
   }
   model.graph.inputs[0].type = ElementType::float16;
-  const Imported pure = import_graph(model, {});
+  const Imported pure = test::import_checked(model, {});
   EXPECT_LT(apart(answers(pure), wanted), 2e-3);
   // float32 at the ends, with Casts behind the nodes that read them.
   model.graph.inputs[0].type = ElementType::float32;
@@ -250,7 +264,7 @@ TEST(GraphForms, HalfPrecisionIsReadAsFloat32) {
   model.graph.nodes.back().outputs = {"y16"};
   model.graph.nodes.push_back(made("Cast", {"y16"}, {"y"}, {whole("to", 1)}));
   model.graph.nodes.push_back(made("Cast", {"x"}, {"x16"}, {whole("to", 10)}));
-  const Imported cast = import_graph(model, {});
+  const Imported cast = test::import_checked(model, {});
   EXPECT_EQ(answers(cast), answers(pure));
   EXPECT_TRUE(says(cast.certificate.notes, "16-bit floats"));
   EXPECT_TRUE(says(cast.certificate.notes, "they were sorted"));
@@ -259,10 +273,10 @@ TEST(GraphForms, HalfPrecisionIsReadAsFloat32) {
 }
 
 TEST(GraphForms, NodesOutOfOrderAreSorted) {
-  const std::vector<double> wanted = answers(import_graph(small_classifier(), {}));
+  const std::vector<double> wanted = answers(test::import_checked(small_classifier(), {}));
   io::onnx::Model model = small_classifier();
   std::reverse(model.graph.nodes.begin(), model.graph.nodes.end());
-  EXPECT_EQ(answers(import_graph(model, {})), wanted);
+  EXPECT_EQ(answers(test::import_checked(model, {})), wanted);
   EXPECT_TRUE(says(read_graph(model).notes, "they were sorted"));
 }
 
@@ -284,7 +298,7 @@ io::onnx::Model with_own_preprocessing(double mean, double deviation) {
 }
 
 TEST(GraphPreprocessing, ImagesAreNotNormalizedTwice) {
-  const Imported imported = import_graph(with_own_preprocessing(0.485, 0.229), {});
+  const Imported imported = test::import_checked(with_own_preprocessing(0.485, 0.229), {});
   const io::Preprocess& p = imported.model.card.preprocess;
   EXPECT_EQ(p.scale, 1);
   EXPECT_EQ(p.mean, (std::vector<double>{0, 0, 0}));
@@ -301,19 +315,19 @@ TEST(GraphPreprocessing, PixelsOfZeroToOneAreTold) {
   io::onnx::Model model = with_own_preprocessing(0.485, 0.229);
   model.graph.nodes.erase(model.graph.nodes.begin());
   model.graph.nodes[0].inputs[0] = "x";
-  const Imported imported = import_graph(model, {});
+  const Imported imported = test::import_checked(model, {});
   EXPECT_EQ(imported.model.card.preprocess.scale, 1.0 / 255);
   EXPECT_EQ(imported.model.card.preprocess.mean, (std::vector<double>{0, 0, 0}));
 }
 
 TEST(GraphPreprocessing, NumbersThatFitNothingAreDoubted) {
-  const Imported imported = import_graph(with_own_preprocessing(0.485, 40), {});
+  const Imported imported = test::import_checked(with_own_preprocessing(0.485, 40), {});
   EXPECT_FALSE(imported.certificate.preprocess.known);
   EXPECT_TRUE(says(imported.certificate.doubts, "--scale, --mean, --std"));
 }
 
 TEST(GraphPreprocessing, IntegersWithChannelsLast) {
-  const std::vector<double> wanted = answers(import_graph(small_classifier(), {}));
+  const std::vector<double> wanted = answers(test::import_checked(small_classifier(), {}));
   io::onnx::Model model = small_classifier();
   model.graph.nodes[0].inputs[0] = "real";
   model.graph.nodes.insert(
@@ -322,7 +336,7 @@ TEST(GraphPreprocessing, IntegersWithChannelsLast) {
             {{.name = "perm", .type = AttributeType::ints, .ints = {0, 3, 1, 2}}}),
        made("Cast", {"turned"}, {"real"}, {whole("to", 1)})});
   model.graph.inputs = {image_info("x", {-1, 16, 16, 3}, ElementType::uint8)};
-  const Imported imported = import_graph(model, {});
+  const Imported imported = test::import_checked(model, {});
   EXPECT_EQ(answers(imported), wanted);
   EXPECT_EQ(imported.model.card.preprocess.scale, 1);
   EXPECT_TRUE(imported.certificate.preprocess.known);
@@ -331,27 +345,43 @@ TEST(GraphPreprocessing, IntegersWithChannelsLast) {
 
 // --- outputs ---
 
+TEST(GraphInputs, SidesThatDiffer) {
+  io::onnx::Model model = small_classifier();
+  model.graph.inputs = {image_info("x", {-1, 3, 8, 24})};
+  const Imported imported = test::import_checked(model, {});
+  const io::Preprocess& p = imported.model.card.preprocess;
+  EXPECT_EQ(p.sides(), "8x24");
+  EXPECT_EQ(p.fit(), "squash");
+  EXPECT_NE(imported.certificate.preprocess.what.find("8x24"), std::string::npos);
+  EXPECT_FALSE(says(imported.certificate.doubts, "one side"));
+  const io::onnx::Model again = to_onnx(*imported.model.network, imported.model.card);
+  EXPECT_EQ(again.graph.inputs.at(0).dims.at(3).value, 24);
+  model.graph.inputs = {image_info("x", {-1, 3, 8, -1})};
+  EXPECT_TRUE(says(test::import_checked(model, {}).certificate.doubts, "--image-size HxW"));
+}
+
 TEST(GraphOutputs, SeveralAreDoubtedUntilOneIsNamed) {
   io::onnx::Model model = small_classifier();
   stored(model, "aux.weight", test::formula_image("aux", {7, 4}));
   model.graph.nodes.push_back(made("Gemm", {"f", "aux.weight"}, {"aux"}, {whole("transB", 1)}));
   model.graph.outputs.push_back(image_info("aux", {-1, 7}));
-  const Imported first = import_graph(model, {}), other = import_graph(model, {.output = "aux"});
+  const Imported first = test::import_checked(model, {}),
+                 other = test::import_checked(model, {.output = "aux"});
   EXPECT_TRUE(says(first.certificate.doubts, "2 outputs: y, aux"));
   EXPECT_EQ(std::get<GraphConfig>(first.model.card.architecture).classes, 4);
   EXPECT_FALSE(says(other.certificate.doubts, "outputs"));
   EXPECT_EQ(std::get<GraphConfig>(other.model.card.architecture).classes, 7);
-  EXPECT_THROW(import_graph(model, {.output = "no such"}), Error);
+  EXPECT_THROW(test::import_checked(model, {.output = "no such"}), Error);
 }
 
 TEST(GraphOutputs, ActivationsAreNotAppliedTwice) {
-  const std::vector<double> wanted = answers(import_graph(small_classifier(), {}));
+  const std::vector<double> wanted = answers(test::import_checked(small_classifier(), {}));
   for (const char* op : {"Softmax", "LogSoftmax", "Sigmoid"}) {
     io::onnx::Model model = small_classifier();
     model.graph.nodes.back().outputs = {"z"};
     model.graph.nodes.push_back(made(op, {"z"}, {"a"}));
     model.graph.nodes.push_back(made("Flatten", {"a"}, {"y"}));
-    const Imported imported = import_graph(model, {});
+    const Imported imported = test::import_checked(model, {});
     EXPECT_EQ(answers(imported), wanted) << op;
     EXPECT_EQ(imported.model.card.activation,
               std::string(op) == "Sigmoid" ? Activation::sigmoid : Activation::softmax);
@@ -362,7 +392,7 @@ TEST(GraphOutputs, OneOutputIsTwoClasses) {
   io::onnx::Model model = small_classifier(1);
   model.graph.nodes.back().outputs = {"z"};
   model.graph.nodes.push_back(made("Sigmoid", {"z"}, {"y"}));
-  Imported imported = import_graph(model, {});
+  Imported imported = test::import_checked(model, {});
   EXPECT_EQ(std::get<GraphConfig>(imported.model.card.architecture).classes, 2);
   const std::vector<double> logits = answers(imported);
   ASSERT_EQ(logits.size(), 6u);
@@ -390,7 +420,7 @@ TEST(GraphOutputs, TheCardKeepsTheSigmoid) {
   io::onnx::Model model = small_classifier();
   model.graph.nodes.back().outputs = {"z"};
   model.graph.nodes.push_back(made("Sigmoid", {"z"}, {"y"}));
-  const ModelCard card = import_graph(model, {}).model.card;
+  const ModelCard card = test::import_checked(model, {}).model.card;
   EXPECT_EQ(ModelCard::from_json(card.to_json()).activation, Activation::sigmoid);
 }
 

@@ -15,6 +15,7 @@
 #include "graft/models/folded_norms.h"
 #include "graft/models/graph/graph_module.h"
 #include "graft/models/onnx_export.h"
+#include "graft/tests/support/import_check.h"
 #include "graft/tests/support/network_formula.h"
 #include "graft/tests/support/temporary_folder.h"
 #include "graft/train/freezing.h"
@@ -87,7 +88,7 @@ Tensor images() {
 
 std::string refused(const io::onnx::Model& model, const ImportOptions& options = {}) {
   try {
-    import_graph(model, options);
+    test::import_checked(model, options);
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::bad_input);
     return error.what();
@@ -96,7 +97,7 @@ std::string refused(const io::onnx::Model& model, const ImportOptions& options =
 }
 
 TEST(GraphImport, AClassifierIsFoundAndItsSoftmaxLeftOut) {
-  const Imported imported = import_graph(classifier(), {});
+  const Imported imported = test::import_checked(classifier(), {});
   const auto& config = std::get<GraphConfig>(imported.model.card.architecture);
   EXPECT_EQ(config.classes, 5);
   EXPECT_EQ(config.classifier_input, "f");
@@ -114,7 +115,7 @@ TEST(GraphImport, AClassifierIsFoundAndItsSoftmaxLeftOut) {
 }
 
 TEST(GraphImport, ANewHeadStandsInFrontOfTheClassifierAndTheModelFileRoundTrips) {
-  Imported imported = import_graph(classifier(), {});
+  Imported imported = test::import_checked(classifier(), {});
   Model& model = imported.model;
   replace_head(model, 2, 7);
   model.card.labels = {"a", "b"};
@@ -139,7 +140,7 @@ TEST(GraphImport, ANewHeadStandsInFrontOfTheClassifierAndTheModelFileRoundTrips)
 }
 
 TEST(GraphImport, CutsAfterANode) {
-  const Imported imported = import_graph(classifier(), {.cut = "r_node"});
+  const Imported imported = test::import_checked(classifier(), {.cut = "r_node"});
   EXPECT_EQ(imported.model.network->stages().back(), "pool");
   EXPECT_EQ(std::get<GraphConfig>(imported.model.card.architecture).classes, 0);
   const NoGradGuard no_grad;
@@ -148,14 +149,14 @@ TEST(GraphImport, CutsAfterANode) {
 }
 
 TEST(GraphImport, FeaturesAreWhatTheClassifierTakes) {
-  Imported imported = import_graph(classifier(), {});
+  Imported imported = test::import_checked(classifier(), {});
   remove_classifier(imported.model);
   const NoGradGuard no_grad;
   EXPECT_EQ(imported.model.network->forward(images()).shape(), (Shape{3, 4}));
 }
 
 TEST(GraphImport, FreezesUpToANode) {
-  Imported imported = import_graph(classifier(), {});
+  Imported imported = test::import_checked(classifier(), {});
   train::Recipe recipe;
   recipe.freeze = "..r_node";
   train::apply_freezing(*imported.model.network, recipe);
@@ -208,7 +209,7 @@ io::onnx::Model folded_residual() {
 
 TEST(GraphImport, FoldedNormsStandAgain) {
   const io::onnx::Model model = folded_residual();
-  Imported imported = import_graph(model, {});
+  Imported imported = test::import_checked(model, {});
   EXPECT_EQ(imported.model.card.neutral_norms,
             (std::vector<std::string>{"c_node/norm", "d_node/norm"}));
   EXPECT_EQ(imported.certificate.neutral_norms, 2);
@@ -239,7 +240,7 @@ io::onnx::Model biased_chain() {
 }
 
 TEST(GraphImport, ChainsWithFiltersOfOneSizeKeepTheirBiases) {
-  const Imported imported = import_graph(biased_chain(), {});
+  const Imported imported = test::import_checked(biased_chain(), {});
   EXPECT_TRUE(imported.model.card.neutral_norms.empty());
   EXPECT_NE(imported.certificate.biases.find("taken for their own: the graph has no norms, and its "
                                              "filters are of similar size (spread 0.00)"),
@@ -252,7 +253,7 @@ TEST(GraphImport, ChainsWithFiltersOfManySizesHadNorms) {
   for (auto& tensor : model.graph.initializers)
     for (int64_t i = 0; tensor.name[0] == 'w' && i < tensor.value.numel(); ++i)
       tensor.value.mutable_data<float>()[i] *= static_cast<float>(1 + i * 4 / tensor.value.numel());
-  const Imported imported = import_graph(model, {});
+  const Imported imported = test::import_checked(model, {});
   EXPECT_EQ(imported.model.card.neutral_norms.size(), 2u);
   EXPECT_NE(imported.certificate.biases.find("of very different sizes"), std::string::npos)
       << imported.certificate.biases;
@@ -266,7 +267,7 @@ TEST(GraphImport, ExportersNamesDecideWhatWasFolded) {
     io::onnx::Model model = biased_chain();
     model.graph.initializers[0].name = model.graph.nodes[0].inputs[1] = weight;
     model.graph.initializers[1].name = model.graph.nodes[0].inputs[2] = bias;
-    const Imported imported = import_graph(model, {});
+    const Imported imported = test::import_checked(model, {});
     EXPECT_EQ(imported.model.card.neutral_norms, std::vector<std::string>{"c_node/norm"})
         << bias;  // the other has a bias of its own
     EXPECT_NE(imported.certificate.to_text().find("the exporter's names say so"),
@@ -286,14 +287,14 @@ TEST(GraphImport, NormsBehindNoConvolutionMeanThatOthersWereFolded) {
       model.graph.nodes.begin() + 2,
       node_of("BatchNormalization", {"a", "gamma", "beta", "mean", "var"}, "r"));
   EXPECT_TRUE(
-      import_graph(model, {})
+      test::import_checked(model, {})
           .model.card.neutral_norms.empty());  // every convolution has a bias: it is a habit
   model.graph.nodes[3].inputs.pop_back();
-  EXPECT_EQ(import_graph(model, {}).model.card.neutral_norms,
+  EXPECT_EQ(test::import_checked(model, {}).model.card.neutral_norms,
             std::vector<std::string>{"c_node/norm"});
   model.graph.nodes[1].op_type = "Identity";
   model.graph.nodes[2].inputs[0] = "c";
-  const Imported own = import_graph(model, {});
+  const Imported own = test::import_checked(model, {});
   EXPECT_TRUE(own.model.card.neutral_norms.empty());
   EXPECT_NE(own.certificate.biases.find("behind other convolutions"), std::string::npos)
       << own.certificate.biases;
@@ -345,24 +346,24 @@ TEST(GraphImport, IsComparedWithTheNodesOfItsFile) {
         });
   };
   io::onnx::write_model(folder / "folded.onnx", folded_residual());
-  Imported imported = import_weights(folder / "folded.onnx");
+  Imported imported = test::import_checked(folder / "folded.onnx");
   EXPECT_NE(imported.certificate.comparison.find("[2,5], largest difference"), std::string::npos)
       << imported.certificate.to_text();
   EXPECT_FALSE(doubted(imported.certificate));
   // A model of graft as .onnx holds both nodes and a card: whoever changed the nodes is found out.
   io::onnx::Model exported = to_onnx(*imported.model.network, imported.model.card);
   io::onnx::write_model(folder / "own.onnx", exported);
-  const Certificate own = import_weights(folder / "own.onnx").certificate;
+  const Certificate own = test::import_checked(folder / "own.onnx").certificate;
   EXPECT_NE(own.comparison.find("[2,5], largest difference"), std::string::npos) << own.to_text();
   EXPECT_FALSE(doubted(own));
   for (auto& node : exported.graph.nodes)
     if (node.op_type == "Relu") node.op_type = "Sigmoid";
   io::onnx::write_model(folder / "changed.onnx", exported);
-  EXPECT_TRUE(doubted(import_weights(folder / "changed.onnx").certificate));
+  EXPECT_TRUE(doubted(test::import_checked(folder / "changed.onnx").certificate));
 }
 
 TEST(GraphImport, DamagedCardsAreRefused) {
-  Imported imported = import_graph(classifier(), {});
+  Imported imported = test::import_checked(classifier(), {});
   const TemporaryFolder folder;
   const StateDict state = imported.model.network->state_dict();
   for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
@@ -405,7 +406,7 @@ TEST(GraphImport, AGraphThatGrowsWithoutEndIsNotExecuted) {
   cpu_allocator().reset_peak();
   const int64_t before = cpu_allocator().stats().peak_bytes;
   try {
-    import_weights(folder / "chain.onnx", {.check_bytes = 4 << 20});
+    test::import_checked(folder / "chain.onnx", {.check_bytes = 4 << 20});
     ADD_FAILURE();
   } catch (const Error& error) {
     const std::string words = error.what();

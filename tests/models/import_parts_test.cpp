@@ -13,6 +13,7 @@
 #include "graft/models/naming/reparametrised.h"
 #include "graft/tests/support/batch_check.h"
 #include "graft/tests/support/command.h"
+#include "graft/tests/support/import_check.h"
 #include "graft/tests/support/network_formula.h"
 #include "graft/tests/support/temporary_folder.h"
 
@@ -54,7 +55,7 @@ class ImportParts : public testing::Test {
   }
   std::string refusal(const std::string& path, const ImportOptions& options = {}) {
     try {
-      import_weights(path, options);
+      test::import_checked(path, options);
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::bad_input);
       return error.what();
@@ -65,12 +66,12 @@ class ImportParts : public testing::Test {
 };
 
 TEST_F(ImportParts, AnyPrefixIsFound) {
-  const std::vector<double> wanted = features(import_weights(write(first_stage())));
+  const std::vector<double> wanted = features(test::import_checked(write(first_stage())));
   for (const char* prefix : {"_orig_mod.", "backbone.body.", "net.", "module.encoder.", "a.b.c."}) {
     StateDict state;
     state.add("temperature", Tensor::zeros({1}));
     add_under(state, prefix, first_stage());
-    const Imported imported = import_weights(write(state));
+    const Imported imported = test::import_checked(write(state));
     EXPECT_EQ(features(imported), wanted) << prefix;
     EXPECT_NE(imported.certificate.naming.find(prefix), std::string::npos);
     EXPECT_EQ(imported.certificate.ignored, std::vector<std::string>{"temperature"});
@@ -79,7 +80,7 @@ TEST_F(ImportParts, AnyPrefixIsFound) {
 }
 
 TEST_F(ImportParts, TheTrainedEncoderIsTakenBeforeItsFollower) {
-  const std::vector<double> wanted = features(import_weights(write(first_stage(1))));
+  const std::vector<double> wanted = features(test::import_checked(write(first_stage(1))));
   StateDict state;
   state.add("module.queue", Tensor::zeros({4, 8}));
   add_under(state, "module.encoder_k.", first_stage(2));
@@ -87,13 +88,13 @@ TEST_F(ImportParts, TheTrainedEncoderIsTakenBeforeItsFollower) {
   for (const char* layer : {"0", "2"})
     state.add(str("module.encoder_q.fc.", layer, ".weight"), Tensor::full({8, 8}, 0.1));
   const std::string path = write(state);
-  const Imported imported = import_weights(path);
+  const Imported imported = test::import_checked(path);
   EXPECT_EQ(features(imported), wanted);
   EXPECT_TRUE(mentioned(imported.certificate.notes, "'module.encoder_k.' is its slowly following"));
   EXPECT_TRUE(mentioned(imported.certificate.ignored, "module.queue"));
   EXPECT_EQ(imported.certificate.unused.size(), 2u);  // the projection head
-  const Imported asked = import_weights(path, {.prefix = "module.encoder_k"});
-  EXPECT_EQ(features(asked), features(import_weights(write(first_stage(2)))));
+  const Imported asked = test::import_checked(path, {.prefix = "module.encoder_k"});
+  EXPECT_EQ(features(asked), features(test::import_checked(write(first_stage(2)))));
 }
 
 TEST_F(ImportParts, SeveralNetworksAreListed) {
@@ -103,13 +104,13 @@ TEST_F(ImportParts, SeveralNetworksAreListed) {
   const std::string path = write(state), message = refusal(path);
   for (const char* part : {"left.", "right.", "--prefix"})
     EXPECT_NE(message.find(part), std::string::npos) << message;
-  EXPECT_EQ(features(import_weights(path, {.prefix = "right."})),
-            features(import_weights(write(first_stage(2), "other.safetensors"))));
+  EXPECT_EQ(features(test::import_checked(path, {.prefix = "right."})),
+            features(test::import_checked(write(first_stage(2), "other.safetensors"))));
   EXPECT_NE(refusal(path, {.prefix = "middle"}).find("left., right."), std::string::npos);
 }
 
 TEST_F(ImportParts, ChildrenByNumber) {
-  const std::vector<double> wanted = features(import_weights(write(first_stage())));
+  const std::vector<double> wanted = features(test::import_checked(write(first_stage())));
   for (const char* prefix : {"", "0.", "RCNN_base."}) {
     StateDict state;
     for (const auto& [name, tensor] : first_stage()) {
@@ -122,7 +123,7 @@ TEST_F(ImportParts, ChildrenByNumber) {
                 tensor);
     }
     state.add(prefix + std::string("9.weight"), Tensor::zeros({3, 64}));
-    const Imported imported = import_weights(write(state));
+    const Imported imported = test::import_checked(write(state));
     EXPECT_EQ(features(imported), wanted) << prefix;
     EXPECT_EQ(imported.certificate.unused.size(), 1u);
   }
@@ -130,37 +131,32 @@ TEST_F(ImportParts, ChildrenByNumber) {
 
 TEST_F(ImportParts, AHeadOfSeveralLayersIsLeftOutByName) {
   StateDict state = first_stage();
-  const std::vector<double> wanted = features(import_weights(write(state)));
+  const std::vector<double> wanted = features(test::import_checked(write(state)));
   for (const char* layer : {"0", "3"}) {
     state.add(str("fc.", layer, ".weight"), Tensor::full({64, 64}, 0.1));
     state.add(str("fc.", layer, ".bias"), Tensor::zeros({64}));
   }
-  const Imported imported = import_weights(write(state));
+  const Imported imported = test::import_checked(write(state));
   EXPECT_EQ(features(imported), wanted);
   EXPECT_EQ(imported.certificate.unused.size(), 4u);
   EXPECT_TRUE(mentioned(imported.certificate.notes, "head is left out"));
-  EXPECT_NO_THROW(import_weights(write(state), {.cut = "layer1"}));
+  EXPECT_NO_THROW(test::import_checked(write(state), {.cut = "layer1"}));
   // What may be part of the backbone is not a head.
   state.add("layer1.0.cbam.weight", Tensor::zeros({4, 64, 1, 1}));
   EXPECT_NE(refusal(write(state)).find("layer1.0.cbam.weight"), std::string::npos);
 }
 
 TEST_F(ImportParts, RelativesOfResNetsAreNamed) {
-  StateDict squeezed = first_stage(), deep = first_stage(), wide;
-  squeezed.add("layer1.0.se.fc1.weight", Tensor::zeros({4, 64, 1, 1}));
-  EXPECT_NE(refusal(write(squeezed)).find("SE-ResNet"), std::string::npos);
-  EXPECT_NE(refusal(write(squeezed)).find("exported to ONNX"), std::string::npos);
-  deep.erase("conv1.weight");
-  deep.add("conv1.0.weight", Tensor::zeros({32, 3, 3, 3}));
-  EXPECT_NE(refusal(write(deep)).find("ResNet-C or -D"), std::string::npos) << refusal(write(deep));
-  for (const auto& [in, name] : {std::pair{4, "ResNeXt (32 groups of 4 channels)"},
-                                 std::pair{128, "Wide ResNet (128 channels"}}) {
-    StateDict state;
-    state.add("conv1.weight", Tensor::zeros({64, 3, 7, 7}));
-    state.add("layer1.0.conv1.weight", Tensor::zeros({128, 64, 1, 1}));
-    state.add("layer1.0.conv2.weight", Tensor::zeros({128, in, 3, 3}));
-    state.add("layer1.0.conv3.weight", Tensor::zeros({256, 128, 1, 1}));
-    EXPECT_NE(refusal(write(state)).find(name), std::string::npos) << refusal(write(state));
+  for (const auto& [part, name] :
+       {std::pair{"layer1.0.convs.0.weight", "Res2Net"},
+        std::pair{"layer1.0.conv2.conv.weight", "ResNeSt"},
+        std::pair{"attnpool.c_proj.weight", "CLIP"},
+        std::pair{"layer1.0.se_module.fc1.weight", "SE-ResNet of the legacy kind"}}) {
+    StateDict state = first_stage();
+    state.add(part, Tensor::zeros({4, 64, 1, 1}));
+    const std::string message = refusal(write(state));
+    EXPECT_NE(message.find(name), std::string::npos) << message;
+    EXPECT_NE(message.find("exported to ONNX"), std::string::npos) << message;
   }
 }
 
@@ -170,7 +166,7 @@ TEST_F(ImportParts, OneOutputIsTwoClasses) {
   ResNet network(config);
   initialize(network, 1);
   network.train(false);
-  const Imported imported = import_weights(write(network.state_dict()));
+  const Imported imported = test::import_checked(write(network.state_dict()));
   EXPECT_EQ(classes_of(imported.model.card.architecture), 2);
   EXPECT_TRUE(mentioned(imported.certificate.notes, "one output is read as two classes"));
   const NoGradGuard no_grad;
@@ -251,7 +247,7 @@ TEST_F(ImportParts, FilesBesideTheWeightsAreUsed) {
   write_text(folder / "preprocessor_config.json",
              R"({"image_mean": [0.5, 0.4, 0.3], "image_std": [0.5, 0.5, 0.5], "resample": 3,)"
              R"( "rescale_factor": 0.00392156862745098, "size": {"shortest_edge": 96}})");
-  const Imported imported = import_weights(path);
+  const Imported imported = test::import_checked(path);
   const ModelCard& card = imported.model.card;
   EXPECT_EQ(card.labels, (std::vector<std::string>{"cat", "dog", "horse"}));
   EXPECT_EQ(card.preprocess.mean, (std::vector<double>{0.5, 0.4, 0.3}));
@@ -268,7 +264,7 @@ TEST_F(ImportParts, FilesBesideTheWeightsAreUsed) {
              R"( {"mean": [0.5, 0.5, 0.5], "std": [1, 1, 1], "input_size": [3, 64, 64],)"
              R"( "crop_pct": 0.5, "interpolation": "bicubic"}})");
   write_text(folder / "preprocessor_config.json", "{");
-  const Imported timm = import_weights(path);
+  const Imported timm = test::import_checked(path);
   EXPECT_EQ(timm.model.card.preprocess.size, 64);
   EXPECT_EQ(timm.model.card.preprocess.resize_to, 128);
   EXPECT_TRUE(timm.model.card.labels.empty());
@@ -276,9 +272,19 @@ TEST_F(ImportParts, FilesBesideTheWeightsAreUsed) {
   EXPECT_TRUE(mentioned(timm.certificate.notes, "preprocessor_config.json beside the file is not"));
 }
 
+TEST_F(ImportParts, FilesBesideTheWeightsSayBothSides) {
+  const std::string path = write(resnet_of_three(), "model.safetensors");
+  write_text(folder / "preprocessor_config.json",
+             R"({"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5],)"
+             R"( "size": {"height": 32, "width": 96}})");
+  const io::Preprocess p = test::import_checked(path).model.card.preprocess;
+  EXPECT_EQ(p.sides(), "32x96");
+  EXPECT_EQ(p.fit(), "squash");
+}
+
 TEST_F(ImportParts, ShardsAreOneFile) {
   const StateDict whole = first_stage();
-  const std::vector<double> wanted = features(import_weights(write(whole)));
+  const std::vector<double> wanted = features(test::import_checked(write(whole)));
   StateDict half[2];
   std::string map;
   size_t i = 0;
@@ -294,7 +300,7 @@ TEST_F(ImportParts, ShardsAreOneFile) {
   const std::string index = folder / "model.safetensors.index.json";
   write_text(index, "{\"metadata\": {}, \"weight_map\": {" + map + "}}");
   for (const std::string& path : {index, first, folder / ""})
-    EXPECT_EQ(features(import_weights(path)), wanted) << path;
+    EXPECT_EQ(features(test::import_checked(path)), wanted) << path;
   write_text(index, "{\"weight_map\": {\"w\": \"model-00003-of-00002.safetensors\"}}");
   EXPECT_NE(refusal(index).find("model-00003-of-00002.safetensors is not beside it"),
             std::string::npos);

@@ -18,6 +18,7 @@
 #include "graft/models/folded_norms.h"
 #include "graft/models/initialization.h"
 #include "graft/tests/support/command.h"
+#include "graft/tests/support/import_check.h"
 #include "graft/tests/support/temporary_folder.h"
 #include "graft/train/freezing.h"
 
@@ -112,7 +113,7 @@ class Import : public testing::Test {
   }
   std::string refusal(const std::string& path, const ImportOptions& options = {}) {
     try {
-      import_weights(path, options);
+      test::import_checked(path, options);
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::bad_input);
       return error.what();
@@ -128,9 +129,9 @@ class Import : public testing::Test {
 
 TEST_F(Import, PrefixesMakeNoDifference) {
   const StateDict state = resnet18();
-  const Imported plain = import_weights(write(state));
+  const Imported plain = test::import_checked(write(state));
   for (const char* prefix : {"module.", "model.", "module.model.", "backbone."}) {
-    const Imported with = import_weights(write(state, prefix));
+    const Imported with = test::import_checked(write(state, prefix));
     EXPECT_EQ(largest_difference(logits(*plain.model.network), logits(*with.model.network)), 0);
     EXPECT_NE(with.certificate.naming.find(prefix), std::string::npos);
   }
@@ -143,15 +144,15 @@ TEST_F(Import, HalfPrecisionIsWidened) {
   StateDict half;
   for (const auto& [name, tensor] : resnet18())
     half.add(name, tensor.dtype() == DType::f32 ? tensor.to(DType::f16) : tensor);
-  const Imported imported = import_weights(write(half));
+  const Imported imported = test::import_checked(write(half));
   EXPECT_EQ(imported.model.network->parameters()[0].tensor.dtype(), DType::f32);
-  EXPECT_LT(largest_difference(logits(*import_weights(write(resnet18())).model.network),
+  EXPECT_LT(largest_difference(logits(*test::import_checked(write(resnet18())).model.network),
                                logits(*imported.model.network)),
             1e-2);
 }
 
 TEST_F(Import, AutoCutsAfterTheLastWholeStage) {
-  const Imported imported = import_weights(write(resnet18(3, 0)));
+  const Imported imported = test::import_checked(write(resnet18(3, 0)));
   const auto& config = std::get<ResNetConfig>(imported.model.card.architecture);
   EXPECT_EQ(config.stages, 3);
   EXPECT_EQ(config.classes, 0);
@@ -169,7 +170,7 @@ TEST_F(Import, AStageThatIsNotWholeIsRefused) {
 
 TEST_F(Import, AskedForCutsLeaveTheRestOut) {
   const std::string path = write(resnet18());
-  const Imported imported = import_weights(path, {.cut = "layer2"});
+  const Imported imported = test::import_checked(path, {.cut = "layer2"});
   EXPECT_EQ(std::get<ResNetConfig>(imported.model.card.architecture).stages, 2);
   EXPECT_EQ(imported.certificate.unused.size(), 62u);
   EXPECT_EQ(logits(*imported.model.network).shape(), Shape({3, 128}));
@@ -182,12 +183,13 @@ TEST_F(Import, AnotherArchitectureIsRefused) {
   const std::string path = write(resnet18());
   expect_refused(refusal(path, {.arch = "resnet50"}), {"resnet18", "not resnet50"});
   expect_refused(refusal(path, {.arch = "alexnet"}), {"alexnet", "resnet152"});
-  EXPECT_NO_THROW(import_weights(path, {.arch = "resnet18"}));
+  EXPECT_NO_THROW(test::import_checked(path, {.arch = "resnet18"}));
 }
 
 TEST_F(Import, FoldedBatchNormIsTheSameFunction) {
   const StateDict state = resnet18();
-  const Imported kept = import_weights(write(state)), un = import_weights(write(folded(state)));
+  const Imported kept = test::import_checked(write(state)),
+                 un = test::import_checked(write(folded(state)));
   EXPECT_EQ(un.model.card.neutral_norms.size(), 20u);
   EXPECT_EQ(un.certificate.neutral_norms, 20);
   EXPECT_LT(largest_difference(logits(*kept.model.network), logits(*un.model.network)), 1e-5);
@@ -221,7 +223,7 @@ class Noise final : public io::Dataset {
 };
 
 TEST_F(Import, StatisticsTakenFromImagesKeepTheFunctionAndFitTheImages) {
-  const Imported imported = import_weights(write(folded(resnet18())));
+  const Imported imported = test::import_checked(write(folded(resnet18())));
   StagedNetwork& network = *imported.model.network;
   const Tensor before = logits(network);
   io::Preprocess p = imported.model.card.preprocess;
@@ -250,7 +252,7 @@ TEST_F(Import, StatisticsTakenFromImagesKeepTheFunctionAndFitTheImages) {
 
 TEST_F(Import, PolicyDecidesWhichNormsGetStatistics) {
   const auto moving = [&](const std::string& freeze, const std::string& policy) {
-    const Imported imported = import_weights(write(folded(resnet18())));
+    const Imported imported = test::import_checked(write(folded(resnet18())));
     train::Recipe recipe = train::default_recipe(freeze);
     recipe.batch_norm = policy;
     train::apply_freezing(*imported.model.network, recipe);
@@ -267,7 +269,7 @@ TEST_F(Import, PolicyDecidesWhichNormsGetStatistics) {
 
 TEST_F(Import, AConvolutionBiasBeforeANormGoesIntoItsMean) {
   StateDict state = resnet18();
-  const Imported plain = import_weights(write(state));
+  const Imported plain = test::import_checked(write(state));
   Tensor bias = Tensor::empty({64});
   CountedRandom random(3, RandomPurpose::synthetic);
   fill_normal(bias, 0, 1, random);
@@ -275,15 +277,15 @@ TEST_F(Import, AConvolutionBiasBeforeANormGoesIntoItsMean) {
   for (size_t i = 0; i < mean.size(); ++i) mean[i] += b[i];
   state.add("conv1.bias", bias);
   state.set("bn1.running_mean", Tensor::of({64}, std::vector<float>(mean.begin(), mean.end())));
-  const Imported with = import_weights(write(state));
+  const Imported with = test::import_checked(write(state));
   EXPECT_TRUE(with.model.card.neutral_norms.empty());
   EXPECT_LT(largest_difference(logits(*plain.model.network), logits(*with.model.network)), 1e-5);
 }
 
 TEST_F(Import, SummedFirstConvolutionEqualsThreeEqualChannels) {
   const std::string path = write(resnet18());
-  const Imported colour = import_weights(path),
-                 grey = import_weights(path, {.channels = ChannelRule::sum_conv1});
+  const Imported colour = test::import_checked(path),
+                 grey = test::import_checked(path, {.channels = ChannelRule::sum_conv1});
   EXPECT_EQ(grey.model.card.preprocess.channels, 1);
   const NoGradGuard no_grad;
   Tensor one = Tensor::empty({1, 1, 40, 40}), three = Tensor::empty({1, 3, 40, 40});
@@ -302,15 +304,15 @@ TEST_F(Import, RawPixelsAreRecognisedByTheFirstNormsVariance) {
   Tensor variance = state.at("bn1.running_var").clone();
   variance.copy_from(Tensor::full({64}, 5000));
   state.set("bn1.running_var", variance);
-  const Imported imported = import_weights(write(state));
+  const Imported imported = test::import_checked(write(state));
   EXPECT_TRUE(imported.model.card.preprocess.bgr);
   EXPECT_EQ(imported.model.card.preprocess.scale, 1);
   EXPECT_FALSE(imported.certificate.preprocess.known);
-  EXPECT_FALSE(import_weights(write(resnet18())).model.card.preprocess.bgr);
+  EXPECT_FALSE(test::import_checked(write(resnet18())).model.card.preprocess.bgr);
 }
 
 TEST_F(Import, TheCertificateIsTextAndJson) {
-  const Certificate certificate = import_weights(write(resnet18(3, 0))).certificate;
+  const Certificate certificate = test::import_checked(write(resnet18(3, 0))).certificate;
   const auto j = nlohmann::json::parse(certificate.to_json());
   EXPECT_EQ(j["matched"], 90);
   EXPECT_EQ(j["eps"]["known"], false);
@@ -320,7 +322,7 @@ TEST_F(Import, TheCertificateIsTextAndJson) {
 }
 
 TEST_F(Import, ModelFilesRoundTrip) {
-  const Imported imported = import_weights(write(folded(resnet18())));
+  const Imported imported = test::import_checked(write(folded(resnet18())));
   ModelCard card = imported.model.card;
   card.labels = {"a", "b", "c", "d", "é"};
   card.int8 = {{{0, -1.1F, 2}, {5, 0, 3.7F}}, 16};
@@ -332,13 +334,13 @@ TEST_F(Import, ModelFilesRoundTrip) {
   EXPECT_EQ(largest_difference(logits(*imported.model.network), logits(*model.network)), 0);
   save_model(two, *model.network, model.card);
   EXPECT_EQ(read_text(one), read_text(two));
-  EXPECT_EQ(import_weights(one).model.card.neutral_norms.size(), 20u);
+  EXPECT_EQ(test::import_checked(one).model.card.neutral_norms.size(), 20u);
   EXPECT_THROW(load_model(write(resnet18())), Error);
 }
 
 // What could not be loaded again is not written: a file that is there stays.
 TEST_F(Import, AModelIsSavedOnlyAsItLoads) {
-  const Imported imported = import_weights(write(resnet18()));
+  const Imported imported = test::import_checked(write(resnet18()));
   const StagedNetwork& network = *imported.model.network;
   const std::string path = folder / "kept.safetensors";
   save_model(path, network, imported.model.card);
@@ -398,7 +400,7 @@ TEST_F(Import, ANetworkOfOnesOwnIsCheckedByItsTensors) {
 }
 
 TEST_F(Import, DamagedCardsAreRefused) {
-  const Imported imported = import_weights(write(resnet18()));
+  const Imported imported = test::import_checked(write(resnet18()));
   const std::string good = imported.model.card.to_json();
   for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
            {"\"card_version\":1", "\"card_version\":9"},
@@ -431,12 +433,12 @@ TEST_F(Import, RealBackbones) {
   const std::string models = GRAFT_SOURCE_DIR "/../shared/data/models/";
   if (!std::filesystem::exists(models))
     GTEST_SKIP() << "the real weights stand beside the repository, not in it";
-  const Imported r18 = import_weights(models + "resnet18_torchvision_L3_backbone.npz");
+  const Imported r18 = test::import_checked(models + "resnet18_torchvision_L3_backbone.npz");
   EXPECT_EQ(describe(r18.model.card.architecture),
             "resnet18, cut after layer3, 256 features, no head");
   EXPECT_EQ(r18.model.card.neutral_norms.size(), 15u);
   const Imported r50 =
-      import_weights(models + "resnet50_kaiming_c4_backbone.onnx", {.arch = "resnet50"});
+      test::import_checked(models + "resnet50_kaiming_c4_backbone.onnx", {.arch = "resnet50"});
   const auto& config = std::get<ResNetConfig>(r50.model.card.architecture);
   EXPECT_FALSE(config.stride_in_3x3);
   EXPECT_EQ(config.pool_pad_begin, 0);
@@ -451,10 +453,10 @@ TEST_F(Import, RealBackbones) {
 
 // A check that would hold more than it may is left out, never silently.
 TEST_F(Import, AChecksBudgetThatDoesNotSufficeIsSaid) {
-  const Imported whole = import_weights(carried_weights());
+  const Imported whole = test::import_checked(carried_weights());
   EXPECT_EQ(whole.certificate.not_executed, "");
   EXPECT_NE(whole.certificate.statistics, "");
-  const Imported bounded = import_weights(carried_weights(), {.check_bytes = 1 << 16});
+  const Imported bounded = test::import_checked(carried_weights(), {.check_bytes = 1 << 16});
   EXPECT_EQ(bounded.certificate.statistics, "");
   for (const std::string& text : {bounded.certificate.to_text(), bounded.certificate.to_json()})
     EXPECT_NE(

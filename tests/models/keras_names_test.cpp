@@ -12,6 +12,8 @@
 #include "graft/io/weights/weights.h"
 #include "graft/models/import.h"
 #include "graft/models/naming/naming.h"
+#include "graft/models/source_network.h"
+#include "graft/tests/support/import_check.h"
 #include "graft/tests/support/network_formula.h"
 #include "graft/tests/support/op_case.h"
 #include "graft/tests/support/temporary_folder.h"
@@ -72,7 +74,7 @@ TEST_P(KerasNames, TheAnswersAreKeras) {
   const StateDict weights = keras_weights(c.list);
   ASSERT_GT(weights.size(), 20u);
   io::write_safetensors(folder / "k.safetensors", weights);
-  const Imported imported = import_weights(folder / "k.safetensors");
+  const Imported imported = test::import_checked(folder / "k.safetensors");
   const Certificate& certificate = imported.certificate;
   EXPECT_EQ(name_of(imported.model.card.architecture), c.arch);
   EXPECT_NE(certificate.naming.find("Keras"), std::string::npos) << certificate.naming;
@@ -311,6 +313,30 @@ TEST(KerasLayouts, NormalizationByStoredNumbersIsItsPreprocessing) {
   EXPECT_EQ(renamed->preprocess->value.deviation, (std::vector<double>{4, 5, 6}));
   EXPECT_EQ(renamed->head_activation, "sigmoid");
   EXPECT_FALSE(renamed->tensors.contains("normalization/mean:0"));
+}
+
+TEST(KerasLayouts, ResizingInTheModelIsItsGeometry) {
+  const auto images = [](const std::string& layers) {
+    return *source_from_names(tutorial_model(layers, "softmax"), "").images;
+  };
+  const std::string resizing = R"({"class_name":"Resizing","config":{"name":"r","height":)",
+                    rescaling = R"({"class_name":"Rescaling","config":{"name":"s","scale":0.5}},)";
+  const io::Preprocess squashed = images(resizing + R"(64,"width":64}},)" + rescaling);
+  EXPECT_EQ(squashed.size, 64);
+  EXPECT_EQ(squashed.fit(), "squash");
+  EXPECT_EQ(images(resizing + R"(64,"width":64,"pad_to_aspect_ratio":true}},)").fit(), "pad");
+  const io::Preprocess cropped =
+      images(resizing + R"(80,"width":80,"crop_to_aspect_ratio":true}},)" + rescaling +
+             R"({"class_name":"CenterCrop","config":{"name":"c","height":64,"width":64}},)");
+  EXPECT_EQ(cropped.size, 64);
+  EXPECT_EQ(cropped.resize_to, 80);
+  EXPECT_EQ(cropped.deviation[0], 2);
+  const io::Preprocess wide =
+      images(resizing + R"(40,"width":120,"crop_to_aspect_ratio":true}},)" +
+             R"({"class_name":"CenterCrop","config":{"name":"c","height":32,"width":96}},)");
+  EXPECT_EQ(wide.sides(), "32x96");
+  EXPECT_EQ(wide.resize_to, 40);
+  EXPECT_EQ(images(resizing + R"(32,"width":96}},)").fit(), "squash");
 }
 
 TEST(KerasLayouts, WithoutLayersOfItsOwnOnlyTheSizeIsKnown) {

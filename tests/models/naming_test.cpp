@@ -10,6 +10,7 @@
 #include "graft/core/autograd/record.h"
 #include "graft/core/base/error.h"
 #include "graft/models/import.h"
+#include "graft/tests/support/import_check.h"
 #include "graft/tests/support/network_formula.h"
 #include "graft/tests/support/op_case.h"
 #include "graft/tests/support/temporary_folder.h"
@@ -145,7 +146,7 @@ TEST_P(Names, TheNetworkIsTheSame) {
   for (const auto& [name, tensor] : state) named.add(c.name(TorchName(name)), tensor);
   const TemporaryFolder folder;
   io::write_safetensors(folder / "w.safetensors", named);
-  const Imported imported = import_weights(folder / "w.safetensors");
+  const Imported imported = test::import_checked(folder / "w.safetensors");
   const auto& config = std::get<ResNetConfig>(imported.model.card.architecture);
   EXPECT_EQ(config.name, "resnet50");
   EXPECT_EQ(config.stages, 2);
@@ -259,7 +260,7 @@ TEST(DetectronNames, AffineNormsAreFolded) {
   }
   const TemporaryFolder folder;
   io::write_safetensors(folder / "w.safetensors", named);
-  const Imported imported = import_weights(folder / "w.safetensors");
+  const Imported imported = test::import_checked(folder / "w.safetensors");
   EXPECT_EQ(imported.model.card.neutral_norms.size(),
             24u);  // the stem's, 3 a block, one a shortcut
   EXPECT_NE(imported.certificate.to_text().find("a scale and a shift"), std::string::npos);
@@ -347,7 +348,7 @@ TEST(Naming, WrappedAndHalvedStateDicts) {
       named.add("module." + transformers(TorchName(name)), tensor.to(type));
     const TemporaryFolder folder;
     io::write_safetensors(folder / "w.safetensors", named);
-    const Imported imported = import_weights(folder / "w.safetensors");
+    const Imported imported = test::import_checked(folder / "w.safetensors");
     EXPECT_NE(imported.certificate.naming.find("under 'module.'"), std::string::npos)
         << imported.certificate.naming;
     const StateDict loaded = imported.model.network->state_dict();

@@ -9,6 +9,7 @@
 #include "graft/io/weights/weights.h"
 #include "graft/layers/functional/functional.h"
 #include "graft/models/import.h"
+#include "graft/tests/support/import_check.h"
 #include "graft/tests/support/network_formula.h"
 #include "graft/tests/support/temporary_folder.h"
 
@@ -28,7 +29,7 @@ TEST(NetworkFormats, FourFilesOneModel) {
   StateDict first;
   std::vector<double> features;
   for (const std::string& file : {pth, onnx, folder / "same.safetensors", folder / "same.npz"}) {
-    const Imported imported = import_weights(file, {.arch = "resnet18"});
+    const Imported imported = test::import_checked(file, {.arch = "resnet18"});
     EXPECT_EQ(name_of(imported.model.card.architecture), "resnet18") << file;
     StagedNetwork& network = *imported.model.network;
     EXPECT_EQ(network.stages(), (std::vector<std::string>{"stem", "layer1", "pool"})) << file;
@@ -51,7 +52,8 @@ TEST(NetworkFormats, FourFilesOneModel) {
 // gradients.
 TEST(NetworkFormats, TheGraphTrainsAsTheNativeNetworkDoes) {
   const std::string onnx = GRAFT_TEST_DATA "/networks/cut18.onnx";
-  const Imported graph = import_weights(onnx), native = import_weights(onnx, {.arch = "resnet18"});
+  const Imported graph = test::import_checked(onnx),
+                 native = test::import_checked(onnx, {.arch = "resnet18"});
   ASSERT_TRUE(std::holds_alternative<GraphConfig>(graph.model.card.architecture));
   const Tensor x = test::formula_image("image", {4, 3, 48, 40}).to(MemoryFormat::channels_last);
   StateDict gradients[2];

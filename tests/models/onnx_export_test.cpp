@@ -9,6 +9,7 @@
 #include "graft/models/graph/graph_import.h"
 #include "graft/models/graph/graph_module.h"
 #include "graft/models/import.h"
+#include "graft/tests/support/import_check.h"
 #include "graft/tests/support/network_formula.h"
 #include "graft/tests/support/temporary_folder.h"
 
@@ -59,7 +60,7 @@ TEST(OnnxExport, TheNodesAloneAreTheResNet) {
   exported.metadata.clear();
   const TemporaryFolder folder;
   io::onnx::write_model(folder / "plain.onnx", exported);
-  const Imported imported = import_weights(folder / "plain.onnx", {.arch = "resnet50"});
+  const Imported imported = test::import_checked(folder / "plain.onnx", {.arch = "resnet50"});
   EXPECT_EQ(to_json(imported.model.card.architecture), to_json(model.card.architecture));
   const NoGradGuard no_grad;
   const Tensor x = test::formula_image("image", {2, 3, 64, 64}).to(MemoryFormat::channels_last);
@@ -155,7 +156,7 @@ std::vector<double> answer_of_nodes(const io::onnx::Model& model, const Tensor& 
 }
 
 TEST(OnnxExport, GraphsLeaveWithTheirShapesAndANewHead) {
-  Imported imported = import_graph(old_graph(9), {});
+  Imported imported = test::import_checked(old_graph(9), {});
   EXPECT_EQ(imported.certificate.neutral_norms, 1);
   replace_head(imported.model, 3, 1);
   imported.model.card.labels = {"a", "b", "c"};
@@ -184,7 +185,7 @@ TEST(OnnxExport, GraphsOfAnOldOpsetThatMeansSomethingElseKeepIt) {
   softmax.outputs = {"t"};
   model.graph.nodes[4].inputs = {"t"};
   model.graph.nodes.insert(model.graph.nodes.begin() + 4, softmax);
-  Imported imported = import_graph(model, {});
+  Imported imported = test::import_checked(model, {});
   const io::onnx::Model exported = to_onnx(*imported.model.network, imported.model.card);
   EXPECT_EQ(exported.opsets.at(0).version, 9);
   const NoGradGuard no_grad;

@@ -4,8 +4,9 @@
 
 namespace graft::test {
 
-// Three images of channels x side x side together and each alone, outside of training: the same
+// Three images of channels x height x width together and each alone, outside of training: the same
 // bits.
-void expect_images_answered_alone(StagedNetwork& network, int64_t channels, int64_t side);
+void expect_images_answered_alone(StagedNetwork& network, int64_t channels, int64_t height,
+                                  int64_t width = 0);  // 0: as the height
 
 }  // namespace graft::test

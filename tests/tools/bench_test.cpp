@@ -35,6 +35,7 @@ TEST(BenchFile, TimesANativeNetworkAtTheFilesSize) {
   EXPECT_EQ(answer["kind"], "native");
   EXPECT_EQ(answer["file"], carried_weights());
   EXPECT_EQ(answer["image_size"], 32);
+  EXPECT_EQ(answer["image_width"], 32);
   EXPECT_EQ(answer["task"], "infer");
   EXPECT_GT(answer["images_per_s"], 0);
 }

@@ -71,7 +71,7 @@ const std::set<std::string> kTexts = {"PATH",  "FILE",      "RUN",  "DIR",    "W
                                       "STAGE", "NAME=FILE", "TEXT", "COLUMN", "FOLDER"};
 const std::set<std::string> kChoices = {"NAME", "POLICY", "RULE", "P", "HOW", "WHICH", "O", "TASK"};
 const std::set<std::string> kLists = {"M,M,M", "D,D,D"};  // of numbers
-const std::set<std::string> kWhole = {"N", "K", "SIZE"};
+const std::set<std::string> kWhole = {"N", "K", "SIZE", "N|HxW"};
 const std::set<std::string> kReal = {"F", "S", "SHARE"};
 
 TEST(FlagValues, EveryFlagRefusesWhatItCannotMean) {
@@ -124,6 +124,10 @@ TEST(FlagValues, NumbersAreReadAsWritten) {
   EXPECT_EQ(taken_by(whole_number(0, 20), "21"), "refused");
   EXPECT_EQ(taken_by(whole_number(0, ~uint64_t{0}), "18446744073709551615"),
             "18446744073709551615");
+  EXPECT_EQ(taken_by(image_sides(8, 4096), "0224"), "224");
+  EXPECT_EQ(taken_by(image_sides(8, 4096), "64x192"), "64x192");
+  for (const char* wrong : {"64x", "x64", "x", "64x7", "5000x64", "64x192x3", "64X192", "64 x 192"})
+    EXPECT_EQ(taken_by(image_sides(8, 4096), wrong), "refused") << wrong;
   EXPECT_EQ(taken_by(real_number(0, 1), "0"), "0");
   EXPECT_EQ(taken_by(real_number_above(0, 1), "0"), "refused");
   EXPECT_EQ(taken_by(real_number_above(0, 1), "1e-3"), "0.001");

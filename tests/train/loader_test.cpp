@@ -71,6 +71,23 @@ TEST(Loader, BatchesHoldWhatTheDataSetHas) {
   EXPECT_EQ(sample, 23);
 }
 
+TEST(Loader, SidesThatDiffer) {
+  const auto dataset = std::make_shared<PatternDataset>(5, 3, kSide + 1);
+  io::Preprocess preprocess = pattern_preprocess(kSide);
+  preprocess.set_size(kSide, 2 * kSide);
+  for (const int64_t cache_bytes : {int64_t{0}, int64_t{1} << 20}) {
+    BatchLoader loader(dataset, preprocess, {.batch = 5, .cache_bytes = cache_bytes});
+    for (int64_t epoch = 0; epoch < 2; ++epoch) {
+      loader.start(epoch);
+      Batch batch;
+      ASSERT_TRUE(loader.next(batch));
+      ASSERT_EQ(batch.x.shape(), Shape({5, 3, kSide, 2 * kSide}));
+      EXPECT_EQ(batch.x.narrow_batch(4, 1).to(MemoryFormat::contiguous).to_doubles(),
+                preprocess.apply(dataset->image(4)).to_doubles());
+    }
+  }
+}
+
 TEST(Loader, EverySampleOnceInAnOrderOfSeedAndEpoch) {
   const LoaderOptions options{.batch = 5, .shuffle = true, .seed = 7};
   std::set<std::vector<int64_t>> orders;

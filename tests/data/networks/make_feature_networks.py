@@ -15,7 +15,11 @@ from safetensors.torch import save_file
 from make_networks import HERE, fill, image, labels, summaries
 
 NAMES = ["vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn", "squeezenet1_0", "squeezenet1_1",
-         "mobilenet_v2", "densenet121", "densenet161", "densenet169", "densenet201"]
+         "mobilenet_v2", "densenet121", "densenet161", "densenet169", "densenet201", "mobilenet_v3_small",
+         "mobilenet_v3_large", "efficientnet_b0", "efficientnet_b1", "efficientnet_b2", "efficientnet_b3", "efficientnet_b4"]
+# Of two 64x64 images the logits, and of some the gradients of a loss.
+STEPPED = ["squeezenet1_0", "squeezenet1_1", "mobilenet_v2", "densenet121", "mobilenet_v3_small", "efficientnet_b0"]
+ANSWERED = ["mobilenet_v3_large", "efficientnet_b1", "efficientnet_b2", "efficientnet_b3", "efficientnet_b4"]
 
 
 def listing(model):
@@ -53,8 +57,12 @@ def main():
             digest = hashlib.sha256("".join(listing(model)).encode()).hexdigest()
             file.write(f"{name} {len(list(model.parameters()))} {len(list(model.buffers()))} {numbers} {digest}\n")
     out = {}
-    for name in ("squeezenet1_0", "squeezenet1_1", "mobilenet_v2", "densenet121"):
+    for name in STEPPED:
         step(out, name, getattr(torchvision.models, name)(num_classes=10), image(name, 2, 3, 64, 64), 10)
+    with torch.no_grad():
+        for name in ANSWERED:
+            model = fill(getattr(torchvision.models, name)(num_classes=10)).double().eval()
+            out[name + ".logits"] = model(image(name, 2, 3, 64, 64).double())
     step(out, "vgg11_bn.cut", LinearHead(torchvision.models.vgg11_bn(num_classes=1), 15, 256, 10), image("vgg", 2, 3, 32, 32), 10)
     with torch.no_grad():
         out["vgg11.logits"] = fill(torchvision.models.vgg11(num_classes=10)).eval()(image("vgg", 2, 3, 32, 32)).double()

@@ -1,0 +1,47 @@
+#include "graft/models/inverted_residual.h"
+
+#include "graft/layers/functional/elementwise.h"
+#include "graft/models/squeeze_excitation.h"
+
+namespace graft::models {
+
+ConvNormActivation::ConvNormActivation(Conv2dOptions options, double eps,
+                                       BlockActivation activation)
+    : activation_(activation) {
+  options.padding = (options.kernel - 1) / 2;
+  conv_ = register_module("0", std::make_shared<Conv2d>(options));
+  norm_ = register_module(
+      "1", std::make_shared<BatchNorm2d>(BatchNorm2dOptions{options.out_channels, eps}));
+}
+
+Tensor ConvNormActivation::forward(const Tensor& x) {
+  const Tensor y = norm_->normalise(*conv_, x, activation_ == BlockActivation::relu);
+  if (activation_ == BlockActivation::hard_swish)
+    return functional::unary(y, ops::Unary::hard_swish);
+  return activation_ == BlockActivation::silu ? functional::silu(y, 1) : y;
+}
+
+InvertedBlock::InvertedBlock(const InvertedBlockOptions& o)
+    : adds_(o.stride == 1 && o.in == o.out) {
+  block_ = register_module("block", std::make_shared<Sequential>());
+  if (o.hidden != o.in)
+    block_->append(std::make_shared<ConvNormActivation>(Conv2dOptions{o.in, o.hidden, 1}, o.eps,
+                                                        o.activation));
+  block_->append(std::make_shared<ConvNormActivation>(
+      Conv2dOptions{o.hidden, o.hidden, o.kernel, o.stride, 0, 1, o.hidden}, o.eps, o.activation));
+  if (o.squeezed > 0)
+    block_->append(std::make_shared<SqueezeExcitation>(
+        SqueezeExcitationOptions{.channels = o.hidden,
+                                 .hidden = o.squeezed,
+                                 .silu = o.activation == BlockActivation::silu,
+                                 .hard_gate = o.activation != BlockActivation::silu}));
+  block_->append(std::make_shared<ConvNormActivation>(Conv2dOptions{o.hidden, o.out, 1}, o.eps,
+                                                      BlockActivation::none));
+}
+
+Tensor InvertedBlock::forward(const Tensor& x) {
+  const Tensor y = block_->forward(x);
+  return adds_ ? functional::add(y, x) : y;
+}
+
+}  // namespace graft::models
