@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "graft/io/datasets/dataset.h"
+#include "graft/train/choice.h"
 #include "graft/train/tasks/targets.h"
 
 namespace graft::train {
@@ -32,6 +33,9 @@ class GRAFT_API Metric {
   virtual std::vector<double> scores() const = 0;  // in the order of Task::scores()
   virtual double score() const { return scores().at(0); }
   virtual double loss() const = 0;  // mean; NaN where it is not known
+  // Where score() and loss() are means over the samples: of what. Of two epochs they tell more than
+  // the means do (choice.h).
+  virtual SampleWorths per_sample() const { return {}; }
 };
 
 // A task is for one data set and one recipe. Everything but to() may be called
