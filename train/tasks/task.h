@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "graft/io/datasets/dataset.h"
+#include "graft/train/choice.h"
 #include "graft/train/tasks/targets.h"
 #include "graft/train/tasks/task_card.h"
 
@@ -36,6 +37,9 @@ class GRAFT_API Metric {
   // The same while samples still come, after each batch; NaN where that would take long.
   virtual double score_so_far() const { return score(); }
   virtual double loss() const = 0;  // mean; NaN where it is not known
+  // Where score() and loss() are means over the samples: of what. Of two epochs they tell more than
+  // the means do (choice.h).
+  virtual SampleWorths per_sample() const { return {}; }
 };
 
 class Presentation;
