@@ -69,6 +69,7 @@ std::string ModelCard::to_json() const {
   j["lineage"] = json_of(lineage);
   if (activation == Activation::sigmoid)
     j["activation"] = "sigmoid";  // softmax goes without saying
+  if (!task.empty()) j["task"] = nlohmann::json::parse(task);
   if (!int8.empty()) j["int8"] = json_of(int8);
   return j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
@@ -92,6 +93,12 @@ ModelCard ModelCard::from_json(const std::string& text) {
       GRAFT_CHECK(name == "softmax" || name == "sigmoid", "the model card's activation is '", name,
                   "'; this graft knows softmax and sigmoid");
       if (name == "sigmoid") card.activation = Activation::sigmoid;
+    }
+    if (j.contains("task")) {
+      const nlohmann::json& task = j.at("task");
+      GRAFT_CHECK(task.is_object() && task.contains("name") && task.at("name").is_string(),
+                  "the model card's task has no name");
+      card.task = task.dump();
     }
     if (j.contains("int8")) card.int8 = calibration_from(j.at("int8"));
     const int64_t classes = classes_of(card.architecture);

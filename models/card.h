@@ -30,7 +30,9 @@ struct GRAFT_API ModelCard {
   Architecture architecture{};
   io::Preprocess preprocess{};
   bool preprocess_known = false;      // false: guessed at import
-  std::vector<std::string> labels{};  // by class; empty when the source named none
+  std::vector<std::string> labels{};  // of the outputs; empty when the source named none
+  // What the head is for, as train::TaskCard::json has it; "": one class of several.
+  std::string task{};
   // Of the classifier's values, applied by who reads probabilities.
   Activation activation = Activation::softmax;
   // Batch norms that stand for a normalisation folded into the convolution's bias (weight 1, mean

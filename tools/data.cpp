@@ -28,7 +28,8 @@ constexpr size_t kShown = 20;
 struct Sample {
   const char* part;
   std::string name;
-  size_t label;
+  std::vector<int64_t> labels;
+  std::vector<double> numbers;
 };
 
 // Everything known of all parts, one sample after another.
@@ -42,8 +43,11 @@ struct Inspection {
 
 Inspection inspect_data(const std::string& path, const std::string& val,
                         const io::TableColumns& columns) {
-  io::OpenedData opened = io::open_data(
-      path, {.columns = columns, .val_path = val, .val_split = 0, .least_classes = 1});
+  io::OpenedData opened = io::open_data(path, {.columns = columns,
+                                               .answers = io::AnswerKind::by_form,
+                                               .val_path = val,
+                                               .val_split = 0,
+                                               .least_classes = 1});
   Inspection all;
   ProgressBar bar;
   io::PartFacts facts;
@@ -55,7 +59,7 @@ Inspection inspect_data(const std::string& path, const std::string& val,
                                      bar.update("looking at images", done, total);
                                    }});
     for (int64_t i = 0; i < dataset->size(); ++i)
-      all.samples.push_back({part, dataset->name(i), static_cast<size_t>(dataset->label(i))});
+      all.samples.push_back({part, dataset->name(i), dataset->labels(i), dataset->numbers(i)});
     all.facts.insert(all.facts.end(), of_part.begin(), of_part.end());
   };
   look("training", opened.train, facts.train);
@@ -93,9 +97,11 @@ struct ClassFacts {
 };
 
 std::vector<ClassFacts> by_class(const Inspection& all) {
+  if (all.summary.answers == io::AnswerKind::numbers) return {};  // nothing to part them by
   std::vector<ClassFacts> classes(all.summary.classes.size());
   for (size_t i = 0; i < all.samples.size(); ++i)
-    classes.at(all.samples[i].label).add(all.facts[i]);
+    for (const int64_t label : all.samples[i].labels)
+      classes.at(static_cast<size_t>(label)).add(all.facts[i]);
   return classes;
 }
 
@@ -109,7 +115,7 @@ GroupKind kind_of(const Inspection& all, const std::vector<int64_t>& group) {
   for (const int64_t i : group) {
     const Sample& other = all.samples[static_cast<size_t>(i)];
     kind.across = kind.across || other.part != first.part;
-    kind.contrary = kind.contrary || other.label != first.label;
+    kind.contrary = kind.contrary || other.labels != first.labels || other.numbers != first.numbers;
   }
   return kind;
 }

@@ -22,7 +22,7 @@ struct FinetuneFlags {
 int finetune(const FinetuneFlags& flags) {
   return train_and_report(
       flags.training, make_recipe(flags.training, flags.freeze, flags.bn),
-      [&](const io::OpenedData& data) {
+      [&](const io::OpenedData& data, train::Task& task) {
         const int64_t ram = flags.training.ram;
         models::Imported imported = models::import_weights(
             flags.weights,
@@ -33,21 +33,21 @@ int finetune(const FinetuneFlags& flags) {
                  .check_bytes = ram > 0 ? std::max<int64_t>(ram - train::kProcessBytes, 1) : 0}));
         apply_source_flags(flags.source, imported);
         Network made{std::move(imported.model), ""};
-        made.head_is_trained = flags.head == "auto" && has_head_for(made.model, data);
+        made.head_is_trained =
+            flags.head == "auto" && task.take_head_of(task_card_of(made.model.card));
         if (made.head_is_trained)
           made.model.card.int8 = {};  // if any, of the weights as they were
         else
-          give_head(made, data, flags.training.seed);
+          give_head(made, task, flags.training.seed);
         apply_image_size(made.model.card.preprocess, flags.training.image_size);
         apply_resize(made.model.card.preprocess, flags.training.resize);
         check_on_images(made.model, data.train, imported.certificate, ram);
         imported.certificate.head =
             made.head_is_trained
-                ? str("kept: ", models::head_path(made.model.card.architecture), ", ",
-                      data.classes.size(),
-                      " classes, which are the data's (--head new starts from a new one)")
-                : str("new: ", models::head_path(made.model.card.architecture), ", ",
-                      data.classes.size(), " classes, initialised from seed ", flags.training.seed);
+                ? str("kept: ", models::head_path(made.model.card.architecture), ", ", task.what(),
+                      ", which are the data's (--head new starts from a new one)")
+                : str("new: ", models::head_path(made.model.card.architecture), ", ", task.what(),
+                      ", initialised from seed ", flags.training.seed);
         made.certificate = imported.certificate.to_text();
         say_text(made.certificate);
         return made;
@@ -61,7 +61,8 @@ struct PretrainFlags {
 
 int pretrain(const PretrainFlags& flags) {
   return train_and_report(
-      flags.training, make_recipe(flags.training, "none", "auto"), [&](const io::OpenedData& data) {
+      flags.training, make_recipe(flags.training, "none", "auto"),
+      [&](const io::OpenedData&, train::Task& task) {
         Network made;
         models::ModelCard& card = made.model.card;
         card.architecture = models::architecture_named(flags.arch);
@@ -73,7 +74,7 @@ int pretrain(const PretrainFlags& flags) {
         const ScopedUnsetValues unset;  // they come below
         made.model.network = models::make_network(card.architecture);
         models::initialize(*made.model.network, flags.training.seed);
-        give_head(made, data, flags.training.seed);
+        give_head(made, task, flags.training.seed);
         say("network: ", models::describe(card.architecture), ", random weights from seed ",
             flags.training.seed);
         return made;

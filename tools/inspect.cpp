@@ -28,6 +28,8 @@ int inspect(const std::string& path, const std::string& data, const SourceFlags&
     certificate = imported.certificate.to_text();
     understood = nlohmann::ordered_json::parse(imported.certificate.to_json());
     if (!imported.model.card.labels.empty()) understood["labels"] = imported.model.card.labels;
+    if (!imported.model.card.task.empty())
+      understood["task"] = nlohmann::ordered_json::parse(imported.model.card.task);
     understood["preprocess_fields"] =
         nlohmann::ordered_json::parse(imported.model.card.preprocess.to_json());
   } catch (const Error& error) {

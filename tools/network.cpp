@@ -4,35 +4,42 @@
 
 #include "graft/core/base/error.h"
 #include "graft/core/tensor/allocation_limit.h"
-#include "graft/io/datasets/class_names.h"
 #include "graft/models/folded_norms.h"
 #include "graft/models/graph/graph_import.h"
 #include "graft/models/image_check.h"
 #include "graft/tools/output.h"
 #include "graft/train/loader.h"
 #include "graft/train/memory_plan.h"
+#include "graft/train/tasks/table.h"
 
 namespace graft::tools {
-void give_head(Network& made, const io::OpenedData& data, uint64_t seed) {
-  models::replace_head(made.model, std::ssize(data.classes), seed);
-  made.model.card.labels = data.classes;
+namespace {
+
+void put_task(models::ModelCard& card, const train::TaskCard& task) {
+  card.task = task.json;
+  card.labels = task.names;
+  card.activation = task.sigmoid ? models::Activation::sigmoid : models::Activation::softmax;
+}
+
+}  // namespace
+
+train::TaskCard task_card_of(const models::ModelCard& card) {
+  return {.json = card.task,
+          .names = card.labels,
+          .outputs = models::classes_of(card.architecture),
+          .sigmoid = card.activation == models::Activation::sigmoid};
+}
+
+void give_head(Network& made, const train::Task& task, uint64_t seed) {
+  models::replace_head(made.model, task.outputs(), seed);
+  put_task(made.model.card, task.card());
   made.model.card.int8 = {};  // if any, of the weights as they were
 }
 
-bool has_head_for(const models::Model& model, const io::OpenedData& data) {
-  const std::vector<std::string>& labels = model.card.labels;
-  if (labels.size() != data.classes.size() ||
-      models::classes_of(model.card.architecture) != std::ssize(labels))
-    return false;
-  const auto places = io::matched_classes(data.classes, labels);
-  for (size_t i = 0; i < places.size(); ++i)
-    if (places[i] != static_cast<int64_t>(i)) return false;
-  return true;
-}
-
-void save_network(const std::string& path, const Network& made, const io::OpenedData& data,
-                  const train::Recipe& recipe) {
+void save_network(const std::string& path, const Network& made, const train::Task& task,
+                  const io::OpenedData& data, const train::Recipe& recipe) {
   models::ModelCard card = made.model.card;
+  put_task(card, task.card());
   card.neutral_norms = models::still_neutral(*made.model.network, card.neutral_norms);
   card.preprocess_known = true;  // whatever the source used: this model was trained with it
   card.lineage.data_sha256 = data.manifest_sha256;
@@ -53,15 +60,19 @@ models::Imported load_any(const std::string& path, const SourceFlags& source,
   return imported;
 }
 
-models::Model load_classifier(const std::string& path, const SourceFlags& source) {
+models::Model load_with_head(const std::string& path, const SourceFlags& source) {
   models::Imported imported = load_any(path, source);
   const std::vector<std::string>& unused = imported.certificate.unused;
-  const bool has_head = models::classes_of(imported.model.card.architecture) > 0;
+  const bool has_head = task_card_of(imported.model.card).outputs > 0;
   GRAFT_CHECK(has_head || unused.empty(), path, ": its own head, ", unused.size(), " tensors from ",
               unused.empty() ? "" : unused[0],
               ", is none that graft runs; graft finetune gives it one");
-  GRAFT_CHECK(has_head, path, ": has no classifier; graft finetune gives it one");
+  GRAFT_CHECK(has_head, path, ": has no head; graft finetune gives it one");
   return std::move(imported.model);
+}
+
+std::shared_ptr<const train::Task> task_of(const models::Model& model) {
+  return train::task_of_card(task_card_of(model.card));
 }
 
 void check_on_images(models::Model& model, const std::shared_ptr<const io::Dataset>& dataset,

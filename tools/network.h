@@ -7,6 +7,7 @@
 #include "graft/tools/source_flags.h"
 #include "graft/train/features.h"
 #include "graft/train/recipe.h"
+#include "graft/train/tasks/task.h"
 
 namespace graft::tools {
 
@@ -16,15 +17,15 @@ struct Network {
   bool head_is_trained = false;  // the file's own head was kept
 };
 
-// The network with a head for the data's classes, initialised from the seed.
-void give_head(Network& made, const io::OpenedData& data, uint64_t seed);
+// What the model's card says of its head's task.
+train::TaskCard task_card_of(const models::ModelCard& card);
 
-// Whether the file's head is for the data's classes, under the same names in the same order.
-bool has_head_for(const models::Model& model, const io::OpenedData& data);
+// The network with a head for the task, initialised from the seed.
+void give_head(Network& made, const train::Task& task, uint64_t seed);
 
-// The model file: tensors, labels, preprocessing, and where it came from.
-void save_network(const std::string& path, const Network& made, const io::OpenedData& data,
-                  const train::Recipe& recipe);
+// The model file: tensors, what they are for, preprocessing, and where it came from.
+void save_network(const std::string& path, const Network& made, const train::Task& task,
+                  const io::OpenedData& data, const train::Recipe& recipe);
 
 // The weights that predict, evaluate, features and bench take: a model of graft, or any file that
 // imports. What the import says goes to stderr unless the file is a model of graft.
@@ -33,7 +34,10 @@ models::Imported load_any(const std::string& path, const SourceFlags& source,
 
 // A network with a head, for verbs that need its answers. bad_input otherwise, saying what became
 // of the file's own head.
-models::Model load_classifier(const std::string& path, const SourceFlags& source);
+models::Model load_with_head(const std::string& path, const SourceFlags& source);
+
+// What a model's head is for; it has one.
+std::shared_ptr<const train::Task> task_of(const models::Model& model);
 
 // Runs images of the data set through a network just imported; what its batch norms say of them
 // joins the certificate. Nothing happens for models of graft. `ram`: what the process may take, 0

@@ -7,6 +7,7 @@
 
 #include "graft/core/base/printable.h"
 #include "graft/core/base/text.h"
+#include "graft/train/tasks/shown.h"
 
 namespace graft::tools {
 
@@ -24,9 +25,8 @@ void say(const Parts&... parts) {
 void result(const std::string& text);
 void result(nlohmann::ordered_json document);  // indented, with a final newline
 
-// "0.8931" and the like: `digits` after the point, the same in every locale.
-std::string fixed(double value, int digits);
-std::string thousands(int64_t value);  // 25,557,032
+using train::fixed;
+using train::thousands;
 std::string duration(double seconds);  // "4.2 s", "3:07 min", "2:03 h"
 std::string size_text(int64_t bytes);  // "1.1 MB"
 bool stderr_is_terminal();

@@ -1,11 +1,10 @@
-// graft predict: images in, labels out, with the preprocessing stored in the model.
+// graft predict: images in, labels or numbers out, with the preprocessing stored in the model.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
-#include <numeric>
 #include <optional>
+#include <span>
 
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
@@ -24,6 +23,7 @@
 #include "graft/tools/verbs.h"
 #include "graft/train/features.h"
 #include "graft/train/metrics.h"
+#include "graft/train/tasks/presentation.h"
 
 namespace graft::tools {
 namespace {
@@ -101,30 +101,12 @@ class GivenImages final : public io::Dataset {
   std::vector<std::byte> input_;
 };
 
-struct Answer {
-  int64_t label;
-  double probability;
-};
-
-std::vector<Answer> best(const float* probabilities, int64_t classes, int64_t top) {
-  std::vector<int64_t> order(static_cast<size_t>(classes));
-  std::iota(order.begin(), order.end(), 0);
-  const auto value = [&](int64_t i) {  // a NaN has no place in an order
-    return std::isnan(probabilities[i]) ? -1.0f : probabilities[i];
-  };
-  std::stable_sort(order.begin(), order.end(),
-                   [&](int64_t a, int64_t b) { return value(a) > value(b); });
-  std::vector<Answer> answers;
-  for (int64_t i = 0; i < std::min(top, classes); ++i)
-    answers.push_back(
-        {order[static_cast<size_t>(i)], probabilities[order[static_cast<size_t>(i)]]});
-  return answers;
-}
-
 class Predictor {
  public:
-  Predictor(models::Model model, const PredictFlags& flags)
+  Predictor(models::Model model, std::shared_ptr<const train::Task> task, const PredictFlags& flags)
       : model_(std::move(model)),
+        task_(std::move(task)),
+        shown_(task_->presentation()),
         flags_(flags),
         run_(*model_.network, model_.network->stages().size(), precision_named(flags.precision),
              calibration_for(flags.precision, model_.card, flags.model)) {
@@ -154,28 +136,23 @@ class Predictor {
                              {.format = MemoryFormat::channels_last});
     float* to = whole.empty() ? nullptr : x.mutable_data<float>();
     for (const int64_t i : whole) to = std::copy_n(inputs.data() + i * numbers, numbers, to);
-    const Tensor probabilities = whole.empty() ? Tensor() : answers_to(x);
-    int64_t row = 0;
+    const Tensor answers = whole.empty() ? Tensor() : answers_to(x);
+    int64_t answered = 0;
     for (int64_t i = 0; i < end - begin; ++i) {
       const std::string& name = images.given_name(begin + i);
       if (const std::string& fault = faults[static_cast<size_t>(i)]; !fault.empty()) {
         refuse(name, fault);
         continue;
       }
-      const int64_t classes = probabilities.size(1);
-      const float* of_image = probabilities.data<float>() + row++ * classes;
-      show(name, best(of_image, classes, flags_.top));
-      if (kept_) kept_->add(name, "", of_image);
+      const auto width = static_cast<size_t>(answers.size(1));
+      const std::span row(answers.data<float>() + static_cast<size_t>(answered++) * width, width);
+      show(name, row);
+      if (kept_) kept_->add(name, {}, row);
     }
     return end - begin - std::ssize(whole);
   }
 
-  void keep_in(const std::string& path) {
-    std::vector<std::string> labels;
-    for (int64_t i = 0; i < models::classes_of(model_.card.architecture); ++i)
-      labels.push_back(label(i));
-    kept_.emplace(path, std::move(labels));
-  }
+  void keep_in(const std::string& path) { kept_.emplace(path, *shown_); }
 
   void refuse(const std::string& name, const std::string& reason) {
     if (kept_) kept_->add_broken(name, reason);
@@ -192,38 +169,27 @@ class Predictor {
 
  private:
   Tensor answers_to(const Tensor& x) {
-    const Tensor probabilities = probabilities_of(run_(x), model_.card.activation);
-    not_finite_ += train::rows_not_finite(probabilities);
+    const Tensor answers = shown_->readable(run_(x));
+    GRAFT_CHECK(answers.rank() == 2, "the network's answers are ", answers.shape(),
+                ", a row of numbers for each image is needed");
+    not_finite_ += train::rows_not_finite(answers);
     answered_ += x.size(0);
     if (!said_) say_refusal(run_, flags_.precision);
     said_ = true;
-    return probabilities;
+    return answers;
   }
 
-  std::string label(int64_t index) const {
-    return model_.card.labels.empty() ? str("class ", index)
-                                      : model_.card.labels.at(static_cast<size_t>(index));
-  }
-
-  void show(const std::string& name, const std::vector<Answer>& answers) {
-    if (flags_.json) {
-      nlohmann::ordered_json top = nlohmann::ordered_json::array();
-      for (const Answer& a : answers)
-        top.push_back(
-            {{"label", label(a.label)}, {"index", a.label}, {"probability", a.probability}});
-      document_.push_back({{"path", name}, {"top", top}});
-      if (std::any_of(answers.begin(), answers.end(),
-                      [](const Answer& a) { return !std::isfinite(a.probability); }))
-        document_.back()["not_finite"] = true;
-      return;
-    }
-    std::string line = printable(name);
-    for (const Answer& a : answers)
-      line += str("\t", printable(label(a.label)), " ", fixed(a.probability, 4));
-    result(line + "\n");
+  void show(const std::string& name, std::span<const float> answer) {
+    if (!flags_.json)
+      return result(printable(name) + "\t" + shown_->answer_text(answer, flags_.top) + "\n");
+    nlohmann::ordered_json entry = {{"path", name}};
+    entry.update(nlohmann::ordered_json::parse(shown_->answer_json(answer, flags_.top)));
+    document_.push_back(std::move(entry));
   }
 
   models::Model model_;
+  std::shared_ptr<const train::Task> task_;
+  std::unique_ptr<train::Presentation> shown_;
   const PredictFlags& flags_;
   train::PrefixRunner run_;
   std::optional<PredictionsFile> kept_;
@@ -233,7 +199,8 @@ class Predictor {
 };
 
 int predict(const PredictFlags& flags) {
-  models::Model model = load_classifier(flags.model, flags.source);
+  models::Model model = load_with_head(flags.model, flags.source);
+  std::shared_ptr<const train::Task> task = task_of(model);
   std::vector<io::LabelledFile> files = collect(flags.images, flags.columns);
   GRAFT_CHECK(!files.empty(), join(flags.images), ": there are no images");
   GivenImages images(std::move(files));
@@ -243,7 +210,7 @@ int predict(const PredictFlags& flags) {
       break;
     }
   apply_resize(model.card.preprocess, flags.resize);
-  Predictor predictor(std::move(model), flags);
+  Predictor predictor(std::move(model), std::move(task), flags);
   if (!flags.predictions.empty()) predictor.keep_in(flags.predictions);
   constexpr int64_t kBatch = 16;
   int64_t broken = 0;
@@ -258,8 +225,8 @@ int predict(const PredictFlags& flags) {
 }  // namespace
 
 void add_predict(CLI::App& app, Action& action) {
-  auto* verb = app.add_subcommand("predict",
-                                  "Labels for images, with the preprocessing stored in the model");
+  auto* verb = app.add_subcommand(
+      "predict", "Labels or numbers for images, with the preprocessing stored in the model");
   auto f = std::make_shared<PredictFlags>();
   verb->add_option("MODEL", f->model, "A model of graft, or any weight file with a classifier")
       ->required();
@@ -268,7 +235,8 @@ void add_predict(CLI::App& app, Action& action) {
           "Images, folders of images, tables of paths (.csv .tsv .txt .jsonl), or - for standard "
           "input")
       ->required();
-  verb->add_option("--top", f->top, "How many labels per image")
+  verb->add_option("--top", f->top,
+                   "How many labels per image, of a model that gives one of several")
       ->transform(whole_number(1, 1000000))
       ->type_name("K");
   verb->add_option("--precision", f->precision, kPrecisionHelp)
@@ -285,8 +253,8 @@ void add_predict(CLI::App& app, Action& action) {
   add_resize_flag(*verb, f->resize);
   add_pixel_flag(*verb);
   verb->add_option("--predictions", f->predictions,
-                   "Besides, a table of every image: path, predicted class, probability of each "
-                   "class (.csv or .jsonl)")
+                   "Besides, a table of every image: path, what is predicted, and of labels the "
+                   "probability of each (.csv or .jsonl)")
       ->type_name("FILE");
   verb->add_flag("--json", f->json, "One JSON document on stdout");
   verb->add_flag("--strict", f->strict, kStrictHelp);

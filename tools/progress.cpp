@@ -36,7 +36,7 @@ void ProgressBar::update(const std::string& what, int64_t done, int64_t total, d
           fixed(rate, 0), " images/s  ETA ",
           rate > 0 ? duration(static_cast<double>(total - done) / rate) : std::string("-"));
   if (loss >= 0) line += "  loss " + fixed(loss, 4);
-  if (score >= 0) line += "  acc " + fixed(score, 3);
+  if (score >= 0) line += "  score " + fixed(score, 3);
   line += "\x1b[K";
   std::fwrite(line.data(), 1, line.size(), stderr);
   std::fflush(stderr);

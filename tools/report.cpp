@@ -2,31 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <tuple>
 
 #include "graft/tools/output.h"
 
 namespace graft::tools {
+
+using train::escape;
+
 namespace {
-
-// `kept`: "\n" for text that has lines of its own.
-std::string escape(const std::string& text, std::string_view kept = "") {
-  std::string out;
-  for (char c : printable(text, kept)) {
-    switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      default: out += c;
-    }
-  }
-  return out;
-}
-
-std::string percent(double share) {
-  return std::isfinite(share) ? fixed(share * 100, 1) + " %" : "-";
-}
 
 struct Curve {
   std::string name, color;
@@ -83,105 +66,26 @@ std::string chart(const std::string& title, const std::vector<Curve>& curves, do
   return svg + "</svg>";
 }
 
-std::string curves(const std::vector<EpochRow>& epochs) {
+std::string curves(const RunReport& report) {
   std::vector<double> loss, train, val, val_loss;
-  double highest_loss = 0, lowest = 1;
-  for (const EpochRow& row : epochs) {
+  double highest_loss = 0, lowest = 1, highest = 1;
+  for (const EpochRow& row : report.epochs) {
     loss.push_back(row.loss);
     train.push_back(row.train_score);
     val.push_back(row.val_score);
     val_loss.push_back(row.val_loss);
     for (const double value : {row.loss, row.val_loss})
       if (std::isfinite(value)) highest_loss = std::max(highest_loss, value);
-    for (double accuracy : {row.train_score, row.val_score})
-      if (std::isfinite(accuracy)) lowest = std::min(lowest, accuracy);
+    for (const double score : {row.train_score, row.val_score})
+      if (std::isfinite(score))
+        lowest = std::min(lowest, score), highest = std::max(highest, score);
   }
   return "<div class=\"two\">" +
          chart("Loss", {{"validation", "#1e6fb4", val_loss}, {"training", "#b4481e", loss}}, 0,
                highest_loss * 1.05) +
-         chart("Accuracy", {{"validation", "#1e6fb4", val}, {"training", "#7a9a3c", train}},
-               std::floor(lowest * 10) / 10, 1) +
+         chart(report.score, {{"validation", "#1e6fb4", val}, {"training", "#7a9a3c", train}},
+               std::floor(lowest * 10) / 10, highest) +
          "</div>";
-}
-
-// Recall, precision and count of each class; with 8-bit integers measured, their recall and what it
-// lost.
-std::string per_class(const RunReport& report) {
-  std::string rows;
-  const bool int8 = !report.int8_confusion.empty();
-  for (size_t c = 0; c < report.confusion.size(); ++c) {
-    int64_t of_class = 0, predicted = 0;
-    for (size_t o = 0; o < report.confusion.size(); ++o) {
-      of_class += report.confusion[c][o];
-      predicted += report.confusion[o][c];
-    }
-    const auto right = static_cast<double>(report.confusion[c][c]);
-    rows +=
-        str("<tr><th>", escape(report.classes[c]), "</th><td>", thousands(of_class), "</td><td>",
-            percent(of_class ? right / static_cast<double>(of_class) : NAN), "</td><td>",
-            percent(predicted ? right / static_cast<double>(predicted) : NAN), "</td>");
-    if (int8) {
-      const auto right8 = static_cast<double>(report.int8_confusion[c][c]),
-                 count = static_cast<double>(of_class);
-      rows += str("<td>", percent(of_class ? right8 / count : NAN), "</td><td>",
-                  percent(of_class ? (right - right8) / count : NAN), "</td>");
-    }
-    rows += "</tr>\n";
-  }
-  return str("<table><tr><th>class</th><th>images</th><th>found (recall)</th><th>right when said "
-             "(precision)</th>",
-             int8 ? "<th>found in int8</th><th>lost by int8</th>" : "", "</tr>\n") +
-         rows + "</table>";
-}
-
-std::string confusion_matrix(const RunReport& report) {
-  std::string table = "<table class=\"m\"><tr><th>true \\ predicted</th>";
-  for (const std::string& name : report.classes)
-    table += "<th><span>" + escape(name) + "</span></th>";
-  table += "</tr>\n";
-  for (size_t row = 0; row < report.confusion.size(); ++row) {
-    int64_t total = 0;
-    for (int64_t n : report.confusion[row]) total += n;
-    table += "<tr><th>" + escape(report.classes[row]) + "</th>";
-    for (size_t column = 0; column < report.confusion[row].size(); ++column) {
-      const int64_t n = report.confusion[row][column];
-      const double share = total ? static_cast<double>(n) / static_cast<double>(total) : 0;
-      const char* color = row == column ? "30,111,180" : "180,72,30";
-      table += str("<td style=\"background:rgba(", color, ",", fixed(share * 0.85, 3), ")\">",
-                   n ? thousands(n) : "", "</td>");
-    }
-    table += "</tr>\n";
-  }
-  return table + "</table>";
-}
-
-// The pairs that are confused most, for classes too many to show in a matrix.
-std::string worst_pairs(const RunReport& report) {
-  constexpr size_t kPairs = 50;
-  std::vector<std::tuple<int64_t, size_t, size_t>>
-      pairs;  // minus the count, so that it sorts first
-  for (size_t row = 0; row < report.confusion.size(); ++row)
-    for (size_t column = 0; column < report.confusion[row].size(); ++column)
-      if (row != column && report.confusion[row][column] > 0)
-        pairs.emplace_back(-report.confusion[row][column], row, column);
-  const size_t shown = std::min(pairs.size(), kPairs);
-  std::partial_sort(pairs.begin(), pairs.begin() + static_cast<std::ptrdiff_t>(shown), pairs.end());
-  std::string table = "<table><tr><th>true</th><th>predicted</th><th>images</th></tr>\n";
-  for (size_t i = 0; i < shown; ++i) {
-    const auto [count, row, column] = pairs[i];
-    table += str("<tr><th>", escape(report.classes[row]), "</th><td>",
-                 escape(report.classes[column]), "</td><td>", thousands(-count), "</td></tr>\n");
-  }
-  return table + "</table>";
-}
-
-std::string confusions(const RunReport& report) {
-  constexpr size_t kMatrix = 100;  // 3,000 classes would be nine million cells
-  if (report.confusion.size() <= kMatrix)
-    return "\n<h2>Confusion matrix (validation)</h2>\n" + confusion_matrix(report);
-  return str("\n<h2>Confused most (validation)</h2>\n<p>The matrix of ", report.confusion.size(),
-             " classes is too large to show; these are its largest entries.</p>\n") +
-         worst_pairs(report);
 }
 
 constexpr const char* style =
@@ -212,9 +116,8 @@ std::string report_html(const RunReport& report) {
   for (const auto& [name, value] : report.facts)
     page += str("<tr><th>", escape(name), "</th><td>", escape(value), "</td></tr>\n");
   page += "</table>\n";
-  if (!report.epochs.empty()) page += "<h2>Curves</h2>\n" + curves(report.epochs);
-  if (!report.confusion.empty())
-    page += "\n<h2>Per class (validation)</h2>\n" + per_class(report) + confusions(report);
+  if (!report.epochs.empty()) page += "<h2>Curves</h2>\n" + curves(report);
+  page += report.results;
   if (!report.certificate.empty())
     page += "\n<h2>Import certificate</h2>\n<pre>" + escape(report.certificate, "\n") + "</pre>";
   if (!report.recipe.empty())

@@ -18,10 +18,8 @@ struct RunReport {
   std::string title{};
   std::vector<std::pair<std::string, std::string>> facts{};  // shown as a table at the top
   std::vector<EpochRow> epochs{};
-  std::vector<std::string> classes{};
-  std::vector<std::vector<int64_t>> confusion{};  // [true class][predicted class]
-  std::vector<std::vector<int64_t>>
-      int8_confusion{};       // the same in 8-bit integers; empty: not measured
+  std::string score{};        // what the epochs' scores are called
+  std::string results{};      // sections of HTML: train::Presentation::html()
   std::string recipe{};       // JSON text; empty: no run
   std::string certificate{};  // the import's words; empty for a run from random weights
   std::vector<std::string> warnings{};

@@ -28,22 +28,38 @@
 #include "graft/tools/verbs.h"
 #include "graft/train/fit.h"
 #include "graft/train/memory_plan.h"
-#include "graft/train/tasks/classification/certainty.h"
-#include "graft/train/tasks/classification/classification.h"
+#include "graft/train/tasks/presentation.h"
+#include "graft/train/tasks/table.h"
 
 namespace graft::tools {
 namespace {
 
 TrainingData open_training_data(const TrainingFlags& flags) {
-  TrainingData data = open_summarized(flags.data,
-                                      {.columns = flags.columns,
-                                       .val_path = flags.val,
-                                       .val_split = flags.val_split,
-                                       .seed = flags.seed},
-                                      flags.broken, flags.ram);
-  GRAFT_CHECK(data.opened.classes.size() >= 2, flags.data, ": has one class only (",
-              join(data.opened.classes), "); at least two are needed to train");
+  TrainingData data = open_summarized(
+      flags.data,
+      {.columns = flags.columns,
+       .answers = flags.task == "auto" ? io::AnswerKind::by_form : train::answers_for(flags.task),
+       .val_path = flags.val,
+       .val_split = flags.val_split,
+       .seed = flags.seed},
+      flags.broken, flags.ram);
+  GRAFT_CHECK(data.opened.answers != io::AnswerKind::one_label || data.opened.classes.size() >= 2,
+              flags.data, ": has one class only (", join(data.opened.classes),
+              "); at least two are needed to train");
   return data;
+}
+
+// The task, and why it was taken where the user did not say it.
+std::shared_ptr<train::Task> open_task(const io::OpenedData& data, const TrainingFlags& flags,
+                                       train::Recipe& recipe) {
+  recipe.task = flags.task == "auto" ? train::task_for(data.answers) : flags.task;
+  if (flags.loss) recipe.loss = *flags.loss;
+  if (!data.answers_why.empty())
+    say("task: ", recipe.task, ", because ", printable(data.answers_why), " (--task says another)");
+  else if (flags.task != "auto")
+    say("task: ", recipe.task, ", as asked for");
+  recipe.validate();
+  return train::make_task(recipe, data);
 }
 
 // A colour network fed with grey images, or the other way round, is said once.
@@ -68,23 +84,24 @@ EpochRow row_of(const train::EpochMetrics& m) {
           m.seconds};
 }
 
-const train::Evaluation& evaluation_of(const train::FitResult& fitted) {
-  return static_cast<const train::Evaluation&>(*fitted.best);
+// Why the kept epoch is not the one with the highest score.
+void say_choice(const train::FitResult& fitted) {
+  if (fitted.best_epoch == fitted.reference_epoch) return;
+  const auto& before = fitted.history.at(static_cast<size_t>(fitted.reference_epoch - 1)).val.at(0);
+  say("note: epoch ", fitted.best_epoch,
+      " is kept, the latest that the validation images do not tell from epoch ",
+      fitted.reference_epoch, " (", before.name, " ", fixed(before.value, 4), ")");
 }
 
 RunReport make_report(const Network& made, const io::OpenedData& data, const train::Recipe& recipe,
-                      const train::FitResult& fitted, const io::DataSummary& summary) {
-  const train::Evaluation& best = evaluation_of(fitted);
+                      const train::FitResult& fitted, const io::DataSummary& summary,
+                      const train::Task& task) {
+  const auto shown = task.presentation();
   RunReport report;
-  report.title = str("graft: ", models::describe(made.model.card.architecture), " on ",
-                     data.classes.size(), " classes");
+  report.title =
+      str("graft: ", models::describe(made.model.card.architecture), " on ", task.what());
   report.facts = {
-      {"network", models::describe(made.model.card.architecture)},
-      {"best validation accuracy",
-       str(fixed(fitted.best_score, 4), " (epoch ", fitted.best_epoch, ")")},
-      {"validation loss", fixed(fitted.best_loss, 4)},
-      {"macro-F1", fixed(best.macro_f1(), 4)},
-      {"validation images", thousands(best.samples())},
+      {"validation images", thousands(fitted.best->samples())},
       {"training images", thousands(data.train->size())},
       {"frozen tensors",
        fitted.frozen_sha256.empty() ? "none" : "unchanged, SHA-256 " + fitted.frozen_sha256},
@@ -93,10 +110,14 @@ RunReport make_report(const Network& made, const io::OpenedData& data, const tra
                                       : made.model.card.lineage.source_sha256},
       {"data manifest, SHA-256", data.manifest_sha256},
       {"trained on", made.model.network->device().to_string()}};
+  const auto scores = shown->facts(*fitted.best, fitted.best_epoch);
+  report.facts.insert(report.facts.begin(), scores.begin(), scores.end());
+  report.facts.emplace(report.facts.begin(), "network",
+                       models::describe(made.model.card.architecture));
   for (const train::EpochMetrics& metrics : fitted.history)
     report.epochs.push_back(row_of(metrics));
-  report.classes = data.classes;
-  report.confusion = best.rows();
+  report.score = task.scores()[0].name;
+  report.results = shown->html(*fitted.best, nullptr, "");
   report.recipe = nlohmann::ordered_json::parse(recipe.to_json()).dump(2);
   report.certificate = made.certificate;
   report.warnings = summary.doubts;
@@ -149,32 +170,40 @@ void listen(train::FitOptions& options, ProgressBar& bar, int64_t epochs) {
 
 // Ranges from the training images into the card; what 8 bits make of the validation images, both on
 // the CPU.
-train::Evaluation measure_int8(Network& made, const io::OpenedData& data, ProgressBar& bar) {
+std::unique_ptr<train::Metric> measure_int8(Network& made, const io::OpenedData& data,
+                                            const std::shared_ptr<const train::Task>& task,
+                                            ProgressBar& bar) {
   StagedNetwork& network = *made.model.network;
   models::ModelCard& card = made.model.card;
   network.to(Device{});
   const auto progress = [&bar](int64_t done, int64_t total) { bar.update("int8", done, total); };
   card.int8 = train::calibrate(network, data.train, card.preprocess, 256, progress);
   train::PrefixRunner run(network, network.stages().size(), DType::f32, card.int8);
-  train::Evaluation e =
-      train::evaluate(run, data.val, card.preprocess, std::ssize(data.classes), 32, progress);
+  auto metric = train::judge(run, data.val, card.preprocess, task, 32, progress);
   bar.clear();
-  return e;
+  return metric;
 }
 
 // The kept network on a test part, which no choice was made by; "" when there is none.
-std::string test_line(Network& made, const io::OpenedData& data, RunReport& report,
+std::string test_line(Network& made, const io::OpenedData& data,
+                      const std::shared_ptr<const train::Task>& task, RunReport& report,
                       ProgressBar& bar) {
   if (!data.test) return "";
-  const train::Evaluation e = train::evaluate(
-      *made.model.network, data.test, made.model.card.preprocess, std::ssize(data.classes), 32,
-      [&bar](int64_t done, int64_t total) { bar.update("test part", done, total); });
+  const auto metric =
+      train::judge(*made.model.network, data.test, made.model.card.preprocess, task, 32,
+                   [&bar](int64_t done, int64_t total) { bar.update("test part", done, total); });
   bar.clear();
-  report.facts.emplace_back("test accuracy",
-                            str(fixed(e.accuracy(), 4), " on ", thousands(e.samples()), " images"));
-  return str("test     ", fixed(e.accuracy(), 4), " (macro-F1 ", fixed(e.macro_f1(), 4), ", loss ",
-             fixed(e.loss(), 4), ") on ", thousands(e.samples()),
-             " test images, by which nothing was chosen\n");
+  report.facts.emplace_back(
+      "test " + task->scores()[0].name,
+      str(fixed(metric->score(), 4), " on ", thousands(metric->samples()), " images"));
+  return str("test     ", task->presentation()->headline(*metric), " on ",
+             thousands(metric->samples()), " test images, by which nothing was chosen\n");
+}
+
+std::vector<std::string> task_choices() {
+  std::vector<std::string> choices = train::task_names();
+  choices.insert(choices.begin(), "auto");
+  return choices;
 }
 
 }  // namespace
@@ -239,9 +268,19 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
                   "Share of broken images in a part that is left out; with more the run stops")
       ->transform(real_number(0, 1))
       ->type_name("SHARE");
+  verb.add_option(
+          "--task", f.task,
+          "What is learned: classify (one class an image), multilabel (any number of labels) "
+          "or regress (numbers); auto: what the data's form suggests, which is said")
+      ->check(CLI::IsMember(task_choices()))
+      ->type_name("TASK");
+  verb.add_option("--loss", f.loss, "Of --task regress: mse (default), l1 or huber")
+      ->check(CLI::IsMember({"mse", "l1", "huber"}))
+      ->type_name("NAME");
   verb.add_option("--balance", f.balance,
-                  "Classes of uneven size: none; weights: each class counts alike in the loss; "
-                  "sampling: images of small classes are repeated")
+                  "Classes of uneven size: none; weights: each class counts alike in the loss (of "
+                  "several labels: those that have one as much as those that do not); sampling: "
+                  "images of small classes are repeated")
       ->check(CLI::IsMember({"none", "weights", "sampling"}))
       ->type_name("HOW");
   verb.add_option("--patience", f.patience,
@@ -340,7 +379,7 @@ train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
   return recipe;
 }
 
-int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
+int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
                      const NetworkMaker& make_network) {
   if (flags.ram > 0) give_freed_memory_back();
   const InterruptGuard interrupt;
@@ -353,7 +392,9 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
   const RunFolder run = open_run_folder(flags.out, flags.resume, flags.overwrite);
   TrainingData opened = open_training_data(flags);
   const io::OpenedData& data = opened.opened;
-  Network made = make_network(data);
+  train::Recipe recipe = asked;
+  const std::shared_ptr<train::Task> task = open_task(data, flags, recipe);
+  Network made = make_network(data, *task);
   apply_image_size(made.model.card.preprocess, flags.image_size);
   apply_resize(made.model.card.preprocess, flags.resize);
   doubt_shapes(opened, made.model.card.preprocess);
@@ -363,6 +404,7 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
 
   ProgressBar bar;
   train::FitOptions options;
+  options.task = task;
   options.folder = run.path;
   options.folder_is_locked = true;
   options.resume = run.resume;
@@ -378,7 +420,11 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
   train::Recipe planned = recipe;
   options.on_plan = [&](const train::StepPlan& step) { planned.step = step; };
   models::check_saves(*made.model.network, made.model.card);  // before, not after the training
-  options.save_best = [&](int64_t, double) { save_network(run.model(), made, data, planned); };
+  const auto save = [&](const train::Metric& validation) {
+    const auto chosen = task->chosen_by(validation);
+    save_network(run.model(), made, chosen ? *chosen : *task, data, planned);
+  };
+  options.save_best = [&](int64_t, const train::Metric& validation) { save(validation); };
   listen(options, bar, recipe.epochs);
   const train::FitResult fitted =
       train::fit(*made.model.network, data, made.model.card.preprocess, recipe, options);
@@ -393,27 +439,31 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
       say("interrupted before the first step; the same command with --overwrite starts again");
     return exit_interrupted;
   }
-  RunReport report = make_report(made, data, planned, fitted, opened.summary);
-  std::string more_lines = test_line(made, data, report, bar);
-  const train::Evaluation& best = evaluation_of(fitted);
-  const std::string sure = train::how_sure(best.correct(), best.samples());
+  const std::shared_ptr<const train::Task> chosen = task->chosen_by(*fitted.best);
+  const std::shared_ptr<const train::Task> judge = chosen ? chosen : task;
+  RunReport report = make_report(made, data, planned, fitted, opened.summary, *judge);
+  std::string more_lines = test_line(made, data, judge, report, bar);
+  const auto shown = judge->presentation();
+  const std::string sure = shown->doubt(*fitted.best);
   if (!sure.empty()) {
     say("note: ", sure);
     report.warnings.push_back(sure);
   }
   if (fitted.stopped_early)
     say("note: stopped after epoch ", fitted.history.size(), " of ", recipe.epochs, ": ",
-        flags.patience, " epochs in a row were no better than epoch ", fitted.best_epoch);
+        flags.patience, " epochs in a row were no better than epoch ", fitted.reference_epoch);
+  say_choice(fitted);
   bool is_int8_missing = false;
   if (flags.int8) try {
       ExecContext one(1);  // one image at a time where memory is counted
       const ScopedExecContext within(flags.ram > 0 ? one : context);
       const ScopedStop stop(&interrupt.flag());
-      const train::Evaluation int8 = measure_int8(made, data, bar);
-      save_network(run.model(), made, data, planned);
-      report.int8_confusion = int8.rows();
-      report.facts.emplace_back("accuracy in int8", fixed(int8.accuracy(), 4));
-      more_lines += str("in int8  accuracy ", fixed(int8.accuracy(), 4), ", calibrated on ",
+      const auto int8 = measure_int8(made, data, judge, bar);
+      save(*fitted.best);
+      const std::string& score = task->scores()[0].name;
+      report.results = shown->html(*fitted.best, int8.get(), "int8");
+      report.facts.emplace_back(score + " in int8", fixed(int8->score(), 4));
+      more_lines += str("in int8  ", score, " ", fixed(int8->score(), 4), ", calibrated on ",
                         made.model.card.int8.images, " training images\n");
     } catch (const Stopped&) {
       bar.clear();
@@ -427,8 +477,7 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& recipe,
         " planned");
   if (!fitted.frozen_sha256.empty())
     say("frozen tensors are unchanged (SHA-256 ", fitted.frozen_sha256.substr(0, 16), "...)");
-  result(str("accuracy ", fixed(fitted.best_score, 4), " (macro-F1 ", fixed(best.macro_f1(), 4),
-             ", loss ", fixed(fitted.best_loss, 4), ") on ", thousands(best.samples()),
+  result(str(shown->headline(*fitted.best), " on ", thousands(fitted.best->samples()),
              " validation images, epoch ", fitted.best_epoch, " of ", recipe.epochs, "\nmodel    ",
              run.model(), "\nreport   ", run.report(), "\n", more_lines));
   return is_int8_missing ? exit_interrupted : 0;

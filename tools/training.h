@@ -12,6 +12,7 @@
 #include "graft/tools/device.h"
 #include "graft/tools/network.h"
 #include "graft/train/recipe.h"
+#include "graft/train/tasks/task.h"
 
 namespace CLI {
 class App;
@@ -23,13 +24,13 @@ struct TrainingFlags {
   std::string data, val, out = "graft-run";
   double val_split = 0.2;
   io::TableColumns columns{};
-  std::string resize, balance = "none";
+  std::string resize, balance = "none", task = "auto";
   double broken = io::kToleratedBrokenShare;
   int64_t patience = 0;
   std::optional<int64_t> epochs{}, batch{}, warmup{}, views{};
   std::string image_size{};  // "": the network's
   std::optional<double> lr{}, momentum{}, weight_decay{};
-  std::optional<std::string> optimizer{}, schedule{};
+  std::optional<std::string> optimizer{}, schedule{}, loss{};
   std::string augment = "auto";
   std::string cache_features = "auto";
   int64_t cache_ram = int64_t{2} << 30, ram = 0;
@@ -50,8 +51,9 @@ void add_training_flags(CLI::App& verb, TrainingFlags& flags);
 train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
                           const std::string& batch_norm);
 
-// Makes the network once the number of classes and the data's first words are known.
-using NetworkMaker = std::function<Network(const io::OpenedData& data)>;
+// Makes the network once the task and the data's first words are known; a task may take over the
+// network's own head.
+using NetworkMaker = std::function<Network(const io::OpenedData& data, train::Task& task)>;
 
 // Opens the data, makes the network, trains, writes the run folder, prints the result. Returns the
 // exit code.

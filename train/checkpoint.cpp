@@ -86,6 +86,42 @@ EpochMetrics recorded_metrics(const nlohmann::json& j, int64_t epoch, const std:
   return metrics;
 }
 
+void add_reference(StateDict& to, const SampleWorths& samples) {
+  if (samples.scores.empty()) return;
+  const Shape shape{std::ssize(samples.scores)};
+  to.add("reference/scores", Tensor::of<float>(shape, samples.scores));
+  to.add("reference/losses", Tensor::of<float>(shape, samples.losses));
+}
+
+std::vector<float> numbers_in(const Tensor& tensor, const std::string& what) {
+  GRAFT_CHECK(tensor.rank() == 1 && tensor.dtype() == DType::f32, what,
+              ": the samples' scores and losses are ", name_of(tensor.dtype()), " ", tensor.shape(),
+              ", not a row of f32");
+  const Tensor row = tensor.to(MemoryFormat::contiguous);
+  return {row.data<float>(), row.data<float>() + row.numel()};
+}
+
+// A checkpoint of before has none: the kept epoch is what later ones are compared with.
+EpochWorth reference_in(const nlohmann::json& j, const Checkpoint& c, const StateDict& tensors,
+                        const std::string& what) {
+  EpochWorth reference{c.best_epoch, c.best_score, std::numeric_limits<double>::quiet_NaN(), {}};
+  if (j.contains("reference_epoch")) {
+    reference.epoch =
+        integer_in(j, "reference_epoch", std::min<int64_t>(c.best_epoch, 1), c.best_epoch, what);
+    const Tensor scores = tensors.find("reference/scores"),
+                 losses = tensors.find("reference/losses");
+    GRAFT_CHECK(scores.defined() == losses.defined(), what,
+                ": of the samples' scores and losses one is missing");
+    if (scores.defined()) reference.samples = {numbers_in(scores, what), numbers_in(losses, what)};
+  }
+  for (const EpochMetrics& metrics : c.history)
+    if (metrics.epoch == reference.epoch) {
+      reference.score = metrics.val.at(0).value;
+      reference.loss = metrics.val_score("loss");
+    }
+  return reference;
+}
+
 void check_counts(const StateDict& tensors, const std::string& path) {
   for (const auto& [name, tensor] : tensors)
     if (name.ends_with("num_batches_tracked"))
@@ -117,12 +153,14 @@ void save_checkpoint(const std::string& path, const Checkpoint& c, const Task& t
   add_all(tensors, "model/", c.model);
   add_all(tensors, "best/", c.best);
   add_all(tensors, "optim/", c.optimizer);
+  add_reference(tensors, c.reference.samples);
   nlohmann::json j = {{"version", 1},
                       {"recipe", c.recipe},
                       {"identity", c.identity},
                       {"instruction_set", c.instruction_set},
                       {"epoch", c.epoch},
                       {"best_epoch", c.best_epoch},
+                      {"reference_epoch", c.reference.epoch},
                       {best_key(task), c.best_score}};
   j["history"] = nlohmann::json::array();
   for (const EpochMetrics& metrics : c.history) j["history"].push_back(metrics_json(metrics));
@@ -159,6 +197,7 @@ Checkpoint load_checkpoint(const std::string& path, const Task& task) {
                 " epochs were finished, its history has ", j.at("history").size());
     for (const auto& line : j.at("history"))
       c.history.push_back(metrics_from(line, std::ssize(c.history) + 1, task, what));
+    c.reference = reference_in(j, c, file.tensors, what);
     return c;
   });
 }

@@ -107,7 +107,8 @@ class Run {
     if (const Linear* head =
             recipe.standardize && recipe.head_prior ? lone_linear_head(context_.network) : nullptr)
       options.weight_decay =
-          head_weight_decay(head->weight().shape()[1], context_.data.train->size());
+          head_weight_decay(head->weight().shape()[1], context_.data.train->size()) /
+          static_cast<double>(context_.task->terms());
     if (recipe.precision == "fp16") options.loss_scale = recipe.loss_scale;
     return make_optimizer(std::move(trainable), options);
   }
@@ -164,8 +165,8 @@ std::unique_ptr<Metric> judge(StagedNetwork& network, std::shared_ptr<const io::
 
 std::unique_ptr<Metric> judge(PrefixRunner& run, std::shared_ptr<const io::Dataset> dataset,
                               const io::Preprocess& preprocess, std::shared_ptr<const Task> task,
-                              int64_t batch,
-                              const std::function<void(int64_t, int64_t)>& progress) {
+                              int64_t batch, const std::function<void(int64_t, int64_t)>& progress,
+                              const AnswersHeard& answers) {
   BatchLoader loader(std::move(dataset), preprocess,
                      {.batch = batch, .device = run.device(), .task = task});
   std::unique_ptr<Metric> metric = task->metric();
@@ -174,8 +175,10 @@ std::unique_ptr<Metric> judge(PrefixRunner& run, std::shared_ptr<const io::Datas
   for (bool more = loader.next(b); more;) {
     const Tensor outputs = run(b.x);
     const Targets targets = b.targets;
+    const std::vector<int64_t> samples = b.samples;
     more = loader.next(b);  // while a device works
     metric->add(outputs, targets);
+    if (answers) answers(outputs, samples);
     if (progress) progress(metric->samples(), loader.samples());
   }
   return metric;

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -57,16 +58,17 @@ struct FitOptions {
   std::function<void(const EpochMetrics&)> on_epoch{};  // after each epoch; may be empty
   std::function<void(const StepPlan&)> on_plan{};  // with ram, before the first step; may be empty
   std::function<void(const std::string&)> on_note{};  // sentences for the user; may be empty
-  // Writes the finished model file; called with the network holding the best epoch's values, before
-  // the checkpoint that knows of it. May be empty.
-  std::function<void(int64_t best_epoch, double score)> save_best{};
+  // Writes the finished model file; called with the network holding the best epoch's values and
+  // what it did on the validation part, before the checkpoint that knows of it. May be empty.
+  std::function<void(int64_t best_epoch, const Metric& validation)> save_best{};
 };
 
 struct FitResult {
   std::vector<EpochMetrics> history{};
-  int64_t best_epoch = 0;
-  double best_score = 0;                 // the task's first, on the validation part
-  double best_loss = 0;                  // likewise; among equal scores the lowest is kept
+  int64_t best_epoch = 0;       // the kept one: the latest that is not shown to be worse (choice.h)
+  int64_t reference_epoch = 0;  // than this one, the best by itself
+  double best_score = 0;        // of the kept one: the task's first, on the validation part
+  double best_loss = 0;         // likewise
   std::shared_ptr<const Metric> best{};  // of the best epoch's network on the validation part
   bool interrupted = false;
   bool stopped_early = false;   // Recipe::patience was spent
@@ -93,10 +95,13 @@ GRAFT_API std::unique_ptr<Metric> judge(
     StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset,
     const io::Preprocess& preprocess, std::shared_ptr<const Task> task, int64_t batch = 32,
     const std::function<void(int64_t done, int64_t total)>& progress = {});
+// Hears the outputs [N,...] for these samples of the data set.
+using AnswersHeard = std::function<void(const Tensor& outputs, std::span<const int64_t> samples)>;
 // Through a runner of all stages: in its precision.
 GRAFT_API std::unique_ptr<Metric> judge(
     PrefixRunner& run, std::shared_ptr<const io::Dataset> dataset, const io::Preprocess& preprocess,
     std::shared_ptr<const Task> task, int64_t batch = 32,
-    const std::function<void(int64_t done, int64_t total)>& progress = {});
+    const std::function<void(int64_t done, int64_t total)>& progress = {},
+    const AnswersHeard& answers = {});
 
 }  // namespace graft::train

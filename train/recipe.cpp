@@ -32,6 +32,8 @@ void Recipe::validate() const {
   GRAFT_CHECK(views >= 0 && views <= 1000, "views: ", views, " is not between 0 and 1000");
   GRAFT_CHECK(balance == "none" || balance == "weights" || balance == "sampling", "balance: '",
               balance, "' is none of none, weights, sampling");
+  GRAFT_CHECK(loss.empty() || loss == "mse" || loss == "l1" || loss == "huber", "loss: '", loss,
+              "' is none of mse, l1, huber");
   GRAFT_CHECK(patience >= 0, "patience: ", patience, " is negative");
   GRAFT_CHECK(!head_prior || (optimizer.weight_decay == 0 && optimizer.name != "adamw"),
               "head_prior: is for adam and sgd without another weight decay");
@@ -67,6 +69,7 @@ std::string Recipe::to_json() const {
   if (augment != "none" && views > 0) j["views"] = views;
   if (balance != "none") j["balance"] = balance;
   if (task != "classify") j["task"] = task;  // as before there was a choice
+  if (!loss.empty()) j["loss"] = loss;
   if (patience > 0) j["patience"] = patience;
   if (!resize.empty()) j["resize"] = resize;
   if (step.micro_batch > 0) j["micro_batch"] = step.micro_batch;

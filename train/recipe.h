@@ -36,6 +36,7 @@ struct GRAFT_API Recipe {
           // 1) % K of each, the first of which is the image as it is: then features can be cached
   std::string balance = "none";  // none; weights: losses weighed by class (balance.h); sampling:
                                  // small classes repeated
+  std::string loss{};            // of task regress: mse, l1, huber; "": mse
   int64_t patience = 0;  // stop after this many epochs in a row without a better one; 0: never
   std::string resize{};  // what the user asked of Preprocess::set_fit; "": the network's own
   StepPlan step{};       // micro-batches and recomputation: what --ram planned

@@ -42,15 +42,15 @@ bool RunFiles::is_due() const {
 // since the older checkpoint are run again and write the same model file.
 void RunFiles::save(const Checkpoint& checkpoint) {
   const ScopedStop none(nullptr);
-  if (context_.options.save_best && is_best_unsaved_) {
+  if (context_.options.save_best && unsaved_best_) {
     StagedNetwork& network = context_.network;
     const StateDict now = copy_of_changing(network);
     put_changing(network, checkpoint.best);
     network.train(false);
-    context_.options.save_best(checkpoint.best_epoch, checkpoint.best_score);
+    context_.options.save_best(checkpoint.best_epoch, *unsaved_best_);
     put_changing(network, now);
   }
-  is_best_unsaved_ = false;
+  unsaved_best_ = nullptr;
   last_checkpoint_ = Clock::now();
   if (!context_.options.folder.empty())
     save_checkpoint(context_.file(kCheckpointFile), checkpoint, *context_.task);

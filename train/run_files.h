@@ -21,15 +21,18 @@ class RunFiles {
   // Goes on from it: metrics.jsonl is as it was then.
   void go_on_from(const Checkpoint& checkpoint);
   void add(const EpochMetrics& metrics);
-  // The network's best epoch is a new one: the next save() writes its model.
-  void best_is_new() { is_best_unsaved_ = true; }
+  // The network's best epoch is a new one, which did so: the next save() writes its model.
+  void best_is_new(std::shared_ptr<const Metric> validation) {
+    unsaved_best_ = std::move(validation);
+  }
   bool is_due() const;  // FitOptions::checkpoint_seconds since the last one
   void save(const Checkpoint& checkpoint);
 
  private:
   using Clock = std::chrono::steady_clock;
   RunContext& context_;
-  bool is_started_ = false, is_best_unsaved_ = false;
+  bool is_started_ = false;
+  std::shared_ptr<const Metric> unsaved_best_;  // null: the best epoch's model is written
   Clock::time_point last_checkpoint_ = Clock::now();
 };
 

@@ -33,6 +33,7 @@ Checkpoint Trainer::state() {
           done_,
           result_.best_epoch,
           result_.best_score,
+          reference_,
           result_.history};
 }
 
@@ -44,6 +45,8 @@ void Trainer::restore(const Checkpoint& c) {
   result_.history = c.history;
   result_.best_epoch = c.best_epoch;
   result_.best_score = c.best_epoch > 0 ? c.best_score : 0;
+  reference_ = c.reference;
+  result_.reference_epoch = reference_.epoch;
   result_.best_loss = std::numeric_limits<double>::quiet_NaN();
   for (const EpochMetrics& metrics : c.history)
     if (metrics.epoch == c.best_epoch) result_.best_loss = metrics.val_score("loss");
@@ -51,7 +54,7 @@ void Trainer::restore(const Checkpoint& c) {
 
 bool Trainer::is_spent() const {
   const int64_t patience = context_.recipe.patience;
-  return patience > 0 && done_ - result_.best_epoch >= patience;
+  return patience > 0 && done_ - reference_.epoch >= patience;
 }
 
 void Trainer::run(FeatureStage& features, TrainingStep& step) {
@@ -100,7 +103,7 @@ void Trainer::keep_finished_epochs() {
   unsaved_.reset();
 }
 
-// Keeps the network when this epoch's is the best so far.
+// Keeps the network unless this epoch's is shown to be worse than another.
 void Trainer::keep_best(std::shared_ptr<const Metric> metric, EpochMetrics& metrics) {
   if (metric->not_finite() > 0)
     context_.note(str("the network's answers to ", metric->not_finite(), " of ", metric->samples(),
@@ -109,14 +112,19 @@ void Trainer::keep_best(std::shared_ptr<const Metric> metric, EpochMetrics& metr
   const std::vector<double> scores = metric->scores();
   GRAFT_ASSERT(scores.size() == kinds.size() && !scores.empty());
   for (size_t i = 0; i < kinds.size(); ++i) metrics.val.push_back({kinds[i].name, scores[i]});
-  const EpochWorth worth{scores[0], metric->loss()}, best{result_.best_score, result_.best_loss};
-  if (result_.best_epoch > 0 && !is_better(worth, best, kinds[0].higher_is_better)) return;
+  EpochWorth worth{metrics.epoch, scores[0], metric->loss(), metric->per_sample()};
+  const Standing standing = reference_.epoch == 0
+                                ? Standing::better
+                                : compare(worth, reference_, kinds[0].higher_is_better);
+  if (standing == Standing::worse) return;
   result_.best_score = worth.score;
   result_.best_loss = worth.loss;
+  if (standing == Standing::better) reference_ = std::move(worth);
+  result_.reference_epoch = reference_.epoch;
   result_.best_epoch = metrics.epoch;
   result_.best = std::move(metric);
   best_ = copy_of_changing(context_.network);
-  files_.best_is_new();
+  files_.best_is_new(result_.best);
 }
 
 EpochMetrics Trainer::train_epoch(Stages& stages, int64_t epoch) {
@@ -183,7 +191,7 @@ std::shared_ptr<const Metric> Trainer::validate(Stages& stages, int64_t epoch) {
                                     metric->samples(),
                                     source.samples(),
                                     0,
-                                    {context_.task->scores()[0].name, metric->score()}});
+                                    {context_.task->scores()[0].name, metric->score_so_far()}});
   }
   return metric;
 }

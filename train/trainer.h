@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 
+#include "graft/train/choice.h"
 #include "graft/train/feature_stage.h"
 #include "graft/train/run_files.h"
 #include "graft/train/training_step.h"
@@ -43,6 +44,7 @@ class Trainer {
   Optimizer& optimizer_;
   FitResult& result_;
   StateDict best_;
+  EpochWorth reference_;               // what later epochs are compared with
   std::optional<Checkpoint> unsaved_;  // of the last finished epoch, where the file is of another
   int64_t done_ = 0;                   // epochs finished
 };

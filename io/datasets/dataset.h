@@ -1,4 +1,5 @@
-// Dataset: labelled images by index. And open_data(), which recognises what a path holds.
+// Dataset: images with their answers (a label, several, numbers) by index. And open_data(), which
+// recognises what a path holds.
 #pragma once
 #include <memory>
 #include <string>
@@ -12,14 +13,22 @@ namespace graft::io {
 
 class DecodeGate;
 
+// What the samples of a data set are answered by. by_form: what the data's form suggests.
+enum class AnswerKind : unsigned char { one_label, several_labels, numbers, by_form };
+
 // Samples 0 .. size()-1; graft's own data sets answer other indices with Error(bad_input). Safe to
 // read from several threads at once.
 class GRAFT_API Dataset {
  public:
   virtual ~Dataset() = default;
   virtual int64_t size() const = 0;
-  virtual int64_t label(int64_t index) const = 0;  // 0 .. classes-1
-  virtual Image image(int64_t index) const = 0;    // decodes; Error(bad_input) naming the file
+  // 0 .. classes-1. Of several labels the first; 0 where there is none.
+  virtual int64_t label(int64_t index) const = 0;
+  // All of its labels, ascending: label() alone, at first. None where a sample of several has none.
+  virtual std::vector<int64_t> labels(int64_t index) const;
+  // The numbers that it is answered by, as many for each sample: none, at first.
+  virtual std::vector<double> numbers(int64_t index) const;
+  virtual Image image(int64_t index) const = 0;  // decodes; Error(bad_input) naming the file
   // Its size and what decoding it takes, without decoding. Zeros, as at first: not known.
   virtual ImageHeader header(int64_t index) const;
   virtual int64_t bytes_held()
@@ -39,14 +48,16 @@ class GRAFT_API Dataset {
   void check_index(int64_t index) const;
 };
 
-// Of a table: columns by name or by number from 1, "" where graft finds them; the folder that its
-// paths start from, "": the table's own.
+// Of a table: columns by name or by number from 1, "" where graft finds them (label: several with
+// commas between them where samples have several answers); the folder that its paths start from,
+// "": the table's own.
 struct TableColumns {
   std::string image{}, label{}, split{}, root{};
 };
 
 struct DataOptions {
   TableColumns columns{};
+  AnswerKind answers = AnswerKind::one_label;
   std::string val_path{};  // "": what the data set brings, else a split of the training part
   double val_split =
       0.2;  // share of the training samples held out when there is no validation part; 0: none is
@@ -64,18 +75,22 @@ struct OpenedData {
   std::shared_ptr<const Dataset> val{};
   std::shared_ptr<const Dataset> test{};  // beside a validation part: never used to choose
   std::string val_name{};                 // the validation part's folder: "val", "Testing"; else ""
-  std::vector<std::string> classes{};     // sorted names, as labels count
-  std::vector<std::string> doubts{};      // sentences: what may not be as it was meant
-  std::vector<std::string> notes{};       // sentences: split made, subset drawn, files left out
-  PassedOver passed_over{};               // files that are no data
-  int64_t bytes_held = 0;                 // what the samples of all parts keep in memory
-  std::string manifest_sha256{};          // of both parts' fingerprints and the classes
+  AnswerKind answers = AnswerKind::one_label;  // never by_form
+  std::string answers_why{};  // with by_form: what in the data's form says so; "": nothing does
+  std::vector<std::string> classes{};  // names, as labels count (sorted, or a table's columns); of
+                                       // numbers what each is called
+  std::vector<std::string> doubts{};   // sentences: what may not be as it was meant
+  std::vector<std::string> notes{};    // sentences: split made, subset drawn, files left out
+  PassedOver passed_over{};            // files that are no data
+  int64_t bytes_held = 0;              // what the samples of all parts keep in memory
+  std::string manifest_sha256{};       // of both parts' fingerprints and the classes
 };
 
 // A folder of class folders (with train/ and val/ or test/ inside or not, under the names of
 // part_folders.h), a
 // folder of MNIST IDX files (plain or .gz), a CIFAR-10/100 binary folder, a table of images and
-// labels (.csv .tsv .txt .jsonl) or an .npz with x (u8 [N,H,W] or [N,H,W,C]) and y.
+// labels (.csv .tsv .txt .jsonl), a folder with such a table in it where several labels or numbers
+// are asked for, or an .npz with x (u8 [N,H,W] or [N,H,W,C]) and y.
 // Error(bad_input) in one sentence for anything else.
 GRAFT_API OpenedData open_data(const std::string& path, const DataOptions& options = {});
 
@@ -85,6 +100,10 @@ GRAFT_API std::shared_ptr<const Dataset> subset(std::shared_ptr<const Dataset> d
 // The same samples with label l called new_labels[l]; those called -1 are left out.
 GRAFT_API std::shared_ptr<const Dataset> relabelled(std::shared_ptr<const Dataset> dataset,
                                                     std::vector<int64_t> new_labels);
+// The same samples, each with as many labels as it has: label l called new_labels[l], those called
+// -1 forgotten.
+GRAFT_API std::shared_ptr<const Dataset> several_relabelled(std::shared_ptr<const Dataset> dataset,
+                                                            std::vector<int64_t> new_labels);
 // The share of broken images that graft's verbs tolerate.
 inline constexpr double kToleratedBrokenShare = 0.1;
 

@@ -7,6 +7,11 @@
 namespace graft::io {
 namespace {
 
+std::string answer_of(const LabelledFile& file) {
+  if (!file.numbers.empty()) return join(file.numbers, " ");
+  return file.labels ? str("[", join(*file.labels, " "), "]") : std::to_string(file.label);
+}
+
 class FileDataset final : public Dataset {
  public:
   explicit FileDataset(std::vector<LabelledFile> files) : files_(std::move(files)) {
@@ -14,7 +19,16 @@ class FileDataset final : public Dataset {
     for (const LabelledFile& file : files_) stamps_.push_back(file_system().stamp(file.path));
   }
   int64_t size() const override { return std::ssize(files_); }
-  int64_t label(int64_t index) const override { return file(index).label; }
+  int64_t label(int64_t index) const override {
+    const LabelledFile& of = file(index);
+    if (!of.labels) return of.label;
+    return of.labels->empty() ? 0 : of.labels->front();
+  }
+  std::vector<int64_t> labels(int64_t index) const override {
+    const LabelledFile& of = file(index);
+    return of.labels ? *of.labels : std::vector<int64_t>{of.label};
+  }
+  std::vector<double> numbers(int64_t index) const override { return file(index).numbers; }
   Image image(int64_t index) const override { return read_image(file(index).path); }
   std::string name(int64_t index) const override { return file(index).path; }
   bool is_changed(int64_t index) const override {
@@ -35,7 +49,9 @@ class FileDataset final : public Dataset {
     int64_t bytes = 0;
     for (const LabelledFile& file : files_)
       bytes += static_cast<int64_t>(sizeof(LabelledFile) + sizeof(FileStamp) + file.path.size() +
-                                    file.short_name.size());
+                                    file.short_name.size() +
+                                    (file.labels ? file.labels->size() * sizeof(int64_t) : 0) +
+                                    file.numbers.size() * sizeof(double));
     return bytes;
   }
 
@@ -51,7 +67,8 @@ class FileDataset final : public Dataset {
   std::string fingerprint() const override {
     Sha256 hash;
     for (size_t i = 0; i < files_.size(); ++i)
-      hash.update(str(files_[i].short_name, "\t", files_[i].label, "\t", stamps_[i].size, "\n"));
+      hash.update(
+          str(files_[i].short_name, "\t", answer_of(files_[i]), "\t", stamps_[i].size, "\n"));
     return hash.hex();
   }
 

@@ -1,5 +1,7 @@
 // A data set of image files, each with its label: what class folders and CSVs become.
 #pragma once
+#include <optional>
+
 #include "graft/io/datasets/dataset.h"
 
 namespace graft::io {
@@ -8,6 +10,8 @@ struct LabelledFile {
   std::string path{};
   std::string short_name{};  // below the data set's folder
   int64_t label = 0;
+  std::optional<std::vector<int64_t>> labels{};  // ascending, where samples have several
+  std::vector<double> numbers{};
 };
 
 GRAFT_API std::shared_ptr<const Dataset> file_dataset(std::vector<LabelledFile> files);

@@ -9,6 +9,7 @@
 #include "graft/core/runtime/random.h"
 #include "graft/io/datasets/class_names.h"
 #include "graft/io/datasets/part_folders.h"
+#include "graft/io/datasets/path_list.h"
 #include "graft/io/datasets/sources.h"
 #include "graft/io/datasets/utf8_names.h"
 
@@ -20,28 +21,76 @@ struct Named {
   DataParts parts;
 };
 
+// The table in a folder of images: one called labels, or the only one; "" when there is none.
+std::string table_within(const std::string& folder) {
+  std::vector<std::string> tables;
+  for (const DirectoryEntry& entry : file_system().list(folder)) {
+    if (!is_table(entry.name) || entry.name[0] == '.') continue;
+    if (entry.name.starts_with("labels.")) return join_path(folder, entry.name);
+    tables.push_back(join_path(folder, entry.name));
+  }
+  return tables.size() == 1 ? tables[0] : "";
+}
+
 Named read_any(const std::string& path, const PartsWanted& wanted, const TableColumns& columns) {
   GRAFT_CHECK(file_system().exists(path), path, ": there is no such file or folder");
   if (!file_system().is_directory(path)) {
-    const std::string extension = lower_extension(path);
-    for (const char* table : {".csv", ".tsv", ".txt", ".jsonl", ".ndjson"})
-      if (extension == table) return {"csv", read_table(path, columns, wanted)};
-    if (extension == ".npz") return {"npz", {.train = read_npz_data(path)}};
+    if (is_table(path)) return {"csv", read_table(path, columns, wanted)};
+    if (lower_extension(path) == ".npz") return {"npz", {.train = read_npz_data(path)}};
     bad_input(path,
               ": not a data set: a folder, a .csv, .tsv or .jsonl table or an .npz is needed");
   }
+  if (wanted.answers == AnswerKind::several_labels || wanted.answers == AnswerKind::numbers)
+    if (const std::string table = table_within(path); !table.empty()) {
+      Named named{"csv", read_table(table, columns, wanted)};
+      named.parts.notes.insert(named.parts.notes.begin(), "labels of the folder from " + table);
+      return named;
+    }
   if (is_idx_folder(path)) return {"idx", read_idx(path)};
   if (is_cifar_folder(path)) return {"cifar", read_cifar(path)};
   return {"folder", read_folder(path, wanted)};
 }
 
-// The indices of each class, shuffled by seed.
-std::vector<std::vector<int64_t>> shuffled_by_class(const Dataset& dataset, size_t classes,
-                                                    uint64_t seed) {
+// Which samples are alike where some are drawn: those of a class; of several labels those whose
+// rarest label is the same (a group more for those without one); of numbers all.
+std::vector<std::vector<int64_t>> groups_of(const OpenedData& data) {
+  const Dataset& dataset = *data.train;
+  const size_t classes = data.classes.size();
+  if (data.answers == AnswerKind::numbers) {
+    std::vector<int64_t> all(static_cast<size_t>(dataset.size()));
+    std::iota(all.begin(), all.end(), 0);
+    return {std::move(all)};
+  }
   std::vector<std::vector<int64_t>> groups(classes);
+  if (data.answers == AnswerKind::one_label) {
+    for (int64_t i = 0; i < dataset.size(); ++i)
+      groups[static_cast<size_t>(dataset.label(i))].push_back(i);
+    return groups;
+  }
+  std::vector<int64_t> counts(classes);
   for (int64_t i = 0; i < dataset.size(); ++i)
-    groups[static_cast<size_t>(dataset.label(i))].push_back(i);
-  for (size_t c = 0; c < classes; ++c) {
+    for (const int64_t label : dataset.labels(i)) ++counts.at(static_cast<size_t>(label));
+  groups.emplace_back();
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    size_t rarest = classes;
+    for (const int64_t label : dataset.labels(i))
+      if (const auto c = static_cast<size_t>(label);
+          rarest == classes || counts[c] < counts[rarest])
+        rarest = c;
+    groups[rarest].push_back(i);
+  }
+  return groups;
+}
+
+const char* how_drawn(AnswerKind answers) {
+  if (answers == AnswerKind::numbers) return "drawn";
+  return answers == AnswerKind::one_label ? "drawn by class" : "drawn by each one's rarest label";
+}
+
+// The indices of each group, shuffled by seed.
+std::vector<std::vector<int64_t>> shuffled_groups(const OpenedData& data, uint64_t seed) {
+  std::vector<std::vector<int64_t>> groups = groups_of(data);
+  for (size_t c = 0; c < groups.size(); ++c) {
     CountedRandom random(seed, RandomPurpose::split, 0, c);
     std::vector<int64_t> ordered;
     for (const int64_t i : random_permutation(std::ssize(groups[c]), random))
@@ -51,11 +100,10 @@ std::vector<std::vector<int64_t>> shuffled_by_class(const Dataset& dataset, size
   return groups;
 }
 
-// Draws about `share` of every class; at least one and never all of a class of two or more.
-std::vector<int64_t> stratified(const Dataset& dataset, size_t classes, double share,
-                                uint64_t seed) {
+// Draws about `share` of every group; at least one and never all of a group of two or more.
+std::vector<int64_t> stratified(const OpenedData& data, double share, uint64_t seed) {
   std::vector<int64_t> drawn;
-  for (const auto& group : shuffled_by_class(dataset, classes, seed)) {
+  for (const auto& group : shuffled_groups(data, seed)) {
     const auto size = std::ssize(group);
     const auto wanted = static_cast<int64_t>(std::llround(share * static_cast<double>(size)));
     const int64_t count = size < 2 ? 0 : std::clamp<int64_t>(wanted, 1, size - 1);
@@ -68,7 +116,7 @@ std::vector<int64_t> stratified(const Dataset& dataset, size_t classes, double s
 void split(OpenedData& data, const std::string& path, const DataOptions& options) {
   GRAFT_CHECK(options.val_split > 0 && options.val_split < 1, path, ": a validation split of ",
               options.val_split, " is not between 0 and 1");
-  const auto held = stratified(*data.train, data.classes.size(), options.val_split, options.seed);
+  const auto held = stratified(data, options.val_split, options.seed);
   GRAFT_CHECK(!held.empty(), path,
               ": the data set is too small to hold out a validation part; give --val");
   std::vector<int64_t> rest;
@@ -77,17 +125,17 @@ void split(OpenedData& data, const std::string& path, const DataOptions& options
   data.val = subset(data.train, held);
   data.train = subset(data.train, rest);
   data.notes.push_back(str("no validation part: ", held.size(), " of ", held.size() + rest.size(),
-                           " samples are held out, drawn by class with seed ", options.seed));
+                           " samples are held out, ", how_drawn(data.answers), " with seed ",
+                           options.seed));
 }
 
-// Exactly `limit` samples: class shares by largest remainder would need a rule; taking every
-// class's front in turn keeps them within one sample of proportion.
+// Exactly `limit` samples: group shares by largest remainder would need a rule; taking every
+// group's front in turn keeps them within one sample of proportion.
 void limit(OpenedData& data, const DataOptions& options) {
   const int64_t total = data.train->size();
   if (options.train_limit <= 0 || options.train_limit >= total) return;
-  std::vector<std::pair<double, int64_t>>
-      ranked;  // position within the class, as a share of the class
-  for (const auto& group : shuffled_by_class(*data.train, data.classes.size(), options.seed))
+  std::vector<std::pair<double, int64_t>> ranked;  // position within the group, as a share of it
+  for (const auto& group : shuffled_groups(data, options.seed))
     for (size_t i = 0; i < group.size(); ++i)
       ranked.emplace_back((static_cast<double>(i) + 0.5) / static_cast<double>(group.size()),
                           group[i]);
@@ -97,13 +145,15 @@ void limit(OpenedData& data, const DataOptions& options) {
     kept.push_back(ranked[static_cast<size_t>(i)].second);
   std::sort(kept.begin(), kept.end());
   data.train = subset(data.train, kept);
-  data.notes.push_back(str(options.train_limit, " of ", total,
-                           " training samples, drawn by class with seed ", options.seed));
+  data.notes.push_back(str(options.train_limit, " of ", total, " training samples, ",
+                           how_drawn(data.answers), " with seed ", options.seed));
 }
 
 // --val: that path's own validation part, else all of it.
 void take_validation(DataParts& parts, const DataOptions& options, OpenedData& data) {
-  DataParts other = read_any(options.val_path, {.need_train = false}, options.columns).parts;
+  DataParts other =
+      read_any(options.val_path, {.need_train = false, .answers = data.answers}, options.columns)
+          .parts;
   parts.val = other.val.dataset ? other.val : other.train.dataset ? other.train : other.test;
   data.notes.insert(data.notes.end(), other.notes.begin(), other.notes.end());
   data.passed_over.add(other.passed_over);
@@ -114,6 +164,11 @@ std::shared_ptr<const Dataset> matched_part(const DataPart& part, const DataPart
                                             const std::string& path, OpenedData& data) {
   if (!part.dataset || !train.dataset) return part.dataset;
   const std::string which = part.name.empty() ? "the validation part" : part.name + "/";
+  if (data.answers == AnswerKind::numbers) {
+    GRAFT_CHECK(part.classes == train.classes, path, ": ", which, " has the numbers ",
+                short_list(part.classes), ", the training part ", short_list(train.classes));
+    return part.dataset;
+  }
   const auto labels = matched_classes(part.classes, train.classes);
   std::vector<std::string> unknown, missing;
   for (size_t i = 0; i < labels.size(); ++i)
@@ -127,21 +182,38 @@ std::shared_ptr<const Dataset> matched_part(const DataPart& part, const DataPart
   if (!missing.empty())
     data.notes.push_back(str(which, " has no images of ", short_list(missing),
                              ": how well they are found is not known"));
-  return relabelled(part.dataset, labels);
+  return data.answers == AnswerKind::one_label ? relabelled(part.dataset, labels)
+                                               : several_relabelled(part.dataset, labels);
+}
+
+// What the samples are answered by, as it was asked for or as the data have it.
+void take_answers(const DataParts& parts, const std::string& path, const DataOptions& options,
+                  OpenedData& data) {
+  data.answers = parts.answers;
+  data.answers_why = parts.answers_why;
+  GRAFT_CHECK(options.answers != AnswerKind::numbers || data.answers == AnswerKind::numbers, path,
+              ": holds no numbers to predict: a table of images and numbers is needed");
+  if (options.answers == AnswerKind::several_labels && data.answers == AnswerKind::one_label) {
+    data.answers = AnswerKind::several_labels;
+    data.notes.push_back("each image has one label; a table gives it several");
+  }
 }
 
 }  // namespace
 
 OpenedData open_data(const std::string& path, const DataOptions& options) {
-  Named named =
-      read_any(path, {.need_train = options.need_train, .least_classes = options.least_classes},
-               options.columns);
+  Named named = read_any(path,
+                         {.need_train = options.need_train,
+                          .least_classes = options.least_classes,
+                          .answers = options.answers},
+                         options.columns);
   DataParts& parts = named.parts;
   OpenedData data;
   data.format = named.format;
   data.notes = std::move(parts.notes);
   data.doubts = std::move(parts.doubts);
   data.passed_over = std::move(parts.passed_over);
+  take_answers(parts, path, options, data);
   if (!options.val_path.empty()) take_validation(parts, options, data);
   for (DataPart* part : {&parts.train, &parts.val, &parts.test}) {
     if (!part->dataset) continue;
@@ -168,8 +240,9 @@ OpenedData open_data(const std::string& path, const DataOptions& options) {
     GRAFT_CHECK(data.val != nullptr, path, ": there are no samples");
   } else {
     GRAFT_CHECK(data.train != nullptr, path, ": there is no training part");
-    GRAFT_CHECK(std::ssize(data.classes) >= options.least_classes, path,
-                ": at least two classes are needed, it has ", data.classes.size());
+    GRAFT_CHECK(
+        std::ssize(data.classes) >= options.least_classes || data.answers != AnswerKind::one_label,
+        path, ": at least two classes are needed, it has ", data.classes.size());
     if (!data.val && options.val_split != 0) split(data, path, options);
     limit(data, options);
   }

@@ -15,14 +15,18 @@ struct DataPart {
 };
 struct DataParts {
   DataPart train = {}, val = {}, test = {};
+  AnswerKind answers = AnswerKind::one_label;
+  std::string answers_why = {};
   std::vector<std::string> notes = {}, doubts = {};
   PassedOver passed_over = {};
 };
 
 // need_train false: the training part is read only when there is no other, and one class is enough.
+// least_classes: where a sample is of one class.
 struct PartsWanted {
   bool need_train = true;
   int64_t least_classes = 2;
+  AnswerKind answers = AnswerKind::one_label;
 };
 DataParts read_folder(const std::string& path, const PartsWanted& wanted);
 bool is_idx_folder(const std::string& path);

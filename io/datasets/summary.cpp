@@ -1,6 +1,8 @@
 #include "graft/io/datasets/summary.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -12,6 +14,13 @@ namespace {
 
 constexpr int64_t kImbalance = 10;
 constexpr int64_t kFewPixels = 8;
+
+// 0.00374, 1.07e-07, 45.13
+std::string four_digits(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.4g", value);
+  return text;
+}
 
 // 25,557,032
 std::string grouped(int64_t value) {
@@ -33,11 +42,40 @@ size_t letters_of(const std::string& text) {
   }));
 }
 
-PartSummary count_part(const char* name, const Dataset& dataset, size_t classes) {
-  PartSummary part{name, std::vector<int64_t>(classes), dataset.size()};
-  for (int64_t i = 0; i < dataset.size(); ++i)
-    ++part.counts.at(static_cast<size_t>(dataset.label(i)));
+NumberRange range_of(const Dataset& dataset, size_t number) {
+  NumberRange range{INFINITY, 0, -INFINITY};
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    const double value = dataset.numbers(i).at(number);
+    range.lowest = std::min(range.lowest, value);
+    range.highest = std::max(range.highest, value);
+    range.mean += (value - range.mean) / static_cast<double>(i + 1);
+  }
+  return dataset.size() > 0 ? range : NumberRange{};
+}
+
+PartSummary count_part(const char* name, const Dataset& dataset, const OpenedData& data) {
+  PartSummary part;
+  part.name = name;
+  part.images = dataset.size();
+  const size_t classes = data.classes.size();
+  if (data.answers == AnswerKind::numbers) {
+    for (size_t c = 0; c < classes; ++c) part.numbers.push_back(range_of(dataset, c));
+    return part;
+  }
+  part.counts.resize(classes);
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    const std::vector<int64_t> labels = dataset.labels(i);
+    for (const int64_t label : labels) ++part.counts.at(static_cast<size_t>(label));
+    part.unlabelled += labels.empty();
+  }
   return part;
+}
+
+// "12 classes", "3 labels", "1 number".
+std::string what_is_known(AnswerKind answers, size_t count) {
+  if (answers == AnswerKind::one_label) return str(count, count == 1 ? " class" : " classes");
+  const char* one = answers == AnswerKind::numbers ? " number" : " label";
+  return str(count, one, count == 1 ? "" : "s");
 }
 
 void doubt_counts(const DataSummary& summary, std::vector<std::string>& doubts) {
@@ -78,8 +116,10 @@ void doubt_equal_files(const std::vector<Placed>& all, const std::vector<ImageFa
     for (const int64_t i : group) {
       const Placed& other = all[static_cast<size_t>(i)];
       if (other.part != first.part && !elsewhere) elsewhere = &other;
-      if (other.dataset->label(other.index) != first.dataset->label(first.index) && !otherwise)
-        otherwise = &other;
+      const bool is_alike =
+          other.dataset->labels(other.index) == first.dataset->labels(first.index) &&
+          other.dataset->numbers(other.index) == first.dataset->numbers(first.index);
+      if (!is_alike && !otherwise) otherwise = &other;
     }
     const auto pair = [&](const Placed& other) {
       return str(first.dataset->name(first.index), " and ", other.dataset->name(other.index));
@@ -115,14 +155,17 @@ void doubt_sizes(const std::vector<Placed>& all, const std::vector<ImageFacts>& 
 }  // namespace
 
 DataSummary summarize(const std::string& path, const OpenedData& data, const PartFacts& facts) {
-  DataSummary summary{path,        data.format, data.classes, {}, data.passed_over,
-                      data.doubts, data.notes};
+  DataSummary summary{path, data.format,      data.answers, data.classes,
+                      {},   data.passed_over, data.doubts,  data.notes};
   std::vector<Placed> all;
   std::vector<ImageFacts> all_facts;
   const auto add = [&](const char* name, const std::shared_ptr<const Dataset>& dataset,
                        const std::vector<ImageFacts>& of_part) {
     if (!dataset) return;
-    summary.parts.push_back(count_part(name, *dataset, data.classes.size()));
+    summary.parts.push_back(count_part(name, *dataset, data));
+    if (const int64_t without = summary.parts.back().unlabelled; without > 0)
+      summary.notes.push_back(str(without, " ", name, without == 1 ? " image has" : " images have",
+                                  " no label: they are examples of none"));
     if (std::ssize(of_part) != dataset->size()) return;
     for (int64_t i = 0; i < dataset->size(); ++i) all.push_back({dataset.get(), name, i});
     all_facts.insert(all_facts.end(), of_part.begin(), of_part.end());
@@ -131,19 +174,50 @@ DataSummary summarize(const std::string& path, const OpenedData& data, const Par
   add("validation", data.val, facts.val);
   add("test", data.test, facts.test);
   if (summary.parts.empty()) return summary;
-  doubt_counts(summary, summary.doubts);
+  if (data.answers != AnswerKind::numbers) doubt_counts(summary, summary.doubts);
   doubt_equal_files(all, all_facts, summary.doubts);
   doubt_sizes(all, all_facts, summary.doubts);
   for (const std::string& remark : remarks_of(all_facts)) summary.notes.push_back(remark);
   return summary;
 }
 
+namespace {
+
+// Lowest, mean and highest of each number, in the parts side by side.
+void add_number_lines(const DataSummary& summary, std::vector<std::string>& lines) {
+  size_t width = 6;
+  for (const std::string& name : summary.classes) width = std::max(width, letters_of(name));
+  for (size_t c = 0; c < summary.classes.size(); ++c) {
+    std::string line = "  " + padded_to(summary.classes[c], width, false);
+    for (const PartSummary& part : summary.parts) {
+      const NumberRange& range = part.numbers.at(c);
+      line += str("  ", part.name, " ", four_digits(range.lowest), " to ",
+                  four_digits(range.highest), " (mean ", four_digits(range.mean), ")");
+    }
+    lines.push_back(std::move(line));
+  }
+}
+
+std::vector<std::string> with_remarks(const DataSummary& summary, std::vector<std::string> lines) {
+  if (!summary.passed_over.empty())
+    lines.push_back("passed over: " + summary.passed_over.to_text());
+  for (const std::string& doubt : summary.doubts) lines.push_back("doubt: " + doubt);
+  for (const std::string& note : summary.notes) lines.push_back("note: " + note);
+  return lines;
+}
+
+}  // namespace
+
 std::vector<std::string> DataSummary::lines(size_t most) const {
   std::vector<std::string> counts;
   for (const PartSummary& part : parts) counts.push_back(str(grouped(part.images), " ", part.name));
-  std::vector<std::string> result = {str("data: ", path, " (", format, "), ", classes.size(),
-                                         classes.size() == 1 ? " class, " : " classes, ",
+  std::vector<std::string> result = {str("data: ", path, " (", format, "), ",
+                                         what_is_known(answers, classes.size()), ", ",
                                          join(counts, " and "), " images")};
+  if (answers == AnswerKind::numbers) {
+    add_number_lines(*this, result);
+    return with_remarks(*this, std::move(result));
+  }
   std::vector<size_t> shown;
   for (size_t c = 0; c < classes.size(); ++c) shown.push_back(c);
   if (classes.size() > most && !parts.empty()) {  // the first, then the smallest
@@ -155,31 +229,38 @@ std::vector<std::string> DataSummary::lines(size_t most) const {
   }
   size_t width = 5;
   for (const size_t c : shown) width = std::max(width, letters_of(classes[c]));
-  std::string head = "  " + padded_to("class", width, false);
+  const char* kind = answers == AnswerKind::one_label ? "class" : "label";
+  std::string head = "  " + padded_to(kind, width, false);
   for (const PartSummary& part : parts) head += "  " + padded_to(part.name, 10, true);
   result.push_back(head);
   for (size_t row = 0; row < shown.size(); ++row) {
     if (shown.size() < classes.size() && row == most / 2)
-      result.push_back(str("  ... of ", classes.size(), " classes; the smallest others:"));
+      result.push_back(
+          str("  ... of ", what_is_known(answers, classes.size()), "; the smallest others:"));
     std::string line = "  " + padded_to(classes[shown[row]], width, false);
     for (const PartSummary& part : parts)
       line += "  " + padded_to(grouped(part.counts[shown[row]]), 10, true);
     result.push_back(line);
   }
-  if (!passed_over.empty()) result.push_back("passed over: " + passed_over.to_text());
-  for (const std::string& doubt : doubts) result.push_back("doubt: " + doubt);
-  for (const std::string& note : notes) result.push_back("note: " + note);
-  return result;
+  return with_remarks(*this, std::move(result));
 }
 
 std::string DataSummary::to_json() const {
   using Json = nlohmann::ordered_json;
   Json j = {{"path", path}, {"format", format}, {"parts", Json::object()}};
   for (const PartSummary& part : parts) j["parts"][part.name] = part.images;
+  if (answers != AnswerKind::one_label)
+    j["answers"] = answers == AnswerKind::numbers ? "numbers" : "several labels";
   j["classes"] = nlohmann::ordered_json::array();
   for (size_t c = 0; c < classes.size(); ++c) {
     nlohmann::ordered_json row = {{"name", classes[c]}};
-    for (const PartSummary& part : parts) row[part.name] = part.counts[c];
+    for (const PartSummary& part : parts)
+      if (answers == AnswerKind::numbers)
+        row[part.name] = {{"lowest", part.numbers[c].lowest},
+                          {"mean", part.numbers[c].mean},
+                          {"highest", part.numbers[c].highest}};
+      else
+        row[part.name] = part.counts[c];
     j["classes"].push_back(row);
   }
   j["passed_over"] = passed_over.counts;

@@ -8,16 +8,24 @@
 
 namespace graft::io {
 
+// Of a column of numbers in a part.
+struct NumberRange {
+  double lowest = 0, mean = 0, highest = 0;
+};
+
 struct PartSummary {
   std::string name{};             // "training", "validation", "test"
-  std::vector<int64_t> counts{};  // images of each class
+  std::vector<int64_t> counts{};  // images of each class or label; none of numbers
   int64_t images = 0;
+  int64_t unlabelled = 0;              // of several labels: images without one
+  std::vector<NumberRange> numbers{};  // of each number
 };
 
 struct GRAFT_API DataSummary {
   std::string path{}, format{};
-  std::vector<std::string> classes{};
-  std::vector<PartSummary> parts{};  // those that are there
+  AnswerKind answers = AnswerKind::one_label;
+  std::vector<std::string> classes{};  // or labels, or what numbers are called
+  std::vector<PartSummary> parts{};    // those that are there
   PassedOver passed_over{};
   std::vector<std::string> doubts{}, notes{};
 

@@ -141,6 +141,13 @@ char sniffed_separator(const std::string& text) {
 }
 
 std::string text_of_value(const nlohmann::ordered_json& value) {
+  const auto is_text = [](const nlohmann::ordered_json& item) { return item.is_string(); };
+  if (value.is_array() && std::all_of(value.begin(), value.end(), is_text)) {
+    std::string list;
+    for (const auto& item : value)
+      list += (list.empty() ? "" : "|") + item.get_ref<const std::string&>();
+    return list;
+  }
   return value.is_string() ? value.get<std::string>() : value.is_null() ? "" : value.dump();
 }
 

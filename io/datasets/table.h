@@ -22,7 +22,8 @@ struct Table {
 // UTF-8 or UTF-16 (by its byte-order mark); separated by the one of , ; tab | (or blanks) that
 // gives most lines the same number of fields; quotes as in RFC 4180; lines end in LF, CR LF or CR.
 GRAFT_API Table parse_table(std::string text, const std::string& path);
-// One JSON object a line; of nested values the text.
+// One JSON object a line; of lists of strings these with | between them, of other nested values the
+// text.
 GRAFT_API Table parse_json_lines(const std::string& text, const std::string& path);
 
 }  // namespace graft::io

@@ -14,6 +14,8 @@ class Subset final : public Dataset {
       : whole_(std::move(whole)), indices_(std::move(indices)) {}
   int64_t size() const override { return std::ssize(indices_); }
   int64_t label(int64_t i) const override { return whole_->label(place(i)); }
+  std::vector<int64_t> labels(int64_t i) const override { return whole_->labels(place(i)); }
+  std::vector<double> numbers(int64_t i) const override { return whole_->numbers(place(i)); }
   Image image(int64_t i) const override { return whole_->image(place(i)); }
   bool encoded(int64_t i, std::vector<std::byte>& bytes) const override {
     return whole_->encoded(place(i), bytes);
@@ -38,7 +40,7 @@ class Subset final : public Dataset {
   std::vector<int64_t> indices_;
 };
 
-class Relabelled final : public Dataset {
+class Relabelled : public Dataset {
  public:
   Relabelled(std::shared_ptr<const Dataset> dataset, std::vector<int64_t> labels)
       : dataset_(std::move(dataset)), labels_(std::move(labels)) {}
@@ -46,6 +48,7 @@ class Relabelled final : public Dataset {
   int64_t label(int64_t index) const override {
     return labels_.at(static_cast<size_t>(dataset_->label(index)));
   }
+  std::vector<double> numbers(int64_t index) const override { return dataset_->numbers(index); }
   Image image(int64_t index) const override { return dataset_->image(index); }
   bool encoded(int64_t index, std::vector<std::byte>& bytes) const override {
     return dataset_->encoded(index, bytes);
@@ -60,12 +63,35 @@ class Relabelled final : public Dataset {
     return hash.hex();
   }
 
+ protected:
+  std::vector<int64_t> several_at(int64_t index) const {
+    std::vector<int64_t> called;
+    for (const int64_t label : dataset_->labels(index))
+      if (const int64_t other = labels_.at(static_cast<size_t>(label)); other >= 0)
+        called.push_back(other);
+    std::sort(called.begin(), called.end());
+    return called;
+  }
+
  private:
   std::shared_ptr<const Dataset> dataset_;
   std::vector<int64_t> labels_;
 };
 
+class SeveralRelabelled final : public Relabelled {
+ public:
+  using Relabelled::Relabelled;
+  int64_t label(int64_t index) const override {
+    const std::vector<int64_t> all = labels(index);
+    return all.empty() ? 0 : all.front();
+  }
+  std::vector<int64_t> labels(int64_t index) const override { return several_at(index); }
+};
+
 }  // namespace
+
+std::vector<int64_t> Dataset::labels(int64_t index) const { return {label(index)}; }
+std::vector<double> Dataset::numbers(int64_t) const { return {}; }
 
 void Dataset::check_index(int64_t index) const {
   GRAFT_CHECK(index >= 0 && index < size(), "sample ", index, " of a data set of ", size());
@@ -96,6 +122,15 @@ std::shared_ptr<const Dataset> relabelled(std::shared_ptr<const Dataset> dataset
     dataset = subset(std::move(dataset), std::move(kept));
   }
   return std::make_shared<Relabelled>(std::move(dataset), std::move(new_labels));
+}
+
+std::shared_ptr<const Dataset> several_relabelled(std::shared_ptr<const Dataset> dataset,
+                                                  std::vector<int64_t> new_labels) {
+  bool is_same = true;
+  for (size_t label = 0; label < new_labels.size(); ++label)
+    is_same = is_same && new_labels[label] == static_cast<int64_t>(label);
+  if (is_same) return dataset;
+  return std::make_shared<SeveralRelabelled>(std::move(dataset), std::move(new_labels));
 }
 
 }  // namespace graft::io

@@ -363,6 +363,7 @@ void rebuild(Model& model, GraphConfig config) {
 
 void replace_head(Model& model, int64_t classes, uint64_t seed) {
   model.card.activation = Activation::softmax;
+  model.card.task.clear();
   const auto* graph = std::get_if<GraphConfig>(&model.card.architecture);
   if (!graph) return replace_head(*model.network, model.card.architecture, classes, seed);
   GRAFT_CHECK(classes >= 1, "a head needs at least one class, got ", classes);

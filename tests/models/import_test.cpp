@@ -412,12 +412,21 @@ TEST_F(Import, DamagedCardsAreRefused) {
            {"\"labels\":[]", "\"int8\":{\"images\":1,\"ranges\":[[3,2,1]]},\"labels\":[]"},
            {"\"labels\":[]", "\"int8\":{\"images\":1,\"ranges\":[[3,0,1],[3,0,1]]},\"labels\":[]"},
            {"\"labels\":[]", "\"int8\":{\"images\":1,\"ranges\":[[3,0]]},\"labels\":[]"},
+           {"\"labels\":[]", "\"labels\":[],\"task\":7"},
+           {"\"labels\":[]", "\"labels\":[],\"task\":{\"name\":7}"},
            {"{", "["}}) {
     std::string bad = good;
     ASSERT_NE(bad.find(from), std::string::npos) << from;
     bad.replace(bad.find(from), from.size(), to);
     EXPECT_THROW(ModelCard::from_json(bad), Error) << to;
   }
+}
+
+TEST_F(Import, ACardKeepsItsTask) {
+  ModelCard card = import_weights(write(resnet18())).model.card;
+  EXPECT_EQ(card.to_json().find("\"task\""), std::string::npos) << "one class of several";
+  card.task = "{\"name\":\"multilabel\",\"thresholds\":[0.25,0.5]}";
+  EXPECT_EQ(ModelCard::from_json(card.to_json()).task, card.task);
 }
 
 TEST_F(Import, RealBackbones) {

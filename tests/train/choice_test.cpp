@@ -16,15 +16,50 @@ namespace {
 
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
-TEST(Choice, AccuracyThenLossThenTheLaterEpoch) {
-  EXPECT_TRUE(is_better({0.9, 2}, {0.8, 1}));
-  EXPECT_FALSE(is_better({0.8, 1}, {0.9, 2}));
-  EXPECT_TRUE(is_better({0.9, 1}, {0.9, 2}));
-  EXPECT_FALSE(is_better({0.9, 2}, {0.9, 1}));
-  EXPECT_TRUE(is_better({0.9, 1}, {0.9, 1}));  // the candidate is the later one
-  EXPECT_TRUE(is_better({0.9, 1}, {0.9, kUnknown}));
-  EXPECT_FALSE(is_better({0.9, kUnknown}, {0.9, 1}));
-  EXPECT_TRUE(is_better({0.9, kUnknown}, {0.9, kUnknown}));
+// Of means alone.
+bool is_better(double score, double loss, double earlier_score, double earlier_loss,
+               bool higher_is_better = true) {
+  return compare({2, score, loss, {}}, {1, earlier_score, earlier_loss, {}}, higher_is_better) ==
+         Standing::better;
+}
+
+TEST(Choice, OfMeansTheScoreThenTheLossThenTheLaterEpoch) {
+  EXPECT_TRUE(is_better(0.9, 2, 0.8, 1));
+  EXPECT_FALSE(is_better(0.8, 1, 0.9, 2));
+  EXPECT_TRUE(is_better(0.8, 1, 0.9, 2, false));
+  EXPECT_TRUE(is_better(0.9, 1, 0.9, 2));
+  EXPECT_FALSE(is_better(0.9, 2, 0.9, 1));
+  EXPECT_TRUE(is_better(0.9, 1, 0.9, 1));
+  EXPECT_TRUE(is_better(0.9, 1, 0.9, kUnknown));
+  EXPECT_FALSE(is_better(0.9, kUnknown, 0.9, 1));
+  EXPECT_TRUE(is_better(0.9, kUnknown, 0.9, kUnknown));
+  EXPECT_FALSE(is_better(kUnknown, 1, 0.1, 2));
+}
+
+// Twelve samples: by their paired differences, in units of a standard error (NumPy): one more right
+// answer 1, four more 2.35, at mean losses 0.1 apart 0.6 and 3.3.
+TEST(Choice, OfSamplesWhatChanceExplainsIsLevel) {
+  const auto worth = [](int right, std::vector<float> losses) {
+    EpochWorth w{1, right / 12.0, 0, {std::vector<float>(12, 0), std::move(losses)}};
+    for (int i = 0; i < right; ++i) w.samples.scores[static_cast<size_t>(i)] = 1;
+    return w;
+  };
+  const std::vector<float> even(12, 1.0f),
+      higher{1.1f, 1.2f, 1.0f, 1.1f, 1.2f, 1.0f, 1.1f, 1.2f, 1.0f, 1.1f, 1.2f, 1.0f};
+  std::vector<float> scattered = even;
+  scattered[0] = 3, scattered[1] = 0.2f;
+  EXPECT_EQ(compare(worth(8, even), worth(8, even)), Standing::better);
+  EXPECT_EQ(compare(worth(9, even), worth(8, scattered)), Standing::better);
+  EXPECT_EQ(compare(worth(9, scattered), worth(8, even)), Standing::level) << "by chance";
+  EXPECT_EQ(compare(worth(7, scattered), worth(8, even)), Standing::level) << "by chance";
+  EXPECT_EQ(compare(worth(9, higher), worth(8, even)), Standing::worse) << "its loss is higher";
+  EXPECT_EQ(compare(worth(12, higher), worth(8, even)), Standing::better) << "its score is higher";
+  EXPECT_EQ(compare(worth(4, even), worth(8, higher)), Standing::worse);
+  EXPECT_EQ(compare(worth(4, even), worth(8, higher), false), Standing::better);
+  EpochWorth unknown = worth(8, even);
+  unknown.samples.losses[3] = std::numeric_limits<float>::infinity();
+  unknown.loss = INFINITY;
+  EXPECT_EQ(compare(unknown, worth(8, even)), Standing::worse);
 }
 
 // Figures of the formula in Python.
@@ -62,30 +97,69 @@ TEST(Choice, TheLossIsTheMeanCrossEntropy) {
   EXPECT_EQ(e.correct(), 1);
 }
 
-// Rates at which accuracy soon stands still: of its best epochs the one of the lowest loss is kept,
-// and its tensors are the ones that come back.
-TEST(Choice, TheKeptEpochIsTheOneOfLowestLossAmongTheMostAccurate) {
+// The kept epoch is found again by the network's own answers after each: the tensors that come back
+// are its.
+TEST(Choice, TheTensorsOfTheKeptEpochComeBack) {
   Recipe recipe = small_recipe();
   recipe.epochs = 8;
   recipe.lr = 0.05;
   const auto network = small_network();
   const io::OpenedData data = small_data();
   const FitResult result = fit(*network, data, pattern_preprocess(8), recipe, {});
-  double highest = 0;
-  for (const EpochMetrics& m : result.history) highest = std::max(highest, m.val.at(0).value);
-  int64_t ties = 0, lowest = 0;
-  double loss = INFINITY;
-  for (const EpochMetrics& m : result.history) {
-    ASSERT_TRUE(std::isfinite(m.val_score("loss")));
-    if (m.val.at(0).value != highest) continue;
-    ++ties;
-    if (m.val_score("loss") <= loss) loss = m.val_score("loss"), lowest = m.epoch;
-  }
-  EXPECT_GE(ties, 2) << "the case decides nothing";
-  EXPECT_EQ(result.best_epoch, lowest);
-  EXPECT_EQ(result.best_loss, loss);
+  ASSERT_EQ(result.history.size(), 8u);
+  ASSERT_GE(result.best_epoch, result.reference_epoch);
+  const EpochMetrics& kept = result.history.at(static_cast<size_t>(result.best_epoch - 1));
+  EXPECT_EQ(result.best_loss, kept.val_score("loss"));
+  EXPECT_EQ(result.best_score, kept.val.at(0).value);
   const Evaluation again = evaluate(*network, data.val, pattern_preprocess(8), 3);
-  EXPECT_NEAR(again.loss(), loss, 1e-4);
+  EXPECT_NEAR(again.loss(), result.best_loss, 1e-4);
+  const SampleWorths samples = again.per_sample();
+  ASSERT_EQ(std::ssize(samples.losses), again.samples());
+  double loss = 0, right = 0;
+  for (const float each : samples.losses) loss += each;
+  for (const float each : samples.scores) right += each;
+  EXPECT_NEAR(loss / static_cast<double>(again.samples()), again.loss(), 1e-6);
+  EXPECT_EQ(static_cast<int64_t>(right), again.correct());
+}
+
+class Mislabelled final : public io::Dataset {
+ public:
+  int64_t size() const override { return 24; }
+  int64_t label(int64_t i) const override { return (i + 1) % 3; }
+  io::Image image(int64_t i) const override { return pattern_.image(i); }
+  std::string name(int64_t i) const override { return std::to_string(i); }
+  std::string fingerprint() const override { return "mislabelled"; }
+
+ private:
+  PatternDataset pattern_{24, 3, 10, 1};
+};
+
+// The more is learned of wrong labels the less is right: the kept epoch is not the last. A run that
+// broke off in between knows what to compare with.
+TEST(Choice, AnEpochThatIsShownToBeWorseIsNotKept) {
+  Recipe recipe = small_recipe();
+  recipe.epochs = 12;
+  recipe.lr = 0.05;
+  io::OpenedData data = small_data(25, 60);
+  data.train = std::make_shared<Mislabelled>();
+  const TemporaryFolder folder;
+  const auto whole = small_network(), pieces = small_network();
+  const FitResult result = fit(*whole, data, pattern_preprocess(8), recipe, {});
+  EXPECT_LT(result.best_epoch, 6);
+  EXPECT_GT(result.best_score, result.history.back().val.at(0).value);
+
+  FitOptions options;
+  options.folder = folder / "run";
+  options.on_epoch = [](const EpochMetrics& m) {
+    if (m.epoch == 8) bad_input("no more for today");
+  };
+  EXPECT_THROW(fit(*pieces, data, pattern_preprocess(8), recipe, options), Error);
+  options.on_epoch = nullptr;
+  options.resume = true;
+  const FitResult resumed = fit(*pieces, data, pattern_preprocess(8), recipe, options);
+  EXPECT_EQ(resumed.best_epoch, result.best_epoch);
+  EXPECT_EQ(resumed.reference_epoch, result.reference_epoch);
+  EXPECT_EQ(bytes_of(*pieces), bytes_of(*whole));
 }
 
 // One epoch that is no better than those before, and the run is over.
@@ -98,7 +172,7 @@ TEST(Choice, PatienceEndsARun) {
   const FitResult result = fit(*small_network(), small_data(), pattern_preprocess(8), recipe, {});
   EXPECT_TRUE(result.stopped_early);
   EXPECT_LT(result.history.size(), 200u);
-  EXPECT_EQ(std::ssize(result.history), result.best_epoch + recipe.patience);
+  EXPECT_EQ(std::ssize(result.history), result.reference_epoch + recipe.patience);
 }
 
 // A finished run goes on to more epochs where that was asked for; another recipe is refused by the

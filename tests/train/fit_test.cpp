@@ -149,9 +149,9 @@ TEST(Fit, ProgressAndMetricsFile) {
     if (std::string(p.phase) == "train") last = p.done;
   };
   options.on_epoch = [&](const EpochMetrics&) { ++epochs; };
-  options.save_best = [&](int64_t epoch, double accuracy) {
+  options.save_best = [&](int64_t epoch, const Metric& validation) {
     EXPECT_GE(epoch, 1);
-    EXPECT_GE(accuracy, 0);
+    EXPECT_GE(validation.score(), 0);
     ++saved;
   };
   const Outcome outcome = run_small(small_recipe(), options);

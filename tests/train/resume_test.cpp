@@ -34,6 +34,7 @@ Checkpoint some_checkpoint() {
   c.epoch = 3;
   c.best_epoch = 2;
   c.best_score = 2.0 / 3;
+  c.reference = {1, 0.25, 0.7, {{1, 0, 0, 0}, {0.5f, 0.75f, 0.8f, 0.75f}}};
   const auto scores = [](double accuracy, double loss, double f1) {
     return std::vector<Score>{{"accuracy", accuracy}, {"loss", loss}, {"macro_f1", f1}};
   };
@@ -66,6 +67,11 @@ TEST(Checkpoints, RoundTrip) {
   EXPECT_EQ(after.epoch, 3);
   EXPECT_EQ(after.best_epoch, 2);
   EXPECT_EQ(after.best_score, 2.0 / 3);
+  EXPECT_EQ(after.reference.epoch, 1);
+  EXPECT_EQ(after.reference.score, 0.25);
+  EXPECT_EQ(after.reference.loss, 0.7);
+  EXPECT_EQ(after.reference.samples.scores, before.reference.samples.scores);
+  EXPECT_EQ(after.reference.samples.losses, before.reference.samples.losses);
   ASSERT_EQ(after.history.size(), 3u);
   for (size_t i = 0; i < 3; ++i) EXPECT_EQ(after.history[i].to_json(), before.history[i].to_json());
   save_checkpoint(folder / "d", after, kThree);
@@ -323,7 +329,7 @@ TEST(Resume, TheModelFileIsTheSame) {
   const auto run_with_model = [&](const FitOptions& base, const std::string& path) {
     const auto network = small_network();
     FitOptions options = base;
-    options.save_best = [&](int64_t, double) {
+    options.save_best = [&](int64_t, const Metric&) {
       io::write_safetensors(path, network->state_dict(), {});
     };
     fit(*network, small_data(), pattern_preprocess(8), recipe, options);
@@ -382,7 +388,7 @@ bool run_with_fault(const Recipe& recipe, RunFolder& run, int fail_at, bool pers
   const ScopedFileSystem scope(faulty);
   const auto network = small_network();
   FitOptions options = run.options();
-  options.save_best = [&](int64_t, double) {
+  options.save_best = [&](int64_t, const Metric&) {
     io::write_safetensors(run.folder / "run/model.safetensors", network->state_dict(), {});
   };
   try {

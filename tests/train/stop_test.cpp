@@ -156,7 +156,7 @@ TEST(Stop, ALossThatIsNotFiniteKeepsTheLastFinishedEpoch) {
   options.folder = folder / "run";
   options.checkpoint_seconds = 1000;
   int64_t saved = 0, finished = 0;
-  options.save_best = [&](int64_t epoch, double) { saved = epoch; };
+  options.save_best = [&](int64_t epoch, const Metric&) { saved = epoch; };
   const auto network = small_network();
   options.on_epoch = [&](const EpochMetrics& metrics) { finished = metrics.epoch; };
   options.on_progress = [&](const Progress& p) {

@@ -4,20 +4,33 @@
 
 #include "graft/core/base/text.h"
 #include "graft/train/tasks/classification/classification.h"
+#include "graft/train/tasks/multilabel/multilabel.h"
+#include "graft/train/tasks/regression/regression.h"
 
 namespace graft::train {
 namespace {
 
 using MakeTask = std::shared_ptr<Task> (*)(const Recipe& recipe, const io::OpenedData& data);
+using TaskOfCard = std::shared_ptr<Task> (*)(const TaskCard& card);
 struct TaskRow {
   const char* name;
+  io::AnswerKind answers;  // that it takes
   MakeTask make;
+  TaskOfCard of_card;
 };
 
 // A task is one line here and a folder beside this file.
 constexpr std::array kTasks = {
-    TaskRow{"classify", make_classification},
+    TaskRow{"classify", io::AnswerKind::one_label, make_classification, classification_of},
+    TaskRow{"multilabel", io::AnswerKind::several_labels, make_multilabel, multilabel_of},
+    TaskRow{"regress", io::AnswerKind::numbers, make_regression, regression_of},
 };
+
+const TaskRow& row_named(const std::string& name) {
+  for (const TaskRow& row : kTasks)
+    if (name == row.name) return row;
+  bad_input("task: '", name, "' is none of ", join(task_names()));
+}
 
 }  // namespace
 
@@ -28,9 +41,19 @@ std::vector<std::string> task_names() {
 }
 
 std::shared_ptr<Task> make_task(const Recipe& recipe, const io::OpenedData& data) {
+  return row_named(recipe.task).make(recipe, data);
+}
+
+std::shared_ptr<Task> task_of_card(const TaskCard& card) {
+  return row_named(card.name()).of_card(card);
+}
+
+io::AnswerKind answers_for(const std::string& task) { return row_named(task).answers; }
+
+std::string task_for(io::AnswerKind answers) {
   for (const TaskRow& row : kTasks)
-    if (recipe.task == row.name) return row.make(recipe, data);
-  bad_input("task: '", recipe.task, "' is none of ", join(task_names()));
+    if (row.answers == answers) return row.name;
+  bad_input("task: none is for such data; it is one of ", join(task_names()));
 }
 
 }  // namespace graft::train

@@ -1,6 +1,10 @@
 #include "graft/train/tasks/task.h"
 
+#include <nlohmann/json.hpp>
+
+#include "graft/core/base/text.h"
 #include "graft/train/tasks/classification/classification.h"
+#include "graft/train/tasks/presentation.h"
 
 namespace graft::train {
 
@@ -9,9 +13,31 @@ std::shared_ptr<const io::Dataset> Task::to_train_on(
   return dataset;
 }
 
+std::shared_ptr<const io::Dataset> Task::to_judge(
+    const io::OpenedData& data, const std::string&,
+    const std::function<void(const std::string&)>&) const {
+  return data.val;
+}
+
 void Task::to(Device) {}
 
 double Task::weight(const Targets& targets) const { return static_cast<double>(targets.samples()); }
+
+std::string Task::what() const { return str(outputs(), outputs() == 1 ? " output" : " outputs"); }
+
+int64_t Task::terms() const { return 1; }
+
+TaskCard Task::card() const {
+  return {.json = nlohmann::json::object({{"name", name()}}).dump(), .outputs = outputs()};
+}
+
+bool Task::take_head_of(const TaskCard& card) { return is_same_head(this->card(), card); }
+
+std::shared_ptr<const Task> Task::chosen_by(const Metric&) const { return nullptr; }
+
+std::unique_ptr<Presentation> Task::presentation() const {
+  return std::make_unique<Presentation>(*this);
+}
 
 Targets targets_of(const Task* task, const io::Dataset& dataset, std::span<const int64_t> samples) {
   return task ? task->targets(dataset, samples) : class_targets(dataset, samples);

@@ -2,13 +2,16 @@
 // the loss, and the scores by which a run is watched and its best epoch is
 // chosen.
 #pragma once
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "graft/io/datasets/dataset.h"
+#include "graft/train/choice.h"
 #include "graft/train/tasks/targets.h"
+#include "graft/train/tasks/task_card.h"
 
 namespace graft::train {
 
@@ -31,8 +34,15 @@ class GRAFT_API Metric {
   virtual int64_t not_finite() const = 0;          // samples whose outputs are no numbers
   virtual std::vector<double> scores() const = 0;  // in the order of Task::scores()
   virtual double score() const { return scores().at(0); }
+  // The same while samples still come, after each batch; NaN where that would take long.
+  virtual double score_so_far() const { return score(); }
   virtual double loss() const = 0;  // mean; NaN where it is not known
+  // Where score() and loss() are means over the samples: of what. Of two epochs they tell more than
+  // the means do (choice.h).
+  virtual SampleWorths per_sample() const { return {}; }
 };
+
+class Presentation;
 
 // A task is for one data set and one recipe. Everything but to() may be called
 // by any thread.
@@ -41,12 +51,18 @@ class GRAFT_API Task {
   virtual ~Task() = default;
   virtual std::string name() const = 0;  // as --task has it
   virtual int64_t outputs() const = 0;   // numbers that the head gives for a sample
+  virtual std::string what() const;      // they are, for people: "3 classes"; "3 outputs", at first
 
   // ---- data
   // The samples to train on, of those there are: a task may repeat some. As
   // they are, at first.
   virtual std::shared_ptr<const io::Dataset> to_train_on(
       std::shared_ptr<const io::Dataset> dataset) const;
+  // The samples of `data` that a model of this task is judged on: its validation part, at first.
+  // What is left out, and why, goes to `note`; bad_input naming `path` where nothing fits.
+  virtual std::shared_ptr<const io::Dataset> to_judge(
+      const io::OpenedData& data, const std::string& path,
+      const std::function<void(const std::string&)>& note) const;
   // On the host, in the order of the samples.
   virtual Targets targets(const io::Dataset& dataset, std::span<const int64_t> samples) const = 0;
   // Targets that no sample has, for a step that only counts memory.
@@ -64,6 +80,9 @@ class GRAFT_API Task {
   // What these samples count for together in a mean that loss() takes: their
   // number, at first.
   virtual double weight(const Targets& targets) const;
+  // How many terms a sample's loss is the mean of: 1, at first. What is known of a head's weights
+  // before training (Recipe::head_prior) is weighed against one of them.
+  virtual int64_t terms() const;
 
   // ---- judging
   // Of scores() the first chooses the epoch; of equals the lower loss does.
@@ -73,6 +92,20 @@ class GRAFT_API Task {
   // both on the host.
   virtual const ScoreKind& running_score() const = 0;
   virtual double running_sum(const Tensor& outputs, const Targets& targets) const = 0;
+
+  // ---- the model's file
+  // What the card keeps; of a task of the caller's own its name and outputs(), at first.
+  virtual TaskCard card() const;
+  // Takes the head of a model of this card as it is, with what its outputs mean; false when it is
+  // for something else, and nothing happens.
+  virtual bool take_head_of(const TaskCard& card);
+  // This task with what is chosen by how the best epoch's network did on the validation part
+  // (thresholds); null where nothing is chosen, as at first.
+  virtual std::shared_ptr<const Task> chosen_by(const Metric& validation) const;
+
+  // ---- showing
+  // How the results are shown; made of the scores alone, at first. The task must outlive it.
+  virtual std::unique_ptr<Presentation> presentation() const;
 };
 
 // The targets of a task, or where there is none (null) those that the data set

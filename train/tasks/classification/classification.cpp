@@ -3,9 +3,12 @@
 #include <limits>
 
 #include "graft/core/tensor/device_backend.h"
+#include "graft/io/datasets/class_names.h"
 #include "graft/layers/functional/functional.h"
 #include "graft/train/fit.h"
 #include "graft/train/tasks/classification/balance.h"
+#include "graft/train/tasks/classification/presentation.h"
+#include "graft/train/tasks/shown.h"
 
 namespace graft::train {
 
@@ -25,6 +28,29 @@ std::shared_ptr<const io::Dataset> Classification::to_train_on(
     std::shared_ptr<const io::Dataset> dataset) const {
   if (!options_.sampled_evenly) return dataset;
   return evenly_sampled(std::move(dataset), classes_, options_.seed);
+}
+
+std::shared_ptr<const io::Dataset> Classification::to_judge(
+    const io::OpenedData& data, const std::string& path,
+    const std::function<void(const std::string&)>& note) const {
+  const std::vector<std::string>& classes = data.classes;
+  if (options_.names.empty()) {
+    GRAFT_CHECK(std::ssize(classes) <= classes_, path, ": has ", classes.size(),
+                " classes, the model ", classes_);
+    return data.val;
+  }
+  const auto found = io::matched_classes(classes, options_.names);
+  std::vector<std::string> unknown;
+  for (size_t i = 0; i < classes.size(); ++i)
+    if (found[i] < 0) unknown.push_back(classes[i]);
+  GRAFT_CHECK(unknown.size() < classes.size(), path, ": none of its classes (",
+              io::short_list(classes), ") is one of the model's: ", io::short_list(options_.names));
+  const auto known = io::relabelled(data.val, found);
+  if (!unknown.empty())
+    note(str("left out: ", thousands(data.val->size() - known->size()), " of ",
+             thousands(data.val->size()),
+             " images, of classes that the model does not know: ", io::short_list(unknown)));
+  return known;
 }
 
 Targets Classification::targets(const io::Dataset& dataset,
@@ -85,13 +111,37 @@ double Classification::running_sum(const Tensor& outputs, const Targets& targets
   return static_cast<double>(correct);
 }
 
+TaskCard Classification::card() const {
+  return {.names = options_.names, .outputs = classes_, .sigmoid = options_.sigmoid};
+}
+
+bool Classification::take_head_of(const TaskCard& card) {
+  if (!is_same_head(this->card(), card)) return false;
+  options_.names = card.names;  // as they are written there
+  options_.sigmoid = card.sigmoid;
+  return true;
+}
+
+std::unique_ptr<Presentation> Classification::presentation() const {
+  return std::make_unique<ClassificationPresentation>(*this, options_.names, options_.sigmoid);
+}
+
 std::shared_ptr<Task> make_classification(const Recipe& recipe, const io::OpenedData& data) {
   const int64_t classes = std::ssize(data.classes);
+  GRAFT_CHECK(data.answers == io::AnswerKind::one_label, "task: classify takes data of one label ",
+              "a sample; these have several, or numbers");
+  GRAFT_CHECK(recipe.loss.empty(), "loss: is for task regress, this is classify");
   ClassificationOptions options{.label_smoothing = recipe.label_smoothing,
                                 .sampled_evenly = recipe.balance == "sampling",
+                                .names = data.classes,
                                 .seed = recipe.seed};
   if (recipe.balance == "weights") options.weight_of_class = class_weights(*data.train, classes);
   return std::make_shared<Classification>(classes, std::move(options));
+}
+
+std::shared_ptr<Task> classification_of(const TaskCard& card) {
+  return std::make_shared<Classification>(
+      card.outputs, ClassificationOptions{.names = card.names, .sigmoid = card.sigmoid});
 }
 
 Evaluation evaluate(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset,

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "graft/train/features.h"
@@ -16,6 +17,8 @@ struct ClassificationOptions {
   double label_smoothing = 0;
   std::vector<double> weight_of_class{};  // in the loss; empty: all count alike
   bool sampled_evenly = false;            // small classes are repeated (balance.h)
+  std::vector<std::string> names{};       // of the classes; empty: "class 0" ...
+  bool sigmoid = false;                   // each class is read as a probability of its own
   uint64_t seed = 0;                      // of what is drawn for that
 };
 
@@ -26,8 +29,14 @@ class GRAFT_API Classification : public Task {
 
   std::string name() const override { return "classify"; }
   int64_t outputs() const override { return classes_; }
+  std::string what() const override { return str(classes_, " classes"); }
   std::shared_ptr<const io::Dataset> to_train_on(
       std::shared_ptr<const io::Dataset> dataset) const override;
+  // The images under the options' names, matched by name; without names, by count. Classes that are
+  // not among them are left out and said.
+  std::shared_ptr<const io::Dataset> to_judge(
+      const io::OpenedData& data, const std::string& path,
+      const std::function<void(const std::string&)>& note) const override;
   Targets targets(const io::Dataset& dataset, std::span<const int64_t> samples) const override;
   Targets made_up_targets(int64_t samples) const override;
   void check(const Targets& targets, const Shape& outputs) const override;
@@ -38,6 +47,9 @@ class GRAFT_API Classification : public Task {
   std::unique_ptr<Metric> metric() const override;
   const ScoreKind& running_score() const override;
   double running_sum(const Tensor& outputs, const Targets& targets) const override;
+  TaskCard card() const override;
+  bool take_head_of(const TaskCard& card) override;  // and how its outputs are read
+  std::unique_ptr<Presentation> presentation() const override;
 
  private:
   int64_t classes_;
@@ -48,6 +60,7 @@ class GRAFT_API Classification : public Task {
 
 GRAFT_API std::shared_ptr<Task> make_classification(const Recipe& recipe,
                                                     const io::OpenedData& data);
+GRAFT_API std::shared_ptr<Task> classification_of(const TaskCard& card);
 GRAFT_API Targets class_targets(const io::Dataset& dataset, std::span<const int64_t> samples);
 
 // judge() (fit.h) of a classifier.

@@ -49,7 +49,8 @@ void Evaluation::add(const std::vector<int64_t>& predicted, const Tensor& labels
 
 void Evaluation::add_logits(const Tensor& given, const Tensor& labels) {
   const Tensor logits = to_device(given, {});
-  add(predictions(logits), labels);
+  const std::vector<int64_t> predicted = predictions(logits);
+  add(predicted, labels);
   const int64_t rows = logits.size(0), classes = logits.size(1);
   const int64_t* label = labels.data<int64_t>();
   visit_floating(logits.dtype(), "cross-entropy", [&](auto zero) {
@@ -58,7 +59,10 @@ void Evaluation::add_logits(const Tensor& given, const Tensor& labels) {
       double highest = convert<double>(x[0]), sum = 0;
       for (int64_t c = 1; c < classes; ++c) highest = std::max(highest, convert<double>(x[c]));
       for (int64_t c = 0; c < classes; ++c) sum += std::exp(convert<double>(x[c]) - highest);
-      loss_sum_ += std::log(sum) + highest - convert<double>(x[label[n]]);
+      const double loss = std::log(sum) + highest - convert<double>(x[label[n]]);
+      loss_sum_ += loss;
+      samples_.losses.push_back(static_cast<float>(loss));
+      samples_.scores.push_back(predicted[static_cast<size_t>(n)] == label[n] ? 1 : 0);
     }
   });
   loss_count_ += rows;
@@ -68,6 +72,10 @@ void Evaluation::add_logits(const Tensor& given, const Tensor& labels) {
 double Evaluation::loss() const {
   return loss_count_ ? loss_sum_ / static_cast<double>(loss_count_)
                      : std::numeric_limits<double>::quiet_NaN();
+}
+
+SampleWorths Evaluation::per_sample() const {
+  return loss_count_ == samples() ? samples_ : SampleWorths{};
 }
 
 double Evaluation::f1(int64_t label) const {

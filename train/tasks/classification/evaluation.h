@@ -34,7 +34,8 @@ class GRAFT_API Evaluation final : public Metric {
   double f1(int64_t label) const;  // harmonic mean of precision and recall; 0 when both are
   std::vector<double> scores() const override;
   double score() const override { return accuracy(); }
-  double macro_f1() const;  // mean of f1() over the classes that have samples
+  SampleWorths per_sample() const override;  // of what add_logits() heard, if that is all
+  double macro_f1() const;                   // mean of f1() over the classes that have samples
   int64_t confusion(int64_t label, int64_t predicted) const;
   std::vector<std::vector<int64_t>> rows() const;  // [label][predicted]
   double precision(int64_t label) const;           // 0 when never predicted
@@ -48,6 +49,7 @@ class GRAFT_API Evaluation final : public Metric {
   int64_t not_finite_ = 0;
   double loss_sum_ = 0;
   int64_t loss_count_ = 0;
+  SampleWorths samples_;
 };
 
 }  // namespace graft::train

@@ -1,0 +1,92 @@
+#include "graft/train/tasks/presentation.h"
+
+#include <nlohmann/json.hpp>
+
+#include "graft/core/base/text.h"
+#include "graft/core/tensor/device_backend.h"
+#include "graft/train/tasks/shown.h"
+
+namespace graft::train {
+
+std::string Presentation::headline(const Metric& metric) const {
+  const std::vector<ScoreKind>& kinds = task_.scores();
+  const std::vector<double> scores = metric.scores();
+  std::string line, others;
+  for (size_t i = 0; i < kinds.size(); ++i) {
+    const std::string one = str(kinds[i].name, " ", fixed(scores[i], 4));
+    if (i == 0)
+      line = one;
+    else
+      others += (others.empty() ? "" : ", ") + one;
+  }
+  return others.empty() ? line : str(line, " (", others, ")");
+}
+
+std::vector<std::pair<std::string, std::string>> Presentation::facts(const Metric& metric,
+                                                                     int64_t epoch) const {
+  const std::vector<ScoreKind>& kinds = task_.scores();
+  const std::vector<double> scores = metric.scores();
+  std::vector<std::pair<std::string, std::string>> rows;
+  for (size_t i = 0; i < kinds.size(); ++i) {
+    const bool is_best = i == 0 && epoch > 0;
+    rows.emplace_back((is_best     ? "best validation "
+                       : epoch > 0 ? "validation "
+                                   : "") +
+                          kinds[i].name,
+                      fixed(scores[i], 4) + (is_best ? str(" (epoch ", epoch, ")") : ""));
+  }
+  return rows;
+}
+
+std::string Presentation::doubt(const Metric&) const { return ""; }
+
+std::string Presentation::text(const Metric& metric) const {
+  return str(headline(metric), ", ", metric.samples(), " images\n");
+}
+
+std::string Presentation::json(const Metric& metric) const {
+  nlohmann::ordered_json j = nlohmann::ordered_json::object();
+  const std::vector<ScoreKind>& kinds = task_.scores();
+  const std::vector<double> scores = metric.scores();
+  for (size_t i = 0; i < kinds.size(); ++i) j[kinds[i].name] = scores[i];
+  j["images"] = metric.samples();
+  if (metric.not_finite() > 0) j["not_finite"] = metric.not_finite();
+  return j.dump();
+}
+
+std::string Presentation::comparison(const Metric& whole, const Metric& changed,
+                                     const std::string& name) const {
+  return str("\n", name, " beside fp32: ", headline(changed), " and ", headline(whole), "\n");
+}
+
+std::string Presentation::html(const Metric&, const Metric*, const std::string&) const {
+  return "";
+}
+
+Tensor Presentation::readable(const Tensor& outputs) const { return to_device(outputs, {}); }
+
+std::string Presentation::answer_text(std::span<const float> row, int64_t) const {
+  std::string line;
+  for (const float value : row) line += (line.empty() ? "" : "\t") + fixed(value, 4);
+  return line;
+}
+
+std::string Presentation::answer_json(std::span<const float> row, int64_t) const {
+  nlohmann::ordered_json j = nlohmann::ordered_json::object();
+  j["outputs"] = std::vector<double>(row.begin(), row.end());
+  return j.dump();
+}
+
+AnswerColumns Presentation::answer_columns() const {
+  AnswerColumns columns;
+  for (int64_t i = 1; i <= task_.outputs(); ++i) columns.answers.push_back(str("output ", i));
+  return columns;
+}
+
+std::vector<AnswerCell> Presentation::answer_cells(std::span<const float> row) const {
+  return {row.begin(), row.end()};
+}
+
+std::vector<AnswerCell> Presentation::true_cells(const io::Dataset&, int64_t) const { return {}; }
+
+}  // namespace graft::train

@@ -1,0 +1,63 @@
+// Presentation: how a task's results are shown in a run's last lines, in evaluate's answer and in a
+// report.
+#pragma once
+#include <span>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "graft/train/tasks/task.h"
+
+namespace graft::train {
+
+// The columns of a table of answers, by name.
+struct AnswerColumns {
+  std::vector<std::string> answers{};        // a single one may have no name: ""
+  std::vector<std::string> probabilities{};  // of a row's numbers, where these are probabilities
+};
+// A list of names is one cell.
+using AnswerCell = std::variant<float, double, std::string, std::vector<std::string>>;
+
+// Of metrics that the task made. What is said of any task is made of its scores.
+class GRAFT_API Presentation {
+ public:
+  explicit Presentation(const Task& task) : task_(task) {}
+  virtual ~Presentation() = default;
+
+  // "accuracy 0.9012 (macro-F1 0.8800, loss 0.3100)".
+  virtual std::string headline(const Metric& metric) const;
+  // Rows of a report's table; `epoch`: of the metric's network, 0 where it is of none.
+  virtual std::vector<std::pair<std::string, std::string>> facts(const Metric& metric,
+                                                                 int64_t epoch) const;
+  // How sure the first score can be of so few samples; "": sure enough, or not known.
+  virtual std::string doubt(const Metric& metric) const;
+  // All that is known: for people, and as a JSON object.
+  virtual std::string text(const Metric& metric) const;
+  virtual std::string json(const Metric& metric) const;
+  // What another arithmetic costs: `changed` beside `whole`; "" where nothing is to be added.
+  virtual std::string comparison(const Metric& whole, const Metric& changed,
+                                 const std::string& name) const;
+  // Sections of a report; `changed`, when it is given, is the same in another arithmetic.
+  virtual std::string html(const Metric& metric, const Metric* changed,
+                           const std::string& name) const;
+
+  // ---- answers to samples
+  // Outputs as people read them, f32 [N,...] on the host: probabilities, numbers in their own unit.
+  // The outputs themselves, at first.
+  virtual Tensor readable(const Tensor& outputs) const;
+  // A row of readable(): for a line of text (tabs between its parts), and as a JSON object. `most`:
+  // of what is best first.
+  virtual std::string answer_text(std::span<const float> row, int64_t most) const;
+  virtual std::string answer_json(std::span<const float> row, int64_t most) const;
+  // In a table of answers: its columns; a row's cells under AnswerColumns::answers; and what a
+  // sample has there in truth, empty where that is not known.
+  virtual AnswerColumns answer_columns() const;
+  virtual std::vector<AnswerCell> answer_cells(std::span<const float> row) const;
+  virtual std::vector<AnswerCell> true_cells(const io::Dataset& dataset, int64_t sample) const;
+
+ protected:
+  const Task& task_;
+};
+
+}  // namespace graft::train
