@@ -205,6 +205,13 @@ class ColumnSearch {
     return true;
   }
 
+  // y beside x: two numbers, unless one label is wanted.
+  bool is_half_a_place(size_t column, const std::vector<size_t>& left) const {
+    return kind_ != AnswerKind::one_label && names_one_of(name_of(column), {"y"}) &&
+           std::any_of(left.begin(), left.end(),
+                       [&](size_t c) { return names_one_of(name_of(c), {"x"}); });
+  }
+
   std::vector<size_t> found_answers() const {
     std::vector<size_t> left;
     for (size_t c = 0; c < width_; ++c)
@@ -217,7 +224,7 @@ class ColumnSearch {
                        {"label", "class", "category", "target", "labels", "y", "class_name",
                         "label_name", "labelname", "species", "breed", "classes", "categories"}))
         named_so.push_back(c);
-    if (named_so.size() == 1) return named_so;
+    if (named_so.size() == 1 && !is_half_a_place(named_so[0], left)) return named_so;
     const bool may_be_labels = kind_ == AnswerKind::several_labels || kind_ == AnswerKind::by_form;
     const bool may_be_numbers = kind_ == AnswerKind::numbers || kind_ == AnswerKind::by_form;
     if (!left.empty() && ((may_be_labels && all_cells(left, yes_or_no)) ||

@@ -9,7 +9,7 @@ namespace graft::train {
 
 inline constexpr double kEvenThreshold = 0.5;
 
-struct LabelCounts {
+struct GRAFT_API LabelCounts {
   int64_t right = 0;   // the label is there and was said
   int64_t wrong = 0;   // it was said and is not there
   int64_t missed = 0;  // it is there and was not said
