@@ -86,11 +86,12 @@ EpochRow row_of(const train::EpochMetrics& m) {
 
 // Why the kept epoch is not the one with the highest score.
 void say_choice(const train::FitResult& fitted) {
-  if (fitted.best_epoch == fitted.reference_epoch) return;
-  const auto& before = fitted.history.at(static_cast<size_t>(fitted.reference_epoch - 1)).val.at(0);
+  if (fitted.highest_epoch == 0) return;
+  const auto& before = fitted.history.at(static_cast<size_t>(fitted.highest_epoch - 1)).val.at(0);
+  if (before.value == fitted.best_score) return;
   say("note: epoch ", fitted.best_epoch,
       " is kept, the latest that the validation images do not tell from epoch ",
-      fitted.reference_epoch, " (", before.name, " ", fixed(before.value, 4), ")");
+      fitted.highest_epoch, " (", before.name, " ", fixed(before.value, 4), ")");
 }
 
 RunReport make_report(const Network& made, const io::OpenedData& data, const train::Recipe& recipe,
@@ -451,7 +452,8 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
   }
   if (fitted.stopped_early)
     say("note: stopped after epoch ", fitted.history.size(), " of ", recipe.epochs, ": ",
-        flags.patience, " epochs in a row were no better than epoch ", fitted.reference_epoch);
+        flags.patience, " epochs in a row were no better than epoch ",
+        std::ssize(fitted.history) - flags.patience);
   say_choice(fitted);
   bool is_int8_missing = false;
   if (flags.int8) try {

@@ -86,11 +86,11 @@ EpochMetrics recorded_metrics(const nlohmann::json& j, int64_t epoch, const std:
   return metrics;
 }
 
-void add_reference(StateDict& to, const SampleWorths& samples) {
+void add_worth(StateDict& to, const std::string& prefix, const SampleWorths& samples) {
   if (samples.scores.empty()) return;
   const Shape shape{std::ssize(samples.scores)};
-  to.add("reference/scores", Tensor::of<float>(shape, samples.scores));
-  to.add("reference/losses", Tensor::of<float>(shape, samples.losses));
+  to.add(prefix + "scores", Tensor::of<float>(shape, samples.scores));
+  to.add(prefix + "losses", Tensor::of<float>(shape, samples.losses));
 }
 
 std::vector<float> numbers_in(const Tensor& tensor, const std::string& what) {
@@ -101,25 +101,24 @@ std::vector<float> numbers_in(const Tensor& tensor, const std::string& what) {
   return {row.data<float>(), row.data<float>() + row.numel()};
 }
 
-// A checkpoint of before has none: the kept epoch is what later ones are compared with.
-EpochWorth reference_in(const nlohmann::json& j, const Checkpoint& c, const StateDict& tensors,
-                        const std::string& what) {
-  EpochWorth reference{c.best_epoch, c.best_score, std::numeric_limits<double>::quiet_NaN(), {}};
-  if (j.contains("reference_epoch")) {
-    reference.epoch =
-        integer_in(j, "reference_epoch", std::min<int64_t>(c.best_epoch, 1), c.best_epoch, what);
-    const Tensor scores = tensors.find("reference/scores"),
-                 losses = tensors.find("reference/losses");
+// One of the two epochs of EpochChoice. A checkpoint of before has none: it is the kept one.
+EpochWorth worth_in(const nlohmann::json& j, const std::string& name, const Checkpoint& c,
+                    const StateDict& tensors, const std::string& what) {
+  EpochWorth worth{c.best_epoch, c.best_score, std::numeric_limits<double>::quiet_NaN(), {}};
+  const std::string field = name + "_epoch", prefix = "choice/" + name + "/";
+  if (j.contains(field)) {
+    worth.epoch = integer_in(j, field.c_str(), std::min<int64_t>(c.best_epoch, 1), c.epoch, what);
+    const Tensor scores = tensors.find(prefix + "scores"), losses = tensors.find(prefix + "losses");
     GRAFT_CHECK(scores.defined() == losses.defined(), what,
                 ": of the samples' scores and losses one is missing");
-    if (scores.defined()) reference.samples = {numbers_in(scores, what), numbers_in(losses, what)};
+    if (scores.defined()) worth.samples = {numbers_in(scores, what), numbers_in(losses, what)};
   }
   for (const EpochMetrics& metrics : c.history)
-    if (metrics.epoch == reference.epoch) {
-      reference.score = metrics.val.at(0).value;
-      reference.loss = metrics.val_score("loss");
+    if (metrics.epoch == worth.epoch) {
+      worth.score = metrics.val.at(0).value;
+      worth.loss = metrics.val_score("loss");
     }
-  return reference;
+  return worth;
 }
 
 void check_counts(const StateDict& tensors, const std::string& path) {
@@ -153,14 +152,16 @@ void save_checkpoint(const std::string& path, const Checkpoint& c, const Task& t
   add_all(tensors, "model/", c.model);
   add_all(tensors, "best/", c.best);
   add_all(tensors, "optim/", c.optimizer);
-  add_reference(tensors, c.reference.samples);
+  add_worth(tensors, "choice/highest/", c.highest.samples);
+  add_worth(tensors, "choice/lowest/", c.lowest.samples);
   nlohmann::json j = {{"version", 1},
                       {"recipe", c.recipe},
                       {"identity", c.identity},
                       {"instruction_set", c.instruction_set},
                       {"epoch", c.epoch},
                       {"best_epoch", c.best_epoch},
-                      {"reference_epoch", c.reference.epoch},
+                      {"highest_epoch", c.highest.epoch},
+                      {"lowest_epoch", c.lowest.epoch},
                       {best_key(task), c.best_score}};
   j["history"] = nlohmann::json::array();
   for (const EpochMetrics& metrics : c.history) j["history"].push_back(metrics_json(metrics));
@@ -197,7 +198,8 @@ Checkpoint load_checkpoint(const std::string& path, const Task& task) {
                 " epochs were finished, its history has ", j.at("history").size());
     for (const auto& line : j.at("history"))
       c.history.push_back(metrics_from(line, std::ssize(c.history) + 1, task, what));
-    c.reference = reference_in(j, c, file.tensors, what);
+    c.highest = worth_in(j, "highest", c, file.tensors, what);
+    c.lowest = worth_in(j, "lowest", c, file.tensors, what);
     return c;
   });
 }

@@ -9,7 +9,7 @@
 
 namespace graft::train {
 
-// model/<name>, best/<name>, optim/<param>/<slot> and reference/scores, losses tensors, and these
+// model/<name>, best/<name>, optim/<param>/<slot> and choice/ tensors, and these
 // fields as JSON in the metadata.
 struct Checkpoint {
   StateDict model{};  // the network as it trains
@@ -18,10 +18,10 @@ struct Checkpoint {
   std::string recipe{};    // Recipe::to_json()
   std::string identity{};  // what the run is about: source weights and data (FitOptions::identity)
   std::string instruction_set{};
-  int64_t epoch = 0;       // epochs finished
-  int64_t best_epoch = 0;  // the kept one; 0: none yet
-  double best_score = 0;   // that of the task which chooses the epoch
-  EpochWorth reference{};  // the epoch that later ones are compared with (choice.h)
+  int64_t epoch = 0;               // epochs finished
+  int64_t best_epoch = 0;          // the kept one; 0: none yet
+  double best_score = 0;           // that of the task which chooses the epoch
+  EpochWorth highest{}, lowest{};  // what later epochs are compared with (EpochChoice)
   std::vector<EpochMetrics> history{};
   std::vector<std::string>
       notes{};  // of load_checkpoint(), sentences for the user; not in the file

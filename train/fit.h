@@ -65,10 +65,10 @@ struct FitOptions {
 
 struct FitResult {
   std::vector<EpochMetrics> history{};
-  int64_t best_epoch = 0;       // the kept one: the latest that is not shown to be worse (choice.h)
-  int64_t reference_epoch = 0;  // than this one, the best by itself
-  double best_score = 0;        // of the kept one: the task's first, on the validation part
-  double best_loss = 0;         // likewise
+  int64_t best_epoch = 0;     // the kept one: the latest that is not shown to be worse (choice.h)
+  int64_t highest_epoch = 0;  // the best by its score alone
+  double best_score = 0;      // of the kept one: the task's first, on the validation part
+  double best_loss = 0;       // likewise
   std::shared_ptr<const Metric> best{};  // of the best epoch's network on the validation part
   bool interrupted = false;
   bool stopped_early = false;   // Recipe::patience was spent

@@ -21,7 +21,11 @@ double seconds_since(EpochClock::time_point start) {
 }  // namespace
 
 Trainer::Trainer(RunContext& context, RunFiles& files, Optimizer& optimizer, FitResult& result)
-    : context_(context), files_(files), optimizer_(optimizer), result_(result) {}
+    : context_(context),
+      files_(files),
+      optimizer_(optimizer),
+      result_(result),
+      choice_(context.task->scores()[0].higher_is_better) {}
 
 Checkpoint Trainer::state() {
   return {changing(context_.network),
@@ -33,7 +37,8 @@ Checkpoint Trainer::state() {
           done_,
           result_.best_epoch,
           result_.best_score,
-          reference_,
+          choice_.highest(),
+          choice_.lowest(),
           result_.history};
 }
 
@@ -45,8 +50,8 @@ void Trainer::restore(const Checkpoint& c) {
   result_.history = c.history;
   result_.best_epoch = c.best_epoch;
   result_.best_score = c.best_epoch > 0 ? c.best_score : 0;
-  reference_ = c.reference;
-  result_.reference_epoch = reference_.epoch;
+  choice_ = EpochChoice(c.highest, c.lowest, context_.task->scores()[0].higher_is_better);
+  result_.highest_epoch = choice_.highest().epoch;
   result_.best_loss = std::numeric_limits<double>::quiet_NaN();
   for (const EpochMetrics& metrics : c.history)
     if (metrics.epoch == c.best_epoch) result_.best_loss = metrics.val_score("loss");
@@ -54,7 +59,7 @@ void Trainer::restore(const Checkpoint& c) {
 
 bool Trainer::is_spent() const {
   const int64_t patience = context_.recipe.patience;
-  return patience > 0 && done_ - reference_.epoch >= patience;
+  return patience > 0 && done_ - choice_.last_better() >= patience;
 }
 
 void Trainer::run(FeatureStage& features, TrainingStep& step) {
@@ -112,15 +117,12 @@ void Trainer::keep_best(std::shared_ptr<const Metric> metric, EpochMetrics& metr
   const std::vector<double> scores = metric->scores();
   GRAFT_ASSERT(scores.size() == kinds.size() && !scores.empty());
   for (size_t i = 0; i < kinds.size(); ++i) metrics.val.push_back({kinds[i].name, scores[i]});
-  EpochWorth worth{metrics.epoch, scores[0], metric->loss(), metric->per_sample()};
-  const Standing standing = reference_.epoch == 0
-                                ? Standing::better
-                                : compare(worth, reference_, kinds[0].higher_is_better);
-  if (standing == Standing::worse) return;
+  const EpochWorth worth{metrics.epoch, scores[0], metric->loss(), metric->per_sample()};
+  const bool is_kept = choice_.hear(worth);
+  result_.highest_epoch = choice_.highest().epoch;
+  if (!is_kept) return;
   result_.best_score = worth.score;
   result_.best_loss = worth.loss;
-  if (standing == Standing::better) reference_ = std::move(worth);
-  result_.reference_epoch = reference_.epoch;
   result_.best_epoch = metrics.epoch;
   result_.best = std::move(metric);
   best_ = copy_of_changing(context_.network);

@@ -44,7 +44,7 @@ class Trainer {
   Optimizer& optimizer_;
   FitResult& result_;
   StateDict best_;
-  EpochWorth reference_;               // what later epochs are compared with
+  EpochChoice choice_;
   std::optional<Checkpoint> unsaved_;  // of the last finished epoch, where the file is of another
   int64_t done_ = 0;                   // epochs finished
 };

@@ -34,7 +34,8 @@ Checkpoint some_checkpoint() {
   c.epoch = 3;
   c.best_epoch = 2;
   c.best_score = 2.0 / 3;
-  c.reference = {1, 0.25, 0.7, {{1, 0, 0, 0}, {0.5f, 0.75f, 0.8f, 0.75f}}};
+  c.highest = {2, 2.0 / 3, 0.6, {{1, 0, 1}, {0.5f, 0.75f, 0.8f}}};
+  c.lowest = {1, 0.25, 0.7, {{1, 0, 0}, {0.5f, 0.75f, 0.7f}}};
   const auto scores = [](double accuracy, double loss, double f1) {
     return std::vector<Score>{{"accuracy", accuracy}, {"loss", loss}, {"macro_f1", f1}};
   };
@@ -67,11 +68,15 @@ TEST(Checkpoints, RoundTrip) {
   EXPECT_EQ(after.epoch, 3);
   EXPECT_EQ(after.best_epoch, 2);
   EXPECT_EQ(after.best_score, 2.0 / 3);
-  EXPECT_EQ(after.reference.epoch, 1);
-  EXPECT_EQ(after.reference.score, 0.25);
-  EXPECT_EQ(after.reference.loss, 0.7);
-  EXPECT_EQ(after.reference.samples.scores, before.reference.samples.scores);
-  EXPECT_EQ(after.reference.samples.losses, before.reference.samples.losses);
+  const auto expect_worth = [](const EpochWorth& a, const EpochWorth& b) {
+    EXPECT_EQ(a.epoch, b.epoch);
+    EXPECT_EQ(a.score, b.score);
+    EXPECT_EQ(a.loss, b.loss);
+    EXPECT_EQ(a.samples.scores, b.samples.scores);
+    EXPECT_EQ(a.samples.losses, b.samples.losses);
+  };
+  expect_worth(after.highest, before.highest);
+  expect_worth(after.lowest, before.lowest);
   ASSERT_EQ(after.history.size(), 3u);
   for (size_t i = 0; i < 3; ++i) EXPECT_EQ(after.history[i].to_json(), before.history[i].to_json());
   save_checkpoint(folder / "d", after, kThree);

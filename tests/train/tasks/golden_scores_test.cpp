@@ -36,6 +36,13 @@ TEST(GoldenScores, OfNumbers) {
     EXPECT_NEAR(e.root_mean_squared_error(number), g::kRmse[i], 1e-5) << number;
     EXPECT_NEAR(e.r2(number), g::kR2[i], 1e-5) << number;
   }
+  const SampleWorths samples = e.per_sample();  // the means are of these
+  ASSERT_EQ(std::ssize(samples.scores), g::kSamples);
+  double error = 0, loss = 0;
+  for (const float each : samples.scores) error += each / g::kSamples;
+  for (const float each : samples.losses) loss += each / g::kSamples;
+  EXPECT_NEAR(error, e.score(), 1e-5);
+  EXPECT_NEAR(loss, e.loss(), 1e-5);
 }
 
 TEST(GoldenScores, LossesOfSeveralLabels) {

@@ -21,6 +21,10 @@ void NumberEvaluation::add(const Tensor& outputs, const Targets& targets) {
       "evaluation: answers ", answers.shape(), " and targets ", meant.shape(), " for ", numbers(),
       " numbers");
   const std::vector<double> y = answers.to_doubles(), t = meant.to_doubles();
+  const size_t before = worths_.scores.size();
+  worths_.scores.resize(before + static_cast<size_t>(answers.size(0)));
+  worths_.losses.resize(worths_.scores.size());
+  const auto each = static_cast<double>(sums_.size());
   for (size_t i = 0; i < y.size(); ++i) {
     const size_t number = i % sums_.size();
     const auto count = static_cast<double>(samples_ + static_cast<int64_t>(i / sums_.size()) + 1);
@@ -30,6 +34,10 @@ void NumberEvaluation::add(const Tensor& outputs, const Targets& targets) {
     const double target = t[i] * scale.deviation + scale.mean;
     sums.absolute += std::abs(error);
     sums.square += error * error;
+    const double unit = numbers() > 1 ? scale.deviation : 1, off_by = error / scale.deviation;
+    const size_t sample = before + i / sums_.size();
+    worths_.scores[sample] += static_cast<float>(std::abs(error) / unit / each);
+    worths_.losses[sample] += static_cast<float>(off_by * off_by / each);
     const double off = target - sums.mean;
     sums.mean += off / count;
     sums.around_mean += off * (target - sums.mean);

@@ -25,6 +25,7 @@ class GRAFT_API NumberEvaluation final : public Metric {
   // MAE (of several numbers in deviations, so that none outweighs the others), loss, RMSE
   // (likewise) and R2.
   std::vector<double> scores() const override;
+  SampleWorths per_sample() const override { return worths_; }  // what MAE and loss are means of
 
   // Of one number in its own unit; 0 without samples.
   double mean_absolute_error(int64_t number) const;
@@ -43,6 +44,7 @@ class GRAFT_API NumberEvaluation final : public Metric {
 
   std::vector<NumberScale> scales_;
   std::vector<Sums> sums_;
+  SampleWorths worths_;
   int64_t samples_ = 0, not_finite_ = 0;
 };
 
