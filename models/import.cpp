@@ -349,6 +349,9 @@ int64_t check_bytes_for(const io::WeightFile& file) {
 Imported import_weights(const std::string& path, const ImportOptions& given) {
   if (!given.arch.empty()) architecture_named(given.arch);
   const io::WeightFile file = io::read_weights(path);
+  GRAFT_CHECK(!file.metadata.contains("graft.checkpoint"), path,
+              ": is the checkpoint of a run, from which finetune goes on with --resume; the run's "
+              "model is model.safetensors beside it");
   ImportOptions options = given;
   if (options.check_bytes == 0) options.check_bytes = check_bytes_for(file);
   try {

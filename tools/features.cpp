@@ -34,6 +34,28 @@ struct FeatureFlags {
   bool strict = false;
 };
 
+// What the images are answered by: classes i64 [N]; of several labels 0 and 1, i64 [N,C]; numbers,
+// f64 [N,C].
+Tensor answers_of(const io::Dataset& part, const io::OpenedData& data) {
+  const int64_t columns = std::ssize(data.classes);
+  if (data.answers == io::AnswerKind::numbers) {
+    std::vector<double> numbers;
+    for (int64_t i = 0; i < part.size(); ++i)
+      for (const double number : part.numbers(i)) numbers.push_back(number);
+    return Tensor::of<double>({part.size(), columns}, numbers);
+  }
+  if (data.answers == io::AnswerKind::one_label) {
+    std::vector<int64_t> labels;
+    for (int64_t i = 0; i < part.size(); ++i) labels.push_back(part.label(i));
+    return Tensor::of<int64_t>({part.size()}, labels);
+  }
+  Tensor there = Tensor::zeros({part.size(), columns}, {.dtype = DType::i64});
+  int64_t* row = there.mutable_data<int64_t>();
+  for (int64_t i = 0; i < part.size(); ++i, row += columns)
+    for (const int64_t label : part.labels(i)) row[label] = 1;
+  return there;
+}
+
 int features(const FeatureFlags& flags) {
   if (!flags.out.ends_with(".npz"))
     fail(ErrorCode::usage, flags.out, ": features are written as .npz");
@@ -48,9 +70,19 @@ int features(const FeatureFlags& flags) {
   models::Model model = std::move(imported.model);
   apply_image_size(model.card.preprocess, flags.image_size);
   apply_resize(model.card.preprocess, flags.resize);
-  TrainingData opened = open_summarized(
-      flags.data, {.columns = flags.columns, .val_split = 0, .least_classes = 1}, flags.broken);
+  TrainingData opened = open_summarized(flags.data,
+                                        {.columns = flags.columns,
+                                         .answers = io::AnswerKind::by_form,
+                                         .val_split = 0,
+                                         .least_classes = 1},
+                                        flags.broken);
   const io::OpenedData& data = opened.opened;
+  if (!data.answers_why.empty())
+    say("note: y holds ",
+        data.answers == io::AnswerKind::numbers          ? "numbers"
+        : data.answers == io::AnswerKind::several_labels ? "a 0 or 1 for each label"
+                                                         : "classes",
+        ", because ", printable(data.answers_why));
   doubt_shapes(opened, model.card.preprocess);
   models::remove_classifier(model);
   check_on_images(model, data.train ? data.train : data.val, imported.certificate);
@@ -75,7 +107,7 @@ int features(const FeatureFlags& flags) {
     not_finite += train::rows_not_finite(set.features);
     all += set.targets.samples();
     arrays.add(val ? "x_val" : "x", set.features);
-    arrays.add(val ? "y_val" : "y", set.targets.one());
+    arrays.add(val ? "y_val" : "y", answers_of(*part, data));
   }
   bar.clear();
   say_changed_files(data);
@@ -97,7 +129,8 @@ void add_features(CLI::App& app, Action& action) {
   verb->add_option("MODEL", f->model, "A model of graft or any weight file")->required();
   verb->add_option("--data", f->data, "The images")->required()->type_name("PATH");
   verb->add_option("--out", f->out,
-                   "An .npz with x, y and, when the data has such a part, x_val, y_val")
+                   "An .npz with x, y (classes, 0 and 1 for each label, or numbers) and, when the "
+                   "data has such a part, x_val, y_val")
       ->required()
       ->type_name("FILE");
   verb->add_option("--cut", f->cut,

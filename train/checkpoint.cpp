@@ -87,10 +87,10 @@ EpochMetrics recorded_metrics(const nlohmann::json& j, int64_t epoch, const std:
 }
 
 void add_worth(StateDict& to, const std::string& prefix, const SampleWorths& samples) {
-  if (samples.scores.empty()) return;
-  const Shape shape{std::ssize(samples.scores)};
-  to.add(prefix + "scores", Tensor::of<float>(shape, samples.scores));
-  to.add(prefix + "losses", Tensor::of<float>(shape, samples.losses));
+  for (const auto& [name, values] :
+       {std::pair("scores", &samples.scores), std::pair("losses", &samples.losses)})
+    if (!values->empty())
+      to.add(prefix + name, Tensor::of<float>(Shape{std::ssize(*values)}, *values));
 }
 
 std::vector<float> numbers_in(const Tensor& tensor, const std::string& what) {
@@ -108,10 +108,10 @@ EpochWorth worth_in(const nlohmann::json& j, const std::string& name, const Chec
   const std::string field = name + "_epoch", prefix = "choice/" + name + "/";
   if (j.contains(field)) {
     worth.epoch = integer_in(j, field.c_str(), std::min<int64_t>(c.best_epoch, 1), c.epoch, what);
-    const Tensor scores = tensors.find(prefix + "scores"), losses = tensors.find(prefix + "losses");
-    GRAFT_CHECK(scores.defined() == losses.defined(), what,
-                ": of the samples' scores and losses one is missing");
-    if (scores.defined()) worth.samples = {numbers_in(scores, what), numbers_in(losses, what)};
+    for (const auto& [of_samples, values] :
+         {std::pair("scores", &worth.samples.scores), std::pair("losses", &worth.samples.losses)})
+      if (const Tensor row = tensors.find(prefix + of_samples); row.defined())
+        *values = numbers_in(row, what);
   }
   for (const EpochMetrics& metrics : c.history)
     if (metrics.epoch == worth.epoch) {

@@ -18,6 +18,7 @@ struct Difference {
 Difference difference(const std::vector<float>& a, const std::vector<float>& b, double sign = 1) {
   const auto n = static_cast<double>(a.size());
   Difference d;
+  if (a.empty()) return d;
   for (size_t i = 0; i < a.size(); ++i) d.mean += sign * (double{a[i]} - double{b[i]}) / n;
   double squares = 0;
   for (size_t i = 0; i < a.size(); ++i) {
@@ -31,9 +32,13 @@ Difference difference(const std::vector<float>& a, const std::vector<float>& b, 
 bool are_finite(const std::vector<float>& values) {
   return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
 }
-bool are_known(const SampleWorths& samples, size_t count) {
-  return count >= 2 && samples.scores.size() == count && samples.losses.size() == count &&
-         are_finite(samples.scores) && are_finite(samples.losses);
+bool are_known(const SampleWorths& samples) {
+  return samples.losses.size() >= 2 && are_finite(samples.scores) && are_finite(samples.losses);
+}
+bool are_paired(const SampleWorths& a, const SampleWorths& b) {
+  return are_known(a) && are_known(b) && a.losses.size() == b.losses.size() &&
+         a.scores.size() == b.scores.size() &&
+         (a.scores.empty() || a.scores.size() == a.losses.size());
 }
 
 bool is_better_by_means(const EpochWorth& later, const EpochWorth& earlier, bool higher_is_better) {
@@ -59,9 +64,8 @@ bool EpochChoice::hear_means(const EpochWorth& later) {
 }
 
 bool EpochChoice::hear(const EpochWorth& later) {
-  const size_t count = later.samples.scores.size();
-  if (highest_.epoch == 0 || !are_known(later.samples, count) ||
-      !are_known(highest_.samples, count) || !are_known(lowest_.samples, count))
+  if (highest_.epoch == 0 || !are_paired(later.samples, highest_.samples) ||
+      !are_paired(later.samples, lowest_.samples))
     return hear_means(later);
   const double sign = higher_is_better_ ? 1 : -1;
   const auto score_beside = [&](const EpochWorth& other) {
@@ -70,7 +74,7 @@ bool EpochChoice::hear(const EpochWorth& later) {
   const Difference to_highest = score_beside(highest_), to_lowest = score_beside(lowest_),
                    loss = difference(later.samples.losses, lowest_.samples.losses);
   const bool is_kept = !to_highest.is_less() && (to_lowest.is_more() || !loss.is_more());
-  if (to_highest.mean > 0) highest_ = later;
+  if (sign * (later.score - highest_.score) > 0) highest_ = later;
   if (is_kept && (to_lowest.is_more() || loss.mean < 0)) lowest_ = later;
   return is_kept;
 }

@@ -10,8 +10,8 @@
 
 namespace graft::train {
 
-// What a network was worth on each sample of a part, in the part's order. Both are empty where the
-// score is no mean over samples or the loss is not known.
+// What a network was worth on each sample of a part, in the part's order. Scores are empty where
+// the score is no mean over samples (mAP), losses where they are not known.
 struct SampleWorths {
   std::vector<float> scores{}, losses{};
 };
@@ -29,8 +29,8 @@ struct EpochWorth {
 // paired, two-sided test at about 95 %: e.g. Dietterich, Neural Computation 10, 1998). An epoch is
 // kept unless its score is worse by a difference that counts than the highest before it; and unless
 // its loss is so beside the lowest of those kept, but for a score that is better than that one's by
-// a difference that counts. Where samples are not known: the better score is kept, of equal ones
-// the lower loss, of equals the later epoch.
+// a difference that counts. Where the samples' scores are not known, their losses alone decide;
+// where neither is: the better score is kept, of equal ones the lower loss, of equals the later.
 class GRAFT_API EpochChoice {
  public:
   explicit EpochChoice(bool higher_is_better = true) : higher_is_better_(higher_is_better) {}

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "graft/core/base/text.h"
+#include "graft/io/weights/weights.h"
 #include "graft/models/model_file.h"
 #include "graft/tests/support/command.h"
 #include "graft/tests/support/temporary_folder.h"
@@ -118,6 +119,26 @@ TEST_F(Tasks, SeveralLabelsFromATableToAnswers) {
   EXPECT_EQ(warm, 16);
 }
 
+TEST_F(Tasks, FeaturesStandBesideTheAnswersOfTheTable) {
+  const auto answers = [&](const std::string& table) {
+    const CommandResult made =
+        run_graft({"features", carried_weights(), "--data", table, "--out", folder / "f.npz"});
+    EXPECT_EQ(made.code, 0) << made.err;
+    const io::WeightFile file = io::read_weights(folder / "f.npz");
+    EXPECT_EQ(file.tensors.at("x").size(0), file.tensors.at("y").size(0));
+    return file.tensors.at("y");
+  };
+  const Tensor there = answers(folder / "columns.csv");
+  EXPECT_EQ(there.shape(), (Shape{24, 2}));
+  EXPECT_EQ(there.to_doubles()[16], 1) << "the first green one is warm";
+  EXPECT_EQ(there.to_doubles()[17], 1) << "and a plant";
+  EXPECT_EQ(there.to_doubles()[32], 0) << "a blue one is nothing";
+  const Tensor degrees = answers(folder / "numbers.csv");
+  EXPECT_EQ(degrees.shape(), (Shape{24, 1}));
+  EXPECT_EQ(degrees.to_doubles()[8], 20.5);
+  EXPECT_EQ(answers(folder / "photos").shape(), (Shape{24}));
+}
+
 TEST_F(Tasks, ListsOfLabelsAreSeenAndResumeGoesOn) {
   const CommandResult trained = finetune(folder / "lists.csv", {"--epochs", "2"});
   ASSERT_EQ(trained.code, 0) << trained.err;
@@ -128,6 +149,8 @@ TEST_F(Tasks, ListsOfLabelsAreSeenAndResumeGoesOn) {
                  "--out", folder / "run", "--epochs", "2", "--resume"});
   ASSERT_EQ(again.code, 0) << again.err;
   EXPECT_EQ(read_text(model()), before);
+  const CommandResult no_model = run_graft({"inspect", folder / "run/last.ckpt.safetensors"});
+  EXPECT_TRUE(has(no_model.out + no_model.err, "is the checkpoint of a run")) << no_model.err;
   EXPECT_EQ(run_graft({"verify", model(), model()}).code, 0);
 }
 

@@ -74,6 +74,22 @@ TEST(Choice, OfSamplesOnlyWhatChanceDoesNotExplainCounts) {
   EXPECT_FALSE(choice.hear(unknown));
 }
 
+// A score that is no mean over the samples: their losses decide.
+TEST(Choice, OfScoresThatAreNoMeanTheLossesDecide) {
+  const auto worth = [](int64_t epoch, double score, const std::vector<float>& losses) {
+    EpochWorth w = worth_of(epoch, 0, losses);
+    w.score = score;
+    w.samples.scores.clear();
+    return w;
+  };
+  EpochChoice choice;
+  EXPECT_TRUE(choice.hear(worth(1, 0.9, kEven)));
+  EXPECT_TRUE(choice.hear(worth(2, 0.8, kScattered))) << "its loss is higher by chance";
+  EXPECT_FALSE(choice.hear(worth(3, 0.95, kHigher)));
+  EXPECT_EQ(choice.highest().epoch, 3);
+  EXPECT_EQ(choice.lowest().epoch, 1);
+}
+
 // Small steps down do not add up to one that counts, and what was better last is known.
 TEST(Choice, ComparesWithTheBestAndNotWithTheLast) {
   EpochChoice choice;

@@ -38,8 +38,11 @@ void LabelEvaluation::add(const Tensor& outputs, const Targets& targets) {
     const bool is_there = t[i] > 0.5;
     said_[i % said_.size()].push_back({probability_of(x[i]), is_there});
     // log(1 + exp(-x)) or log(1 + exp(x)), which do not overflow in this form
-    loss_sum_ +=
+    const double loss =
         std::max(x[i], 0.0) - (is_there ? x[i] : 0) + std::log1p(std::exp(-std::abs(x[i])));
+    loss_sum_ += loss;
+    if (i % said_.size() == 0) losses_.push_back(0);
+    losses_.back() += static_cast<float>(loss / static_cast<double>(labels()));
   }
   samples_ += logits.size(0);
   not_finite_ += rows_not_finite(logits);

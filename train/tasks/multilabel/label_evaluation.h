@@ -33,6 +33,7 @@ class GRAFT_API LabelEvaluation final : public Metric {
   double loss() const override;  // mean binary cross-entropy of samples and labels; NaN without
   std::vector<double> scores() const override;  // mAP, loss, macro-F1, micro-F1
   double score() const override { return mean_average_precision(); }
+  SampleWorths per_sample() const override { return {{}, losses_}; }  // mAP is no mean over samples
   double score_so_far() const override;  // NaN: all answers would be sorted after each batch
 
   int64_t positives(int64_t label) const;  // samples that have it
@@ -62,6 +63,7 @@ class GRAFT_API LabelEvaluation final : public Metric {
   std::vector<std::vector<Said>> said_;  // [label][sample]
   int64_t samples_ = 0, not_finite_ = 0;
   double loss_sum_ = 0;
+  std::vector<float> losses_;  // of each sample, the mean of its labels
 };
 
 // 1 / (1 + exp(-x)), by which a logit is read everywhere in this task.
