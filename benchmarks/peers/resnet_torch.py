@@ -26,11 +26,11 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    def __init__(s, name, classes):
+    def __init__(s, name, classes, stages=4):
         super().__init__()
         bottleneck = name not in ("resnet18", "resnet34")
         layers, c = conv_bn(3, 64, 7, 2) + [nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1)], 64
-        for stage, blocks in enumerate(STAGES[name]):
+        for stage, blocks in enumerate(STAGES[name][:stages]):
             for block in range(blocks):
                 layers.append(Block(c, 64 << stage, 2 if stage > 0 and block == 0 else 1, bottleneck))
                 c = (64 << stage) * (4 if bottleneck else 1)
