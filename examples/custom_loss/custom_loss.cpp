@@ -12,7 +12,7 @@ int main(int argc, char** argv) {
     const graft::io::OpenedData data = graft::io::open_data(argv[2]);
     const auto classes = static_cast<int64_t>(data.classes.size());
     graft::models::Model model = graft::models::import_weights(argv[1]).model;
-    graft::models::replace_head(model, classes, 0);
+    graft::models::replace_head(*model.network, model.card.architecture, classes, 0);
     graft::train::FitOptions options;
     options.task = std::make_shared<ConfidencePenalty>(classes);
     const graft::train::FitResult result =
