@@ -18,7 +18,7 @@ void add_all(StateDict& to, const std::string& prefix, const StateDict& from) {
 
 nlohmann::json metrics_json(const EpochMetrics& m) { return nlohmann::json::parse(m.to_json()); }
 
-std::string best_key(const Task& task) { return "best_" + task.scores()[0].name; }
+std::string best_key(const KeptScores& scores) { return "best_" + scores.validation[0].name; }
 
 constexpr int64_t kMostEpochs = 1'000'000;  // Recipe::validate()
 
@@ -46,16 +46,16 @@ double optional_number(const nlohmann::json& j, const char* name, double least, 
   return number_in(j, name, least, most, what);
 }
 
-EpochMetrics metrics_from(const nlohmann::json& j, int64_t epoch, const Task& task,
+EpochMetrics metrics_from(const nlohmann::json& j, int64_t epoch, const KeptScores& scores,
                           const std::string& what) {
   constexpr double huge = std::numeric_limits<double>::max();
-  const ScoreKind& watched = task.running_score();
+  const ScoreKind& watched = scores.running;
   EpochMetrics metrics;
   metrics.epoch = integer_in(j, "epoch", epoch, epoch, what);
   metrics.loss = number_in(j, "loss", -huge, huge, what);
   metrics.train = {watched.name, number_in(j, ("train_" + watched.name).c_str(), watched.lowest,
                                            watched.highest, what)};
-  for (const ScoreKind& kind : task.scores()) {
+  for (const ScoreKind& kind : scores.validation) {
     const std::string key = "val_" + kind.name;
     const bool chooses = metrics.val.empty();
     metrics.val.push_back({kind.name, (chooses ? number_in : optional_number)(
@@ -147,7 +147,7 @@ auto with_description(const std::string& path, const io::WeightFile& file, F&& r
 
 }  // namespace
 
-void save_checkpoint(const std::string& path, const Checkpoint& c, const Task& task) {
+void save_checkpoint(const std::string& path, const Checkpoint& c, const KeptScores& scores) {
   StateDict tensors;
   add_all(tensors, "model/", c.model);
   add_all(tensors, "best/", c.best);
@@ -162,13 +162,13 @@ void save_checkpoint(const std::string& path, const Checkpoint& c, const Task& t
                       {"best_epoch", c.best_epoch},
                       {"highest_epoch", c.highest.epoch},
                       {"lowest_epoch", c.lowest.epoch},
-                      {best_key(task), c.best_score}};
+                      {best_key(scores), c.best_score}};
   j["history"] = nlohmann::json::array();
   for (const EpochMetrics& metrics : c.history) j["history"].push_back(metrics_json(metrics));
   io::write_safetensors(path, tensors, {{"format", "pt"}, {kKey, j.dump()}});
 }
 
-Checkpoint load_checkpoint(const std::string& path, const Task& task) {
+Checkpoint load_checkpoint(const std::string& path, const KeptScores& scores) {
   const io::WeightFile file = [&] {
     try {
       return io::read_weights(path);
@@ -190,14 +190,14 @@ Checkpoint load_checkpoint(const std::string& path, const Task& task) {
     check_counts(file.tensors, path);
     c.epoch = integer_in(j, "epoch", 0, kMostEpochs, what);
     c.best_epoch = integer_in(j, "best_epoch", std::min<int64_t>(c.epoch, 1), c.epoch, what);
-    const ScoreKind& chooses = task.scores()[0];
-    c.best_score = number_in(j, best_key(task).c_str(),
+    const ScoreKind& chooses = scores.validation[0];
+    c.best_score = number_in(j, best_key(scores).c_str(),
                              std::min(chooses.lowest, -1.0),  // -1: there is no epoch yet
                              chooses.highest, what);
     GRAFT_CHECK(std::ssize(j.at("history")) == c.epoch, what, ": ", c.epoch,
                 " epochs were finished, its history has ", j.at("history").size());
     for (const auto& line : j.at("history"))
-      c.history.push_back(metrics_from(line, std::ssize(c.history) + 1, task, what));
+      c.history.push_back(metrics_from(line, std::ssize(c.history) + 1, scores, what));
     c.highest = worth_in(j, "highest", c, file.tensors, what);
     c.lowest = worth_in(j, "lowest", c, file.tensors, what);
     return c;

@@ -27,11 +27,24 @@ struct Checkpoint {
       notes{};  // of load_checkpoint(), sentences for the user; not in the file
 };
 
-// Of a run of `task`, whose scores it keeps.
+// Which scores a run keeps, and where they lie: its task's.
+struct KeptScores {
+  std::vector<ScoreKind> validation{};  // Task::scores(); the first chooses the epoch
+  ScoreKind running{};
+};
+inline KeptScores scores_of(const Task& task) { return {task.scores(), task.running_score()}; }
+
 GRAFT_API void save_checkpoint(const std::string& path, const Checkpoint& checkpoint,
-                               const Task& task);
+                               const KeptScores& scores);
 // bad_input naming the path when it is no checkpoint of graft, of another task, or is damaged.
-GRAFT_API Checkpoint load_checkpoint(const std::string& path, const Task& task);
+GRAFT_API Checkpoint load_checkpoint(const std::string& path, const KeptScores& scores);
+inline void save_checkpoint(const std::string& path, const Checkpoint& checkpoint,
+                            const Task& task) {
+  save_checkpoint(path, checkpoint, scores_of(task));
+}
+inline Checkpoint load_checkpoint(const std::string& path, const Task& task) {
+  return load_checkpoint(path, scores_of(task));
+}
 
 // What a checkpoint says of its run whatever its task is, to show it.
 struct RunRecord {
