@@ -25,6 +25,7 @@ file(GLOB_RECURSE graft_fuzzed_networks_sources CONFIGURE_DEPENDS ${PROJECT_SOUR
   ${PROJECT_SOURCE_DIR}/models/graph/*.cpp)
 list(FILTER graft_fuzzed_networks_sources EXCLUDE REGEX "graph_(json|import|unfold|export)\\.cpp|(classifier_search|opset_raise)\\.cpp")
 add_library(graft_fuzzed_networks STATIC EXCLUDE_FROM_ALL ${graft_fuzzed_networks_sources} ${PROJECT_SOURCE_DIR}/kernels/registry.cpp
+  ${PROJECT_SOURCE_DIR}/models/preprocess_guess.cpp
   ${PROJECT_SOURCE_DIR}/tests/fuzz/engine/no_cpu_kernels.cpp)
 target_link_libraries(graft_fuzzed_networks PUBLIC graft_fuzzed)
 set_target_properties(graft_fuzzed graft_fuzzed_networks PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 10)
