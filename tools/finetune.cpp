@@ -123,7 +123,7 @@ void add_finetune(CLI::App& app, Action& action) {
   add_training_flags(*verb, f->training);
   verb->footer(
       "Example:\n  graft finetune --weights resnet18.safetensors --data photos --out run\n"
-      "Writes model.safetensors (the best epoch), last.ckpt.safetensors, metrics.jsonl and "
+      "Writes model.safetensors (the kept epoch), last.ckpt.safetensors, metrics.jsonl and "
       "report.html into RUN.");
   verb->callback([&action, f] { action = [f] { return finetune(*f); }; });
 }

@@ -13,7 +13,7 @@ namespace graft::train {
 // fields as JSON in the metadata.
 struct Checkpoint {
   StateDict model{};  // the network as it trains
-  StateDict best{};   // what the best epoch's network had where it differs from the frozen source
+  StateDict best{};   // what the kept epoch's network had where it differs from the frozen source
   StateDict optimizer{};
   std::string recipe{};    // Recipe::to_json()
   std::string identity{};  // what the run is about: source weights and data (FitOptions::identity)
@@ -29,7 +29,7 @@ struct Checkpoint {
 
 // Which scores a run keeps, and where they lie: its task's.
 struct KeptScores {
-  std::vector<ScoreKind> validation{};  // Task::scores(); the first chooses the epoch
+  std::vector<ScoreKind> validation{};  // Task::scores()
   ScoreKind running{};
 };
 inline KeptScores scores_of(const Task& task) { return {task.scores(), task.running_score()}; }

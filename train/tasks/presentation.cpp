@@ -28,12 +28,9 @@ std::vector<std::pair<std::string, std::string>> Presentation::facts(const Metri
   const std::vector<double> scores = metric.scores();
   std::vector<std::pair<std::string, std::string>> rows;
   for (size_t i = 0; i < kinds.size(); ++i) {
-    const bool is_best = i == 0 && epoch > 0;
-    rows.emplace_back((is_best     ? "best validation "
-                       : epoch > 0 ? "validation "
-                                   : "") +
-                          kinds[i].name,
-                      fixed(scores[i], 4) + (is_best ? str(" (epoch ", epoch, ")") : ""));
+    const bool says_epoch = i == 0 && epoch > 0;
+    rows.emplace_back((epoch > 0 ? "validation " : "") + kinds[i].name,
+                      fixed(scores[i], 4) + (says_epoch ? str(" (epoch ", epoch, ")") : ""));
   }
   return rows;
 }

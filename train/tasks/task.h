@@ -85,7 +85,7 @@ class GRAFT_API Task {
   virtual int64_t terms() const;
 
   // ---- judging
-  // Of scores() the first chooses the epoch; of equals the lower loss does.
+  // Of scores() the first and the loss choose the epoch (EpochChoice in choice.h).
   virtual const std::vector<ScoreKind>& scores() const = 0;
   virtual std::unique_ptr<Metric> metric() const = 0;
   // The score that is watched while training, and its sum over some samples;

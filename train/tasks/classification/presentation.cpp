@@ -221,7 +221,7 @@ std::vector<std::pair<std::string, std::string>> ClassificationPresentation::fac
     const Metric& metric, int64_t epoch) const {
   const Evaluation& e = evaluation_of(metric);
   if (epoch == 0) return {{"accuracy", fixed(e.accuracy(), 4)}};
-  return {{"best validation accuracy", str(fixed(e.accuracy(), 4), " (epoch ", epoch, ")")},
+  return {{"validation accuracy", str(fixed(e.accuracy(), 4), " (epoch ", epoch, ")")},
           {"validation loss", fixed(e.loss(), 4)},
           {"macro-F1", fixed(e.macro_f1(), 4)}};
 }

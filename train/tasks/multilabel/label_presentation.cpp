@@ -50,7 +50,7 @@ std::vector<std::pair<std::string, std::string>> LabelPresentation::facts(const 
                                                                           int64_t epoch) const {
   const LabelEvaluation& e = labels_of(metric);
   const std::string part = epoch > 0 ? "validation " : "";
-  return {{epoch > 0 ? "best validation mAP" : "mAP",
+  return {{part + "mAP",
            fixed(e.mean_average_precision(), 4) + (epoch > 0 ? str(" (epoch ", epoch, ")") : "")},
           {part + "loss", fixed(e.loss(), 4)},
           {part + "macro-F1", fixed(e.macro_f1(thresholds_), 4)},
