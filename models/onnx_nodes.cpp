@@ -1,5 +1,6 @@
 #include "graft/models/onnx_nodes.h"
 
+#include "graft/io/onnx/attributes.h"
 #include "graft/layers/functional/functional.h"
 #include "graft/models/onnx_export.h"
 
@@ -7,29 +8,9 @@ namespace graft::models {
 namespace {
 
 using io::onnx::Attribute;
-using io::onnx::AttributeType;
-
-Attribute ints(const char* name, std::vector<int64_t> values) {
-  Attribute a;
-  a.name = name;
-  a.type = AttributeType::ints;
-  a.ints = std::move(values);
-  return a;
-}
-Attribute integer(const char* name, int64_t value) {
-  Attribute a;
-  a.name = name;
-  a.type = AttributeType::int_;
-  a.i = value;
-  return a;
-}
-Attribute real(const char* name, double value) {
-  Attribute a;
-  a.name = name;
-  a.type = AttributeType::float_;
-  a.f = static_cast<float>(value);
-  return a;
-}
+using io::onnx::integer_attribute;
+using io::onnx::integers_attribute;
+using io::onnx::real_attribute;
 
 // kernel_shape, strides, pads and, where it is not 1, dilations.
 std::vector<Attribute> window_attributes(const ops::Window& w) {
@@ -39,10 +20,11 @@ std::vector<Attribute> window_attributes(const ops::Window& w) {
   std::vector<int64_t> pads = first(w.pad_begin);
   const std::vector<int64_t> ends = first(w.pad_end), dilations = first(w.dilation);
   pads.insert(pads.end(), ends.begin(), ends.end());
-  std::vector<Attribute> attributes = {ints("kernel_shape", first(w.kernel)),
-                                       ints("strides", first(w.stride)), ints("pads", pads)};
+  std::vector<Attribute> attributes = {integers_attribute("kernel_shape", first(w.kernel)),
+                                       integers_attribute("strides", first(w.stride)),
+                                       integers_attribute("pads", pads)};
   for (const int64_t d : dilations)
-    if (d != 1) return attributes.push_back(ints("dilations", dilations)), attributes;
+    if (d != 1) return attributes.push_back(integers_attribute("dilations", dilations)), attributes;
   return attributes;
 }
 
@@ -137,7 +119,7 @@ void OnnxNodes::node(const char* op, std::vector<std::string> inputs, const std:
 void OnnxNodes::convolution(const TraceStep& step) {
   const auto& conv = step.as<ops::ConvAttributes>();
   Attributes attributes = window_attributes(conv.window);
-  if (conv.groups != 1) attributes.push_back(integer("group", conv.groups));
+  if (conv.groups != 1) attributes.push_back(integer_attribute("group", conv.groups));
   const std::string y = output(step);
   node("Conv", {input(step, 0), input(step, 1), input(step, 2)}, y, attributes);
   names_[key_of(step.outputs[0])] = y;
@@ -152,7 +134,7 @@ void OnnxNodes::batch_norm(const TraceStep& step) {
   const std::string base = y;
   node("BatchNormalization",
        {input(step, 0), input(step, 1), input(step, 2), input(step, 4), input(step, 5)}, y,
-       {real("epsilon", norm.eps)});
+       {real_attribute("epsilon", norm.eps)});
   if (step.inputs[3].defined()) {
     const std::string sum = fresh(base + ".add");
     node("Add", {y, input(step, 3)}, sum);
@@ -192,15 +174,15 @@ void OnnxNodes::unary(const TraceStep& step) {
   switch (a.function) {
     case ops::Unary::leaky_relu:
       op = "LeakyRelu";
-      attributes = {real("alpha", a.alpha)};
+      attributes = {real_attribute("alpha", a.alpha)};
       break;
     case ops::Unary::elu:
       op = "Elu";
-      attributes = {real("alpha", a.alpha)};
+      attributes = {real_attribute("alpha", a.alpha)};
       break;
     case ops::Unary::hard_sigmoid:
       op = "HardSigmoid";
-      attributes = {real("alpha", a.alpha), real("beta", a.beta)};
+      attributes = {real_attribute("alpha", a.alpha), real_attribute("beta", a.beta)};
       break;
     case ops::Unary::hard_swish: op = "HardSwish"; break;
     default: break;
@@ -225,7 +207,7 @@ void OnnxNodes::binary(const TraceStep& step) {
 void OnnxNodes::max_pool(const TraceStep& step) {
   const auto& pool = step.as<ops::MaxPoolAttributes>();
   Attributes attributes = window_attributes(pool.window);
-  if (pool.ceil_mode) attributes.push_back(integer("ceil_mode", 1));
+  if (pool.ceil_mode) attributes.push_back(integer_attribute("ceil_mode", 1));
   const std::string y = fresh("maxpool");
   node("MaxPool", {input(step, 0)}, y, attributes);
   names_[key_of(step.outputs[0])] = y;
@@ -236,8 +218,8 @@ void OnnxNodes::average_pool(const TraceStep& step) {
   Attributes attributes = window_attributes(pool.window);
   GRAFT_CHECK(pool.window.dilation == ops::Window{}.dilation,
               "onnx: a dilated average pool is not in opset 17");
-  if (pool.ceil_mode) attributes.push_back(integer("ceil_mode", 1));
-  if (pool.count_include_pad) attributes.push_back(integer("count_include_pad", 1));
+  if (pool.ceil_mode) attributes.push_back(integer_attribute("ceil_mode", 1));
+  if (pool.count_include_pad) attributes.push_back(integer_attribute("count_include_pad", 1));
   const std::string y = fresh("avgpool");
   node("AveragePool", {input(step, 0)}, y, attributes);
   names_[key_of(step.outputs[0])] = y;
@@ -270,7 +252,7 @@ void OnnxNodes::reshape(const TraceStep& step) {
               " to ", out, " mixes samples");
   const std::string y = fresh(out.rank() == 2 ? "flatten" : "reshape");
   if (out.rank() == 2) {
-    node("Flatten", {input(step, 0)}, y, {integer("axis", 1)});
+    node("Flatten", {input(step, 0)}, y, {integer_attribute("axis", 1)});
   } else {
     std::vector<int64_t> extents(out.begin(), out.end());
     extents[0] = 0;  // as it is
@@ -305,14 +287,16 @@ void OnnxNodes::add(const TraceStep& step) {
   if (step.op == ops::PadAttributes::id) return pad(step);
   const std::string y = output(step);
   if (step.op == ops::LinearAttributes::id) {
-    node("Gemm", {input(step, 0), input(step, 1), input(step, 2)}, y, {integer("transB", 1)});
+    node("Gemm", {input(step, 0), input(step, 1), input(step, 2)}, y,
+         {integer_attribute("transB", 1)});
   } else if (step.op == ops::ConcatAttributes::id) {
     std::vector<std::string> inputs;
     for (size_t i = 0; i < step.inputs.size(); ++i) inputs.push_back(input(step, i));
-    node("Concat", inputs, y, {integer("axis", step.as<ops::ConcatAttributes>().axis)});
+    node("Concat", inputs, y, {integer_attribute("axis", step.as<ops::ConcatAttributes>().axis)});
   } else if (step.op == ops::SoftmaxAttributes::id) {
     const auto& a = step.as<ops::SoftmaxAttributes>();
-    node(a.log ? "LogSoftmax" : "Softmax", {input(step, 0)}, y, {integer("axis", a.axis)});
+    node(a.log ? "LogSoftmax" : "Softmax", {input(step, 0)}, y,
+         {integer_attribute("axis", a.axis)});
   } else {
     bad_input("onnx: the operation ", step.op, " is not written");
   }

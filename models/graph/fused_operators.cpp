@@ -5,30 +5,16 @@
 #include <iterator>
 #include <numbers>
 
+#include "graft/io/onnx/attributes.h"
 #include "graft/models/graph/node_expansion.h"
 
 namespace graft::models::graph {
 namespace {
 
 using io::onnx::Attribute;
-using io::onnx::AttributeType;
+using io::onnx::integers_attribute;
 using io::onnx::Node;
-
-Attribute real_attribute(const char* name, float value) {
-  Attribute a;
-  a.name = name;
-  a.type = AttributeType::float_;
-  a.f = value;
-  return a;
-}
-
-Attribute integers_attribute(const char* name, std::vector<int64_t> values) {
-  Attribute a;
-  a.name = name;
-  a.type = AttributeType::ints;
-  a.ints = std::move(values);
-  return a;
-}
+using io::onnx::real_attribute;
 
 // One fused node.
 class Unfusing : public NodeExpansion {
