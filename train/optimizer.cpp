@@ -104,12 +104,13 @@ class SlotOptimizer final : public Optimizer {
         if (meta && !owners.emplace(meta, i).second)
           owners[meta] = parameters_.size();  // listed twice: two steps, at the end
       }
-    backward(loss, [&](GradMeta& leaf) {
-      const auto owner = owners.find(&leaf);
-      if (owner == owners.end() || owner->second == parameters_.size()) return;
-      ops::OptimizerParameter one = parameter(owner->second, std::exchange(leaf.grad, Tensor()));
+    BackwardPass pass(loss);
+    while (GradMeta* leaf = pass.next_leaf()) {
+      const auto owner = owners.find(leaf);
+      if (owner == owners.end() || owner->second == parameters_.size()) continue;
+      ops::OptimizerParameter one = parameter(owner->second, std::exchange(leaf->grad, Tensor()));
       run({&one, 1});
-    });
+    }
     step_where_there_are_gradients();  // what this backward did not complete
     for (const NamedTensor& p : parameters_) set_grad(p.tensor, Tensor());
   }
