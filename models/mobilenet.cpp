@@ -1,6 +1,8 @@
 // MobileNetV2 (Sandler et al. 2018) of width 1, torchvision's layout; under kMobileNetTf with
 // TensorFlow's padding.
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/binary.h"
+#include "graft/layers/functional/conv.h"
+#include "graft/layers/functional/unary.h"
 #include "graft/layers/modules/batch_norm2d.h"
 #include "graft/layers/modules/conv2d.h"
 #include "graft/models/feature_family.h"

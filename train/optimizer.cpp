@@ -10,6 +10,7 @@
 #include "graft/core/runtime/exec_context.h"
 #include "graft/core/tensor/device_backend.h"
 #include "graft/core/tensor/rounded_copy.h"
+#include "graft/kernels/ops/optimizer.h"
 #include "graft/kernels/registry.h"
 #include "graft/train/loss_scale.h"
 
@@ -197,7 +198,7 @@ class SlotOptimizer final : public Optimizer {
   }
 
   void run(std::span<ops::OptimizerParameter> list) {
-    kernels_for(device()).optimizer.step(
+    kernels_for<ops::OptimizerKernels>(device()).step(
         current_context(), {list, numbers_, attributes_, scale_ ? &factor_ : nullptr});
     for (const ops::OptimizerParameter& p : list)
       if (p.copy.defined()) copy_was_written(p.weight);

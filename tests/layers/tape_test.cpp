@@ -7,6 +7,7 @@
 
 #include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/record.h"
+#include "graft/kernels/ops/batch_norm.h"
 #include "graft/layers/functional/functional.h"
 #include "graft/tests/support/op_case.h"
 
