@@ -105,11 +105,11 @@ void fused_forward(ExecContext& context, ops::FusedConvForwardArgs& args) {
 
 }  // namespace
 
-void register_reordered(KernelSet& set) {
-  set.conv.forward.add({"cpu_reordered", declines_forward, forward});
-  set.conv.backward_data.add({"cpu_reordered", declines_data, backward_data});
-  set.conv.backward_weight.add({"cpu_reordered", declines_weight, backward_weight});
-  set.fused_conv.forward.add({"cpu_reordered", declines_fused, fused_forward});
+void register_reordered(ops::ConvKernels& conv, ops::FusedConvKernels& fused_conv) {
+  conv.forward.add({"cpu_reordered", declines_forward, forward});
+  conv.backward_data.add({"cpu_reordered", declines_data, backward_data});
+  conv.backward_weight.add({"cpu_reordered", declines_weight, backward_weight});
+  fused_conv.forward.add({"cpu_reordered", declines_fused, fused_forward});
 }
 
 }  // namespace graft::cpu

@@ -124,11 +124,11 @@ void round_into(ExecContext& context, const Tensor& wide, Tensor& t) {
   });
 }
 
-void register_widened(KernelSet& set) {
-  set.conv.forward.add({"cpu_widened", declines_conv, conv});
-  set.conv.backward_data.add({"cpu_widened", declines_conv_data, conv_data});
-  set.conv.backward_weight.add({"cpu_widened", declines_conv_weight, conv_weight});
-  set.fused_conv.forward.add({"cpu_widened", declines_fused_conv, fused_conv});
+void register_widened(ops::ConvKernels& plain, ops::FusedConvKernels& fused) {
+  plain.forward.add({"cpu_widened", declines_conv, conv});
+  plain.backward_data.add({"cpu_widened", declines_conv_data, conv_data});
+  plain.backward_weight.add({"cpu_widened", declines_conv_weight, conv_weight});
+  fused.forward.add({"cpu_widened", declines_fused_conv, fused_conv});
 }
 
 }  // namespace graft::cpu
