@@ -26,7 +26,7 @@ class ConvNormRelu6 final : public Module {
 
  private:
   // 3x3 with stride 2 and as much padding as half the extent, rounded up, needs; one more at the
-  // end than at the begin.
+  // end than at the start.
   Tensor convolve_same(const Tensor& x) {
     ops::ConvAttributes attributes{.window = ops::square_window(3, 2, 1),
                                    .groups = conv_->options().groups};
