@@ -210,6 +210,7 @@ bool norms_learn(StagedNetwork& network) {
 }
 
 StepPlan step_plan_of(const std::string& recipe_json) {
+  io::check_json(recipe_json, "the recipe");
   const auto j = nlohmann::json::parse(recipe_json, nullptr, false);
   if (!j.is_object()) return {};
   const auto images = j.find("micro_batch"), recompute = j.find("recompute");

@@ -15,7 +15,7 @@ import shutil
 import sys
 import tempfile
 
-from workload import WEIGHTS, digest, end_of, fresh, is_whole_safetensors, metrics, run, train_model, training_flags, write_photos
+from workload import WEIGHTS, digest, end_of, fresh, is_whole_safetensors, commands_at_once, metrics, run, train_model, training_flags, write_photos
 
 MODES = {"once EIO": ("once", errno.EIO), "from ENOSPC": ("from", errno.ENOSPC), "short": ("short", 0),
          "kill": ("kill", 0), "torn": ("torn", 0)}
@@ -177,7 +177,7 @@ def main():
     arguments = parser.parse_args()
     rng, total, faults = random.Random(arguments.seed), 0, 0
     graft, library = os.path.abspath(arguments.graft), os.path.abspath(arguments.library)
-    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(commands_at_once()) as pool:
         for name, scenario in scenarios(graft, library, folder).items():
             if arguments.only not in (None, name):
                 continue

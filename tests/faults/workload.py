@@ -14,6 +14,14 @@ WEIGHTS = os.path.join(SOURCE, "examples/pretrained/cifar10_resnet20.th")
 CORPUS = os.path.join(SOURCE, "tests/fuzz/corpus")
 
 
+# For a machine that others use: how many commands a driver runs at once, and how many times as long they may take.
+PATIENCE = float(os.environ.get("GRAFT_FAULTS_PATIENCE", 1))
+
+
+def commands_at_once():
+    return int(os.environ.get("GRAFT_FAULTS_JOBS", os.cpu_count()))
+
+
 def write_photos(folder, classes=2, each=5, side=8):
     for label in range(classes):
         os.makedirs(f"{folder}/c{label}")
@@ -91,7 +99,7 @@ def run(words, environment=None, timeout=60, folder=None):
     process = subprocess.Popen(words, env=everything, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                cwd=folder, start_new_session=True)
     try:
-        out, said = process.communicate(timeout=timeout)
+        out, said = process.communicate(timeout=timeout * PATIENCE)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)  # what it started, too
         process.communicate()
