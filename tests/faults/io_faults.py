@@ -15,7 +15,7 @@ import shutil
 import sys
 import tempfile
 
-from workload import WEIGHTS, digest, end_of, fresh, is_whole_safetensors, commands_at_once, metrics, run, train_model, training_flags, write_photos
+from workload import WEIGHTS, commands_at_once, digest, end_of, fresh, is_whole_safetensors, metrics, run, train_model, training_flags, write_photos
 
 MODES = {"once EIO": ("once", errno.EIO), "from ENOSPC": ("from", errno.ENOSPC), "short": ("short", 0),
          "kill": ("kill", 0), "torn": ("torn", 0)}

@@ -18,7 +18,7 @@ import tempfile
 import zipfile
 import zlib
 
-from workload import CORPUS, SOURCE, WEIGHTS, end_of, commands_at_once, peak_of, run, train_model, training_flags, write_photos
+from workload import CORPUS, SOURCE, WEIGHTS, commands_at_once, end_of, peak_of, run, train_model, training_flags, write_photos
 
 LIMIT = 10  # seconds, for what takes tenths
 NUMBERS = [0, 1, 2, -1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x7FFFFFFFFFFFFFFF, -2**63, 1 << 33, 1 << 40,

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 
-from workload import WEIGHTS, digest, end_of, fresh, is_whole_safetensors, commands_at_once, metrics, run, write_photos
+from workload import WEIGHTS, commands_at_once, digest, end_of, fresh, is_whole_safetensors, metrics, run, write_photos
 
 CONFIGURATIONS = {
     "frozen, cached": ["--epochs", "20", "--checkpoint-seconds", "0"],
