@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 
-from workload import CORPUS, PATIENCE, WEIGHTS, commands_at_once, write_photos, write_png
+from workload import CORPUS, PATIENCE, THREADS, WEIGHTS, commands_at_once, write_photos, write_png
 
 IMAGES = os.path.join(CORPUS, "image")
 GRAPH = os.path.join(CORPUS, "graph/network.onnx")
@@ -27,7 +27,7 @@ class Driver:
         """`command` in a folder of its own `out`; OUT stands for it. Returns code, stdout and stderr."""
         shutil.rmtree(out, ignore_errors=True)
         os.makedirs(out)
-        environment = {"PATH": os.environ.get("PATH", ""), "GRAFT_THREADS": "2"}
+        environment = {"PATH": os.environ.get("PATH", ""), "GRAFT_THREADS": THREADS}
         environment.update(faults)
         if faults:
             environment["LD_PRELOAD"] = self.library

@@ -14,7 +14,9 @@ WEIGHTS = os.path.join(SOURCE, "examples/pretrained/cifar10_resnet20.th")
 CORPUS = os.path.join(SOURCE, "tests/fuzz/corpus")
 
 
-# For a machine that others use: how many commands a driver runs at once, and how many times as long they may take.
+# For a machine that others use: how many commands a driver runs at once, on how many threads each, and how many times as long they
+# may take.
+THREADS = os.environ.get("GRAFT_THREADS", "2")
 PATIENCE = float(os.environ.get("GRAFT_FAULTS_PATIENCE", 1))
 
 
@@ -94,7 +96,7 @@ def end_of(stderr):
 
 def run(words, environment=None, timeout=60, folder=None):
     """Code ("hang" past the timeout), stdout and stderr of a command."""
-    everything = {"PATH": os.environ.get("PATH", ""), "GRAFT_THREADS": "2"}
+    everything = {"PATH": os.environ.get("PATH", ""), "GRAFT_THREADS": THREADS}
     everything.update(environment or {})
     process = subprocess.Popen(words, env=everything, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                cwd=folder, start_new_session=True)
