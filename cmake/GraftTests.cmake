@@ -139,10 +139,11 @@ if(GRAFT_PYTHON3)
     add_test(NAME faults.random_kills COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/faults/random_kills.py
       $<TARGET_FILE:graft_command> --kills 2)
     add_test(NAME faults.mutations COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/faults/mutations.py
-      $<TARGET_FILE:graft_command> --count 220)
+      $<TARGET_FILE:graft_command> --count 380)
     add_test(NAME faults.determinism COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/faults/determinism.py
       $<TARGET_FILE:graft_command> --configurations 2 --variants 4)
-    set_tests_properties(faults.io_faults faults.random_kills faults.mutations faults.determinism PROPERTIES
+    add_test(NAME faults.ram_peaks COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/faults/ram_peaks.py $<TARGET_FILE:graft_command>)
+    set_tests_properties(faults.io_faults faults.random_kills faults.mutations faults.determinism faults.ram_peaks PROPERTIES
       TIMEOUT 600 SKIP_REGULAR_EXPRESSION "SKIPPED")
   else()
     # Listed as skipped: an address sanitizer's allocator cannot be preloaded over, and says "out of memory" by itself.

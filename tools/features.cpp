@@ -98,7 +98,7 @@ int features(const FeatureFlags& flags) {
   for (const bool val : {false, true}) {
     std::shared_ptr<const io::Dataset> part = val ? data.val : data.train;
     if (!part) continue;
-    train::BatchLoader loader(part, model.card.preprocess, {.device = device});
+    train::BatchLoader loader(part, model.card.preprocess, {.device = device, .cache_bytes = 0});
     const train::FeatureSet set =
         train::extract_features(prefix, loader, [&](int64_t done, int64_t total) {
           bar.update(val ? "features, val" : "features", done, total);

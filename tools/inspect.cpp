@@ -86,18 +86,16 @@ int inspect(const InspectFlags& flags) {
     refusal = error.what();
   }
   if (flags.json) {
-    nlohmann::ordered_json tensors = nlohmann::ordered_json::array(),
-                           metadata = nlohmann::ordered_json::object();
+    nlohmann::ordered_json tensors = nlohmann::ordered_json::array();
     for (const auto& [name, tensor] : file.tensors)
       tensors.push_back(
           {{"name", name},
            {"dtype", std::string(name_of(tensor.dtype()))},
            {"shape", std::vector<int64_t>(tensor.shape().begin(), tensor.shape().end())}});
-    for (const auto& [key, value] : file.metadata) metadata[key] = value;
     nlohmann::ordered_json document = {{"path", path},
                                        {"format", file.format},
                                        {"notes", file.notes},
-                                       {"metadata", metadata},
+                                       {"metadata", file.metadata},
                                        {"tensors", tensors}};
     document["import"] = understood;
     document["import_refused"] =

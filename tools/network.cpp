@@ -84,17 +84,17 @@ void check_on_images(models::Model& model, const std::shared_ptr<const io::Datas
                dataset->size());
   std::vector<int64_t> spread;  // data sets often stand in the order of their classes
   for (int64_t i = 0; i < wanted; ++i) spread.push_back(i * dataset->size() / wanted);
-  train::LoaderOptions options{.batch = wanted};
+  const std::shared_ptr<const io::Dataset> images = io::subset(dataset, spread);
+  train::LoaderOptions options{.batch = wanted, .cache_bytes = 0};
   std::optional<ScopedAllocationLimit> limit;
   if (ram > 0) {
     int64_t weights = 0;
     for (const auto& [name, tensor] : model.network->state_dict()) weights += tensor.bytes();
-    const int64_t left = train::decoding_bytes_at_most(ram, weights);
-    options.gate = std::make_shared<io::DecodeGate>(left);
-    limit.emplace(left, LimitedBytes::held);
+    options.gate = train::plan_decoding(ram, weights, 0, {images.get()}).gate;
+    limit.emplace(train::decoding_bytes_at_most(ram, weights), LimitedBytes::held);
   }
   try {
-    train::BatchLoader loader(io::subset(dataset, spread), preprocess, options);
+    train::BatchLoader loader(images, preprocess, options);
     loader.start(0);
     train::Batch batch;
     if (!loader.next(batch)) return;

@@ -186,13 +186,16 @@ std::unique_ptr<train::Metric> measure_int8(Network& made, const io::OpenedData&
 }
 
 // The kept network on a test part, which no choice was made by; "" when there is none.
-std::string test_line(Network& made, const io::OpenedData& data,
-                      const std::shared_ptr<const train::Task>& task, RunReport& report,
-                      ProgressBar& bar) {
-  if (!data.test) return "";
-  const auto metric =
-      train::judge(*made.model.network, data.test, made.model.card.preprocess, task, 32,
-                   [&bar](int64_t done, int64_t total) { bar.update("test part", done, total); });
+std::string test_line(Network& made, const TrainingData& opened,
+                      const std::shared_ptr<const train::Task>& task, const train::Recipe& recipe,
+                      RunReport& report, ProgressBar& bar) {
+  const auto& test = opened.opened.test;
+  if (!test) return "";
+  const int64_t planned = recipe.step.micro_batch > 0 ? recipe.step.micro_batch : recipe.batch;
+  const auto metric = train::judge(
+      *made.model.network, test, made.model.card.preprocess, task,
+      opened.gate ? std::min<int64_t>(planned, 32) : 32,
+      [&bar](int64_t done, int64_t total) { bar.update("test part", done, total); }, opened.gate);
   bar.clear();
   report.facts.emplace_back(
       "test " + task->scores()[0].name,
@@ -443,7 +446,7 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
   const std::shared_ptr<const train::Task> chosen = task->chosen_by(*fitted.best);
   const std::shared_ptr<const train::Task> judge = chosen ? chosen : task;
   RunReport report = make_report(made, data, planned, fitted, opened.summary, *judge);
-  std::string more_lines = test_line(made, data, judge, report, bar);
+  std::string more_lines = test_line(made, opened, judge, planned, report, bar);
   const auto shown = judge->presentation();
   const std::string sure = shown->doubt(*fitted.best);
   if (!sure.empty()) {

@@ -156,19 +156,24 @@ FitResult fit(StagedNetwork& network, const io::OpenedData& data, const io::Prep
 
 std::unique_ptr<Metric> judge(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset,
                               const io::Preprocess& preprocess, std::shared_ptr<const Task> task,
-                              int64_t batch,
-                              const std::function<void(int64_t, int64_t)>& progress) {
+                              int64_t batch, const std::function<void(int64_t, int64_t)>& progress,
+                              std::shared_ptr<io::DecodeGate> gate) {
   network.train(false);
   PrefixRunner run(network, network.stages().size());
-  return judge(run, std::move(dataset), preprocess, std::move(task), batch, progress);
+  return judge(run, std::move(dataset), preprocess, std::move(task), batch, progress, {},
+               std::move(gate));
 }
 
 std::unique_ptr<Metric> judge(PrefixRunner& run, std::shared_ptr<const io::Dataset> dataset,
                               const io::Preprocess& preprocess, std::shared_ptr<const Task> task,
                               int64_t batch, const std::function<void(int64_t, int64_t)>& progress,
-                              const AnswersHeard& answers) {
+                              const AnswersHeard& answers, std::shared_ptr<io::DecodeGate> gate) {
   BatchLoader loader(std::move(dataset), preprocess,
-                     {.batch = batch, .device = run.device(), .task = task});
+                     {.batch = batch,
+                      .device = run.device(),
+                      .task = task,
+                      .gate = std::move(gate),
+                      .cache_bytes = 0});  // each image is seen once
   std::unique_ptr<Metric> metric = task->metric();
   loader.start(0);
   Batch b;

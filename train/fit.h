@@ -94,7 +94,8 @@ GRAFT_API FitResult fit(StagedNetwork& network, const io::OpenedData& data,
 GRAFT_API std::unique_ptr<Metric> judge(
     StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset,
     const io::Preprocess& preprocess, std::shared_ptr<const Task> task, int64_t batch = 32,
-    const std::function<void(int64_t done, int64_t total)>& progress = {});
+    const std::function<void(int64_t done, int64_t total)>& progress = {},
+    std::shared_ptr<io::DecodeGate> gate = {});  // decoders keep within it; null: no bound
 // Hears the outputs [N,...] for these samples of the data set.
 using AnswersHeard = std::function<void(const Tensor& outputs, std::span<const int64_t> samples)>;
 // Through a runner of all stages: in its precision.
@@ -102,6 +103,6 @@ GRAFT_API std::unique_ptr<Metric> judge(
     PrefixRunner& run, std::shared_ptr<const io::Dataset> dataset, const io::Preprocess& preprocess,
     std::shared_ptr<const Task> task, int64_t batch = 32,
     const std::function<void(int64_t done, int64_t total)>& progress = {},
-    const AnswersHeard& answers = {});
+    const AnswersHeard& answers = {}, std::shared_ptr<io::DecodeGate> gate = {});
 
 }  // namespace graft::train

@@ -15,7 +15,7 @@ import shutil
 import sys
 import tempfile
 
-from workload import WEIGHTS, digest, end_of, fresh, is_whole_safetensors, metrics, run, train_model, training_flags, write_photos
+from workload import WEIGHTS, commands_at_once, digest, end_of, fresh, is_whole_safetensors, metrics, run, train_model, training_flags, write_photos
 
 MODES = {"once EIO": ("once", errno.EIO), "from ENOSPC": ("from", errno.ENOSPC), "short": ("short", 0),
          "kill": ("kill", 0), "torn": ("torn", 0)}
@@ -119,11 +119,11 @@ class Driver:
         self.scenario.prepare(out)
         code, answer, said = run(self.words(out), {"LD_PRELOAD": self.library, "FAULT_IO_PATH": self.below,
                                                    "FAULT_IO_AT": str(point), "FAULT_IO_MODE": kind, "FAULT_IO_ERRNO": str(number)})
-        wrong = self.faults_of(kind, code, answer, said, out, self.calls[point - 1])
+        wrong = self.faults_of(kind, code, answer, said, out)
         fresh(out)
         return code, [f"{self.name}, {mode}, call {point} ({self.calls[point - 1]}): {what}" for what in wrong]
 
-    def faults_of(self, kind, code, answer, said, out, call):
+    def faults_of(self, kind, code, answer, said, out):
         wrong, result = [], f"{out}/{self.scenario.result}"
         left = sorted(os.listdir(out)) if os.path.isdir(out) else []
         if kind in ("kill", "torn"):
@@ -135,8 +135,10 @@ class Driver:
             wrong.append(f"no sentence: {end_of(said)}")
         if kind == "short" and code != 0:
             wrong.append(f"half a read or write is no failure, but: {end_of(said)}")
-        if kind in ("once", "short") and not call.startswith("unlink") and any(".graft-tmp-" in name for name in left):
+        if kind in ("once", "short") and any(".graft-tmp-" in name for name in left):
             wrong.append(f"left behind: {left}")
+        if kind in ("once", "short") and code == 0 and left != self.files:
+            wrong.append(f"code 0, but the folder holds {left}")
         if code == 0 and self.result_of(out, answer) != self.want:
             wrong.append("code 0, but another result")
         if self.scenario.former and digest(result) != self.want:
@@ -175,7 +177,7 @@ def main():
     arguments = parser.parse_args()
     rng, total, faults = random.Random(arguments.seed), 0, 0
     graft, library = os.path.abspath(arguments.graft), os.path.abspath(arguments.library)
-    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(commands_at_once()) as pool:
         for name, scenario in scenarios(graft, library, folder).items():
             if arguments.only not in (None, name):
                 continue

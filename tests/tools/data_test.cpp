@@ -1,8 +1,10 @@
 // What the command says of a folder of photos before it works, graft data, and the ways into the
 // network.
 #include <gtest/gtest.h>
+#include <zlib.h>
 
 #include <algorithm>
+#include <csignal>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -188,6 +190,40 @@ TEST_F(Photos, TheReportOfManyClassesListsTheWorstPairs) {
   EXPECT_TRUE(has(report, "Confused most"));
   EXPECT_FALSE(has(report, "<table class=\"m\">"));
   EXPECT_LT(report.size(), 60000u);
+}
+
+TEST_F(Photos, AnImageThatChangesDuringTheRunIsSaid) {
+  RunningGraft graft({"pretrain", "--arch", "cifar_resnet20", "--data", folder / "photos", "--out",
+                      folder / "run", "--epochs", "400", "--checkpoint-seconds", "0"});
+  ASSERT_TRUE(graft.reaches([&] { return fs::exists(folder / "run/last.ckpt.safetensors"); }))
+      << graft.err();
+  const std::string changed = folder / "photos/red/1.ppm";
+  write_text(changed, read_text(changed) + " ");
+  graft.send(SIGTERM);
+  const CommandResult result = graft.wait();
+  EXPECT_EQ(result.code, 130) << result.err;
+  EXPECT_TRUE(has(result.err, "1 image file was written or removed while this went on"))
+      << result.err;
+  EXPECT_TRUE(has(result.err, "red/1.ppm")) << result.err;
+}
+
+// 16 MB of pixels out of 16 kB: unpacked where they stay, so once.
+TEST_F(Photos, GzippedIdxTakesItsPixelsOnce) {
+  const auto write_idx = [&](const std::string& name, const std::string& header, size_t bytes) {
+    fs::create_directories(folder / "idx");
+    gzFile file = gzopen((folder / ("idx/" + name + ".gz")).c_str(), "wb");
+    std::string content = header;
+    for (size_t i = 0; i < bytes; ++i) content += static_cast<char>(i / 4096 % 7);
+    EXPECT_EQ(gzwrite(file, content.data(), static_cast<unsigned>(content.size())),
+              static_cast<int>(content.size()));
+    gzclose(file);
+  };
+  write_idx("train-images-idx3-ubyte",
+            std::string("\0\0\x08\x03\0\0\0\x40\0\0\x02\0\0\0\x02\0", 16), size_t{64} * 512 * 512);
+  write_idx("train-labels-idx1-ubyte", std::string("\0\0\x08\x01\0\0\0\x40", 8), 64);
+  const CommandResult result = run_graft({"data", folder / "idx"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_LE(result.peak_bytes - run_graft({"data", folder / "photos"}).peak_bytes, 24 << 20);
 }
 
 }  // namespace
