@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "graft/core/base/error.h"
+#include "graft/io/weights/hdf5.h"
 #include "graft/models/import.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
@@ -71,8 +72,9 @@ int inspect(const std::string& path, const std::string& data, const SourceFlags&
     out += str("  ", padded, "  ", std::string(name_of(tensor.dtype())), " ", tensor.shape(), "\n");
   }
   for (const auto& [key, value] : file.metadata)
-    out += str("metadata ", printable(key), ": ",
-               printable(value.size() > 400 ? value.substr(0, 400) + "..." : value), "\n");
+    if (!key.starts_with(io::kKerasNameKey))  // a line a layer, which the certificate knows
+      out += str("metadata ", printable(key), ": ",
+                 printable(value.size() > 400 ? value.substr(0, 400) + "..." : value), "\n");
   for (const std::string& note : file.notes) out += str("note: ", printable(note), "\n");
   result(out + (refusal.empty() ? certificate : str("as a network: ", printable(refusal), "\n")));
   return 0;
