@@ -103,11 +103,11 @@ class DescriptionReader {
     layer.name = word_of(entry, "name");
     if (layer.name.empty()) layer.name = word_of(*config, "name");
     if (layer.name.empty()) layer.name = snake_case(layer.kind);
-    layer.custom =
-        layer.kind.find('>') != std::string::npos ||
-        word_of(entry, "registered_name").find('>') != std::string::npos ||
-        (!layer.module.empty() && layer.module != "keras" && !layer.module.starts_with("keras.") &&
-         !layer.module.starts_with("tensorflow.python.keras."));
+    layer.custom = layer.kind.find('>') != std::string::npos ||
+                   word_of(entry, "registered_name").find('>') != std::string::npos ||
+                   (!layer.module.empty() && layer.module != "keras" &&
+                    !layer.module.starts_with("keras.") && !layer.module.starts_with("tf_keras.") &&
+                    !layer.module.starts_with("tensorflow.python.keras."));
     const std::string word = snake_case(layer.kind);
     const int before = seen[word]++;
     layer.key = str(key, "layers/", word, before > 0 ? str("_", before) : "");

@@ -117,7 +117,8 @@ void Variables::leftovers(std::vector<std::string>& layers,
                           std::vector<std::string>& beside) const {
   for (const auto& [path, name] : paths_) {
     if (taken_.contains(name)) continue;
-    const bool is_beside = path.starts_with("optimizer") || path.ends_with("/count") ||
+    const bool is_beside = path.starts_with("optimizer") ||
+                           !is_floating(tensors_.at(name).dtype()) ||
                            path.find("seed_generator") != std::string::npos ||
                            path.find("top_level_model_weights") != std::string::npos;
     (is_beside ? beside : layers).push_back(name);

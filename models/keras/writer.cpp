@@ -86,7 +86,9 @@ void Writer::begin(const std::string& path) {
 
 void Writer::end(Value& result) {
   auto& nodes = model_.graph.nodes;
-  if (nodes.size() == first_node_ || nodes.back().outputs[0] != result.name) return;
+  if (nodes.size() == first_node_ || nodes.back().outputs[0] != result.name ||
+      turns_.contains(result.name))
+    return;
   const std::string name = unique(path_);
   nodes.back().name = nodes.back().outputs[0] = result.name = name;
 }
@@ -134,13 +136,17 @@ Value Writer::turned(const Value& value, bool channels_first) {
   if (value.channels_first == channels_first || value.rank() < 3) return value;
   Value result = value;
   result.channels_first = channels_first;
-  std::string& name = turned_[value.name];
-  if (name.empty()) {
-    name = node("Transpose", {value.name},
-                {ints("perm", channels_first ? to_channels_first(value.rank())
-                                             : to_channels_last(value.rank()))});
+  const auto known = turned_.find(value.name);
+  if (known != turned_.end()) {
+    result.name = known->second;
+    return result;
   }
-  result.name = name;
+  result.name = node("Transpose", {value.name},
+                     {ints("perm", channels_first ? to_channels_first(value.rank())
+                                                  : to_channels_last(value.rank()))});
+  turns_.insert(result.name);
+  turned_[value.name] = result.name;
+  turned_[result.name] = value.name;
   return result;
 }
 

@@ -72,7 +72,7 @@ class Writer {
   std::string path_;
   size_t first_node_ = 0;  // of what began
   int64_t opset_ = 17;
-  std::set<std::string> names_, parameters_;
+  std::set<std::string> names_, parameters_, turns_;
   std::unordered_map<std::string, std::string> turned_, numbers_;
 };
 
