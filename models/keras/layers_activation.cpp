@@ -227,6 +227,7 @@ constexpr LayerKind kActivationLayers[] = {
     {"GaussianDropout", noise_layer},
     {"AlphaDropout", noise_layer},
     {"ActivityRegularization", noise_layer},
+    {"StochasticDepth", noise_layer},  // of keras.applications' ConvNeXt
 };
 
 }  // namespace

@@ -147,6 +147,14 @@ Value layer_normalization(LayerCall& call) {
   return call.with_name(in, name);
 }
 
+// keras.applications' ConvNeXt scales its channels.
+Value layer_scale(LayerCall& call) {
+  const Value& in = call.in();
+  const Tensor gamma = call.take({"gamma"}, {in.at(-1)});
+  const std::string factor = call.trained("gamma", call.writer.meeting(in, gamma));
+  return call.with_name(in, call.writer.node("Mul", {in.name, factor}));
+}
+
 constexpr LayerKind kNormalizationLayers[] = {
     {"BatchNormalization", batch_normalization},   {"BatchNormalizationV1", batch_normalization},
     {"BatchNormalizationV2", batch_normalization}, {"SyncBatchNormalization", batch_normalization},
