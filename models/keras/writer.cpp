@@ -72,8 +72,10 @@ Attribute text(const char* name, const std::string& value) {
 Writer::Writer() { model_.graph.name = "keras"; }
 
 std::string Writer::unique(const std::string& name) {
-  std::string result = name;
-  for (int number = 1; !names_.insert(result).second; ++number) result = str(name, "_", number);
+  int& number = numbers_of_[name];  // where the search goes on: many calls of one layer ask
+  std::string result = number == 0 ? name : str(name, ":", number);
+  while (!names_.insert(result).second) result = str(name, ":", ++number);
+  ++number;
   return result;
 }
 
@@ -111,6 +113,14 @@ std::string Writer::parameter(const std::string& name, const Tensor& tensor) {
   if (parameters_.contains(name)) return name;
   GRAFT_CHECK(names_.insert(name).second, "two things of the model are named '", name, "'");
   parameters_.insert(name);
+  return stored(name, tensor);
+}
+
+std::string Writer::constant(const Tensor& tensor) {
+  return stored(unique(path_ + "/constant"), tensor);
+}
+
+std::string Writer::stored(const std::string& name, const Tensor& tensor) {
   io::onnx::NamedTensor named;
   named.name = name;
   named.type = tensor.dtype() == DType::i64 ? ElementType::int64 : ElementType::float32;
@@ -118,12 +128,6 @@ std::string Writer::parameter(const std::string& name, const Tensor& tensor) {
   named.value = tensor;
   model_.graph.initializers.push_back(std::move(named));
   return name;
-}
-
-std::string Writer::constant(const Tensor& tensor) {
-  std::string name = path_ + "/constant";
-  for (int number = 1; names_.contains(name); ++number) name = str(path_, "/constant_", number);
-  return parameter(name, tensor);
 }
 
 std::string Writer::number(double value) { return constant(Tensor::scalar(value)); }

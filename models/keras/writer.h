@@ -66,6 +66,7 @@ class Writer {
 
  private:
   std::string unique(const std::string& name);
+  std::string stored(const std::string& name, const Tensor& tensor);
   Value turned(const Value& value, bool channels_first);
 
   io::onnx::Model model_;
@@ -73,7 +74,8 @@ class Writer {
   size_t first_node_ = 0;  // of what began
   int64_t opset_ = 17;
   std::set<std::string> names_, parameters_, turns_;
-  std::unordered_map<std::string, std::string> turned_, numbers_;
+  std::unordered_map<std::string, std::string> turned_;
+  std::unordered_map<std::string, int> numbers_of_;  // that were given to a name
 };
 
 }  // namespace graft::models::keras
