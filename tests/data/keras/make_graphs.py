@@ -2,6 +2,7 @@
 
   graphs/NAME.safetensors   a model as graft_read_hdf5 hands it on: variables by their path in the file, configuration and version
                             (initializers and their like are left out of the configuration)
+  graphs/nested.keras, .h5  one of them as Keras itself wrote it, the archive deflated
   graphs/answers.safetensors
       NAME.x, NAME.y        images [N,C,H,W] and answers, behind the model's last activation
       NAME.r                what the answers of a step in training mode are multiplied by before they are summed
@@ -103,6 +104,11 @@ def add(name, model, x, suffix=".keras", gradients=(), matrices=(), channels_las
     path = os.path.join(tempfile.mkdtemp(), "m" + suffix)
     model.save(path)
     dumped(path, name)
+    if name == "nested":
+        model.save("graphs/nested.h5")
+        with zipfile.ZipFile(path) as whole, zipfile.ZipFile("graphs/nested.keras", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as out:
+            for member in whole.namelist():
+                out.writestr(member, whole.read(member))
     x = x.astype("float32")
     y = np.asarray(model(x, training=False))
     answers[name + ".x"] = np.ascontiguousarray(np.moveaxis(x, -1, 1)) if channels_last and x.ndim == 4 else x
