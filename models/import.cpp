@@ -12,6 +12,9 @@
 #include "graft/models/graph/graph_end.h"
 #include "graft/models/graph/graph_import.h"
 #include "graft/models/graph/graph_module.h"
+#include "graft/models/keras/keras_graph.h"
+#include "graft/models/keras/keras_import.h"
+#include "graft/models/naming/naming.h"
 #include "graft/models/preprocess_guess.h"
 #include "graft/models/source_network.h"
 
@@ -201,9 +204,8 @@ Imported import_model_file(const io::WeightFile& file, const ImportOptions& opti
   return imported;
 }
 
-Imported import_foreign(const io::WeightFile& file, const ImportOptions& options) {
-  if (file.format == "onnx" && options.arch.empty())
-    return import_graph(io::onnx::read_model(file.path), options);
+// As one of graft's own networks.
+Imported import_network(const io::WeightFile& file, const ImportOptions& options) {
   GRAFT_CHECK(options.output.empty(), "--output is for graphs, run as they are");
   SourceNetwork source = file.format == "onnx"
                              ? source_from_graph(io::onnx::read_model(file.path), options.arch)
@@ -243,11 +245,45 @@ Imported import_foreign(const io::WeightFile& file, const ImportOptions& options
   return imported;
 }
 
+// A Keras model that says how its layers are connected: one of graft's own networks where it is
+// one, else the graph that it describes.
+Imported import_described(const io::WeightFile& file, const ImportOptions& options) {
+  std::string why;
+  if (is_keras_family(file)) {
+    try {
+      Imported imported = import_network(file, options);
+      if (options.examine) why = difference_from_graph(file, imported, options.check_bytes);
+      if (why.empty()) return imported;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::bad_input) throw;
+      why = error.what();
+    }
+  }
+  try {
+    Imported imported = import_keras_graph(file, options);
+    if (!why.empty())
+      imported.certificate.notes.push_back("it is none of graft's own networks: " + why);
+    return imported;
+  } catch (const Error& error) {
+    if (why.empty() || error.code() != ErrorCode::bad_input) throw;
+    bad_input(why, "; as a graph: ", error.what());
+  }
+}
+
+Imported import_foreign(const io::WeightFile& file, const ImportOptions& options) {
+  const bool by_itself = options.arch.empty() && options.prefix.empty();
+  if (file.format == "onnx" && options.arch.empty())
+    return import_graph(io::onnx::read_model(file.path), options);
+  if (by_itself && keras::has_description(file)) return import_described(file, options);
+  return import_network(file, options);
+}
+
 // The file's own nodes as a network, and the imported network up to the same value; both without
 // pool and head of graft.
 std::pair<Model, Model> source_and_network(const io::WeightFile& file, const Imported& imported,
                                            int64_t check_bytes) {
-  const io::onnx::Model model = io::onnx::read_model(file.path);
+  const io::onnx::Model model = keras::has_description(file) ? keras::read_keras_graph(file).model
+                                                             : io::onnx::read_model(file.path);
   const ModelCard& card = imported.model.card;
   const auto* graph = std::get_if<GraphConfig>(&card.architecture);
   if (has_card(file))
@@ -290,8 +326,10 @@ bool run_within(int64_t bytes, const char* what, Certificate& certificate, Check
 // The same random images through the source graph and through the network that was made of it.
 void compare_with_source(const io::WeightFile& file, Imported& imported, int64_t check_bytes) {
   Certificate& c = imported.certificate;
-  if (file.format != "onnx") return;
-  if (!std::holds_alternative<GraphConfig>(imported.model.card.architecture)) {
+  const bool is_graph = std::holds_alternative<GraphConfig>(imported.model.card.architecture);
+  if (file.format != "onnx" && !(is_graph && keras::has_description(file) && !has_card(file)))
+    return;
+  if (!is_graph) {
     const bool same_end = c.unused.empty() &&
                           std::none_of(c.notes.begin(), c.notes.end(), [](const std::string& note) {
                             return note.find("left out") != std::string::npos;

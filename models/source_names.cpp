@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "graft/models/feature_builder.h"
+#include "graft/models/naming/keras_images.h"
 #include "graft/models/naming/naming.h"
 #include "graft/models/naming/reparametrised.h"
 #include "graft/models/preprocess_guess.h"
@@ -220,10 +221,7 @@ void apply_implied(const Renamed& renamed, SourceNetwork& source) {
   }
   source.head_activation = renamed.head_activation;
   if (renamed.image_size > 0 && source.images) {
-    source.images->set_size(renamed.image_size, renamed.image_width);
-    if (renamed.image_width != renamed.image_size) source.images->set_fit("squash");
-    if (!renamed.image_fit.empty()) source.images->set_fit(renamed.image_fit);
-    if (renamed.resize_to > 0) source.images->resize_to = renamed.resize_to;
+    apply_geometry(renamed, *source.images);
     source.preprocess.what = text_of(*source.images);
   }
   if (auto* features = std::get_if<FeatureConfig>(&source.architecture);

@@ -286,7 +286,8 @@ Finding eps_of_norms(const GraphSource& source) {
 
 }  // namespace
 
-Imported import_graph(const io::onnx::Model& model, const ImportOptions& options) {
+Imported import_graph(const io::onnx::Model& model, const ImportOptions& options,
+                      FoldedNorms folded) {
   GRAFT_CHECK(options.channels == ChannelRule::repeat,
               "--channels sum-conv1 needs a native network: name it with --arch");
   GRAFT_CHECK(options.prefix.empty(),
@@ -306,7 +307,8 @@ Imported import_graph(const io::onnx::Model& model, const ImportOptions& options
   GraphConfig config;
   config.in_channels = image.channels;
   certificate.eps = eps_of_norms(source);
-  Unfolded unfolded = unfold_graph_norms(source, config.eps);
+  Unfolded unfolded;
+  if (folded == FoldedNorms::possible) unfolded = unfold_graph_norms(source, config.eps);
   const std::vector<Shape> shapes =
       probe_within(options.check_bytes > 0 ? options.check_bytes : kLeastCheckBytes, source, image);
   const bool one_output = cut_source(source, shapes, options.cut, config, certificate);
