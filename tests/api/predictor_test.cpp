@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <thread>
 
+#include "graft/api/trained_model.h"
 #include "graft/api/written_form.h"
 #include "graft/core/base/error.h"
+#include "graft/models/onnx_export.h"
 #include "graft/tests/support/command.h"
 #include "graft/tests/support/temporary_folder.h"
 
@@ -120,10 +122,14 @@ TEST_F(Predictors, FeaturesOfAStageAndBeforeTheHead) {
 }
 
 TEST_F(Predictors, FeaturesOfAGraphStandBeforeItsClassifier) {
-  const std::string graph = folder / "graph.onnx";
-  write_by_extension(graph, models::import_weights(carried_weights()).model);
   const Predictor native(carried_weights());
-  Predictor predictor(graph);
+  io::onnx::Model without_card = models::to_onnx(*native.model().network, native.card());
+  without_card.metadata.clear();
+  io::onnx::write_model(folder / "graph.onnx", without_card);
+  models::Imported imported = load_any(folder / "graph.onnx");
+  ASSERT_TRUE(std::holds_alternative<models::GraphConfig>(imported.model.card.architecture));
+  imported.model.card.preprocess = native.preprocess();
+  Predictor predictor(std::move(imported));
   Predictor moved = std::move(predictor);
   ASSERT_EQ(moved.feature_shape(), (Shape{64}));
   const std::vector<double> a = native.features(image(0)).to_doubles(),
