@@ -1,6 +1,7 @@
 #include "graft/models/cifar_resnet.h"
 
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/pool.h"
+#include "graft/layers/functional/shape_change.h"
 #include "graft/layers/modules/batch_norm2d.h"
 #include "graft/layers/modules/conv2d.h"
 #include "graft/layers/modules/linear.h"

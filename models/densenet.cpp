@@ -1,6 +1,7 @@
 // DenseNet-121/161/169/201 (Huang et al. 2017), torchvision's layout: batch norm and ReLU stand
 // before the convolutions.
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/pool.h"
+#include "graft/layers/functional/shape_change.h"
 #include "graft/layers/modules/batch_norm2d.h"
 #include "graft/layers/modules/conv2d.h"
 #include "graft/models/feature_family.h"

@@ -10,7 +10,10 @@
 
 #include "graft/core/autograd/record.h"
 #include "graft/core/base/sha256.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/batch_norm.h"
+#include "graft/layers/functional/binary.h"
+#include "graft/layers/functional/conv.h"
+#include "graft/layers/functional/unary.h"
 #include "graft/layers/modules/batch_norm2d.h"
 
 namespace graft::models {

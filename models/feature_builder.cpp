@@ -1,6 +1,9 @@
 #include "graft/models/feature_builder.h"
 
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/binary.h"
+#include "graft/layers/functional/pool.h"
+#include "graft/layers/functional/shape_change.h"
+#include "graft/layers/functional/unary.h"
 #include "graft/layers/modules/conv2d.h"
 #include "graft/layers/modules/dropout.h"
 #include "graft/layers/modules/linear.h"

@@ -1,7 +1,14 @@
 #include "graft/models/onnx_nodes.h"
 
 #include "graft/io/onnx/attributes.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/batch_norm.h"
+#include "graft/layers/functional/binary.h"
+#include "graft/layers/functional/conv.h"
+#include "graft/layers/functional/linear.h"
+#include "graft/layers/functional/pool.h"
+#include "graft/layers/functional/shape_change.h"
+#include "graft/layers/functional/softmax.h"
+#include "graft/layers/functional/unary.h"
 #include "graft/models/onnx_export.h"
 
 namespace graft::models {

@@ -258,7 +258,7 @@ SourceNetwork renamed_source(Renamed renamed, const io::WeightFile& file, const 
 }  // namespace
 
 std::string pool_text(const ResNetConfig& config) {
-  return str("padded ", config.pool_pad_begin, " at the begin, ", config.pool_pad_end,
+  return str("padded ", config.pool_pad_begin, " at the start, ", config.pool_pad_end,
              " at the end");
 }
 

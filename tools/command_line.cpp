@@ -23,7 +23,7 @@ void add_verbs(CLI::App& app, Action& action) {
   app.description(
       "graft: take a pretrained convolutional network, change its end, train it on your own "
       "images.\n"
-      "Exit codes: 0 done; 1 a fault of ours; 2 usage; 3 bad input; 4 out of memory, disk or "
+      "Exit codes: 0 done; 1 internal error; 2 usage; 3 bad input; 4 out of memory, disk or "
       "device; "
       "130 interrupted, state saved.");
   app.name("graft");

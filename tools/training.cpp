@@ -229,7 +229,7 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
                   "0.001; sgd with one 0.1)")
       ->transform(real_number_above(0, 1e6))
       ->type_name("F");
-  verb.add_option("--momentum", f.momentum, "Of sgd (default 0.9)")
+  verb.add_option("--momentum", f.momentum, "SGD momentum (default 0.9)")
       ->transform(real_number(0, 1))
       ->type_name("F");
   verb.add_option("--weight-decay", f.weight_decay,
@@ -320,7 +320,7 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
       })
       ->type_name("F");
   add_device_flags(verb, f.device);
-  verb.add_option("--seed", f.seed, "Of everything random")
+  verb.add_option("--seed", f.seed, "Random seed")
       ->transform(whole_number(0, std::numeric_limits<uint64_t>::max()))
       ->type_name("N");
   verb.add_option("--checkpoint-seconds", f.checkpoint_seconds,

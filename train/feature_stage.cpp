@@ -30,9 +30,9 @@ FeatureStage::FeatureStage(RunContext& context)
     features_ = std::make_unique<FrozenFeatures>(*prefix_, context.data, context.preprocess,
                                                  features_options());
     if (augments)
-      context.note(
-          str("every image is seen as ", recipe.views,
-              " fixed views in turn, itself among them, whose frozen features are computed once"));
+      context.note(str("every image is seen as ", recipe.views,
+                       " fixed views in turn (the image itself is one), whose frozen features are "
+                       "computed once"));
   }
   if (!head) return;
   standardize();

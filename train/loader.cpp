@@ -16,6 +16,7 @@
 #include "graft/core/runtime/stop.h"
 #include "graft/core/tensor/device_backend.h"
 #include "graft/io/input.h"
+#include "graft/kernels/ops/image_input.h"
 #include "graft/kernels/registry.h"
 
 namespace graft::train {
@@ -45,8 +46,8 @@ Batch sent(MadeBatch made, const io::Preprocess& preprocess, Device device) {
   made.batch.x = Tensor::empty(
       {pixels.size(0), preprocess.channels, preprocess.size, preprocess.input_width()},
       {.format = MemoryFormat::channels_last, .device = device});
-  kernels_for(device).image_input.forward(current_context(),
-                                          {pixels, &places, attributes, made.batch.x});
+  kernels_for<ops::ImageInputKernels>(device).forward(current_context(),
+                                                      {pixels, &places, attributes, made.batch.x});
   return std::move(made.batch);
 }
 

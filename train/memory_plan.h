@@ -27,8 +27,8 @@ struct MemoryPlan {
 // The first plan that fits, in this order. Where no batch norm learns, micro-batches of a half, a
 // quarter ... are the same function and cost least; recomputation comes last. Where one learns,
 // recomputation comes first, for it changes no bit; then micro-batches, down to 4 images. What a
-// plan takes is foretold from steps of few images, then tried. When none fits: the one that takes
-// least, whose peak is then above what is allowed.
+// plan takes is extrapolated from steps of few images, then verified. When none fits: the one that
+// takes least, whose peak is then above what is allowed.
 GRAFT_API MemoryPlan plan_memory(const MemoryRequest& request, const StepBytes& step_bytes);
 
 // ---- a run's

@@ -29,16 +29,16 @@ class GRAFT_API Dataset {
   // The numbers that it is answered by, as many for each sample: none, at first.
   virtual std::vector<double> numbers(int64_t index) const;
   virtual Image image(int64_t index) const = 0;  // decodes; Error(bad_input) naming the file
-  // Its size and what decoding it takes, without decoding. Zeros, as at first: not known.
+  // Its size and what decoding it takes, without decoding. Zeros, the default: not known.
   virtual ImageHeader header(int64_t index) const;
   virtual int64_t bytes_held()
-      const;  // what it keeps in memory, about; 0, as at first: next to nothing
+      const;  // what it keeps in memory, about; 0, the default: next to nothing
   virtual std::string name(int64_t index) const = 0;  // path, or "file[index]"
-  // The sample's image file as it is, into `bytes`, whose memory is used again. False, as at first:
+  // The sample's image file as it is, into `bytes`, whose memory is used again. False, the default:
   // it has none of its own.
   virtual bool encoded(int64_t index, std::vector<std::byte>& bytes) const;
   // Whether the sample's file is another one, by size or time of writing, than when the data set
-  // was opened. False, as at first: not known.
+  // was opened. False, the default: not known.
   virtual bool is_changed(int64_t index) const;
   // Adds what identifies the samples (names, labels, sizes) to a hash.
   virtual std::string fingerprint() const = 0;

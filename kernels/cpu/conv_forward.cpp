@@ -8,6 +8,8 @@
 #include "graft/kernels/cpu/depthwise.h"
 #include "graft/kernels/cpu/register.h"
 #include "graft/kernels/cpu/winograd.h"
+#include "graft/kernels/ops/conv.h"
+#include "graft/kernels/ops/fused_conv.h"
 
 namespace graft::cpu {
 namespace {
@@ -387,20 +389,20 @@ void depthwise_statistics(ExecContext& context, ops::ConvForwardStatisticsArgs& 
 
 }  // namespace
 
-void register_conv_forward(KernelSet& set) {
-  set.conv.forward.add({"cpu_depthwise", declines_depthwise_plain, depthwise_plain});
-  set.fused_conv.forward.add({"cpu_depthwise", declines_depthwise, depthwise_fused});
-  set.conv.forward.add({"cpu_avx512_bf16", declines_bf16_plain, bf16_plain});
-  set.fused_conv.forward.add({"cpu_avx512_bf16", declines_bf16, bf16_fused});
-  set.conv.forward.add({"cpu_winograd", declines_winograd_plain, winograd_plain});
-  set.conv.forward.add({"cpu_nhwc", declines, forward});
-  set.conv.forward_statistics.add(
+void register_conv_forward(ops::ConvKernels& conv, ops::FusedConvKernels& fused_conv) {
+  conv.forward.add({"cpu_depthwise", declines_depthwise_plain, depthwise_plain});
+  fused_conv.forward.add({"cpu_depthwise", declines_depthwise, depthwise_fused});
+  conv.forward.add({"cpu_avx512_bf16", declines_bf16_plain, bf16_plain});
+  fused_conv.forward.add({"cpu_avx512_bf16", declines_bf16, bf16_fused});
+  conv.forward.add({"cpu_winograd", declines_winograd_plain, winograd_plain});
+  conv.forward.add({"cpu_nhwc", declines, forward});
+  conv.forward_statistics.add(
       {"cpu_depthwise", declines_depthwise_statistics, depthwise_statistics});
-  set.conv.forward_statistics.add({"cpu_avx512_bf16", declines_bf16_statistics, bf16_statistics});
-  set.conv.forward_statistics.add({"cpu_nhwc", declines_engine_statistics, engine_statistics});
-  set.fused_conv.pack.add({"cpu_nhwc", declines_pack, fused_pack});
-  set.fused_conv.forward.add({"cpu_winograd", declines_winograd, winograd_fused});
-  set.fused_conv.forward.add({"cpu_nhwc", declines_fused, fused_forward});
+  conv.forward_statistics.add({"cpu_avx512_bf16", declines_bf16_statistics, bf16_statistics});
+  conv.forward_statistics.add({"cpu_nhwc", declines_engine_statistics, engine_statistics});
+  fused_conv.pack.add({"cpu_nhwc", declines_pack, fused_pack});
+  fused_conv.forward.add({"cpu_winograd", declines_winograd, winograd_fused});
+  fused_conv.forward.add({"cpu_nhwc", declines_fused, fused_forward});
 }
 
 }  // namespace graft::cpu

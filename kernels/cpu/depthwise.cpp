@@ -5,6 +5,7 @@
 
 #include "graft/kernels/cpu/column_sums.h"
 #include "graft/kernels/cpu/register.h"
+#include "graft/kernels/ops/conv.h"
 
 namespace graft::cpu {
 namespace {
@@ -361,11 +362,10 @@ void depthwise_weight(ExecContext& context, ops::ConvBackwardWeightArgs& args) {
 
 }  // namespace
 
-void register_depthwise_backward(KernelSet& set) {
-  set.conv.backward_data.add({"cpu_depthwise", declines_depthwise_data, depthwise_data});
-  set.conv.backward_data_added.add(
-      {"cpu_depthwise", declines_depthwise_data, depthwise_data_added});
-  set.conv.backward_weight.add({"cpu_depthwise", declines_depthwise_weight, depthwise_weight});
+void register_depthwise_backward(ops::ConvKernels& kernels) {
+  kernels.backward_data.add({"cpu_depthwise", declines_depthwise_data, depthwise_data});
+  kernels.backward_data_added.add({"cpu_depthwise", declines_depthwise_data, depthwise_data_added});
+  kernels.backward_weight.add({"cpu_depthwise", declines_depthwise_weight, depthwise_weight});
 }
 
 }  // namespace graft::cpu

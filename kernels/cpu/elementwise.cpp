@@ -5,6 +5,8 @@
 
 #include "graft/kernels/cpu/engine.h"
 #include "graft/kernels/cpu/register.h"
+#include "graft/kernels/ops/binary.h"
+#include "graft/kernels/ops/unary.h"
 
 namespace graft::cpu {
 namespace {
@@ -144,10 +146,10 @@ void binary_forward(ExecContext& context, ops::BinaryForwardArgs& args) {
 
 }  // namespace
 
-void register_elementwise(KernelSet& set) {
-  set.unary.forward.add({"cpu", declines_unary, unary_forward});
-  set.unary.backward.add({"cpu", declines_unary_backward, unary_backward});
-  set.binary.forward.add({"cpu", declines_binary, binary_forward});
+void register_elementwise(ops::UnaryKernels& unary, ops::BinaryKernels& binary) {
+  unary.forward.add({"cpu", declines_unary, unary_forward});
+  unary.backward.add({"cpu", declines_unary_backward, unary_backward});
+  binary.forward.add({"cpu", declines_binary, binary_forward});
 }
 
 }  // namespace graft::cpu

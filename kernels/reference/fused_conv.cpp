@@ -28,9 +28,9 @@ void forward(ExecContext& context, ops::FusedConvForwardArgs& args) {
 
 }  // namespace
 
-void register_fused_conv(KernelSet& set) {
-  set.fused_conv.pack.add({"reference", takes_all, pack});
-  set.fused_conv.forward.add({"reference", takes_all, forward});
+void register_fused_conv(ops::FusedConvKernels& kernels) {
+  kernels.pack.add({"reference", takes_all, pack});
+  kernels.forward.add({"reference", takes_all, forward});
 }
 
 }  // namespace graft::reference

@@ -3,7 +3,8 @@
 #pragma once
 #include "graft/kernels/ops/resample.h"
 #include "graft/kernels/ops/sample.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/conv.h"
+#include "graft/layers/functional/pool.h"
 
 namespace graft::functional {
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "graft/core/autograd/record.h"
+#include "graft/kernels/ops/resample.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/functional/axes.h"
 #include "graft/layers/functional/elementwise.h"
@@ -19,8 +20,8 @@ class ResampleNode final : public Node {
   const char* name() const override { return "resample"; }
   std::vector<Tensor> backward(std::span<const Tensor> grads) override {
     Tensor dx = Tensor::empty(shape_, options_);
-    kernels_for(dx).resample.backward(current_context(),
-                                      {grads[0].to(options_.format), attributes_, dx});
+    kernels_for<ops::ResampleKernels>(dx).backward(current_context(),
+                                                   {grads[0].to(options_.format), attributes_, dx});
     return {dx};
   }
   void release() override {}
@@ -157,7 +158,7 @@ Replay replay_resample(const ReplaySite& site) {
 
 Tensor resample(const Tensor& x, const ops::ResampleAttributes& attributes) {
   Tensor y = Tensor::empty(ops::resample_output_shape(x.shape(), attributes), x.options());
-  kernels_for(x).resample.forward(current_context(), {x, attributes, y});
+  kernels_for<ops::ResampleKernels>(x).forward(current_context(), {x, attributes, y});
   return record(attributes, replay_resample, {x}, y,
                 [&] { return std::make_shared<ResampleNode>(x, attributes); });
 }

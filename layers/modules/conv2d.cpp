@@ -1,6 +1,6 @@
 #include "graft/layers/modules/conv2d.h"
 
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/conv.h"
 #include "graft/layers/modules/default_values.h"
 
 namespace graft {

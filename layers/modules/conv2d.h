@@ -1,7 +1,7 @@
 // Conv2d: weight [K,C/groups,R,S] and, when asked for, bias [K].
 #pragma once
 #include "graft/kernels/ops/conv.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/conv.h"
 #include "graft/layers/modules/module.h"
 
 namespace graft {

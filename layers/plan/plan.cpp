@@ -10,6 +10,8 @@
 #include "graft/core/runtime/exec_context.h"
 #include "graft/core/runtime/kernel_skip.h"
 #include "graft/core/tensor/device_backend.h"
+#include "graft/kernels/ops/fused_conv.h"
+#include "graft/kernels/ops/quantized_conv.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/plan/graph.h"
 
@@ -51,7 +53,7 @@ namespace {
 constexpr int64_t kTracedSamples = 2;
 void pack(FusedConv& conv) {
   ops::FusedConvPackArgs args{conv.weight, conv.attributes, conv.packed};
-  kernels_for(conv.weight).fused_conv.pack(current_context(), args);
+  kernels_for<ops::FusedConvKernels>(conv.weight).pack(current_context(), args);
 }
 
 // What a forward pass records on an image of zeros.
@@ -85,7 +87,7 @@ Tensor run_conv(const FusedConv& conv, const std::vector<Tensor>& inputs, const 
                                                                     conv.attributes.conv),
                                              x.options());
   const ops::PackedWeight* packed = conv.ran.exchange(true) ? conv.packed.get() : nullptr;
-  kernels_for(x).fused_conv.forward(
+  kernels_for<ops::FusedConvKernels>(x).forward(
       current_context(), {x, conv.weight, packed, conv.bias.defined() ? &conv.bias : nullptr,
                           residual.defined() ? &residual : nullptr, conv.attributes, y});
   return y;
@@ -97,7 +99,7 @@ Tensor run_quantized(const QuantizedConv& conv, const std::vector<Tensor>& input
   Tensor y =
       Tensor::empty(ops::conv_output_shape(x.shape(), conv.weight.shape(), conv.attributes.conv),
                     {.dtype = conv.y_is_u8 ? DType::u8 : DType::f32, .format = x.format()});
-  kernels_for(x).quantized_conv.forward(
+  kernels_for<ops::QuantizedConvKernels>(x).forward(
       current_context(), {x, conv.weight, conv.packed.get(), conv.multiplier, conv.bias,
                           residual.defined() ? &residual : nullptr, conv.attributes, y});
   return y;
@@ -105,7 +107,7 @@ Tensor run_quantized(const QuantizedConv& conv, const std::vector<Tensor>& input
 
 Tensor run_quantize(const ops::Quantization& quantization, const Tensor& x) {
   Tensor y = Tensor::empty(x.shape(), {.dtype = DType::u8, .format = x.format()});
-  kernels_for(x).quantized_conv.quantize(current_context(), {x, quantization, y});
+  kernels_for<ops::QuantizedConvKernels>(x).quantize(current_context(), {x, quantization, y});
   return y;
 }
 
@@ -120,8 +122,8 @@ Replay replay_of(const Step& step, const Graph& graph) {
   }
   if (step.quantized) {
     QuantizedConv& conv = *step.quantized;
-    kernels_for(conv.weight)
-        .quantized_conv.pack(current_context(), {conv.weight, conv.attributes, conv.packed});
+    kernels_for<ops::QuantizedConvKernels>(conv.weight)
+        .pack(current_context(), {conv.weight, conv.attributes, conv.packed});
     return {[q = step.quantized](const std::vector<Tensor>& inputs) {
               return run_quantized(*q, inputs);
             },

@@ -7,6 +7,8 @@
 
 #include "graft/core/tensor/device_backend.h"
 #include "graft/layers/functional/elementwise.h"
+#include "graft/layers/functional/pool.h"
+#include "graft/layers/functional/shape_change.h"
 #include "graft/layers/modules/dropout.h"
 #include "graft/models/graph/operators.h"
 

@@ -163,7 +163,7 @@ TEST(Images, AreasBeyondTheLimitAreRefusedBeforeDecoding) {
   bmp.replace(18, 4, "\xff\xff\xff\x7f", 4);
   EXPECT_TRUE(contains(complaint(bmp), "photo: broken BMP"));
   png.replace(16, 4, std::string("\x00\x01\x00\x00", 4));
-  EXPECT_TRUE(contains(complaint(png), "check sum of IHDR"));
+  EXPECT_TRUE(contains(complaint(png), "checksum of IHDR"));
 }
 
 TEST(Images, TheLimitOfPixelsCanBeRaised) {

@@ -6,7 +6,9 @@
 
 #include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/grad_meta.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/binary.h"
+#include "graft/layers/functional/dropout.h"
+#include "graft/layers/functional/unary.h"
 #include "graft/tests/support/op_case.h"
 
 namespace graft {

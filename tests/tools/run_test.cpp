@@ -212,7 +212,7 @@ TEST_F(Run, KilledWhileFeaturesAreComputedItGoesOnWithThem) {
                             std::chrono::steady_clock::now() - began)
                             .count();
   EXPECT_FALSE(std::filesystem::exists(whole + "/features.cache"));
-  const auto rows_of = [&] {  // 64 features and a check sum each, behind the header
+  const auto rows_of = [&] {  // 64 features and a checksum each, behind the header
     const std::string file = killed + "/features.cache";
     return std::filesystem::exists(file)
                ? (static_cast<int64_t>(std::filesystem::file_size(file)) - 128) / (4 * 64 + 4)

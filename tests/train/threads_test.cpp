@@ -10,6 +10,7 @@
 #include "graft/core/autograd/record.h"
 #include "graft/core/runtime/kernel_skip.h"
 #include "graft/layers/functional/elementwise.h"
+#include "graft/layers/functional/loss.h"
 #include "graft/tests/train/fit_case.h"
 #include "graft/train/features.h"
 #include "graft/train/optimizer.h"

@@ -100,7 +100,7 @@ class GRAFT_API Task {
   // for something else, and nothing happens.
   virtual bool take_head_of(const TaskCard& card);
   // This task with what is chosen by how the best epoch's network did on the validation part
-  // (thresholds); null where nothing is chosen, as at first.
+  // (thresholds); null by default: nothing is chosen.
   virtual std::shared_ptr<const Task> chosen_by(const Metric& validation) const;
 
   // ---- showing

@@ -7,6 +7,8 @@
 
 #include "graft/layers/functional/elementwise.h"
 #include "graft/layers/functional/indexing.h"
+#include "graft/layers/functional/reduce.h"
+#include "graft/layers/functional/shape_change.h"
 #include "graft/models/graph/operators.h"
 
 namespace graft::models::graph {

@@ -4,6 +4,7 @@
 
 #include "graft/core/tensor/rounded_copy.h"
 #include "graft/layers/functional/elementwise.h"
+#include "graft/layers/functional/loss.h"
 #include "graft/tests/kernels/cuda/device_check.h"
 #include "graft/tests/support/temporary_folder.h"
 #include "graft/tests/train/fit_case.h"

@@ -4,7 +4,7 @@
 
 #include "graft/core/tensor/device_backend.h"
 #include "graft/io/datasets/class_names.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/loss.h"
 #include "graft/train/fit.h"
 #include "graft/train/tasks/classification/balance.h"
 #include "graft/train/tasks/classification/presentation.h"

@@ -10,7 +10,8 @@
 #include "graft/core/base/printable.h"
 #include "graft/core/base/text.h"
 #include "graft/core/tensor/device_backend.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/softmax.h"
+#include "graft/layers/functional/unary.h"
 #include "graft/train/tasks/classification/certainty.h"
 #include "graft/train/tasks/shown.h"
 

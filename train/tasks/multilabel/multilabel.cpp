@@ -5,8 +5,11 @@
 
 #include "graft/core/tensor/device_backend.h"
 #include "graft/io/datasets/class_names.h"
+#include "graft/layers/functional/binary.h"
 #include "graft/layers/functional/elementwise.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/loss.h"
+#include "graft/layers/functional/reduce.h"
+#include "graft/layers/functional/unary.h"
 #include "graft/train/tasks/multilabel/label_presentation.h"
 
 namespace graft::train {

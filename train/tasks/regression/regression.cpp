@@ -8,8 +8,10 @@
 #include "graft/core/base/text.h"
 #include "graft/core/tensor/device_backend.h"
 #include "graft/io/datasets/class_names.h"
+#include "graft/layers/functional/binary.h"
 #include "graft/layers/functional/elementwise.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/loss.h"
+#include "graft/layers/functional/reduce.h"
 #include "graft/train/tasks/regression/number_presentation.h"
 
 namespace graft::train {
