@@ -114,7 +114,7 @@ void Workload::step() {
   if (!is_cpu(device_)) device_backend(device_).wait(device_);
 }
 void Workload::say_refusal(const std::string& precision) const {
-  if (run_) tools::say_refusal(*run_, precision);
+  if (run_) tools::say_refusal(run_->refusal(), precision);
 }
 bool Workload::is_recorded() const {
   return step_ ? step_->is_recorded() : run_ && run_->is_recorded();

@@ -75,7 +75,7 @@ int evaluate(const EvaluateFlags& flags) {
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
   const Device device = open_named_device(flags.device, flags.precision);
-  models::Model model = load_with_head(flags.model, flags.source);
+  models::Model model = load_with_head(flags.model, flags.source).model;
   const std::shared_ptr<const train::Task> task = task_of(model);
   const auto shown = task->presentation();
   std::optional<PredictionsFile> kept;
@@ -104,7 +104,7 @@ int evaluate(const EvaluateFlags& flags) {
         [&](int64_t done, int64_t total) { bar.update("evaluating", done, total); },
         kept && precision == flags.precision ? keep : nullptr);
     bar.clear();
-    say_refusal(run, precision);
+    say_refusal(run.refusal(), precision);
     return metric;
   };
   const std::unique_ptr<train::Metric> own = in(flags.precision);

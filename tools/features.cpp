@@ -103,7 +103,7 @@ int features(const FeatureFlags& flags) {
         train::extract_features(prefix, loader, [&](int64_t done, int64_t total) {
           bar.update(val ? "features, val" : "features", done, total);
         });
-    if (arrays.size() == 0) say_refusal(prefix, flags.precision);
+    if (arrays.size() == 0) say_refusal(prefix.refusal(), flags.precision);
     not_finite += train::rows_not_finite(set.features);
     all += set.targets.samples();
     arrays.add(val ? "x_val" : "x", set.features);

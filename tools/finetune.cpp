@@ -34,11 +34,7 @@ int finetune(const FinetuneFlags& flags) {
         apply_source_flags(flags.source, imported);
         Network made{std::move(imported.model), ""};
         made.head_is_trained =
-            flags.head == "auto" && task.take_head_of(task_card_of(made.model.card));
-        if (made.head_is_trained)
-          made.model.card.int8 = {};  // if any, of the weights as they were
-        else
-          give_head(made, task, flags.training.seed);
+            keep_or_give_head(made.model, task, flags.head == "auto", flags.training.seed);
         apply_image_size(made.model.card.preprocess, flags.training.image_size);
         apply_resize(made.model.card.preprocess, flags.training.resize);
         check_on_images(made.model, data.train, imported.certificate, ram);
@@ -74,7 +70,7 @@ int pretrain(const PretrainFlags& flags) {
         const ScopedUnsetValues unset;  // they come below
         made.model.network = models::make_network(card.architecture);
         models::initialize(*made.model.network, flags.training.seed);
-        give_head(made, task, flags.training.seed);
+        give_head(made.model, task, flags.training.seed);
         say("network: ", models::describe(card.architecture), ", random weights from seed ",
             flags.training.seed);
         return made;

@@ -8,6 +8,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "graft/api/finetune.h"
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
 #include "graft/core/runtime/exec_context.h"
@@ -26,7 +27,6 @@
 #include "graft/tools/run_folder.h"
 #include "graft/tools/training_data.h"
 #include "graft/tools/verbs.h"
-#include "graft/train/fit.h"
 #include "graft/train/memory_plan.h"
 #include "graft/train/tasks/presentation.h"
 #include "graft/train/tasks/table.h"
@@ -35,24 +35,19 @@ namespace graft::tools {
 namespace {
 
 TrainingData open_training_data(const TrainingFlags& flags) {
-  TrainingData data = open_summarized(
-      flags.data,
-      {.columns = flags.columns,
-       .answers = flags.task == "auto" ? io::AnswerKind::by_form : train::answers_for(flags.task),
-       .val_path = flags.val,
-       .val_split = flags.val_split,
-       .seed = flags.seed},
-      flags.broken, flags.ram);
-  GRAFT_CHECK(data.opened.answers != io::AnswerKind::one_label || data.opened.classes.size() >= 2,
-              flags.data, ": has one class only (", join(data.opened.classes),
-              "); at least two are needed to train");
-  return data;
+  return open_summarized(flags.data,
+                         {.columns = flags.columns,
+                          .answers = answers_for_task(flags.task),
+                          .val_path = flags.val,
+                          .val_split = flags.val_split,
+                          .seed = flags.seed},
+                         flags.broken, flags.ram);
 }
 
 // The task, and why it was taken where the user did not say it.
 std::shared_ptr<train::Task> open_task(const io::OpenedData& data, const TrainingFlags& flags,
                                        train::Recipe& recipe) {
-  recipe.task = flags.task == "auto" ? train::task_for(data.answers) : flags.task;
+  recipe.task = task_for_data(flags.task, flags.data, data);
   if (flags.loss) recipe.loss = *flags.loss;
   if (!data.answers_why.empty())
     say("task: ", recipe.task, ", because ", printable(data.answers_why), " (--task says another)");
@@ -126,15 +121,6 @@ RunReport make_report(const Network& made, const io::OpenedData& data, const tra
   if (!summary.passed_over.empty())
     report.warnings.push_back("passed over: " + summary.passed_over.to_text());
   return report;
-}
-
-// What a checkpoint must match beside the recipe.
-std::string identity_of(const Network& made, const io::OpenedData& data) {
-  return nlohmann::json{{"network", models::describe(made.model.card.architecture)},
-                        {"weights", made.model.card.lineage.source_sha256},
-                        {"data", data.manifest_sha256},
-                        {"preprocess", nlohmann::json::parse(made.model.card.preprocess.to_json())}}
-      .dump();
 }
 
 // The heap keeps little of what decoders free: it would count against --ram.
@@ -413,7 +399,7 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
   options.folder_is_locked = true;
   options.resume = run.resume;
   options.more_epochs = flags.epochs.has_value();
-  options.identity = identity_of(made, data);
+  options.identity = run_identity(made.model.card, data);
   options.neutral_norms = made.model.card.neutral_norms;
   options.head_is_trained = made.head_is_trained;
   options.workers = flags.workers;
@@ -426,7 +412,8 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
   models::check_saves(*made.model.network, made.model.card);  // before, not after the training
   const auto save = [&](const train::Metric& validation) {
     const auto chosen = task->chosen_by(validation);
-    save_network(run.model(), made, chosen ? *chosen : *task, data, planned);
+    models::save_model(run.model(), *made.model.network,
+                       trained_card(made.model, chosen ? *chosen : *task, data, planned));
   };
   options.save_best = [&](int64_t, const train::Metric& validation) { save(validation); };
   listen(options, bar, recipe.epochs);

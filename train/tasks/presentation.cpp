@@ -74,11 +74,23 @@ std::string Presentation::answer_json(std::span<const float> row, int64_t) const
   return j.dump();
 }
 
-AnswerColumns Presentation::answer_columns() const {
-  AnswerColumns columns;
-  for (int64_t i = 1; i <= task_.outputs(); ++i) columns.answers.push_back(str("output ", i));
-  return columns;
+std::vector<NamedValue> Presentation::said(std::span<const float> row, int64_t) const {
+  const std::vector<std::string> names = output_names();
+  std::vector<NamedValue> values;
+  for (size_t i = 0; i < row.size(); ++i)
+    values.push_back({i < names.size() ? names[i] : "", static_cast<int64_t>(i), row[i]});
+  return values;
 }
+
+std::vector<std::string> Presentation::output_names() const {
+  std::vector<std::string> names;
+  for (int64_t i = 1; i <= task_.outputs(); ++i) names.push_back(str("output ", i));
+  return names;
+}
+
+std::vector<double> Presentation::thresholds() const { return {}; }
+
+AnswerColumns Presentation::answer_columns() const { return {.answers = output_names()}; }
 
 std::vector<AnswerCell> Presentation::answer_cells(std::span<const float> row) const {
   return {row.begin(), row.end()};

@@ -18,6 +18,12 @@ struct AnswerColumns {
 };
 // A list of names is one cell.
 using AnswerCell = std::variant<float, double, std::string, std::vector<std::string>>;
+// A number of an answer, with the output that it is of.
+struct NamedValue {
+  std::string name{};
+  int64_t index = 0;
+  float value = 0;
+};
 
 // Of metrics that the task made. What is said of any task is made of its scores.
 class GRAFT_API Presentation {
@@ -50,6 +56,13 @@ class GRAFT_API Presentation {
   // of what is best first.
   virtual std::string answer_text(std::span<const float> row, int64_t most) const;
   virtual std::string answer_json(std::span<const float> row, int64_t most) const;
+  // What is said of a sample, from a row of readable(): of classes the `most` likeliest, of several
+  // labels those that it has, the likeliest first, of numbers all. Every output, at first.
+  virtual std::vector<NamedValue> said(std::span<const float> row, int64_t most) const;
+  // What the outputs are called, in their order; and from which value on each is said, empty where
+  // that is not how it is decided.
+  virtual std::vector<std::string> output_names() const;
+  virtual std::vector<double> thresholds() const;
   // In a table of answers: its columns; a row's cells under AnswerColumns::answers; and what a
   // sample has there in truth, empty where that is not known.
   virtual AnswerColumns answer_columns() const;

@@ -287,6 +287,14 @@ std::string ClassificationPresentation::answer_json(std::span<const float> row,
   return j.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
+std::vector<NamedValue> ClassificationPresentation::said(std::span<const float> row,
+                                                         int64_t most) const {
+  std::vector<NamedValue> values;
+  for (const size_t c : likeliest(row, most))
+    values.push_back({names_.at(c), static_cast<int64_t>(c), row[c]});
+  return values;
+}
+
 AnswerColumns ClassificationPresentation::answer_columns() const {
   return {.answers = {""}, .probabilities = different_};
 }
