@@ -13,6 +13,7 @@ void register_cpu_kernels(KernelSet& set) {
   cpu::register_batch_norm(set);
   cpu::register_pool(set);
   cpu::register_elementwise(set);
+  cpu::register_binary(set);
   cpu::register_widened(set);
   cpu::register_reordered(set);
   cpu::register_matmul(set);

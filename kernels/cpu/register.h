@@ -18,6 +18,7 @@ void register_linear(KernelSet& set);
 void register_batch_norm(KernelSet& set);
 void register_pool(KernelSet& set);
 void register_elementwise(KernelSet& set);
+void register_binary(KernelSet& set);
 void register_widened(KernelSet& set);
 void register_reordered(KernelSet& set);
 void register_matmul(KernelSet& set);
