@@ -27,17 +27,13 @@ constexpr int tile_columns = tile_vectors* Vector<T>::lanes;
 template <class T>
 using Register = typename Vector<T>::Register;
 
-// v NaN stays NaN: comparisons with it are false.
+// NaN stays NaN.
 template <class T>
-inline Register<T> activated(Register<T> v, Activation activation) {
+inline __attribute__((always_inline)) Register<T> activated(Register<T> v, Activation activation) {
   const Register<T> zero{};
   if (activation == Activation::none) return v;
-  v = v < zero ? zero : v;
-  if (activation == Activation::relu6) {
-    const Register<T> six = zero + T(6);
-    v = v > six ? six : v;
-  }
-  return v;
+  v = Vector<T>::at_least(v, zero);
+  return activation == Activation::relu6 ? Vector<T>::at_most(v, zero + T(6)) : v;
 }
 
 template <class T>
@@ -75,18 +71,47 @@ inline void finish_row(const TileArgs<T>& args, int64_t offset, Register<T> (&su
   for (int v = 0; v < tile_vectors; ++v) sums[v] = activated<T>(sums[v], args.activation);
 }
 
+// What ends a tile of whole registers, which stay where they are meanwhile: the sums of finish_row
+// for all rows.
 template <class T, int Rows>
-void tile(const TileArgs<T>& args) {
+inline __attribute__((always_inline)) void finish_tile(const TileArgs<T>& args,
+                                                       Register<T> (&sums)[Rows][tile_vectors]) {
   using V = Vector<T>;
-  Register<T> sums[Rows][tile_vectors];
+  if (args.finish) {
+    for (int v = 0; v < tile_vectors && args.bias; ++v) {
+      const Register<T> bias = V::load(args.bias + v * V::lanes);
 #pragma GCC unroll 16
-  for (int r = 0; r < Rows; ++r) {
-    if (args.accumulate) {
-      load_columns<T>(args.out + args.out_offsets[r], args.columns, sums[r]);
-    } else {
-      for (int v = 0; v < tile_vectors; ++v) sums[r][v] = Register<T>{};
+      for (int r = 0; r < Rows; ++r) sums[r][v] += bias;
+    }
+    if (args.residual) {
+#pragma GCC unroll 16
+      for (int r = 0; r < Rows; ++r)
+        for (int v = 0; v < tile_vectors; ++v)
+          sums[r][v] += V::load(args.residual + args.out_offsets[r] + v * V::lanes);
+    }
+    if (args.activation != Activation::none) {
+#pragma GCC unroll 16
+      for (int r = 0; r < Rows; ++r)
+        for (int v = 0; v < tile_vectors; ++v)
+          sums[r][v] = activated<T>(sums[r][v], Activation::relu);
+    }
+    if (args.activation == Activation::relu6) {
+#pragma GCC unroll 16
+      for (int r = 0; r < Rows; ++r)
+        for (int v = 0; v < tile_vectors; ++v)
+          sums[r][v] = V::at_most(sums[r][v], Register<T>{} + T(6));
     }
   }
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r)
+    for (int v = 0; v < tile_vectors; ++v)
+      V::store(args.out + args.out_offsets[r] + v * V::lanes, sums[r][v]);
+}
+
+template <class T, int Rows>
+inline __attribute__((always_inline)) void multiply_tile(const TileArgs<T>& args,
+                                                         Register<T> (&sums)[Rows][tile_vectors]) {
+  using V = Vector<T>;
   const int64_t b_stride = args.b_stride, length = args.length;
   for (int64_t s = 0; s < args.segments; ++s) {
     const T* row[Rows];
@@ -109,11 +134,41 @@ void tile(const TileArgs<T>& args) {
       }
     }
   }
+}
+
+// Of fewer columns, or behind sums that stand in memory.
+template <class T, int Rows>
+__attribute__((noinline)) void tile_in_part(const TileArgs<T>& args) {
+  Register<T> sums[Rows][tile_vectors];
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r) {
+    if (args.accumulate) {
+      load_columns<T>(args.out + args.out_offsets[r], args.columns, sums[r]);
+    } else {
+      for (int v = 0; v < tile_vectors; ++v) sums[r][v] = Register<T>{};
+    }
+  }
+  multiply_tile<T, Rows>(args, sums);
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
     if (args.finish) finish_row<T>(args, args.out_offsets[r], sums[r]);
     store_columns<T>(sums[r], args.columns, args.out + args.out_offsets[r]);
   }
+}
+
+// Apart from the common case, whose sums never leave their registers before the end: nothing there
+// takes their address.
+template <class T, int Rows>
+void tile(const TileArgs<T>& args) {
+  Register<T> sums[Rows][tile_vectors];
+  if (!args.accumulate && args.columns == tile_columns<T>) {
+#pragma GCC unroll 16
+    for (int r = 0; r < Rows; ++r)
+      for (int v = 0; v < tile_vectors; ++v) sums[r][v] = Register<T>{};
+    multiply_tile<T, Rows>(args, sums);
+    return finish_tile<T, Rows>(args, sums);
+  }
+  tile_in_part<T, Rows>(args);
 }
 
 template <class T, int Rows>
