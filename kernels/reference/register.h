@@ -34,7 +34,9 @@ void register_resample(KernelSet& set);
 void register_grid_sample(KernelSet& set);
 void register_roi_align(KernelSet& set);
 
-void conv_forward(ExecContext& context, ops::ConvForwardArgs args);  // fused_conv begins with it
+// fused_conv begins with the one and ends with the other.
+void conv_forward(ExecContext& context, ops::ConvForwardArgs args);
+void unary_forward(ExecContext& context, ops::UnaryForwardArgs args);
 }  // namespace reference
 
 }  // namespace graft

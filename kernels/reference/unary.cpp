@@ -271,6 +271,8 @@ void backward(ExecContext& context, ops::UnaryBackwardArgs& args) {
 
 }  // namespace
 
+void unary_forward(ExecContext& context, ops::UnaryForwardArgs args) { forward(context, args); }
+
 void register_unary(KernelSet& set) {
   set.unary.forward.add({"reference", takes_all, forward});
   set.unary.backward.add({"reference", takes_all, backward});
