@@ -7,6 +7,7 @@
 #include "graft/models/folded_norms.h"
 #include "graft/models/graph/graph_import.h"
 #include "graft/models/image_check.h"
+#include "graft/models/segmentation/segmentation.h"
 #include "graft/tools/output.h"
 #include "graft/train/loader.h"
 #include "graft/train/memory_plan.h"
@@ -31,7 +32,18 @@ train::TaskCard task_card_of(const models::ModelCard& card) {
 }
 
 void give_head(Network& made, const train::Task& task, uint64_t seed) {
-  models::replace_head(made.model, task.outputs(), seed);
+  const train::HeadPlan plan = task.head();
+  if (plan.decoder.empty()) {
+    models::replace_head(made.model, plan.outputs, seed);
+  } else {
+    const io::Preprocess& input = made.model.card.preprocess;
+    models::give_segmentation_head(made.model, {.decoder = plan.decoder,
+                                                .classes = plan.outputs,
+                                                .height = input.size,
+                                                .width = input.input_width(),
+                                                .bias = plan.bias,
+                                                .seed = seed});
+  }
   put_task(made.model.card, task.card());
   made.model.card.int8 = {};  // if any, of the weights as they were
 }

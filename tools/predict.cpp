@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
@@ -12,7 +13,9 @@
 #include "graft/io/datasets/file_dataset.h"
 #include "graft/io/datasets/image_files.h"
 #include "graft/io/datasets/path_list.h"
+#include "graft/io/images/png_writer.h"
 #include "graft/io/input.h"
+#include "graft/io/input_geometry.h"
 #include "graft/tools/device.h"
 #include "graft/tools/flag_values.h"
 #include "graft/tools/network.h"
@@ -31,7 +34,7 @@ namespace {
 struct PredictFlags {
   std::string model;
   std::vector<std::string> images;
-  std::string precision = "fp32", resize, predictions;
+  std::string precision = "fp32", resize, predictions, out;
   io::TableColumns columns;  // of tables of paths
   DeviceFlags device;
   SourceFlags source;
@@ -144,9 +147,10 @@ class Predictor {
         refuse(name, fault);
         continue;
       }
-      const auto width = static_cast<size_t>(answers.size(1));
+      const auto width = static_cast<size_t>(answers.numel() / answers.size(0));
       const std::span row(answers.data<float>() + static_cast<size_t>(answered++) * width, width);
       show(name, row);
+      if (!flags_.out.empty()) write_pictures(images, begin + i, row);
       if (kept_) kept_->add(name, {}, row);
     }
     return end - begin - std::ssize(whole);
@@ -170,13 +174,29 @@ class Predictor {
  private:
   Tensor answers_to(const Tensor& x) {
     const Tensor answers = shown_->readable(run_(x));
-    GRAFT_CHECK(answers.rank() == 2, "the network's answers are ", answers.shape(),
-                ", a row of numbers for each image is needed");
+    GRAFT_CHECK(answers.rank() == 2 || answers.rank() == 4, "the network's answers are ",
+                answers.shape(), ", a row of numbers or maps for each image are needed");
     not_finite_ += train::rows_not_finite(answers);
     answered_ += x.size(0);
     if (!said_) say_refusal(run_, flags_.precision);
     said_ = true;
     return answers;
+  }
+
+  // DIR/NAME_classes.png and the like; of images of one name the later get numbers.
+  void write_pictures(const GivenImages& images, int64_t i, std::span<const float> row) {
+    const io::Image photo = images.image(i);
+    const io::Preprocess& input = model_.card.preprocess;
+    const auto pictures = shown_->pictures(
+        row, photo, io::input_geometry(input, {}, photo.width, photo.height, nullptr), input);
+    GRAFT_CHECK(!pictures.empty(), "--out is for models whose answers are maps");
+    std::string stem = file_name(images.is_input(i) ? "standard_input" : images.given_name(i));
+    stem.resize(stem.size() - lower_extension(stem).size());
+    const int64_t times = ++written_[stem];
+    if (times > 1) stem += str("_", times);
+    for (const train::Picture& picture : pictures)
+      io::write_png(join_path(flags_.out, str(stem, "_", picture.what, ".png")), picture.image,
+                    picture.palette);
   }
 
   void show(const std::string& name, std::span<const float> answer) {
@@ -193,6 +213,7 @@ class Predictor {
   const PredictFlags& flags_;
   train::PrefixRunner run_;
   std::optional<PredictionsFile> kept_;
+  std::map<std::string, int64_t> written_;  // pictures by the image's name
   bool said_ = false;
   int64_t not_finite_ = 0, answered_ = 0;
   nlohmann::ordered_json document_ = nlohmann::ordered_json::array();
@@ -211,6 +232,7 @@ int predict(const PredictFlags& flags) {
     }
   apply_resize(model.card.preprocess, flags.resize);
   Predictor predictor(std::move(model), std::move(task), flags);
+  if (!flags.out.empty()) file_system().create_directories(flags.out);
   if (!flags.predictions.empty()) predictor.keep_in(flags.predictions);
   constexpr int64_t kBatch = 16;
   int64_t broken = 0;
@@ -256,6 +278,11 @@ void add_predict(CLI::App& app, Action& action) {
                    "Besides, a table of every image: path, what is predicted, and of labels the "
                    "probability of each (.csv or .jsonl)")
       ->type_name("FILE");
+  verb->add_option("--out", f->out,
+                   "Of a model that segments: a folder for pictures of each image's own size: "
+                   "NAME_classes.png (the number of each pixel's class, with a palette), "
+                   "NAME_probability.png and NAME_overlay.png")
+      ->type_name("DIR");
   verb->add_flag("--json", f->json, "One JSON document on stdout");
   verb->add_flag("--strict", f->strict, kStrictHelp);
   verb->footer(

@@ -18,6 +18,10 @@ void apply_image_size(io::Preprocess& preprocess, const std::string& sides) {
   preprocess.set_size(height, width);
 }
 
+void apply_whole(io::Preprocess& preprocess) {
+  if (preprocess.crops()) preprocess.set_fit("squash");
+}
+
 void apply_resize(io::Preprocess& preprocess, const std::string& resize) {
   if (!resize.empty()) preprocess.set_fit(resize);
 }

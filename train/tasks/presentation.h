@@ -19,6 +19,13 @@ struct AnswerColumns {
 // A list of names is one cell.
 using AnswerCell = std::variant<float, double, std::string, std::vector<std::string>>;
 
+// An answer to an image as an image.
+struct Picture {
+  std::string what{};  // for a file's name
+  io::Image image{};
+  std::vector<uint32_t> palette{};  // 0xRRGGBB of each of the image's levels; empty: it has none
+};
+
 // Of metrics that the task made. What is said of any task is made of its scores.
 class GRAFT_API Presentation {
  public:
@@ -55,6 +62,11 @@ class GRAFT_API Presentation {
   virtual AnswerColumns answer_columns() const;
   virtual std::vector<AnswerCell> answer_cells(std::span<const float> row) const;
   virtual std::vector<AnswerCell> true_cells(const io::Dataset& dataset, int64_t sample) const;
+  // A row of readable() as pictures of the photo's own size; geometry: of the photo in the
+  // network's input. None, at first.
+  virtual std::vector<Picture> pictures(std::span<const float> row, const io::Image& photo,
+                                        const io::InputGeometry& geometry,
+                                        const io::Preprocess& preprocess) const;
 
  protected:
   const Task& task_;
