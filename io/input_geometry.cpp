@@ -53,7 +53,11 @@ InputGeometry input_geometry(const Preprocess& preprocess, const Augment& augmen
                              int64_t height, CountedRandom* random) {
   const int64_t rows = preprocess.size, columns = preprocess.input_width();
   InputGeometry geometry;
-  if (random && augment.crops()) {
+  if (random && preprocess.own_scale) {
+    const ResizedWindow window = random_window(preprocess, width, height, *random);
+    geometry.x = axis_of(width, window.full_width, window.x0);
+    geometry.y = axis_of(height, window.full_height, window.y0);
+  } else if (random && augment.crops()) {
     const Frame frame =
         preprocess.pad ? frame_of(width, height, columns, rows) : Frame{0, 0, width, height};
     const ResizeBox box =

@@ -92,8 +92,9 @@ int evaluate(const EvaluateFlags& flags) {
       flags.broken);
   io::OpenedData& data = opened.opened;
   doubt_shapes(opened, model.card.preprocess);
-  const auto judged =
-      task->to_judge(data, flags.data, [](const std::string& note) { say("note: ", note); });
+  const auto judged = train::to_judge_on(
+      task->to_judge(data, flags.data, [](const std::string& note) { say("note: ", note); }),
+      model.card.preprocess);
   const train::AnswersHeard keep = [&](const Tensor& outputs, std::span<const int64_t> samples) {
     keep_answers(*kept, *shown, outputs, *judged, samples);
   };

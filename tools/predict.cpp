@@ -24,6 +24,7 @@
 #include "graft/tools/predictions.h"
 #include "graft/tools/resize_flag.h"
 #include "graft/tools/verbs.h"
+#include "graft/tools/window_answers.h"
 #include "graft/train/features.h"
 #include "graft/train/metrics.h"
 #include "graft/train/tasks/presentation.h"
@@ -120,6 +121,11 @@ class Predictor {
   // those that cannot be read are named. Returns how many.
   int64_t answer(const GivenImages& images, int64_t begin, int64_t end) {
     const io::Preprocess& p = model_.card.preprocess;
+    if (p.own_scale) {
+      int64_t refused = 0;
+      for (int64_t i = begin; i < end; ++i) refused += !answer_in_windows(images, i);
+      return refused;
+    }
     const int64_t numbers = p.channels * p.pixels();
     std::vector<float> inputs(static_cast<size_t>((end - begin) * numbers));
     std::vector<std::string> faults(static_cast<size_t>(end - begin));
@@ -150,10 +156,23 @@ class Predictor {
       const auto width = static_cast<size_t>(answers.numel() / answers.size(0));
       const std::span row(answers.data<float>() + static_cast<size_t>(answered++) * width, width);
       show(name, row);
-      if (!flags_.out.empty()) write_pictures(images, begin + i, row);
+      if (!flags_.out.empty()) {
+        const io::Image photo = images.image(begin + i);
+        write_pictures(images, begin + i, photo,
+                       {row, p.size, p.input_width(),
+                        io::input_geometry(p, {}, photo.width, photo.height, nullptr)});
+      }
       if (kept_) kept_->add(name, {}, row);
     }
     return end - begin - std::ssize(whole);
+  }
+
+  // Before any work: there are pictures, and a folder for them.
+  void check_pictures() const {
+    GRAFT_CHECK(shown_->has_pictures(),
+                "--out is for models that segment; this one's answers are "
+                "no maps");
+    file_system().create_directories(flags_.out);
   }
 
   void keep_in(const std::string& path) { kept_.emplace(path, *shown_); }
@@ -183,18 +202,40 @@ class Predictor {
     return answers;
   }
 
+  // An image that the network sees in windows.
+  bool answer_in_windows(const GivenImages& images, int64_t i) {
+    const std::string& name = images.given_name(i);
+    io::Image photo;
+    try {
+      photo = images.image(i);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::bad_input) throw;
+      refuse(name, error.what());
+      return false;
+    }
+    const int64_t before = not_finite_;
+    const Tensor maps = answers_in_windows(photo, model_.card.preprocess,
+                                           [this](const Tensor& x) { return answers_to(x); });
+    not_finite_ = before + train::rows_not_finite(maps);
+    answered_ = i + 1;
+    const std::span row(maps.data<float>(), static_cast<size_t>(maps.numel()));
+    show(name, row);
+    if (!flags_.out.empty())
+      write_pictures(
+          images, i, photo,
+          {row, photo.height, photo.width, {{photo.width, 0, 1}, {photo.height, 0, 1}, false}});
+    if (kept_) kept_->add(name, {}, row);
+    return true;
+  }
+
   // DIR/NAME_classes.png and the like; of images of one name the later get numbers.
-  void write_pictures(const GivenImages& images, int64_t i, std::span<const float> row) {
-    const io::Image photo = images.image(i);
-    const io::Preprocess& input = model_.card.preprocess;
-    const auto pictures = shown_->pictures(
-        row, photo, io::input_geometry(input, {}, photo.width, photo.height, nullptr), input);
-    GRAFT_CHECK(!pictures.empty(), "--out is for models whose answers are maps");
+  void write_pictures(const GivenImages& images, int64_t i, const io::Image& photo,
+                      const train::Presentation::Maps& maps) {
     std::string stem = file_name(images.is_input(i) ? "standard_input" : images.given_name(i));
     stem.resize(stem.size() - lower_extension(stem).size());
     const int64_t times = ++written_[stem];
     if (times > 1) stem += str("_", times);
-    for (const train::Picture& picture : pictures)
+    for (const train::Picture& picture : shown_->pictures(maps, photo))
       io::write_png(join_path(flags_.out, str(stem, "_", picture.what, ".png")), picture.image,
                     picture.palette);
   }
@@ -232,7 +273,7 @@ int predict(const PredictFlags& flags) {
     }
   apply_resize(model.card.preprocess, flags.resize);
   Predictor predictor(std::move(model), std::move(task), flags);
-  if (!flags.out.empty()) file_system().create_directories(flags.out);
+  if (!flags.out.empty()) predictor.check_pictures();
   if (!flags.predictions.empty()) predictor.keep_in(flags.predictions);
   constexpr int64_t kBatch = 16;
   int64_t broken = 0;

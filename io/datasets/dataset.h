@@ -43,6 +43,8 @@ class GRAFT_API Dataset {
   virtual Image map(int64_t index) const;
   // What is known of the map without reading it.
   virtual MapFacts map_facts(int64_t index) const;
+  // Of a part of an image the number of the image that it is of; index, at first.
+  virtual int64_t whole(int64_t index) const;
   virtual Image image(int64_t index) const = 0;  // decodes; Error(bad_input) naming the file
   // Its size and what decoding it takes, without decoding. Zeros, as at first: not known.
   virtual ImageHeader header(int64_t index) const;

@@ -19,6 +19,7 @@ class Subset final : public Dataset {
   std::vector<int64_t> labels(int64_t i) const override { return whole_->labels(place(i)); }
   std::vector<double> numbers(int64_t i) const override { return whole_->numbers(place(i)); }
   Image map(int64_t i) const override { return whole_->map(place(i)); }
+  int64_t whole(int64_t i) const override { return whole_->whole(place(i)); }
   MapFacts map_facts(int64_t i) const override { return whole_->map_facts(place(i)); }
   Image image(int64_t i) const override { return whole_->image(place(i)); }
   bool encoded(int64_t i, std::vector<std::byte>& bytes) const override {
@@ -54,6 +55,7 @@ class Relabelled : public Dataset {
   }
   std::vector<double> numbers(int64_t index) const override { return dataset_->numbers(index); }
   Image map(int64_t i) const override { return dataset_->map(i); }
+  int64_t whole(int64_t i) const override { return dataset_->whole(i); }
   MapFacts map_facts(int64_t i) const override { return dataset_->map_facts(i); }
   Image image(int64_t index) const override { return dataset_->image(index); }
   bool encoded(int64_t index, std::vector<std::byte>& bytes) const override {
@@ -138,6 +140,7 @@ class SeveralRelabelled final : public Relabelled {
 std::vector<int64_t> Dataset::labels(int64_t index) const { return {label(index)}; }
 std::vector<double> Dataset::numbers(int64_t) const { return {}; }
 MapFacts Dataset::map_facts(int64_t) const { return {}; }
+int64_t Dataset::whole(int64_t index) const { return index; }
 Image Dataset::map(int64_t index) const { bad_input(name(index), ": has no mask"); }
 
 void Dataset::check_index(int64_t index) const {

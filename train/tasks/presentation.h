@@ -62,11 +62,16 @@ class GRAFT_API Presentation {
   virtual AnswerColumns answer_columns() const;
   virtual std::vector<AnswerCell> answer_cells(std::span<const float> row) const;
   virtual std::vector<AnswerCell> true_cells(const io::Dataset& dataset, int64_t sample) const;
-  // A row of readable() as pictures of the photo's own size; geometry: of the photo in the
-  // network's input. None, at first.
-  virtual std::vector<Picture> pictures(std::span<const float> row, const io::Image& photo,
-                                        const io::InputGeometry& geometry,
-                                        const io::Preprocess& preprocess) const;
+  // Whether there are pictures of an answer.
+  virtual bool has_pictures() const { return false; }
+  // A row of readable(), of maps of height x width, as pictures of the photo's own size; geometry:
+  // of the photo in the maps. None, at first.
+  struct Maps {
+    std::span<const float> row;
+    int64_t height, width;
+    io::InputGeometry geometry;
+  };
+  virtual std::vector<Picture> pictures(const Maps& maps, const io::Image& photo) const;
 
  protected:
   const Task& task_;

@@ -4,9 +4,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "graft/io/datasets/windows.h"
+#include "graft/io/input.h"
+#include "graft/layers/functional/functional.h"
 #include "graft/layers/modules/conv2d.h"
 #include "graft/models/initialization.h"
 #include "graft/tests/train/pattern_dataset.h"
@@ -124,7 +129,7 @@ io::Preprocess plain_preprocess(const char* fit, int64_t height, int64_t width) 
 }
 
 TEST(Segmentation, MasksFollowTheImage) {
-  for (const char* fit : {"squash", "crop", "pad"})
+  for (const char* fit : {"squash", "crop", "pad", "window"})
     for (const auto& [height, width] : {std::pair(16, 16), std::pair(24, 12), std::pair(40, 64)})
       for (const char* name : {"none", "light", "strong"}) {
         SCOPED_TRACE(str(fit, " ", height, "x", width, " ", name));
@@ -132,6 +137,47 @@ TEST(Segmentation, MasksFollowTheImage) {
         augment.brightness = augment.contrast = augment.saturation = 0;
         expect_agreement(plain_preprocess(fit, height, width), augment);
       }
+}
+
+TEST(Segmentation, WindowsCoverEachPixelOnce) {
+  for (const auto& [height, width] : {std::pair(8, 8), std::pair(16, 6), std::pair(14, 20)}) {
+    const auto data = std::make_shared<SquaresDataset>(3, 7);
+    const auto windows = io::windows_of(data, height, width);
+    std::vector<int64_t> counted(3), bright(3);
+    for (int64_t i = 0; i < windows->size(); ++i) {
+      const io::Image map = windows->map(i), image = windows->image(i);
+      ASSERT_EQ(map.width, width);
+      ASSERT_EQ(image.height, height);
+      for (int64_t p = 0; p < map.pixels.numel(); ++p) {
+        const uint8_t value = map.pixels.data<uint8_t>()[p];
+        if (value == io::kIgnoredPixel) continue;
+        const auto whole = static_cast<size_t>(windows->whole(i));
+        ++counted[whole];
+        bright[whole] += value;
+        EXPECT_EQ(image.pixels.data<uint8_t>()[p], value == 1 ? 220 : 20);
+      }
+    }
+    EXPECT_EQ(counted, (std::vector<int64_t>(3, 14 * 20)));
+    EXPECT_EQ(bright, (std::vector<int64_t>(3, 56)));
+  }
+  const io::WindowAxis axis = io::window_axis(512, 224);
+  EXPECT_EQ(axis.begins, (std::vector<int64_t>{0, 144, 288}));
+  EXPECT_EQ(axis.owns, (std::vector<int64_t>{0, 184, 328, 512}));
+}
+
+TEST(Segmentation, ImagesSeenInWindowsAreJudgedAsImages) {
+  SmallMapper network;
+  models::initialize(network, 3);
+  const auto task = std::make_shared<Segmentation>(2);
+  const auto metric = judge(network, squares().val, plain_preprocess("window", 8, 8), task, 5);
+  const auto& e = dynamic_cast<const PixelEvaluation&>(*metric);
+  EXPECT_EQ(e.pixels(), 6 * 14 * 20);
+  EXPECT_GT(e.samples(), 6) << "windows";
+  PixelEvaluation two(2, 0.5, PixelLoss("ce", 2, {}));
+  Targets targets(Tensor::of<uint8_t>({2, 1, 2}, {1, 1, 1, 0}));
+  targets.tensors.push_back(Tensor::of<int64_t>({2}, {4, 4}));
+  two.add(Tensor::of<float>({2, 1, 1, 2}, {3.f, -3.f, -3.f, -3.f}), targets);
+  EXPECT_DOUBLE_EQ(two.dice_per_image(), 0.5) << "of one image: right 1, missed 2";
 }
 
 TEST(Segmentation, PaddingCountsForNothing) {
@@ -324,7 +370,8 @@ TEST(MapPresentation, ShowsSharesAndPicturesOfThePhotosSize) {
   EXPECT_NEAR(std::get<double>(shown->answer_cells(row)[1]), 0.14, 1e-9);
   EXPECT_NEAR(std::get<double>(shown->true_cells(data, 0)[1]), 0.2, 1e-9);
   const auto pictures = shown->pictures(
-      row, data.image(0), io::input_geometry(pad, {}, data.kWidth, data.kHeight, nullptr), pad);
+      {row, 20, 20, io::input_geometry(pad, {}, data.kWidth, data.kHeight, nullptr)},
+      data.image(0));
   ASSERT_EQ(pictures.size(), 3u);
   EXPECT_EQ(pictures[0].what, "classes");
   EXPECT_EQ(pictures[0].palette.size(), 256u);

@@ -198,10 +198,8 @@ std::vector<AnswerCell> MapPresentation::true_cells(const io::Dataset& dataset,
   return cells;
 }
 
-std::vector<Picture> MapPresentation::pictures(std::span<const float> row, const io::Image& photo,
-                                               const io::InputGeometry& geometry,
-                                               const io::Preprocess& preprocess) const {
-  const int64_t rows = preprocess.size, columns = preprocess.input_width();
+std::vector<Picture> MapPresentation::pictures(const Maps& answer, const io::Image& photo) const {
+  const auto& [row, rows, columns, geometry] = answer;
   const size_t maps = names_.size() == 2 ? 1 : names_.size();
   GRAFT_CHECK(std::ssize(row) == static_cast<int64_t>(maps) * rows * columns, "pictures of ",
               row.size(), " numbers, of maps of ", rows, "x", columns);

@@ -28,9 +28,8 @@ class GRAFT_API MapPresentation final : public Presentation {
   std::vector<AnswerCell> true_cells(const io::Dataset& dataset, int64_t sample) const override;
   // At the photo's own size: the classes as a palette PNG (kIgnoredPixel where the network saw
   // nothing of it), the probability of what is said, and the photo under the classes' colors.
-  std::vector<Picture> pictures(std::span<const float> row, const io::Image& photo,
-                                const io::InputGeometry& geometry,
-                                const io::Preprocess& preprocess) const override;
+  bool has_pictures() const override { return true; }
+  std::vector<Picture> pictures(const Maps& maps, const io::Image& photo) const override;
 
  private:
   std::vector<double> shares(std::span<const float> row) const;  // of an answer, by class

@@ -28,25 +28,12 @@ double share(int64_t part, int64_t all, double otherwise) {
   return all > 0 ? static_cast<double>(part) / static_cast<double>(all) : otherwise;
 }
 
-// Of [truth][said], as the overlap of one class.
-Overlap overlap_in(const std::vector<int64_t>& confusion, int64_t classes, int64_t c) {
-  Overlap o;
-  for (int64_t other = 0; other < classes; ++other) {
-    if (other == c) continue;
-    o.missed += confusion[static_cast<size_t>(c * classes + other)];
-    o.wrong += confusion[static_cast<size_t>(other * classes + c)];
-  }
-  o.right = confusion[static_cast<size_t>(c * classes + c)];
-  return o;
-}
-
 // The mean of f over the classes that are there or were said; 0 where none is.
 template <class F>
-double mean_over(const std::vector<int64_t>& confusion, int64_t classes, F&& f) {
+double mean_over(const std::vector<Overlap>& classes, F&& f) {
   double sum = 0;
   int64_t known = 0;
-  for (int64_t c = 0; c < classes; ++c) {
-    const Overlap o = overlap_in(confusion, classes, c);
+  for (const Overlap& o : classes) {
     if (o.is_empty()) continue;
     sum += f(o);
     ++known;
@@ -54,13 +41,31 @@ double mean_over(const std::vector<int64_t>& confusion, int64_t classes, F&& f) 
   return known > 0 ? sum / static_cast<double>(known) : 0;
 }
 
-double dice_in(const std::vector<int64_t>& confusion, int64_t classes) {
-  if (classes == 2) return overlap_in(confusion, 2, 1).dice();
-  return mean_over(confusion, classes, [](const Overlap& o) { return o.dice(); });
+double dice_of(const std::vector<Overlap>& classes) {
+  if (classes.size() == 2) return classes[1].dice();
+  return mean_over(classes, [](const Overlap& o) { return o.dice(); });
 }
 
-double mean_iou_in(const std::vector<int64_t>& confusion, int64_t classes) {
-  return mean_over(confusion, classes, [](const Overlap& o) { return o.iou(); });
+double mean_iou_of(const std::vector<Overlap>& classes) {
+  return mean_over(classes, [](const Overlap& o) { return o.iou(); });
+}
+
+bool has_pixels(const std::vector<Overlap>& classes) {
+  return std::any_of(classes.begin(), classes.end(),
+                     [](const Overlap& o) { return o.right + o.missed > 0; });
+}
+
+// The mean of f over the images that have a pixel that counts; 0 where none has.
+template <class F>
+double mean_of_images(const std::map<int64_t, std::vector<Overlap>>& images, F&& f) {
+  double sum = 0;
+  int64_t count = 0;
+  for (const auto& [number, classes] : images) {
+    if (!has_pixels(classes)) continue;
+    sum += f(classes);
+    ++count;
+  }
+  return count > 0 ? sum / static_cast<double>(count) : 0;
 }
 
 }  // namespace
@@ -78,12 +83,11 @@ PixelEvaluation::PixelEvaluation(int64_t classes, double threshold, PixelLoss lo
   of_second_.resize(kSteps);
 }
 
-void PixelEvaluation::add_sample(const float* logits, int64_t map_step, int64_t pixel_step,
-                                 const uint8_t* mask, int64_t pixels) {
-  std::vector<int64_t> own(confusion_.size());
+void PixelEvaluation::add_sample(const Sample& sample, std::vector<Overlap>& of_image) {
   const double least = logit_of(threshold_);
-  for (int64_t i = 0; i < pixels; ++i, logits += pixel_step) {
-    const uint8_t truth = mask[i];
+  const float* logits = sample.logits;
+  for (int64_t i = 0; i < sample.pixels; ++i, logits += sample.pixel_step) {
+    const uint8_t truth = sample.mask[i];
     if (truth == io::kIgnoredPixel) continue;
     int64_t said = 0;
     if (classes_ == 2) {
@@ -91,23 +95,24 @@ void PixelEvaluation::add_sample(const float* logits, int64_t map_step, int64_t 
       ++(truth == 1 ? of_second_ : of_first_)[step_of(static_cast<double>(*logits))];
     } else {
       for (int64_t c = 1; c < classes_; ++c)
-        if (logits[c * map_step] > logits[said * map_step]) said = c;
+        if (logits[c * sample.map_step] > logits[said * sample.map_step]) said = c;
     }
-    ++own[static_cast<size_t>(truth * classes_ + said)];
+    ++confusion_[static_cast<size_t>(truth * classes_ + said)];
+    if (said == truth) {
+      ++of_image[truth].right;
+    } else {
+      ++of_image[truth].missed;
+      ++of_image[static_cast<size_t>(said)].wrong;
+    }
   }
-  const bool has_pixels = std::any_of(own.begin(), own.end(), [](int64_t n) { return n > 0; });
-  if (!has_pixels) return;
-  for (size_t i = 0; i < own.size(); ++i) confusion_[i] += own[i];
-  dice_sum_ += dice_in(own, classes_);
-  iou_sum_ += mean_iou_in(own, classes_);
-  ++images_;
 }
 
 void PixelEvaluation::add(const Tensor& outputs, const Targets& targets) {
   const NoGradGuard no_grad;
   const Tensor logits = to_device(outputs, {});
-  const Tensor& masks = targets.one();
+  const Tensor& masks = targets.tensors.at(0);
   const Tensor losses = loss_.of_samples(logits, masks);  // checks the shapes
+  const auto before = static_cast<int64_t>(losses_.size());
   for (int64_t n = 0; n < losses.size(0); ++n) losses_.push_back(losses.data<float>()[n]);
   not_finite_ += rows_not_finite(logits);
   const int64_t maps = logits.size(1), pixels = logits.size(2) * logits.size(3);
@@ -117,8 +122,13 @@ void PixelEvaluation::add(const Tensor& outputs, const Targets& targets) {
     for (int64_t i = 0; i < pixels; ++i)
       GRAFT_CHECK(mask[i] < classes_ || mask[i] == io::kIgnoredPixel,
                   "evaluation: a pixel of class ", int{mask[i]}, ", there are ", classes_);
-    add_sample(logits.data<float>() + n * maps * pixels, is_last ? 1 : pixels, is_last ? maps : 1,
-               mask, pixels);
+    const int64_t image =
+        targets.tensors.size() > 1 ? targets.tensors[1].data<int64_t>()[n] : before + n;
+    std::vector<Overlap>& of_image = images_[image];
+    of_image.resize(static_cast<size_t>(classes_));
+    add_sample({logits.data<float>() + n * maps * pixels, is_last ? 1 : pixels, is_last ? maps : 1,
+                mask, pixels},
+               of_image);
   }
 }
 
@@ -130,8 +140,20 @@ double PixelEvaluation::loss() const {
 }
 
 Overlap PixelEvaluation::overlap(int64_t c) const {
-  GRAFT_CHECK(c >= 0 && c < classes_, "class ", c, " of ", classes_);
-  return overlap_in(confusion_, classes_, c);
+  Overlap o;
+  o.right = confusion(c, c);
+  for (int64_t other = 0; other < classes_; ++other) {
+    if (other == c) continue;
+    o.missed += confusion(c, other);
+    o.wrong += confusion(other, c);
+  }
+  return o;
+}
+
+std::vector<Overlap> PixelEvaluation::overlaps() const {
+  std::vector<Overlap> all;
+  for (int64_t c = 0; c < classes_; ++c) all.push_back(overlap(c));
+  return all;
 }
 
 int64_t PixelEvaluation::confusion(int64_t truth, int64_t said) const {
@@ -146,11 +168,9 @@ int64_t PixelEvaluation::pixels() const {
   return all;
 }
 
-double PixelEvaluation::dice() const { return dice_in(confusion_, classes_); }
-double PixelEvaluation::mean_iou() const { return mean_iou_in(confusion_, classes_); }
-double PixelEvaluation::iou() const {
-  return classes_ == 2 ? overlap_in(confusion_, 2, 1).iou() : mean_iou();
-}
+double PixelEvaluation::dice() const { return dice_of(overlaps()); }
+double PixelEvaluation::mean_iou() const { return mean_iou_of(overlaps()); }
+double PixelEvaluation::iou() const { return classes_ == 2 ? overlap(1).iou() : mean_iou(); }
 
 double PixelEvaluation::pixel_accuracy() const {
   int64_t right = 0;
@@ -158,12 +178,8 @@ double PixelEvaluation::pixel_accuracy() const {
   return share(right, pixels(), 0);
 }
 
-double PixelEvaluation::dice_per_image() const {
-  return images_ > 0 ? dice_sum_ / static_cast<double>(images_) : 0;
-}
-double PixelEvaluation::mean_iou_per_image() const {
-  return images_ > 0 ? iou_sum_ / static_cast<double>(images_) : 0;
-}
+double PixelEvaluation::dice_per_image() const { return mean_of_images(images_, dice_of); }
+double PixelEvaluation::mean_iou_per_image() const { return mean_of_images(images_, mean_iou_of); }
 
 double PixelEvaluation::auc() const {
   double below = 0, sum = 0, first = 0, second = 0;

@@ -1,6 +1,7 @@
 // PixelEvaluation: what maps of classes are worth. Overlap per class, over all pixels together and
 // as the mean of the images, and where there are two classes the threshold that makes it best.
 #pragma once
+#include <map>
 #include <vector>
 
 #include "graft/train/tasks/segmentation/pixel_loss.h"
@@ -22,7 +23,8 @@ class GRAFT_API PixelEvaluation final : public Metric {
  public:
   // Of two classes the second is said from `threshold` of its probability on.
   PixelEvaluation(int64_t classes, double threshold, PixelLoss loss);
-  // Outputs f32 [N,1 or K,H,W]; masks u8 [N,H,W].
+  // Outputs f32 [N,1 or K,H,W]; masks u8 [N,H,W], and where samples are parts of images i64 [N]:
+  // of which.
   void add(const Tensor& outputs, const Targets& targets) override;
 
   int64_t classes() const { return classes_; }
@@ -36,7 +38,8 @@ class GRAFT_API PixelEvaluation final : public Metric {
   SampleWorths per_sample() const override { return {{}, losses_}; }  // dice is no mean of samples
 
   Overlap overlap(int64_t c) const;  // of all pixels together
-  int64_t pixels() const;            // that count
+  std::vector<Overlap> overlaps() const;
+  int64_t pixels() const;  // that count
   int64_t confusion(int64_t truth, int64_t said) const;
   // Of two classes that of the second, else the mean over the classes that are there or were said.
   double dice() const;
@@ -56,8 +59,14 @@ class GRAFT_API PixelEvaluation final : public Metric {
   double dice_at(double threshold) const;
 
  private:
-  void add_sample(const float* logits, int64_t map_step, int64_t pixel_step, const uint8_t* mask,
-                  int64_t pixels);
+  // The pixels of one sample, whose maps lie map_step numbers apart, its pixels pixel_step.
+  struct Sample {
+    const float* logits;
+    int64_t map_step, pixel_step;
+    const uint8_t* mask;
+    int64_t pixels;
+  };
+  void add_sample(const Sample& sample, std::vector<Overlap>& of_image);
 
   int64_t classes_;
   double threshold_;
@@ -65,8 +74,7 @@ class GRAFT_API PixelEvaluation final : public Metric {
   std::vector<int64_t> confusion_;             // [truth][said]
   std::vector<int64_t> of_first_, of_second_;  // pixels by step of the logit
   std::vector<float> losses_;
-  double dice_sum_ = 0, iou_sum_ = 0;  // of the images
-  int64_t images_ = 0;                 // that have a pixel that counts
+  std::map<int64_t, std::vector<Overlap>> images_;  // by number, of each class
   int64_t not_finite_ = 0;
 };
 

@@ -95,7 +95,13 @@ Targets Segmentation::placed_targets(const io::Dataset& dataset, std::span<const
     seen.geometry(sample, map.width, map.height).place_map(map, width, height, to);
     to += height * width;
   }
-  return masks;
+  Targets targets(masks);
+  if (seen.preprocess.own_scale) {  // samples may be windows of images
+    std::vector<int64_t> images;
+    for (const int64_t sample : samples) images.push_back(dataset.whole(sample));
+    targets.tensors.push_back(Tensor::of<int64_t>({std::ssize(samples)}, images));
+  }
+  return targets;
 }
 
 Targets Segmentation::made_up_targets(int64_t samples, const io::Preprocess& preprocess) const {
@@ -103,7 +109,7 @@ Targets Segmentation::made_up_targets(int64_t samples, const io::Preprocess& pre
 }
 
 void Segmentation::check(const Targets& targets, const Shape& outputs) const {
-  const Tensor& masks = targets.one();
+  const Tensor& masks = targets.tensors.at(0);
   GRAFT_CHECK(outputs.rank() == 4 && outputs[1] == this->outputs() &&
                   masks.shape() == Shape({outputs[0], outputs[2], outputs[3]}),
               "segment: masks ", masks.shape(), " for outputs ", outputs);
@@ -114,7 +120,7 @@ void Segmentation::check(const Targets& targets, const Shape& outputs) const {
 }
 
 Tensor Segmentation::loss(const Tensor& outputs, const Targets& targets) const {
-  return loss_.mean(outputs, targets.one());
+  return loss_.mean(outputs, targets.tensors.at(0));
 }
 
 PixelLoss Segmentation::host_loss() const {

@@ -22,7 +22,8 @@ struct SegmentationOptions {
 };
 
 // Targets are masks u8 [N,H,W] at the network's input, of classes and io::kIgnoredPixel: outside of
-// an image, and where its mask says so. Of two classes the network gives one map, else a map each.
+// an image, and where its mask says so; where images are seen in windows, i64 [N] too: of which
+// each is. Of two classes the network gives one map, else a map each.
 class GRAFT_API Segmentation : public Task {
  public:
   explicit Segmentation(int64_t classes, SegmentationOptions options = {});
