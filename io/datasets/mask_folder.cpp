@@ -177,6 +177,11 @@ struct Paired {
   PassedOver passed_over{};
 };
 
+const size_t* place_in(const std::map<std::string, size_t>& places, const std::string& name) {
+  const auto found = places.find(name);
+  return found == places.end() ? nullptr : &found->second;
+}
+
 Paired pair_files(const FolderPair& folders) {
   Paired paired;
   std::vector<ImageFile> images, masks;
@@ -195,14 +200,14 @@ Paired pair_files(const FolderPair& folders) {
   for (const ImageFile& image : images) {
     const std::string stem = without_extension(image.short_name);
     if (is_listed && !listed.contains(stem)) continue;
-    auto found = by_stem.find(stem);
-    if (found == by_stem.end()) found = by_bare_stem.find(without_affix(stem));
-    if (found == by_stem.end() || found == by_bare_stem.end()) {
+    const size_t* found = place_in(by_stem, stem);
+    if (!found) found = place_in(by_bare_stem, without_affix(stem));
+    if (!found) {
       paired.without_mask.push_back(image.path);
       continue;
     }
-    const ImageFile& mask = masks[found->second];
-    is_used[found->second] = true;
+    const ImageFile& mask = masks[*found];
+    is_used[*found] = true;
     paired.files.push_back({image.path, join_path(folders.name, image.short_name), mask.path,
                             join_path(folders.name, mask.short_name)});
   }
