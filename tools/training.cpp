@@ -55,10 +55,11 @@ TrainingData open_training_data(const TrainingFlags& flags) {
 }
 
 // A head of many layers: no standardised features, no prior of a linear head, and Adam's rate that
-// suits it.
+// suits it. Windows of an image are taken at random, unless it is said otherwise.
 void suit_a_decoder(train::Recipe& recipe, const TrainingFlags& flags) {
   recipe.standardize = recipe.head_prior = false;
   if (recipe.optimizer.name != "sgd" && !flags.lr) recipe.lr = kDecoderRate;
+  if (flags.resize == "window" && flags.augment == "auto") recipe.augment = "light";
 }
 
 // The task, and why it was taken where the user did not say it.

@@ -16,7 +16,7 @@
 namespace graft::io {
 namespace {
 
-constexpr int64_t kListLimit = int64_t{64} << 20;
+constexpr int64_t kPartListLimit = int64_t{64} << 20;
 constexpr int kMostWrappers = 4;
 
 // "JPEGImages" and "jpeg_images" are one name.
@@ -129,7 +129,7 @@ std::vector<FolderPair> find_pairs(const std::string& path) {
 }
 
 // Archives unpack into one folder more.
-std::string unpacked(std::string path) {
+std::string below_wrappers(std::string path) {
   for (int depth = 0; depth < kMostWrappers && find_pairs(path).empty(); ++depth) {
     const std::vector<std::string> folders = inner_folders(path);
     if (folders.size() != 1) break;
@@ -160,7 +160,7 @@ std::string without_affix(const std::string& stem) {
 std::set<std::string> names_in_list(const std::string& path) {
   std::set<std::string> names;
   std::string name;
-  for (const char c : read_text_file(path, kListLimit) + "\n") {
+  for (const char c : read_text_file(path, kPartListLimit) + "\n") {
     if (c != '\n' && c != '\r') {
       name += c;
       continue;
@@ -229,7 +229,7 @@ void say_unpaired(const Paired& paired, std::vector<std::string>& notes) {
 }  // namespace
 
 std::string why_masks(const std::string& given) {
-  const std::string path = unpacked(given);
+  const std::string path = below_wrappers(given);
   for (const FolderPair& folders : find_pairs(path))
     if (!pair_files(folders).files.empty())
       return str(folders.images.substr(std::min(path.size() + 1, folders.images.size())), "/ and ",
@@ -241,7 +241,7 @@ std::string why_masks(const std::string& given) {
 DataParts read_mask_folder(const std::string& given, const PartsWanted& wanted,
                            const MaskOptions& options) {
   DataParts parts;
-  const std::string path = unpacked(given);
+  const std::string path = below_wrappers(given);
   if (path != given) parts.notes.push_back(str(given, ": ", path, " is read"));
   MaskedFiles files;
   const std::vector<FolderPair> pairs = find_pairs(path);

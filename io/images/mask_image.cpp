@@ -77,7 +77,7 @@ MaskImage decode_indices(std::span<const std::byte> png, const std::string& name
   return mask;
 }
 
-bool is_grey(const uint8_t* rgb, int64_t pixels) {
+bool shows_grey_only(const uint8_t* rgb, int64_t pixels) {
   for (int64_t i = 0; i < pixels; ++i)
     if (rgb[3 * i] != rgb[3 * i + 1] || rgb[3 * i] != rgb[3 * i + 2]) return false;
   return true;
@@ -98,7 +98,7 @@ MaskImage decode_mask(std::span<const std::byte> bytes, const std::string& name)
   const uint8_t* p = image.pixels.data<uint8_t>();
   MaskImage mask{image.width, image.height, MaskForm::grey, {}, {}};
   mask.values.reserve(static_cast<size_t>(pixels));
-  if (image.channels == 1 || is_grey(p, pixels)) {
+  if (image.channels == 1 || shows_grey_only(p, pixels)) {
     for (int64_t i = 0; i < pixels; ++i) mask.values.push_back(p[i * image.channels]);
     return mask;
   }

@@ -190,8 +190,8 @@ TEST(Segmentation, PaddingCountsForNothing) {
             6 * 20);
 }
 
-PixelEvaluation evaluated(int64_t classes, const std::vector<float>& logits,
-                          const std::vector<uint8_t>& mask) {
+PixelEvaluation evaluated_pixels(int64_t classes, const std::vector<float>& logits,
+                                 const std::vector<uint8_t>& mask) {
   PixelEvaluation e(classes, 0.5, PixelLoss("ce", classes, {}));
   const int64_t pixels = std::ssize(mask), maps = classes == 2 ? 1 : classes;
   e.add(Tensor::of<float>({1, maps, 1, pixels}, logits), Tensor::of<uint8_t>({1, 1, pixels}, mask));
@@ -199,7 +199,7 @@ PixelEvaluation evaluated(int64_t classes, const std::vector<float>& logits,
 }
 
 TEST(PixelEvaluation, OfTwoClassesByHand) {
-  PixelEvaluation e = evaluated(2, {2, 1, -1, -2, 3, 9}, {1, 0, 1, 0, 1, 255});
+  PixelEvaluation e = evaluated_pixels(2, {2, 1, -1, -2, 3, 9}, {1, 0, 1, 0, 1, 255});
   EXPECT_EQ(e.pixels(), 5);
   EXPECT_DOUBLE_EQ(e.dice(), 4.0 / 6);  // right 2, missed 1, wrong 1
   EXPECT_DOUBLE_EQ(e.iou(), 0.5);
@@ -220,7 +220,7 @@ TEST(PixelEvaluation, OfTwoClassesByHand) {
 TEST(PixelEvaluation, OfMoreClassesByHand) {
   // Said: 0, 1, 2, 2; class 2 is never there but said, class 3 neither.
   const PixelEvaluation e =
-      evaluated(4, {5, 0, 0, 0, 0, 5, 0, 1, 0, 0, 5, 5, 0, 0, 0, 0}, {0, 1, 1, 255});
+      evaluated_pixels(4, {5, 0, 0, 0, 0, 5, 0, 1, 0, 0, 5, 5, 0, 0, 0, 0}, {0, 1, 1, 255});
   EXPECT_DOUBLE_EQ(e.overlap(0).iou(), 1);
   EXPECT_DOUBLE_EQ(e.overlap(1).iou(), 0.5);
   EXPECT_DOUBLE_EQ(e.overlap(2).iou(), 0);
@@ -232,20 +232,20 @@ TEST(PixelEvaluation, OfMoreClassesByHand) {
 }
 
 TEST(PixelEvaluation, OfNothingHasNumbers) {
-  const PixelEvaluation none = evaluated(2, {1, 1}, {255, 255});
+  const PixelEvaluation none = evaluated_pixels(2, {1, 1}, {255, 255});
   EXPECT_EQ(none.pixels(), 0);
   EXPECT_EQ(none.samples(), 1);
   for (const double score : none.scores()) EXPECT_TRUE(std::isfinite(score));
   EXPECT_DOUBLE_EQ(none.auc(), 0.5);
   EXPECT_DOUBLE_EQ(none.best_threshold(), 0.5);
-  const PixelEvaluation ground = evaluated(2, {-1, -1}, {0, 0});
+  const PixelEvaluation ground = evaluated_pixels(2, {-1, -1}, {0, 0});
   EXPECT_DOUBLE_EQ(ground.dice(), 1) << "nothing is there and nothing was said";
-  EXPECT_THROW(evaluated(2, {1}, {2}), Error);
+  EXPECT_THROW(evaluated_pixels(2, {1}, {2}), Error);
 }
 
 TEST(PixelEvaluation, ChoosesTheThresholdOfTheBestDice) {
   // Class 1 has logits above 1, class 0 below.
-  const PixelEvaluation e = evaluated(2, {2, 1.5f, 0.8f, 0.5f, -1, 3}, {1, 1, 0, 0, 0, 1});
+  const PixelEvaluation e = evaluated_pixels(2, {2, 1.5f, 0.8f, 0.5f, -1, 3}, {1, 1, 0, 0, 0, 1});
   EXPECT_LT(e.dice(), 1);
   const double threshold = e.best_threshold();
   EXPECT_GT(threshold, 1 / (1 + std::exp(-0.8)));
@@ -259,7 +259,7 @@ TEST(PixelEvaluation, ChoosesTheThresholdOfTheBestDice) {
   metric->add(Tensor::of<float>({1, 1, 1, 6}, {2, 1.5f, 0.8f, 0.5f, -1, 3}),
               Tensor::of<uint8_t>({1, 1, 6}, {1, 1, 0, 0, 0, 1}));
   EXPECT_DOUBLE_EQ(metric->score(), 1);
-  EXPECT_EQ(Segmentation(3).chosen_by(evaluated(3, {1, 0, 0}, {0})), nullptr);
+  EXPECT_EQ(Segmentation(3).chosen_by(evaluated_pixels(3, {1, 0, 0}, {0})), nullptr);
 }
 
 TEST(Segmentation, AsksForAHeadThatStartsAtTheShares) {

@@ -24,7 +24,7 @@ size_t step_of(double logit) {
 double logit_of_step(size_t step) { return static_cast<double>(step) / kStepsAUnit - kLogits; }
 double logit_of(double probability) { return std::log(probability / (1 - probability)); }
 
-double share(int64_t part, int64_t all, double otherwise) {
+double part_of(int64_t part, int64_t all, double otherwise) {
   return all > 0 ? static_cast<double>(part) / static_cast<double>(all) : otherwise;
 }
 
@@ -70,8 +70,8 @@ double mean_of_images(const std::map<int64_t, std::vector<Overlap>>& images, F&&
 
 }  // namespace
 
-double Overlap::iou() const { return share(right, right + missed + wrong, 1); }
-double Overlap::dice() const { return share(2 * right, 2 * right + missed + wrong, 1); }
+double Overlap::iou() const { return part_of(right, right + missed + wrong, 1); }
+double Overlap::dice() const { return part_of(2 * right, 2 * right + missed + wrong, 1); }
 
 PixelEvaluation::PixelEvaluation(int64_t classes, double threshold, PixelLoss loss)
     : classes_(classes),
@@ -175,7 +175,7 @@ double PixelEvaluation::iou() const { return classes_ == 2 ? overlap(1).iou() : 
 double PixelEvaluation::pixel_accuracy() const {
   int64_t right = 0;
   for (int64_t c = 0; c < classes_; ++c) right += confusion(c, c);
-  return share(right, pixels(), 0);
+  return part_of(right, pixels(), 0);
 }
 
 double PixelEvaluation::dice_per_image() const { return mean_of_images(images_, dice_of); }
@@ -212,7 +212,7 @@ double PixelEvaluation::best_threshold() const {
   for (size_t i = of_second_.size(); i-- > 1 && second > 0;) {
     right += of_second_[i];
     said += of_first_[i] + of_second_[i];
-    const double dice = share(2 * right, said + second, 0);
+    const double dice = part_of(2 * right, said + second, 0);
     const double at = 1 / (1 + std::exp(-logit_of_step(i)));
     if (dice < best || (dice == best && std::abs(at - 0.5) >= std::abs(threshold - 0.5))) continue;
     best = dice;
