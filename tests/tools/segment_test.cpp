@@ -1,0 +1,82 @@
+// The command with images and masks: what it says of them, and what it refuses.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "graft/io/images/png_writer.h"
+#include "graft/tests/support/command.h"
+#include "graft/tests/support/temporary_folder.h"
+
+namespace graft {
+namespace {
+
+class SegmentCommand : public testing::Test {
+ protected:
+  // Bright squares on dark ground, and masks of 0 and 255 where they are.
+  void SetUp() override {
+    for (const char* kind : {"images", "masks"})
+      std::filesystem::create_directories(folder / str("data/", kind));
+    for (int i = 0; i < 10; ++i)
+      for (const bool is_mask : {false, true}) {
+        std::vector<uint8_t> pixels;
+        for (int y = 0; y < 32; ++y)
+          for (int x = 0; x < 32; ++x) {
+            const bool inside = x >= 2 * i && x < 2 * i + 10 && y >= 8 && y < 8 + 10;
+            pixels.push_back(is_mask ? (inside ? 255 : 0) : (inside ? 220 : 30 + i));
+          }
+        io::write_png(folder / str("data/", is_mask ? "masks" : "images", "/", i, ".png"),
+                      {32, 32, 1, Tensor::of<uint8_t>({32, 32, 1}, pixels)});
+      }
+  }
+  static bool has(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+  }
+  TemporaryFolder folder;
+};
+
+TEST_F(SegmentCommand, DataAreRecognizedAndTheirValuesSaid) {
+  const CommandResult text = run_graft({"data", folder / "data"});
+  ASSERT_EQ(text.code, 0) << text.err;
+  EXPECT_TRUE(has(text.out, "2 classes of pixels, 10 training images")) << text.out;
+  EXPECT_TRUE(has(text.out, "grey levels found are 0 (90.2 %), 255 (9.8 %)")) << text.out;
+  const CommandResult shown = run_graft({"data", folder / "data", "--json", "--foreground", "0"});
+  ASSERT_EQ(shown.code, 0) << shown.err;
+  const auto j = nlohmann::json::parse(shown.out);
+  EXPECT_EQ(j["answers"], "maps");
+  EXPECT_EQ(j["classes"][1]["name"], "0");
+  EXPECT_EQ(j["classes"][1]["training"]["pixels"], 10 * (32 * 32 - 100));
+}
+
+TEST_F(SegmentCommand, WhatDoesNotFitIsRefusedInASentence) {
+  const std::string weights = carried_weights();
+  const auto refused = [&](std::vector<std::string> more, const std::string& words, int code = 3) {
+    std::vector<std::string> line{"finetune",      "--weights", weights,       "--data",
+                                  folder / "data", "--out",     folder / "run"};
+    line.insert(line.end(), more.begin(), more.end());
+    const CommandResult result = run_graft(line);
+    EXPECT_EQ(result.code, code) << result.err;
+    EXPECT_TRUE(has(result.err, words)) << words << "\n" << result.err;
+  };
+  refused({"--loss", "mse"},
+          "'mse' is not for task segment, which has ce, dice, ce+dice and focal");
+  refused({"--balance", "sampling"}, "weights weighs them");
+  refused({"--ignore-value", "255"}, "segment needs pixels of two classes at least");
+  refused({"--foreground", "9"}, "says which of two values is looked for");
+  refused({"--task", "classify"}, "class");
+  refused({"--decoder", "none"}, "--decoder", 2);
+  write_photos(folder / "photos", {"red", "green"}, 4, 24);
+  const CommandResult result =
+      run_graft({"finetune", "--weights", weights, "--data", folder / "photos", "--task", "segment",
+                 "--out", folder / "run"});
+  EXPECT_EQ(result.code, 3);
+  EXPECT_TRUE(has(result.err, "a folder of images and one of masks beside each other are needed"))
+      << result.err;
+  const CommandResult pictures =
+      run_graft({"predict", weights, folder / "photos", "--out", folder / "pictures"});
+  EXPECT_EQ(pictures.code, 3);
+  EXPECT_TRUE(has(pictures.err, "--out is for models that segment")) << pictures.err;
+}
+
+}  // namespace
+}  // namespace graft
