@@ -63,7 +63,6 @@ TEST_F(SegmentCommand, WhatDoesNotFitIsRefusedInASentence) {
   refused({"--balance", "sampling"}, "weights weighs them");
   refused({"--ignore-value", "255"}, "segment needs pixels of two classes at least");
   refused({"--foreground", "9"}, "says which of two values is looked for");
-  refused({"--task", "classify"}, "class");
   refused({"--decoder", "none"}, "--decoder", 2);
   write_photos(folder / "photos", {"red", "green"}, 4, 24);
   const CommandResult result =

@@ -172,6 +172,7 @@ TEST(Segmentation, ImagesSeenInWindowsAreJudgedAsImages) {
   const auto metric = judge(network, squares().val, plain_preprocess("window", 8, 8), task, 5);
   const auto& e = dynamic_cast<const PixelEvaluation&>(*metric);
   EXPECT_EQ(e.pixels(), 6 * 14 * 20);
+  EXPECT_EQ(e.images(), 6);
   EXPECT_GT(e.samples(), 6) << "windows";
   PixelEvaluation two(2, 0.5, PixelLoss("ce", 2, {}));
   Targets targets(Tensor::of<uint8_t>({2, 1, 2}, {1, 1, 1, 0}));

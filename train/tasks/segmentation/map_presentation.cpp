@@ -74,7 +74,7 @@ std::string MapPresentation::text(const Metric& metric) const {
   size_t width = 5;
   for (const std::string& name : names_) width = std::max(width, printable(name).size());
   std::string out =
-      str(thousands(e.samples()), " images, ", thousands(e.pixels()), " pixels that count\n\n",
+      str(thousands(e.images()), " images, ", thousands(e.pixels()), " pixels that count\n\n",
           cell("class", width, false), "     IoU    Dice   share\n");
   for (int64_t c = 0; c < e.classes(); ++c) {
     const Overlap o = e.overlap(c);
@@ -99,6 +99,7 @@ std::string MapPresentation::text(const Metric& metric) const {
 std::string MapPresentation::json(const Metric& metric) const {
   const PixelEvaluation& e = pixels_of(metric);
   nlohmann::ordered_json j = nlohmann::ordered_json::parse(Presentation::json(metric));
+  j["images"] = e.images();
   j["pixels"] = e.pixels();
   if (e.classes() == 2) {
     j["threshold"] = threshold_;

@@ -39,7 +39,8 @@ class GRAFT_API PixelEvaluation final : public Metric {
 
   Overlap overlap(int64_t c) const;  // of all pixels together
   std::vector<Overlap> overlaps() const;
-  int64_t pixels() const;  // that count
+  int64_t images() const { return static_cast<int64_t>(images_.size()); }  // samples() may be parts
+  int64_t pixels() const;                                                  // that count
   int64_t confusion(int64_t truth, int64_t said) const;
   // Of two classes that of the second, else the mean over the classes that are there or were said.
   double dice() const;
