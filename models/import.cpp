@@ -77,6 +77,9 @@ void cut_features(SourceNetwork& source, const std::string& cut, Certificate& ce
 }
 
 void cut_network(SourceNetwork& source, const std::string& cut, Certificate& certificate) {
+  GRAFT_CHECK(cut == "auto" || !std::holds_alternative<SegmentationConfig>(source.architecture),
+              "cannot cut at '", cut,
+              "': a segmentation network is used whole; --prefix backbone takes its encoder alone");
   if (std::holds_alternative<FeatureConfig>(source.architecture))
     return cut_features(source, cut, certificate);
   if (std::holds_alternative<ResNetConfig>(source.architecture))
@@ -102,7 +105,7 @@ void sum_first_convolution(SourceNetwork& source, Certificate& certificate) {
       out[k * area + i] = static_cast<float>(total);
     }
   source.tensors.set(first, sum);
-  std::visit([](auto& config) { config.in_channels = 1; }, source.architecture);
+  set_in_channels(source.architecture, 1);
   certificate.notes.push_back(
       "the first convolution is summed over its 3 input channels: the network takes grey images, "
       "normalised by the mean of the channels' numbers");
@@ -110,7 +113,9 @@ void sum_first_convolution(SourceNetwork& source, Certificate& certificate) {
 
 // A head of one output z as one of two classes, the logits [0, z], whose softmax is z's sigmoid.
 void read_one_output(SourceNetwork& source, Certificate& certificate) {
-  if (classes_of(source.architecture) != 1) return;
+  if (classes_of(source.architecture) != 1 ||
+      std::holds_alternative<SegmentationConfig>(source.architecture))
+    return;
   const std::string head = head_path(source.architecture);
   for (const char* part : {".weight", ".bias"}) {
     const Tensor row = source.tensors.find(head + part);
@@ -162,7 +167,9 @@ Finding or_usual(const Finding& implied, const Finding& usual) {
 }
 
 void describe_findings(const SourceNetwork& source, Certificate& certificate) {
-  const auto* config = std::get_if<ResNetConfig>(&source.architecture);
+  const auto* segmentation = std::get_if<SegmentationConfig>(&source.architecture);
+  const auto* config = segmentation ? std::get_if<ResNetConfig>(&segmentation->encoder)
+                                    : std::get_if<ResNetConfig>(&source.architecture);
   const std::string nodes = "the graph's nodes", usual = "torchvision's; a state dict does not say";
   if (!config) {
     const std::string name = name_of(source.architecture);

@@ -7,6 +7,7 @@
 #include "graft/models/naming/naming.h"
 #include "graft/models/naming/reparametrised.h"
 #include "graft/models/preprocess_guess.h"
+#include "graft/models/segmentation/torchvision_names.h"
 #include "graft/models/source_parts.h"
 
 namespace graft::models {
@@ -210,7 +211,9 @@ const char* find_architecture(SourceNetwork& source, const std::string& arch) {
 // certificate.
 void apply_implied(const Renamed& renamed, SourceNetwork& source) {
   if (renamed.eps) {
-    std::visit([&](auto& config) { config.eps = renamed.eps->value; }, source.architecture);
+    EncoderArchitecture network = encoder_architecture(source.architecture);
+    std::visit([&](auto& config) { config.eps = renamed.eps->value; }, network);
+    source.architecture = whole_architecture(network);
     source.eps = {str(renamed.eps->value), renamed.eps->known, renamed.eps->why};
   }
   if (renamed.preprocess) {
@@ -281,6 +284,7 @@ SourceNetwork source_from_names(const io::WeightFile& whole, const std::string& 
     }
     const std::string network = find_architecture(source, arch);
     source.naming = str(network, " names", prefix.empty() ? "" : str(" under '", prefix, "'"));
+    take_torchvision_decoder(file.tensors, prefix, source);
   }
   source.dropped = drop_other_head(source);
   source.ignored.insert(source.ignored.end(), left_out.begin(), left_out.end());

@@ -15,6 +15,7 @@
 #include "graft/models/graph/op_call.h"
 #include "graft/models/initialization.h"
 #include "graft/models/preprocess_guess.h"
+#include "graft/models/segmentation/segmentation.h"
 
 namespace graft::models {
 namespace {
@@ -364,6 +365,7 @@ void rebuild(Model& model, GraphConfig config) {
 void replace_head(Model& model, int64_t classes, uint64_t seed) {
   model.card.activation = Activation::softmax;
   model.card.task.clear();
+  remove_segmentation_head(model);
   const auto* graph = std::get_if<GraphConfig>(&model.card.architecture);
   if (!graph) return replace_head(*model.network, model.card.architecture, classes, seed);
   GRAFT_CHECK(classes >= 1, "a head needs at least one class, got ", classes);
@@ -380,6 +382,7 @@ void replace_head(Model& model, int64_t classes, uint64_t seed) {
 }
 
 void remove_classifier(Model& model) {
+  remove_segmentation_head(model);
   const auto* graph = std::get_if<GraphConfig>(&model.card.architecture);
   if (!graph || graph->classes == 0) return;
   GraphConfig config = *graph;

@@ -48,6 +48,54 @@ TEST_F(SegmentCommand, DataAreRecognizedAndTheirValuesSaid) {
   EXPECT_EQ(j["classes"][1]["training"]["pixels"], 10 * (32 * 32 - 100));
 }
 
+// A run, its going on after a kill, the scores and the pictures.
+TEST_F(SegmentCommand, TrainsResumesJudgesAndPredicts) {
+  const std::vector<std::string> line{
+      "finetune", "--weights", carried_weights(), "--data",    folder / "data",
+      "--epochs", "4",         "--batch",         "4",         "--views",
+      "2",        "--augment", "light",           "--threads", "2"};
+  const auto run = [&](const std::string& out, std::vector<std::string> more) {
+    std::vector<std::string> words = line;
+    words.insert(words.end(), {"--out", folder / out});
+    words.insert(words.end(), more.begin(), more.end());
+    return run_graft(words);
+  };
+  const CommandResult whole = run("run", {});
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  EXPECT_TRUE(has(whole.err,
+                  "task: segment, because images/ and masks/ hold image files of the "
+                  "same names"))
+      << whole.err;
+  const std::string metrics = read_text(folder / "run/metrics.jsonl");
+  for (const char* name : {"val_dice", "val_miou", "val_iou", "val_auc", "val_pixel_accuracy",
+                           "val_dice_per_image", "val_iou_255"})
+    EXPECT_TRUE(has(metrics, str("\"", name, "\":"))) << metrics;
+  ASSERT_EQ(run("again", {"--epochs", "4", "--checkpoint-seconds", "0"}).code, 0);
+  EXPECT_EQ(read_text(folder / "again/model.safetensors"),
+            read_text(folder / "run/model.safetensors"));
+
+  const CommandResult judged =
+      run_graft({"evaluate", folder / "run/model.safetensors", "--data", folder / "data", "--json",
+                 "--report", folder / "page.html", "--predictions", folder / "table.csv"});
+  ASSERT_EQ(judged.code, 0) << judged.err;
+  const auto j = nlohmann::json::parse(judged.out);
+  EXPECT_EQ(j["images"], 10);
+  EXPECT_EQ(j["pixels"], 10 * 32 * 32);
+  EXPECT_GT(j["dice"], 0.3);
+  EXPECT_TRUE(has(read_text(folder / "page.html"), "is said from a probability of"));
+  EXPECT_TRUE(has(read_text(folder / "table.csv"), "0.png"));
+
+  const CommandResult answered =
+      run_graft({"predict", folder / "run/model.safetensors", folder / "data/images/3.png", "--out",
+                 folder / "pictures"});
+  ASSERT_EQ(answered.code, 0) << answered.err;
+  EXPECT_TRUE(has(answered.out, "0 ")) << answered.out;
+  for (const char* what : {"classes", "probability", "overlay"}) {
+    const io::Image picture = io::read_image(folder / str("pictures/3_", what, ".png"));
+    EXPECT_EQ(picture.width, 32) << what;
+  }
+}
+
 TEST_F(SegmentCommand, WhatDoesNotFitIsRefusedInASentence) {
   const std::string weights = carried_weights();
   const auto refused = [&](std::vector<std::string> more, const std::string& words, int code = 3) {
