@@ -41,9 +41,12 @@ int finetune(const FinetuneFlags& flags) {
                  .check_bytes = ram > 0 ? std::max<int64_t>(ram - train::kProcessBytes, 1) : 0}));
         apply_source_flags(flags.source, imported);
         Network made{std::move(imported.model), ""};
+        const std::string sides = made.model.card.preprocess.sides();
         apply_input_flags(made, task, flags.training);
+        const bool fits =  // a head of maps is for images of one size
+            task.head().decoder.empty() || made.model.card.preprocess.sides() == sides;
         made.head_is_trained =
-            flags.head == "auto" && task.take_head_of(task_card_of(made.model.card));
+            flags.head == "auto" && fits && task.take_head_of(task_card_of(made.model.card));
         if (made.head_is_trained)
           made.model.card.int8 = {};  // if any, of the weights as they were
         else
