@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "graft/api/trained_model.h"
+#include "graft/api/window_answers.h"
 #include "graft/core/base/error.h"
 #include "graft/core/base/fork.h"
 #include "graft/core/runtime/exec_context.h"
@@ -214,15 +215,40 @@ struct Predictor::Impl {
     return std::make_shared<FeatureRun>(model.network, stages, precision, calibration);
   }
 
+  // f32 [N,...] on the host, as people read them.
+  Tensor readable(const Tensor& x) const {
+    Tensor values = meaning().readable(all->run(x)).to(MemoryFormat::contiguous);
+    GRAFT_CHECK(values.rank() >= 2 && values.size(0) == x.size(0), "the network's answers are ",
+                values.shape(), ", numbers for each image are needed");
+    return values;
+  }
+
+  // An image that the network sees in windows.
+  Answer answer_in_windows(const io::Dataset& images, int64_t index) const {
+    Answer answer;
+    answer.shown_ = shown;
+    io::Image photo;
+    try {
+      photo = images.image(index);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::bad_input) throw;
+      answer.error_ = error.what();
+      return answer;
+    }
+    answer.values_ = sample_of(answers_in_windows(photo, imported.model.card.preprocess,
+                                                  [this](const Tensor& x) { return readable(x); }),
+                               0);
+    return answer;
+  }
+
   void answer(const io::Dataset& images, int64_t begin, int64_t end, std::vector<Answer>& answers) {
+    if (imported.model.card.preprocess.own_scale) {
+      for (int64_t i = begin; i < end; ++i) answers.push_back(answer_in_windows(images, i));
+      return;
+    }
     Inputs inputs = inputs_of(images, begin, end, imported.model.card.preprocess);
     Tensor values;
-    if (inputs.x.defined()) {
-      values = meaning().readable(all->run(inputs.x)).to(MemoryFormat::contiguous);
-      GRAFT_CHECK(values.rank() >= 2 && values.size(0) == inputs.x.size(0),
-                  "the network's answers are ", values.shape(),
-                  ", numbers for each image are needed");
-    }
+    if (inputs.x.defined()) values = readable(inputs.x);
     int64_t answered = 0;
     for (std::string& fault : inputs.faults) {
       Answer& answer = answers.emplace_back();

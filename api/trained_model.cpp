@@ -5,6 +5,7 @@
 #include "graft/core/base/error.h"
 #include "graft/models/folded_norms.h"
 #include "graft/models/graph/graph_import.h"
+#include "graft/models/segmentation/segmentation.h"
 #include "graft/train/tasks/table.h"
 
 namespace graft {
@@ -43,7 +44,18 @@ std::string headless_reason(const models::Imported& imported) {
 }
 
 void give_head(models::Model& model, const train::Task& task, uint64_t seed) {
-  models::replace_head(model, task.outputs(), seed);
+  const train::HeadPlan plan = task.head();
+  if (plan.decoder.empty()) {
+    models::replace_head(model, plan.outputs, seed);
+  } else {
+    const io::Preprocess& input = model.card.preprocess;
+    models::give_segmentation_head(model, {.decoder = plan.decoder,
+                                           .classes = plan.outputs,
+                                           .height = input.size,
+                                           .width = input.input_width(),
+                                           .bias = plan.bias,
+                                           .seed = seed});
+  }
   put_task(model.card, task.card());
   model.card.int8 = {};  // if any, of the weights as they were
 }

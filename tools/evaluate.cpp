@@ -11,6 +11,7 @@
 #include "graft/tools/column_flags.h"
 #include "graft/tools/device.h"
 #include "graft/tools/flag_values.h"
+#include "graft/tools/mask_flags.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
 #include "graft/tools/pixel_flag.h"
@@ -30,6 +31,7 @@ namespace {
 struct EvaluateFlags {
   std::string model, data, precision = "fp32", calibrate, save, report, resize, predictions;
   io::TableColumns columns;
+  io::MaskOptions masks;
   double broken = io::kToleratedBrokenShare;
   DeviceFlags device;
   SourceFlags source;
@@ -85,12 +87,14 @@ int evaluate(const EvaluateFlags& flags) {
   model.network->to(device);
   apply_resize(model.card.preprocess, flags.resize);
   TrainingData opened = open_summarized(
-      flags.data, {.columns = flags.columns, .answers = answers, .need_train = false},
+      flags.data,
+      {.columns = flags.columns, .masks = flags.masks, .answers = answers, .need_train = false},
       flags.broken);
   io::OpenedData& data = opened.opened;
   doubt_shapes(opened, model.card.preprocess);
-  const auto judged =
-      task->to_judge(data, flags.data, [](const std::string& note) { say("note: ", note); });
+  const auto judged = train::to_judge_on(
+      task->to_judge(data, flags.data, [](const std::string& note) { say("note: ", note); }),
+      model.card.preprocess);
   const train::AnswersHeard keep = [&](const Tensor& outputs, std::span<const int64_t> samples) {
     keep_answers(*kept, *shown, outputs, *judged, samples);
   };
@@ -161,6 +165,7 @@ void add_evaluate(CLI::App& app, Action& action) {
   add_source_flags(*verb, f->source, ClassNames::asked_for);
   add_device_flags(*verb, f->device);
   add_column_flags(*verb, f->columns);
+  add_mask_flags(*verb, f->masks);
   add_resize_flag(*verb, f->resize);
   add_pixel_flag(*verb);
   verb->add_option("--broken", f->broken,

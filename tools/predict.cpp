@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -10,6 +11,8 @@
 #include "graft/core/base/file_system.h"
 #include "graft/io/datasets/image_files.h"
 #include "graft/io/datasets/path_list.h"
+#include "graft/io/images/png_writer.h"
+#include "graft/io/input_geometry.h"
 #include "graft/tools/device.h"
 #include "graft/tools/flag_values.h"
 #include "graft/tools/network.h"
@@ -25,7 +28,7 @@ namespace {
 struct PredictFlags {
   std::string model;
   std::vector<std::string> images;
-  std::string precision = "fp32", resize, predictions;
+  std::string precision = "fp32", resize, predictions, out;
   io::TableColumns columns;  // of tables of paths
   DeviceFlags device;
   SourceFlags source;
@@ -68,21 +71,63 @@ std::vector<std::byte> read_standard_input() {
   return input;
 }
 
+// Pictures of answers that are maps, of each photo's own size.
+class PictureFolder {
+ public:
+  // Before any work: there are pictures, and a folder for them.
+  PictureFolder(const Predictor& predictor, std::string folder)
+      : predictor_(predictor), folder_(std::move(folder)) {
+    GRAFT_CHECK(predictor.presentation().has_pictures(),
+                "--out is for models that segment; this one's answers are no maps");
+    file_system().create_directories(folder_);
+  }
+
+  // DIR/NAME_classes.png and the like; of images of one name the later get numbers.
+  void write(const std::string& name, const ImageSource& source, const Answer& answer) {
+    const io::Image photo = dataset_of({&source, 1})->image(0);
+    std::string stem = file_name(name == "-" ? "standard_input" : name);
+    stem.resize(stem.size() - lower_extension(stem).size());
+    const int64_t times = ++written_[stem];
+    if (times > 1) stem += str("_", times);
+    for (const train::Picture& picture :
+         predictor_.presentation().pictures(maps_of(answer, photo), photo))
+      io::write_png(join_path(folder_, str(stem, "_", picture.what, ".png")), picture.image,
+                    picture.palette);
+  }
+
+ private:
+  train::Presentation::Maps maps_of(const Answer& answer, const io::Image& photo) const {
+    const io::Preprocess& p = predictor_.preprocess();
+    const std::span row(answer.values().data<float>(),
+                        static_cast<size_t>(answer.values().numel()));
+    if (p.own_scale)
+      return {row, photo.height, photo.width, {{photo.width, 0, 1}, {photo.height, 0, 1}, false}};
+    return {row, p.size, p.input_width(),
+            io::input_geometry(p, {}, photo.width, photo.height, nullptr)};
+  }
+
+  const Predictor& predictor_;
+  std::string folder_;
+  std::map<std::string, int64_t> written_;  // by the image's name
+};
+
 // Shows the answers as they come, and keeps what is told at the end.
 class Answers {
  public:
   Answers(const Predictor& predictor, const PredictFlags& flags)
       : predictor_(predictor), flags_(flags) {
     if (!flags.predictions.empty()) kept_.emplace(flags.predictions, predictor.presentation());
+    if (!flags.out.empty()) pictures_.emplace(predictor, flags.out);
   }
 
-  void add(const std::string& name, const Answer& answer) {
+  void add(const std::string& name, const ImageSource& source, const Answer& answer) {
     if (!answer.error().empty()) return refuse(name, answer.error());
     if (!said_) say_refusal(predictor_.refusal(), flags_.precision);
     said_ = true;
     ++answered_;
     not_finite_ += !answer.is_finite();
     show(name, answer);
+    if (pictures_) pictures_->write(name, source, answer);
     if (kept_)
       kept_->add(name, {}, {answer.values().data<float>(), size_t(answer.values().numel())});
   }
@@ -115,6 +160,7 @@ class Answers {
   const Predictor& predictor_;
   const PredictFlags& flags_;
   std::optional<PredictionsFile> kept_;
+  std::optional<PictureFolder> pictures_;
   bool said_ = false;
   int64_t not_finite_ = 0, answered_ = 0, broken_ = 0;
   nlohmann::ordered_json document_ = nlohmann::ordered_json::array();
@@ -138,7 +184,7 @@ int predict(const PredictFlags& flags) {
       images.push_back(paths[i] == "-" ? ImageSource(NamedBytes(input, "standard input"))
                                        : ImageSource(paths[i]));
     const std::vector<Answer> found = predictor.predict(images);
-    for (size_t i = 0; i < found.size(); ++i) answers.add(paths[begin + i], found[i]);
+    for (size_t i = 0; i < found.size(); ++i) answers.add(paths[begin + i], images[i], found[i]);
   }
   return answers.finish();
 }
@@ -177,6 +223,11 @@ void add_predict(CLI::App& app, Action& action) {
                    "Besides, a table of every image: path, what is predicted, and of labels the "
                    "probability of each (.csv or .jsonl)")
       ->type_name("FILE");
+  verb->add_option("--out", f->out,
+                   "Of a model that segments: a folder for pictures of each image's own size: "
+                   "NAME_classes.png (the number of each pixel's class, with a palette), "
+                   "NAME_probability.png and NAME_overlay.png")
+      ->type_name("DIR");
   verb->add_flag("--json", f->json, "One JSON document on stdout");
   verb->add_flag("--strict", f->strict, kStrictHelp);
   verb->footer(

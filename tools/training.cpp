@@ -15,10 +15,12 @@
 #include "graft/core/runtime/stop.h"
 #include "graft/core/tensor/allocator.h"
 #include "graft/io/datasets/dataset.h"
+#include "graft/models/segmentation/segmentation.h"
 #include "graft/tools/column_flags.h"
 #include "graft/tools/device.h"
 #include "graft/tools/flag_values.h"
 #include "graft/tools/interrupt.h"
+#include "graft/tools/mask_flags.h"
 #include "graft/tools/output.h"
 #include "graft/tools/pixel_flag.h"
 #include "graft/tools/progress.h"
@@ -34,9 +36,12 @@
 namespace graft::tools {
 namespace {
 
+constexpr double kDecoderRate = 2e-3;
+
 TrainingData open_training_data(const TrainingFlags& flags) {
   return open_summarized(flags.data,
                          {.columns = flags.columns,
+                          .masks = flags.masks,
                           .answers = answers_for_task(flags.task),
                           .val_path = flags.val,
                           .val_split = flags.val_split,
@@ -44,17 +49,30 @@ TrainingData open_training_data(const TrainingFlags& flags) {
                          flags.broken, flags.ram);
 }
 
+// A head of many layers: no standardised features, no prior of a linear head, and Adam's rate that
+// suits it. Windows of an image are taken at random, unless it is said otherwise.
+void suit_a_decoder(train::Recipe& recipe, const TrainingFlags& flags) {
+  recipe.standardize = recipe.head_prior = false;
+  if (recipe.optimizer.name != "sgd" && !flags.lr) recipe.lr = kDecoderRate;
+  if (flags.resize == "window" && flags.augment == "auto") recipe.augment = "light";
+}
+
 // The task, and why it was taken where the user did not say it.
 std::shared_ptr<train::Task> open_task(const io::OpenedData& data, const TrainingFlags& flags,
                                        train::Recipe& recipe) {
   recipe.task = task_for_data(flags.task, flags.data, data);
   if (flags.loss) recipe.loss = *flags.loss;
+  if (flags.decoder) recipe.decoder = *flags.decoder;
   if (!data.answers_why.empty())
     say("task: ", recipe.task, ", because ", printable(data.answers_why), " (--task says another)");
   else if (flags.task != "auto")
     say("task: ", recipe.task, ", as asked for");
   recipe.validate();
-  return train::make_task(recipe, data);
+  std::shared_ptr<train::Task> task = train::make_task(recipe, data);
+  const bool has_maps = !task->head().decoder.empty();
+  GRAFT_CHECK(has_maps || !flags.decoder, "--decoder is for --task segment, this is ", recipe.task);
+  if (has_maps) suit_a_decoder(recipe, flags);
+  return task;
 }
 
 // A colour network fed with grey images, or the other way round, is said once.
@@ -201,7 +219,7 @@ std::vector<std::string> task_choices() {
 void add_training_flags(CLI::App& verb, TrainingFlags& f) {
   verb.add_option("--data", f.data,
                   "Images to train on: a folder of class folders (train/ and val/ or test/ inside, "
-                  "or not), "
+                  "or not), of images and masks, "
                   "MNIST IDX, CIFAR, a table of images and labels (.csv .tsv .jsonl), or .npz "
                   "with x and y")
       ->required()
@@ -252,6 +270,7 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
       ->transform(image_sides(8, 4096))
       ->type_name("N|HxW");
   add_column_flags(verb, f.columns);
+  add_mask_flags(verb, f.masks);
   add_resize_flag(verb, f.resize);
   add_pixel_flag(verb);
   verb.add_option("--broken", f.broken,
@@ -260,12 +279,19 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
       ->type_name("SHARE");
   verb.add_option(
           "--task", f.task,
-          "What is learned: classify (one class an image), multilabel (any number of labels) "
-          "or regress (numbers); auto: what the data's form suggests, which is said")
+          "What is learned: classify (one class an image), multilabel (any number of labels), "
+          "regress (numbers) or segment (the class of every pixel); auto: what the data's form "
+          "suggests, which is said")
       ->check(CLI::IsMember(task_choices()))
       ->type_name("TASK");
-  verb.add_option("--loss", f.loss, "Of --task regress: mse (default), l1 or huber")
-      ->check(CLI::IsMember({"mse", "l1", "huber"}))
+  verb.add_option("--loss", f.loss,
+                  "Of --task regress: mse (default), l1 or huber; of --task segment: ce+dice "
+                  "(default), ce, dice or focal")
+      ->check(CLI::IsMember(train::loss_names()))
+      ->type_name("NAME");
+  verb.add_option("--decoder", f.decoder,
+                  "Of --task segment: unet (default), fpn, deeplabv3 or fcn")
+      ->check(CLI::IsMember(models::decoder_names()))
       ->type_name("NAME");
   verb.add_option("--balance", f.balance,
                   "Classes of uneven size: none; weights: each class counts alike in the loss (of "
@@ -335,38 +361,6 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
                 "the report says what they cost per class");
   verb.add_flag("--resume", f.resume, "Go on from the checkpoint in RUN, to the same bits");
   verb.add_flag("--overwrite", f.overwrite, "Start again in a RUN that is not empty");
-}
-
-train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
-                          const std::string& batch_norm) {
-  train::Recipe recipe = train::default_recipe(freeze);
-  recipe.freeze = freeze;
-  recipe.batch_norm = batch_norm;
-  recipe.seed = flags.seed;
-  recipe.precision = flags.precision;
-  recipe.patience = flags.patience;
-  recipe.balance = flags.balance;
-  recipe.resize = flags.resize;
-  if (flags.loss_scale != "dynamic") recipe.loss_scale = std::stod(flags.loss_scale);
-  if (flags.epochs) recipe.epochs = *flags.epochs;
-  if (flags.batch) recipe.batch = *flags.batch;
-  if (flags.optimizer && *flags.optimizer != recipe.optimizer.name) {
-    recipe.optimizer.name = *flags.optimizer;
-    recipe.lr = freeze == "backbone" ? (*flags.optimizer == "sgd" ? 0.1 : 0.01)
-                                     : (*flags.optimizer == "sgd" ? 0.01 : 0.001);
-  }
-  if (flags.lr) recipe.lr = *flags.lr;
-  if (flags.momentum) recipe.optimizer.momentum = *flags.momentum;
-  if (flags.weight_decay) recipe.optimizer.weight_decay = *flags.weight_decay;
-  if (flags.weight_decay || recipe.optimizer.name == "adamw") recipe.head_prior = false;
-  if (flags.schedule) recipe.schedule = *flags.schedule;
-  if (flags.warmup) recipe.warmup_epochs = *flags.warmup;
-  if (recipe.schedule == "onecycle" && !flags.warmup) recipe.warmup_epochs = 0;
-  recipe.warmup_epochs = std::min(recipe.warmup_epochs, recipe.epochs - 1);
-  if (flags.augment != "auto") recipe.augment = flags.augment;
-  if (flags.cache_features == "off") recipe.cache_features = false;
-  if (flags.views) recipe.views = *flags.views;
-  return recipe;
 }
 
 int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,

@@ -89,6 +89,11 @@ GRAFT_API FitResult fit(StagedNetwork& network, const io::OpenedData& data,
                         const io::Preprocess& preprocess, const Recipe& recipe,
                         const FitOptions& options);
 
+// The samples that networks of this preprocessing are judged on: of one that takes windows at the
+// images' own scale the windows that cover them (io/datasets/windows.h), else the data set's own.
+GRAFT_API std::shared_ptr<const io::Dataset> to_judge_on(std::shared_ptr<const io::Dataset> dataset,
+                                                         const io::Preprocess& preprocess);
+
 // The network as it is on a data set, in eval mode. Within a ScopedStop (core/runtime/stop.h) it
 // ends with Stopped.
 GRAFT_API std::unique_ptr<Metric> judge(

@@ -38,7 +38,8 @@ RamRequest ram_request(RunContext& context, const FeatureStage& features,
 void run_trial(RunContext& context, const FeatureStage& features, TrainingStep& step,
                int64_t images, const StepPlan& plan) {
   const Tensor x = context.preprocess.zeros(images);
-  const Batch batch{features.entering(x), context.task->made_up_targets(images), {}};
+  const Batch batch{
+      features.entering(x), context.task->made_up_targets(images, context.preprocess), {}};
   context.network.train(true);
   step.set_plan(plan);
   step.try_out(batch);

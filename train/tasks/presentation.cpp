@@ -96,6 +96,8 @@ std::vector<AnswerCell> Presentation::answer_cells(std::span<const float> row) c
   return {row.begin(), row.end()};
 }
 
+std::vector<Picture> Presentation::pictures(const Maps&, const io::Image&) const { return {}; }
+
 std::vector<AnswerCell> Presentation::true_cells(const io::Dataset&, int64_t) const { return {}; }
 
 }  // namespace graft::train

@@ -25,6 +25,13 @@ struct NamedValue {
   float value = 0;
 };
 
+// An answer to an image as an image.
+struct Picture {
+  std::string what{};  // for a file's name
+  io::Image image{};
+  std::vector<uint32_t> palette{};  // 0xRRGGBB of each of the image's levels; empty: it has none
+};
+
 // Of metrics that the task made. What is said of any task is made of its scores.
 class GRAFT_API Presentation {
  public:
@@ -68,6 +75,16 @@ class GRAFT_API Presentation {
   virtual AnswerColumns answer_columns() const;
   virtual std::vector<AnswerCell> answer_cells(std::span<const float> row) const;
   virtual std::vector<AnswerCell> true_cells(const io::Dataset& dataset, int64_t sample) const;
+  // Whether there are pictures of an answer.
+  virtual bool has_pictures() const { return false; }
+  // A row of readable(), of maps of height x width, as pictures of the photo's own size; geometry:
+  // of the photo in the maps. None, at first.
+  struct Maps {
+    std::span<const float> row;
+    int64_t height, width;
+    io::InputGeometry geometry;
+  };
+  virtual std::vector<Picture> pictures(const Maps& maps, const io::Image& photo) const;
 
  protected:
   const Task& task_;
