@@ -6,12 +6,12 @@
 #include "graft/layers/functional/batch_norm.h"
 #include "graft/layers/functional/binary.h"
 #include "graft/layers/functional/conv.h"
+#include "graft/layers/functional/image.h"
 #include "graft/layers/functional/linear.h"
 #include "graft/layers/functional/pool.h"
 #include "graft/layers/functional/shape_change.h"
 #include "graft/layers/functional/softmax.h"
 #include "graft/layers/functional/unary.h"
-#include "graft/layers/functional/image.h"
 #include "graft/models/onnx_export.h"
 
 namespace graft::models {

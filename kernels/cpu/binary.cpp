@@ -1,6 +1,8 @@
 // Arithmetic of two tensors, one of which may be stretched over neighbouring axes: a number for
 // all, a row for every pixel, a gate for every channel of a sample. Any memory order that both
 // have.
+#include "graft/kernels/ops/binary.h"
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -8,7 +10,6 @@
 
 #include "graft/kernels/cpu/engine.h"
 #include "graft/kernels/cpu/register.h"
-#include "graft/kernels/ops/binary.h"
 
 namespace graft::cpu {
 namespace {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "graft/io/onnx/model.h"
+#include "graft/layers/functional/conv.h"
 
 namespace graft::functional {
 struct BatchStatistics;

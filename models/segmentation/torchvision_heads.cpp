@@ -3,6 +3,7 @@
 #include <array>
 
 #include "graft/layers/functional/image.h"
+#include "graft/layers/functional/shape_change.h"
 #include "graft/layers/modules/dropout.h"
 #include "graft/layers/modules/sequential.h"
 #include "graft/models/feature_builder.h"

@@ -1,7 +1,7 @@
 // Functions that a convolution applies to its own results: the bits of the convolution and the
 // function one after the other, on every instruction set, for any number of threads.
-#include "graft/kernels/ops/unary.h"
 #include "graft/kernels/ops/fused_conv.h"
+#include "graft/kernels/ops/unary.h"
 #include "graft/tests/kernels/cpu_support.h"
 
 namespace graft {
@@ -34,7 +34,8 @@ Tensor convolved(ExecContext& context, const FunctionCase& c, const ops::FusedCo
   const Shape out = ops::conv_output_shape(c.x, c.weight, a.conv);
   const Tensor residual = random(out, 4, MemoryFormat::channels_last).to(c.dtype);
   Tensor y = Tensor::empty(out, x.options());
-  kernels_for<ops::FusedConvKernels>(x).forward(context, {x, weight, nullptr, &bias, &residual, a, y});
+  kernels_for<ops::FusedConvKernels>(x).forward(context,
+                                                {x, weight, nullptr, &bias, &residual, a, y});
   return y;
 }
 
