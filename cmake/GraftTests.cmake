@@ -150,6 +150,8 @@ if(GRAFT_PYTHON3)
     set_tests_properties(faults.failing_memory PROPERTIES SKIP_REGULAR_EXPRESSION "SKIPPED")
   endif()
   add_test(NAME tools.check_exports COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tools/check_exports.py $<TARGET_FILE:graft>)
+  add_test(NAME tools.report_browser COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/tools/report_browser_test.py $<TARGET_FILE:graft_command>)
+  set_tests_properties(tools.report_browser PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)
   add_test(NAME tools.gpu_check COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/tools/gpu_check_test.py)
 endif()
 # No program or library, as built or as installed, may look for libraries where others can put them.
