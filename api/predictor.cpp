@@ -216,7 +216,7 @@ struct Predictor::Impl {
   }
 
   // f32 [N,...] on the host, as people read them.
-  Tensor readable(const Tensor& x) const {
+  Tensor readable(const Tensor& x) {
     Tensor values = meaning().readable(all->run(x)).to(MemoryFormat::contiguous);
     GRAFT_CHECK(values.rank() >= 2 && values.size(0) == x.size(0), "the network's answers are ",
                 values.shape(), ", numbers for each image are needed");
@@ -224,7 +224,7 @@ struct Predictor::Impl {
   }
 
   // An image that the network sees in windows.
-  Answer answer_in_windows(const io::Dataset& images, int64_t index) const {
+  Answer answer_in_windows(const io::Dataset& images, int64_t index) {
     Answer answer;
     answer.shown_ = shown;
     io::Image photo;
@@ -235,7 +235,7 @@ struct Predictor::Impl {
       answer.error_ = error.what();
       return answer;
     }
-    answer.values_ = sample_of(answers_in_windows(photo, imported.model.card.preprocess,
+    answer.values_ = sample_of(graft::answers_in_windows(photo, imported.model.card.preprocess,
                                                   [this](const Tensor& x) { return readable(x); }),
                                0);
     return answer;

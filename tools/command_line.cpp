@@ -1,6 +1,9 @@
 #include "graft/tools/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cctype>
+#include <string_view>
 
 #include "graft/core/base/error.h"
 #include "graft/core/base/printable.h"
@@ -10,6 +13,20 @@ namespace graft::tools {
 namespace {
 
 constexpr int kUsage = static_cast<int>(ErrorCode::usage);
+
+std::string g_command_text;
+
+// As it is where a shell takes it so; else in quotes.
+std::string shell_word(const std::string& word) {
+  const bool is_plain = !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+           std::string_view("_-+=./,:@%").find(c) != std::string_view::npos;
+  });
+  if (is_plain) return word;
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
 
 bool is_verb(const CLI::App& app, const std::string& name) {
   const auto verbs =
@@ -39,6 +56,8 @@ void add_verbs(CLI::App& app, Action& action) {
 }
 
 ReadLine read_command_line(CLI::App& app, int argc, const char* const* argv) {
+  g_command_text = "graft";
+  for (int i = 1; i < argc; ++i) g_command_text += " " + shell_word(argv[i]);
   if (argc > 1 && argv[1][0] != '-' && !is_verb(app, argv[1]))
     return {kUsage, str("there is no verb '", printable(argv[1]), "' (see graft --help)")};
   try {
@@ -52,5 +71,7 @@ ReadLine read_command_line(CLI::App& app, int argc, const char* const* argv) {
                         chosen.empty() ? "" : chosen[0]->get_name() + " ", "--help)")};
   }
 }
+
+const std::string& command_text() { return g_command_text; }
 
 }  // namespace graft::tools

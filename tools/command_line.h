@@ -17,5 +17,7 @@ struct ReadLine {
 
 // Reads a command line. Help and version go to stdout.
 ReadLine read_command_line(CLI::App& app, int argc, const char* const* argv);
+// The line that was read last, as a shell takes it: "graft finetune --data 'my photos'".
+const std::string& command_text();
 
 }  // namespace graft::tools

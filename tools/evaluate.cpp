@@ -9,11 +9,13 @@
 #include "graft/core/base/file_system.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/tools/column_flags.h"
+#include "graft/tools/command_line.h"
 #include "graft/tools/device.h"
 #include "graft/tools/flag_values.h"
 #include "graft/tools/mask_flags.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
+#include "graft/tools/pictures.h"
 #include "graft/tools/pixel_flag.h"
 #include "graft/tools/predictions.h"
 #include "graft/tools/progress.h"
@@ -127,6 +129,14 @@ int evaluate(const EvaluateFlags& flags) {
       report.facts.emplace_back("answers that are not finite", thousands(own->not_finite()));
     if (whole)
       report.facts.emplace_back(task->scores()[0].name + " in int8", fixed(own->score(), 4));
+    const AskNetwork ask = [&](const std::vector<int64_t>& samples) {
+      train::PrefixRunner run(*model.network, model.network->stages().size());
+      return outputs_for(run, judged, model.card.preprocess, task, samples);
+    };
+    report.pictures = pictures_html({nullptr, judged, model.card.preprocess}, *shown, first, ask);
+    report.facts.emplace_back("data", flags.data);
+    report.facts.emplace_back("command", command_text());
+    report.facts.emplace_back("graft", GRAFT_VERSION);
     write_file_atomically(flags.report, report_html(report));
   }
   if (kept) kept->write();

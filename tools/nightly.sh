@@ -77,6 +77,11 @@ check_faults() {
   python3 tests/faults/determinism.py $command
   python3 tests/faults/ram_peaks.py $command --megapixels 12 --threads 1 2 8 16
 }
+check_report() {  # in a browser, of as many classes as made a page of 450 MB
+  command -v chromium >/dev/null || skip "there is no chromium"
+  build ci graft_command
+  python3 tests/tools/report_browser_test.py build/ci/bin/graft --classes 3000
+}
 check_onnx_cases() {
   needs_modules onnx numpy
   needs_path "$lists/tierB.txt"
@@ -137,6 +142,7 @@ check install "installed library, and the examples with their training"
 check fuzz "each fuzz target for $fuzz_seconds s"
 check faults "kills, failing files and memory, damaged files, determinism, --ram"
 check fuzz_hdf5 "damaged Keras files for $fuzz_seconds s, under the sanitizers"
+check report "the report of 3,000 classes in Chromium"
 check onnx_cases "ONNX's own cases"
 check networks "whole networks beside onnxruntime"
 check exports "networks written as .onnx and .safetensors, read by others"

@@ -24,10 +24,10 @@
 #include "graft/tools/output.h"
 #include "graft/tools/pixel_flag.h"
 #include "graft/tools/progress.h"
-#include "graft/tools/report.h"
 #include "graft/tools/resize_flag.h"
 #include "graft/tools/run_folder.h"
 #include "graft/tools/training_data.h"
+#include "graft/tools/training_report.h"
 #include "graft/tools/verbs.h"
 #include "graft/train/memory_plan.h"
 #include "graft/train/tasks/presentation.h"
@@ -86,17 +86,6 @@ void say_channel_rule(const io::OpenedData& data, const io::Preprocess& preproce
     say("note: colour images become grey (ITU-R 601 luma) for the 1-channel network");
 }
 
-EpochRow row_of(const train::EpochMetrics& m) {
-  return {m.epoch,
-          m.loss,
-          m.train.value,
-          m.val.empty() ? std::numeric_limits<double>::quiet_NaN() : m.val[0].value,
-          m.val_score("loss"),
-          m.lr,
-          m.images_per_s,
-          m.seconds};
-}
-
 // Why the kept epoch is not the one with the highest score.
 void say_choice(const train::FitResult& fitted) {
   if (fitted.highest_epoch == 0) return;
@@ -107,44 +96,14 @@ void say_choice(const train::FitResult& fitted) {
       fitted.highest_epoch, " (", before.name, " ", fixed(before.value, 4), ")");
 }
 
-RunReport make_report(const Network& made, const io::OpenedData& data, const train::Recipe& recipe,
-                      const train::FitResult& fitted, const io::DataSummary& summary,
-                      const train::Task& task) {
-  const auto shown = task.presentation();
-  RunReport report;
-  report.title =
-      str("graft: ", models::describe(made.model.card.architecture), " on ", task.what());
-  report.facts = {
-      {"validation images", thousands(fitted.best->samples())},
-      {"training images", thousands(data.train->size())},
-      {"frozen tensors",
-       fitted.frozen_sha256.empty() ? "none" : "unchanged, SHA-256 " + fitted.frozen_sha256},
-      {"source weights, SHA-256", made.model.card.lineage.source_sha256.empty()
-                                      ? "none: random weights"
-                                      : made.model.card.lineage.source_sha256},
-      {"data manifest, SHA-256", data.manifest_sha256},
-      {"trained on", made.model.network->device().to_string()}};
-  const auto scores = shown->facts(*fitted.best, fitted.best_epoch);
-  report.facts.insert(report.facts.begin(), scores.begin(), scores.end());
-  report.facts.emplace(report.facts.begin(), "network",
-                       models::describe(made.model.card.architecture));
-  for (const train::EpochMetrics& metrics : fitted.history)
-    report.epochs.push_back(row_of(metrics));
-  report.score = task.scores()[0].name;
-  report.results = shown->html(*fitted.best, nullptr, "");
-  report.recipe = nlohmann::ordered_json::parse(recipe.to_json()).dump(2);
-  report.certificate = made.certificate;
-  report.warnings = summary.doubts;
-  report.warnings.insert(report.warnings.end(), summary.notes.begin(), summary.notes.end());
-  if (!summary.passed_over.empty())
-    report.warnings.push_back("passed over: " + summary.passed_over.to_text());
-  return report;
-}
-
 // The heap keeps little of what decoders free: it would count against --ram.
 void give_freed_memory_back() {
   mallopt(M_MMAP_THRESHOLD, 1 << 20);
   mallopt(M_TRIM_THRESHOLD, 1 << 20);
+}
+
+double run_seconds(std::chrono::steady_clock::time_point began) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
 }
 
 int64_t peak_resident_bytes() {
@@ -365,6 +324,7 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
 
 int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
                      const NetworkMaker& make_network) {
+  const auto began = std::chrono::steady_clock::now();
   if (flags.ram > 0) give_freed_memory_back();
   const InterruptGuard interrupt;
   ExecContext context(flags.threads);
@@ -426,7 +386,7 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
   }
   const std::shared_ptr<const train::Task> chosen = task->chosen_by(*fitted.best);
   const std::shared_ptr<const train::Task> judge = chosen ? chosen : task;
-  RunReport report = make_report(made, data, planned, fitted, opened.summary, *judge);
+  RunReport report = make_report({made, data, planned, fitted, opened.summary, *judge, flags.data});
   std::string more_lines = test_line(made, opened, judge, planned, report, bar);
   const auto shown = judge->presentation();
   const std::string sure = shown->doubt(*fitted.best);
@@ -456,6 +416,11 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
       is_int8_missing = true;
       more_lines += "in int8  not measured: interrupted; the model is not calibrated for it\n";
     }
+  if (flags.ram > 0)
+    report.warnings.push_back("no pictures: with --ram no image is decoded for them");
+  else
+    report.pictures = pictures_of(made, data, judge, *fitted.best);
+  report.facts.emplace_back("took", duration(run_seconds(began)));
   write_file_atomically(run.report(), report_html(report));
   if (flags.ram > 0)
     say("memory: at most ", size_text(peak_resident_bytes()), " were resident; tensors took ",

@@ -74,7 +74,9 @@ TEST_F(Tasks, SeveralLabelsFromATableToAnswers) {
   const std::string metrics = read_text(folder / "run/metrics.jsonl");
   for (const char* key : {"train_label_accuracy", "val_mAP", "val_macro_f1", "val_micro_f1"})
     EXPECT_TRUE(has(metrics, str("\"", key, "\":"))) << metrics;
-  EXPECT_TRUE(has(read_text(folder / "run/report.html"), "Per label (validation)"));
+  const std::string report = read_text(folder / "run/report.html");
+  for (const char* part : {"Per label (validation)", "Furthest from the truth", "<img alt="})
+    EXPECT_TRUE(has(report, part)) << part;
   const models::ModelCard card = models::load_model(model()).card;
   EXPECT_EQ(json::parse(card.task)["thresholds"].size(), 2u);
   EXPECT_EQ(card.labels, (std::vector<std::string>{"warm", "plant"}));

@@ -1,5 +1,7 @@
 #include "graft/train/tasks/presentation.h"
 
+#include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "graft/core/base/text.h"
@@ -58,6 +60,21 @@ std::string Presentation::comparison(const Metric& whole, const Metric& changed,
 
 std::string Presentation::html(const Metric&, const Metric*, const std::string&) const {
   return "";
+}
+
+std::vector<Noteworthy> Presentation::noteworthy(const Metric& metric, int64_t most) const {
+  const SampleWorths known = metric.per_sample();
+  std::vector<int64_t> order;
+  for (int64_t i = 0; i < std::ssize(known.losses); ++i)
+    if (std::isfinite(known.losses[static_cast<size_t>(i)])) order.push_back(i);
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+    return known.losses[static_cast<size_t>(a)] > known.losses[static_cast<size_t>(b)];
+  });
+  const int64_t half = std::min(most, std::ssize(order) / 2);
+  if (half == 0) return {};
+  return {
+      {"Furthest from the truth", "The largest losses.", {order.begin(), order.begin() + half}},
+      {"Closest to the truth", "The smallest losses.", {order.rbegin(), order.rbegin() + half}}};
 }
 
 Tensor Presentation::readable(const Tensor& outputs) const { return to_device(outputs, {}); }

@@ -32,6 +32,12 @@ struct Picture {
   std::vector<uint32_t> palette{};  // 0xRRGGBB of each of the image's levels; empty: it has none
 };
 
+// Samples of the part that was judged that are worth looking at, the most telling first.
+struct Noteworthy {
+  std::string title{}, why{};
+  std::vector<int64_t> samples{};  // places in the part
+};
+
 // Of metrics that the task made. What is said of any task is made of its scores.
 class GRAFT_API Presentation {
  public:
@@ -54,6 +60,9 @@ class GRAFT_API Presentation {
   // Sections of a report; `changed`, when it is given, is the same in another arithmetic.
   virtual std::string html(const Metric& metric, const Metric* changed,
                            const std::string& name) const;
+  // For a report's pictures, at most `most` samples under each title; none where the metric does
+  // not know its samples. Those with the largest and the smallest losses, at first.
+  virtual std::vector<Noteworthy> noteworthy(const Metric& metric, int64_t most) const;
 
   // ---- answers to samples
   // Outputs as people read them, f32 [N,...] on the host: probabilities, numbers in their own unit.

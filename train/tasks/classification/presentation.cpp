@@ -13,6 +13,7 @@
 #include "graft/layers/functional/softmax.h"
 #include "graft/layers/functional/unary.h"
 #include "graft/train/tasks/classification/certainty.h"
+#include "graft/train/tasks/classification/noteworthy.h"
 #include "graft/train/tasks/shown.h"
 
 namespace graft::train {
@@ -256,6 +257,13 @@ std::string ClassificationPresentation::html(const Metric& metric, const Metric*
   ReportTables tables{names_, evaluation_of(metric).rows(), {}};
   if (changed) tables.int8_confusion = evaluation_of(*changed).rows();
   return "\n<h2>Per class (validation)</h2>\n" + per_class(tables) + confusions(tables);
+}
+
+std::vector<Noteworthy> ClassificationPresentation::noteworthy(const Metric& metric,
+                                                               int64_t most) const {
+  const Evaluation& e = evaluation_of(metric);
+  if (std::ssize(e.judged()) != e.samples()) return {};  // of some the answers are not known
+  return noteworthy_answers(e.judged(), most);
 }
 
 Tensor ClassificationPresentation::readable(const Tensor& outputs) const {

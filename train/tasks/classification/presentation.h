@@ -25,6 +25,8 @@ class GRAFT_API ClassificationPresentation final : public Presentation {
                          const std::string& name) const override;
   std::string html(const Metric& metric, const Metric* changed,
                    const std::string& name) const override;
+  // The worst mistakes, the most certain right answers, and likely wrong labels.
+  std::vector<Noteworthy> noteworthy(const Metric& metric, int64_t most) const override;
 
   Tensor readable(const Tensor& outputs) const override;
   // The likeliest first.
