@@ -235,9 +235,10 @@ struct Predictor::Impl {
       answer.error_ = error.what();
       return answer;
     }
-    answer.values_ = sample_of(graft::answers_in_windows(photo, imported.model.card.preprocess,
-                                                  [this](const Tensor& x) { return readable(x); }),
-                               0);
+    answer.values_ =
+        sample_of(graft::answers_in_windows(photo, imported.model.card.preprocess,
+                                            [this](const Tensor& x) { return readable(x); }),
+                  0);
     return answer;
   }
 

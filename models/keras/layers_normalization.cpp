@@ -156,9 +156,13 @@ Value layer_scale(LayerCall& call) {
 }
 
 constexpr LayerKind kNormalizationLayers[] = {
-    {"BatchNormalization", batch_normalization},   {"BatchNormalizationV1", batch_normalization},
-    {"BatchNormalizationV2", batch_normalization}, {"SyncBatchNormalization", batch_normalization},
-    {"GroupNormalization", group_normalization},   {"LayerNormalization", layer_normalization},
+    {"BatchNormalization", batch_normalization},
+    {"BatchNormalizationV1", batch_normalization},
+    {"BatchNormalizationV2", batch_normalization},
+    {"SyncBatchNormalization", batch_normalization},
+    {"GroupNormalization", group_normalization},
+    {"LayerNormalization", layer_normalization},
+    {"LayerScale", layer_scale},
 };
 
 }  // namespace
