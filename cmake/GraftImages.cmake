@@ -2,8 +2,9 @@
 # graft_use_image_libraries() is for every target that compiles io/.
 option(GRAFT_WEBP "Read WebP images when libwebp is found" ON)
 option(GRAFT_TIFF "Read TIFF images when libtiff 4.5 or newer is found" ON)
-option(GRAFT_AVIF "Read AVIF images when libavif 0.11 or newer is found" ON)
-option(GRAFT_HEIC "Read HEIC images when libheif 1.13 or newer is found" ON)
+# These two come with some twenty libraries of codecs, which would be loaded at every start.
+option(GRAFT_AVIF "Read AVIF images when libavif 0.11 or newer is found" OFF)
+option(GRAFT_HEIC "Read HEIC images when libheif 1.13 or newer is found" OFF)
 set(GRAFT_HAS_TIFF OFF)
 if(GRAFT_TIFF)
   find_package(TIFF 4.5 QUIET)

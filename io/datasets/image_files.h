@@ -36,6 +36,6 @@ GRAFT_API void find_images(const std::string& folder, const std::string& short_n
 
 // Counts what stands in `folder` itself, beside the folders that are read: system folders and every
 // file, images as "in no class folder".
-void count_beside_folders(const std::string& folder, PassedOver& passed_over);
+GRAFT_API void count_beside_folders(const std::string& folder, PassedOver& passed_over);
 
 }  // namespace graft::io

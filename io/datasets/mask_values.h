@@ -50,12 +50,12 @@ class GRAFT_API MaskValues {
 };
 
 // As a user writes and reads it: "255", or "#ff0080".
-std::string value_text(MaskForm form, uint32_t value);
+GRAFT_API std::string value_text(MaskForm form, uint32_t value);
 // The counts of a mask of another form, by color.
-ValueCounts by_color(const MaskImage& mask, const ValueCounts& counts);
+GRAFT_API ValueCounts by_color(const MaskImage& mask, const ValueCounts& counts);
 
 // From class_dict.csv (name,r,g,b), labelmap.txt (name:r,g,b:...) or a list of names (classes.txt,
 // codes.txt) in the folder; none: empty.
-std::vector<NamedColor> named_colors(const std::string& folder, std::string& file);
+GRAFT_API std::vector<NamedColor> named_colors(const std::string& folder, std::string& file);
 
 }  // namespace graft::io

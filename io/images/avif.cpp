@@ -70,22 +70,25 @@ Image decode_avif(std::span<const std::byte> bytes, const std::string& name) {
   check_avif_result(avifDecoderNextImage(decoder.get()), name);
   const avifImage& coded = *decoder->image;
   const int64_t width = coded.width, height = coded.height;
-  Image image{width, height, 3, Tensor::empty({height, width, 3}, {.dtype = DType::u8})};
+  // With alpha, which is then dropped: libavif would multiply colors by an alpha that it leaves
+  // out.
+  const int64_t coded_channels = coded.alphaPlane ? 4 : 3;
+  const Tensor decoded = Tensor::empty({height, width, coded_channels}, {.dtype = DType::u8});
   avifRGBImage rgb;
   avifRGBImageSetDefaults(&rgb, &coded);
-  rgb.format = AVIF_RGB_FORMAT_RGB;
+  rgb.format = coded.alphaPlane ? AVIF_RGB_FORMAT_RGBA : AVIF_RGB_FORMAT_RGB;
   rgb.depth = 8;
-  rgb.ignoreAlpha = AVIF_TRUE;
   rgb.alphaPremultiplied = coded.alphaPremultiplied;  // colors as they are stored
-  rgb.pixels = image.pixels.mutable_data<uint8_t>();
-  rgb.rowBytes = static_cast<uint32_t>(3 * width);
+  Tensor pixels = decoded;
+  rgb.pixels = pixels.mutable_data<uint8_t>();
+  rgb.rowBytes = static_cast<uint32_t>(coded_channels * width);
   check_avif_result(avifImageYUVToRGB(&coded, &rgb), name);
-  if (coded.yuvFormat == AVIF_PIXEL_FORMAT_YUV400) {
-    Image grey{width, height, 1, Tensor::empty({height, width, 1}, {.dtype = DType::u8})};
-    uint8_t* out = grey.pixels.mutable_data<uint8_t>();
-    for (int64_t i = 0; i < width * height; ++i) out[i] = rgb.pixels[3 * i];
-    image = grey;
-  }
+  const int64_t channels = coded.yuvFormat == AVIF_PIXEL_FORMAT_YUV400 ? 1 : 3;
+  Image image{width, height, channels,
+              Tensor::empty({height, width, channels}, {.dtype = DType::u8})};
+  uint8_t* out = image.pixels.mutable_data<uint8_t>();
+  for (int64_t i = 0; i < width * height; ++i)
+    for (int64_t c = 0; c < channels; ++c) *out++ = rgb.pixels[i * coded_channels + c];
   if (decoder->imageCount > 1) image.remark = "the first of several frames is read";
   return upright(image, orientation_of(coded));
 }

@@ -44,6 +44,6 @@ struct Renamed {
 GRAFT_API std::optional<Renamed> rename_to_torchvision(const io::WeightFile& file);
 
 // Whether the file's layers have the names of a Keras network that graft has.
-bool is_keras_family(const io::WeightFile& file);
+GRAFT_API bool is_keras_family(const io::WeightFile& file);
 
 }  // namespace graft::models

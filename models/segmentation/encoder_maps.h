@@ -25,12 +25,13 @@ struct EncoderMaps {
 
 // Runs the encoder, in eval mode, on an image of zeros of a few pixels (of networks that do not
 // look at values: only its shapes).
-EncoderMaps maps_of(StagedNetwork& encoder, int64_t in_channels);
+GRAFT_API EncoderMaps maps_of(StagedNetwork& encoder, int64_t in_channels);
 
 // Convolutions that stride beyond `output_stride` stride no longer, and those behind them are
 // dilated instead: at every place that the network had, it computes what it did, but for means over
 // the whole map (torchvision's replace_stride_with_dilation). Pools and shortcuts that stride by
 // themselves cannot; maps_of() shows whether all was done.
-void dilate_strides(StagedNetwork& encoder, const EncoderMaps& maps, int64_t output_stride);
+GRAFT_API void dilate_strides(StagedNetwork& encoder, const EncoderMaps& maps,
+                              int64_t output_stride);
 
 }  // namespace graft::models

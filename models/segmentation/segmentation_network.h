@@ -56,6 +56,6 @@ class GRAFT_API SegmentationNetwork final : public StagedNetwork {
 };
 
 // "unet_resnet18".
-std::string segmentation_name(const SegmentationConfig& config);
+GRAFT_API std::string segmentation_name(const SegmentationConfig& config);
 
 }  // namespace graft::models

@@ -10,6 +10,7 @@
 #include "graft/api/trained_model.h"
 #include "graft/api/written_form.h"
 #include "graft/core/base/error.h"
+#include "graft/models/initialization.h"
 #include "graft/models/onnx_export.h"
 #include "graft/tests/support/command.h"
 #include "graft/tests/support/temporary_folder.h"
@@ -175,11 +176,16 @@ TEST_F(Predictors, RefusesWhatCannotBe) {
   const Predictor predictor(carried_weights());
   EXPECT_TRUE(has(refused([&] { predictor.warm_up(0); }), "batch of 0"));
   EXPECT_TRUE(has(refused([&] { predictor.predict(Pixels{}); }), "null"));
-  const models::Imported cut = models::import_weights(carried_weights(), {.cut = "layer2"});
+  models::Imported cut = models::import_weights(carried_weights());
+  models::CifarResNetConfig config;
+  config.classes = 0;
+  cut.model.card.architecture = config;
+  cut.model.network = models::make_network(config);
+  models::initialize(*cut.model.network, 0);
   const Predictor headless(cut);
   EXPECT_EQ(headless.task(), "");
   EXPECT_TRUE(has(refused([&] { headless.predict(image(0)); }), "head"));
-  EXPECT_EQ(headless.feature_shape(), (Shape{32}));
+  EXPECT_EQ(headless.feature_shape(), (Shape{64}));
 }
 
 }  // namespace

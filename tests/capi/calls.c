@@ -268,7 +268,7 @@ static void wrong_questions(const struct capi_check* check, const graft_model* m
   CHECK_ERROR(GRAFT_USAGE, graft_save(NULL, "a.npz"), "model is NULL");
   CHECK_ERROR(GRAFT_USAGE, graft_save(m, NULL), "path is NULL");
   CHECK_ERROR(GRAFT_USAGE, graft_save(m, "model.txt"), ".safetensors");
-  CHECK_ERROR(GRAFT_RESOURCE, graft_save(m, "/nowhere/model.npz"), "/nowhere");
+  CHECK_ERROR(GRAFT_BAD_INPUT, graft_save(m, "/nowhere/model.npz"), "/nowhere");
 }
 
 static void wrong_predictions(const struct capi_check* check, const graft_model* m,
