@@ -195,7 +195,8 @@ TEST_F(Tasks, NumbersFromATableToAnswers) {
 TEST_F(Tasks, WhatIsAskedForAndDoesNotFitIsRefused) {
   expect_refused(finetune(folder / "photos", {"--task", "regress"}), 3, "holds no numbers");
   expect_refused(finetune(folder / "photos", {"--task", "dance"}), 2, "--task");
-  expect_refused(finetune(folder / "photos", {"--loss", "l1"}), 3, "loss: is for task regress");
+  expect_refused(finetune(folder / "photos", {"--loss", "l1"}), 3,
+                 "loss: is for tasks regress and segment, this is classify");
   expect_refused(finetune(folder / "columns.csv", {"--balance", "sampling"}), 3, "balance: ");
   expect_refused(finetune(folder / "columns.csv", {"--task", "classify"}), 3,
                  "which column is the label?");

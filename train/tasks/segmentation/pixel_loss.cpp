@@ -93,8 +93,9 @@ Tensor PixelLoss::of_samples(const Tensor& outputs, const Tensor& masks) const {
   const Shape plane{masks.size(0), 1, masks.size(1), masks.size(2)};
   const Tensor values = functional::to_format(
       functional::reshape(functional::cast(masks, outputs.dtype()), plane), outputs.format());
-  const Tensor there =
-      is_number(values, functional::cast(numbers_, outputs.dtype()));  // [N,maps,H,W]
+  const Tensor there =  // [N,maps,H,W]; one map has no layout of its own
+      functional::to_format(is_number(values, functional::cast(numbers_, outputs.dtype())),
+                            outputs.format());
   const Tensor counts = functional::clip(
       functional::abs(plus(values, -static_cast<double>(io::kIgnoredPixel))), 0, 1);
   Tensor total;
