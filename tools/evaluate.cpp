@@ -129,11 +129,12 @@ int evaluate(const EvaluateFlags& flags) {
       report.facts.emplace_back("answers that are not finite", thousands(own->not_finite()));
     if (whole)
       report.facts.emplace_back(task->scores()[0].name + " in int8", fixed(own->score(), 4));
+    const auto pictured = train::to_judge_on(judged, model.card.preprocess);
     const AskNetwork ask = [&](const std::vector<int64_t>& samples) {
       train::PrefixRunner run(*model.network, model.network->stages().size());
-      return outputs_for(run, judged, model.card.preprocess, task, samples);
+      return outputs_for(run, pictured, model.card.preprocess, task, samples);
     };
-    report.pictures = pictures_html({nullptr, judged, model.card.preprocess}, *shown, first, ask);
+    report.pictures = pictures_html({nullptr, pictured, model.card.preprocess}, *shown, first, ask);
     report.facts.emplace_back("data", flags.data);
     report.facts.emplace_back("command", command_text());
     report.facts.emplace_back("graft", GRAFT_VERSION);

@@ -124,13 +124,14 @@ Tensor outputs_for(train::PrefixRunner& run, const std::shared_ptr<const io::Dat
                    const io::Preprocess& preprocess, const std::shared_ptr<const train::Task>& task,
                    const std::vector<int64_t>& samples) {
   std::vector<float> answers;
+  Shape shape;
   const train::AnswersHeard hear = [&](const Tensor& outputs, std::span<const int64_t>) {
-    const Tensor here = to_device(outputs, {});
+    const Tensor here = to_device(outputs, {}).to(MemoryFormat::contiguous);
+    shape = here.shape();
     answers.insert(answers.end(), here.data<float>(), here.data<float>() + here.numel());
   };
   train::judge(run, io::subset(part, samples), preprocess, task, 16, {}, hear);
-  const int64_t count = std::ssize(samples);
-  return Tensor::of<float>({count, std::ssize(answers) / count}, answers);
+  return Tensor::of<float>(shape.with(0, std::ssize(samples)), answers);
 }
 
 std::string pictures_html(const Pictured& pictured, const train::Presentation& shown,

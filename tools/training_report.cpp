@@ -63,12 +63,15 @@ std::string pictures_of(const Network& made, const io::OpenedData& data,
                         const std::shared_ptr<const train::Task>& task,
                         const train::Metric& validation) {
   const io::Preprocess& preprocess = made.model.card.preprocess;
+  const auto judged =
+      train::to_judge_on(data.val, preprocess);  // windows of images, where it sees them
   const AskNetwork ask = [&](const std::vector<int64_t>& samples) {
     made.model.network->train(false);
     train::PrefixRunner run(*made.model.network, made.model.network->stages().size());
-    return outputs_for(run, data.val, preprocess, task, samples);
+    return outputs_for(run, judged, preprocess, task, samples);
   };
-  return pictures_html({data.train, data.val, preprocess}, *task->presentation(), validation, ask);
+  const auto inputs = train::to_judge_on(data.train, preprocess);
+  return pictures_html({inputs, judged, preprocess}, *task->presentation(), validation, ask);
 }
 
 }  // namespace graft::tools
