@@ -94,9 +94,9 @@ int evaluate(const EvaluateFlags& flags) {
       flags.broken);
   io::OpenedData& data = opened.opened;
   doubt_shapes(opened, model.card.preprocess);
-  const auto judged = train::to_judge_on(
-      task->to_judge(data, flags.data, [](const std::string& note) { say("note: ", note); }),
-      model.card.preprocess);
+  const auto images =
+      task->to_judge(data, flags.data, [](const std::string& note) { say("note: ", note); });
+  const auto judged = train::to_judge_on(images, model.card.preprocess);  // maybe in windows
   const train::AnswersHeard keep = [&](const Tensor& outputs, std::span<const int64_t> samples) {
     keep_answers(*kept, *shown, outputs, *judged, samples);
   };
@@ -123,7 +123,7 @@ int evaluate(const EvaluateFlags& flags) {
     RunReport report{.title = str("evaluation of ", file_name(flags.model)),
                      .results = shown->html(first, whole ? own.get() : nullptr, "int8")};
     report.facts = {{"model", models::describe(model.card.architecture)},
-                    {"images", std::to_string(own->samples())}};
+                    {"images", thousands(images->size())}};
     for (const auto& fact : shown->facts(first, 0)) report.facts.push_back(fact);
     if (own->not_finite() > 0)
       report.facts.emplace_back("answers that are not finite", thousands(own->not_finite()));

@@ -162,9 +162,9 @@ std::string test_line(Network& made, const TrainingData& opened,
   bar.clear();
   report.facts.emplace_back(
       "test " + task->scores()[0].name,
-      str(fixed(metric->score(), 4), " on ", thousands(metric->samples()), " images"));
-  return str("test     ", task->presentation()->headline(*metric), " on ",
-             thousands(metric->samples()), " test images, by which nothing was chosen\n");
+      str(fixed(metric->score(), 4), " on ", thousands(test->size()), " images"));
+  return str("test     ", task->presentation()->headline(*metric), " on ", thousands(test->size()),
+             " test images, by which nothing was chosen\n");
 }
 
 std::vector<std::string> task_choices() {
@@ -428,7 +428,7 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
         " planned");
   if (!fitted.frozen_sha256.empty())
     say("frozen tensors are unchanged (SHA-256 ", fitted.frozen_sha256.substr(0, 16), "...)");
-  result(str(shown->headline(*fitted.best), " on ", thousands(fitted.best->samples()),
+  result(str(shown->headline(*fitted.best), " on ", thousands(data.val->size()),
              " validation images, epoch ", fitted.best_epoch, " of ", recipe.epochs, "\nmodel    ",
              run.model(), "\nreport   ", run.report(), "\n", more_lines));
   return is_int8_missing ? exit_interrupted : 0;

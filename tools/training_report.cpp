@@ -29,7 +29,7 @@ RunReport make_report(const FinishedRun& run) {
       str("graft: ", models::describe(run.made.model.card.architecture), " on ", run.task.what());
   report.facts = {{"kept epoch", str(run.fitted.best_epoch, " of ", run.recipe.epochs)},
                   {"training images", thousands(run.data.train->size())},
-                  {"validation images", thousands(run.fitted.best->samples())},
+                  {"validation images", thousands(run.data.val->size())},
                   {"trained for", run.task.what()},
                   {"data", run.data_path},
                   {"command", command_text()},

@@ -103,6 +103,8 @@ class DescriptionReader {
     layer.name = word_of(entry, "name");
     if (layer.name.empty()) layer.name = word_of(*config, "name");
     if (layer.name.empty()) layer.name = snake_case(layer.kind);
+    GRAFT_CHECK(layer.name.size() <= kMostNameBytes, "the name of a layer has more than ",
+                kMostNameBytes, " bytes");
     layer.custom = layer.kind.find('>') != std::string::npos ||
                    word_of(entry, "registered_name").find('>') != std::string::npos ||
                    (!layer.module.empty() && layer.module != "keras" &&

@@ -14,6 +14,7 @@
 #include "graft/io/weights/hdf5.h"
 #include "graft/io/weights/weights.h"
 #include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/movement.h"
 #include "graft/models/graph/graph_module.h"
 #include "graft/models/onnx_export.h"
 #include "graft/tests/support/import_check.h"
@@ -59,8 +60,11 @@ TEST_P(KerasGraphs, AnswersAreKeras) {
   const std::string name = GetParam().name;
   const Tensor x[] = {golden(name, "x")};
   const Tensor y = keras_module(name)->run(x)[0];
-  ASSERT_EQ(y.shape(), golden(name, "y").shape());
-  EXPECT_LE(test::relative_error(y.to_doubles(), golden(name, "y").to_doubles()), 1e-5);
+  Tensor expected = golden(name, "y");
+  if (expected.rank() == 4)  // an image: graft's have their channels first
+    expected = functional::transpose(expected, std::vector<int>{0, 3, 1, 2});
+  ASSERT_EQ(y.shape(), expected.shape());
+  EXPECT_LE(test::relative_error(y.to_doubles(), expected.to_doubles()), 1e-5);
 }
 
 // As import makes it: with the check that an image's answer is its answer in any batch.
@@ -130,8 +134,13 @@ TEST_P(KerasGradients, AStepsAreKeras) {
     if (!expected.defined()) continue;
     ++compared;
     ASSERT_EQ(expected.numel(), tensor.numel()) << path;
-    EXPECT_LE(test::relative_error(grad_of(tensor).to_doubles(), expected.to_doubles()), 1e-3)
-        << path;
+    const std::vector<double> dw = grad_of(tensor).to_doubles(), wanted = expected.to_doubles();
+    const auto size = [](double a, double b) { return std::abs(a) < std::abs(b); };
+    // A shift in front of another norm has no gradient but what is rounded.
+    if (std::abs(*std::max_element(wanted.begin(), wanted.end(), size)) < 1e-5)
+      EXPECT_LT(std::abs(*std::max_element(dw.begin(), dw.end(), size)), 1e-5) << path;
+    else
+      EXPECT_LE(test::relative_error(dw, wanted), 1e-3) << path;
   }
   int stored = 0;
   for (const auto& [key, tensor] : keras_answers()) stored += key.starts_with(name + ".d.");
@@ -286,9 +295,9 @@ TEST(KerasDescription, ModelsWithinModelsAreBounded) {
   std::string last = "r";
   for (int depth = 0; depth < 6; ++depth) {
     const std::string name = str("m", depth);
-    std::string nodes = R"([[["i",0,0,{}]]])";
+    std::string nodes = R"([["i",0,0,{}]])";
     for (int call = 1; call < 10; ++call)
-      nodes += str(R"(,[[[")", name, R"(",)", call, R"(,0,{}]]])");
+      nodes += str(R"(,[[")", name, R"(",)", call, R"(,0,{}]])");
     inner = str(R"({"class_name":"Functional","name":")", name, R"(","config":{"name":")", name,
                 R"(","layers":[{"class_name":"InputLayer","name":"i","config":{"name":"i",)",
                 R"("batch_shape":[null,8,8,3]},"inbound_nodes":[]},)", inner,

@@ -96,6 +96,25 @@ TEST_F(SegmentCommand, TrainsResumesJudgesAndPredicts) {
   }
 }
 
+// Images of 32x32 in windows of 16x16: what is counted are images.
+TEST_F(SegmentCommand, ImagesSeenInWindowsAreCountedAsImages) {
+  const CommandResult trained = run_graft(
+      {"finetune", "--weights", carried_weights(), "--data", folder / "data", "--epochs", "1",
+       "--batch", "4", "--image-size", "16", "--resize", "window", "--out", folder / "run"});
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  EXPECT_TRUE(has(trained.out, " on 2 validation images")) << trained.out;
+  const auto counts = [](const std::string& page, const std::string& what, int n) {
+    const size_t at = page.find(what);
+    return at != std::string::npos && has(page.substr(at, what.size() + 20), str(">", n, "<"));
+  };
+  EXPECT_TRUE(counts(read_text(folder / "run/report.html"), "validation images</t", 2));
+  const CommandResult judged = run_graft({"evaluate", folder / "run/model.safetensors", "--data",
+                                          folder / "data", "--report", folder / "page.html"});
+  ASSERT_EQ(judged.code, 0) << judged.err;
+  EXPECT_TRUE(has(judged.out, "10 images, 10,240 pixels that count")) << judged.out;
+  EXPECT_TRUE(counts(read_text(folder / "page.html"), "images</t", 10));
+}
+
 TEST_F(SegmentCommand, WhatDoesNotFitIsRefusedInASentence) {
   const std::string weights = carried_weights();
   const auto refused = [&](std::vector<std::string> more, const std::string& words, int code = 3) {

@@ -111,7 +111,7 @@ def add(name, model, x, suffix=".keras", gradients=(), matrices=(), channels_las
                 out.writestr(member, whole.read(member))
     x = x.astype("float32")
     y = np.asarray(model(x, training=False))
-    answers[name + ".x"] = np.ascontiguousarray(np.moveaxis(x, -1, 1)) if channels_last and x.ndim == 4 else x
+    answers[name + ".x"] = np.ascontiguousarray(np.moveaxis(x, -1, 1) if channels_last and x.ndim == 4 else x)
     answers[name + ".y"] = y
     if gradients:
         r = np.random.default_rng(7).uniform(-1, 1, size=y.shape).astype("float32")
