@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cctype>
 #include <string_view>
+#include <utility>
 
 #include "graft/core/base/error.h"
 #include "graft/core/base/printable.h"
@@ -36,7 +37,7 @@ bool is_verb(const CLI::App& app, const std::string& name) {
 
 }  // namespace
 
-void add_verbs(CLI::App& app, Action& action) {
+void add_verbs(CLI::App& app, Action& action, std::string_view named) {
   app.description(
       "graft: take a pretrained convolutional network, change its end, train it on your own "
       "images.\n"
@@ -48,10 +49,16 @@ void add_verbs(CLI::App& app, Action& action) {
   app.require_subcommand(1);
   app.get_formatter()->column_width(34);
   app.option_defaults()->always_capture_default();
-  for (auto* add :
-       {add_finetune, add_pretrain, add_predict, add_evaluate, add_inspect, add_convert, add_verify,
-        add_features, add_data, add_run, add_bench, add_compare, add_doctor})
-    add(app, action);
+  constexpr std::pair<std::string_view, void (*)(CLI::App&, Action&)> verbs[] = {
+      {"finetune", add_finetune}, {"pretrain", add_pretrain}, {"predict", add_predict},
+      {"evaluate", add_evaluate}, {"inspect", add_inspect},   {"convert", add_convert},
+      {"verify", add_verify},     {"features", add_features}, {"data", add_data},
+      {"run", add_run},           {"bench", add_bench},       {"compare", add_compare},
+      {"doctor", add_doctor}};
+  const bool is_known = std::any_of(std::begin(verbs), std::end(verbs),
+                                    [&](const auto& verb) { return verb.first == named; });
+  for (const auto& [name, add] : verbs)
+    if (!is_known || name == named) add(app, action);
   refuse_blank_values(app);
 }
 

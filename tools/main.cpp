@@ -30,7 +30,7 @@ int parse_and_run(int argc, char** argv) {
   using namespace graft::tools;
   CLI::App app;
   Action action;
-  add_verbs(app, action);
+  add_verbs(app, action, argc > 1 ? argv[1] : "");
   const ReadLine line = read_command_line(app, argc, argv);
   if (!line.refusal.empty()) return report(line.code, line.refusal);
   if (line.code >= 0) return line.code;

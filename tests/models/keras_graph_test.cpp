@@ -134,13 +134,12 @@ TEST_P(KerasGradients, AStepsAreKeras) {
     if (!expected.defined()) continue;
     ++compared;
     ASSERT_EQ(expected.numel(), tensor.numel()) << path;
-    const std::vector<double> dw = grad_of(tensor).to_doubles(), wanted = expected.to_doubles();
-    const auto size = [](double a, double b) { return std::abs(a) < std::abs(b); };
-    // A shift in front of another norm has no gradient but what is rounded.
-    if (std::abs(*std::max_element(wanted.begin(), wanted.end(), size)) < 1e-5)
-      EXPECT_LT(std::abs(*std::max_element(dw.begin(), dw.end(), size)), 1e-5) << path;
+    const std::vector<double> dw = grad_of(tensor).to_doubles();
+    // The norm behind this shift removes it: its gradient is 0, and what is found is rounding.
+    if (name == "norms" && path == "rows/beta")
+      for (const double value : dw) EXPECT_LT(std::abs(value), 1e-5) << path;
     else
-      EXPECT_LE(test::relative_error(dw, wanted), 1e-3) << path;
+      EXPECT_LE(test::relative_error(dw, expected.to_doubles()), 1e-3) << path;
   }
   int stored = 0;
   for (const auto& [key, tensor] : keras_answers()) stored += key.starts_with(name + ".d.");

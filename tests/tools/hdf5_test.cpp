@@ -58,8 +58,15 @@ TEST_F(Hdf5, KerasLayouts) {
     if (std::string(name) != "tiny.h5") {
       EXPECT_EQ(found["metadata"]["keras.name:layers/conv2d/vars"], "conv") << name;
     }
-    EXPECT_EQ(found["import"].is_null(), !has_config);  // with one the file is a graph
-    if (!has_config) {
+    if (has_config) {  // which describes the graph that the file is run as
+      EXPECT_TRUE(found["import_refused"].is_null()) << name;
+      ASSERT_FALSE(found["import"].is_null()) << name;
+      EXPECT_EQ(found["import"]["matched"], 9) << name;
+      EXPECT_NE(found["import"]["naming"].get<std::string>().find("a Functional model of 6 layers"),
+                std::string::npos)
+          << found["import"]["naming"];
+    } else {
+      EXPECT_TRUE(found["import"].is_null()) << name;
       EXPECT_NE(found["import_refused"].get<std::string>().find(name), std::string::npos);
     }
   }
