@@ -5,6 +5,7 @@
 #include "graft/core/tensor/allocation_limit.h"
 #include "graft/layers/modules/batch_norm2d.h"
 #include "graft/layers/modules/default_values.h"
+#include "graft/models/aten/aten_graph.h"
 #include "graft/models/comparison.h"
 #include "graft/models/doubts.h"
 #include "graft/models/file_facts.h"
@@ -202,8 +203,14 @@ Imported import_model_file(const io::WeightFile& file, const ImportOptions& opti
 }
 
 Imported import_foreign(const io::WeightFile& file, const ImportOptions& options) {
-  if (file.format == "onnx" && options.arch.empty())
-    return import_graph(io::onnx::read_model(file.path), options);
+  if (is_graph_format(file.format) && options.arch.empty()) {
+    Imported imported = import_graph(read_graph_file(file.path), options);
+    if (file.format == "pt2")
+      imported.certificate.naming =
+          str("a program that torch ", file.metadata.at("producer_version"),
+              " exported: ", imported.certificate.naming);
+    return imported;
+  }
   GRAFT_CHECK(options.output.empty(), "--output is for graphs, run as they are");
   SourceNetwork source = file.format == "onnx"
                              ? source_from_graph(io::onnx::read_model(file.path), options.arch)
@@ -247,7 +254,7 @@ Imported import_foreign(const io::WeightFile& file, const ImportOptions& options
 // pool and head of graft.
 std::pair<Model, Model> source_and_network(const io::WeightFile& file, const Imported& imported,
                                            int64_t check_bytes) {
-  const io::onnx::Model model = io::onnx::read_model(file.path);
+  const io::onnx::Model model = read_graph_file(file.path);
   const ModelCard& card = imported.model.card;
   const auto* graph = std::get_if<GraphConfig>(&card.architecture);
   if (has_card(file))
@@ -290,7 +297,7 @@ bool run_within(int64_t bytes, const char* what, Certificate& certificate, Check
 // The same random images through the source graph and through the network that was made of it.
 void compare_with_source(const io::WeightFile& file, Imported& imported, int64_t check_bytes) {
   Certificate& c = imported.certificate;
-  if (file.format != "onnx") return;
+  if (!is_graph_format(file.format)) return;
   if (!std::holds_alternative<GraphConfig>(imported.model.card.architecture)) {
     const bool same_end = c.unused.empty() &&
                           std::none_of(c.notes.begin(), c.notes.end(), [](const std::string& note) {

@@ -4,9 +4,9 @@
 #include "graft/io/torch_export/archive.h"
 
 #include <algorithm>
+#include <map>
 
 #include "graft/io/checksums.h"
-#include "graft/io/torch_export/json_fields.h"
 #include "graft/io/weights/formats.h"
 #include "graft/io/weights/strided_elements.h"
 
@@ -131,26 +131,17 @@ class Archive {
       GRAFT_CHECK(kind != "weights", "has no ", table);
       return;
     }
-    const torch_export::Json json = torch_export::parse_object(text_of_member(table), table);
-    for (const auto& [name, payload] : torch_export::object_at(json, "config").items()) {
-      GRAFT_CHECK(static_cast<int64_t>(name.size()) <= limits_.name_bytes &&
-                      static_cast<int64_t>(program.tensors.size()) < limits_.tensors,
-                  "has too many tensors, or too long a name");
-      in_context(str("tensor '", name, "'"), [&, &name = name, &payload = payload] {
-        const std::string path = folder + torch_export::text_at(payload, "path_name");
-        const torch_export::Json& pickled = torch_export::field(payload, "use_pickle");
-        if (pickled.is_boolean() && pickled.get<bool>()) {
-          program.notes.push_back(str("'", name, "' is a pickled object, which was left out"));
-          return;
-        }
-        if (!program.tensors.contains(name))
-          program.tensors.add(name, read_tensor(path, torch_export::field(payload, "tensor_meta")));
-      });
+    for (const ExportedTensor& row : parse_tensor_table(text_of_member(table), table, limits_)) {
+      if (row.pickled)
+        program.notes.push_back(str("'", row.name, "' is a pickled object, which was left out"));
+      else if (!program.tensors.contains(row.name))
+        in_context(str("tensor '", row.name, "'"), [&] {
+          program.tensors.add(row.name, read_tensor(folder + row.path, row.meta));
+        });
     }
   }
 
-  Tensor read_tensor(const std::string& path, const torch_export::Json& json) {
-    const ExportedMeta meta = torch_export::meta_of(json, limits_);
+  Tensor read_tensor(const std::string& path, const ExportedMeta& meta) {
     GRAFT_CHECK(meta.free_axes() == 0, "its size is not a number");
     const StoredType type = exported_type(meta.type);
     const ZipMember* member = find(path);
@@ -165,9 +156,17 @@ class Archive {
     if (shape.numel() > 0)
       GRAFT_CHECK(elements.end() <= stored, "shape ", shape, " at offset ", meta.offset,
                   " lies outside of its ", stored, " stored elements");
+    auto& views = views_[path];
+    for (const auto& [view, tensor] : views)
+      if (view.offset == elements.offset && view.sizes == elements.sizes &&
+          view.strides == elements.strides && tensor.dtype() == widened(type))
+        return tensor;
     tensor_budget_.charge(checked_mul(shape.numel(), size_of(widened(type))));
     widened_ += is_widened(type);
-    return read_strided(file_, member->data_offset, type, shape, elements, read_budget_);
+    const Tensor tensor =
+        read_strided(file_, member->data_offset, type, shape, elements, read_budget_);
+    if (views.size() < 16) views.emplace_back(elements, tensor);
+    return tensor;
   }
 
   File& file_;
@@ -176,6 +175,7 @@ class Archive {
   MemoryBudget tensor_budget_, read_budget_;
   std::string root_, model_ = "model";
   std::vector<std::string> notes_;
+  std::map<std::string, std::vector<std::pair<StridedElements, Tensor>>> views_;  // by storage
   int64_t widened_ = 0;
 };
 

@@ -10,6 +10,7 @@
 #include "graft/core/base/file_system.h"
 #include "graft/core/tensor/allocator.h"
 #include "graft/io/datasets/dataset.h"
+#include "graft/models/aten/aten_graph.h"
 #include "graft/models/graph/graph_module.h"
 #include "graft/models/model_file.h"
 #include "graft/tests/fuzz/peak_memory.h"
@@ -25,7 +26,7 @@ void read(HostileKind kind, const std::string& path) {
   switch (kind) {
     case HostileKind::weights: io::read_weights(path); return;
     case HostileKind::graph:
-      models::GraphModule(models::read_graph(io::onnx::read_model(path)));
+      models::GraphModule(models::read_graph(models::read_graph_file(path)));
       return;
     case HostileKind::image: io::read_image(path); return;
     case HostileKind::model: models::load_model(path); return;
