@@ -166,9 +166,9 @@ void softplus(AtenCall& call) {
 }
 // One slope a channel stands along axis 1.
 void prelu(AtenCall& call) {
-  const int axes = call.rank("self") - 2;
+  const int axes = call.rank("weight") == 1 ? call.rank("self") - 2 : 0;
   std::vector<int64_t> shape(static_cast<size_t>(std::max(axes, 0)) + 1, 1);
-  shape[0] = call.size("weight", 0);
+  if (axes > 0) shape[0] = call.size("weight", 0);
   const std::string slope = axes > 0
                                 ? call.add("Reshape", {call.tensor("weight"), call.numbers(shape)})
                                 : call.tensor("weight");
