@@ -22,8 +22,8 @@ struct ExportedMeta {
   std::vector<int64_t> strides{};
   int64_t offset = 0;  // in elements, of the storage
 
-  int free_axis() const;  // the one axis of size -1; -1: none, or several
-  int64_t free_axes() const;
+  GRAFT_API int free_axis() const;  // the one axis of size -1; -1: none, or several
+  GRAFT_API int64_t free_axes() const;
 };
 
 enum class ExportedKind : unsigned char {
