@@ -16,6 +16,9 @@
 #include <vector>
 
 #include "graft/core/runtime/random.h"
+#include "graft/kernels/ops/conv.h"
+#include "graft/kernels/ops/fused_conv.h"
+#include "graft/kernels/ops/unary.h"
 #include "graft/kernels/registry.h"
 
 #if defined(__x86_64__)
@@ -190,7 +193,7 @@ class Case {
                      MemoryFormat::contiguous, DType::f32);
     bias_ = random({layer.k}, MemoryFormat::contiguous, DType::f32);
     y_ = random(ops::conv_output_shape(x_.shape(), weight_.shape(), fused_.conv), nhwc, dtype);
-    kernels_for(weight_).fused_conv.pack(context_, {weight_, fused_, packed_});
+    kernels_for<ops::FusedConvKernels>(weight_).pack(context_, {weight_, fused_, packed_});
   }
 
   void run(benchmark::State& state) {
@@ -209,10 +212,10 @@ class Case {
 
  private:
   void call() {
-    const ops::ConvKernels& conv = kernels_for(x_).conv;
+    const ops::ConvKernels& conv = kernels_for<ops::ConvKernels>(x_);
     if (pass_ == Pass::forward)
-      kernels_for(x_).fused_conv.forward(context_,
-                                         {x_, weight_, packed_.get(), &bias_, nullptr, fused_, y_});
+      kernels_for<ops::FusedConvKernels>(x_).forward(
+          context_, {x_, weight_, packed_.get(), &bias_, nullptr, fused_, y_});
     else if (pass_ == Pass::backward_data)
       conv.backward_data(context_, {y_, weight_, fused_.conv, x_});
     else
@@ -244,7 +247,7 @@ void run_function(benchmark::State& state, ExecContext& context, const Peak& pea
                   DType dtype) {
   const Tensor x = random(shape, MemoryFormat::channels_last, dtype);
   Tensor y = Tensor::empty_like(x), dx = Tensor::empty_like(x);
-  const ops::UnaryKernels& kernels = kernels_for(x).unary;
+  const ops::UnaryKernels& kernels = kernels_for<ops::UnaryKernels>(x);
   const auto call = [&] {
     if (backward)
       kernels.backward(context, {x, y, x, function, dx});

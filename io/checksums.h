@@ -1,4 +1,4 @@
-// Whether readers insist on check sums.
+// Whether readers insist on checksums.
 #pragma once
 
 namespace graft::io {

@@ -1,12 +1,18 @@
 // The way from a device to its kernels.
 #pragma once
 #include "graft/core/tensor/device.h"
-#include "graft/kernels/ops/kernel_set.h"
+#include "graft/core/tensor/tensor.h"
 
 namespace graft {
 
-// The kernels of a device. bad_input when this build has none for it.
-GRAFT_API const KernelSet& kernels_for(Device device);
-inline const KernelSet& kernels_for(const Tensor& tensor) { return kernels_for(tensor.device()); }
+// A device's kernels for one kind of operation: kernels_for<ops::UnaryKernels>(x). bad_input when
+// this build has none for the device. Who asks includes the contract header that it asks by, so
+// that a change of one contract is compiled where it is used.
+template <class Kernels>
+GRAFT_API const Kernels& kernels_for(Device device);
+template <class Kernels>
+const Kernels& kernels_for(const Tensor& tensor) {
+  return kernels_for<Kernels>(tensor.device());
+}
 
 }  // namespace graft

@@ -1,6 +1,7 @@
 // DenseNet-121/161/169/201 (Huang et al. 2017), torchvision's layout: batch norm and ReLU stand
 // before the convolutions.
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/pool.h"
+#include "graft/layers/functional/shape_change.h"
 #include "graft/layers/modules/batch_norm2d.h"
 #include "graft/layers/modules/conv2d.h"
 #include "graft/models/feature_family.h"
@@ -94,11 +95,11 @@ void build_densenet(FeatureBuilder& build) {
       "conv0", std::make_shared<Conv2d>(Conv2dOptions{config.in_channels, layout.first, 7, 2, 3}));
   const auto norm = build.feature(
       "norm0", std::make_shared<BatchNorm2d>(BatchNorm2dOptions{layout.first, config.eps}));
-  const auto stem = [=](const Tensor& x) {
-    return functional::max_pool(norm->normalise(*conv, x, true),
-                                {.window = ops::square_window(3, 2, 1)});
+  const auto stem = [=](const Tensor& x) { return norm->normalise(*conv, x, true); };
+  const auto pool = [](const Tensor& x) {
+    return functional::max_pool(x, {.window = ops::square_window(3, 2, 1)});
   };
-  if (!build.stage({"conv0", "norm0", "pool0"}, layout.first, stem)) return;
+  if (!build.stage({"conv0", "norm0", "pool0"}, layout.first, pool, stem)) return;
   int64_t in = layout.first;
   for (size_t i = 0; i < layout.layers.size(); ++i) {
     const std::string name = "denseblock" + std::to_string(i + 1),

@@ -1,6 +1,9 @@
 #include "graft/models/feature_builder.h"
 
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/binary.h"
+#include "graft/layers/functional/pool.h"
+#include "graft/layers/functional/shape_change.h"
+#include "graft/layers/functional/unary.h"
 #include "graft/layers/modules/conv2d.h"
 #include "graft/layers/modules/dropout.h"
 #include "graft/layers/modules/linear.h"
@@ -25,8 +28,9 @@ FeatureBuilder::FeatureBuilder(FeatureNetwork& network)
       features_(network.register_module("features", std::make_shared<ModuleGroup>())) {}
 
 bool FeatureBuilder::stage(std::initializer_list<std::string> names, int64_t channels,
-                           std::function<Tensor(const Tensor&)> run) {
-  FeatureNetwork::Stage stage{{}, std::move(run)};
+                           std::function<Tensor(const Tensor&)> run,
+                           std::function<Tensor(const Tensor&)> map) {
+  FeatureNetwork::Stage stage{{}, std::move(run), std::move(map)};
   for (const std::string& name : names)
     if (features_->find(name)) stage.paths.push_back("features." + name);
   const std::string name = "features." + *(names.end() - 1);

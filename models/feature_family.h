@@ -35,7 +35,7 @@ const FeatureFamily& densenet_family();
 // bad_input listing the names for an unknown one.
 const FeatureFamily& feature_family(const std::string& name);
 
-// The number at the begin of a text, -1 for none.
+// The number at the start of a text, -1 for none.
 int64_t leading_number(std::string_view text);
 std::string no_norm_behind(const std::string& name, const std::string& conv);
 // "features.3.0" -> "features.3.1": norms that are the next child of what holds the convolution.

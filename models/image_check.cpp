@@ -7,7 +7,9 @@
 #include <set>
 
 #include "graft/core/autograd/record.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/batch_norm.h"
+#include "graft/layers/functional/binary.h"
+#include "graft/layers/functional/conv.h"
 #include "graft/layers/modules/batch_norm2d.h"
 
 namespace graft::models {

@@ -1,6 +1,8 @@
 // MobileNetV2 (Sandler et al. 2018) of width 1, torchvision's layout; under kMobileNetTf with
 // TensorFlow's padding.
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/binary.h"
+#include "graft/layers/functional/conv.h"
+#include "graft/layers/functional/unary.h"
 #include "graft/layers/modules/batch_norm2d.h"
 #include "graft/layers/modules/conv2d.h"
 #include "graft/models/feature_family.h"
@@ -24,7 +26,7 @@ class ConvNormRelu6 final : public Module {
 
  private:
   // 3x3 with stride 2 and as much padding as half the extent, rounded up, needs; one more at the
-  // end than at the begin.
+  // end than at the start.
   Tensor convolve_same(const Tensor& x) {
     ops::ConvAttributes attributes{.window = ops::square_window(3, 2, 1),
                                    .groups = conv_->options().groups};

@@ -37,7 +37,7 @@ SourceNetwork source_from_graph(const io::onnx::Model& model, const std::string&
 
 inline constexpr const char* kStrideV15 = "v1.5: in the 3x3 convolution";
 inline constexpr const char* kStrideV1 = "v1: in the first 1x1 convolution";
-std::string pool_text(const ResNetConfig& config);  // "padded 1 at the begin, 1 at the end"
+std::string pool_text(const ResNetConfig& config);  // "padded 1 at the start, 1 at the end"
 
 // The name of the first convolution's weight, by which a network of ours is known; "" when there is
 // none.

@@ -3,8 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "graft/layers/functional/binary.h"
+#include "graft/layers/functional/conv.h"
 #include "graft/layers/functional/elementwise.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/pool.h"
+#include "graft/layers/functional/shape_change.h"
+#include "graft/layers/functional/unary.h"
 #include "graft/layers/modules/default_values.h"
 
 namespace graft::models {

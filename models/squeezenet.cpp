@@ -1,7 +1,9 @@
 // SqueezeNet 1.0 and 1.1 (Iandola et al. 2016), torchvision's layout.
 #include <array>
 
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/pool.h"
+#include "graft/layers/functional/shape_change.h"
+#include "graft/layers/functional/unary.h"
 #include "graft/layers/modules/conv2d.h"
 #include "graft/models/feature_family.h"
 

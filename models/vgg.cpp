@@ -1,7 +1,8 @@
 // VGG-11/13/16/19 with and without batch norm (Simonyan & Zisserman 2015), torchvision's layout.
 #include <algorithm>
 
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/pool.h"
+#include "graft/layers/functional/unary.h"
 #include "graft/layers/modules/batch_norm2d.h"
 #include "graft/layers/modules/conv2d.h"
 #include "graft/models/feature_family.h"

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "graft/core/base/error.h"
+#include "graft/io/weights/hdf5.h"
 #include "graft/models/import.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
@@ -12,16 +13,66 @@
 namespace graft::tools {
 namespace {
 
-int inspect(const std::string& path, const std::string& data, const SourceFlags& source,
-            bool json) {
+struct InspectFlags {
+  std::string file, data;
+  SourceFlags source;
+  bool tensors = false, json = false;
+};
+
+// One screen: what the file is, what an import makes of it, and then, asked for or where nothing is
+// understood, what it holds.
+constexpr size_t kShownTensors = 12;
+
+std::string tensor_lines(const io::WeightFile& file, bool all) {
+  const size_t shown = all ? file.tensors.size() : std::min(kShownTensors, file.tensors.size());
+  size_t width = 4, at = 0;
+  for (const auto& [name, tensor] : file.tensors)
+    if (at++ < shown) width = std::max(width, printable(name).size());
+  std::string out;
+  at = 0;
+  for (const auto& [name, tensor] : file.tensors) {
+    if (at++ == shown) break;
+    std::string padded = printable(name);
+    padded.resize(width, ' ');
+    out += str("  ", padded, "  ", std::string(name_of(tensor.dtype())), " ", tensor.shape(), "\n");
+  }
+  if (shown < file.tensors.size())
+    out += str("  ... and ", file.tensors.size() - shown, " more (--tensors lists all)\n");
+  return out;
+}
+
+std::string inspection_text(const InspectFlags& flags, const io::WeightFile& file,
+                            const std::string& certificate, const std::string& refusal) {
+  int64_t numbers = 0, bytes = 0;
+  for (const auto& [name, tensor] : file.tensors) {
+    numbers += tensor.numel();
+    bytes += tensor.bytes();
+  }
+  std::string out = str(printable(flags.file), ": ", file.format, ", ", file.tensors.size(),
+                        " tensors, ", thousands(numbers), " numbers, ", size_text(bytes), "\n");
+  if (!refusal.empty()) {
+    out += str("as a network: ", printable(refusal), "\n");
+    for (const std::string& note : file.notes) out += str("note: ", printable(note), "\n");
+  }
+  out += certificate;  // with the file's notes
+  for (const auto& [key, value] : file.metadata)
+    if (!key.starts_with(io::kKerasNameKey))  // a line a layer, which the certificate knows
+      out += str("metadata ", printable(key), ": ",
+                 printable(value.size() > 400 ? value.substr(0, 400) + "..." : value), "\n");
+  if (flags.tensors || !refusal.empty()) return out + tensor_lines(file, flags.tensors);
+  return out + "(--tensors lists the tensors, --json says everything)\n";
+}
+
+int inspect(const InspectFlags& flags) {
+  const std::string& path = flags.file;
   const io::WeightFile file = io::read_weights(path);
   io::OpenedData images;
-  if (!data.empty()) images = io::open_data(data, {.val_split = 0, .least_classes = 1});
+  if (!flags.data.empty()) images = io::open_data(flags.data, {.val_split = 0, .least_classes = 1});
   std::string certificate, refusal;
   nlohmann::ordered_json understood = nullptr;  // what nothing is understood of stays null
   try {
-    models::Imported imported = models::import_weights(path, source.options());
-    apply_source_flags(source, imported);
+    models::Imported imported = models::import_weights(path, flags.source.options());
+    apply_source_flags(flags.source, imported);
     if (images.train || images.val)
       check_on_images(imported.model, images.train ? images.train : images.val,
                       imported.certificate);
@@ -36,19 +87,17 @@ int inspect(const std::string& path, const std::string& data, const SourceFlags&
     if (error.code() == ErrorCode::resource) throw;
     refusal = error.what();
   }
-  if (json) {
-    nlohmann::ordered_json tensors = nlohmann::ordered_json::array(),
-                           metadata = nlohmann::ordered_json::object();
+  if (flags.json) {
+    nlohmann::ordered_json tensors = nlohmann::ordered_json::array();
     for (const auto& [name, tensor] : file.tensors)
       tensors.push_back(
           {{"name", name},
            {"dtype", std::string(name_of(tensor.dtype()))},
            {"shape", std::vector<int64_t>(tensor.shape().begin(), tensor.shape().end())}});
-    for (const auto& [key, value] : file.metadata) metadata[key] = value;
     nlohmann::ordered_json document = {{"path", path},
                                        {"format", file.format},
                                        {"notes", file.notes},
-                                       {"metadata", metadata},
+                                       {"metadata", file.metadata},
                                        {"tensors", tensors}};
     document["import"] = understood;
     document["import_refused"] =
@@ -56,25 +105,7 @@ int inspect(const std::string& path, const std::string& data, const SourceFlags&
     result(document);
     return 0;
   }
-  size_t width = 4;
-  int64_t numbers = 0, bytes = 0;
-  for (const auto& [name, tensor] : file.tensors) {
-    width = std::max(width, printable(name).size());
-    numbers += tensor.numel();
-    bytes += tensor.bytes();
-  }
-  std::string out = str(printable(path), ": ", file.format, ", ", file.tensors.size(), " tensors, ",
-                        thousands(numbers), " numbers, ", size_text(bytes), "\n");
-  for (const auto& [name, tensor] : file.tensors) {
-    std::string padded = printable(name);
-    padded.resize(width, ' ');
-    out += str("  ", padded, "  ", std::string(name_of(tensor.dtype())), " ", tensor.shape(), "\n");
-  }
-  for (const auto& [key, value] : file.metadata)
-    out += str("metadata ", printable(key), ": ",
-               printable(value.size() > 400 ? value.substr(0, 400) + "..." : value), "\n");
-  for (const std::string& note : file.notes) out += str("note: ", printable(note), "\n");
-  result(out + (refusal.empty() ? certificate : str("as a network: ", printable(refusal), "\n")));
+  result(inspection_text(flags, file, certificate, refusal));
   return 0;
 }
 
@@ -84,12 +115,7 @@ void add_inspect(CLI::App& app, Action& action) {
   auto* verb = app.add_subcommand(
       "inspect",
       "What a weight file holds: tensors, guessed architecture, preprocessing, what is missing");
-  struct Flags {
-    std::string file, data;
-    SourceFlags source;
-    bool json = false;
-  };
-  auto f = std::make_shared<Flags>();
+  auto f = std::make_shared<InspectFlags>();
   verb->add_option("FILE", f->file, ".safetensors, .npz, .onnx, .pth/.th, .h5/.keras, .params")
       ->required();
   verb->add_option("--data", f->data,
@@ -98,10 +124,10 @@ void add_inspect(CLI::App& app, Action& action) {
       ->type_name("PATH");
   add_pixel_flag(*verb);
   add_source_flags(*verb, f->source, ClassNames::asked_for);
+  verb->add_flag("--tensors", f->tensors, "List every tensor with its type and shape");
   verb->add_flag("--json", f->json, "One JSON document on stdout");
   verb->footer("Example:\n  graft inspect resnet50.onnx");
-  verb->callback(
-      [&action, f] { action = [f] { return inspect(f->file, f->data, f->source, f->json); }; });
+  verb->callback([&action, f] { action = [f] { return inspect(*f); }; });
 }
 
 }  // namespace graft::tools

@@ -13,7 +13,7 @@ namespace {
 constexpr int64_t kHeaderBytes = 128;
 constexpr int64_t kChunkBytes = int64_t{4} << 20;
 
-// A row's check sum knows its place, so that a row that was written elsewhere does not pass.
+// A row's checksum knows its place, so that a row that was written elsewhere does not pass.
 uint32_t checksum(int64_t row, const std::byte* bytes, int64_t count) {
   return crc32c(std::span(bytes, static_cast<size_t>(count)),
                 crc32c(std::as_bytes(std::span(&row, 1))));

@@ -27,7 +27,7 @@ struct FeatureCacheOptions {
 class GRAFT_API FeatureCache {
  public:
   // At most `rows` rows of row_bytes bytes. Takes over the rows of a file with the same key, each
-  // of whose check sums are tried; from the first that is wrong on the file is cut off. A file that
+  // of whose checksums are tried; from the first that is wrong on the file is cut off. A file that
   // cannot be used is said once, then done without; a link is such a file.
   FeatureCache(int64_t rows, int64_t row_bytes, FeatureCacheOptions options);
   ~FeatureCache();

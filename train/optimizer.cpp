@@ -10,6 +10,7 @@
 #include "graft/core/runtime/exec_context.h"
 #include "graft/core/tensor/device_backend.h"
 #include "graft/core/tensor/rounded_copy.h"
+#include "graft/kernels/ops/optimizer.h"
 #include "graft/kernels/registry.h"
 #include "graft/train/loss_scale.h"
 
@@ -104,12 +105,13 @@ class SlotOptimizer final : public Optimizer {
         if (meta && !owners.emplace(meta, i).second)
           owners[meta] = parameters_.size();  // listed twice: two steps, at the end
       }
-    backward(loss, [&](GradMeta& leaf) {
-      const auto owner = owners.find(&leaf);
-      if (owner == owners.end() || owner->second == parameters_.size()) return;
-      ops::OptimizerParameter one = parameter(owner->second, std::exchange(leaf.grad, Tensor()));
+    BackwardPass pass(loss);
+    while (GradMeta* leaf = pass.next_leaf()) {
+      const auto owner = owners.find(leaf);
+      if (owner == owners.end() || owner->second == parameters_.size()) continue;
+      ops::OptimizerParameter one = parameter(owner->second, std::exchange(leaf->grad, Tensor()));
       run({&one, 1});
-    });
+    }
     step_where_there_are_gradients();  // what this backward did not complete
     for (const NamedTensor& p : parameters_) set_grad(p.tensor, Tensor());
   }
@@ -196,7 +198,7 @@ class SlotOptimizer final : public Optimizer {
   }
 
   void run(std::span<ops::OptimizerParameter> list) {
-    kernels_for(device()).optimizer.step(
+    kernels_for<ops::OptimizerKernels>(device()).step(
         current_context(), {list, numbers_, attributes_, scale_ ? &factor_ : nullptr});
     for (const ops::OptimizerParameter& p : list)
       if (p.copy.defined()) copy_was_written(p.weight);

@@ -28,8 +28,8 @@ class GRAFT_API Optimizer {
   virtual void step(double lr) = 0;
   // backward(loss), step(lr) and clearing the gradients in one: each parameter takes its step as
   // soon as its gradient is complete, while that is in the cache, so that the gradients of a whole
-  // network never exist at once. The same bits. Who needs all gradients together (to clip or
-  // inspect them, or for several batches a step) calls the three instead.
+  // network never exist at once. The same bits. To clip or inspect
+  // gradients, or to step once for several batches, call backward, step and zero_grad instead.
   virtual void backward_and_step(const Tensor& loss, double lr) = 0;
   // backward_and_step() in two. First what differs from step to step: counts it and puts its
   // numbers where the parameters are. Then work that a device can record and repeat with other

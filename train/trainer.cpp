@@ -167,7 +167,7 @@ EpochMetrics Trainer::train_epoch(Stages& stages, int64_t epoch) {
   }
   if (left_out > 0)
     context_.note(str(left_out, left_out == 1 ? " step" : " steps", " of epoch ", epoch,
-                      " left out, for a gradient was not finite; the loss scale is now ",
+                      " skipped: a gradient was not finite; the loss scale is now ",
                       optimizer_.loss_scale()));
   metrics.images_per_s = static_cast<double>(seen) / std::max(seconds_since(start), 1e-9);
   return metrics;

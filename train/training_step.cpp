@@ -174,7 +174,8 @@ void TrainingStep::try_out(const Batch& batch) {
   const HeldStatistics held(network_);
   if (goes_through_whole(batch, options_.plan)) {
     const BatchLoss of = loss_of(network_, first_, task_, batch, options_, {});
-    backward(of.loss, [](GradMeta& leaf) { leaf.grad = Tensor(); });
+    BackwardPass pass(of.loss);
+    while (GradMeta* leaf = pass.next_leaf()) leaf->grad = Tensor();
   } else {
     add_gradients(network_, first_, task_, batch, options_);
   }

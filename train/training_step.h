@@ -61,7 +61,7 @@ class GRAFT_API TrainingStep {
   // has it queued, and settle() looks. bad_input for a target that the task does not know.
   StepResult run(const Batch& batch, double lr, const StepPosition& position = {});
   // Waits for a device and reads the result: bad_input when its loss is not finite. False: the step
-  // was left out, for a gradient was not finite (loss_scale.h).
+  // was skipped: a gradient was not finite (loss_scale.h).
   bool settle(StepResult& result, const StepPosition& position = {});
   // A step that changes no parameter and keeps no gradient, for what it takes in memory. Running
   // statistics stay as they are.

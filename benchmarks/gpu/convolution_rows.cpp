@@ -1,6 +1,7 @@
 #include "graft/benchmarks/gpu/rows.h"
 #include "graft/benchmarks/gpu/tensors.h"
 #include "graft/kernels/cuda/backend.h"
+#include "graft/kernels/ops/conv.h"
 #include "graft/kernels/registry.h"
 
 namespace graft::bench {
@@ -54,7 +55,7 @@ Row convolution(const Sizes& s, const Layer& layer, Pass pass, std::string_view 
   Tensor y = noise(ops::conv_output_shape(x.shape(), weight.shape(), attributes));
   const auto context = std::make_shared<ExecContext>(1);
   context->set_kernel_filter([kernel](auto, auto candidate) { return candidate == kernel; });
-  const ops::ConvKernels& kernels = kernels_for(kGpu).conv;
+  const ops::ConvKernels& kernels = kernels_for<ops::ConvKernels>(kGpu);
   const double flops = 2.0 * static_cast<double>(y.numel()) * static_cast<double>(weight.numel()) /
                        static_cast<double>(weight.size(0));
   return {name_of_row(layer, pass, kernel), str("x ", x.shape(), " weight ", weight.shape()), 0,

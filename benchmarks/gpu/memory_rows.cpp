@@ -3,6 +3,14 @@
 #include "graft/benchmarks/gpu/rows.h"
 #include "graft/benchmarks/gpu/tensors.h"
 #include "graft/core/autograd/grad_meta.h"
+#include "graft/kernels/ops/batch_norm.h"
+#include "graft/kernels/ops/conv.h"
+#include "graft/kernels/ops/dropout.h"
+#include "graft/kernels/ops/image_input.h"
+#include "graft/kernels/ops/loss.h"
+#include "graft/kernels/ops/pool.h"
+#include "graft/kernels/ops/shape_change.h"
+#include "graft/kernels/ops/unary.h"
 #include "graft/kernels/registry.h"
 #include "graft/models/architecture.h"
 #include "graft/train/optimizer.h"
@@ -27,11 +35,11 @@ Row image_input(const Sizes& s) {
   Tensor y = unset({s.batch, 4, s.image, s.image});
   const ops::ImageInputAttributes attributes{
       1. / 255, {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225, 1}, false};
-  return {
-      "image input", str("u8 ", pixels.shape(), " to bf16 ", y.shape()), bytes_of({&pixels, &y}), 0,
-      [=]() mutable {
-        kernels_for(kGpu).image_input.forward(current_context(), {pixels, nullptr, attributes, y});
-      }};
+  return {"image input", str("u8 ", pixels.shape(), " to bf16 ", y.shape()),
+          bytes_of({&pixels, &y}), 0, [=]() mutable {
+            kernels_for<ops::ImageInputKernels>(kGpu).forward(current_context(),
+                                                              {pixels, nullptr, attributes, y});
+          }};
 }
 
 struct Norm {
@@ -45,7 +53,7 @@ struct Norm {
         bias(noise({x.size(1)}, DType::f32)),
         other(noise(wide(s))),
         y(unset(wide(s))) {}
-  const ops::BatchNormKernels& kernels() const { return kernels_for(kGpu).batch_norm; }
+  const ops::BatchNormKernels& kernels() const { return kernels_for<ops::BatchNormKernels>(kGpu); }
   double bytes(int passes) const { return static_cast<double>(x.bytes()) * passes; }
 };
 
@@ -96,7 +104,8 @@ struct MaxPool {
     forward();
   }
   void forward() {
-    kernels_for(kGpu).pool.max_forward(current_context(), {x, attributes, y, &indices});
+    kernels_for<ops::PoolKernels>(kGpu).max_forward(current_context(),
+                                                    {x, attributes, y, &indices});
   }
   double bytes() const { return bytes_of({&x, &y}) + static_cast<double>(y.numel()); }
 };
@@ -107,18 +116,19 @@ Row max_pool_forward(const Sizes& s) {
 Row max_pool_backward(const Sizes& s) {
   MaxPool p(s);
   const Tensor dy = noise(p.y.shape());
-  return {
-      "max-pool backward", str("dx ", p.x.shape()), p.bytes(), 0, [=]() mutable {
-        kernels_for(kGpu).pool.max_backward(current_context(), {dy, p.indices, p.attributes, p.x});
-      }};
+  return {"max-pool backward", str("dx ", p.x.shape()), p.bytes(), 0, [=]() mutable {
+            kernels_for<ops::PoolKernels>(kGpu).max_backward(current_context(),
+                                                             {dy, p.indices, p.attributes, p.x});
+          }};
 }
 Row global_pool(const Sizes& s) {
   const Tensor x = noise(last(s));
   Tensor y = unset({x.size(0), x.size(1), 1, 1});
   const ops::AdaptiveAveragePoolAttributes attributes;
-  return {"global average pool", str("x ", x.shape()), bytes_of({&x, &y}), 0, [=]() mutable {
-            kernels_for(kGpu).pool.adaptive_forward(current_context(), {x, attributes, y});
-          }};
+  return {
+      "global average pool", str("x ", x.shape()), bytes_of({&x, &y}), 0, [=]() mutable {
+        kernels_for<ops::PoolKernels>(kGpu).adaptive_forward(current_context(), {x, attributes, y});
+      }};
 }
 Row global_pool_backward(const Sizes& s) {
   const Tensor dy = noise({s.batch, 32 * s.width, 1, 1});
@@ -126,7 +136,8 @@ Row global_pool_backward(const Sizes& s) {
   const ops::AdaptiveAveragePoolAttributes attributes;
   return {"global average pool backward", str("dx ", dx.shape()), bytes_of({&dy, &dx}), 0,
           [=]() mutable {
-            kernels_for(kGpu).pool.adaptive_backward(current_context(), {dy, attributes, dx});
+            kernels_for<ops::PoolKernels>(kGpu).adaptive_backward(current_context(),
+                                                                  {dy, attributes, dx});
           }};
 }
 
@@ -134,8 +145,8 @@ Row relu(const Sizes& s) {
   const Tensor x = noise(wide(s));
   Tensor y = unset(wide(s));
   return {"relu", str("x ", x.shape()), bytes_of({&x, &y}), 0, [=]() mutable {
-            kernels_for(kGpu).unary.forward(current_context(),
-                                            {x, ops::UnaryAttributes{ops::Unary::relu}, y});
+            kernels_for<ops::UnaryKernels>(kGpu).forward(
+                current_context(), {x, ops::UnaryAttributes{ops::Unary::relu}, y});
           }};
 }
 Row add(const Sizes& s) {
@@ -160,16 +171,17 @@ Row concat(const Sizes& s) {
   const Shape half{s.batch, 2 * s.width, s.image / 4, s.image / 4};
   const std::vector<Tensor> parts{noise(half), noise(half)};
   Tensor y = unset(wide(s));
-  return {"concat channels", str("y ", y.shape()), bytes_of({&y, &y}), 0, [=]() mutable {
-            kernels_for(kGpu).shape_change.concat_forward(current_context(), {parts, 1, y});
-          }};
+  return {
+      "concat channels", str("y ", y.shape()), bytes_of({&y, &y}), 0, [=]() mutable {
+        kernels_for<ops::ShapeChangeKernels>(kGpu).concat_forward(current_context(), {parts, 1, y});
+      }};
 }
 Row dropout(const Sizes& s) {
   const Tensor x = noise(wide(s));
   Tensor y = unset(wide(s));
   return {"dropout", str("x ", x.shape()), bytes_of({&x, &y}), 0, [=]() mutable {
-            kernels_for(kGpu).dropout.apply(current_context(),
-                                            {x, ops::DropoutAttributes{.probability = 0.5}, y});
+            kernels_for<ops::DropoutKernels>(kGpu).apply(
+                current_context(), {x, ops::DropoutAttributes{.probability = 0.5}, y});
           }};
 }
 
@@ -181,7 +193,7 @@ struct Depthwise {
         y(noise(wide(s))),
         weight(noise({x.size(1), 1, 3, 3}, DType::f32)),
         attributes{ops::square_window(3, 1, 1), x.size(1)} {}
-  const ops::ConvKernels& kernels() const { return kernels_for(kGpu).conv; }
+  const ops::ConvKernels& kernels() const { return kernels_for<ops::ConvKernels>(kGpu); }
 };
 Row depthwise(const Sizes& s) {
   Depthwise d(s);
@@ -213,7 +225,7 @@ Row cross_entropy(const Sizes& s) {
   const ops::CrossEntropyAttributes attributes;
   return {"cross-entropy and its gradient", str("logits ", logits.shape()),
           bytes_of({&logits, &gradient}), 0, [=]() mutable {
-            kernels_for(kGpu).loss.cross_entropy(
+            kernels_for<ops::LossKernels>(kGpu).cross_entropy(
                 current_context(), {logits, labels, nullptr, attributes, loss, &gradient});
           }};
 }

@@ -175,30 +175,69 @@ void GradMeta::follow(const Tensor& source, const Tensor& result, int64_t begin)
   attach_node(std::make_shared<FormNode>(source, result, begin), {&source, 1}, {&result, 1});
 }
 
-// One backward(): hands gradients from node to node, and tells of leaves that are complete.
+// One backward(): hands gradients from node to node, and stops at leaves that are complete.
 class BackwardWalk {
  public:
-  explicit BackwardWalk(const LeafHook* on_complete) : on_complete_(on_complete) {}
+  enum class Stops { never, at_leaves };
 
-  void operator()(const std::shared_ptr<Node>& root, int output, const Tensor& seed) {
-    const std::vector<Node*> order = topological_order(root.get());
-    if (on_complete_)
-      for (const Node* node : order)
-        for (const Edge& edge : node->edges())
-          if (edge.leaf) ++uses_[edge.leaf.get()];
-    collect(*root, output, seed);
-    for (Node* node : order) {
-      const auto found = pending_.find(node);
-      if (found != pending_.end()) {
-        std::vector<Tensor> grads = std::move(found->second);
-        pending_.erase(found);
-        run(*node, grads);
-      }
-      if (on_complete_) tell_of_leaves(*node);
+  BackwardWalk(const Tensor& loss, const Tensor& grad, Stops stops) : stops_(stops) {
+    GradMeta* meta = grad_meta(loss);
+    GRAFT_CHECK(meta && (meta->node || meta->requires_grad),
+                "backward: no input of this result needs a gradient");
+    GRAFT_CHECK(grad.defined() || loss.numel() == 1, "backward: a loss of shape ", loss.shape(),
+                " needs a gradient to start from");
+    GRAFT_CHECK(!grad.defined() || grad.shape() == loss.shape(), "backward: gradient ",
+                grad.shape(), " for a result of shape ", loss.shape());
+    GRAFT_CHECK(!grad.defined() || grad.dtype() == loss.dtype(), "backward: gradient of ",
+                name_of(grad.dtype()), " for a result of ", name_of(loss.dtype()));
+    const NoGradGuard no_grad;
+    Tensor seed =
+        grad.defined() ? grad.to(loss.format()) : Tensor::full(loss.shape(), 1.0, loss.options());
+    if (meta->node) {
+      start(meta->node, meta->output, std::move(seed));
+    } else {
+      accumulate(meta->grad, std::move(seed));
+      if (stops_ == Stops::at_leaves)
+        lone_leaf_ = std::static_pointer_cast<GradMeta>(loss.autograd_meta());
     }
   }
 
+  // The next leaf that is complete; null at the end.
+  GradMeta* next() {
+    if (lone_leaf_) {
+      told_ = std::move(lone_leaf_);
+      return told_.get();
+    }
+    const NoGradGuard no_grad;
+    for (; at_ < order_.size(); ++at_, edge_ = 0) {
+      Node& node = *order_[at_];
+      if (edge_ == 0) take(node);
+      if (stops_ == Stops::at_leaves)
+        if (GradMeta* leaf = complete_leaf(node)) return leaf;
+    }
+    return nullptr;
+  }
+
  private:
+  void start(const std::shared_ptr<Node>& root, int output, Tensor seed) {
+    root_ = root;
+    order_ = topological_order(root.get());
+    if (stops_ == Stops::at_leaves)
+      for (const Node* node : order_)
+        for (const Edge& edge : node->edges())
+          if (edge.leaf) ++uses_[edge.leaf.get()];
+    collect(*root, output, std::move(seed));
+  }
+
+  // Runs the node when it has gradients, once.
+  void take(Node& node) {
+    const auto found = pending_.find(&node);
+    if (found == pending_.end()) return;
+    const std::vector<Tensor> grads = std::move(found->second);
+    pending_.erase(found);
+    run(node, grads);
+  }
+
   void collect(Node& node, int output, Tensor grad) {
     auto& slots = pending_[&node];
     slots.resize(static_cast<size_t>(node.outputs()));
@@ -235,45 +274,34 @@ class BackwardWalk {
     }
   }
 
-  void tell_of_leaves(const Node& node) {
-    for (const Edge& edge : node.edges())
+  // Of the node's inputs, from edge_ on, the next leaf that no other operation still waits for.
+  GradMeta* complete_leaf(const Node& node) {
+    while (edge_ < node.edges().size()) {
+      const Edge& edge = node.edges()[edge_++];
       if (edge.leaf && --uses_[edge.leaf.get()] == 0 && edge.leaf->grad.defined())
-        (*on_complete_)(*edge.leaf);
+        return edge.leaf.get();
+    }
+    return nullptr;
   }
 
-  const LeafHook* on_complete_;
+  Stops stops_;
+  std::shared_ptr<Node> root_;  // keeps the graph
+  std::vector<Node*> order_;
+  size_t at_ = 0, edge_ = 0;                    // the next of order_, and of its edges
+  std::shared_ptr<GradMeta> lone_leaf_, told_;  // a loss that is a leaf itself
   std::unordered_map<Node*, std::vector<Tensor>>
       pending_;  // gradients of outputs, until their node is reached
   std::unordered_map<const GradMeta*, int64_t>
       uses_;  // operations still to come that have the leaf as an input
 };
 
-namespace {
-
-void run_backward(const Tensor& loss, const Tensor& grad, const LeafHook* on_complete) {
-  GradMeta* meta = grad_meta(loss);
-  GRAFT_CHECK(meta && (meta->node || meta->requires_grad),
-              "backward: no input of this result needs a gradient");
-  GRAFT_CHECK(grad.defined() || loss.numel() == 1, "backward: a loss of shape ", loss.shape(),
-              " needs a gradient to start from");
-  GRAFT_CHECK(!grad.defined() || grad.shape() == loss.shape(), "backward: gradient ", grad.shape(),
-              " for a result of shape ", loss.shape());
-  GRAFT_CHECK(!grad.defined() || grad.dtype() == loss.dtype(), "backward: gradient of ",
-              name_of(grad.dtype()), " for a result of ", name_of(loss.dtype()));
-  const Tensor seed =
-      grad.defined() ? grad.to(loss.format()) : Tensor::full(loss.shape(), 1.0, loss.options());
-  NoGradGuard no_grad;
-  if (meta->node) {
-    BackwardWalk{on_complete}(meta->node, meta->output, seed);
-    return;
-  }
-  accumulate(meta->grad, seed);
-  if (on_complete) (*on_complete)(*meta);
+void backward(const Tensor& loss, const Tensor& grad) {
+  BackwardWalk(loss, grad, BackwardWalk::Stops::never).next();
 }
 
-}  // namespace
-
-void backward(const Tensor& loss, const Tensor& grad) { run_backward(loss, grad, nullptr); }
-void backward(const Tensor& loss, LeafHook on_complete) { run_backward(loss, {}, &on_complete); }
+BackwardPass::BackwardPass(const Tensor& loss)
+    : walk_(std::make_unique<BackwardWalk>(loss, Tensor(), BackwardWalk::Stops::at_leaves)) {}
+BackwardPass::~BackwardPass() = default;
+GradMeta* BackwardPass::next_leaf() { return walk_->next(); }
 
 }  // namespace graft

@@ -11,7 +11,7 @@ namespace graft {
 
 // What went wrong, in the terms of the command's exit codes.
 enum class ErrorCode : int {
-  internal = 1,   // a fault of ours
+  internal = 1,   // a fault of graft itself
   usage = 2,      // a wrong option or call
   bad_input = 3,  // a file, image, label or shape that cannot be used
   resource = 4,   // out of memory, disk or device trouble

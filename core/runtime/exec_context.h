@@ -33,14 +33,14 @@ class GRAFT_API ExecContext {
 
   // Which implementations dispatch may choose, so that tests and benchmarks can run one after
   // another: asked for every candidate of a pass ("conv forward"), best first, by its name
-  // ("reference"). Empty, as at first: all.
+  // ("reference"). Empty by default: all.
   using KernelFilter = std::function<bool(std::string_view pass, std::string_view kernel)>;
   void set_kernel_filter(KernelFilter filter) { kernel_filter_ = std::move(filter); }
   bool allows(std::string_view pass, std::string_view kernel) const {
     return !kernel_filter_ || kernel_filter_(pass, kernel);
   }
 
-  // Told of every kernel that ran, for profiles. Empty, as at first: nobody listens and nothing is
+  // Called for every kernel that ran, for profiles. Empty by default: profiling is off, nothing is
   // timed.
   struct KernelRun {
     std::string_view pass, kernel;

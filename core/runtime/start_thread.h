@@ -15,7 +15,7 @@ namespace graft {
 // "compute" or "loader" threads: how many were wanted, how many there are.
 using ThreadShortageListener = std::function<void(const char* kind, int wanted, int started)>;
 
-// Replaces the listener (empty, as at first: nobody is told). Thread-safe.
+// Replaces the listener (empty by default: nobody is told). Thread-safe.
 GRAFT_API void set_thread_shortage_listener(ThreadShortageListener listener);
 // Never throws; called by whoever starts threads.
 GRAFT_API void report_thread_shortage(const char* kind, int wanted, int started) noexcept;

@@ -6,7 +6,7 @@
 namespace graft::functional {
 namespace {
 
-// In the tree this is a member of KernelSet, reached through kernels_for(x).channel_scale.
+// In the tree this is a member of KernelSet, reached through kernels_for<ChannelScaleKernels>(x).
 const ops::ChannelScaleKernels& kernels() {
   static const ops::ChannelScaleKernels set = [] {
     ops::ChannelScaleKernels made;

@@ -15,7 +15,7 @@ class FileFinder {
   // Where an absolute path leads nowhere: the longest end of it that is a file here tells which
   // folders of another machine stand in front. False: none is.
   bool find_elsewhere(const std::string& name);
-  // Those folders; "" as at first.
+  // Those folders; "" by default.
   const std::string& elsewhere() const { return elsewhere_; }
   // "; in/train holds a file of that name: --root in/train", or "".
   std::string hint(const std::string& name) const;

@@ -40,7 +40,7 @@ PngFacts check_png_chunks(std::span<const std::byte> png, const std::string& nam
     if (is_needed && verifies_checksums) {
       const auto sum = crc32_z(0, reinterpret_cast<const Bytef*>(png.data()) + at + 4, length + 4);
       GRAFT_CHECK(static_cast<int64_t>(sum) == big_endian(png, at + 8 + length), name,
-                  ": broken PNG: the check sum of ", type, " is wrong");
+                  ": broken PNG: the checksum of ", type, " is wrong");
     }
     if (type == "IEND") return facts;
     if (type == "eXIf") facts.orientation = tiff_orientation(png.subspan(at + 8, length));

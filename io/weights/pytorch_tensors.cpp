@@ -93,7 +93,9 @@ class Collector {
     find_roots(root);
     if (widened_ > 0) result_.notes.push_back(widened_note(widened_));
     if (left_out_ > 0)
-      result_.notes.push_back(str(left_out_, " values that are not tensors were left out"));
+      result_.notes.push_back(str("skipped ", left_out_,
+                                  left_out_ == 1 ? " value that is" : " values that are",
+                                  left_out_ == 1 ? " not a tensor" : " not tensors"));
     note_module_prefix();
   }
 

@@ -184,18 +184,18 @@ class SumCheck {
     sums_ = take_sums(file.metadata, budget);
     if (!sums_ && is_ours)
       file.notes.push_back(
-          "the file carries no check sums (it was written by an older graft, or changed by another "
+          "the file carries no checksums (it was written by an older graft, or changed by another "
           "program), so damage to it would not be seen");
     if (sums_ && verifies_checksums)
-      GRAFT_CHECK(sums_->size() == tensors, "has ", tensors, " tensors and check sums of ",
+      GRAFT_CHECK(sums_->size() == tensors, "has ", tensors, " tensors and checksums of ",
                   sums_->size(), ": ", kDamagedOrChanged);
   }
   void operator()(const TensorEntry& entry, std::span<const std::byte> bytes) const {
     if (!sums_ || !verifies_checksums) return;
     const auto found = sums_->find(entry.name);
-    GRAFT_CHECK(found != sums_->end(), "has no check sum: ", kDamagedOrChanged);
+    GRAFT_CHECK(found != sums_->end(), "has no checksum: ", kDamagedOrChanged);
     GRAFT_CHECK(found->second == tensor_sum(entry.name, entry.dtype, entry.extents, bytes),
-                "its check sum is wrong: ", kDamagedOrChanged);
+                "its checksum is wrong: ", kDamagedOrChanged);
   }
 
  private:

@@ -24,7 +24,7 @@ uint32_t sum_in(const std::string& text) {
   uint32_t sum = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), sum, 16);
   GRAFT_CHECK(text.size() == 8 && error == std::errc() && end == text.data() + 8,
-              "a check sum in its metadata is not one: ", kDamagedOrChanged);
+              "a checksum in its metadata is not one: ", kDamagedOrChanged);
   return sum;
 }
 
@@ -40,13 +40,13 @@ uint32_t metadata_sum(const Metadata& metadata) {
 // Flat text of names and digits; a tree of it takes some eight times its size.
 TensorSums sums_in(const std::string& text, MemoryBudget& budget) {
   budget.charge(checked_mul(8, static_cast<int64_t>(text.size())));
-  check_json(text, "its list of check sums");
+  check_json(text, "its list of checksums");
   TensorSums sums;
   try {
     const auto list = nlohmann::json::parse(text);
     for (const auto& [name, sum] : list.items()) sums[name] = sum_in(sum.get<std::string>());
   } catch (const nlohmann::json::exception&) {
-    bad_input("its list of check sums cannot be read: ", kDamagedOrChanged);
+    bad_input("its list of checksums cannot be read: ", kDamagedOrChanged);
   }
   return sums;
 }
@@ -69,10 +69,10 @@ std::optional<TensorSums> take_sums(Metadata& metadata, MemoryBudget& budget) {
   const auto list = metadata.find(kTensorSumsKey), own = metadata.find(kMetadataSumKey);
   if (list == metadata.end() && own == metadata.end()) return std::nullopt;
   GRAFT_CHECK(list != metadata.end() && own != metadata.end(),
-              "has half of its check sums: ", kDamagedOrChanged);
+              "has half of its checksums: ", kDamagedOrChanged);
   if (verifies_checksums)
     GRAFT_CHECK(sum_in(own->second) == metadata_sum(metadata),
-                "its metadata does not fit its check sum: ", kDamagedOrChanged);
+                "its metadata does not fit its checksum: ", kDamagedOrChanged);
   TensorSums sums = sums_in(list->second, budget);
   metadata.erase(list);
   metadata.erase(own);

@@ -1,4 +1,4 @@
-// Check sums in a safetensors file's metadata: one a tensor, which covers its name, type and shape
+// Checksums in a safetensors file's metadata: one a tensor, which covers its name, type and shape
 // too, and one of all other metadata. Other programs see two entries that they need not know; a
 // program that changes such a file drops both.
 #pragma once

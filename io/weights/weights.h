@@ -17,7 +17,7 @@ struct WeightFile {
   std::string format{};
   StateDict
       tensors;  // contiguous, in the file's order; tied tensors of one PyTorch file share storage
-  std::map<std::string, std::string> metadata{};  // safetensors' __metadata__ without check sums,
+  std::map<std::string, std::string> metadata{};  // safetensors' __metadata__ without checksums,
                                                   // ONNX's metadata_props and producer
   // Prefixes under which a state dict stands, the likely one first: {""} for a plain file,
   // {"state_dict."} or
@@ -40,7 +40,7 @@ GRAFT_API WeightFile read_weights(const std::string& path, const ReadLimits& lim
 // Writes a safetensors file (https://github.com/huggingface/safetensors#format), old content or
 // new, never half. The bytes depend on tensors and metadata only: keys are sorted, data is ordered
 // by falling element size, then name, so that every tensor is aligned to its element. channels_last
-// tensors are written in NCHW order. The metadata gets a check sum of itself and of each tensor
+// tensors are written in NCHW order. The metadata gets a checksum of itself and of each tensor
 // (tensor_sums.h), which read_weights() verifies where a file has them.
 GRAFT_API void write_safetensors(const std::string& path, const StateDict& tensors,
                                  const std::map<std::string, std::string>& metadata = {});

@@ -211,11 +211,11 @@ void backward(ExecContext& context, ops::BatchNormBackwardArgs& args) {
 
 }  // namespace
 
-void register_batch_norm(KernelSet& set) {
-  set.batch_norm.statistics.add(
+void register_batch_norm(ops::BatchNormKernels& kernels) {
+  kernels.statistics.add(
       {"cpu_nhwc", declines_statistics<ops::BatchNormStatisticsArgs>, statistics});
-  set.batch_norm.apply.add({"cpu_nhwc", declines_apply, apply});
-  set.batch_norm.backward.add({"cpu_nhwc", declines_backward, backward});
+  kernels.apply.add({"cpu_nhwc", declines_apply, apply});
+  kernels.backward.add({"cpu_nhwc", declines_backward, backward});
 }
 
 }  // namespace graft::cpu

@@ -5,6 +5,7 @@
 #include "graft/kernels/cpu/conv_problem.h"
 #include "graft/kernels/cpu/register.h"
 #include "graft/kernels/cpu/winograd.h"
+#include "graft/kernels/ops/conv.h"
 
 namespace graft::cpu {
 namespace {
@@ -113,13 +114,13 @@ void conv_backward_data(ExecContext& context, ops::ConvBackwardDataArgs args) {
   backward_data(context, args);
 }
 
-void register_conv_backward_data(KernelSet& set) {
-  set.conv.backward_data.add({"cpu_avx512_bf16", declines_bf16, bf16_backward_data});
-  set.conv.backward_data.add({"cpu_winograd", declines_winograd, winograd_backward_data});
-  set.conv.backward_data.add({"cpu_nhwc", declines, backward_data});
-  set.conv.backward_data_added.add({"cpu_avx512_bf16", declines_bf16, bf16_added});
-  set.conv.backward_data_added.add({"cpu_winograd", declines_winograd, winograd_added});
-  set.conv.backward_data_added.add({"cpu_nhwc", declines_added, added});
+void register_conv_backward_data(ops::ConvKernels& kernels) {
+  kernels.backward_data.add({"cpu_avx512_bf16", declines_bf16, bf16_backward_data});
+  kernels.backward_data.add({"cpu_winograd", declines_winograd, winograd_backward_data});
+  kernels.backward_data.add({"cpu_nhwc", declines, backward_data});
+  kernels.backward_data_added.add({"cpu_avx512_bf16", declines_bf16, bf16_added});
+  kernels.backward_data_added.add({"cpu_winograd", declines_winograd, winograd_added});
+  kernels.backward_data_added.add({"cpu_nhwc", declines_added, added});
 }
 
 }  // namespace graft::cpu

@@ -6,6 +6,7 @@
 #include "graft/kernels/cpu/column_sums.h"
 #include "graft/kernels/cpu/conv_problem.h"
 #include "graft/kernels/cpu/register.h"
+#include "graft/kernels/ops/conv.h"
 
 namespace graft::cpu {
 namespace {
@@ -349,9 +350,9 @@ void conv_backward_weight(ExecContext& context, ops::ConvBackwardWeightArgs args
   backward_weight(context, args);
 }
 
-void register_conv_backward_weight(KernelSet& set) {
-  set.conv.backward_weight.add({"cpu_avx512_bf16", declines_bf16, run_backward_weight<Bf16>});
-  set.conv.backward_weight.add({"cpu_nhwc", declines, backward_weight});
+void register_conv_backward_weight(ops::ConvKernels& kernels) {
+  kernels.backward_weight.add({"cpu_avx512_bf16", declines_bf16, run_backward_weight<Bf16>});
+  kernels.backward_weight.add({"cpu_nhwc", declines, backward_weight});
 }
 
 }  // namespace graft::cpu

@@ -2,12 +2,16 @@
 // of the engine.
 #include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "graft/core/base/made_once.h"
 #include "graft/kernels/cpu/conv_problem.h"
 #include "graft/kernels/cpu/depthwise.h"
+#include "graft/kernels/cpu/map_functions.h"
 #include "graft/kernels/cpu/register.h"
 #include "graft/kernels/cpu/winograd.h"
+#include "graft/kernels/ops/conv.h"
+#include "graft/kernels/ops/fused_conv.h"
 
 namespace graft::cpu {
 namespace {
@@ -77,8 +81,20 @@ Activation engine_activation(ops::FusedActivation activation) {
     case ops::FusedActivation::none: return Activation::none;
     case ops::FusedActivation::relu: return Activation::relu;
     case ops::FusedActivation::relu6: return Activation::relu6;
+    case ops::FusedActivation::function: return Activation::none;  // the map comes afterwards
   }
   return Activation::none;
+}
+
+// What is left to do with the stored sums.
+std::optional<MapAttributes> engine_map(const ops::FusedConvAttributes& attributes) {
+  if (attributes.activation != ops::FusedActivation::function) return std::nullopt;
+  return map_attributes(attributes.function);
+}
+const char* declines_map(DType dtype, const ops::FusedConvAttributes& attributes) {
+  if (attributes.activation != ops::FusedActivation::function) return nullptr;
+  if (dtype == DType::f64) return "no vectorised maths in f64";
+  return is_mapped(attributes.function.function) ? nullptr : "no vectorised maths of this function";
 }
 
 // Each group's bias, padded to whole panels; nothing without a bias.
@@ -113,6 +129,7 @@ struct ForwardCall {
   EnginePackedWeight<T> own;
   const EnginePackedWeight<T>* packed;
   PaddedBias<T> bias;
+  std::optional<MapAttributes> map;
   std::vector<IndirectConv<T>> problems;  // by group
 
   ForwardCall(ExecContext& context, const ops::FusedConvForwardArgs& args)
@@ -121,6 +138,7 @@ struct ForwardCall {
         own(table),
         packed(packed_for(args.packed)),
         bias(table, shape, args.bias),
+        map(engine_map(args.attributes)),
         problems(forward_problems<T>(shape, image_data<T>(args.x), mutable_image_data<T>(args.y))) {
     if (!packed || !packed->is_for(table)) packed = &own;
     for (size_t g = 0; g < problems.size(); ++g) {
@@ -129,6 +147,7 @@ struct ForwardCall {
       problems[g].residual =
           args.residual ? image_data<T>(*args.residual) + group * shape.group_k() : nullptr;
       problems[g].activation = engine_activation(args.attributes.activation);
+      problems[g].map = map ? &*map : nullptr;
     }
   }
 
@@ -186,6 +205,14 @@ void run_winograd(ExecContext& context, const ops::FusedConvForwardArgs& args) {
   ForwardCall<float> call(context, args);
   call.problems[0].packed = call.packed->transformed(context, call.shape, args.weight);
   winograd_run(context, call.table, call.problems[0]);
+  if (!call.map) return;
+  constexpr int64_t elements = 1 << 15;  // of a job
+  const auto map = map_kernels_for<float>(context).map;
+  float* y = args.y.mutable_data<float>();
+  context.parallel_for(ceil_div(args.y.numel(), elements), [&](int64_t job) {
+    float* part = y + job * elements;
+    map(*call.map, part, std::min(elements, args.y.numel() - job * elements), part);
+  });
 }
 
 template <class T>
@@ -196,12 +223,13 @@ void run_depthwise_forward(ExecContext& context, const ops::FusedConvForwardArgs
   const ConvShape shape(args.x.shape(), args.weight.shape(), args.y.shape(), args.attributes.conv);
   const EnginePackedWeight<P> own(kernel_table_for<P>(context));
   const auto* packed = dynamic_cast<const EnginePackedWeight<P>*>(args.packed);
+  const std::optional<MapAttributes> map = engine_map(args.attributes);
   run_depthwise<T>(
       context, channel_kernels_for<T>(context),
       {grid, image_data<T>(args.x), (packed ? packed : &own)->by_tap(shape, args.weight),
        args.bias ? args.bias->data<P>() : nullptr,
        args.residual ? image_data<T>(*args.residual) : nullptr, mutable_image_data<T>(args.y),
-       engine_activation(args.attributes.activation), moments});
+       engine_activation(args.attributes.activation), map ? &*map : nullptr, moments});
 }
 
 const char* declines(const ExecContext&, const ops::ConvForwardArgs& args) {
@@ -222,6 +250,7 @@ const char* declines_fused(const ExecContext&, const ops::FusedConvForwardArgs& 
   if (!is_nhwc(args.y)) return "the result's memory order is not channels_last";
   if (args.residual && (!is_nhwc(*args.residual) || args.residual->dtype() != args.y.dtype()))
     return "the residual has another dtype or memory order";
+  if (const char* reason = declines_map(args.x.dtype(), args.attributes)) return reason;
   return engine_declines_conv(args.x, args.y, &args.weight);
 }
 
@@ -271,6 +300,7 @@ const char* declines_depthwise(const ExecContext&, const ops::FusedConvForwardAr
   if (args.residual && (!is_nhwc(*args.residual) || args.residual->dtype() != dtype))
     return "the residual has another dtype or memory order";
   if (args.weight.dtype() != parameter_dtype(dtype)) return "the weight has another dtype";
+  if (const char* reason = declines_map(dtype, args.attributes)) return reason;
   if (args.bias && args.bias->dtype() != parameter_dtype(dtype))
     return "the bias has another dtype";
   return is_depthwise(
@@ -307,6 +337,7 @@ const char* declines_bf16(const ExecContext& context, const ops::FusedConvForwar
     return "memory order is not channels_last";
   if (args.residual && (!is_nhwc(*args.residual) || args.residual->dtype() != DType::bf16))
     return "the residual has another dtype or memory order";
+  if (const char* reason = declines_map(DType::bf16, args.attributes)) return reason;
   const ConvShape shape(args.x.shape(), args.weight.shape(), args.y.shape(), args.attributes.conv);
   const bool runs = shape.group_c() <= 8 && shape.s > 1 && shape.dilation_w == 1;
   return shape.group_c() % 2 != 0 && !runs ? "an odd number of channels" : nullptr;
@@ -387,20 +418,20 @@ void depthwise_statistics(ExecContext& context, ops::ConvForwardStatisticsArgs& 
 
 }  // namespace
 
-void register_conv_forward(KernelSet& set) {
-  set.conv.forward.add({"cpu_depthwise", declines_depthwise_plain, depthwise_plain});
-  set.fused_conv.forward.add({"cpu_depthwise", declines_depthwise, depthwise_fused});
-  set.conv.forward.add({"cpu_avx512_bf16", declines_bf16_plain, bf16_plain});
-  set.fused_conv.forward.add({"cpu_avx512_bf16", declines_bf16, bf16_fused});
-  set.conv.forward.add({"cpu_winograd", declines_winograd_plain, winograd_plain});
-  set.conv.forward.add({"cpu_nhwc", declines, forward});
-  set.conv.forward_statistics.add(
+void register_conv_forward(ops::ConvKernels& conv, ops::FusedConvKernels& fused_conv) {
+  conv.forward.add({"cpu_depthwise", declines_depthwise_plain, depthwise_plain});
+  fused_conv.forward.add({"cpu_depthwise", declines_depthwise, depthwise_fused});
+  conv.forward.add({"cpu_avx512_bf16", declines_bf16_plain, bf16_plain});
+  fused_conv.forward.add({"cpu_avx512_bf16", declines_bf16, bf16_fused});
+  conv.forward.add({"cpu_winograd", declines_winograd_plain, winograd_plain});
+  conv.forward.add({"cpu_nhwc", declines, forward});
+  conv.forward_statistics.add(
       {"cpu_depthwise", declines_depthwise_statistics, depthwise_statistics});
-  set.conv.forward_statistics.add({"cpu_avx512_bf16", declines_bf16_statistics, bf16_statistics});
-  set.conv.forward_statistics.add({"cpu_nhwc", declines_engine_statistics, engine_statistics});
-  set.fused_conv.pack.add({"cpu_nhwc", declines_pack, fused_pack});
-  set.fused_conv.forward.add({"cpu_winograd", declines_winograd, winograd_fused});
-  set.fused_conv.forward.add({"cpu_nhwc", declines_fused, fused_forward});
+  conv.forward_statistics.add({"cpu_avx512_bf16", declines_bf16_statistics, bf16_statistics});
+  conv.forward_statistics.add({"cpu_nhwc", declines_engine_statistics, engine_statistics});
+  fused_conv.pack.add({"cpu_nhwc", declines_pack, fused_pack});
+  fused_conv.forward.add({"cpu_winograd", declines_winograd, winograd_fused});
+  fused_conv.forward.add({"cpu_nhwc", declines_fused, fused_forward});
 }
 
 }  // namespace graft::cpu

@@ -5,6 +5,7 @@
 
 #include "graft/kernels/cpu/column_sums.h"
 #include "graft/kernels/cpu/register.h"
+#include "graft/kernels/ops/conv.h"
 
 namespace graft::cpu {
 namespace {
@@ -215,6 +216,11 @@ void run_depthwise(ExecContext& context, const ChannelKernels<T>& kernels,
                            problem.residual ? problem.residual + at : nullptr, problem.out + at,
                            g.out_pixel, problem.activation});
       });
+      if constexpr (!std::is_same_v<T, double>)
+        if (problem.map) {
+          T* line = problem.out + g.out_first + n * g.out_sample + row * g.out_row;
+          map_kernels_for<T>(context).map(*problem.map, line, g.grid_w * g.channels, line);
+        }
     }
     if (problem.moments)
       kernels.moments(problem.out + job * each * g.out_row, problem.moments->rows(job), g.channels,
@@ -361,11 +367,10 @@ void depthwise_weight(ExecContext& context, ops::ConvBackwardWeightArgs& args) {
 
 }  // namespace
 
-void register_depthwise_backward(KernelSet& set) {
-  set.conv.backward_data.add({"cpu_depthwise", declines_depthwise_data, depthwise_data});
-  set.conv.backward_data_added.add(
-      {"cpu_depthwise", declines_depthwise_data, depthwise_data_added});
-  set.conv.backward_weight.add({"cpu_depthwise", declines_depthwise_weight, depthwise_weight});
+void register_depthwise_backward(ops::ConvKernels& kernels) {
+  kernels.backward_data.add({"cpu_depthwise", declines_depthwise_data, depthwise_data});
+  kernels.backward_data_added.add({"cpu_depthwise", declines_depthwise_data, depthwise_data_added});
+  kernels.backward_weight.add({"cpu_depthwise", declines_depthwise_weight, depthwise_weight});
 }
 
 }  // namespace graft::cpu

@@ -6,6 +6,7 @@
 
 #include "graft/kernels/cpu/conv_problem.h"
 #include "graft/kernels/cpu/register.h"
+#include "graft/kernels/ops/linear.h"
 
 namespace graft::cpu {
 namespace {
@@ -78,10 +79,10 @@ void linear_forward(ExecContext& context, ops::LinearForwardArgs args) {
                      [&](auto zero) { run_forward<decltype(zero)>(context, args); });
 }
 
-void register_linear(KernelSet& set) {
-  set.linear.forward.add({"cpu", declines_forward, forward});
-  set.linear.backward_data.add({"cpu", declines_backward_data, backward_data});
-  set.linear.backward_weight.add({"cpu", declines_backward_weight, backward_weight});
+void register_linear(ops::LinearKernels& kernels) {
+  kernels.forward.add({"cpu", declines_forward, forward});
+  kernels.backward_data.add({"cpu", declines_backward_data, backward_data});
+  kernels.backward_weight.add({"cpu", declines_backward_weight, backward_weight});
 }
 
 }  // namespace graft::cpu

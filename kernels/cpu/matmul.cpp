@@ -81,6 +81,8 @@ void matmul(ExecContext& context, ops::MatmulArgs& args) {
 
 }  // namespace
 
-void register_matmul(KernelSet& set) { set.matmul.run.add({"cpu", declines_matmul, matmul}); }
+void register_matmul(ops::MatmulKernels& kernels) {
+  kernels.run.add({"cpu", declines_matmul, matmul});
+}
 
 }  // namespace graft::cpu

@@ -57,6 +57,8 @@ void step(ExecContext& context, ops::OptimizerStepArgs& args) {
 
 }  // namespace
 
-void register_optimizer(KernelSet& set) { set.optimizer.step.add({"cpu", declines_step, step}); }
+void register_optimizer(ops::OptimizerKernels& kernels) {
+  kernels.step.add({"cpu", declines_step, step});
+}
 
 }  // namespace graft::cpu

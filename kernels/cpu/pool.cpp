@@ -282,13 +282,13 @@ void adaptive_backward(ExecContext& context, ops::AdaptiveAveragePoolBackwardArg
 
 }  // namespace
 
-void register_pool(KernelSet& set) {
-  set.pool.max_forward.add({"cpu_nhwc", declines_max_forward, max_forward});
-  set.pool.max_backward.add({"cpu_nhwc", declines_max_backward, max_backward});
-  set.pool.average_forward.add({"cpu_nhwc", declines_average_forward, average_forward});
-  set.pool.average_backward.add({"cpu_nhwc", declines_average_backward, average_backward});
-  set.pool.adaptive_forward.add({"cpu_nhwc", declines_adaptive_forward, adaptive_forward});
-  set.pool.adaptive_backward.add({"cpu_nhwc", declines_adaptive_backward, adaptive_backward});
+void register_pool(ops::PoolKernels& kernels) {
+  kernels.max_forward.add({"cpu_nhwc", declines_max_forward, max_forward});
+  kernels.max_backward.add({"cpu_nhwc", declines_max_backward, max_backward});
+  kernels.average_forward.add({"cpu_nhwc", declines_average_forward, average_forward});
+  kernels.average_backward.add({"cpu_nhwc", declines_average_backward, average_backward});
+  kernels.adaptive_forward.add({"cpu_nhwc", declines_adaptive_forward, adaptive_forward});
+  kernels.adaptive_backward.add({"cpu_nhwc", declines_adaptive_backward, adaptive_backward});
 }
 
 }  // namespace graft::cpu

@@ -1,4 +1,6 @@
 // Convolution in 8-bit integers, and the quantisation of images.
+#include "graft/kernels/ops/quantized_conv.h"
+
 #include <algorithm>
 #include <optional>
 
@@ -154,10 +156,10 @@ const char* declines_quantize(const ExecContext&, const ops::QuantizeArgs& args)
 
 }  // namespace
 
-void register_quantized_conv(KernelSet& set) {
-  set.quantized_conv.quantize.add({"cpu", declines_quantize, quantize_u8});
-  set.quantized_conv.pack.add({"cpu_nhwc", declines_pack_u8, pack_u8});
-  set.quantized_conv.forward.add({"cpu_nhwc", declines_u8, forward_u8});
+void register_quantized_conv(ops::QuantizedConvKernels& kernels) {
+  kernels.quantize.add({"cpu", declines_quantize, quantize_u8});
+  kernels.pack.add({"cpu_nhwc", declines_pack_u8, pack_u8});
+  kernels.forward.add({"cpu_nhwc", declines_u8, forward_u8});
 }
 
 }  // namespace graft::cpu

@@ -1,22 +1,25 @@
 #include "graft/kernels/cpu/register.h"
 
+#include "graft/kernels/ops/kernel_set.h"
+
 namespace graft {
 
 void register_cpu_kernels(KernelSet& set) {
-  cpu::register_conv_forward(set);
-  cpu::register_depthwise_backward(set);
-  cpu::register_conv_backward_data(set);
-  cpu::register_winograd_backward_weight(set);
-  cpu::register_conv_backward_weight(set);
-  cpu::register_quantized_conv(set);
-  cpu::register_linear(set);
-  cpu::register_batch_norm(set);
-  cpu::register_pool(set);
-  cpu::register_elementwise(set);
-  cpu::register_widened(set);
-  cpu::register_reordered(set);
-  cpu::register_matmul(set);
-  cpu::register_optimizer(set);
+  cpu::register_conv_forward(set.conv, set.fused_conv);
+  cpu::register_depthwise_backward(set.conv);
+  cpu::register_conv_backward_data(set.conv);
+  cpu::register_winograd_backward_weight(set.conv);
+  cpu::register_conv_backward_weight(set.conv);
+  cpu::register_quantized_conv(set.quantized_conv);
+  cpu::register_linear(set.linear);
+  cpu::register_batch_norm(set.batch_norm);
+  cpu::register_pool(set.pool);
+  cpu::register_elementwise(set.unary);
+  cpu::register_binary(set.binary);
+  cpu::register_widened(set.conv, set.fused_conv);
+  cpu::register_reordered(set.conv, set.fused_conv);
+  cpu::register_matmul(set.matmul);
+  cpu::register_optimizer(set.optimizer);
 }
 
 }  // namespace graft

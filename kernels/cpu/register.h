@@ -1,27 +1,41 @@
 // The registration calls of the CPU engine: one declaration a file, one call a file in
 // register.cpp.
 #pragma once
-#include "graft/kernels/ops/kernel_set.h"
 
 namespace graft {
+
+struct KernelSet;
+namespace ops {
+struct BatchNormKernels;
+struct BinaryKernels;
+struct ConvKernels;
+struct FusedConvKernels;
+struct LinearKernels;
+struct MatmulKernels;
+struct OptimizerKernels;
+struct PoolKernels;
+struct QuantizedConvKernels;
+struct UnaryKernels;
+}  // namespace ops
 
 void register_cpu_kernels(KernelSet& set);
 
 namespace cpu {
-void register_conv_forward(KernelSet& set);
-void register_depthwise_backward(KernelSet& set);
-void register_conv_backward_data(KernelSet& set);
-void register_winograd_backward_weight(KernelSet& set);
-void register_conv_backward_weight(KernelSet& set);
-void register_quantized_conv(KernelSet& set);
-void register_linear(KernelSet& set);
-void register_batch_norm(KernelSet& set);
-void register_pool(KernelSet& set);
-void register_elementwise(KernelSet& set);
-void register_widened(KernelSet& set);
-void register_reordered(KernelSet& set);
-void register_matmul(KernelSet& set);
-void register_optimizer(KernelSet& set);
+void register_conv_forward(ops::ConvKernels& conv, ops::FusedConvKernels& fused_conv);
+void register_depthwise_backward(ops::ConvKernels&);
+void register_conv_backward_data(ops::ConvKernels&);
+void register_winograd_backward_weight(ops::ConvKernels&);
+void register_conv_backward_weight(ops::ConvKernels&);
+void register_quantized_conv(ops::QuantizedConvKernels&);
+void register_linear(ops::LinearKernels&);
+void register_batch_norm(ops::BatchNormKernels&);
+void register_pool(ops::PoolKernels&);
+void register_elementwise(ops::UnaryKernels&);
+void register_binary(ops::BinaryKernels&);
+void register_widened(ops::ConvKernels& conv, ops::FusedConvKernels& fused_conv);
+void register_reordered(ops::ConvKernels& conv, ops::FusedConvKernels& fused_conv);
+void register_matmul(ops::MatmulKernels&);
+void register_optimizer(ops::OptimizerKernels&);
 }  // namespace cpu
 
 }  // namespace graft

@@ -4,6 +4,8 @@
 #include <string_view>
 
 #include "graft/kernels/cpu/register.h"
+#include "graft/kernels/ops/conv.h"
+#include "graft/kernels/ops/fused_conv.h"
 #include "graft/kernels/registry.h"
 
 namespace graft::cpu {
@@ -51,7 +53,7 @@ const char* declines_forward(const ExecContext&, const ops::ConvForwardArgs& arg
   return declines_order(args.x, args.y, args.weight, args.y);
 }
 void forward(ExecContext& context, ops::ConvForwardArgs& args) {
-  const auto& list = kernels_for(args.y).conv.forward;
+  const auto& list = kernels_for<ops::ConvKernels>(args.y).forward;
   Tensor y = channels_last_like(args.y);
   if (run_engine(context, list,
                  {channels_last(args.x), args.weight, args.bias, args.attributes, y}))
@@ -64,7 +66,7 @@ const char* declines_data(const ExecContext&, const ops::ConvBackwardDataArgs& a
   return declines_order(args.dy, args.dx, args.weight, args.dy);
 }
 void backward_data(ExecContext& context, ops::ConvBackwardDataArgs& args) {
-  const auto& list = kernels_for(args.dx).conv.backward_data;
+  const auto& list = kernels_for<ops::ConvKernels>(args.dx).backward_data;
   Tensor dx = channels_last_like(args.dx);
   if (run_engine(context, list, {channels_last(args.dy), args.weight, args.attributes, dx}))
     args.dx.copy_from(dx);
@@ -77,7 +79,7 @@ const char* declines_weight(const ExecContext&, const ops::ConvBackwardWeightArg
   return declines_order(args.x, args.dy, *args.dweight, args.dy);
 }
 void backward_weight(ExecContext& context, ops::ConvBackwardWeightArgs& args) {
-  const auto& list = kernels_for(args.dy).conv.backward_weight;
+  const auto& list = kernels_for<ops::ConvKernels>(args.dy).backward_weight;
   if (!run_engine(context, list,
                   {channels_last(args.x), channels_last(args.dy), args.attributes, args.dweight,
                    args.dbias}))
@@ -90,7 +92,7 @@ const char* declines_fused(const ExecContext&, const ops::FusedConvForwardArgs& 
   return declines_order(args.x, args.y, args.weight, args.y);
 }
 void fused_forward(ExecContext& context, ops::FusedConvForwardArgs& args) {
-  const auto& list = kernels_for(args.y).fused_conv.forward;
+  const auto& list = kernels_for<ops::FusedConvKernels>(args.y).forward;
   Tensor y = channels_last_like(args.y), residual;
   if (args.residual) residual = channels_last(*args.residual);
   if (run_engine(context, list,
@@ -103,11 +105,11 @@ void fused_forward(ExecContext& context, ops::FusedConvForwardArgs& args) {
 
 }  // namespace
 
-void register_reordered(KernelSet& set) {
-  set.conv.forward.add({"cpu_reordered", declines_forward, forward});
-  set.conv.backward_data.add({"cpu_reordered", declines_data, backward_data});
-  set.conv.backward_weight.add({"cpu_reordered", declines_weight, backward_weight});
-  set.fused_conv.forward.add({"cpu_reordered", declines_fused, fused_forward});
+void register_reordered(ops::ConvKernels& conv, ops::FusedConvKernels& fused_conv) {
+  conv.forward.add({"cpu_reordered", declines_forward, forward});
+  conv.backward_data.add({"cpu_reordered", declines_data, backward_data});
+  conv.backward_weight.add({"cpu_reordered", declines_weight, backward_weight});
+  fused_conv.forward.add({"cpu_reordered", declines_fused, fused_forward});
 }
 
 }  // namespace graft::cpu

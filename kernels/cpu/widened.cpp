@@ -6,6 +6,8 @@
 #include <bit>
 
 #include "graft/kernels/cpu/register.h"
+#include "graft/kernels/ops/conv.h"
+#include "graft/kernels/ops/fused_conv.h"
 #include "graft/kernels/registry.h"
 
 namespace graft::cpu {
@@ -45,7 +47,7 @@ const char* declines_conv(const ExecContext&, const ops::ConvForwardArgs& args) 
 }
 void conv(ExecContext& context, ops::ConvForwardArgs& args) {
   Tensor y = wide_like(args.y);
-  run_floats(context, kernels_for(y).conv.forward,
+  run_floats(context, kernels_for<ops::ConvKernels>(y).forward,
              {widened(context, args.x), args.weight, args.bias, args.attributes, y});
   round_into(context, y, args.y);
 }
@@ -56,7 +58,7 @@ const char* declines_conv_data(const ExecContext&, const ops::ConvBackwardDataAr
 }
 void conv_data(ExecContext& context, ops::ConvBackwardDataArgs& args) {
   Tensor dx = wide_like(args.dx);
-  run_floats(context, kernels_for(dx).conv.backward_data,
+  run_floats(context, kernels_for<ops::ConvKernels>(dx).backward_data,
              {widened(context, args.dy), args.weight, args.attributes, dx});
   round_into(context, dx, args.dx);
 }
@@ -69,7 +71,7 @@ const char* declines_conv_weight(const ExecContext&, const ops::ConvBackwardWeig
 }
 void conv_weight(ExecContext& context, ops::ConvBackwardWeightArgs& args) {
   const Tensor dy = widened(context, args.dy);
-  run_floats(context, kernels_for(dy).conv.backward_weight,
+  run_floats(context, kernels_for<ops::ConvKernels>(dy).backward_weight,
              {args.dweight ? widened(context, args.x) : dy, dy, args.attributes, args.dweight,
               args.dbias});
 }
@@ -84,7 +86,7 @@ const char* declines_fused_conv(const ExecContext&, const ops::FusedConvForwardA
 void fused_conv(ExecContext& context, ops::FusedConvForwardArgs& args) {
   Tensor y = wide_like(args.y), residual;
   if (args.residual) residual = widened(context, *args.residual);
-  run_floats(context, kernels_for(y).fused_conv.forward,
+  run_floats(context, kernels_for<ops::FusedConvKernels>(y).forward,
              {widened(context, args.x), args.weight, args.packed, args.bias,
               args.residual ? &residual : nullptr, args.attributes, y});
   round_into(context, y, args.y);
@@ -122,11 +124,11 @@ void round_into(ExecContext& context, const Tensor& wide, Tensor& t) {
   });
 }
 
-void register_widened(KernelSet& set) {
-  set.conv.forward.add({"cpu_widened", declines_conv, conv});
-  set.conv.backward_data.add({"cpu_widened", declines_conv_data, conv_data});
-  set.conv.backward_weight.add({"cpu_widened", declines_conv_weight, conv_weight});
-  set.fused_conv.forward.add({"cpu_widened", declines_fused_conv, fused_conv});
+void register_widened(ops::ConvKernels& plain, ops::FusedConvKernels& fused) {
+  plain.forward.add({"cpu_widened", declines_conv, conv});
+  plain.backward_data.add({"cpu_widened", declines_conv_data, conv_data});
+  plain.backward_weight.add({"cpu_widened", declines_conv_weight, conv_weight});
+  fused.forward.add({"cpu_widened", declines_fused_conv, fused_conv});
 }
 
 }  // namespace graft::cpu

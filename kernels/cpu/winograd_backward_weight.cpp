@@ -11,6 +11,7 @@
 #include "graft/core/base/environment.h"
 #include "graft/kernels/cpu/conv_problem.h"
 #include "graft/kernels/cpu/register.h"
+#include "graft/kernels/ops/conv.h"
 
 namespace graft::cpu {
 namespace {
@@ -181,8 +182,8 @@ void run_gradient(ExecContext& context, ops::ConvBackwardWeightArgs& args) {
 
 }  // namespace
 
-void register_winograd_backward_weight(KernelSet& set) {
-  set.conv.backward_weight.add({"cpu_winograd", declines_gradient, run_gradient});
+void register_winograd_backward_weight(ops::ConvKernels& kernels) {
+  kernels.backward_weight.add({"cpu_winograd", declines_gradient, run_gradient});
 }
 
 }  // namespace graft::cpu

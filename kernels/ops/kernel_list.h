@@ -99,8 +99,8 @@ class KernelList {
     if (!run_first(context, args)) bad_input(refusal(context, args));
   }
 
-  // The same for a pass that only saves another way of doing it: false when no candidate takes it.
-  // The other way stands for the reference, and a filter is asked for it by that name.
+  // The same for an optional fast path: false when no candidate takes it, then run the plain
+  // passes. The other way stands for the reference, and a filter is asked for it by that name.
   bool try_run(ExecContext& context, Args args) const {
     if (run_first(context, args)) return true;
     static_cast<void>(context.allows(pass_, "reference"));

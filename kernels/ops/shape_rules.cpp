@@ -36,8 +36,8 @@ Shape conv_output_shape(const Shape& x, const Shape& weight, const ConvAttribute
   const int64_t groups = attributes.groups;
   GRAFT_CHECK(
       groups >= 1 && x[1] % groups == 0 && weight[0] % groups == 0 && weight[1] == x[1] / groups,
-      "conv: input ", x, " has not the channels that weight ", weight, " with ", groups,
-      " groups needs");
+      "conv: input ", x, " has ", x[1], " channels, but weight ", weight, " with ", groups,
+      " groups needs ", checked_mul(weight[1], std::max<int64_t>(groups, 1)));
   int64_t extents[Shape::max_rank] = {x[0], weight[0]};
   for (int axis = 0; axis < axes; ++axis) {
     GRAFT_CHECK(attributes.window.kernel[static_cast<size_t>(axis)] == weight[axis + 2],
@@ -56,7 +56,8 @@ Shape conv_transpose_output_shape(const Shape& x, const Shape& weight,
               "conv_transpose: input ", x, " and weight ", weight, " do not have ", window.axes,
               " spatial axes");
   GRAFT_CHECK(groups >= 1 && weight[0] == x[1] && x[1] % groups == 0, "conv_transpose: input ", x,
-              " has not the channels that weight ", weight, " with ", groups, " groups needs");
+              " has ", x[1], " channels, but weight ", weight, " with ", groups, " groups needs ",
+              weight[0], ", a multiple of the groups");
   Shape y = x.with(1, checked_mul(weight[1], groups));
   for (int axis = 0; axis < window.axes; ++axis) {
     const auto i = static_cast<size_t>(axis);

@@ -133,11 +133,11 @@ void running(ExecContext&, ops::BatchNormRunningArgs& args) {
 
 }  // namespace
 
-void register_batch_norm(KernelSet& set) {
-  set.batch_norm.statistics.add({"reference", takes_all, statistics});
-  set.batch_norm.running.add({"reference", takes_all, running});
-  set.batch_norm.apply.add({"reference", takes_all, apply});
-  set.batch_norm.backward.add({"reference", takes_all, backward});
+void register_batch_norm(ops::BatchNormKernels& kernels) {
+  kernels.statistics.add({"reference", takes_all, statistics});
+  kernels.running.add({"reference", takes_all, running});
+  kernels.apply.add({"reference", takes_all, apply});
+  kernels.backward.add({"reference", takes_all, backward});
 }
 
 }  // namespace graft::reference

@@ -250,9 +250,9 @@ void backward(ExecContext& context, ops::BinaryBackwardArgs& args) {
 
 }  // namespace
 
-void register_binary(KernelSet& set) {
-  set.binary.forward.add({"reference", takes_all, forward});
-  set.binary.backward.add({"reference", takes_all, backward});
+void register_binary(ops::BinaryKernels& kernels) {
+  kernels.forward.add({"reference", takes_all, forward});
+  kernels.backward.add({"reference", takes_all, backward});
 }
 
 }  // namespace graft::reference

@@ -52,9 +52,9 @@ void backward(ExecContext&, ops::ConcatBackwardArgs& args) {
 
 }  // namespace
 
-void register_concat(KernelSet& set) {
-  set.shape_change.concat_forward.add({"reference", takes_all, forward});
-  set.shape_change.concat_backward.add({"reference", takes_all, backward});
+void register_concat(ops::ShapeChangeKernels& kernels) {
+  kernels.concat_forward.add({"reference", takes_all, forward});
+  kernels.concat_backward.add({"reference", takes_all, backward});
 }
 
 }  // namespace graft::reference

@@ -165,10 +165,10 @@ void backward_weight(ExecContext& context, ops::ConvBackwardWeightArgs& args) {
 
 void conv_forward(ExecContext& context, ops::ConvForwardArgs args) { forward(context, args); }
 
-void register_conv(KernelSet& set) {
-  set.conv.forward.add({"reference", takes_all, forward});
-  set.conv.backward_data.add({"reference", takes_all, backward_data});
-  set.conv.backward_weight.add({"reference", takes_all, backward_weight});
+void register_conv(ops::ConvKernels& kernels) {
+  kernels.forward.add({"reference", takes_all, forward});
+  kernels.backward_data.add({"reference", takes_all, backward_data});
+  kernels.backward_weight.add({"reference", takes_all, backward_weight});
 }
 
 }  // namespace graft::reference

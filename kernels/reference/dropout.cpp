@@ -27,6 +27,8 @@ void apply(ExecContext&, ops::DropoutArgs& args) {
 
 }  // namespace
 
-void register_dropout(KernelSet& set) { set.dropout.apply.add({"reference", takes_all, apply}); }
+void register_dropout(ops::DropoutKernels& kernels) {
+  kernels.apply.add({"reference", takes_all, apply});
+}
 
 }  // namespace graft::reference

@@ -185,9 +185,9 @@ void grid_backward(ExecContext&, ops::GridSampleBackwardArgs& args) {
 
 }  // namespace
 
-void register_grid_sample(KernelSet& set) {
-  set.sample.grid_forward.add({"reference", takes_all, grid_forward});
-  set.sample.grid_backward.add({"reference", takes_all, grid_backward});
+void register_grid_sample(ops::SampleKernels& kernels) {
+  kernels.grid_forward.add({"reference", takes_all, grid_forward});
+  kernels.grid_backward.add({"reference", takes_all, grid_backward});
 }
 
 }  // namespace graft::reference

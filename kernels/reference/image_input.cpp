@@ -112,8 +112,8 @@ void forward(ExecContext&, ops::ImageInputArgs& args) {
 
 }  // namespace
 
-void register_image_input(KernelSet& set) {
-  set.image_input.forward.add({"reference", takes_all, forward});
+void register_image_input(ops::ImageInputKernels& kernels) {
+  kernels.forward.add({"reference", takes_all, forward});
 }
 
 }  // namespace graft::reference

@@ -183,11 +183,11 @@ void scatter_backward(ExecContext&, ops::ScatterBackwardArgs& args) {
 
 }  // namespace
 
-void register_indexing(KernelSet& set) {
-  set.indexing.gather_forward.add({"reference", takes_all, gather_forward});
-  set.indexing.gather_backward.add({"reference", takes_all, gather_backward});
-  set.indexing.scatter_forward.add({"reference", takes_all, scatter_forward});
-  set.indexing.scatter_backward.add({"reference", takes_all, scatter_backward});
+void register_indexing(ops::IndexingKernels& kernels) {
+  kernels.gather_forward.add({"reference", takes_all, gather_forward});
+  kernels.gather_backward.add({"reference", takes_all, gather_backward});
+  kernels.scatter_forward.add({"reference", takes_all, scatter_forward});
+  kernels.scatter_backward.add({"reference", takes_all, scatter_backward});
 }
 
 }  // namespace graft::reference

@@ -71,10 +71,10 @@ void backward_weight(ExecContext& context, ops::LinearBackwardWeightArgs& args) 
 
 }  // namespace
 
-void register_linear(KernelSet& set) {
-  set.linear.forward.add({"reference", takes_all, forward});
-  set.linear.backward_data.add({"reference", takes_all, backward_data});
-  set.linear.backward_weight.add({"reference", takes_all, backward_weight});
+void register_linear(ops::LinearKernels& kernels) {
+  kernels.forward.add({"reference", takes_all, forward});
+  kernels.backward_data.add({"reference", takes_all, backward_data});
+  kernels.backward_weight.add({"reference", takes_all, backward_weight});
 }
 
 }  // namespace graft::reference

@@ -100,9 +100,9 @@ void pair_loss(ExecContext&, ops::PairLossForwardArgs& args) {
 
 }  // namespace
 
-void register_loss(KernelSet& set) {
-  set.loss.cross_entropy.add({"reference", takes_all, cross_entropy});
-  set.loss.pair.add({"reference", takes_all, pair_loss});
+void register_loss(ops::LossKernels& kernels) {
+  kernels.cross_entropy.add({"reference", takes_all, cross_entropy});
+  kernels.pair.add({"reference", takes_all, pair_loss});
 }
 
 }  // namespace graft::reference

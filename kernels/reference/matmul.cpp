@@ -62,6 +62,8 @@ void matmul(ExecContext& context, ops::MatmulArgs& args) {
 
 }  // namespace
 
-void register_matmul(KernelSet& set) { set.matmul.run.add({"reference", takes_all, matmul}); }
+void register_matmul(ops::MatmulKernels& kernels) {
+  kernels.run.add({"reference", takes_all, matmul});
+}
 
 }  // namespace graft::reference

@@ -77,9 +77,9 @@ void backward(ExecContext& context, ops::NormalizeBackwardArgs& args) {
 
 }  // namespace
 
-void register_normalize(KernelSet& set) {
-  set.normalize.forward.add({"reference", takes_all, forward});
-  set.normalize.backward.add({"reference", takes_all, backward});
+void register_normalize(ops::NormalizeKernels& kernels) {
+  kernels.forward.add({"reference", takes_all, forward});
+  kernels.backward.add({"reference", takes_all, backward});
 }
 
 }  // namespace graft::reference

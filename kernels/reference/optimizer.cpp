@@ -79,6 +79,8 @@ void step(ExecContext&, ops::OptimizerStepArgs& args) {
 
 }  // namespace
 
-void register_optimizer(KernelSet& set) { set.optimizer.step.add({"reference", takes_all, step}); }
+void register_optimizer(ops::OptimizerKernels& kernels) {
+  kernels.step.add({"reference", takes_all, step});
+}
 
 }  // namespace graft::reference

@@ -105,10 +105,10 @@ void cumulative_sum(ExecContext&, ops::CumulativeSumArgs& args) {
 
 }  // namespace
 
-void register_ordering(KernelSet& set) {
-  set.ordering.arg_extreme.add({"reference", takes_all, arg_extreme});
-  set.ordering.topk.add({"reference", takes_all, topk});
-  set.ordering.cumulative_sum.add({"reference", takes_all, cumulative_sum});
+void register_ordering(ops::OrderingKernels& kernels) {
+  kernels.arg_extreme.add({"reference", takes_all, arg_extreme});
+  kernels.topk.add({"reference", takes_all, topk});
+  kernels.cumulative_sum.add({"reference", takes_all, cumulative_sum});
 }
 
 }  // namespace graft::reference

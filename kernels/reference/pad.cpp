@@ -48,9 +48,9 @@ void backward(ExecContext&, ops::PadBackwardArgs& args) {
 
 }  // namespace
 
-void register_pad(KernelSet& set) {
-  set.shape_change.pad_forward.add({"reference", takes_all, forward});
-  set.shape_change.pad_backward.add({"reference", takes_all, backward});
+void register_pad(ops::ShapeChangeKernels& kernels) {
+  kernels.pad_forward.add({"reference", takes_all, forward});
+  kernels.pad_backward.add({"reference", takes_all, backward});
 }
 
 }  // namespace graft::reference

@@ -211,13 +211,13 @@ void adaptive_backward(ExecContext&, ops::AdaptiveAveragePoolBackwardArgs& args)
 
 }  // namespace
 
-void register_pool(KernelSet& set) {
-  set.pool.max_forward.add({"reference", takes_all, max_forward});
-  set.pool.max_backward.add({"reference", takes_all, max_backward});
-  set.pool.average_forward.add({"reference", takes_all, average_forward});
-  set.pool.average_backward.add({"reference", takes_all, average_backward});
-  set.pool.adaptive_forward.add({"reference", takes_all, adaptive_forward});
-  set.pool.adaptive_backward.add({"reference", takes_all, adaptive_backward});
+void register_pool(ops::PoolKernels& kernels) {
+  kernels.max_forward.add({"reference", takes_all, max_forward});
+  kernels.max_backward.add({"reference", takes_all, max_backward});
+  kernels.average_forward.add({"reference", takes_all, average_forward});
+  kernels.average_backward.add({"reference", takes_all, average_backward});
+  kernels.adaptive_forward.add({"reference", takes_all, adaptive_forward});
+  kernels.adaptive_backward.add({"reference", takes_all, adaptive_backward});
 }
 
 }  // namespace graft::reference

@@ -65,10 +65,10 @@ const char* declines_axes(const ExecContext&, const ops::QuantizedConvForwardArg
 
 }  // namespace
 
-void register_quantized_conv(KernelSet& set) {
-  set.quantized_conv.quantize.add({"reference", takes_all, quantize});
-  set.quantized_conv.pack.add({"reference", takes_all, pack_quantized});
-  set.quantized_conv.forward.add({"reference", declines_axes, forward_quantized});
+void register_quantized_conv(ops::QuantizedConvKernels& kernels) {
+  kernels.quantize.add({"reference", takes_all, quantize});
+  kernels.pack.add({"reference", takes_all, pack_quantized});
+  kernels.forward.add({"reference", declines_axes, forward_quantized});
 }
 
 }  // namespace graft::reference

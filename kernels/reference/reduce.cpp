@@ -214,9 +214,9 @@ void backward(ExecContext&, ops::ReduceBackwardArgs& args) {
 
 }  // namespace
 
-void register_reduce(KernelSet& set) {
-  set.reduce.forward.add({"reference", takes_all, forward});
-  set.reduce.backward.add({"reference", takes_all, backward});
+void register_reduce(ops::ReduceKernels& kernels) {
+  kernels.forward.add({"reference", takes_all, forward});
+  kernels.backward.add({"reference", takes_all, backward});
 }
 
 }  // namespace graft::reference

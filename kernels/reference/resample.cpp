@@ -84,9 +84,9 @@ void backward(ExecContext& context, ops::ResampleBackwardArgs& args) {
 
 }  // namespace
 
-void register_resample(KernelSet& set) {
-  set.resample.forward.add({"reference", takes_all, forward});
-  set.resample.backward.add({"reference", takes_all, backward});
+void register_resample(ops::ResampleKernels& kernels) {
+  kernels.forward.add({"reference", takes_all, forward});
+  kernels.backward.add({"reference", takes_all, backward});
 }
 
 }  // namespace graft::reference

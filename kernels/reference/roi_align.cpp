@@ -162,9 +162,9 @@ void roi_backward(ExecContext&, ops::RoiAlignBackwardArgs& args) {
 
 }  // namespace
 
-void register_roi_align(KernelSet& set) {
-  set.sample.roi_forward.add({"reference", takes_all, roi_forward});
-  set.sample.roi_backward.add({"reference", takes_all, roi_backward});
+void register_roi_align(ops::SampleKernels& kernels) {
+  kernels.roi_forward.add({"reference", takes_all, roi_forward});
+  kernels.roi_backward.add({"reference", takes_all, roi_backward});
 }
 
 }  // namespace graft::reference

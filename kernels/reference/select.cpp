@@ -86,10 +86,10 @@ void cast(ExecContext& context, ops::CastArgs& args) {
 
 }  // namespace
 
-void register_select(KernelSet& set) {
-  set.select.where_forward.add({"reference", takes_all, where_forward});
-  set.select.where_backward.add({"reference", takes_all, where_backward});
-  set.select.cast.add({"reference", takes_all, cast});
+void register_select(ops::SelectKernels& kernels) {
+  kernels.where_forward.add({"reference", takes_all, where_forward});
+  kernels.where_backward.add({"reference", takes_all, where_backward});
+  kernels.cast.add({"reference", takes_all, cast});
 }
 
 }  // namespace graft::reference

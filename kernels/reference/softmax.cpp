@@ -70,9 +70,9 @@ void backward(ExecContext& context, ops::SoftmaxBackwardArgs& args) {
 
 }  // namespace
 
-void register_softmax(KernelSet& set) {
-  set.softmax.forward.add({"reference", takes_all, forward});
-  set.softmax.backward.add({"reference", takes_all, backward});
+void register_softmax(ops::SoftmaxKernels& kernels) {
+  kernels.forward.add({"reference", takes_all, forward});
+  kernels.backward.add({"reference", takes_all, backward});
 }
 
 }  // namespace graft::reference

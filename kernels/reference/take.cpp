@@ -152,9 +152,9 @@ void backward(ExecContext& context, ops::TakeBackwardArgs& args) {
 
 }  // namespace
 
-void register_take(KernelSet& set) {
-  set.take.forward.add({"reference", takes_all, forward});
-  set.take.backward.add({"reference", takes_all, backward});
+void register_take(ops::TakeKernels& kernels) {
+  kernels.forward.add({"reference", takes_all, forward});
+  kernels.backward.add({"reference", takes_all, backward});
 }
 
 }  // namespace graft::reference

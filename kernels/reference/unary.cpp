@@ -271,9 +271,11 @@ void backward(ExecContext& context, ops::UnaryBackwardArgs& args) {
 
 }  // namespace
 
-void register_unary(KernelSet& set) {
-  set.unary.forward.add({"reference", takes_all, forward});
-  set.unary.backward.add({"reference", takes_all, backward});
+void unary_forward(ExecContext& context, ops::UnaryForwardArgs args) { forward(context, args); }
+
+void register_unary(ops::UnaryKernels& kernels) {
+  kernels.forward.add({"reference", takes_all, forward});
+  kernels.backward.add({"reference", takes_all, backward});
 }
 
 }  // namespace graft::reference

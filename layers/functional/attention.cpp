@@ -4,10 +4,13 @@
 #include <cmath>
 #include <limits>
 
+#include "graft/kernels/ops/reduce.h"
 #include "graft/layers/functional/elementwise.h"
 #include "graft/layers/functional/indexing.h"
 #include "graft/layers/functional/matrices.h"
 #include "graft/layers/functional/movement.h"
+#include "graft/layers/functional/reduce.h"
+#include "graft/layers/functional/softmax.h"
 
 namespace graft::functional {
 namespace {

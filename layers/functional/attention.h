@@ -3,7 +3,7 @@
 #pragma once
 #include <optional>
 
-#include "graft/layers/functional/functional.h"
+#include "graft/core/tensor/tensor.h"
 
 namespace graft::functional {
 

@@ -1,7 +1,11 @@
 // functional::batch_norm and its Node.
+#include "graft/kernels/ops/batch_norm.h"
+
 #include "graft/core/autograd/record.h"
 #include "graft/kernels/registry.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/batch_norm.h"
+#include "graft/layers/functional/binary.h"
+#include "graft/layers/functional/conv.h"
 
 namespace graft::functional {
 namespace {
@@ -22,7 +26,7 @@ class NormRemake final : public Remake {
     const Tensor &x = x_.get("batch_norm"), &weight = weight_.get("batch_norm"),
                  &bias = bias_.get("batch_norm");
     Tensor y = Tensor::empty_like(x);
-    kernels_for(x).batch_norm.apply(
+    kernels_for<ops::BatchNormKernels>(x).apply(
         current_context(), {x, mean_.get("batch_norm"), variance_.get("batch_norm"),
                             weight.defined() ? &weight : nullptr, bias.defined() ? &bias : nullptr,
                             nullptr, attributes_, y});
@@ -67,7 +71,7 @@ class BatchNormNode final : public Node {
     if (needs(2)) dbias = Tensor::empty_like(mean);
     const bool copies = residual_ && needs(3) && attributes_.relu;
     if (copies) dresidual = Tensor::empty_like(x);
-    kernels_for(x).batch_norm.backward(
+    kernels_for<ops::BatchNormKernels>(x).backward(
         current_context(),
         {x, y.defined() ? &y : nullptr, bias.defined() ? &bias : nullptr, residual_, grads[0], mean,
          variance, weight.defined() ? &weight : nullptr, attributes_, needs(0) ? &dx : nullptr,
@@ -131,7 +135,7 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Ten
   GRAFT_CHECK(!options.training || count > 1, "batch_norm: training on ", x.shape(),
               " would see one value per channel");
   const ops::BatchNormAttributes attributes{options.eps, options.training, options.relu};
-  const ops::BatchNormKernels& kernels = kernels_for(x).batch_norm;
+  const ops::BatchNormKernels& kernels = kernels_for<ops::BatchNormKernels>(x);
   Tensor mean = running_mean, variance = running_var;
   if (options.training) {
     mean = given.mean, variance = given.variance;

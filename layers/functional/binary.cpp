@@ -1,4 +1,6 @@
 // functional::binary (add, mul, less, ...), pow and their Node.
+#include "graft/kernels/ops/binary.h"
+
 #include "graft/core/autograd/record.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/functional/beside.h"
@@ -25,7 +27,8 @@ class BinaryNode final : public Node {
     Tensor* into_a = needs(0) && !pass_a ? &da : nullptr;
     Tensor* into_b = needs(1) && !pass_b ? &db : nullptr;
     if (into_a || into_b)
-      kernels_for(dy).binary.backward(current_context(), {a, b, dy, attributes_, into_a, into_b});
+      kernels_for<ops::BinaryKernels>(dy).backward(current_context(),
+                                                   {a, b, dy, attributes_, into_a, into_b});
     return {da, db};
   }
   void release() override {
@@ -77,7 +80,7 @@ Tensor binary(const Tensor& a, const Tensor& b, ops::Binary function) {
   const bool predicate = ops::is_predicate(function);
   if (predicate) options.dtype = DType::boolean;
   Tensor y = Tensor::empty(shape, options);
-  kernels_for(a).binary.forward(current_context(), {a, b, attributes, y});
+  kernels_for<ops::BinaryKernels>(a).forward(current_context(), {a, b, attributes, y});
   if (predicate) return trace_step(attributes, replay_binary, {a, b}, y);
   const bool plain_add = function == ops::Binary::add && a.shape() == b.shape();
   return record(attributes, replay_binary, {a, b}, y, [&]() -> std::shared_ptr<Node> {

@@ -1,9 +1,11 @@
 // functional::conv and its Node.
+#include "graft/kernels/ops/conv.h"
+
 #include <utility>
 
 #include "graft/core/autograd/record.h"
 #include "graft/kernels/registry.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/conv.h"
 #include "graft/layers/functional/line_as_row.h"
 
 namespace graft::functional {
@@ -27,7 +29,7 @@ class ConvNode final : public Node {
 
   std::vector<Tensor> backward(std::span<const Tensor> grads) override {
     const Tensor& dy = grads[0];
-    const ops::ConvKernels& kernels = kernels_for(dy).conv;
+    const ops::ConvKernels& kernels = kernels_for<ops::ConvKernels>(dy);
     Tensor dx, dweight, dbias;
     if (needs(1)) dweight = Tensor::empty(weight_shape_, weight_options_);
     if (needs(2))
@@ -51,7 +53,7 @@ class ConvNode final : public Node {
   // Where a shortcut's gradient is there already, this one is added to it by the kernel: two passes
   // over it less.
   Tensor data_gradient(const Tensor& dy) const {
-    const ops::ConvKernels& kernels = kernels_for(dy).conv;
+    const ops::ConvKernels& kernels = kernels_for<ops::ConvKernels>(dy);
     Tensor* sum = gradient_so_far(0);
     if (sum && sum->shape() == x_shape_ && sum->dtype() == x_options_.dtype &&
         sum->format() == x_options_.format &&
@@ -83,7 +85,7 @@ bool with_statistics(const Tensor& x, const Tensor& weight, const Tensor* bias,
   const TensorOptions options{.dtype = y.dtype() == DType::f64 ? DType::f64 : DType::f32,
                               .device = y.device()};
   BatchStatistics taken{Tensor::empty({y.size(1)}, options), Tensor::empty({y.size(1)}, options)};
-  if (!kernels_for(x).conv.forward_statistics.try_run(
+  if (!kernels_for<ops::ConvKernels>(x).forward_statistics.try_run(
           current_context(), {x, weight, bias, attributes, y, taken.mean, taken.variance}))
     return false;
   statistics = std::move(taken);
@@ -112,7 +114,8 @@ Tensor conv(const Tensor& x, const Tensor& weight, const Tensor& bias,
       Tensor::empty(ops::conv_output_shape(x.shape(), weight.shape(), attributes), x.options());
   const Tensor* given_bias = bias.defined() ? &bias : nullptr;
   if (!statistics || !with_statistics(x, weight, given_bias, attributes, y, *statistics))
-    kernels_for(x).conv.forward(current_context(), {x, weight, given_bias, attributes, y});
+    kernels_for<ops::ConvKernels>(x).forward(current_context(),
+                                             {x, weight, given_bias, attributes, y});
   return record(attributes, replay_conv, {x, weight, bias}, y, [&] {
     return std::make_shared<ConvNode>(x, weight, bias, attributes, needs_grad(weight),
                                       needs_grad(x));

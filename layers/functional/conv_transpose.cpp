@@ -1,6 +1,7 @@
 // functional::conv_transpose and its Node: conv's backward-data pass forward, conv's forward pass
 // backward.
 #include "graft/core/autograd/record.h"
+#include "graft/kernels/ops/conv.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/functional/elementwise.h"
 #include "graft/layers/functional/image.h"
@@ -18,7 +19,7 @@ class ConvTransposeNode final : public Node {
   std::vector<Tensor> backward(std::span<const Tensor> grads) override {
     const Tensor &x = x_.get("conv_transpose"), &weight = weight_.get("conv_transpose");
     const Tensor dy = grads[0].to(x.format());
-    const ops::ConvKernels& kernels = kernels_for(x).conv;
+    const ops::ConvKernels& kernels = kernels_for<ops::ConvKernels>(x);
     Tensor dx, dweight;
     if (needs(0)) {
       dx = Tensor::empty_like(x);
@@ -75,7 +76,7 @@ Tensor conv_transpose(const Tensor& x, const Tensor& weight, const Tensor& bias,
   const ops::ConvTransposeAttributes attributes{conv};
   Tensor y = Tensor::empty(ops::conv_transpose_output_shape(x.shape(), weight.shape(), attributes),
                            x.options());
-  kernels_for(x).conv.backward_data(current_context(), {x, weight, conv, y});
+  kernels_for<ops::ConvKernels>(x).backward_data(current_context(), {x, weight, conv, y});
   y = record(attributes, replay_conv_transpose, {x, weight}, y,
              [&] { return std::make_shared<ConvTransposeNode>(x, weight, attributes); });
   if (pads) y = pad(y, around);

@@ -1,7 +1,9 @@
 // functional::dropout and its Node.
+#include "graft/kernels/ops/dropout.h"
+
 #include "graft/core/autograd/record.h"
 #include "graft/kernels/registry.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/dropout.h"
 
 namespace graft::functional {
 namespace {
@@ -12,7 +14,7 @@ class DropoutNode final : public Node {
   const char* name() const override { return "dropout"; }
   std::vector<Tensor> backward(std::span<const Tensor> grads) override {
     Tensor dx = Tensor::empty_like(grads[0]);
-    kernels_for(dx).dropout.apply(current_context(), {grads[0], attributes_, dx});
+    kernels_for<ops::DropoutKernels>(dx).apply(current_context(), {grads[0], attributes_, dx});
     return {dx};
   }
   void release() override {}
@@ -32,7 +34,7 @@ Tensor dropout(const Tensor& x, const ops::DropoutAttributes& attributes, bool t
               attributes.probability, " is not in [0, 1)");
   if (!training || attributes.probability == 0) return x;
   Tensor y = Tensor::empty_like(x);
-  kernels_for(x).dropout.apply(current_context(), {x, attributes, y});
+  kernels_for<ops::DropoutKernels>(x).apply(current_context(), {x, attributes, y});
   return record(attributes, refuse_dropout, {x}, y,
                 [&] { return std::make_shared<DropoutNode>(attributes); });
 }

@@ -4,9 +4,12 @@
 #include <map>
 #include <string>
 
+#include "graft/kernels/ops/reduce.h"
+#include "graft/layers/functional/axes.h"
 #include "graft/layers/functional/indexing.h"
 #include "graft/layers/functional/matrices.h"
 #include "graft/layers/functional/movement.h"
+#include "graft/layers/functional/reduce.h"
 
 namespace graft::functional {
 namespace {

@@ -3,7 +3,8 @@
 // and tests give bool and have no gradient.
 #pragma once
 #include "graft/kernels/ops/select.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/binary.h"
+#include "graft/layers/functional/unary.h"
 
 namespace graft::functional {
 

@@ -3,7 +3,8 @@
 #pragma once
 #include "graft/kernels/ops/resample.h"
 #include "graft/kernels/ops/sample.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/conv.h"
+#include "graft/layers/functional/pool.h"
 
 namespace graft::functional {
 
@@ -53,6 +54,10 @@ GRAFT_API Tensor resize(const Tensor& x, std::span<const ResizeAxis> axes,
 // coordinates. nearest takes the input element floor(i * in / out).
 GRAFT_API Tensor interpolate(const Tensor& x, std::span<const int64_t> extents, ResizeMode mode,
                              bool align_corners = false);
+
+// What interpolate() does along one axis of `in` elements, as it stands in a trace.
+GRAFT_API ops::ResampleAttributes interpolation(int axis, int64_t in, int64_t out, ResizeMode mode,
+                                                bool align_corners = false);
 
 // x [N,C,spatial...], grid [N,out...,axes] -> [N,C,out...]; ops/sample.h has the details. Gradients
 // to both.

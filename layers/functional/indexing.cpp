@@ -3,6 +3,7 @@
 
 #include "graft/core/autograd/record.h"
 #include "graft/core/tensor/device_backend.h"
+#include "graft/kernels/ops/indexing.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/functional/axes.h"
 #include "graft/layers/functional/beside.h"
@@ -23,7 +24,7 @@ class GatherNode final : public Node {
   const char* name() const override { return "gather"; }
   std::vector<Tensor> backward(std::span<const Tensor> grads) override {
     Tensor dx = Tensor::empty(shape_, {.dtype = options_.dtype, .device = options_.device});
-    kernels_for(dx).indexing.gather_backward(
+    kernels_for<ops::IndexingKernels>(dx).gather_backward(
         current_context(), {grads[0].to(kInOrder), indices_.get("gather"), attributes_, dx});
     return {dx.to(options_.format), Tensor()};
   }
@@ -48,7 +49,7 @@ class ScatterNode final : public Node {
     if (needs(0)) dx = Tensor::empty(x.shape(), {.dtype = x.dtype(), .device = x.device()});
     if (needs(2))
       dupdates = Tensor::empty(updates.shape(), {.dtype = x.dtype(), .device = x.device()});
-    kernels_for(x).indexing.scatter_backward(
+    kernels_for<ops::IndexingKernels>(x).scatter_backward(
         current_context(),
         {x.to(kInOrder), indices_.get("scatter").to(kInOrder), updates.to(kInOrder),
          y_.get("scatter").to(kInOrder), grads[0].to(kInOrder), attributes_,
@@ -101,8 +102,8 @@ Tensor gather_with(const Tensor& x, const Tensor& places, const ops::GatherAttri
   const Tensor indices = to_device(places, x.device()).to(kInOrder);
   Tensor y = Tensor::empty(ops::gather_output_shape(x.shape(), indices.shape(), attributes),
                            {.dtype = x.dtype(), .device = x.device()});
-  kernels_for(x).indexing.gather_forward(current_context(),
-                                         {x.to(kInOrder), indices, attributes, y});
+  kernels_for<ops::IndexingKernels>(x).gather_forward(current_context(),
+                                                      {x.to(kInOrder), indices, attributes, y});
   return record(attributes, replay_gather, {x, indices}, y.to(x.format()),
                 [&] { return std::make_shared<GatherNode>(x, indices, attributes); });
 }
@@ -116,8 +117,9 @@ Tensor scatter_with(const Tensor& x, const Tensor& indices, const Tensor& update
   GRAFT_CHECK(x.dtype() == updates.dtype(), "scatter: updates of ", name_of(updates.dtype()),
               " into ", name_of(x.dtype()));
   Tensor y = Tensor::empty(x.shape(), {.dtype = x.dtype(), .device = x.device()});
-  kernels_for(x).indexing.scatter_forward(current_context(), {x.to(kInOrder), indices.to(kInOrder),
-                                                              updates.to(kInOrder), attributes, y});
+  kernels_for<ops::IndexingKernels>(x).scatter_forward(
+      current_context(),
+      {x.to(kInOrder), indices.to(kInOrder), updates.to(kInOrder), attributes, y});
   y = y.to(x.format());
   return record(attributes, replay_scatter, {x, indices, updates}, y,
                 [&] { return std::make_shared<ScatterNode>(x, indices, updates, y, attributes); });

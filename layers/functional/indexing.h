@@ -1,8 +1,8 @@
 // Gather and scatter by index tensors (i32 or i64, negative ones count from the end), and what is
 // made of them. An index outside of its axis throws. Gradients go to the data and the updates.
 #pragma once
+#include "graft/core/tensor/tensor.h"
 #include "graft/kernels/ops/indexing.h"
-#include "graft/layers/functional/functional.h"
 
 namespace graft::functional {
 

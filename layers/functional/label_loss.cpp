@@ -2,9 +2,11 @@
 #include "graft/layers/functional/label_loss.h"
 
 #include "graft/core/tensor/device_backend.h"
+#include "graft/kernels/ops/reduce.h"
 #include "graft/layers/functional/elementwise.h"
 #include "graft/layers/functional/indexing.h"
 #include "graft/layers/functional/movement.h"
+#include "graft/layers/functional/reduce.h"
 
 namespace graft::functional {
 namespace {

@@ -4,7 +4,7 @@
 #pragma once
 #include <optional>
 
-#include "graft/layers/functional/functional.h"
+#include "graft/core/tensor/tensor.h"
 
 namespace graft::functional {
 

@@ -1,8 +1,10 @@
 // functional::linear and its Node.
+#include "graft/kernels/ops/linear.h"
+
 #include "graft/core/autograd/record.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/functional/elementwise.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/linear.h"
 
 namespace graft::functional {
 namespace {
@@ -18,7 +20,7 @@ class LinearNode final : public Node {
 
   std::vector<Tensor> backward(std::span<const Tensor> grads) override {
     const Tensor& dy = grads[0];
-    const ops::LinearKernels& kernels = kernels_for(dy).linear;
+    const ops::LinearKernels& kernels = kernels_for<ops::LinearKernels>(dy);
     const int64_t out = dy.shape()[1];
     Tensor dx, dweight, dbias;
     if (needs(0)) {
@@ -61,8 +63,8 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   GRAFT_CHECK(x.dtype() == weight.dtype(), "linear: input of ", name_of(x.dtype()), ", weight of ",
               name_of(weight.dtype()));
   Tensor y = Tensor::empty({x.shape()[0], weight.shape()[0]}, x.options());
-  kernels_for(x).linear.forward(current_context(),
-                                {x, weight, bias.defined() ? &bias : nullptr, y});
+  kernels_for<ops::LinearKernels>(x).forward(current_context(),
+                                             {x, weight, bias.defined() ? &bias : nullptr, y});
   return record(ops::LinearAttributes{}, replay_linear, {x, weight, bias}, y, [&] {
     return std::make_shared<LinearNode>(x, weight, needs_grad(weight), needs_grad(x));
   });

@@ -1,8 +1,12 @@
 // functional::cross_entropy, mean_squared_error, binary_cross_entropy_with_logits and their Node.
+#include "graft/kernels/ops/loss.h"
+
 #include "graft/core/autograd/record.h"
 #include "graft/core/tensor/device_backend.h"
+#include "graft/kernels/ops/binary.h"
 #include "graft/kernels/registry.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/binary.h"
+#include "graft/layers/functional/loss.h"
 
 namespace graft::functional {
 namespace {
@@ -22,7 +26,7 @@ class LossNode final : public Node {
     }
     Tensor scaled = Tensor::empty_like(dx);
     const ops::BinaryAttributes multiply{ops::Binary::mul};
-    kernels_for(dx).binary.forward(current_context(), {dx, factor, multiply, scaled});
+    kernels_for<ops::BinaryKernels>(dx).forward(current_context(), {dx, factor, multiply, scaled});
     return {scaled};
   }
   void release() override { dx_.release(); }
@@ -51,8 +55,8 @@ Tensor pair_loss(const Tensor& x, const Tensor& target, const ops::PairLossAttri
   Tensor loss = Tensor::empty(Shape{}, {.dtype = x.dtype(), .device = x.device()});
   Tensor dx;
   if (will_record({x})) dx = Tensor::empty_like(x);
-  kernels_for(x).loss.pair(current_context(),
-                           {x, target, attributes, loss, dx.defined() ? &dx : nullptr});
+  kernels_for<ops::LossKernels>(x).pair(
+      current_context(), {x, target, attributes, loss, dx.defined() ? &dx : nullptr});
   return record(attributes, refuse_loss, {x}, loss,
                 [&] { return std::make_shared<LossNode>("pair_loss", dx); });
 }
@@ -83,7 +87,7 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target,
   Tensor loss = Tensor::empty(Shape{}, {.dtype = logits.dtype(), .device = logits.device()});
   Tensor dlogits;
   if (will_record({logits})) dlogits = Tensor::empty_like(logits);
-  kernels_for(logits).loss.cross_entropy(
+  kernels_for<ops::LossKernels>(logits).cross_entropy(
       current_context(), {logits, target, weights.defined() ? &weights : nullptr, attributes, loss,
                           dlogits.defined() ? &dlogits : nullptr});
   return record(attributes, refuse_loss, {logits}, loss,

@@ -1,4 +1,6 @@
 // functional::matmul, its Node, and gemm.
+#include "graft/kernels/ops/matmul.h"
+
 #include <algorithm>
 
 #include "graft/core/autograd/record.h"
@@ -56,7 +58,7 @@ class MatmulNode final : public Node {
   std::vector<Tensor> backward(std::span<const Tensor> grads) override {
     const Tensor &a = a_.get("matmul"), &b = b_.get("matmul");
     const Tensor dy = grads[0].to(MemoryFormat::contiguous);
-    const auto& run = kernels_for(dy).matmul.run;
+    const auto& run = kernels_for<ops::MatmulKernels>(dy).run;
     const TensorOptions options{.dtype = dy.dtype(), .device = dy.device()};
     Tensor sa = stack_of(a), sb = stack_of(b), sy = stack_of(dy);
     std::vector<ops::MatrixProduct> products = products_of(a.shape(), b.shape(), dy.shape());
@@ -112,7 +114,7 @@ Tensor matmul_of_matrices(const Tensor& a, const Tensor& b) {
                                                        ? std::vector<ops::MatrixProduct>{{0, 0, 0}}
                                                        : products_of(a.shape(), b.shape(), shape);
   if (y.numel() > 0)
-    kernels_for(a).matmul.run(current_context(), {sa, sb, false, false, products, sy});
+    kernels_for<ops::MatmulKernels>(a).run(current_context(), {sa, sb, false, false, products, sy});
   return record(ops::MatmulAttributes{}, replay_matmul, {a, b}, y.to(a.format()),
                 [&] { return std::make_shared<MatmulNode>(a, b); });
 }

@@ -2,8 +2,8 @@
 #pragma once
 #include <string_view>
 
+#include "graft/core/tensor/tensor.h"
 #include "graft/kernels/ops/matmul.h"
-#include "graft/layers/functional/functional.h"
 
 namespace graft::functional {
 

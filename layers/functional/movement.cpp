@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "graft/core/autograd/record.h"
+#include "graft/kernels/ops/binary.h"
+#include "graft/kernels/ops/take.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/functional/axes.h"
 
@@ -17,7 +19,7 @@ class TakeNode final : public Node {
   const char* name() const override { return "take"; }
   std::vector<Tensor> backward(std::span<const Tensor> grads) override {
     Tensor dx = Tensor::empty(shape_, options_);
-    kernels_for(dx).take.backward(current_context(), {grads[0], attributes_, dx});
+    kernels_for<ops::TakeKernels>(dx).backward(current_context(), {grads[0], attributes_, dx});
     return {dx};
   }
   void release() override {}
@@ -66,7 +68,7 @@ Replay replay_take(const ReplaySite& site) {
 
 Tensor take(const Tensor& x, const ops::TakeAttributes& attributes) {
   Tensor y = Tensor::empty(ops::take_output_shape(x.shape(), attributes), x.options());
-  kernels_for(x).take.forward(current_context(), {x, attributes, y});
+  kernels_for<ops::TakeKernels>(x).forward(current_context(), {x, attributes, y});
   return record(attributes, replay_take, {x}, y,
                 [&] { return std::make_shared<TakeNode>(x, attributes); });
 }

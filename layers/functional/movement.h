@@ -2,7 +2,7 @@
 // ones. Axes may be negative: they count from the end.
 #pragma once
 #include "graft/kernels/ops/take.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/shape_change.h"
 
 namespace graft::functional {
 

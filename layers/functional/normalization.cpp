@@ -2,9 +2,15 @@
 #include "graft/layers/functional/normalization.h"
 
 #include "graft/core/autograd/record.h"
+#include "graft/kernels/ops/normalize.h"
+#include "graft/kernels/ops/pool.h"
+#include "graft/kernels/ops/reduce.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/functional/axes.h"
 #include "graft/layers/functional/elementwise.h"
+#include "graft/layers/functional/pool.h"
+#include "graft/layers/functional/reduce.h"
+#include "graft/layers/functional/shape_change.h"
 
 namespace graft::functional {
 namespace {
@@ -18,7 +24,7 @@ class NormalizeNode final : public Node {
   std::vector<Tensor> backward(std::span<const Tensor> grads) override {
     const Tensor& y = y_.get("normalize");
     Tensor dx = Tensor::empty_like(y);
-    kernels_for(y).normalize.backward(
+    kernels_for<ops::NormalizeKernels>(y).backward(
         current_context(),
         {y, scales_.get("normalize"), grads[0].to(MemoryFormat::contiguous), attributes_, dx});
     return {dx.to(format_)};
@@ -73,8 +79,8 @@ Tensor normalize(const Tensor& x, int axis, double eps, bool center) {
   if (recorded)
     scales = Tensor::empty({x.shape().product(0, attributes.axis)},
                            {.dtype = DType::f64, .device = x.device()});
-  kernels_for(x).normalize.forward(current_context(),
-                                   {ordered, attributes, y, recorded ? &scales : nullptr});
+  kernels_for<ops::NormalizeKernels>(x).forward(
+      current_context(), {ordered, attributes, y, recorded ? &scales : nullptr});
   return record(attributes, replay_normalize, {x}, y.to(x.format()),
                 [&] { return std::make_shared<NormalizeNode>(y, scales, x.format(), attributes); });
 }

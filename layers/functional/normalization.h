@@ -2,8 +2,8 @@
 // kept but weight and bias; both may be undefined, and have x's dtype or float32 beside 16-bit
 // activations.
 #pragma once
+#include "graft/core/tensor/tensor.h"
 #include "graft/kernels/ops/normalize.h"
-#include "graft/layers/functional/functional.h"
 
 namespace graft::functional {
 

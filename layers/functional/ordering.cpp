@@ -1,5 +1,8 @@
 // functional::argmax, argmin, topk, cumulative_sum and their Nodes.
+#include "graft/kernels/ops/ordering.h"
+
 #include "graft/core/autograd/record.h"
+#include "graft/kernels/ops/indexing.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/functional/axes.h"
 #include "graft/layers/functional/movement.h"
@@ -24,7 +27,7 @@ Tensor arg_extreme(const Tensor& x, ops::ArgExtremeAttributes attributes, bool k
   TensorOptions options = x.options();
   options.dtype = DType::i64;
   Tensor y = Tensor::empty(x.shape().with(attributes.axis, 1), options);
-  kernels_for(x).ordering.arg_extreme(current_context(), {x, attributes, y});
+  kernels_for<ops::OrderingKernels>(x).arg_extreme(current_context(), {x, attributes, y});
   trace_step(attributes, replay_arg_extreme, {x}, y);
   const int axes[] = {attributes.axis};
   return keep_axis ? y : squeeze(y, axes);
@@ -43,7 +46,7 @@ class TopKNode final : public Node {
     Tensor dx = Tensor::empty(shape_, in_order);
     const ops::ScatterAttributes attributes{ops::Indexing::elements, axis_,
                                             ops::ScatterReduction::none};
-    kernels_for(dx).indexing.scatter_forward(
+    kernels_for<ops::IndexingKernels>(dx).scatter_forward(
         current_context(),
         {zeros, indices_.get("topk").to(MemoryFormat::contiguous), updates, attributes, dx});
     return {dx.to(options_.format)};
@@ -65,7 +68,8 @@ class CumulativeSumNode final : public Node {
   const char* name() const override { return "cumulative_sum"; }
   std::vector<Tensor> backward(std::span<const Tensor> grads) override {
     Tensor dx = Tensor::empty_like(grads[0]);
-    kernels_for(dx).ordering.cumulative_sum(current_context(), {grads[0], attributes_, dx});
+    kernels_for<ops::OrderingKernels>(dx).cumulative_sum(current_context(),
+                                                         {grads[0], attributes_, dx});
     return {dx};
   }
   void release() override {}
@@ -101,7 +105,8 @@ TopK topk(const Tensor& x, int64_t k, int axis, bool largest) {
   TopK result{Tensor::empty(shape, options), Tensor()};
   options.dtype = DType::i64;
   result.indices = Tensor::empty(shape, options);
-  kernels_for(x).ordering.topk(current_context(), {x, attributes, result.values, result.indices});
+  kernels_for<ops::OrderingKernels>(x).topk(current_context(),
+                                            {x, attributes, result.values, result.indices});
   if (Trace* trace = current_trace())
     trace->add(
         {ops::TopKAttributes::id, attributes, {x}, {result.values, result.indices}, refuse_topk});
@@ -115,7 +120,7 @@ Tensor cumulative_sum(const Tensor& x, int axis, bool exclusive, bool reverse) {
   const ops::CumulativeSumAttributes attributes{axis_of("cumulative_sum", axis, x.rank()),
                                                 exclusive, reverse};
   Tensor y = Tensor::empty_like(x);
-  kernels_for(x).ordering.cumulative_sum(current_context(), {x, attributes, y});
+  kernels_for<ops::OrderingKernels>(x).cumulative_sum(current_context(), {x, attributes, y});
   return record(attributes, replay_cumulative_sum, {x}, y,
                 [&] { return std::make_shared<CumulativeSumNode>(attributes); });
 }

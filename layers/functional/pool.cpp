@@ -1,8 +1,10 @@
 // functional::max_pool, average_pool, adaptive_average_pool and their Nodes.
+#include "graft/kernels/ops/pool.h"
+
 #include "graft/core/autograd/record.h"
 #include "graft/kernels/registry.h"
-#include "graft/layers/functional/functional.h"
 #include "graft/layers/functional/line_as_row.h"
+#include "graft/layers/functional/pool.h"
 
 namespace graft::functional {
 namespace {
@@ -14,8 +16,8 @@ class MaxPoolNode final : public Node {
   const char* name() const override { return "max_pool"; }
   std::vector<Tensor> backward(std::span<const Tensor> grads) override {
     Tensor dx = Tensor::empty(shape_, options_);
-    kernels_for(dx).pool.max_backward(current_context(),
-                                      {grads[0], indices_.get("max_pool"), attributes_, dx});
+    kernels_for<ops::PoolKernels>(dx).max_backward(
+        current_context(), {grads[0], indices_.get("max_pool"), attributes_, dx});
     return {dx};
   }
   void release() override { indices_.release(); }
@@ -34,7 +36,8 @@ class AveragePoolNode final : public Node {
   const char* name() const override { return "average_pool"; }
   std::vector<Tensor> backward(std::span<const Tensor> grads) override {
     Tensor dx = Tensor::empty(shape_, options_);
-    kernels_for(dx).pool.average_backward(current_context(), {grads[0], attributes_, dx});
+    kernels_for<ops::PoolKernels>(dx).average_backward(current_context(),
+                                                       {grads[0], attributes_, dx});
     return {dx};
   }
   void release() override {}
@@ -52,7 +55,8 @@ class AdaptiveAveragePoolNode final : public Node {
   const char* name() const override { return "adaptive_average_pool"; }
   std::vector<Tensor> backward(std::span<const Tensor> grads) override {
     Tensor dx = Tensor::empty(shape_, options_);
-    kernels_for(dx).pool.adaptive_backward(current_context(), {grads[0], attributes_, dx});
+    kernels_for<ops::PoolKernels>(dx).adaptive_backward(current_context(),
+                                                        {grads[0], attributes_, dx});
     return {dx};
   }
   void release() override {}
@@ -91,8 +95,8 @@ Tensor max_pool(const Tensor& x, const ops::MaxPoolAttributes& attributes) {
     options.dtype = DType::i32;
     indices = Tensor::empty(y.shape(), options);
   }
-  kernels_for(x).pool.max_forward(current_context(),
-                                  {x, attributes, y, indices.defined() ? &indices : nullptr});
+  kernels_for<ops::PoolKernels>(x).max_forward(
+      current_context(), {x, attributes, y, indices.defined() ? &indices : nullptr});
   return record(attributes, replay_max_pool, {x}, y,
                 [&] { return std::make_shared<MaxPoolNode>(x, indices, attributes); });
 }
@@ -102,7 +106,7 @@ Tensor average_pool(const Tensor& x, const ops::AveragePoolAttributes& attribute
   Tensor y = Tensor::empty(
       ops::pool_output_shape("average_pool", x.shape(), attributes.window, attributes.ceil_mode),
       x.options());
-  kernels_for(x).pool.average_forward(current_context(), {x, attributes, y});
+  kernels_for<ops::PoolKernels>(x).average_forward(current_context(), {x, attributes, y});
   return record(attributes, replay_average_pool, {x}, y,
                 [&] { return std::make_shared<AveragePoolNode>(x, attributes); });
 }
@@ -112,7 +116,7 @@ Tensor adaptive_average_pool(const Tensor& x,
   if (is_devices_line(x))
     return as_line(adaptive_average_pool(as_row(x), {{1, attributes.output[0], 1}}));
   Tensor y = Tensor::empty(ops::adaptive_pool_output_shape(x.shape(), attributes), x.options());
-  kernels_for(x).pool.adaptive_forward(current_context(), {x, attributes, y});
+  kernels_for<ops::PoolKernels>(x).adaptive_forward(current_context(), {x, attributes, y});
   return record(attributes, replay_adaptive_average_pool, {x}, y,
                 [&] { return std::make_shared<AdaptiveAveragePoolNode>(x, attributes); });
 }

@@ -1,11 +1,16 @@
 // Pools made of other functions: global maximum, p-norms, maxima with their places and back.
 #include "graft/core/autograd/record.h"
 #include "graft/core/tensor/device_backend.h"
+#include "graft/kernels/ops/binary.h"
+#include "graft/kernels/ops/pool.h"
+#include "graft/kernels/ops/reduce.h"
+#include "graft/kernels/ops/select.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/functional/elementwise.h"
 #include "graft/layers/functional/image.h"
 #include "graft/layers/functional/indexing.h"
 #include "graft/layers/functional/movement.h"
+#include "graft/layers/functional/reduce.h"
 #include "graft/layers/functional/trace_step.h"
 
 namespace graft::functional {
@@ -37,7 +42,6 @@ struct PoolPlacesAttributes {
 // Places in a plane of x to places in x [N,C,...]. column_major: the first spatial axis counts
 // fastest. Without a trace.
 Tensor places_in_tensor(const Tensor& in_plane, const Shape& x, bool column_major) {
-  const auto& kernels = kernels_for(in_plane);
   TensorOptions options = in_plane.options();
   options.dtype = DType::i64;
   const auto number = [&](int64_t value) {
@@ -46,12 +50,12 @@ Tensor places_in_tensor(const Tensor& in_plane, const Shape& x, bool column_majo
   };
   const auto apply = [&](ops::Binary function, const Tensor& a, const Tensor& b) {
     Tensor y = Tensor::empty(in_plane.shape(), options);
-    kernels.binary.forward(current_context(), {a, b, {function}, y});
+    kernels_for<ops::BinaryKernels>(in_plane).forward(current_context(), {a, b, {function}, y});
     return y;
   };
   using ops::Binary;
   Tensor places = Tensor::empty(in_plane.shape(), options);
-  kernels.select.cast(current_context(), {in_plane, places});
+  kernels_for<ops::SelectKernels>(in_plane).cast(current_context(), {in_plane, places});
   if (column_major) {
     Tensor rest = places;
     places = Tensor::zeros(in_plane.shape(), options);
@@ -115,7 +119,8 @@ PoolWithIndices max_pool_with_indices(const Tensor& x, const ops::MaxPoolAttribu
   TensorOptions options = result.y.options();
   options.dtype = DType::i32;
   Tensor again = Tensor::empty_like(result.y), in_plane = Tensor::empty(result.y.shape(), options);
-  kernels_for(x).pool.max_forward(current_context(), {x, attributes, again, &in_plane});
+  kernels_for<ops::PoolKernels>(x).max_forward(current_context(),
+                                               {x, attributes, again, &in_plane});
   result.indices = places_in_tensor(in_plane, x.shape(), column_major);
   trace_step(PoolPlacesAttributes{attributes, column_major}, refuse_pool_places, {x},
              result.indices);

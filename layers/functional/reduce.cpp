@@ -1,7 +1,9 @@
 // functional::reduce (sum, mean, max, min) and its Node.
+#include "graft/kernels/ops/reduce.h"
+
 #include "graft/core/autograd/record.h"
 #include "graft/kernels/registry.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/reduce.h"
 
 namespace graft::functional {
 namespace {
@@ -14,8 +16,8 @@ class ReduceNode final : public Node {
   std::vector<Tensor> backward(std::span<const Tensor> grads) override {
     const Tensor& x = x_.get("reduce");
     Tensor dx = Tensor::empty_like(x);
-    kernels_for(x).reduce.backward(current_context(),
-                                   {x, y_.get("reduce"), grads[0], attributes_, dx});
+    kernels_for<ops::ReduceKernels>(x).backward(current_context(),
+                                                {x, y_.get("reduce"), grads[0], attributes_, dx});
     return {dx};
   }
   void release() override {
@@ -44,7 +46,7 @@ Tensor reduce(const Tensor& x, const ops::ReduceAttributes& attributes) {
   GRAFT_CHECK(x.numel() > 0 || !extreme, "reduce: no extreme of the empty ", x.shape());
   Tensor y = Tensor::empty(ops::reduce_output_shape(x.shape(), attributes, attributes.keep_axes),
                            {.dtype = x.dtype(), .device = x.device()});
-  kernels_for(x).reduce.forward(current_context(), {x, attributes, y});
+  kernels_for<ops::ReduceKernels>(x).forward(current_context(), {x, attributes, y});
   return record(attributes, replay_reduce, {x}, y,
                 [&] { return std::make_shared<ReduceNode>(x, y, attributes); });
 }

@@ -1,8 +1,8 @@
 // Reductions and what else works along an axis: places of extremes, the k largest, running sums.
 // Axes may be negative.
 #pragma once
+#include "graft/core/tensor/tensor.h"
 #include "graft/kernels/ops/ordering.h"
-#include "graft/layers/functional/functional.h"
 
 namespace graft::functional {
 

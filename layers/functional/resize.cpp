@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "graft/core/autograd/record.h"
+#include "graft/kernels/ops/resample.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/functional/axes.h"
 #include "graft/layers/functional/elementwise.h"
@@ -19,8 +20,8 @@ class ResampleNode final : public Node {
   const char* name() const override { return "resample"; }
   std::vector<Tensor> backward(std::span<const Tensor> grads) override {
     Tensor dx = Tensor::empty(shape_, options_);
-    kernels_for(dx).resample.backward(current_context(),
-                                      {grads[0].to(options_.format), attributes_, dx});
+    kernels_for<ops::ResampleKernels>(dx).backward(current_context(),
+                                                   {grads[0].to(options_.format), attributes_, dx});
     return {dx};
   }
   void release() override {}
@@ -157,7 +158,7 @@ Replay replay_resample(const ReplaySite& site) {
 
 Tensor resample(const Tensor& x, const ops::ResampleAttributes& attributes) {
   Tensor y = Tensor::empty(ops::resample_output_shape(x.shape(), attributes), x.options());
-  kernels_for(x).resample.forward(current_context(), {x, attributes, y});
+  kernels_for<ops::ResampleKernels>(x).forward(current_context(), {x, attributes, y});
   return record(attributes, replay_resample, {x}, y,
                 [&] { return std::make_shared<ResampleNode>(x, attributes); });
 }
@@ -182,6 +183,28 @@ Tensor resize(const Tensor& x, std::span<const ResizeAxis> axes, const ResizeOpt
   return y;
 }
 
+namespace {
+
+ResizeOptions interpolation_options(ResizeMode mode, bool align_corners) {
+  ResizeOptions options{.mode = mode};
+  if (mode == ResizeMode::nearest)
+    options.coordinates = ResizeCoordinates::asymmetric, options.rounding = NearestRounding::floor;
+  else if (align_corners)
+    options.coordinates = ResizeCoordinates::align_corners;
+  return options;
+}
+
+ResizeAxis interpolation_axis(int axis, int64_t in, int64_t out) {
+  return {.axis = axis, .extent = out, .scale = static_cast<double>(out) / static_cast<double>(in)};
+}
+
+}  // namespace
+
+ops::ResampleAttributes interpolation(int axis, int64_t in, int64_t out, ResizeMode mode,
+                                      bool align_corners) {
+  return taps_of(interpolation_axis(axis, in, out), in, interpolation_options(mode, align_corners));
+}
+
 Tensor interpolate(const Tensor& x, std::span<const int64_t> extents, ResizeMode mode,
                    bool align_corners) {
   GRAFT_CHECK(x.rank() >= 3 && static_cast<int>(extents.size()) == x.rank() - 2,
@@ -191,16 +214,9 @@ Tensor interpolate(const Tensor& x, std::span<const int64_t> extents, ResizeMode
     const int64_t extent = extents[static_cast<size_t>(axis) - 2];
     GRAFT_CHECK(extent > 0 && x.shape()[axis] > 0, "interpolate: ", x.shape(), " to extent ",
                 extent);
-    axes.push_back({.axis = axis,
-                    .extent = extent,
-                    .scale = static_cast<double>(extent) / static_cast<double>(x.shape()[axis])});
+    axes.push_back(interpolation_axis(axis, x.shape()[axis], extent));
   }
-  ResizeOptions options{.mode = mode};
-  if (mode == ResizeMode::nearest)
-    options.coordinates = ResizeCoordinates::asymmetric, options.rounding = NearestRounding::floor;
-  else if (align_corners)
-    options.coordinates = ResizeCoordinates::align_corners;
-  return resize(x, axes, options);
+  return resize(x, axes, interpolation_options(mode, align_corners));
 }
 
 }  // namespace graft::functional

@@ -1,4 +1,6 @@
 // functional::grid_sample, affine_grid, roi_align and their Nodes.
+#include "graft/kernels/ops/sample.h"
+
 #include "graft/core/autograd/record.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/functional/beside.h"
@@ -25,7 +27,7 @@ class GridSampleNode final : public Node {
     Tensor dx, dgrid;
     if (needs(0)) dx = Tensor::empty(x.shape(), contiguous_like(x));
     if (needs(1)) dgrid = Tensor::empty(grid.shape(), contiguous_like(grid));
-    kernels_for(x).sample.grid_backward(
+    kernels_for<ops::SampleKernels>(x).grid_backward(
         current_context(), {in_order(x), in_order(grid), in_order(grads[0]), attributes_,
                             needs(0) ? &dx : nullptr, needs(1) ? &dgrid : nullptr});
     return {needs(0) ? dx.to(x.format()) : dx, needs(1) ? dgrid.to(grid.format()) : dgrid};
@@ -49,7 +51,7 @@ class RoiAlignNode final : public Node {
   std::vector<Tensor> backward(std::span<const Tensor> grads) override {
     const Tensor& x = x_.get("roi_align");
     Tensor dx = Tensor::empty(x.shape(), contiguous_like(x));
-    kernels_for(x).sample.roi_backward(
+    kernels_for<ops::SampleKernels>(x).roi_backward(
         current_context(), {in_order(x), boxes_.get("roi_align"), batch_.get("roi_align"),
                             in_order(grads[0]), attributes_, dx});
     return {dx.to(x.format()), Tensor(), Tensor()};
@@ -98,8 +100,8 @@ Tensor grid_sample(const Tensor& x, const Tensor& grid,
   Shape shape = x.shape();
   for (int axis = 2; axis < x.rank(); ++axis) shape = shape.with(axis, grid.size(axis - 1));
   Tensor y = Tensor::empty(shape, contiguous_like(x));
-  kernels_for(x).sample.grid_forward(current_context(),
-                                     {in_order(x), in_order(grid), attributes, y});
+  kernels_for<ops::SampleKernels>(x).grid_forward(current_context(),
+                                                  {in_order(x), in_order(grid), attributes, y});
   return record(attributes, replay_grid_sample, {x, grid}, y.to(x.format()),
                 [&] { return std::make_shared<GridSampleNode>(x, grid, attributes); });
 }
@@ -145,7 +147,8 @@ Tensor roi_align(const Tensor& x, const Tensor& boxes, const Tensor& batch,
       GRAFT_CHECK(n >= 0 && n < x.size(0), "roi_align: image ", n, " of ", x.size(0));
   Tensor y = Tensor::empty({boxes.size(0), x.size(1), attributes.height, attributes.width},
                            contiguous_like(x));
-  kernels_for(x).sample.roi_forward(current_context(), {in_order(x), boxes, images, attributes, y});
+  kernels_for<ops::SampleKernels>(x).roi_forward(current_context(),
+                                                 {in_order(x), boxes, images, attributes, y});
   return record(attributes, refuse_roi_align, {x, boxes, images}, y.to(x.format()),
                 [&] { return std::make_shared<RoiAlignNode>(x, boxes, images, attributes); });
 }

@@ -1,4 +1,6 @@
 // functional::where, cast, to_format and their Nodes.
+#include "graft/kernels/ops/select.h"
+
 #include "graft/core/autograd/record.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/functional/beside.h"
@@ -21,7 +23,7 @@ class WhereNode final : public Node {
     Tensor da, db;
     if (needs(1)) da = Tensor::empty(a_shape_, a_options_);
     if (needs(2)) db = Tensor::empty(b_shape_, b_options_);
-    kernels_for(grads[0]).select.where_backward(
+    kernels_for<ops::SelectKernels>(grads[0]).where_backward(
         current_context(),
         {condition_.get("where"), grads[0], needs(1) ? &da : nullptr, needs(2) ? &db : nullptr});
     return {Tensor(), da, db};
@@ -38,7 +40,7 @@ Tensor run_cast(const Tensor& x, DType dtype) {
   TensorOptions options = x.options();
   options.dtype = dtype;
   Tensor y = Tensor::empty(x.shape(), options);
-  kernels_for(x).select.cast(current_context(), {x, y});
+  kernels_for<ops::SelectKernels>(x).cast(current_context(), {x, y});
   return y;
 }
 
@@ -100,7 +102,7 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
   TensorOptions options = a.options();
   options.format = a.shape() == shape ? a.format() : b.format();
   Tensor y = Tensor::empty(shape, options);
-  kernels_for(a).select.where_forward(current_context(), {condition, a, b, y});
+  kernels_for<ops::SelectKernels>(a).where_forward(current_context(), {condition, a, b, y});
   return record(ops::WhereAttributes{}, replay_where, {condition, a, b}, y,
                 [&] { return std::make_shared<WhereNode>(condition, a, b); });
 }

@@ -1,7 +1,9 @@
 // functional::reshape, flatten, concat, pad and their Nodes.
+#include "graft/kernels/ops/shape_change.h"
+
 #include "graft/core/autograd/record.h"
 #include "graft/kernels/registry.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/shape_change.h"
 
 namespace graft::functional {
 namespace {
@@ -33,8 +35,8 @@ class ConcatNode final : public Node {
     std::vector<Tensor> dinputs(shapes_.size());
     for (size_t i = 0; i < shapes_.size(); ++i)
       if (needs(static_cast<int>(i))) dinputs[i] = Tensor::empty(shapes_[i], grads[0].options());
-    kernels_for(grads[0]).shape_change.concat_backward(current_context(),
-                                                       {grads[0], axis_, dinputs, extents_});
+    kernels_for<ops::ShapeChangeKernels>(grads[0]).concat_backward(
+        current_context(), {grads[0], axis_, dinputs, extents_});
     return dinputs;
   }
   void release() override {}
@@ -52,7 +54,8 @@ class PadNode final : public Node {
   const char* name() const override { return "pad"; }
   std::vector<Tensor> backward(std::span<const Tensor> grads) override {
     Tensor dx = Tensor::empty(shape_, grads[0].options());
-    kernels_for(dx).shape_change.pad_backward(current_context(), {grads[0], attributes_, dx});
+    kernels_for<ops::ShapeChangeKernels>(dx).pad_backward(current_context(),
+                                                          {grads[0], attributes_, dx});
     return {dx};
   }
   void release() override {}
@@ -99,7 +102,7 @@ Tensor flatten(const Tensor& x, int start) {
 Tensor concat(std::span<const Tensor> inputs, int axis) {
   const Shape shape = ops::concat_output_shape(inputs, axis);
   Tensor y = Tensor::empty(shape, inputs[0].options());
-  kernels_for(y).shape_change.concat_forward(current_context(), {inputs, axis, y});
+  kernels_for<ops::ShapeChangeKernels>(y).concat_forward(current_context(), {inputs, axis, y});
   record(ops::ConcatAttributes{axis}, replay_concat, inputs, std::span<const Tensor>(&y, 1),
          [&] { return std::make_shared<ConcatNode>(inputs, axis); });
   return y;
@@ -107,7 +110,7 @@ Tensor concat(std::span<const Tensor> inputs, int axis) {
 
 Tensor pad(const Tensor& x, const ops::PadAttributes& attributes) {
   Tensor y = Tensor::empty(ops::pad_output_shape(x.shape(), attributes), x.options());
-  kernels_for(x).shape_change.pad_forward(current_context(), {x, attributes, y});
+  kernels_for<ops::ShapeChangeKernels>(x).pad_forward(current_context(), {x, attributes, y});
   return record(attributes, replay_pad, {x}, y,
                 [&] { return std::make_shared<PadNode>(x.shape(), attributes); });
 }

@@ -1,7 +1,9 @@
 // functional::softmax, log_softmax and their Node.
+#include "graft/kernels/ops/softmax.h"
+
 #include "graft/core/autograd/record.h"
 #include "graft/kernels/registry.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/softmax.h"
 
 namespace graft::functional {
 namespace {
@@ -14,7 +16,7 @@ class SoftmaxNode final : public Node {
   std::vector<Tensor> backward(std::span<const Tensor> grads) override {
     const Tensor& y = y_.get("softmax");
     Tensor dx = Tensor::empty_like(y);
-    kernels_for(y).softmax.backward(current_context(), {y, grads[0], attributes_, dx});
+    kernels_for<ops::SoftmaxKernels>(y).backward(current_context(), {y, grads[0], attributes_, dx});
     return {dx};
   }
   void release() override { y_.release(); }
@@ -37,7 +39,7 @@ Tensor softmax_along(const Tensor& x, int axis, bool log) {
   GRAFT_CHECK(at >= 0 && at < x.rank(), "softmax: axis ", axis, " of ", x.shape());
   const ops::SoftmaxAttributes attributes{at, log};
   Tensor y = Tensor::empty_like(x);
-  kernels_for(x).softmax.forward(current_context(), {x, attributes, y});
+  kernels_for<ops::SoftmaxKernels>(x).forward(current_context(), {x, attributes, y});
   return record(attributes, replay_softmax, {x}, y,
                 [&] { return std::make_shared<SoftmaxNode>(y, attributes); });
 }

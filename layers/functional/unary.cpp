@@ -1,4 +1,6 @@
 // functional::unary (relu, sigmoid, gelu, ...) and its Node.
+#include "graft/kernels/ops/unary.h"
+
 #include "graft/core/autograd/record.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/functional/elementwise.h"
@@ -16,7 +18,8 @@ class UnaryNode final : public Node {
     const Tensor& x = x_.get("unary");
     Tensor dx = Tensor::empty_like(x);
     const Tensor dy = grads[0].to(x.format());
-    kernels_for(dx).unary.backward(current_context(), {x, y_.get("unary"), dy, attributes_, dx});
+    kernels_for<ops::UnaryKernels>(dx).backward(current_context(),
+                                                {x, y_.get("unary"), dy, attributes_, dx});
     return {dx};
   }
   void release() override {
@@ -41,7 +44,7 @@ Tensor unary(const Tensor& x, const ops::UnaryAttributes& attributes) {
   const bool predicate = ops::is_predicate(attributes.function);
   if (predicate) options.dtype = DType::boolean;
   Tensor y = Tensor::empty(x.shape(), options);
-  kernels_for(x).unary.forward(current_context(), {x, attributes, y});
+  kernels_for<ops::UnaryKernels>(x).forward(current_context(), {x, attributes, y});
   if (predicate) return trace_step(attributes, replay_unary, {x}, y);
   return record(attributes, replay_unary, {x}, y,
                 [&] { return std::make_shared<UnaryNode>(x, y, attributes); });

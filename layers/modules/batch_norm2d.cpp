@@ -4,7 +4,9 @@
 #include <cmath>
 #include <optional>
 
+#include "graft/kernels/ops/batch_norm.h"
 #include "graft/kernels/registry.h"
+#include "graft/layers/functional/batch_norm.h"
 
 namespace graft {
 
@@ -59,7 +61,7 @@ void BatchNorm2d::watch(const Tensor& x) {
   const TensorOptions options{.dtype = dtype, .device = x.device()};
   Tensor mean = Tensor::empty({options_.channels}, options),
          variance = Tensor::empty({options_.channels}, options);
-  kernels_for(x).batch_norm.statistics(current_context(), {x, mean, variance});
+  kernels_for<ops::BatchNormKernels>(x).statistics(current_context(), {x, mean, variance});
   const std::vector<double> m = mean.to_doubles(), v = variance.to_doubles();
   Watched& w = *watched_;
   w.mean.resize(channels);

@@ -4,7 +4,7 @@
 
 #include "graft/core/runtime/random.h"
 #include "graft/core/tensor/device_backend.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/dropout.h"
 
 namespace graft {
 

@@ -1,6 +1,6 @@
 #include "graft/layers/modules/linear.h"
 
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/linear.h"
 #include "graft/layers/modules/default_values.h"
 
 namespace graft {

@@ -10,6 +10,8 @@
 #include "graft/core/runtime/exec_context.h"
 #include "graft/core/runtime/kernel_skip.h"
 #include "graft/core/tensor/device_backend.h"
+#include "graft/kernels/ops/fused_conv.h"
+#include "graft/kernels/ops/quantized_conv.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/plan/graph.h"
 
@@ -51,7 +53,7 @@ namespace {
 constexpr int64_t kTracedSamples = 2;
 void pack(FusedConv& conv) {
   ops::FusedConvPackArgs args{conv.weight, conv.attributes, conv.packed};
-  kernels_for(conv.weight).fused_conv.pack(current_context(), args);
+  kernels_for<ops::FusedConvKernels>(conv.weight).pack(current_context(), args);
 }
 
 // What a forward pass records on an image of zeros.
@@ -85,7 +87,7 @@ Tensor run_conv(const FusedConv& conv, const std::vector<Tensor>& inputs, const 
                                                                     conv.attributes.conv),
                                              x.options());
   const ops::PackedWeight* packed = conv.ran.exchange(true) ? conv.packed.get() : nullptr;
-  kernels_for(x).fused_conv.forward(
+  kernels_for<ops::FusedConvKernels>(x).forward(
       current_context(), {x, conv.weight, packed, conv.bias.defined() ? &conv.bias : nullptr,
                           residual.defined() ? &residual : nullptr, conv.attributes, y});
   return y;
@@ -97,7 +99,7 @@ Tensor run_quantized(const QuantizedConv& conv, const std::vector<Tensor>& input
   Tensor y =
       Tensor::empty(ops::conv_output_shape(x.shape(), conv.weight.shape(), conv.attributes.conv),
                     {.dtype = conv.y_is_u8 ? DType::u8 : DType::f32, .format = x.format()});
-  kernels_for(x).quantized_conv.forward(
+  kernels_for<ops::QuantizedConvKernels>(x).forward(
       current_context(), {x, conv.weight, conv.packed.get(), conv.multiplier, conv.bias,
                           residual.defined() ? &residual : nullptr, conv.attributes, y});
   return y;
@@ -105,7 +107,7 @@ Tensor run_quantized(const QuantizedConv& conv, const std::vector<Tensor>& input
 
 Tensor run_quantize(const ops::Quantization& quantization, const Tensor& x) {
   Tensor y = Tensor::empty(x.shape(), {.dtype = DType::u8, .format = x.format()});
-  kernels_for(x).quantized_conv.quantize(current_context(), {x, quantization, y});
+  kernels_for<ops::QuantizedConvKernels>(x).quantize(current_context(), {x, quantization, y});
   return y;
 }
 
@@ -120,8 +122,8 @@ Replay replay_of(const Step& step, const Graph& graph) {
   }
   if (step.quantized) {
     QuantizedConv& conv = *step.quantized;
-    kernels_for(conv.weight)
-        .quantized_conv.pack(current_context(), {conv.weight, conv.attributes, conv.packed});
+    kernels_for<ops::QuantizedConvKernels>(conv.weight)
+        .pack(current_context(), {conv.weight, conv.attributes, conv.packed});
     return {[q = step.quantized](const std::vector<Tensor>& inputs) {
               return run_quantized(*q, inputs);
             },
@@ -261,7 +263,8 @@ std::unique_ptr<Plan> Plan::compile(const std::function<Tensor(const Tensor&)>& 
       return refuse(str("a parameter is ", name_of(tensor.dtype())));
     impl->seen.push_back({tensor, tensor.version()});
   }
-  plan::fuse_convolutions(impl->graph);
+  plan::fuse_convolutions(
+      impl->graph, options.calibration ? plan::FusedFunctions::no : plan::FusedFunctions::yes);
   if (options.calibration) plan::quantize_convolutions(impl->graph, *options.calibration);
   for (const Step& step : impl->graph.steps) {
     Replay replay = replay_of(step, impl->graph);
@@ -326,17 +329,28 @@ bool Plan::stale() const {
   return false;
 }
 
+namespace {
+
+// The activation, with a blank before it.
+std::string activation_of(const ops::FusedConvAttributes& attributes) {
+  switch (attributes.activation) {
+    case ops::FusedActivation::none: return "";
+    case ops::FusedActivation::relu: return " relu";
+    case ops::FusedActivation::relu6: return " relu6";
+    case ops::FusedActivation::function: break;
+  }
+  return str(" ", ops::name_of(attributes.function.function));
+}
+
+}  // namespace
+
 std::string Plan::describe() const {
   std::string out;
   for (const Step& step : impl_->graph.steps) {
     out += step.op;
-    if (step.conv) {
-      const auto activation = step.conv->attributes.activation;
+    if (step.conv)
       out += str(" ", step.conv->weight.shape(), step.inputs[1] != kNoValue ? " +residual" : "",
-                 activation == ops::FusedActivation::none   ? ""
-                 : activation == ops::FusedActivation::relu ? " relu"
-                                                            : " relu6");
-    }
+                 activation_of(step.conv->attributes));
     if (step.quantized)
       out +=
           str(" ", step.quantized->weight.shape(), step.inputs[1] != kNoValue ? " +residual" : "",

@@ -257,14 +257,4 @@ io::onnx::Model onnx_graph(const ExportedProgram& program) {
   }
 }
 
-bool is_graph_format(const std::string& format) { return format == "onnx" || format == "pt2"; }
-
-io::onnx::Model read_graph_file(const std::string& path) {
-  const auto file = file_system().open_read(path);
-  std::array<std::byte, 2> start{};
-  if (file->size() >= 2) file->read_at(0, start);
-  const bool zip = start[0] == std::byte{'P'} && start[1] == std::byte{'K'};
-  return zip ? onnx_graph(io::read_exported_program(*file)) : io::onnx::read_model(path);
-}
-
 }  // namespace graft::models

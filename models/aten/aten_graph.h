@@ -14,8 +14,4 @@ namespace graft::models {
 // graft does not know, and for programs whose in-place operators cannot be followed.
 GRAFT_API io::onnx::Model onnx_graph(const io::ExportedProgram& program);
 
-// Whether files of this WeightFile::format are graphs, and the graph of one: ONNX or a .pt2.
-bool is_graph_format(const std::string& format);
-GRAFT_API io::onnx::Model read_graph_file(const std::string& path);
-
 }  // namespace graft::models

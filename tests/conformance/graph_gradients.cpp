@@ -8,7 +8,7 @@
 #include "graft/core/base/error.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/io/weights/formats.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/binary.h"
 #include "graft/models/graph/graph_module.h"
 
 namespace {

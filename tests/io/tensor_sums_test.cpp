@@ -1,4 +1,4 @@
-// Check sums in safetensors files: every changed byte is found, or changes nothing; other programs'
+// Checksums in safetensors files: every changed byte is found, or changes nothing; other programs'
 // files need none; and what may stand behind a header.
 #include "graft/io/weights/tensor_sums.h"
 
@@ -84,20 +84,20 @@ TEST(TensorSums, NoChangedByteIsTaken) {
         EXPECT_EQ(error.code(), ErrorCode::bad_input) << error.what();
       }
     }
-  EXPECT_LT(harmless, 30);  // spaces behind the header, digits of check sums in capitals
+  EXPECT_LT(harmless, 30);  // spaces behind the header, digits of checksums in capitals
 }
 
 TEST(TensorSums, DamageIsNamedWithItsTensor) {
   std::string damaged = written(some_tensors(), {});
   damaged.back() = static_cast<char>(damaged.back() ^ 4);  // of "twin", the last
-  EXPECT_TRUE(has(refusal_of(damaged), "tensor 'twin': its check sum is wrong")) << damaged;
+  EXPECT_TRUE(has(refusal_of(damaged), "tensor 'twin': its checksum is wrong")) << damaged;
   const std::string file = written(some_tensors(), {{"graft.card", "{}"}});
   std::string header = header_of(file);
   header.replace(header.find("[2,3]"), 5, "[3,2]");  // of "conv.weight"
-  EXPECT_TRUE(has(refusal_of(with_header(file, header)), "tensor 'conv.weight': its check sum"));
+  EXPECT_TRUE(has(refusal_of(with_header(file, header)), "tensor 'conv.weight': its checksum"));
   header = header_of(file);
   header.replace(header.find("\"F32\""), 5, "\"I32\"");
-  EXPECT_TRUE(has(refusal_of(with_header(file, header)), "tensor 'conv.weight': its check sum"));
+  EXPECT_TRUE(has(refusal_of(with_header(file, header)), "tensor 'conv.weight': its checksum"));
   header = header_of(file);
   header.replace(header.find("\"{}\""), 4, "\"[]\"");
   EXPECT_TRUE(has(refusal_of(with_header(file, header)), "its metadata does not fit"));
@@ -124,9 +124,9 @@ TEST(TensorSums, OtherProgramsFilesNeedNone) {
   header["__metadata__"]["graft.card"] = "{}";  // an older graft's
   const WeightFile old = read_bytes(with_header(file, header.dump()));
   ASSERT_EQ(old.notes.size(), 1u);
-  EXPECT_TRUE(has(old.notes[0], "no check sums"));
+  EXPECT_TRUE(has(old.notes[0], "no checksums"));
   header["__metadata__"][kMetadataSumKey] = "00000000";
-  EXPECT_TRUE(has(refusal_of(with_header(file, header.dump())), "half of its check sums"));
+  EXPECT_TRUE(has(refusal_of(with_header(file, header.dump())), "half of its checksums"));
 }
 
 TEST(SafetensorsHeader, NothingButSpacesMayStandBehindTheJson) {

@@ -1,5 +1,7 @@
 // The engine's convolution against the reference, on every instruction set here; and that bits
 // depend on neither the threads nor the batch.
+#include "graft/kernels/ops/conv.h"
+#include "graft/kernels/ops/fused_conv.h"
 #include "graft/tests/kernels/cpu_support.h"
 
 namespace graft {
@@ -56,7 +58,7 @@ const Case cases[] = {
 Tensor forward(ExecContext& context, const Case& c, const Tensor& x, const Tensor& weight,
                const Tensor* bias) {
   Tensor y = Tensor::full(Shape{x.shape()[0], c.k, c.y()[2], c.y()[3]}, 7, x.options());
-  kernels_for(x).conv.forward(context, {x, weight, bias, c.attributes(), y});
+  kernels_for<ops::ConvKernels>(x).forward(context, {x, weight, bias, c.attributes(), y});
   return y;
 }
 
@@ -110,7 +112,7 @@ TEST(CpuConv, FusedMatchesReference) {
                      residual = random(c.y(), 4, MemoryFormat::channels_last);
         const ops::FusedConvAttributes attributes{c.attributes(), activation};
         const auto run = [&](ExecContext& context, bool pack) {
-          const ops::FusedConvKernels& kernels = kernels_for(x).fused_conv;
+          const ops::FusedConvKernels& kernels = kernels_for<ops::FusedConvKernels>(x);
           std::shared_ptr<const ops::PackedWeight> packed;
           if (pack) kernels.pack(context, {weight, attributes, packed});
           Tensor y = Tensor::empty(c.y(), x.options());
@@ -140,7 +142,7 @@ TEST(CpuConv, FusedInBfloat16MatchesReference) {
     const Tensor x = image(c.x(), 1), residual = image(c.y(), 4), weight = random(c.weight(), 2),
                  bias = random({c.k}, 3);
     const ops::FusedConvAttributes attributes{c.attributes(), ops::FusedActivation::relu};
-    const ops::FusedConvKernels& kernels = kernels_for(x).fused_conv;
+    const ops::FusedConvKernels& kernels = kernels_for<ops::FusedConvKernels>(x);
     const auto run = [&](ExecContext& context, bool pack) {
       std::shared_ptr<const ops::PackedWeight> packed;
       if (pack) kernels.pack(context, {weight, attributes, packed});
@@ -170,8 +172,9 @@ Gradients backward(ExecContext& context, const Case& c, const Tensor& x, const T
   Gradients g{Tensor::full(x.shape(), 7, x.options()),
               Tensor::full(weight.shape(), 7, weight.options()),
               Tensor::full({c.k}, 7, {.dtype = x.dtype()})};
-  kernels_for(x).conv.backward_data(context, {dy, weight, c.attributes(), g.dx});
-  kernels_for(x).conv.backward_weight(context, {x, dy, c.attributes(), &g.dweight, &g.dbias});
+  kernels_for<ops::ConvKernels>(x).backward_data(context, {dy, weight, c.attributes(), g.dx});
+  kernels_for<ops::ConvKernels>(x).backward_weight(context,
+                                                   {x, dy, c.attributes(), &g.dweight, &g.dbias});
   return g;
 }
 

@@ -3,6 +3,11 @@
 // taken) the batch.
 #include <functional>
 
+#include "graft/kernels/ops/batch_norm.h"
+#include "graft/kernels/ops/binary.h"
+#include "graft/kernels/ops/linear.h"
+#include "graft/kernels/ops/pool.h"
+#include "graft/kernels/ops/unary.h"
 #include "graft/tests/kernels/cpu_support.h"
 #include "graft/tests/support/full_size.h"
 
@@ -43,7 +48,7 @@ TEST(CpuOps, Linear) {
       const Tensor x = random({rows, in}, 1, {}, dtype), weight = random({out, in}, 2, {}, dtype);
       const Tensor bias = random({out}, 3, {}, dtype), dy = random({rows, out}, 4, {}, dtype);
       compare("linear", "cpu", dtype, [&](ExecContext& context) {
-        const ops::LinearKernels& kernels = kernels_for(x).linear;
+        const ops::LinearKernels& kernels = kernels_for<ops::LinearKernels>(x);
         Tensor y = Tensor::empty_like(dy), dx = Tensor::empty_like(x),
                dweight = Tensor::empty_like(weight);
         Tensor dbias = Tensor::empty_like(bias);
@@ -60,8 +65,9 @@ TEST(CpuOps, LinearRowsDoNotDependOnTheBatch) {
   for (const InstructionSet set : instruction_sets()) {
     ExecContext context = only("cpu", 1, set);
     Tensor all = Tensor::empty({11, 41}), alone = Tensor::empty({1, 41});
-    kernels_for(x).linear.forward(context, {x, weight, nullptr, all});
-    kernels_for(x).linear.forward(context, {x.narrow_batch(7, 1), weight, nullptr, alone});
+    kernels_for<ops::LinearKernels>(x).forward(context, {x, weight, nullptr, all});
+    kernels_for<ops::LinearKernels>(x).forward(context,
+                                               {x.narrow_batch(7, 1), weight, nullptr, alone});
     EXPECT_EQ(alone.to_doubles(), all.narrow_batch(7, 1).to_doubles());
   }
 }
@@ -86,7 +92,7 @@ TEST(CpuOps, BatchNorm) {
             "batch norm " + shape.to_string() + " mode " + std::to_string(mode);
         Tensor mean = Tensor::empty({channels}, {.dtype = dtype}),
                variance = Tensor::empty_like(mean), y = Tensor::empty_like(x);
-        const ops::BatchNormKernels& kernels = kernels_for(x).batch_norm;
+        const ops::BatchNormKernels& kernels = kernels_for<ops::BatchNormKernels>(x);
         ExecContext reference = only("reference");
         kernels.statistics(reference, {x, mean, variance});
         kernels.apply(reference, {x, mean, variance, &weight, &bias,
@@ -112,7 +118,7 @@ TEST(CpuOps, BatchNormOfAFarMean) {  // the variance of large values with a smal
   for (int64_t i = 0; i < x.numel(); ++i) values[i] = 1000 + static_cast<float>(i % 7);
   ExecContext context = only("cpu_nhwc", 2);
   Tensor mean = Tensor::empty({3}), variance = Tensor::empty({3});
-  kernels_for(x).batch_norm.statistics(context, {x, mean, variance});
+  kernels_for<ops::BatchNormKernels>(x).statistics(context, {x, mean, variance});
   for (const double m : mean.to_doubles()) EXPECT_NEAR(m, 1003, 0.01);
   for (const double v : variance.to_doubles()) EXPECT_NEAR(v, 4, 0.01);
 }
@@ -144,9 +150,9 @@ TEST(CpuOps, MaxPool) {
         Tensor y = Tensor::empty_like(dy), same = Tensor::empty_like(dy),
                dx = Tensor::empty_like(x);
         Tensor indices = Tensor::empty(out, {.dtype = DType::i32, .format = nhwc});
-        kernels_for(x).pool.max_forward(context, {x, attributes, y, &indices});
-        kernels_for(x).pool.max_forward(context, {x, attributes, same, nullptr});
-        kernels_for(x).pool.max_backward(context, {dy, indices, attributes, dx});
+        kernels_for<ops::PoolKernels>(x).max_forward(context, {x, attributes, y, &indices});
+        kernels_for<ops::PoolKernels>(x).max_forward(context, {x, attributes, same, nullptr});
+        kernels_for<ops::PoolKernels>(x).max_backward(context, {dy, indices, attributes, dx});
         EXPECT_EQ(y.to_doubles(), same.to_doubles());
         return Outputs{y, indices, dx};
       });
@@ -157,7 +163,7 @@ TEST(CpuOps, AveragePools) {
   for (const DType dtype : {DType::f32, DType::f64})
     for (const PoolCase& c : pool_cases()) {
       const Tensor x = random(c.x, 1, nhwc, dtype);
-      const ops::PoolKernels& kernels = kernels_for(x).pool;
+      const ops::PoolKernels& kernels = kernels_for<ops::PoolKernels>(x);
       for (const bool count : {false, true}) {
         const ops::AveragePoolAttributes attributes{c.window, c.ceil_mode, count};
         const Tensor dy = random(ops::pool_output_shape("average_pool", c.x, c.window, c.ceil_mode),
@@ -189,13 +195,14 @@ TEST(CpuOps, NotANumberPassesThrough) {
   for (const InstructionSet set : instruction_sets()) {
     ExecContext context(1, set);
     Tensor y = Tensor::empty_like(x);
-    kernels_for(x).unary.forward(context, {x, {ops::Unary::relu6}, y});
+    kernels_for<ops::UnaryKernels>(x).forward(context, {x, {ops::Unary::relu6}, y});
     EXPECT_TRUE(std::isnan(y.data<float>()[37]));
-    kernels_for(x).batch_norm.apply(context,
-                                    {x, mean, variance, nullptr, nullptr, &x, {.relu = true}, y});
+    kernels_for<ops::BatchNormKernels>(x).apply(
+        context, {x, mean, variance, nullptr, nullptr, &x, {.relu = true}, y});
     EXPECT_TRUE(std::isnan(y.data<float>()[37]));
     Tensor pooled = Tensor::empty({1, 20, 2, 2}, {.format = nhwc});
-    kernels_for(x).pool.max_forward(context, {x, {ops::square_window(2, 2)}, pooled, nullptr});
+    kernels_for<ops::PoolKernels>(x).max_forward(context,
+                                                 {x, {ops::square_window(2, 2)}, pooled, nullptr});
     EXPECT_TRUE(std::isnan(pooled.data<float>()[17]));
   }
 }
@@ -207,8 +214,8 @@ TEST(CpuOps, Elementwise) {
       for (const auto function : {ops::Unary::relu, ops::Unary::relu6})
         compare("unary", "cpu", dtype, [&](ExecContext& context) {
           Tensor y = Tensor::empty_like(a), dx = Tensor::empty_like(a);
-          kernels_for(a).unary.forward(context, {a, {function}, y});
-          kernels_for(a).unary.backward(context, {a, y, b, {function}, dx});
+          kernels_for<ops::UnaryKernels>(a).forward(context, {a, {function}, y});
+          kernels_for<ops::UnaryKernels>(a).backward(context, {a, y, b, {function}, dx});
           return Outputs{y, dx};
         });
       for (const auto function :
@@ -217,12 +224,35 @@ TEST(CpuOps, Elementwise) {
           Tensor y = Tensor::empty_like(a);
           Tensor left = Tensor::empty_like(a), right = Tensor::empty_like(a);
           const Tensor one = random({1}, 3, {}, dtype);
-          kernels_for(a).binary.forward(context, {a, b, {function}, y});
-          kernels_for(a).binary.forward(context, {one, b, {function}, left});
-          kernels_for(a).binary.forward(context, {a, one, {function}, right});
+          kernels_for<ops::BinaryKernels>(a).forward(context, {a, b, {function}, y});
+          kernels_for<ops::BinaryKernels>(a).forward(context, {one, b, {function}, left});
+          kernels_for<ops::BinaryKernels>(a).forward(context, {a, one, {function}, right});
           return Outputs{y, left, right};
         });
     }
+}
+
+// One input is stretched: a gate a channel and sample, a row for all pixels, a mask, in either
+// memory order.
+TEST(CpuOps, StretchedArithmetic) {
+  const Shape full{3, 37, 31, 30};
+  for (const DType dtype : {DType::f32, DType::f64})
+    for (const MemoryFormat format : {nhwc, MemoryFormat::contiguous})
+      for (const Shape& part : {Shape{3, 37, 1, 1}, Shape{1, 37, 1, 1}, Shape{3, 1, 31, 30}}) {
+        if (format == MemoryFormat::contiguous && part[0] == 1) continue;  // in two places
+        const Tensor x = random(full, 1, format, dtype), gate = random(part, 2, format, dtype),
+                     dy = random(full, 3, format, dtype);
+        for (const auto function : {ops::Binary::add, ops::Binary::sub, ops::Binary::mul})
+          compare("stretched " + part.to_string(), "cpu", dtype, [&](ExecContext& context) {
+            Tensor y = Tensor::empty_like(x), left = Tensor::empty_like(x),
+                   dx = Tensor::empty_like(x), dgate = Tensor::empty_like(gate);
+            const ops::BinaryKernels& kernels = kernels_for<ops::BinaryKernels>(x);
+            kernels.forward(context, {x, gate, {function}, y});
+            kernels.forward(context, {gate, x, {function}, left});
+            kernels.backward(context, {x, gate, dy, {function}, &dx, &dgate});
+            return Outputs{y, left, dx, dgate};
+          });
+      }
 }
 
 }  // namespace

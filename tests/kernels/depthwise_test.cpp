@@ -2,6 +2,9 @@
 // bits depend on neither threads nor batch.
 #include <cstring>
 
+#include "graft/kernels/ops/batch_norm.h"
+#include "graft/kernels/ops/conv.h"
+#include "graft/kernels/ops/fused_conv.h"
 #include "graft/tests/kernels/cpu_support.h"
 
 namespace graft {
@@ -60,11 +63,11 @@ Tensor depthwise_result(ExecContext& context, const DepthwiseCase& c, DType dtyp
                weight = random(c.weight(), 3, {}, dtype), bias = random({c.c}, 4, {}, dtype);
   Tensor y = Tensor::full(residual.shape(), 7, x.options());
   if (fused)
-    kernels_for(x).fused_conv.forward(
+    kernels_for<ops::FusedConvKernels>(x).forward(
         context,
         {x, weight, nullptr, &bias, &residual, {attributes, ops::FusedActivation::relu6}, y});
   else
-    kernels_for(x).conv.forward(context, {x, weight, nullptr, attributes, y});
+    kernels_for<ops::ConvKernels>(x).forward(context, {x, weight, nullptr, attributes, y});
   return y;
 }
 
@@ -124,7 +127,7 @@ Gradients depthwise_gradients(ExecContext& context, const DepthwiseCase& c, DTyp
   Gradients g{Tensor::full(c.x(), 7, x.options()), given(c.x(), 5, nhwc, dtype),
               Tensor::full(c.weight(), 7, weight.options()),
               dtype == DType::bf16 ? Tensor() : Tensor::full({c.c}, 7, weight.options())};
-  const ops::ConvKernels& conv = kernels_for(x).conv;
+  const ops::ConvKernels& conv = kernels_for<ops::ConvKernels>(x);
   conv.backward_data(context, {dy, weight, attributes, g.data});
   if (exact) {
     const double* dx = g.data.data<double>();
@@ -167,10 +170,11 @@ TEST(Depthwise, ForwardOfBfloat16MatchesReference) {
     const Shape y_shape = ops::conv_output_shape(c.x(), c.weight(), attributes);
     Tensor y = Tensor::empty(y_shape, x.options()), exact = Tensor::empty(y_shape, wide.options());
     const Tensor exact_weight = weight.to(DType::f64);
-    kernels_for(wide).conv.forward(reference, {wide, exact_weight, nullptr, attributes, exact});
+    kernels_for<ops::ConvKernels>(wide).forward(reference,
+                                                {wide, exact_weight, nullptr, attributes, exact});
     for (const InstructionSet set : instruction_sets()) {
       ExecContext engine = only("cpu_depthwise", 2, set);
-      kernels_for(x).conv.forward(engine, {x, weight, nullptr, attributes, y});
+      kernels_for<ops::ConvKernels>(x).forward(engine, {x, weight, nullptr, attributes, y});
       EXPECT_LT(relative_error(y, exact), 4e-3) << c.name << " " << name_of(set);
     }
   }
@@ -207,12 +211,13 @@ TEST(Depthwise, StatisticsComeWithTheForwardPass) {
                variance = Tensor::empty({c.c}), expected_mean = Tensor::empty({c.c}),
                expected_variance = Tensor::empty({c.c});
         ExecContext engine = only("cpu_depthwise", 2, set), reference = only("reference");
-        const auto& kernels = kernels_for(x);
-        ASSERT_TRUE(kernels.conv.forward_statistics.try_run(
+        const ops::ConvKernels& kernels = kernels_for<ops::ConvKernels>(x);
+        ASSERT_TRUE(kernels.forward_statistics.try_run(
             engine, {x, weight, nullptr, attributes, y, mean, variance}));
-        kernels.conv.forward(engine, {x, weight, nullptr, attributes, plain});
+        kernels.forward(engine, {x, weight, nullptr, attributes, plain});
         EXPECT_EQ(y.to_doubles(), plain.to_doubles()) << c.name;
-        kernels.batch_norm.statistics(reference, {y, expected_mean, expected_variance});
+        kernels_for<ops::BatchNormKernels>(x).statistics(reference,
+                                                         {y, expected_mean, expected_variance});
         EXPECT_LT(relative_error(mean, expected_mean), 1e-5) << c.name << " " << name_of(set);
         EXPECT_LT(relative_error(variance, expected_variance), 1e-5)
             << c.name << " " << name_of(set);

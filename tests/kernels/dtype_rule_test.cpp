@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "graft/kernels/cpu/register.h"
+#include "graft/kernels/device_kernels.h"
+#include "graft/kernels/ops/conv.h"
 #include "graft/kernels/reference/register.h"
 #include "graft/kernels/registry.h"
 #include "graft/tests/support/dtype_cases.h"
@@ -22,7 +24,8 @@ TEST(DTypeRule, ReferenceRefusesWhatNoContractNames) {
 }
 
 TEST(DTypeRule, CpuRefusesWhatNoContractNames) {
-  EXPECT_EQ(test::accepted_against_the_contract(kernels_for(Device{})), std::vector<std::string>{});
+  EXPECT_EQ(test::accepted_against_the_contract(all_kernels_for(Device{})),
+            std::vector<std::string>{});
 }
 
 // A pair that is named gives the right numbers, or an Error where the kernels are not made for the
@@ -30,7 +33,7 @@ TEST(DTypeRule, CpuRefusesWhatNoContractNames) {
 TEST(DTypeRule, NamedPairsAreComputed) {
   const KernelSet reference = reference_set();
   int computed = 0;
-  for (const KernelSet* set : {&reference, &kernels_for(Device{})})
+  for (const KernelSet* set : {&reference, &all_kernels_for(Device{})})
     for (const DTypeCase& c : test::dtype_cases())
       for (const DType a : test::kDTypes)
         for (const DType b : test::kDTypes) {
@@ -56,7 +59,8 @@ TEST(DTypeRule, SaysWhatDoesNotGoTogether) {
   Tensor y = Tensor::zeros({1, 1, 1, 1}, {.dtype = DType::u8});
   const ops::ConvAttributes attributes{.window = ops::square_window(1)};
   try {
-    kernels_for(x).conv.forward(current_context(), {x, weight, nullptr, attributes, y});
+    kernels_for<ops::ConvKernels>(x).forward(current_context(),
+                                             {x, weight, nullptr, attributes, y});
     FAIL() << "u8 images with an f32 weight were convolved";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::bad_input);

@@ -5,6 +5,7 @@
 #include <limits>
 #include <numbers>
 
+#include "graft/kernels/ops/unary.h"
 #include "graft/tests/kernels/cpu_support.h"
 
 namespace graft {
@@ -84,7 +85,7 @@ Tensor floats_of_the_whole_range() {
 
 Tensor mapped(ExecContext& context, const Tensor& x, const UnaryAttributes& attributes) {
   Tensor y = Tensor::empty_like(x);
-  kernels_for(x).unary.forward(context, {x, attributes, y});
+  kernels_for<ops::UnaryKernels>(x).forward(context, {x, attributes, y});
   return y;
 }
 
@@ -128,8 +129,9 @@ TEST(VectorMaths, SpecialValuesAreThoseOfTheReference) {
       ExecContext engine = only("cpu", 1, set), reference = only("reference");
       const Tensor y = mapped(engine, x, c.attributes), wanted = mapped(reference, x, c.attributes);
       Tensor dx = Tensor::empty_like(x), wanted_dx = Tensor::empty_like(x);
-      kernels_for(x).unary.backward(engine, {x, y, dy, c.attributes, dx});
-      kernels_for(x).unary.backward(reference, {x, wanted, dy, c.attributes, wanted_dx});
+      kernels_for<ops::UnaryKernels>(x).backward(engine, {x, y, dy, c.attributes, dx});
+      kernels_for<ops::UnaryKernels>(x).backward(reference,
+                                                 {x, wanted, dy, c.attributes, wanted_dx});
       for (const auto& [actual, expected] : {std::pair{y, wanted}, {dx, wanted_dx}})
         for (size_t i = 0; i < 5; ++i) {
           const double a = actual.to_doubles()[i], e = expected.to_doubles()[i];
@@ -170,8 +172,8 @@ TEST(VectorMaths, GradientsAgreeWithTheReference) {
         ExecContext engine = only("cpu", 2, set), reference = only("reference");
         const Tensor y = mapped(reference, x, c.attributes);
         Tensor dx = Tensor::empty_like(x), wanted = Tensor::empty_like(x);
-        kernels_for(x).unary.backward(engine, {x, y, dy, c.attributes, dx});
-        kernels_for(x).unary.backward(reference, {x, y, dy, c.attributes, wanted});
+        kernels_for<ops::UnaryKernels>(x).backward(engine, {x, y, dy, c.attributes, dx});
+        kernels_for<ops::UnaryKernels>(x).backward(reference, {x, y, dy, c.attributes, wanted});
         EXPECT_LT(relative_error(dx, wanted), allowed) << c.name << " " << name_of(set);
       }
 }

@@ -1,5 +1,7 @@
 // The 8-bit convolution against its definition: the same bits on every instruction set, whatever
 // saturates elsewhere.
+#include "graft/kernels/ops/quantized_conv.h"
+
 #include <cstring>
 
 #include "graft/tests/kernels/cpu_support.h"
@@ -65,7 +67,7 @@ Tensor quantized_result(ExecContext& context, const QuantizedCase& c, DType resi
   if (residual_dtype == DType::f32) residual = random(shape, 5, MemoryFormat::channels_last);
   Tensor y = Tensor::zeros(shape, {.dtype = out, .format = MemoryFormat::channels_last});
   std::shared_ptr<const ops::PackedWeight> kept;
-  const auto& kernels = kernels_for(x).quantized_conv;
+  const auto& kernels = kernels_for<ops::QuantizedConvKernels>(x);
   if (packed) kernels.pack(context, {weight, a, kept});
   kernels.forward(context, {x, weight, kept.get(), multiplier, bias,
                             residual.defined() ? &residual : nullptr, a, y});
@@ -105,7 +107,7 @@ TEST(QuantizedConv, QuantizesTheSameEverywhere) {
     for (const InstructionSet set : sets) {
       ExecContext context = only(kernel, 1, set);
       Tensor y = Tensor::empty(x.shape(), {.dtype = DType::u8});
-      kernels_for(x).quantized_conv.quantize(context, {x, q, y});
+      kernels_for<ops::QuantizedConvKernels>(x).quantize(context, {x, q, y});
       results.emplace_back(y.data<uint8_t>(), y.data<uint8_t>() + y.numel());
       EXPECT_EQ(results.back(), results.front()) << kernel << " " << name_of(set);
     }

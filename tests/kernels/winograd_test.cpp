@@ -1,5 +1,7 @@
 // Winograd's kernels against the reference in double, within their stated bound, on every
 // instruction set here.
+#include "graft/kernels/ops/conv.h"
+#include "graft/kernels/ops/fused_conv.h"
 #include "graft/tests/kernels/cpu_support.h"
 
 namespace graft {
@@ -50,9 +52,10 @@ std::vector<Tensor> winograd_results(ExecContext& context, const WinogradCase& c
   std::vector<Tensor> out{Tensor::full(dy.shape(), 7, dy.options()),
                           Tensor::full(dy.shape(), 7, dy.options()),
                           Tensor::full(x.shape(), 7, x.options())};
-  kernels_for(x).conv.forward(context, {x, weight, &bias, attributes, out[0]});
-  kernels_for(x).fused_conv.forward(context, {x, weight, nullptr, &bias, &residual, fused, out[1]});
-  kernels_for(x).conv.backward_data(context, {dy, weight, attributes, out[2]});
+  kernels_for<ops::ConvKernels>(x).forward(context, {x, weight, &bias, attributes, out[0]});
+  kernels_for<ops::FusedConvKernels>(x).forward(
+      context, {x, weight, nullptr, &bias, &residual, fused, out[1]});
+  kernels_for<ops::ConvKernels>(x).backward_data(context, {dy, weight, attributes, out[2]});
   return out;
 }
 
@@ -75,7 +78,8 @@ Tensor weight_gradient(ExecContext& context, const WinogradCase& c, DType dtype,
   const Tensor x = random(c.x(), 1, MemoryFormat::channels_last).to(dtype),
                dy = random(c.y(), 2, MemoryFormat::channels_last).to(dtype);
   Tensor dweight = Tensor::full(c.weight(), 7, {.dtype = dtype, .format = format});
-  kernels_for(x).conv.backward_weight(context, {x, dy, c.attributes(), &dweight, dbias});
+  kernels_for<ops::ConvKernels>(x).backward_weight(context,
+                                                   {x, dy, c.attributes(), &dweight, dbias});
   return dweight.to(MemoryFormat::contiguous);
 }
 
@@ -141,7 +145,7 @@ TEST(Winograd, LeavesOtherConvolutionsAlone) {
                  filter = random(weight, 2, {}, dtype);
     Tensor y = Tensor::empty(ops::conv_output_shape(x, weight, attributes), in.options());
     try {
-      kernels_for(in).conv.forward(context, {in, filter, nullptr, attributes, y});
+      kernels_for<ops::ConvKernels>(in).forward(context, {in, filter, nullptr, attributes, y});
     } catch (const Error&) {
       return false;
     }

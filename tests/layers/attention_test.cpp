@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "graft/layers/functional/label_loss.h"
+#include "graft/layers/functional/softmax.h"
 #include "graft/tests/support/op_case.h"
 
 namespace graft {

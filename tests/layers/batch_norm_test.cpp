@@ -1,9 +1,15 @@
 // Batch norm: training and evaluation, residual and ReLU fused, running statistics.
+#include "graft/layers/functional/batch_norm.h"
+
 #include <gtest/gtest.h>
 
 #include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/grad_meta.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/binary.h"
+#include "graft/layers/functional/conv.h"
+#include "graft/layers/functional/loss.h"
+#include "graft/layers/functional/pool.h"
+#include "graft/layers/functional/shape_change.h"
 #include "graft/tests/support/op_case.h"
 
 namespace graft {

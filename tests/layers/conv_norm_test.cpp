@@ -7,7 +7,10 @@
 #include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/grad_meta.h"
 #include "graft/kernels/registry.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/batch_norm.h"
+#include "graft/layers/functional/binary.h"
+#include "graft/layers/functional/conv.h"
+#include "graft/layers/functional/shape_change.h"
 #include "graft/tests/support/op_case.h"
 
 namespace graft {

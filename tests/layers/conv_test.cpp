@@ -1,8 +1,9 @@
 // Convolution in one to three spatial axes: all three passes, through the tape.
+#include "graft/layers/functional/conv.h"
+
 #include <gtest/gtest.h>
 
 #include "graft/core/runtime/random.h"
-#include "graft/layers/functional/functional.h"
 #include "graft/tests/support/op_case.h"
 
 namespace graft {

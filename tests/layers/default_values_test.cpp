@@ -7,7 +7,9 @@
 #include <cmath>
 
 #include "graft/core/autograd/backward.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/conv.h"
+#include "graft/layers/functional/linear.h"
+#include "graft/layers/functional/loss.h"
 #include "graft/layers/modules/batch_norm2d.h"
 #include "graft/layers/modules/linear.h"
 #include "graft/models/architecture.h"

@@ -6,11 +6,13 @@
 
 #include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/grad_meta.h"
+#include "graft/kernels/ops/reduce.h"
 #include "graft/layers/functional/image.h"
 #include "graft/layers/functional/indexing.h"
 #include "graft/layers/functional/matrices.h"
 #include "graft/layers/functional/movement.h"
 #include "graft/layers/functional/normalization.h"
+#include "graft/layers/functional/reduce.h"
 #include "graft/layers/functional/reduction.h"
 
 namespace graft {

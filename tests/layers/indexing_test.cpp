@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "graft/layers/functional/binary.h"
 #include "graft/tests/support/op_case.h"
 
 namespace graft {

@@ -1,7 +1,8 @@
 // Linear: y = x * transpose(weight) + bias.
+#include "graft/layers/functional/linear.h"
+
 #include <gtest/gtest.h>
 
-#include "graft/layers/functional/functional.h"
 #include "graft/tests/support/op_case.h"
 
 namespace graft {

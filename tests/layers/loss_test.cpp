@@ -1,11 +1,13 @@
 // Softmax, log-softmax and the losses.
+#include "graft/layers/functional/loss.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/grad_meta.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/softmax.h"
 #include "graft/tests/support/op_case.h"
 
 namespace graft {

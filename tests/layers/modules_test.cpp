@@ -3,7 +3,11 @@
 
 #include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/record.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/binary.h"
+#include "graft/layers/functional/pool.h"
+#include "graft/layers/functional/reduce.h"
+#include "graft/layers/functional/shape_change.h"
+#include "graft/layers/functional/unary.h"
 #include "graft/layers/modules/batch_norm2d.h"
 #include "graft/layers/modules/conv2d.h"
 #include "graft/layers/modules/linear.h"

@@ -8,7 +8,8 @@
 
 #include "graft/core/autograd/record.h"
 #include "graft/kernels/ops/unary.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/binary.h"
+#include "graft/layers/functional/unary.h"
 
 namespace graft {
 namespace {

@@ -4,6 +4,9 @@
 #include <cmath>
 
 #include "graft/core/autograd/grad_meta.h"
+#include "graft/kernels/ops/reduce.h"
+#include "graft/layers/functional/binary.h"
+#include "graft/layers/functional/reduce.h"
 #include "graft/layers/functional/reduction.h"
 #include "graft/tests/support/op_case.h"
 

@@ -1,11 +1,12 @@
 // Max, average, adaptive average and global average pooling.
+#include "graft/layers/functional/pool.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/grad_meta.h"
-#include "graft/layers/functional/functional.h"
 #include "graft/tests/support/op_case.h"
 
 namespace graft {

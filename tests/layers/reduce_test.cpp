@@ -1,9 +1,10 @@
 // Sum, mean, maximum and minimum over axes.
+#include "graft/layers/functional/reduce.h"
+
 #include <gtest/gtest.h>
 
 #include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/grad_meta.h"
-#include "graft/layers/functional/functional.h"
 #include "graft/tests/support/op_case.h"
 
 namespace graft {

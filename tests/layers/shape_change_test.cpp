@@ -1,7 +1,8 @@
 // Reshape, flatten, concat and pad: elements move, nothing is computed.
+#include "graft/layers/functional/shape_change.h"
+
 #include <gtest/gtest.h>
 
-#include "graft/layers/functional/functional.h"
 #include "graft/tests/support/op_case.h"
 
 namespace graft {

@@ -7,6 +7,7 @@
 
 #include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/record.h"
+#include "graft/kernels/ops/batch_norm.h"
 #include "graft/layers/functional/functional.h"
 #include "graft/tests/support/op_case.h"
 
@@ -94,18 +95,25 @@ TEST(Tape, ALeafIsToldOfOnceWhenItsGradientIsComplete) {
   const Tensor y = F::mul(F::mul(F::mul(F::mul(x, a), b), x), frozen);  // x is used first and last
   std::vector<const GradMeta*> told;
   Values complete;
-  backward(F::reduce(y, {}), [&](GradMeta& leaf) {
-    told.push_back(&leaf);
-    if (&leaf == grad_meta(x)) complete = leaf.grad.to_doubles();
-    if (&leaf == grad_meta(b)) const_cast<Tensor&>(b).copy_from(a);  // nobody reads it any more
-    leaf.grad = Tensor();
-  });
+  BackwardPass pass(F::reduce(y, {}));
+  while (GradMeta* leaf = pass.next_leaf()) {
+    told.push_back(leaf);
+    if (leaf == grad_meta(x)) complete = leaf->grad.to_doubles();
+    if (leaf == grad_meta(b)) const_cast<Tensor&>(b).copy_from(a);  // nobody reads it any more
+    leaf->grad = Tensor();
+  }
   EXPECT_EQ(told, (std::vector<const GradMeta*>{grad_meta(b), grad_meta(x), grad_meta(a)}));
   EXPECT_EQ(complete, (Values{30, -56}));  // 2 x a b
   for (const Tensor& t : {x, a, b, apart}) EXPECT_FALSE(grad_of(t).defined());
-  bool told_of_leaf = false;
-  backward(F::reduce(a, {}), [&](GradMeta& leaf) { told_of_leaf = &leaf == grad_meta(a); });
-  EXPECT_TRUE(told_of_leaf);
+  BackwardPass short_pass(F::reduce(a, {}));
+  EXPECT_EQ(short_pass.next_leaf(), grad_meta(a));
+  EXPECT_EQ(short_pass.next_leaf(), nullptr);
+  const Tensor lone = Tensor::of<double>({1}, {3});
+  set_requires_grad(lone, true);
+  BackwardPass of_lone(lone);
+  EXPECT_EQ(of_lone.next_leaf(), grad_meta(lone));
+  EXPECT_EQ(of_lone.next_leaf(), nullptr);
+  EXPECT_EQ(grad_of(lone).item(), 1);
 }
 
 TEST(Tape, ASharedWeightCollectsFromBothCalls) {

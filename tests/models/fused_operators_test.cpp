@@ -9,8 +9,9 @@
 #include "graft/core/autograd/grad_meta.h"
 #include "graft/core/base/error.h"
 #include "graft/io/weights/formats.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/binary.h"
 #include "graft/layers/functional/movement.h"
+#include "graft/layers/functional/reduce.h"
 #include "graft/models/graph/graph_module.h"
 #include "graft/tests/support/network_formula.h"
 

@@ -9,7 +9,7 @@
 #include "graft/core/autograd/grad_meta.h"
 #include "graft/core/autograd/record.h"
 #include "graft/io/weights/formats.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/reduce.h"
 #include "graft/models/graph/graph_import.h"
 #include "graft/models/graph/graph_module.h"
 #include "graft/models/onnx_export.h"

@@ -9,7 +9,9 @@
 #include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/record.h"
 #include "graft/io/weights/formats.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/binary.h"
+#include "graft/layers/functional/conv.h"
+#include "graft/layers/functional/loss.h"
 #include "graft/tests/support/full_size.h"
 
 namespace graft::models {

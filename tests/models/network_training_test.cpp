@@ -6,7 +6,7 @@
 #include "graft/core/autograd/grad_meta.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/io/weights/weights.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/loss.h"
 #include "graft/models/resnet.h"
 #include "graft/tests/support/network_formula.h"
 #include "graft/train/optimizer.h"

@@ -23,6 +23,7 @@ class HostileCommand : public testing::TestWithParam<HostileKind> {
       case HostileKind::graph: return {"run", path, "--output", folder_ / "out"};
       case HostileKind::image: return {"predict", model_, path};
       case HostileKind::data: return {"evaluate", model_, "--data", path};
+      case HostileKind::description: return {"convert", path, folder_ / "out.safetensors"};
       case HostileKind::model: break;
     }
     return {"predict", path, GRAFT_TEST_DATA "/images/rgb.png"};
@@ -54,11 +55,12 @@ TEST_P(HostileCommand, RefusesInOneLine) {
 
 INSTANTIATE_TEST_SUITE_P(Kinds, HostileCommand,
                          testing::Values(HostileKind::weights, HostileKind::graph,
-                                         HostileKind::image, HostileKind::data, HostileKind::model),
+                                         HostileKind::image, HostileKind::data, HostileKind::model,
+                                         HostileKind::description),
                          [](const auto& kind) {
                            return std::string(
-                               std::vector{"weights", "graph", "image", "data",
-                                           "model"}[static_cast<size_t>(kind.param)]);
+                               std::vector{"weights", "graph", "image", "data", "model",
+                                           "description"}[static_cast<size_t>(kind.param)]);
                          });
 
 }  // namespace

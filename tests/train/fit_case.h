@@ -5,7 +5,8 @@
 
 #include "graft/core/base/sha256.h"
 #include "graft/core/tensor/device_backend.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/pool.h"
+#include "graft/layers/functional/shape_change.h"
 #include "graft/layers/modules/batch_norm2d.h"
 #include "graft/layers/modules/conv2d.h"
 #include "graft/layers/modules/linear.h"

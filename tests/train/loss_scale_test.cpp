@@ -6,7 +6,8 @@
 #include <cmath>
 
 #include "graft/core/autograd/grad_meta.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/binary.h"
+#include "graft/layers/functional/reduce.h"
 #include "graft/layers/functional/reduction.h"
 #include "graft/tests/train/fit_case.h"
 #include "graft/train/optimizer.h"

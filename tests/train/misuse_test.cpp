@@ -4,7 +4,8 @@
 #include <cmath>
 #include <limits>
 
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/binary.h"
+#include "graft/layers/functional/loss.h"
 #include "graft/layers/modules/linear.h"
 #include "graft/models/architecture.h"
 #include "graft/train/optimizer.h"

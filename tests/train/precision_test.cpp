@@ -8,6 +8,7 @@
 #include "graft/core/autograd/grad_meta.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/layers/functional/elementwise.h"
+#include "graft/layers/functional/loss.h"
 #include "graft/tests/train/fit_case.h"
 
 namespace graft::train {

@@ -123,7 +123,7 @@ TEST(Checkpoints, DamageIsAnError) {
   }
 }
 
-// Fields that no run writes, under check sums that hold.
+// Fields that no run writes, under checksums that hold.
 TEST(Checkpoints, EveryFieldHasARange) {
   const TemporaryFolder folder;
   save_checkpoint(folder / "c", some_checkpoint(), kThree);
@@ -205,7 +205,7 @@ TEST(Checkpoints, NoChangedByteIsTaken) {
       EXPECT_EQ(read_text_file(folder / "e", 1 << 20), whole) << "byte " << at << " ^ " << change;
       ++harmless;
     }
-  EXPECT_LT(harmless, 30);  // spaces behind the header, digits of check sums in capitals
+  EXPECT_LT(harmless, 30);  // spaces behind the header, digits of checksums in capitals
 }
 
 TEST(Checkpoints, ADamagedTensorIsNamedAndWhatToDo) {
@@ -216,11 +216,11 @@ TEST(Checkpoints, ADamagedTensorIsNamedAndWhatToDo) {
   damaged[damaged.rfind(std::string(reinterpret_cast<const char*>(&value), 4)) + 1] ^= 1;
   std::ofstream(folder / "c", std::ios::binary) << damaged;
   const std::string said = complaint(folder / "c");
-  EXPECT_NE(said.find("tensor 'best/a.weight': its check sum is wrong"), std::string::npos) << said;
+  EXPECT_NE(said.find("tensor 'best/a.weight': its checksum is wrong"), std::string::npos) << said;
   EXPECT_NE(said.find("--overwrite"), std::string::npos) << said;
 }
 
-// What an older graft wrote: no check sums.
+// What an older graft wrote: no checksums.
 TEST(Checkpoints, WithoutCheckSumsAreReadWithANote) {
   const TemporaryFolder folder;
   save_checkpoint(folder / "c", some_checkpoint(), kThree);
@@ -235,7 +235,7 @@ TEST(Checkpoints, WithoutCheckSumsAreReadWithANote) {
   const Checkpoint after = load_checkpoint(folder / "d", kThree);
   EXPECT_EQ(after.epoch, 3);
   ASSERT_EQ(after.notes.size(), 1u);
-  EXPECT_NE(after.notes[0].find("no check sums"), std::string::npos) << after.notes[0];
+  EXPECT_NE(after.notes[0].find("no checksums"), std::string::npos) << after.notes[0];
 }
 
 // ---- resuming

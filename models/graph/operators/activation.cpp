@@ -2,6 +2,8 @@
 #include <limits>
 
 #include "graft/layers/functional/elementwise.h"
+#include "graft/layers/functional/shape_change.h"
+#include "graft/layers/functional/softmax.h"
 #include "graft/models/graph/operators.h"
 
 namespace graft::models::graph {

@@ -2,6 +2,7 @@
 // one that an attribute asks for.
 #include "graft/layers/functional/elementwise.h"
 
+#include "graft/layers/functional/shape_change.h"
 #include "graft/models/graph/element_type.h"
 #include "graft/models/graph/operators.h"
 

@@ -1,4 +1,6 @@
 // Matrix products.
+#include "graft/layers/functional/linear.h"
+
 #include "graft/layers/functional/matrices.h"
 #include "graft/models/graph/operators.h"
 

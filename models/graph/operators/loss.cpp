@@ -1,6 +1,9 @@
 // Losses that are part of a graph.
 #include "graft/layers/functional/elementwise.h"
 #include "graft/layers/functional/indexing.h"
+#include "graft/layers/functional/reduce.h"
+#include "graft/layers/functional/shape_change.h"
+#include "graft/layers/functional/softmax.h"
 #include "graft/models/graph/operators.h"
 
 namespace graft::models::graph {

@@ -1,6 +1,7 @@
 // Operators that move elements: transposition, slices, padding, repetition.
 #include "graft/layers/functional/movement.h"
 
+#include "graft/layers/functional/binary.h"
 #include "graft/models/graph/operators.h"
 
 namespace graft::models::graph {

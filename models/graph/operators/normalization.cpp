@@ -5,8 +5,10 @@
 #include <tuple>
 
 #include "graft/core/tensor/device_backend.h"
+#include "graft/layers/functional/batch_norm.h"
 #include "graft/layers/functional/elementwise.h"
 #include "graft/layers/functional/movement.h"
+#include "graft/layers/functional/reduce.h"
 #include "graft/models/graph/operators.h"
 
 namespace graft::models::graph {

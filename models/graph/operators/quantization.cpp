@@ -3,6 +3,7 @@
 #include "graft/layers/functional/indexing.h"
 #include "graft/layers/functional/matrices.h"
 #include "graft/layers/functional/movement.h"
+#include "graft/layers/functional/reduce.h"
 #include "graft/models/graph/element_type.h"
 #include "graft/models/graph/operators.h"
 #include "graft/models/graph/operators/window.h"

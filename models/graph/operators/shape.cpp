@@ -1,7 +1,7 @@
 // Operators that change shapes or tell them: reshaping, concatenation, padding.
 #include <algorithm>
 
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/shape_change.h"
 #include "graft/models/graph/operators.h"
 
 namespace graft::models::graph {

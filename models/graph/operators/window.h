@@ -1,6 +1,6 @@
 // The window attributes that ONNX's convolutions and pools share.
 #pragma once
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/conv.h"
 #include "graft/models/graph/op_call.h"
 
 namespace graft::models::graph {

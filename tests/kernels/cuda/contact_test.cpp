@@ -5,8 +5,11 @@
 #include "graft/core/runtime/exec_context.h"
 #include "graft/kernels/cuda/backend.h"
 #include "graft/kernels/cuda/gpu/handles.h"
+#include "graft/kernels/device_kernels.h"
 #include "graft/kernels/registry.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/conv.h"
+#include "graft/layers/functional/linear.h"
+#include "graft/layers/functional/unary.h"
 #include "graft/tests/kernels/cuda/device_check.h"
 
 namespace graft {
@@ -111,7 +114,7 @@ struct AskedConv {
     Tensor result =
         pass == Pass::backward_weight ? Tensor::empty_like(there) : Tensor::empty_like(dy);
     const ops::FusedConvAttributes with_relu{attributes, ops::FusedActivation::relu};
-    const KernelSet& kernels = kernels_for(device);
+    const KernelSet& kernels = all_kernels_for(device);
     switch (pass) {
       case Pass::forward:
         kernels.conv.forward(context, {image, there, nullptr, attributes, result});

@@ -1,4 +1,6 @@
 // Convolution and linear layers on the device, and the index maths of their matrix products.
+#include "graft/layers/functional/conv.h"
+
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -8,7 +10,6 @@
 #include "graft/core/runtime/exec_context.h"
 #include "graft/kernels/cuda/custom/conv_geometry.h"
 #include "graft/kernels/cuda/device/product.h"
-#include "graft/layers/functional/functional.h"
 #include "graft/tests/kernels/cuda/device_check.h"
 #include "graft/tests/kernels/cuda/product_cases.h"
 

@@ -6,8 +6,10 @@
 #include "graft/core/runtime/exec_context.h"
 #include "graft/kernels/cuda/gpu/handles.h"
 #include "graft/kernels/cuda/gpu/pool.h"
+#include "graft/kernels/ops/conv.h"
+#include "graft/kernels/ops/fused_conv.h"
 #include "graft/kernels/registry.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/conv.h"
 #include "graft/tests/kernels/cuda/emulated_device.h"
 #include "graft/tests/kernels/cuda/product_cases.h"
 #include "graft/tests/support/temporary_folder.h"
@@ -94,8 +96,8 @@ TEST_F(CudnnConv, TakesContiguousWeights) {
         test::distinct_values({1, 2, 4, 5}, -1, 1, 2).to(dtype).to(MemoryFormat::channels_last);
     const auto gradient = [&](Device device, const Tensor& x_there, const Tensor& dy_there) {
       Tensor dweight = Tensor::empty({2, 3, 3, 3}, {.device = device});
-      kernels_for(x_there).conv.backward_weight(current_context(),
-                                                {x_there, dy_there, attributes, &dweight, nullptr});
+      kernels_for<ops::ConvKernels>(x_there).backward_weight(
+          current_context(), {x_there, dy_there, attributes, &dweight, nullptr});
       return dweight.to_doubles();
     };
     const std::vector<double> expected = gradient({}, x.to(DType::f32), dy.to(DType::f32));
@@ -123,8 +125,8 @@ TEST_F(CudnnConv, PlansRunTheFusedPass) {
         const Tensor x_there = to_device(x, device), w = to_device(weight, device),
                      b = to_device(bias, device), r = to_device(residual, device);
         Tensor y = Tensor::empty_like(x_there);
-        kernels_for(x_there).fused_conv.forward(current_context(),
-                                                {x_there, w, nullptr, &b, &r, attributes, y});
+        kernels_for<ops::FusedConvKernels>(x_there).forward(
+            current_context(), {x_there, w, nullptr, &b, &r, attributes, y});
         return y.to_doubles();
       };
       const std::vector<double> expected = run({});

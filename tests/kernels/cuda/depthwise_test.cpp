@@ -2,6 +2,7 @@
 // fused pass of plans.
 #include <gtest/gtest.h>
 
+#include "graft/kernels/ops/fused_conv.h"
 #include "graft/kernels/registry.h"
 #include "graft/tests/kernels/cuda/device_check.h"
 #include "graft/tests/kernels/cuda/product_cases.h"
@@ -48,8 +49,8 @@ TEST(CudaDepthwise, PlansAddAResidualAndActivate) {
         const auto run = [&](const auto& place) {
           const Tensor a = place(x), w = place(weight), b = place(bias), r = place(residual);
           Tensor y = Tensor::empty(shape, a.options());
-          kernels_for(a).fused_conv.forward(current_context(),
-                                            {a, w, nullptr, &b, &r, attributes, y});
+          kernels_for<ops::FusedConvKernels>(a).forward(current_context(),
+                                                        {a, w, nullptr, &b, &r, attributes, y});
           return y.to_doubles();
         };
         EXPECT_LE(test::relative_error(run(there), run([](const Tensor& t) { return t; })),

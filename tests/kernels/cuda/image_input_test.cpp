@@ -1,4 +1,6 @@
 // Decoded images to a network's input, on the device, beside io's preprocessing.
+#include "graft/kernels/ops/image_input.h"
+
 #include <gtest/gtest.h>
 
 #include <set>
@@ -35,7 +37,7 @@ std::vector<double> run(const Tensor& pixels, const Tensor& places,
                where = places.defined() ? to_device(places, device) : Tensor();
   Tensor y = Tensor::full(
       y_shape, 77, {.dtype = dtype, .format = MemoryFormat::channels_last, .device = device});
-  kernels_for(device).image_input.forward(
+  kernels_for<ops::ImageInputKernels>(device).forward(
       current_context(), {there, where.defined() ? &where : nullptr, attributes, y});
   return y.to_doubles();
 }
@@ -106,8 +108,8 @@ TEST(CudaImageInput, ChangesColoursAsTheAugmentation) {
         const Tensor there = to_device(pixels, device), colours_there = to_device(colours, device);
         Tensor y = Tensor::empty({1, channels, 7, 9},
                                  {.format = MemoryFormat::channels_last, .device = device});
-        kernels_for(device).image_input.forward(current_context(),
-                                                {there, nullptr, plain, y, &colours_there});
+        kernels_for<ops::ImageInputKernels>(device).forward(
+            current_context(), {there, nullptr, plain, y, &colours_there});
         return to_device(y, {});
       };
       const auto stored = [](const Tensor& y) {
@@ -134,8 +136,8 @@ TEST(CudaImageInput, ColoursAgreeWithTheReference) {
           Tensor y = Tensor::empty(
               {3, stored, 5, 6},
               {.dtype = dtype, .format = MemoryFormat::channels_last, .device = device});
-          kernels_for(device).image_input.forward(current_context(),
-                                                  {there, &where, imagenet(bgr), y, &how});
+          kernels_for<ops::ImageInputKernels>(device).forward(
+              current_context(), {there, &where, imagenet(bgr), y, &how});
           return y.to_doubles();
         };
         const std::vector<double> expected = changed({}, DType::f64);

@@ -4,9 +4,11 @@
 #include <cmath>
 #include <limits>
 
+#include "graft/layers/functional/binary.h"
 #include "graft/layers/functional/elementwise.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/reduce.h"
 #include "graft/layers/functional/reduction.h"
+#include "graft/layers/functional/unary.h"
 #include "graft/tests/kernels/cuda/device_check.h"
 
 namespace graft {

@@ -7,9 +7,9 @@
 #include <cmath>
 #include <limits>
 
-#include "graft/layers/functional/functional.h"
 #include "graft/layers/functional/normalization.h"
 #include "graft/layers/functional/reduction.h"
+#include "graft/layers/functional/softmax.h"
 #include "graft/tests/kernels/cuda/device_check.h"
 
 namespace graft {

@@ -5,7 +5,6 @@
 #include "graft/kernels/cuda/cublas/api.h"
 #include "graft/kernels/cuda/cublas/product_cache.h"
 #include "graft/kernels/registry.h"
-#include "graft/layers/functional/functional.h"
 #include "graft/layers/functional/matrices.h"
 #include "graft/tests/kernels/cuda/emulated_device.h"
 #include "graft/tests/kernels/cuda/product_cases.h"

@@ -8,8 +8,11 @@
 #include <limits>
 
 #include "graft/kernels/cuda/custom/axes.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/binary.h"
+#include "graft/layers/functional/dropout.h"
 #include "graft/layers/functional/image.h"
+#include "graft/layers/functional/reduce.h"
+#include "graft/layers/functional/shape_change.h"
 #include "graft/tests/kernels/cuda/device_check.h"
 
 namespace graft {

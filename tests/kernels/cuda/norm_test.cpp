@@ -4,8 +4,9 @@
 #include <algorithm>
 
 #include "graft/kernels/cuda/custom/column_sums.h"
+#include "graft/kernels/ops/batch_norm.h"
 #include "graft/kernels/registry.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/batch_norm.h"
 #include "graft/tests/kernels/cuda/device_check.h"
 
 namespace graft {
@@ -71,13 +72,12 @@ TEST(CudaBatchNorm, RunningStatisticsMoveAsTheCpus) {
     Tensor mean_there = to_device(running_mean, test::kCuda),
            variance_there = to_device(running_variance, test::kCuda);
     const auto part = [&](int bit, Tensor& t) { return which & bit ? &t : nullptr; };
-    kernels_for(Device{}).batch_norm.running(
+    kernels_for<ops::BatchNormKernels>(Device{}).running(
         current_context(),
         {mean, variance, part(1, running_mean), part(2, running_variance), 0.1, 5});
-    kernels_for(test::kCuda)
-        .batch_norm.running(current_context(),
-                            {to_device(mean, test::kCuda), to_device(variance, test::kCuda),
-                             part(1, mean_there), part(2, variance_there), 0.1, 5});
+    kernels_for<ops::BatchNormKernels>(test::kCuda)
+        .running(current_context(), {to_device(mean, test::kCuda), to_device(variance, test::kCuda),
+                                     part(1, mean_there), part(2, variance_there), 0.1, 5});
     EXPECT_LE(test::relative_error(mean_there.to_doubles(), running_mean.to_doubles()), 1e-6)
         << which;
     EXPECT_LE(test::relative_error(variance_there.to_doubles(), running_variance.to_doubles()),
@@ -104,7 +104,7 @@ TEST(CudaBatchNorm, MasksFromXAsFromY) {
   Tensor mean = Tensor::empty_like(weight), variance = Tensor::empty_like(weight),
          y = Tensor::empty_like(x);
   const ops::BatchNormAttributes attributes{1e-5, true, true};
-  const ops::BatchNormKernels& kernels = kernels_for(x).batch_norm;
+  const ops::BatchNormKernels& kernels = kernels_for<ops::BatchNormKernels>(x);
   kernels.statistics(current_context(), {x, mean, variance});
   kernels.apply(current_context(), {x, mean, variance, &weight, &bias, nullptr, attributes, y});
   std::vector<std::vector<double>> results;
@@ -129,7 +129,8 @@ TEST(CudaBatchNorm, MasksFromBitsAsFromY) {
         test::kCuda);
   };
   const Shape image{2, 24, 3, 3}, channels{24};
-  const ops::BatchNormKernels& kernels = kernels_for(put(channels, 1, DType::f32)).batch_norm;
+  const ops::BatchNormKernels& kernels =
+      kernels_for<ops::BatchNormKernels>(put(channels, 1, DType::f32));
   ASSERT_TRUE(kernels.keeps_mask);
   EXPECT_FALSE(kernels.keeps_mask(put(image, 1, DType::f32)));
   EXPECT_FALSE(kernels.keeps_mask(put({2, 12, 3, 3}, 1, DType::bf16)));

@@ -1,8 +1,9 @@
 // Convolutions and pools of one spatial axis on the device, as images of one row.
 #include <gtest/gtest.h>
 
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/conv.h"
 #include "graft/layers/functional/image.h"
+#include "graft/layers/functional/pool.h"
 #include "graft/tests/kernels/cuda/device_check.h"
 
 namespace graft {

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "graft/kernels/ops/optimizer.h"
 #include "graft/kernels/registry.h"
 #include "graft/tests/kernels/cuda/device_check.h"
 
@@ -77,8 +78,8 @@ struct PlainStep {
     numbers = to_device(is_cpu(device) ? values : values.to(DType::f32), device);
   }
   std::vector<double> run(const ops::OptimizerStepAttributes& attributes) {
-    kernels_for(device).optimizer.step(current_context(),
-                                       {std::span(&parameter, 1), numbers, attributes});
+    kernels_for<ops::OptimizerKernels>(device).step(
+        current_context(), {std::span(&parameter, 1), numbers, attributes});
     return parameter.weight.to_doubles();
   }
 };

@@ -3,7 +3,9 @@
 
 #include <cmath>
 
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/binary.h"
+#include "graft/layers/functional/loss.h"
+#include "graft/layers/functional/pool.h"
 #include "graft/tests/kernels/cuda/device_check.h"
 
 namespace graft {

@@ -1,7 +1,8 @@
 // Cases of convolution and linear layers, for every kernel of theirs: cuDNN's, cuBLASLt's, tensor
 // cores' and plain ones.
 #pragma once
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/conv.h"
+#include "graft/layers/functional/linear.h"
 #include "graft/tests/support/op_case.h"
 
 namespace graft::test {

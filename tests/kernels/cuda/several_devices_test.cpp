@@ -9,7 +9,8 @@
 #include "graft/kernels/cuda/gpu/handles.h"
 #include "graft/kernels/cuda/gpu/tensor_map.h"
 #include "graft/kernels/registry.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/conv.h"
+#include "graft/layers/functional/unary.h"
 #include "graft/tests/kernels/cuda/emulated_device.h"
 #include "graft/tests/kernels/cuda/product_cases.h"
 

@@ -3,8 +3,14 @@
 #pragma once
 #include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/grad_meta.h"
+#include "graft/kernels/ops/optimizer.h"
 #include "graft/kernels/registry.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/batch_norm.h"
+#include "graft/layers/functional/conv.h"
+#include "graft/layers/functional/linear.h"
+#include "graft/layers/functional/loss.h"
+#include "graft/layers/functional/pool.h"
+#include "graft/layers/functional/shape_change.h"
 #include "graft/tests/kernels/cuda/device_check.h"
 
 namespace graft::test {
@@ -91,7 +97,7 @@ struct Trainer {
     for (size_t i = 0; i < parameters.size(); ++i)
       list.push_back({parameters[i], grad_of(parameters[i]), slots[i], {}, {}});
     const ops::OptimizerStepAttributes attributes{.momentum = 0.9, .max_norm = 5};
-    kernels_for(kCuda).optimizer.step(current_context(), {list, numbers, attributes});
+    kernels_for<ops::OptimizerKernels>(kCuda).step(current_context(), {list, numbers, attributes});
     return loss;
   }
 };

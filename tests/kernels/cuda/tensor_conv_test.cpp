@@ -4,8 +4,10 @@
 #include <algorithm>
 
 #include "graft/core/runtime/exec_context.h"
+#include "graft/kernels/ops/conv.h"
+#include "graft/kernels/ops/fused_conv.h"
 #include "graft/kernels/registry.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/conv.h"
 #include "graft/tests/kernels/cuda/emulated_device.h"
 #include "graft/tests/kernels/cuda/product_cases.h"
 
@@ -90,8 +92,8 @@ TEST(TensorConv, PlansRunTheFusedPass) {
           Tensor y = Tensor::empty(
               residual.shape(),
               {.dtype = dtype, .format = MemoryFormat::channels_last, .device = device});
-          kernels_for(x_there).fused_conv.forward(current_context(),
-                                                  {x_there, w, nullptr, &b, &r, attributes, y});
+          kernels_for<ops::FusedConvKernels>(x_there).forward(
+              current_context(), {x_there, w, nullptr, &b, &r, attributes, y});
           return y.to_doubles();
         };
         const std::vector<double> expected = run({}, DType::f32);
@@ -112,7 +114,7 @@ TEST(TensorConv, TakesContiguousWeights) {
         const Tensor x_there = to_device(x.to(dtype), device),
                      dy_there = to_device(dy.to(dtype), device);
         Tensor dweight = Tensor::empty({8, channels, 3, 3}, {.format = format, .device = device});
-        kernels_for(x_there).conv.backward_weight(
+        kernels_for<ops::ConvKernels>(x_there).backward_weight(
             current_context(), {x_there, dy_there, attributes, &dweight, nullptr});
         return dweight.to_doubles();
       };
@@ -160,7 +162,7 @@ TEST(TensorConv, SaysWhyItDeclines) {
     Tensor y = Tensor::empty_like(x);
     const ConvAttributes attributes{square_window(1, 1, 0), groups};
     const ops::ConvForwardArgs args{x, weight, nullptr, attributes, y};
-    for (const auto& kernel : kernels_for(x).conv.forward.candidates())
+    for (const auto& kernel : kernels_for<ops::ConvKernels>(x).forward.candidates())
       if (std::string(kernel.name) == "cuda_tensor") {
         const char* reason = kernel.declines(current_context(), args);
         return std::string(reason ? reason : "");

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "graft/kernels/cuda/gpu/handles.h"
+#include "graft/layers/functional/unary.h"
 #include "graft/tests/kernels/cuda/small_network.h"
 
 namespace graft {

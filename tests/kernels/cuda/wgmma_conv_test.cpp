@@ -4,6 +4,8 @@
 #include "graft/core/runtime/exec_context.h"
 #include "graft/kernels/cuda/custom/pixel_boxes.h"
 #include "graft/kernels/cuda/emulator/tensor_map.h"
+#include "graft/kernels/ops/conv.h"
+#include "graft/kernels/ops/fused_conv.h"
 #include "graft/kernels/registry.h"
 #include "graft/tests/kernels/cuda/emulated_device.h"
 #include "graft/tests/kernels/cuda/wgmma_cases.h"
@@ -125,8 +127,8 @@ TEST(WgmmaConv, PlansRunTheFusedPass) {
       Tensor y =
           Tensor::empty(residual.shape(),
                         {.dtype = dtype, .format = MemoryFormat::channels_last, .device = device});
-      kernels_for(x_there).fused_conv.forward(current_context(),
-                                              {x_there, w, nullptr, &b, &r, attributes, y});
+      kernels_for<ops::FusedConvKernels>(x_there).forward(
+          current_context(), {x_there, w, nullptr, &b, &r, attributes, y});
       return y.to_doubles();
     };
     const std::vector<double> expected = run({}, DType::f32);
@@ -145,8 +147,8 @@ TEST(WgmmaConv, GivesGradientsOfWeightsInBothOrders) {
       const Tensor x_there = to_device(x.to(dtype), device),
                    dy_there = to_device(dy.to(dtype), device);
       Tensor dweight = Tensor::empty({16, 8, 3, 3}, {.format = format, .device = device});
-      kernels_for(x_there).conv.backward_weight(current_context(),
-                                                {x_there, dy_there, attributes, &dweight, nullptr});
+      kernels_for<ops::ConvKernels>(x_there).backward_weight(
+          current_context(), {x_there, dy_there, attributes, &dweight, nullptr});
       return dweight.to_doubles();
     };
     const std::vector<double> expected = gradient({}, DType::f32, MemoryFormat::contiguous);
@@ -174,7 +176,7 @@ Choice choice(const Shape& x_shape, const Shape& weight_shape, const ConvAttribu
                     {.dtype = dtype, .format = MemoryFormat::channels_last, .device = kCuda});
   const ops::ConvForwardArgs args{x, weight, nullptr, attributes, y};
   Choice result;
-  for (const auto& kernel : kernels_for(x).conv.forward.candidates()) {
+  for (const auto& kernel : kernels_for<ops::ConvKernels>(x).forward.candidates()) {
     const char* reason = kernel.declines(current_context(), args);
     if (!reason) result.takers.push_back(kernel.name);
     if (std::string(kernel.name) == "cuda_wgmma") result.reason = reason ? reason : "";
@@ -205,8 +207,9 @@ TEST(WgmmaConv, EachCallOfTheDriverFailsOnce) {
                  weight = to_device(Tensor::zeros({8, 8, 3, 3}), kCuda);
     Tensor dx = Tensor::empty_like(x), dweight = Tensor::empty_like(weight);
     const ConvAttributes attributes{square_window(3, 1, 1)};
-    kernels_for(x).conv.backward_data(current_context(), {x, weight, attributes, dx});
-    kernels_for(x).conv.backward_weight(current_context(), {x, x, attributes, &dweight, nullptr});
+    kernels_for<ops::ConvKernels>(x).backward_data(current_context(), {x, weight, attributes, dx});
+    kernels_for<ops::ConvKernels>(x).backward_weight(current_context(),
+                                                     {x, x, attributes, &dweight, nullptr});
     backend.device(0).synchronize();
   };
   const auto prepare = [](cuda::emulator::FakeDriver& driver) {
@@ -238,7 +241,7 @@ TEST(WgmmaConv, AnEnvironmentVariableSaysWhereItStands) {
     EmulatedDevice emulated;
     unsetenv("GRAFT_CUDA_WGMMA");
     std::string names;
-    for (const auto& kernel : kernels_for(kCuda).conv.forward.candidates())
+    for (const auto& kernel : kernels_for<ops::ConvKernels>(kCuda).forward.candidates())
       names += str(names.empty() ? "" : " ", kernel.name);
     return names;
   };

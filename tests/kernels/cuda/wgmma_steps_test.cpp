@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "graft/core/runtime/exec_context.h"
+#include "graft/kernels/ops/conv.h"
 #include "graft/kernels/registry.h"
 #include "graft/tests/kernels/cuda/device_check.h"
 
@@ -44,7 +45,7 @@ Tensor run_step(const StepOfWgmma& step, StepPass pass, Device device, DType dty
   Tensor result = pass == StepPass::forward         ? Tensor::empty_like(dy)
                   : pass == StepPass::backward_data ? Tensor::empty_like(x)
                                                     : Tensor::empty_like(weight);
-  const auto& kernels = kernels_for(device).conv;
+  const auto& kernels = kernels_for<ops::ConvKernels>(device);
   if (pass == StepPass::forward)
     kernels.forward(context, {x, weight, nullptr, attributes, result});
   else if (pass == StepPass::backward_data)

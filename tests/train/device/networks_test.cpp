@@ -5,7 +5,7 @@
 
 #include "graft/core/autograd/backward.h"
 #include "graft/layers/functional/elementwise.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/loss.h"
 #include "graft/models/architecture.h"
 #include "graft/tests/kernels/cuda/device_check.h"
 #include "graft/tests/support/full_size.h"

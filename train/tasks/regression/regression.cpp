@@ -8,14 +8,18 @@
 #include "graft/core/base/text.h"
 #include "graft/core/tensor/device_backend.h"
 #include "graft/io/datasets/class_names.h"
+#include "graft/layers/functional/binary.h"
 #include "graft/layers/functional/elementwise.h"
-#include "graft/layers/functional/functional.h"
+#include "graft/layers/functional/loss.h"
+#include "graft/layers/functional/reduce.h"
 #include "graft/train/tasks/regression/number_presentation.h"
 
 namespace graft::train {
 namespace {
 
 NumberLoss number_loss(const std::string& name) {
+  GRAFT_CHECK(name.empty() || name == "mse" || name == "l1" || name == "huber", "loss: '", name,
+              "' is not for task regress, which has mse, l1 and huber");
   if (name == "l1") return NumberLoss::l1;
   return name == "huber" ? NumberLoss::huber : NumberLoss::mse;
 }
@@ -83,7 +87,7 @@ Targets Regression::targets(const io::Dataset& dataset, std::span<const int64_t>
   return meant;
 }
 
-Targets Regression::made_up_targets(int64_t samples) const {
+Targets Regression::made_up_targets(int64_t samples, const io::Preprocess&) const {
   return Tensor::zeros({samples, numbers_});
 }
 
