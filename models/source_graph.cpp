@@ -16,7 +16,7 @@ namespace {
 bool is_zip_or_hdf5(const std::string& path) {
   const auto file = file_system().open_read(path);
   std::array<std::byte, 4> start{};
-  if (file->size() >= start.size()) file->read_at(0, start);
+  if (file->size() >= std::ssize(start)) file->read_at(0, start);
   return std::memcmp(start.data(), "PK", 2) == 0 || std::memcmp(start.data(), "\x89HDF", 4) == 0;
 }
 
