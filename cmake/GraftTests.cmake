@@ -16,7 +16,7 @@ endfunction()
 file(GLOB_RECURSE graft_test_support CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*.cpp)
 add_library(graft_test_support STATIC ${graft_test_support})
 set_source_files_properties(${PROJECT_SOURCE_DIR}/tests/support/hostile_archives.cpp ${PROJECT_SOURCE_DIR}/tests/support/hostile_weights.cpp
-  ${PROJECT_SOURCE_DIR}/tests/support/hostile_graphs.cpp ${PROJECT_SOURCE_DIR}/tests/support/hostile_samples.cpp
+  ${PROJECT_SOURCE_DIR}/tests/support/hostile_graphs.cpp ${PROJECT_SOURCE_DIR}/tests/support/hostile_samples.cpp ${PROJECT_SOURCE_DIR}/tests/support/hostile_exports.cpp
   ${PROJECT_SOURCE_DIR}/tests/support/hostile_descriptions.cpp
   PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)  # tables of the same short names
 target_link_libraries(graft_test_support PUBLIC graft graft_flags GTest::gtest nlohmann_json::nlohmann_json ZLIB::ZLIB)

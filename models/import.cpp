@@ -16,6 +16,7 @@
 #include "graft/models/keras/keras_import.h"
 #include "graft/models/naming/naming.h"
 #include "graft/models/preprocess_guess.h"
+#include "graft/models/source_graph.h"
 #include "graft/models/source_network.h"
 
 namespace graft::models {
@@ -279,8 +280,14 @@ Imported import_described(const io::WeightFile& file, const ImportOptions& optio
 
 Imported import_foreign(const io::WeightFile& file, const ImportOptions& options) {
   const bool by_itself = options.arch.empty() && options.prefix.empty();
-  if (file.format == "onnx" && options.arch.empty())
-    return import_graph(io::onnx::read_model(file.path), options);
+  if (is_graph_format(file.format) && options.arch.empty()) {
+    Imported imported = import_graph(read_described_graph(file), options);
+    if (file.format == "pt2")
+      imported.certificate.naming =
+          str("a program that torch ", file.metadata.at("producer_version"),
+              " exported: ", imported.certificate.naming);
+    return imported;
+  }
   if (by_itself && keras::has_description(file)) return import_described(file, options);
   return import_network(file, options);
 }
@@ -289,8 +296,7 @@ Imported import_foreign(const io::WeightFile& file, const ImportOptions& options
 // pool and head of graft.
 std::pair<Model, Model> source_and_network(const io::WeightFile& file, const Imported& imported,
                                            int64_t check_bytes) {
-  const io::onnx::Model model = keras::has_description(file) ? keras::read_keras_graph(file).model
-                                                             : io::onnx::read_model(file.path);
+  const io::onnx::Model model = read_described_graph(file);
   const ModelCard& card = imported.model.card;
   const auto* graph = std::get_if<GraphConfig>(&card.architecture);
   if (has_card(file))
@@ -334,7 +340,7 @@ bool run_within(int64_t bytes, const char* what, Certificate& certificate, Check
 void compare_with_source(const io::WeightFile& file, Imported& imported, int64_t check_bytes) {
   Certificate& c = imported.certificate;
   const bool is_graph = std::holds_alternative<GraphConfig>(imported.model.card.architecture);
-  if (file.format != "onnx" && !(is_graph && keras::has_description(file) && !has_card(file)))
+  if (!is_graph_format(file.format) && !(is_graph && describes_graph(file) && !has_card(file)))
     return;
   if (!is_graph) {
     const bool same_end = c.unused.empty() &&

@@ -103,6 +103,11 @@ check_exports() {
   "$python" tests/data/networks/check_export.py $graft
   "$python" tests/data/networks/check_formats.py $graft resnet50
 }
+check_torch_exports() {
+  needs_modules torch torchvision numpy
+  build release graft_command
+  "$python" tests/conformance/run_exports.py --tool $graft
+}
 check_gradients() {
   needs_modules torch onnx numpy
   needs_path "$light"
@@ -145,6 +150,7 @@ check fuzz_hdf5 "damaged Keras files for $fuzz_seconds s, under the sanitizers"
 check report "the report of 3,000 classes in Chromium"
 check onnx_cases "ONNX's own cases"
 check networks "whole networks beside onnxruntime"
+check torch_exports "PyTorch's export archives of torchvision's networks beside PyTorch"
 check exports "networks written as .onnx and .safetensors, read by others"
 check gradients "gradients of imported graphs beside PyTorch"
 check keras "keras.applications beside Keras"

@@ -1,4 +1,4 @@
-// graft run: any ONNX graph on given inputs; every output as an .npy.
+// graft run: any ONNX graph or PyTorch export on given inputs; every output as an .npy.
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
@@ -19,6 +19,7 @@
 #include "graft/core/tensor/device_backend.h"
 #include "graft/io/weights/formats.h"
 #include "graft/models/graph/graph_module.h"
+#include "graft/models/source_graph.h"
 #include "graft/tools/device.h"
 #include "graft/tools/flag_values.h"
 #include "graft/tools/output.h"
@@ -120,7 +121,7 @@ int run_graph(const RunFlags& flags) {
   const NoGradGuard no_grad;
   const Device device = open_named_device(flags.device, "fp32");
   if (is_cpu(device) || flags.max_memory > 0) limit_memory(flags.max_memory);
-  const models::GraphSource source = models::read_graph(io::onnx::read_model(flags.model));
+  const models::GraphSource source = models::read_graph(models::read_graph_file(flags.model));
   for (const std::string& note : source.notes) say("note: ", note);
   models::GraphModule module(source);
   module.train(false);

@@ -141,6 +141,9 @@ struct Model {
   Graph graph{};
   std::vector<Function> functions{};
   std::vector<std::string> notes{};
+  // Initializers that training changes, where the origin says which (ONNX does not); none: told by
+  // their use.
+  std::vector<std::string> parameters{};
 };
 
 // Reads a whole .onnx file. Tensors stored as external data are read from regular files below the

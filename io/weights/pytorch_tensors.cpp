@@ -1,10 +1,10 @@
 #include "graft/io/weights/pytorch_tensors.h"
 
 #include <algorithm>
-#include <array>
 #include <tuple>
 
 #include "graft/io/weights/pickled_array.h"
+#include "graft/io/weights/strided_elements.h"
 
 namespace graft::io {
 namespace {
@@ -32,22 +32,12 @@ std::vector<int64_t> integers_at(const Pickle& pickle, uint32_t index) {
   return result;
 }
 
-// A tensor's description: elements at offset + sum(index * stride) of a storage.
-struct View {
+// A tensor's description; its elements are of `type`.
+struct View : StridedElements {
   StorageUse storage;
   StoredType type = StoredType::f32;
-  int64_t offset = 0;  // in elements of `type`, from the start of the record
-  std::vector<int64_t> sizes, strides;
 
   auto identity() const { return std::tie(storage.key, type, offset, sizes, strides); }
-  bool is_contiguous() const {
-    int64_t expected = 1;
-    for (size_t axis = sizes.size(); axis-- > 0;) {
-      if (sizes[axis] != 1 && strides[axis] != expected) return false;
-      expected *= sizes[axis];
-    }
-    return true;
-  }
 };
 
 StoredType element_type(const Pickle& pickle, uint32_t index) {
@@ -79,30 +69,6 @@ View parse_view(const Pickle& pickle, const PickleValue& tensor) {
     view.offset = checked_add(view.offset, view.storage.view_offset);
   }
   return view;
-}
-
-// One past the last element that the view touches; its shape is not empty.
-int64_t end_of(const View& view) {
-  int64_t last = view.offset;
-  for (size_t axis = 0; axis < view.sizes.size(); ++axis)
-    last = checked_add(last, checked_mul(view.sizes[axis] - 1, view.strides[axis]));
-  return checked_add(last, 1);
-}
-
-void gather(std::span<const std::byte> in, std::span<std::byte> out, const View& view,
-            size_t size) {
-  std::array<int64_t, Shape::max_rank> index{};
-  const auto rank = view.sizes.size();
-  int64_t source = 0;
-  for (size_t done = 0; done < out.size(); done += size) {
-    std::memcpy(out.data() + done, in.data() + static_cast<size_t>(source) * size, size);
-    for (size_t axis = rank; axis-- > 0;) {
-      source += view.strides[axis];
-      if (++index[axis] < view.sizes[axis]) break;
-      source -= view.strides[axis] * view.sizes[axis];
-      index[axis] = 0;
-    }
-  }
 }
 
 class Collector {
@@ -216,20 +182,10 @@ class Collector {
     const int64_t end_elements =
         is_view ? view.storage.view_offset + view.storage.view_numel : storage_bytes / size;
     if (shape.numel() > 0)
-      GRAFT_CHECK(end_of(view) <= end_elements, "shape ", shape, " at offset ", view.offset,
+      GRAFT_CHECK(view.end() <= end_elements, "shape ", shape, " at offset ", view.offset,
                   " lies outside of its ", end_elements, " stored elements");
     tensor_budget_.charge(checked_mul(shape.numel(), size_of(widened(view.type))));
-    return read_elements(view.type, shape, [&](std::span<std::byte> out) {
-      if (out.empty()) return;
-      const int64_t begin = record.offset + view.offset * size;
-      const int64_t bytes = view.is_contiguous() ? static_cast<int64_t>(out.size())
-                                                 : (end_of(view) - view.offset) * size;
-      read_budget_.charge(bytes);
-      if (view.is_contiguous()) return source_.file.read_at(begin, out);
-      std::vector<std::byte> elements(static_cast<size_t>(bytes));
-      source_.file.read_at(begin, elements);
-      gather(elements, out, view, static_cast<size_t>(size));
-    });
+    return read_strided(source_.file, record.offset, view.type, shape, view, read_budget_);
   }
 
   void add_array(const PickleValue& value, const std::string& name) {

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <new>
 
+#include "graft/io/torch_export/archive.h"
 #include "graft/io/weights/formats.h"
 #include "graft/io/weights/hdf5.h"
 #include "graft/io/weights/onnx_weights.h"
@@ -26,6 +27,7 @@ WeightFile read_zip(File& file, const ReadLimits& limits) {
     return member.name == "data.pkl" || member.name.ends_with("/data.pkl");
   });
   if (is_pytorch) return read_pytorch_zip(file, limits);
+  if (is_export_archive(members)) return read_export_weights(file, limits);
   const bool is_keras = std::any_of(members.begin(), members.end(), [](const ZipMember& member) {
     return member.name == "model.weights.h5";
   });

@@ -54,7 +54,10 @@ int64_t elements_in(const std::vector<Tensor>& tensors) {
 class GraphReader {
  public:
   GraphReader(const io::onnx::Model& model, const GraphReadOptions& options)
-      : model_(model), options_(options), nodes_(graph::inline_functions(model)) {}
+      : model_(model),
+        options_(options),
+        nodes_(graph::inline_functions(model)),
+        parameters_(model.parameters.begin(), model.parameters.end()) {}
 
   GraphSource operator()() {
     source_.name = model_.graph.name;
@@ -257,7 +260,7 @@ class GraphReader {
     }
   }
 
-  // Evaluates every node whose inputs are all constant.
+  // Evaluates every node whose inputs are all constant, parameters that are known as such excepted.
   void fold() {
     const NoGradGuard no_grad;
     graph::RunMode mode;
@@ -277,9 +280,10 @@ class GraphReader {
                     std::make_move_iterator(branch.end()));
         continue;
       }
-      const bool constant = std::all_of(
-          node.inputs.begin(), node.inputs.end(),
-          [&](const std::string& name) { return name.empty() || constants_.contains(name); });
+      const bool constant =
+          std::all_of(node.inputs.begin(), node.inputs.end(), [&](const std::string& name) {
+            return name.empty() || (constants_.contains(name) && !parameters_.contains(name));
+          });
       if (!constant || node.op_type == "Dropout") {
         source_.nodes.push_back(std::move(node));
         continue;
@@ -360,6 +364,10 @@ class GraphReader {
         if ((node.op_type == "Add" || node.op_type == "Mul" || node.op_type == "Sub") &&
             behind_weights && found->second.numel() > 1)
           role = TensorRole::parameter;
+        if (parameters_.contains(node.inputs[i]))
+          role = TensorRole::parameter;
+        else if (!parameters_.empty() && role == TensorRole::parameter)
+          role = TensorRole::constant;
         if (!is_floating(found->second.dtype())) role = TensorRole::constant;
         use(node.inputs[i], role);
         behind_weights = behind_weights || role == TensorRole::parameter;
@@ -378,7 +386,8 @@ class GraphReader {
   const GraphReadOptions& options_;
   std::vector<Node> nodes_;
   graph::Constants constants_;
-  int64_t expanded_ = 0;  // quantized operators
+  std::unordered_set<std::string> parameters_;  // as the model says them
+  int64_t expanded_ = 0;                        // quantized operators
   GraphSource source_;
 };
 

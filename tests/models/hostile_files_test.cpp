@@ -13,6 +13,7 @@
 #include "graft/models/graph/graph_module.h"
 #include "graft/models/import.h"
 #include "graft/models/model_file.h"
+#include "graft/models/source_graph.h"
 #include "graft/tests/fuzz/peak_memory.h"
 #include "graft/tests/support/temporary_folder.h"
 
@@ -26,7 +27,7 @@ void read(HostileKind kind, const std::string& path) {
   switch (kind) {
     case HostileKind::weights: io::read_weights(path); return;
     case HostileKind::graph:
-      models::GraphModule(models::read_graph(io::onnx::read_model(path)));
+      models::GraphModule(models::read_graph(models::read_graph_file(path)));
       return;
     case HostileKind::image: io::read_image(path); return;
     case HostileKind::model: models::load_model(path); return;

@@ -25,6 +25,7 @@ inline void PrintTo(const HostileFile& file, std::ostream* out) { *out << file.n
 std::vector<HostileFile> hostile_archives();      // zip, NPZ, NPY
 std::vector<HostileFile> hostile_weights();       // safetensors, pickle
 std::vector<HostileFile> hostile_graphs();        // ONNX
+std::vector<HostileFile> hostile_exports();       // PyTorch's export archives
 std::vector<HostileFile> hostile_samples();       // images, data sets, cards
 std::vector<HostileFile> hostile_descriptions();  // Keras models
 std::vector<HostileFile> hostile_files();         // all of them
