@@ -6,6 +6,7 @@
 #include "graft/layers/modules/batch_norm2d.h"
 #include "graft/layers/modules/default_values.h"
 #include "graft/models/comparison.h"
+#include "graft/models/described_graph.h"
 #include "graft/models/doubts.h"
 #include "graft/models/file_facts.h"
 #include "graft/models/folded_norms.h"
@@ -16,7 +17,6 @@
 #include "graft/models/keras/keras_import.h"
 #include "graft/models/naming/naming.h"
 #include "graft/models/preprocess_guess.h"
-#include "graft/models/source_graph.h"
 #include "graft/models/source_network.h"
 
 namespace graft::models {

@@ -10,10 +10,10 @@
 #include "graft/core/base/file_system.h"
 #include "graft/core/tensor/allocator.h"
 #include "graft/io/datasets/dataset.h"
+#include "graft/models/described_graph.h"
 #include "graft/models/graph/graph_module.h"
 #include "graft/models/import.h"
 #include "graft/models/model_file.h"
-#include "graft/models/source_graph.h"
 #include "graft/tests/fuzz/peak_memory.h"
 #include "graft/tests/support/temporary_folder.h"
 
