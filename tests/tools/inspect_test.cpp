@@ -16,7 +16,7 @@ TEST(Inspect, OneScreenSaysWhatIsUsedAndWhatIsGuessed) {
   const CommandResult short_form = run_graft({"inspect", carried_weights()});
   ASSERT_EQ(short_form.code, 0) << short_form.err;
   EXPECT_LE(lines_of(short_form.out), 24) << short_form.out;
-  for (const char* words : {"97 tensors", "cifar_resnet20", "guessed", "left out", "--tensors"})
+  for (const char* words : {"97 tensors", "cifar_resnet20", "guessed", "skipped", "--tensors"})
     EXPECT_NE(short_form.out.find(words), std::string::npos) << words << "\n" << short_form.out;
   EXPECT_EQ(short_form.out.find("layer1.0.conv1.weight  "), std::string::npos);
 
