@@ -22,10 +22,12 @@ graft_use_image_libraries(graft_fuzzed)
 # What an imported graph needs beside that.
 file(GLOB_RECURSE graft_fuzzed_networks_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/ops/*.cpp
   ${PROJECT_SOURCE_DIR}/kernels/reference/*.cpp ${PROJECT_SOURCE_DIR}/layers/functional/*.cpp ${PROJECT_SOURCE_DIR}/layers/modules/*.cpp
-  ${PROJECT_SOURCE_DIR}/models/graph/*.cpp)
-list(FILTER graft_fuzzed_networks_sources EXCLUDE REGEX "graph_(json|import|unfold|export)\\.cpp|(classifier_search|opset_raise)\\.cpp")
+  ${PROJECT_SOURCE_DIR}/models/graph/*.cpp ${PROJECT_SOURCE_DIR}/models/keras/*.cpp)
+list(FILTER graft_fuzzed_networks_sources EXCLUDE REGEX "graph_(json|import|unfold|export)\\.cpp|(classifier_search|opset_raise|keras_import)\\.cpp")
 add_library(graft_fuzzed_networks STATIC EXCLUDE_FROM_ALL ${graft_fuzzed_networks_sources} ${PROJECT_SOURCE_DIR}/kernels/registry.cpp
   ${PROJECT_SOURCE_DIR}/models/preprocess_guess.cpp
+  ${PROJECT_SOURCE_DIR}/models/naming/keras_layers.cpp ${PROJECT_SOURCE_DIR}/models/naming/keras_images.cpp
+  ${PROJECT_SOURCE_DIR}/models/naming/permuted.cpp
   ${PROJECT_SOURCE_DIR}/tests/fuzz/engine/no_cpu_kernels.cpp)
 target_link_libraries(graft_fuzzed_networks PUBLIC graft_fuzzed)
 set_target_properties(graft_fuzzed graft_fuzzed_networks PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 10)
@@ -42,3 +44,4 @@ foreach(source IN LISTS fuzz_targets)
   add_dependencies(fuzzers fuzz_${name})
 endforeach()
 target_link_libraries(fuzz_graph PRIVATE graft_fuzzed_networks)
+target_link_libraries(fuzz_keras PRIVATE graft_fuzzed_networks)

@@ -40,6 +40,7 @@ foreach(folder IN LISTS GRAFT_FOLDERS)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/graft
     FILES_MATCHING PATTERN "*.h")
 endforeach()
+install(FILES ${PROJECT_SOURCE_DIR}/graft.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/graft)
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(EXPORT graftTargets NAMESPACE graft:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/graft)
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/graftConfig.cmake.in

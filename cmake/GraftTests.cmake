@@ -17,6 +17,7 @@ file(GLOB_RECURSE graft_test_support CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tes
 add_library(graft_test_support STATIC ${graft_test_support})
 set_source_files_properties(${PROJECT_SOURCE_DIR}/tests/support/hostile_archives.cpp ${PROJECT_SOURCE_DIR}/tests/support/hostile_weights.cpp
   ${PROJECT_SOURCE_DIR}/tests/support/hostile_graphs.cpp ${PROJECT_SOURCE_DIR}/tests/support/hostile_samples.cpp
+  ${PROJECT_SOURCE_DIR}/tests/support/hostile_descriptions.cpp
   PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)  # tables of the same short names
 target_link_libraries(graft_test_support PUBLIC graft graft_flags GTest::gtest nlohmann_json::nlohmann_json ZLIB::ZLIB)
 # Tests are compiled more often than they run; the library stays optimised. With sanitizers -O1 takes about twice as long as -O0.
@@ -56,7 +57,7 @@ if(NOT GRAFT_HAS_CUDA)
   graft_discover_suites(test_device device)
 endif()
 
-foreach(area core kernels layers io models train tools)
+foreach(area core kernels layers io models train tools api capi)
   file(GLOB_RECURSE area_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${area}/*_test.cpp)
   list(FILTER area_sources EXCLUDE REGEX "/tests/(kernels/cuda|train/device)/")
   if(area_sources)
@@ -70,6 +71,12 @@ foreach(area core kernels layers io models train tools)
     endif()
   endif()
 endforeach()
+
+# The C API's callers: C99 without a warning, whatever the build asks for.
+enable_language(C)
+target_sources(test_capi PRIVATE ${PROJECT_SOURCE_DIR}/tests/capi/calls.c)
+set_source_files_properties(${PROJECT_SOURCE_DIR}/tests/capi/calls.c PROPERTIES
+  COMPILE_OPTIONS "-std=c99;-Wall;-Wextra;-Wpedantic;-Werror")
 
 # The HDF5 reader's sandbox alone, and a program that tries to get out of it. Without graft_flags, so without sanitizers, whose own
 # system calls would be in the way.
@@ -139,18 +146,41 @@ if(GRAFT_PYTHON3)
     add_test(NAME faults.random_kills COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/faults/random_kills.py
       $<TARGET_FILE:graft_command> --kills 2)
     add_test(NAME faults.mutations COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/faults/mutations.py
-      $<TARGET_FILE:graft_command> --count 220)
+      $<TARGET_FILE:graft_command> --count 380)
     add_test(NAME faults.determinism COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/faults/determinism.py
       $<TARGET_FILE:graft_command> --configurations 2 --variants 4)
-    set_tests_properties(faults.io_faults faults.random_kills faults.mutations faults.determinism PROPERTIES
+    add_test(NAME faults.ram_peaks COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/faults/ram_peaks.py $<TARGET_FILE:graft_command>)
+    set_tests_properties(faults.io_faults faults.random_kills faults.mutations faults.determinism faults.ram_peaks PROPERTIES
       TIMEOUT 600 SKIP_REGULAR_EXPRESSION "SKIPPED")
   else()
     # Listed as skipped: an address sanitizer's allocator cannot be preloaded over, and says "out of memory" by itself.
     add_test(NAME faults.failing_memory COMMAND ${CMAKE_COMMAND} -E echo "SKIPPED: the sanitizers bring their own allocator")
     set_tests_properties(faults.failing_memory PROPERTIES SKIP_REGULAR_EXPRESSION "SKIPPED")
   endif()
+  # The C API's list of symbols, and Python's ctypes on it. A static build's objects become a shared library for that.
+  set(graft_shared graft)
+  if(NOT BUILD_SHARED_LIBS)
+    set(graft_shared graft_as_shared)
+    add_library(graft_as_shared SHARED ${PROJECT_SOURCE_DIR}/tests/capi/as_shared.cpp)
+    set_target_properties(graft_as_shared PROPERTIES UNITY_BUILD OFF)
+    target_link_libraries(graft_as_shared PRIVATE $<LINK_LIBRARY:WHOLE_ARCHIVE,graft> graft_flags)
+    target_link_options(graft_as_shared PRIVATE -Wl,--version-script=${PROJECT_SOURCE_DIR}/capi/graft.map)
+  endif()
+  add_test(NAME capi.symbols COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tools/check_c_symbols.py $<TARGET_FILE:${graft_shared}>)
+  if(GRAFT_SANITIZE)
+    add_test(NAME capi.ctypes COMMAND ${CMAKE_COMMAND} -E echo "SKIPPED: a sanitizer's runtime comes before Python")
+  else()
+    add_test(NAME capi.ctypes COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/capi/ctypes_test.py $<TARGET_FILE:${graft_shared}>)
+  endif()
+  set_tests_properties(capi.ctypes PROPERTIES SKIP_REGULAR_EXPRESSION "SKIPPED")
   add_test(NAME tools.check_exports COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tools/check_exports.py $<TARGET_FILE:graft>)
+  add_test(NAME tools.report_browser COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/tools/report_browser_test.py $<TARGET_FILE:graft_command>)
+  set_tests_properties(tools.report_browser PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)
   add_test(NAME tools.gpu_check COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/tools/gpu_check_test.py)
+endif()
+if(NOT GRAFT_PYTHON3)
+  add_test(NAME capi.ctypes COMMAND ${CMAKE_COMMAND} -E echo "SKIPPED: there is no python3")
+  set_tests_properties(capi.ctypes PROPERTIES SKIP_REGULAR_EXPRESSION "SKIPPED")
 endif()
 # No program or library, as built or as installed, may look for libraries where others can put them.
 if(TARGET graft_command)

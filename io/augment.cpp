@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "graft/io/normaliser.h"
+
 namespace graft::io {
 namespace {
 
@@ -87,7 +89,11 @@ Augment augment_named(const std::string& name) {
 Image augmented(const Image& image, const Preprocess& preprocess, const Augment& augment,
                 CountedRandom& random) {
   Image result;
-  if (augment.crops()) {
+  if (preprocess.own_scale) {
+    const Image source = with_channels(image, preprocess.channels);
+    result = resize_window(source, random_window(preprocess, source.width, source.height, random),
+                           preprocess.interpolation);
+  } else if (augment.crops()) {
     Image source = with_channels(image, preprocess.channels);
     if (preprocess.pad) source = padded_to(source, preprocess.input_width(), preprocess.size);
     result =

@@ -43,6 +43,8 @@ struct InputMaker::Impl {
   PlacedWindow place(int64_t width, int64_t height, CountedRandom* random, int& shrink) const {
     const int64_t rows = preprocess.size, columns = preprocess.input_width();
     shrink = 1;
+    if (random && preprocess.own_scale)
+      return {random_window(preprocess, width, height, *random), width, height};
     if (!random || !augment.crops()) return {kept_window(preprocess, width, height), width, height};
     PlacedWindow placed({columns, rows, 0, 0, columns, rows}, width, height);
     const ResizeBox box = random_box(width, height, augment, *random);

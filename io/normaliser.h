@@ -3,12 +3,18 @@
 #pragma once
 #include <array>
 
+#include "graft/core/runtime/random.h"
 #include "graft/io/preprocess.h"
 
 namespace graft::io {
 
 // What of an image of this size Preprocess::geometry() keeps.
 ResizedWindow kept_window(const Preprocess& preprocess, int64_t width, int64_t height);
+
+// A window of an image at its own scale, at random where the image is larger
+// (Preprocess::own_scale).
+ResizedWindow random_window(const Preprocess& preprocess, int64_t width, int64_t height,
+                            CountedRandom& random);
 
 class Normaliser {
  public:

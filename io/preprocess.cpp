@@ -15,6 +15,8 @@ void Preprocess::validate() const {
   GRAFT_CHECK(resize_to == 0 || (resize_to >= 1 && resize_to <= 16384), "preprocessing: resize to ",
               resize_to);
   GRAFT_CHECK(!pad || resize_to == 0, "preprocessing: padding and a crop exclude each other");
+  GRAFT_CHECK(!own_scale || (resize_to == 0 && !pad),
+              "preprocessing: windows at an image's own scale exclude a crop and padding");
   GRAFT_CHECK(channels == 1 || channels == 3, "preprocessing: ", channels,
               " channels; 1 and 3 are possible");
   GRAFT_CHECK(std::ssize(mean) == channels && std::ssize(deviation) == channels,
@@ -48,6 +50,12 @@ ResizedWindow kept_window(const Preprocess& p, int64_t width, int64_t height) {
     return {full_width, full_height, -((columns - full_width) / 2), -((rows - full_height) / 2),
             columns,    rows};
   }
+  if (p.own_scale) {
+    const auto middle = [](int64_t extent, int64_t kept) {
+      return extent >= kept ? (extent - kept) / 2 : -((kept - extent) / 2);
+    };
+    return {width, height, middle(width, columns), middle(height, rows), columns, rows};
+  }
   if (p.resize_to == 0) return {columns, rows, 0, 0, columns, rows};
   // The box that the image covers: the input's sides, times resize_to over the shorter one.
   const int64_t box_width = p.resize_to * columns / p.short_side(),
@@ -62,10 +70,22 @@ ResizedWindow kept_window(const Preprocess& p, int64_t width, int64_t height) {
           columns,    rows};
 }
 
+ResizedWindow random_window(const Preprocess& p, int64_t width, int64_t height,
+                            CountedRandom& random) {
+  ResizedWindow window = kept_window(p, width, height);
+  if (width > window.width)
+    window.x0 = static_cast<int64_t>(random.below(static_cast<uint64_t>(width - window.width) + 1));
+  if (height > window.height)
+    window.y0 =
+        static_cast<int64_t>(random.below(static_cast<uint64_t>(height - window.height) + 1));
+  return window;
+}
+
 Image Preprocess::geometry(const Image& image) const {
   validate();
   const Image source = with_channels(image, channels);
-  if (resize_to == 0 && !pad) return resize(source, input_width(), size, interpolation);
+  if (resize_to == 0 && !pad && !own_scale)
+    return resize(source, input_width(), size, interpolation);
   return resize_window(source, kept_window(*this, source.width, source.height), interpolation);
 }
 
@@ -113,6 +133,7 @@ std::string Preprocess::to_json() const {
   j["deviation"] = deviation;
   j["interpolation"] = interpolation == Interpolation::bilinear ? "bilinear" : "bicubic";
   j["mean"] = mean;
+  if (own_scale) j["own_scale"] = true;
   if (pad) j["pad"] = true;  // a card of before says nothing
   j["resize_to"] = resize_to;
   j["scale"] = scale;
@@ -121,14 +142,18 @@ std::string Preprocess::to_json() const {
   return j.dump();
 }
 
-std::string Preprocess::fit() const { return pad ? "pad" : resize_to > 0 ? "crop" : "squash"; }
+std::string Preprocess::fit() const {
+  if (own_scale) return "window";
+  return pad ? "pad" : resize_to > 0 ? "crop" : "squash";
+}
 
 void Preprocess::set_fit(const std::string& name) {
-  GRAFT_CHECK(name == "crop" || name == "squash" || name == "pad", "unknown resize '", name,
-              "': expected crop, squash or pad");
+  GRAFT_CHECK(name == "crop" || name == "squash" || name == "pad" || name == "window",
+              "unknown resize '", name, "': expected crop, squash, pad or window");
   if (name == fit()) return;
   resize_to = name == "crop" ? short_side() : 0;
   pad = name == "pad";
+  own_scale = name == "window";
 }
 
 std::string Preprocess::sides() const { return str(size, "x", input_width()); }
@@ -176,6 +201,7 @@ Preprocess Preprocess::from_json(const std::string& text) {
                 name, "'");
     p.interpolation = name == "bilinear" ? Interpolation::bilinear : Interpolation::bicubic;
     p.mean = j.at("mean").get<std::vector<double>>();
+    p.own_scale = j.value("own_scale", false);
     p.pad = j.value("pad", false);
     p.resize_to = json_integer(j, "resize_to", "the card\'s preprocessing");
     p.scale = j.at("scale").get<double>();

@@ -19,6 +19,8 @@ struct GRAFT_API Preprocess {
   int64_t resize_to = 256;  // short side before the centre crop, beside the short side of the
                             // input; 0: resize straight to the input's sides, no crop
   bool pad = false;         // with resize_to 0: the whole image, as large as fits, centred on black
+  bool own_scale = false;  // with resize_to 0: not resized, the middle window of the input's sides,
+                           // black beyond the image; training takes windows at random
   Interpolation interpolation = Interpolation::bilinear;
   int64_t channels = 3;      // what the network takes: 3, or 1 (colour images become luma)
   bool bgr = false;          // channel order of the network
@@ -38,8 +40,8 @@ struct GRAFT_API Preprocess {
   // proportion of the shorter one. bad_input as above.
   void set_size(int64_t new_height, int64_t new_width = 0);
   // How images of other proportions than the input's come into it: "crop" (resized to cover the
-  // input, the middle kept; a network that was squashed or padded keeps as much as fits), "squash"
-  // or "pad".
+  // input, the middle kept; a network that was squashed or padded keeps as much as fits), "squash",
+  // "pad" or "window" (own_scale).
   std::string fit() const;
   void set_fit(const std::string& name);  // bad_input for another word
   bool crops() const { return resize_to > 0; }

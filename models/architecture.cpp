@@ -5,6 +5,7 @@
 #include "graft/models/feature_family.h"
 #include "graft/models/graph/graph_module.h"
 #include "graft/models/initialization.h"
+#include "graft/models/segmentation/segmentation_network.h"
 
 namespace graft::models {
 namespace {
@@ -42,6 +43,7 @@ Architecture architecture_named(std::string_view name) {
 std::string name_of(const Architecture& architecture) {
   return std::visit(
       Overloaded{[](const CifarResNetConfig& c) { return str(kCifarPrefix, c.depth); },
+                 [](const SegmentationConfig& c) { return segmentation_name(c); },
                  [](const auto& c) { return c.name; }},
       architecture);
 }
@@ -58,6 +60,9 @@ std::shared_ptr<StagedNetwork> make_network(const Architecture& architecture) {
                                },
                                [](const GraphConfig& c) -> std::shared_ptr<StagedNetwork> {
                                  return std::make_shared<GraphModule>(c);
+                               },
+                               [](const SegmentationConfig& c) -> std::shared_ptr<StagedNetwork> {
+                                 return std::make_shared<SegmentationNetwork>(c);
                                }},
                     architecture);
 }
@@ -66,12 +71,17 @@ std::string head_path(const Architecture& architecture) {
   return std::visit(Overloaded{[](const ResNetConfig&) { return std::string("fc"); },
                                [](const CifarResNetConfig&) { return std::string("linear"); },
                                [](const FeatureConfig& c) { return feature_head_path(c); },
-                               [](const GraphConfig&) { return std::string(kGraphHead); }},
+                               [](const GraphConfig&) { return std::string(kGraphHead); },
+                               [](const SegmentationConfig&) { return std::string("decoder"); }},
                     architecture);
 }
 
 std::string norm_behind(const Architecture& architecture, const std::string& conv) {
   if (std::holds_alternative<GraphConfig>(architecture)) return "";  // the graph's own nodes tell
+  if (const auto* segmentation = std::get_if<SegmentationConfig>(&architecture))
+    return conv.starts_with("decoder.")
+               ? ""
+               : norm_behind(whole_architecture(segmentation->encoder), conv);
   if (const auto* features = std::get_if<FeatureConfig>(&architecture))
     return feature_norm_behind(*features, conv);
   if (const auto* resnet = std::get_if<ResNetConfig>(&architecture))
@@ -80,11 +90,16 @@ std::string norm_behind(const Architecture& architecture, const std::string& con
 }
 
 bool biased_before_norms(const Architecture& architecture) {
+  if (const auto* segmentation = std::get_if<SegmentationConfig>(&architecture))
+    return biased_before_norms(whole_architecture(segmentation->encoder));
   const auto* features = std::get_if<FeatureConfig>(&architecture);
   return features && feature_family(features->name).biased_norms;
 }
 
-std::string describe(const Architecture& architecture) {
+namespace {
+
+// All but the head.
+std::string describe_body(const Architecture& architecture) {
   std::string text = name_of(architecture);
   if (const auto* c = std::get_if<ResNetConfig>(&architecture)) {
     text += variant_text(*c);
@@ -95,11 +110,21 @@ std::string describe(const Architecture& architecture) {
     if (f->linear_head) text += ", linear head on pooled features";
   } else if (const auto* g = std::get_if<GraphConfig>(&architecture)) {
     text += str(", ", g->source->nodes.size(), " nodes, ", g->features, " features");
+  } else if (const auto* s = std::get_if<SegmentationConfig>(&architecture)) {
+    text += str(": ", s->decoder, " decoder on ", describe_body(whole_architecture(s->encoder)));
+    if (s->output_stride > 0) text += str(", dilated beyond stride ", s->output_stride);
+    text += str(", for images of ", s->height, "x", s->width);
   } else {
     text += ", 64 features";
   }
+  return text;
+}
+
+}  // namespace
+
+std::string describe(const Architecture& architecture) {
   const int64_t classes = classes_of(architecture);
-  return text +
+  return describe_body(architecture) +
          (classes > 0 ? str(", ", classes, classes == 1 ? " class" : " classes") : ", no head");
 }
 

@@ -57,6 +57,17 @@ nlohmann::json json_of(const GraphConfig& c) {
           {"graph", nlohmann::json::parse(graph_to_json(*c.source))}};
 }
 
+nlohmann::json json_of(const SegmentationConfig& c) {
+  return {{"family", "segmentation"},
+          {"decoder", c.decoder},
+          {"widths", c.widths},
+          {"classes", c.classes},
+          {"height", c.height},
+          {"width", c.width},
+          {"output_stride", c.output_stride},
+          {"encoder", std::visit([](const auto& encoder) { return json_of(encoder); }, c.encoder)}};
+}
+
 // Limits a hostile card: nothing here may ask for an absurd network.
 template <class T>
 T field(const nlohmann::json& j, const char* name, T low, T high) {
@@ -123,7 +134,7 @@ ResNetConfig resnet_from(const nlohmann::json& j) {
 
 CifarResNetConfig cifar_from(const nlohmann::json& j) {
   return {field<int64_t>(j, "depth", 8, 1202), field<int64_t>(j, "in_channels", 1, 4096),
-          field<int64_t>(j, "classes", 1, kMostClasses), field(j, "eps", 0.0, 1.0)};
+          field<int64_t>(j, "classes", 0, kMostClasses), field(j, "eps", 0.0, 1.0)};
 }
 
 FeatureConfig features_from(const nlohmann::json& j) {
@@ -152,6 +163,27 @@ GraphConfig graph_config_from(const nlohmann::json& j) {
   return c;
 }
 
+SegmentationConfig segmentation_from(const nlohmann::json& j) {
+  SegmentationConfig c;
+  GRAFT_CHECK(j.at("encoder").at("family") != "segmentation",
+              "a segmentation network is no encoder of another");
+  c.encoder = encoder_architecture(architecture_from_json(j.at("encoder").dump()));
+  c.decoder = j.at("decoder").get<std::string>();  // an unknown one is refused as above
+  const auto& widths = j.at("widths");
+  GRAFT_CHECK(widths.is_array() && widths.size() >= 1 && widths.size() <= 8,
+              "the card's architecture has a decoder without a list of one to eight widths");
+  for (const auto& width : widths) {
+    GRAFT_CHECK(width.is_number_integer() && width >= 1 && width <= 4096,
+                "the card's architecture has a decoder of width ", width.dump());
+    c.widths.push_back(width.get<int64_t>());
+  }
+  c.classes = field<int64_t>(j, "classes", 1, kMostClasses);
+  c.height = field<int64_t>(j, "height", 1, 65536);
+  c.width = field<int64_t>(j, "width", 1, 65536);
+  c.output_stride = field<int64_t>(j, "output_stride", 0, 32);
+  return c;
+}
+
 }  // namespace
 
 std::string to_json(const Architecture& architecture) {
@@ -167,22 +199,90 @@ Architecture architecture_from_json(const std::string& text) {
     if (family == "cifar_resnet") return cifar_from(j);
     if (family == "features") return features_from(j);
     if (family == "graph") return graph_config_from(j);
+    if (family == "segmentation") return segmentation_from(j);
     bad_input("the card's architecture is of an unknown family '", family, "'");
   } catch (const nlohmann::json::exception& error) {
     bad_input("the card's architecture cannot be read: ", error.what());
   }
 }
 
+Architecture whole_architecture(const EncoderArchitecture& encoder) {
+  return std::visit([](const auto& config) -> Architecture { return config; }, encoder);
+}
+
+EncoderArchitecture encoder_architecture(const Architecture& architecture) {
+  return std::visit(
+      [](const auto& config) -> EncoderArchitecture {
+        if constexpr (std::is_same_v<std::decay_t<decltype(config)>, SegmentationConfig>)
+          bad_input("a segmentation network is no encoder of another");
+        else
+          return config;
+      },
+      architecture);
+}
+
+namespace {
+
+// Its graph, if any, as `change` makes it.
+template <class F>
+Architecture with_graph(const Architecture& architecture, const F& change) {
+  Architecture changed = architecture;
+  const auto put = [&](auto& whole) {
+    if (auto* graph = std::get_if<GraphConfig>(&whole))
+      graph->source = std::make_shared<GraphSource>(change(*graph->source));
+  };
+  put(changed);
+  if (auto* segmentation = std::get_if<SegmentationConfig>(&changed)) put(segmentation->encoder);
+  return changed;
+}
+
+}  // namespace
+
+bool holds_graph(const Architecture& architecture) {
+  const auto* segmentation = std::get_if<SegmentationConfig>(&architecture);
+  return segmentation ? std::holds_alternative<GraphConfig>(segmentation->encoder)
+                      : std::holds_alternative<GraphConfig>(architecture);
+}
+
+Architecture with_values(const Architecture& architecture, const StateDict& tensors) {
+  return with_graph(architecture,
+                    [&](const GraphSource& source) { return with_values(source, tensors); });
+}
+
+Architecture without_values(const Architecture& architecture) {
+  return with_graph(architecture, [](const GraphSource& source) { return without_values(source); });
+}
+
 int64_t classes_of(const Architecture& architecture) {
   return std::visit([](const auto& config) { return config.classes; }, architecture);
 }
 
+namespace {
+
+// The network that takes the images.
+EncoderArchitecture encoder_of(const Architecture& architecture) {
+  const auto* segmentation = std::get_if<SegmentationConfig>(&architecture);
+  return segmentation ? segmentation->encoder : encoder_architecture(architecture);
+}
+
+}  // namespace
+
 double eps_of(const Architecture& architecture) {
-  return std::visit([](const auto& config) { return config.eps; }, architecture);
+  return std::visit([](const auto& config) { return config.eps; }, encoder_of(architecture));
 }
 
 int64_t in_channels_of(const Architecture& architecture) {
-  return std::visit([](const auto& config) { return config.in_channels; }, architecture);
+  return std::visit([](const auto& config) { return config.in_channels; },
+                    encoder_of(architecture));
+}
+
+void set_in_channels(Architecture& architecture, int64_t channels) {
+  EncoderArchitecture encoder = encoder_of(architecture);
+  std::visit([channels](auto& config) { config.in_channels = channels; }, encoder);
+  if (auto* segmentation = std::get_if<SegmentationConfig>(&architecture))
+    segmentation->encoder = std::move(encoder);
+  else
+    architecture = whole_architecture(encoder);
 }
 
 }  // namespace graft::models

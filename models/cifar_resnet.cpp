@@ -44,11 +44,10 @@ class CifarBlock final : public Module {
 }  // namespace
 
 CifarResNet::CifarResNet(const CifarResNetConfig& config)
-    : config_(config), stages_{"stem", "layer1", "layer2", "layer3", "pool", "linear"} {
+    : config_(config), stages_{"stem", "layer1", "layer2", "layer3", "pool"} {
   GRAFT_CHECK(
-      config.depth >= 8 && config.depth % 6 == 2 && config.classes >= 1 && config.in_channels >= 1,
-      "a CIFAR ResNet has 6n+2 layers and at least one class; got depth ", config.depth,
-      ", classes ", config.classes);
+      config.depth >= 8 && config.depth % 6 == 2 && config.classes >= 0 && config.in_channels >= 1,
+      "a CIFAR ResNet has 6n+2 layers; got depth ", config.depth, ", classes ", config.classes);
   register_module("conv1",
                   std::make_shared<Conv2d>(Conv2dOptions{config.in_channels, 16, 3, 1, 1}));
   register_module("bn1", std::make_shared<BatchNorm2d>(BatchNorm2dOptions{16, config.eps}));
@@ -61,12 +60,20 @@ CifarResNet::CifarResNet(const CifarResNetConfig& config)
           std::make_shared<CifarBlock>(in, out, block == 0 && stage > 0 ? 2 : 1, config.eps));
     register_module("layer" + std::to_string(stage + 1), layer);
   }
+  if (config.classes == 0) return;
   register_module("linear", std::make_shared<Linear>(features(), config.classes));
+  stages_.push_back("linear");
 }
 
 void CifarResNet::replace_head(int64_t classes) {
   GRAFT_CHECK(classes >= 1, "a head needs at least one class, got ", classes);
-  replace_child("linear", std::make_shared<Linear>(features(), classes));
+  const auto head = std::make_shared<Linear>(features(), classes);
+  if (config_.classes > 0) {
+    replace_child("linear", head);
+  } else {
+    register_module("linear", head);
+    stages_.push_back("linear");
+  }
   config_.classes = classes;
 }
 

@@ -9,7 +9,7 @@ namespace graft::models {
 struct CifarResNetConfig {
   int64_t depth = 20;  // 6 n + 2
   int64_t in_channels = 3;
-  int64_t classes = 10;
+  int64_t classes = 10;  // 0: no head, the network ends at the pooled features
   double eps = 1e-5;
 };
 

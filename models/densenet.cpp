@@ -95,11 +95,11 @@ void build_densenet(FeatureBuilder& build) {
       "conv0", std::make_shared<Conv2d>(Conv2dOptions{config.in_channels, layout.first, 7, 2, 3}));
   const auto norm = build.feature(
       "norm0", std::make_shared<BatchNorm2d>(BatchNorm2dOptions{layout.first, config.eps}));
-  const auto stem = [=](const Tensor& x) {
-    return functional::max_pool(norm->normalise(*conv, x, true),
-                                {.window = ops::square_window(3, 2, 1)});
+  const auto stem = [=](const Tensor& x) { return norm->normalise(*conv, x, true); };
+  const auto pool = [](const Tensor& x) {
+    return functional::max_pool(x, {.window = ops::square_window(3, 2, 1)});
   };
-  if (!build.stage({"conv0", "norm0", "pool0"}, layout.first, stem)) return;
+  if (!build.stage({"conv0", "norm0", "pool0"}, layout.first, pool, stem)) return;
   int64_t in = layout.first;
   for (size_t i = 0; i < layout.layers.size(); ++i) {
     const std::string name = "denseblock" + std::to_string(i + 1),

@@ -28,8 +28,9 @@ FeatureBuilder::FeatureBuilder(FeatureNetwork& network)
       features_(network.register_module("features", std::make_shared<ModuleGroup>())) {}
 
 bool FeatureBuilder::stage(std::initializer_list<std::string> names, int64_t channels,
-                           std::function<Tensor(const Tensor&)> run) {
-  FeatureNetwork::Stage stage{{}, std::move(run)};
+                           std::function<Tensor(const Tensor&)> run,
+                           std::function<Tensor(const Tensor&)> map) {
+  FeatureNetwork::Stage stage{{}, std::move(run), std::move(map)};
   for (const std::string& name : names)
     if (features_->find(name)) stage.paths.push_back("features." + name);
   const std::string name = "features." + *(names.end() - 1);

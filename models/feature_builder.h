@@ -37,9 +37,11 @@ class FeatureBuilder {
     return features_->add(name, std::move(module));
   }
   // A stage named after its last module, features.<names.back()>, giving `channels` channels. False
-  // when the network is cut here: then nothing more is built.
+  // when the network is cut here: then nothing more is built. `map`, if any, runs first: a map of
+  // its own, which `run` pools.
   bool stage(std::initializer_list<std::string> names, int64_t channels,
-             std::function<Tensor(const Tensor&)> run);
+             std::function<Tensor(const Tensor&)> run,
+             std::function<Tensor(const Tensor&)> map = {});
   // Ends a network that was not cut: global average pool and flatten, then the linear classifier at
   // `head` ("classifier" or "classifier.1"), with dropout before it when the probability is
   // positive.

@@ -112,8 +112,18 @@ Tensor FeatureNetwork::forward_stages(const Tensor& x, size_t begin, size_t end)
   GRAFT_CHECK(begin > 0 || (x.rank() == 4 && x.shape()[1] == config_.in_channels), config_.name,
               ": input ", x.shape(), ", expected [N,", config_.in_channels, ",H,W]");
   Tensor y = x;
-  for (size_t stage = begin; stage < end; ++stage) y = stages_[stage].run(y);
+  for (size_t stage = begin; stage < end; ++stage) {
+    if (stages_[stage].map) y = stages_[stage].map(y);
+    y = stages_[stage].run(y);
+  }
   return y;
+}
+
+std::vector<Tensor> FeatureNetwork::stage_values(const Tensor& x, size_t stage) {
+  const Stage& s = stages_.at(stage);
+  if (!s.map) return StagedNetwork::stage_values(x, stage);
+  const Tensor map = s.map(x);
+  return {map, s.run(map)};
 }
 
 std::string feature_head_path(const FeatureConfig& config) {

@@ -36,6 +36,7 @@ class GRAFT_API FeatureNetwork final : public StagedNetwork {
   const std::vector<std::string>& stages() const override { return names_; }
   Tensor forward_stages(const Tensor& x, size_t begin, size_t end) override;
   std::vector<std::string> stage_paths(size_t stage) const override;
+  std::vector<Tensor> stage_values(const Tensor& x, size_t stage) override;
 
   const FeatureConfig& config() const { return config_; }
   int64_t features() const { return features_; }  // what the head takes
@@ -49,6 +50,7 @@ class GRAFT_API FeatureNetwork final : public StagedNetwork {
   struct Stage {
     std::vector<std::string> paths{};
     std::function<Tensor(const Tensor&)> run;
+    std::function<Tensor(const Tensor&)> map{};  // if any: a map on the way, which `run` pools
   };
   void add_stage(std::string name, Stage stage);
   void add_head(const std::string& path);

@@ -12,6 +12,9 @@
 #include "graft/models/graph/graph_end.h"
 #include "graft/models/graph/graph_import.h"
 #include "graft/models/graph/graph_module.h"
+#include "graft/models/keras/keras_graph.h"
+#include "graft/models/keras/keras_import.h"
+#include "graft/models/naming/naming.h"
 #include "graft/models/preprocess_guess.h"
 #include "graft/models/source_network.h"
 
@@ -77,6 +80,9 @@ void cut_features(SourceNetwork& source, const std::string& cut, Certificate& ce
 }
 
 void cut_network(SourceNetwork& source, const std::string& cut, Certificate& certificate) {
+  GRAFT_CHECK(cut == "auto" || !std::holds_alternative<SegmentationConfig>(source.architecture),
+              "cannot cut at '", cut,
+              "': a segmentation network is used whole; --prefix backbone takes its encoder alone");
   if (std::holds_alternative<FeatureConfig>(source.architecture))
     return cut_features(source, cut, certificate);
   if (std::holds_alternative<ResNetConfig>(source.architecture))
@@ -102,7 +108,7 @@ void sum_first_convolution(SourceNetwork& source, Certificate& certificate) {
       out[k * area + i] = static_cast<float>(total);
     }
   source.tensors.set(first, sum);
-  std::visit([](auto& config) { config.in_channels = 1; }, source.architecture);
+  set_in_channels(source.architecture, 1);
   certificate.notes.push_back(
       "the first convolution is summed over its 3 input channels: the network takes grey images, "
       "normalised by the mean of the channels' numbers");
@@ -110,7 +116,9 @@ void sum_first_convolution(SourceNetwork& source, Certificate& certificate) {
 
 // A head of one output z as one of two classes, the logits [0, z], whose softmax is z's sigmoid.
 void read_one_output(SourceNetwork& source, Certificate& certificate) {
-  if (classes_of(source.architecture) != 1) return;
+  if (classes_of(source.architecture) != 1 ||
+      std::holds_alternative<SegmentationConfig>(source.architecture))
+    return;
   const std::string head = head_path(source.architecture);
   for (const char* part : {".weight", ".bias"}) {
     const Tensor row = source.tensors.find(head + part);
@@ -162,7 +170,9 @@ Finding or_usual(const Finding& implied, const Finding& usual) {
 }
 
 void describe_findings(const SourceNetwork& source, Certificate& certificate) {
-  const auto* config = std::get_if<ResNetConfig>(&source.architecture);
+  const auto* segmentation = std::get_if<SegmentationConfig>(&source.architecture);
+  const auto* config = segmentation ? std::get_if<ResNetConfig>(&segmentation->encoder)
+                                    : std::get_if<ResNetConfig>(&source.architecture);
   const std::string nodes = "the graph's nodes", usual = "torchvision's; a state dict does not say";
   if (!config) {
     const std::string name = name_of(source.architecture);
@@ -201,9 +211,8 @@ Imported import_model_file(const io::WeightFile& file, const ImportOptions& opti
   return imported;
 }
 
-Imported import_foreign(const io::WeightFile& file, const ImportOptions& options) {
-  if (file.format == "onnx" && options.arch.empty())
-    return import_graph(io::onnx::read_model(file.path), options);
+// As one of graft's own networks.
+Imported import_network(const io::WeightFile& file, const ImportOptions& options) {
   GRAFT_CHECK(options.output.empty(), "--output is for graphs, run as they are");
   SourceNetwork source = file.format == "onnx"
                              ? source_from_graph(io::onnx::read_model(file.path), options.arch)
@@ -243,11 +252,45 @@ Imported import_foreign(const io::WeightFile& file, const ImportOptions& options
   return imported;
 }
 
+// A Keras model that says how its layers are connected: one of graft's own networks where it is
+// one, else the graph that it describes.
+Imported import_described(const io::WeightFile& file, const ImportOptions& options) {
+  std::string why;
+  if (is_keras_family(file)) {
+    try {
+      Imported imported = import_network(file, options);
+      if (options.examine) why = difference_from_graph(file, imported, options.check_bytes);
+      if (why.empty()) return imported;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::bad_input) throw;
+      why = error.what();
+    }
+  }
+  try {
+    Imported imported = import_keras_graph(file, options);
+    if (!why.empty())
+      imported.certificate.notes.push_back("it is none of graft's own networks: " + why);
+    return imported;
+  } catch (const Error& error) {
+    if (why.empty() || error.code() != ErrorCode::bad_input) throw;
+    bad_input(why, "; as a graph: ", error.what());
+  }
+}
+
+Imported import_foreign(const io::WeightFile& file, const ImportOptions& options) {
+  const bool by_itself = options.arch.empty() && options.prefix.empty();
+  if (file.format == "onnx" && options.arch.empty())
+    return import_graph(io::onnx::read_model(file.path), options);
+  if (by_itself && keras::has_description(file)) return import_described(file, options);
+  return import_network(file, options);
+}
+
 // The file's own nodes as a network, and the imported network up to the same value; both without
 // pool and head of graft.
 std::pair<Model, Model> source_and_network(const io::WeightFile& file, const Imported& imported,
                                            int64_t check_bytes) {
-  const io::onnx::Model model = io::onnx::read_model(file.path);
+  const io::onnx::Model model = keras::has_description(file) ? keras::read_keras_graph(file).model
+                                                             : io::onnx::read_model(file.path);
   const ModelCard& card = imported.model.card;
   const auto* graph = std::get_if<GraphConfig>(&card.architecture);
   if (has_card(file))
@@ -290,8 +333,10 @@ bool run_within(int64_t bytes, const char* what, Certificate& certificate, Check
 // The same random images through the source graph and through the network that was made of it.
 void compare_with_source(const io::WeightFile& file, Imported& imported, int64_t check_bytes) {
   Certificate& c = imported.certificate;
-  if (file.format != "onnx") return;
-  if (!std::holds_alternative<GraphConfig>(imported.model.card.architecture)) {
+  const bool is_graph = std::holds_alternative<GraphConfig>(imported.model.card.architecture);
+  if (file.format != "onnx" && !(is_graph && keras::has_description(file) && !has_card(file)))
+    return;
+  if (!is_graph) {
     const bool same_end = c.unused.empty() &&
                           std::none_of(c.notes.begin(), c.notes.end(), [](const std::string& note) {
                             return note.find("left out") != std::string::npos;

@@ -14,8 +14,8 @@ ConvNormActivation::ConvNormActivation(Conv2dOptions options, double eps,
       "1", std::make_shared<BatchNorm2d>(BatchNorm2dOptions{options.out_channels, eps}));
 }
 
-Tensor ConvNormActivation::forward(const Tensor& x) {
-  const Tensor y = norm_->normalise(*conv_, x, activation_ == BlockActivation::relu);
+Tensor ConvNormActivation::forward_added(const Tensor& x, const Tensor& residual) {
+  const Tensor y = norm_->normalise(*conv_, x, activation_ == BlockActivation::relu, residual);
   if (activation_ == BlockActivation::hard_swish)
     return functional::unary(y, ops::Unary::hard_swish);
   return activation_ == BlockActivation::silu ? functional::silu(y, 1) : y;
@@ -35,13 +35,16 @@ InvertedBlock::InvertedBlock(const InvertedBlockOptions& o)
                                  .hidden = o.squeezed,
                                  .silu = o.activation == BlockActivation::silu,
                                  .hard_gate = o.activation != BlockActivation::silu}));
-  block_->append(std::make_shared<ConvNormActivation>(Conv2dOptions{o.hidden, o.out, 1}, o.eps,
-                                                      BlockActivation::none));
+  projection_ = std::make_shared<ConvNormActivation>(Conv2dOptions{o.hidden, o.out, 1}, o.eps,
+                                                     BlockActivation::none);
+  block_->append(projection_);
 }
 
 Tensor InvertedBlock::forward(const Tensor& x) {
-  const Tensor y = block_->forward(x);
-  return adds_ ? functional::add(y, x) : y;
+  Tensor y = x;
+  for (const auto& [name, step] : block_->children())
+    if (step != projection_) y = step->forward(y);
+  return projection_->forward_added(y, adds_ ? x : Tensor());
 }
 
 }  // namespace graft::models

@@ -15,7 +15,9 @@ enum class BlockActivation : unsigned char { none, relu, hard_swish, silu };
 class ConvNormActivation final : public Module {
  public:
   ConvNormActivation(Conv2dOptions options, double eps, BlockActivation activation);
-  Tensor forward(const Tensor& x) override;
+  Tensor forward(const Tensor& x) override { return forward_added(x, {}); }
+  // The residual, where it is defined, is added before the activation.
+  Tensor forward_added(const Tensor& x, const Tensor& residual);
 
  private:
   BlockActivation activation_;
@@ -40,6 +42,7 @@ class InvertedBlock final : public Module {
  private:
   bool adds_;
   std::shared_ptr<Sequential> block_;
+  std::shared_ptr<ConvNormActivation> projection_;  // its last
 };
 
 }  // namespace graft::models

@@ -9,6 +9,7 @@
 #include "graft/layers/modules/default_values.h"
 #include "graft/models/folded_norms.h"
 #include "graft/models/onnx_export.h"
+#include "graft/models/segmentation/segmentation_network.h"
 
 namespace graft::models {
 namespace {
@@ -47,15 +48,16 @@ std::optional<Architecture> architecture_of(const StagedNetwork& network) {
   if (const auto* cifar = dynamic_cast<const CifarResNet*>(&network)) return cifar->config();
   if (const auto* features = dynamic_cast<const FeatureNetwork*>(&network))
     return features->config();
+  if (const auto* segmentation = dynamic_cast<const SegmentationNetwork*>(&network))
+    return segmentation->config();
   return std::nullopt;
 }
 
 // The network that load_model() will make for these tensors.
 std::shared_ptr<StagedNetwork> network_of(const ModelCard& card, const StateDict& tensors) {
-  const auto* graph = std::get_if<GraphConfig>(&card.architecture);
-  if (!graph) return described_network(card.architecture, tensors);
-  GraphConfig filled = *graph;
-  filled.source = std::make_shared<GraphSource>(with_values(*graph->source, tensors));
+  // The values before the module: nothing is allocated for a card's word alone.
+  const Architecture filled = with_values(card.architecture, tensors);
+  if (!std::holds_alternative<GraphConfig>(filled)) return described_network(filled, tensors);
   const ScopedUnsetValues unset;
   return make_network(filled);
 }
@@ -116,17 +118,8 @@ Model model_from(const io::WeightFile& file) {
   try {
     Model model{nullptr, ModelCard::from_json(card->second)};
     const StateDict tensors = tensors_of(file, model.card.architecture);
-    auto* graph = std::get_if<GraphConfig>(&model.card.architecture);
-    if (graph) {
-      GraphConfig filled =
-          *graph;  // the values before the module: nothing is allocated for a card's word alone
-      filled.source = std::make_shared<GraphSource>(with_values(*graph->source, tensors));
-      const ScopedUnsetValues unset;
-      model.network = make_network(filled);
-    } else {
-      model.network = described_network(model.card.architecture, tensors);
-    }
-    if (graph)
+    model.network = network_of(model.card, tensors);
+    if (holds_graph(model.card.architecture))
       model.network->load_state_dict(tensors);
     else
       model.network->take_state_dict(tensors);

@@ -1,9 +1,12 @@
 #include "graft/models/onnx_nodes.h"
 
+#include <cmath>
+
 #include "graft/io/onnx/attributes.h"
 #include "graft/layers/functional/batch_norm.h"
 #include "graft/layers/functional/binary.h"
 #include "graft/layers/functional/conv.h"
+#include "graft/layers/functional/image.h"
 #include "graft/layers/functional/linear.h"
 #include "graft/layers/functional/pool.h"
 #include "graft/layers/functional/shape_change.h"
@@ -18,6 +21,7 @@ using io::onnx::Attribute;
 using io::onnx::integer_attribute;
 using io::onnx::integers_attribute;
 using io::onnx::real_attribute;
+using io::onnx::text_attribute;
 
 // kernel_shape, strides, pads and, where it is not 1, dilations.
 std::vector<Attribute> window_attributes(const ops::Window& w) {
@@ -282,6 +286,36 @@ void OnnxNodes::pad(const TraceStep& step) {
   names_[key_of(step.outputs[0])] = y;
 }
 
+// One axis of functional::interpolate.
+void OnnxNodes::resample(const TraceStep& step) {
+  using functional::ResizeMode;
+  const auto& a = step.as<ops::ResampleAttributes>();
+  const Shape& x = step.inputs[0].shape();
+  const int64_t in = x[a.axis], out = step.outputs[0].shape()[a.axis];
+  const auto is = [&](ResizeMode mode) {
+    const ops::ResampleAttributes b = functional::interpolation(a.axis, in, out, mode);
+    return a.first == b.first && a.positions == b.positions && a.weights == b.weights;
+  };
+  const bool linear = is(ResizeMode::linear);
+  GRAFT_CHECK(linear || is(ResizeMode::nearest), "onnx: a resize from ", x, " to ",
+              step.outputs[0].shape(), " that is neither PyTorch's bilinear nor its nearest");
+  // Readers round the extent down.
+  auto scale = static_cast<float>(static_cast<double>(out) / static_cast<double>(in));
+  if (static_cast<double>(scale) * static_cast<double>(in) < static_cast<double>(out))
+    scale = std::nextafter(scale, 2 * scale);
+  std::vector<float> scales(static_cast<size_t>(x.rank()), 1);
+  scales[static_cast<size_t>(a.axis)] = scale;
+  Attributes attributes = {
+      text_attribute("mode", linear ? "linear" : "nearest"),
+      text_attribute("coordinate_transformation_mode", linear ? "half_pixel" : "asymmetric")};
+  if (!linear) attributes.push_back(text_attribute("nearest_mode", "floor"));
+  const std::string y = fresh("resize");
+  node("Resize",
+       {input(step, 0), "", constant(y + ".scales", Tensor::of({std::ssize(scales)}, scales))}, y,
+       attributes);
+  names_[key_of(step.outputs[0])] = y;
+}
+
 void OnnxNodes::add(const TraceStep& step) {
   if (step.op == ops::ConvAttributes::id) return convolution(step);
   if (step.op == ops::BatchNormAttributes::id) return batch_norm(step);
@@ -292,6 +326,7 @@ void OnnxNodes::add(const TraceStep& step) {
   if (step.op == ops::AdaptiveAveragePoolAttributes::id) return adaptive_pool(step);
   if (step.op == ops::ReshapeAttributes::id) return reshape(step);
   if (step.op == ops::PadAttributes::id) return pad(step);
+  if (step.op == ops::ResampleAttributes::id) return resample(step);
   const std::string y = output(step);
   if (step.op == ops::LinearAttributes::id) {
     node("Gemm", {input(step, 0), input(step, 1), input(step, 2)}, y,

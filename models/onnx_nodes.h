@@ -38,6 +38,7 @@ class OnnxNodes {
   void adaptive_pool(const TraceStep& step);
   void reshape(const TraceStep& step);
   void pad(const TraceStep& step);
+  void resample(const TraceStep& step);
   // Appends a node that computes `output`.
   void node(const char* op, std::vector<std::string> inputs, const std::string& output,
             Attributes attributes = {});

@@ -192,12 +192,18 @@ Tensor ResNet::run_stem(const Tensor& x) {
               ->normalise(static_cast<Conv2d&>(*find(str("conv1.", 3 * i))), y, true);
   }
   auto* norm = static_cast<BatchNorm2d*>(find("bn1"));
-  y = norm->normalise(static_cast<Conv2d&>(*find(last)), y, true);
-  return config_.small_stem ? y : functional::max_pool(y, stem_pool(config_));
+  return norm->normalise(static_cast<Conv2d&>(*find(last)), y, true);
+}
+
+std::vector<Tensor> ResNet::stage_values(const Tensor& x, size_t stage) {
+  if (stage > 0 || config_.small_stem) return StagedNetwork::stage_values(x, stage);
+  const Tensor map = run_stem(x);
+  return {map, functional::max_pool(map, stem_pool(config_))};
 }
 
 Tensor ResNet::run_stage(const std::string& stage, const Tensor& x) {
-  if (stage == "stem") return run_stem(x);
+  if (stage == "stem")
+    return config_.small_stem ? run_stem(x) : functional::max_pool(run_stem(x), stem_pool(config_));
   if (stage == "pool") return functional::flatten(functional::global_average_pool(x));
   return find(stage)->forward(x);
 }

@@ -54,6 +54,8 @@ class GRAFT_API ResNet final : public StagedNetwork {
   const std::vector<std::string>& stages() const override { return stages_; }
   Tensor forward_stages(const Tensor& x, size_t begin, size_t end) override;
   std::vector<std::string> stage_paths(size_t stage) const override;
+  // Of a stem with a pool: the map before it, then the result.
+  std::vector<Tensor> stage_values(const Tensor& x, size_t stage) override;
 
   const ResNetConfig& config() const { return config_; }
   int64_t features() const;  // channels of the last stage: what the head takes
@@ -62,7 +64,7 @@ class GRAFT_API ResNet final : public StagedNetwork {
 
  private:
   void build_stem();
-  Tensor run_stem(const Tensor& x);
+  Tensor run_stem(const Tensor& x);  // without its pool
   Tensor run_stage(const std::string& stage, const Tensor& x);
 
   ResNetConfig config_;

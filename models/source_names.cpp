@@ -4,9 +4,11 @@
 #include <charconv>
 
 #include "graft/models/feature_builder.h"
+#include "graft/models/naming/keras_images.h"
 #include "graft/models/naming/naming.h"
 #include "graft/models/naming/reparametrised.h"
 #include "graft/models/preprocess_guess.h"
+#include "graft/models/segmentation/torchvision_names.h"
 #include "graft/models/source_parts.h"
 
 namespace graft::models {
@@ -210,7 +212,9 @@ const char* find_architecture(SourceNetwork& source, const std::string& arch) {
 // certificate.
 void apply_implied(const Renamed& renamed, SourceNetwork& source) {
   if (renamed.eps) {
-    std::visit([&](auto& config) { config.eps = renamed.eps->value; }, source.architecture);
+    EncoderArchitecture network = encoder_architecture(source.architecture);
+    std::visit([&](auto& config) { config.eps = renamed.eps->value; }, network);
+    source.architecture = whole_architecture(network);
     source.eps = {str(renamed.eps->value), renamed.eps->known, renamed.eps->why};
   }
   if (renamed.preprocess) {
@@ -220,10 +224,7 @@ void apply_implied(const Renamed& renamed, SourceNetwork& source) {
   }
   source.head_activation = renamed.head_activation;
   if (renamed.image_size > 0 && source.images) {
-    source.images->set_size(renamed.image_size, renamed.image_width);
-    if (renamed.image_width != renamed.image_size) source.images->set_fit("squash");
-    if (!renamed.image_fit.empty()) source.images->set_fit(renamed.image_fit);
-    if (renamed.resize_to > 0) source.images->resize_to = renamed.resize_to;
+    apply_geometry(renamed, *source.images);
     source.preprocess.what = text_of(*source.images);
   }
   if (auto* features = std::get_if<FeatureConfig>(&source.architecture);
@@ -281,6 +282,7 @@ SourceNetwork source_from_names(const io::WeightFile& whole, const std::string& 
     }
     const std::string network = find_architecture(source, arch);
     source.naming = str(network, " names", prefix.empty() ? "" : str(" under '", prefix, "'"));
+    take_torchvision_decoder(file.tensors, prefix, source);
   }
   source.dropped = drop_other_head(source);
   source.ignored.insert(source.ignored.end(), left_out.begin(), left_out.end());

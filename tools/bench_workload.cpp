@@ -11,6 +11,7 @@
 #include "graft/models/graph/graph_import.h"
 #include "graft/models/initialization.h"
 #include "graft/tools/output.h"
+#include "graft/train/freezing.h"
 #include "graft/train/tasks/classification/classification.h"
 
 namespace graft::tools {
@@ -92,6 +93,7 @@ void Workload::prepare_training(const BenchFlags& flags) {
   if (flags.probe)
     for (size_t stage = 0; stage + 1 < network.stages().size(); ++stage)
       network.freeze_stage(stage);
+  give_statistics();
   network.train(true);
   first_ = network.frozen_stages();
   if (first_ > 0) run_.emplace(network, first_, activations_).repeat(repeats_);
@@ -109,12 +111,24 @@ void Workload::prepare_training(const BenchFlags& flags) {
       train::StepOptions{.activations = activations_, .repeat = repeats_, .checks_loss = false});
 }
 
+// Batch norms that were folded when the file was written are none before they have statistics;
+// fine-tuning takes them from the user's images.
+void Workload::give_statistics() {
+  const std::vector<std::string> moving =
+      train::norms_that_move(*model_.network, model_.card.neutral_norms, {});
+  if (moving.empty()) return;
+  say("note: ", moving.size(),
+      " batch norms were folded into their convolutions; they train with statistics of the "
+      "made-up images");
+  train::take_statistics(*model_.network, moving, x_);
+}
+
 void Workload::step() {
   start_step();
   if (!is_cpu(device_)) device_backend(device_).wait(device_);
 }
 void Workload::say_refusal(const std::string& precision) const {
-  if (run_) tools::say_refusal(*run_, precision);
+  if (run_) tools::say_refusal(run_->refusal(), precision);
 }
 bool Workload::is_recorded() const {
   return step_ ? step_->is_recorded() : run_ && run_->is_recorded();

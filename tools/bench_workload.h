@@ -53,6 +53,7 @@ class Workload {
   void make_images(const BenchFlags& flags);
   void prepare_inference(const BenchFlags& flags);
   void prepare_training(const BenchFlags& flags);
+  void give_statistics();
   void open_loader(const BenchFlags& flags);
   void start_step();
   void training_step();

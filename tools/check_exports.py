@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("core", "kernels", "layers", "io", "models", "train")
+FOLDERS = ("core", "kernels", "layers", "io", "models", "train", "api")
 
 
 def public_headers():

@@ -24,7 +24,7 @@ cmake --install "$build" --prefix "$prefix" >/dev/null
 for example in examples/*/CMakeLists.txt; do
   name=$(basename "$(dirname "$example")")
   cmake -S "examples/$name" -B "$work/$name" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH="$prefix" \
-        -DCMAKE_CXX_FLAGS="-Wall -Wextra -Werror" "${options[@]}" >/dev/null
+        -DCMAKE_CXX_FLAGS="-Wall -Wextra -Werror" -DCMAKE_C_FLAGS="-Wall -Wextra -Werror" "${options[@]}" >/dev/null
   cmake --build "$work/$name"
 done
 "$work/new_op/channel_scale_test"
@@ -56,6 +56,13 @@ by_library=$("$work/embed/embed" "$model" "$work/ramp.pgm")
 by_command=$("$prefix/bin/graft" predict "$model" "$work/ramp.pgm")
 echo "$by_library"
 [ "$by_library" = "$by_command" ] || { echo "embed and graft predict differ: $by_command" >&2; exit 1; }
+by_c=$("$work/c_predict/c_predict" "$model" "$work/ramp.pgm")
+[ "$by_c" = "$by_command" ] || { echo "c_predict and graft predict differ: $by_c" >&2; exit 1; }
+if [ $kind = shared ]; then
+  library=$(find "$prefix" -name 'libgraft.so' | head -n 1)
+  tools/check_c_symbols.py "$library"
+  python3 tests/capi/ctypes_test.py "$library"
+fi
 
 # custom_loss and custom_head, on the test's IDX files.
 for example in custom_loss custom_head; do

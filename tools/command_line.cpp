@@ -1,6 +1,10 @@
 #include "graft/tools/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cctype>
+#include <string_view>
+#include <utility>
 
 #include "graft/core/base/error.h"
 #include "graft/core/base/printable.h"
@@ -11,6 +15,20 @@ namespace {
 
 constexpr int kUsage = static_cast<int>(ErrorCode::usage);
 
+std::string g_command_text;
+
+// As it is where a shell takes it so; else in quotes.
+std::string shell_word(const std::string& word) {
+  const bool is_plain = !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+           std::string_view("_-+=./,:@%").find(c) != std::string_view::npos;
+  });
+  if (is_plain) return word;
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
+
 bool is_verb(const CLI::App& app, const std::string& name) {
   const auto verbs =
       app.get_subcommands([&](const CLI::App* verb) { return verb->get_name() == name; });
@@ -19,7 +37,7 @@ bool is_verb(const CLI::App& app, const std::string& name) {
 
 }  // namespace
 
-void add_verbs(CLI::App& app, Action& action) {
+void add_verbs(CLI::App& app, Action& action, std::string_view named) {
   app.description(
       "graft: take a pretrained convolutional network, change its end, train it on your own "
       "images.\n"
@@ -31,14 +49,22 @@ void add_verbs(CLI::App& app, Action& action) {
   app.require_subcommand(1);
   app.get_formatter()->column_width(34);
   app.option_defaults()->always_capture_default();
-  for (auto* add :
-       {add_finetune, add_pretrain, add_predict, add_evaluate, add_inspect, add_convert, add_verify,
-        add_features, add_data, add_run, add_bench, add_compare, add_doctor})
-    add(app, action);
+  constexpr std::pair<std::string_view, void (*)(CLI::App&, Action&)> verbs[] = {
+      {"finetune", add_finetune}, {"pretrain", add_pretrain}, {"predict", add_predict},
+      {"evaluate", add_evaluate}, {"inspect", add_inspect},   {"convert", add_convert},
+      {"verify", add_verify},     {"features", add_features}, {"data", add_data},
+      {"run", add_run},           {"bench", add_bench},       {"compare", add_compare},
+      {"doctor", add_doctor}};
+  const bool is_known = std::any_of(std::begin(verbs), std::end(verbs),
+                                    [&](const auto& verb) { return verb.first == named; });
+  for (const auto& [name, add] : verbs)
+    if (!is_known || name == named) add(app, action);
   refuse_blank_values(app);
 }
 
 ReadLine read_command_line(CLI::App& app, int argc, const char* const* argv) {
+  g_command_text = "graft";
+  for (int i = 1; i < argc; ++i) g_command_text += " " + shell_word(argv[i]);
   if (argc > 1 && argv[1][0] != '-' && !is_verb(app, argv[1]))
     return {kUsage, str("there is no verb '", printable(argv[1]), "' (see graft --help)")};
   try {
@@ -52,5 +78,7 @@ ReadLine read_command_line(CLI::App& app, int argc, const char* const* argv) {
                         chosen.empty() ? "" : chosen[0]->get_name() + " ", "--help)")};
   }
 }
+
+const std::string& command_text() { return g_command_text; }
 
 }  // namespace graft::tools

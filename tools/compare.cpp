@@ -7,6 +7,7 @@
 
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
+#include "graft/io/json.h"
 #include "graft/tools/output.h"
 #include "graft/tools/run_folder.h"
 #include "graft/tools/verbs.h"
@@ -24,7 +25,8 @@ struct ComparedRun {
   nlohmann::json settings = nlohmann::json::object();
 };
 
-nlohmann::json object_in(const std::string& text) {
+nlohmann::json object_in(const std::string& text, const std::string& what) {
+  io::check_json(text, what);
   nlohmann::json j = nlohmann::json::parse(text, nullptr, false);
   return j.is_object() ? j : nlohmann::json::object();
 }
@@ -34,8 +36,8 @@ ComparedRun read_run(const std::string& path) {
   GRAFT_CHECK(file_system().exists(folder.checkpoint()), path,
               ": is no run of graft (there is no last.ckpt.safetensors in it)");
   ComparedRun run{path, train::load_run_record(folder.checkpoint())};
-  run.settings = object_in(run.record.recipe);
-  const nlohmann::json identity = object_in(run.record.identity);
+  run.settings = object_in(run.record.recipe, path + ": its recipe");
+  const nlohmann::json identity = object_in(run.record.identity, path + ": what it says of itself");
   for (const char* field : {"network", "weights", "data"})
     if (identity.contains(field)) run.settings[field] = identity[field];
   for (const train::EpochMetrics& metrics : run.record.history) {

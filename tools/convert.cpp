@@ -3,10 +3,10 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "graft/api/written_form.h"
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
 #include "graft/core/base/sha256.h"
-#include "graft/models/onnx_export.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
 #include "graft/tools/verbs.h"
@@ -21,21 +21,14 @@ struct ConvertFlags {
 };
 
 int convert(const ConvertFlags& flags) {
-  const bool safetensors = flags.out.ends_with(".safetensors"), onnx = flags.out.ends_with(".onnx");
-  if (!safetensors && !onnx && !flags.out.ends_with(".npz"))
-    fail(ErrorCode::usage, flags.out, ": graft writes .safetensors, .npz and .onnx");
+  check_written_form(flags.out);
   check_writable(flags.out);
   models::Imported imported = models::import_weights(
       flags.in,
       flags.source.options(
           {.arch = flags.arch, .cut = flags.cut, .channels = channel_rule(flags.channels)}));
   apply_source_flags(flags.source, imported);
-  if (safetensors)
-    models::save_model(flags.out, *imported.model.network, imported.model.card);
-  else if (onnx)
-    io::onnx::write_model(flags.out, models::to_onnx(*imported.model.network, imported.model.card));
-  else
-    io::write_npz(flags.out, imported.model.network->state_dict());
+  write_by_extension(flags.out, imported.model);
   if (flags.json) {
     auto document = nlohmann::ordered_json::parse(imported.certificate.to_json());
     document["written"] = {{"path", flags.out}, {"sha256", sha256_of_file(flags.out)}};

@@ -13,6 +13,7 @@
 #include "graft/io/datasets/twins.h"
 #include "graft/tools/column_flags.h"
 #include "graft/tools/flag_values.h"
+#include "graft/tools/mask_flags.h"
 #include "graft/tools/output.h"
 #include "graft/tools/pixel_flag.h"
 #include "graft/tools/progress.h"
@@ -42,8 +43,9 @@ struct Inspection {
 };
 
 Inspection inspect_data(const std::string& path, const std::string& val,
-                        const io::TableColumns& columns) {
+                        const io::TableColumns& columns, const io::MaskOptions& masks) {
   io::OpenedData opened = io::open_data(path, {.columns = columns,
+                                               .masks = masks,
                                                .answers = io::AnswerKind::by_form,
                                                .val_path = val,
                                                .val_split = 0,
@@ -224,6 +226,7 @@ void add_data(CLI::App& app, Action& action) {
   struct Flags {
     std::string path, val;
     io::TableColumns columns;
+    io::MaskOptions masks;
     int threads = 0;
     bool json = false;
   };
@@ -233,6 +236,7 @@ void add_data(CLI::App& app, Action& action) {
   verb->add_option("PATH", f->path, "Images, as finetune takes them")->required();
   verb->add_option("--val", f->val, "Validation images elsewhere")->type_name("PATH");
   add_column_flags(*verb, f->columns);
+  add_mask_flags(*verb, f->masks);
   add_pixel_flag(*verb);
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")
       ->transform(whole_number(0, 1024))
@@ -243,7 +247,7 @@ void add_data(CLI::App& app, Action& action) {
     action = [f] {
       ExecContext context(f->threads);
       const ScopedExecContext scope(context);
-      const Inspection all = inspect_data(f->path, f->val, f->columns);
+      const Inspection all = inspect_data(f->path, f->val, f->columns, f->masks);
       if (f->json)
         result(document_of(all));
       else

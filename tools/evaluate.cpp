@@ -9,10 +9,13 @@
 #include "graft/core/base/file_system.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/tools/column_flags.h"
+#include "graft/tools/command_line.h"
 #include "graft/tools/device.h"
 #include "graft/tools/flag_values.h"
+#include "graft/tools/mask_flags.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
+#include "graft/tools/pictures.h"
 #include "graft/tools/pixel_flag.h"
 #include "graft/tools/predictions.h"
 #include "graft/tools/progress.h"
@@ -30,6 +33,7 @@ namespace {
 struct EvaluateFlags {
   std::string model, data, precision = "fp32", calibrate, save, report, resize, predictions;
   io::TableColumns columns;
+  io::MaskOptions masks;
   double broken = io::kToleratedBrokenShare;
   DeviceFlags device;
   SourceFlags source;
@@ -75,7 +79,7 @@ int evaluate(const EvaluateFlags& flags) {
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
   const Device device = open_named_device(flags.device, flags.precision);
-  models::Model model = load_with_head(flags.model, flags.source);
+  models::Model model = load_with_head(flags.model, flags.source).model;
   const std::shared_ptr<const train::Task> task = task_of(model);
   const auto shown = task->presentation();
   std::optional<PredictionsFile> kept;
@@ -85,12 +89,14 @@ int evaluate(const EvaluateFlags& flags) {
   model.network->to(device);
   apply_resize(model.card.preprocess, flags.resize);
   TrainingData opened = open_summarized(
-      flags.data, {.columns = flags.columns, .answers = answers, .need_train = false},
+      flags.data,
+      {.columns = flags.columns, .masks = flags.masks, .answers = answers, .need_train = false},
       flags.broken);
   io::OpenedData& data = opened.opened;
   doubt_shapes(opened, model.card.preprocess);
-  const auto judged =
+  const auto images =
       task->to_judge(data, flags.data, [](const std::string& note) { say("note: ", note); });
+  const auto judged = train::to_judge_on(images, model.card.preprocess);  // maybe in windows
   const train::AnswersHeard keep = [&](const Tensor& outputs, std::span<const int64_t> samples) {
     keep_answers(*kept, *shown, outputs, *judged, samples);
   };
@@ -104,7 +110,7 @@ int evaluate(const EvaluateFlags& flags) {
         [&](int64_t done, int64_t total) { bar.update("evaluating", done, total); },
         kept && precision == flags.precision ? keep : nullptr);
     bar.clear();
-    say_refusal(run, precision);
+    say_refusal(run.refusal(), precision);
     return metric;
   };
   const std::unique_ptr<train::Metric> own = in(flags.precision);
@@ -117,12 +123,21 @@ int evaluate(const EvaluateFlags& flags) {
     RunReport report{.title = str("evaluation of ", file_name(flags.model)),
                      .results = shown->html(first, whole ? own.get() : nullptr, "int8")};
     report.facts = {{"model", models::describe(model.card.architecture)},
-                    {"images", std::to_string(own->samples())}};
+                    {"images", thousands(images->size())}};
     for (const auto& fact : shown->facts(first, 0)) report.facts.push_back(fact);
     if (own->not_finite() > 0)
       report.facts.emplace_back("answers that are not finite", thousands(own->not_finite()));
     if (whole)
       report.facts.emplace_back(task->scores()[0].name + " in int8", fixed(own->score(), 4));
+    const auto pictured = train::to_judge_on(judged, model.card.preprocess);
+    const AskNetwork ask = [&](const std::vector<int64_t>& samples) {
+      train::PrefixRunner run(*model.network, model.network->stages().size());
+      return outputs_for(run, pictured, model.card.preprocess, task, samples);
+    };
+    report.pictures = pictures_html({nullptr, pictured, model.card.preprocess}, *shown, first, ask);
+    report.facts.emplace_back("data", flags.data);
+    report.facts.emplace_back("command", command_text());
+    report.facts.emplace_back("graft", GRAFT_VERSION);
     write_file_atomically(flags.report, report_html(report));
   }
   if (kept) kept->write();
@@ -161,6 +176,7 @@ void add_evaluate(CLI::App& app, Action& action) {
   add_source_flags(*verb, f->source, ClassNames::asked_for);
   add_device_flags(*verb, f->device);
   add_column_flags(*verb, f->columns);
+  add_mask_flags(*verb, f->masks);
   add_resize_flag(*verb, f->resize);
   add_pixel_flag(*verb);
   verb->add_option("--broken", f->broken,

@@ -81,7 +81,8 @@ int features(const FeatureFlags& flags) {
     say("note: y holds ",
         data.answers == io::AnswerKind::numbers          ? "numbers"
         : data.answers == io::AnswerKind::several_labels ? "a 0 or 1 for each label"
-                                                         : "classes",
+        : data.answers == io::AnswerKind::maps ? "a 0 or 1 for each class that a mask has or not"
+                                               : "classes",
         ", because ", printable(data.answers_why));
   doubt_shapes(opened, model.card.preprocess);
   models::remove_classifier(model);
@@ -98,12 +99,12 @@ int features(const FeatureFlags& flags) {
   for (const bool val : {false, true}) {
     std::shared_ptr<const io::Dataset> part = val ? data.val : data.train;
     if (!part) continue;
-    train::BatchLoader loader(part, model.card.preprocess, {.device = device});
+    train::BatchLoader loader(part, model.card.preprocess, {.device = device, .cache_bytes = 0});
     const train::FeatureSet set =
         train::extract_features(prefix, loader, [&](int64_t done, int64_t total) {
           bar.update(val ? "features, val" : "features", done, total);
         });
-    if (arrays.size() == 0) say_refusal(prefix, flags.precision);
+    if (arrays.size() == 0) say_refusal(prefix.refusal(), flags.precision);
     not_finite += train::rows_not_finite(set.features);
     all += set.targets.samples();
     arrays.add(val ? "x_val" : "x", set.features);

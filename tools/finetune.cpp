@@ -12,6 +12,14 @@
 namespace graft::tools {
 namespace {
 
+// The network's input, which a head of maps is made for.
+void apply_input_flags(Network& made, const train::Task& task, const TrainingFlags& flags) {
+  io::Preprocess& input = made.model.card.preprocess;
+  apply_image_size(input, flags.image_size);
+  apply_resize(input, flags.resize);
+  if (flags.resize.empty() && !task.head().decoder.empty()) apply_whole(input);
+}
+
 struct FinetuneFlags {
   TrainingFlags training;
   SourceFlags source;
@@ -33,14 +41,12 @@ int finetune(const FinetuneFlags& flags) {
                  .check_bytes = ram > 0 ? std::max<int64_t>(ram - train::kProcessBytes, 1) : 0}));
         apply_source_flags(flags.source, imported);
         Network made{std::move(imported.model), ""};
+        const std::string sides = made.model.card.preprocess.sides();
+        apply_input_flags(made, task, flags.training);
+        const bool fits =  // a head of maps is for images of one size
+            task.head().decoder.empty() || made.model.card.preprocess.sides() == sides;
         made.head_is_trained =
-            flags.head == "auto" && task.take_head_of(task_card_of(made.model.card));
-        if (made.head_is_trained)
-          made.model.card.int8 = {};  // if any, of the weights as they were
-        else
-          give_head(made, task, flags.training.seed);
-        apply_image_size(made.model.card.preprocess, flags.training.image_size);
-        apply_resize(made.model.card.preprocess, flags.training.resize);
+            keep_or_give_head(made.model, task, flags.head == "auto" && fits, flags.training.seed);
         check_on_images(made.model, data.train, imported.certificate, ram);
         imported.certificate.head =
             made.head_is_trained
@@ -74,7 +80,8 @@ int pretrain(const PretrainFlags& flags) {
         const ScopedUnsetValues unset;  // they come below
         made.model.network = models::make_network(card.architecture);
         models::initialize(*made.model.network, flags.training.seed);
-        give_head(made, task, flags.training.seed);
+        apply_input_flags(made, task, flags.training);
+        give_head(made.model, task, flags.training.seed);
         say("network: ", models::describe(card.architecture), ", random weights from seed ",
             flags.training.seed);
         return made;

@@ -34,7 +34,7 @@ done
 options=()
 [ -f build/fuzz/CMakeCache.txt ] || options+=(-DCMAKE_CXX_COMPILER="$clang")
 if command -v ccache >/dev/null; then options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
-cmake -S . -B build/fuzz -G Ninja -DGRAFT_BUILD_FUZZERS=ON -DGRAFT_BUILD_TOOLS=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+cmake -S . -B build/fuzz -G Ninja -DGRAFT_BUILD_FUZZERS=ON -DGRAFT_AVIF=OFF -DGRAFT_HEIC=OFF -DGRAFT_BUILD_TOOLS=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo \
   "${options[@]}" >/dev/null
 targets=("$@")
 if [ ${#targets[@]} = 0 ]; then

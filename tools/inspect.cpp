@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "graft/core/base/error.h"
+#include "graft/io/weights/hdf5.h"
 #include "graft/models/import.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
@@ -55,8 +56,9 @@ std::string inspection_text(const InspectFlags& flags, const io::WeightFile& fil
   }
   out += certificate;  // with the file's notes
   for (const auto& [key, value] : file.metadata)
-    out += str("metadata ", printable(key), ": ",
-               printable(value.size() > 400 ? value.substr(0, 400) + "..." : value), "\n");
+    if (!key.starts_with(io::kKerasNameKey))  // a line a layer, which the certificate knows
+      out += str("metadata ", printable(key), ": ",
+                 printable(value.size() > 400 ? value.substr(0, 400) + "..." : value), "\n");
   if (flags.tensors || !refusal.empty()) return out + tensor_lines(file, flags.tensors);
   return out + "(--tensors lists the tensors, --json says everything)\n";
 }
@@ -86,18 +88,16 @@ int inspect(const InspectFlags& flags) {
     refusal = error.what();
   }
   if (flags.json) {
-    nlohmann::ordered_json tensors = nlohmann::ordered_json::array(),
-                           metadata = nlohmann::ordered_json::object();
+    nlohmann::ordered_json tensors = nlohmann::ordered_json::array();
     for (const auto& [name, tensor] : file.tensors)
       tensors.push_back(
           {{"name", name},
            {"dtype", std::string(name_of(tensor.dtype()))},
            {"shape", std::vector<int64_t>(tensor.shape().begin(), tensor.shape().end())}});
-    for (const auto& [key, value] : file.metadata) metadata[key] = value;
     nlohmann::ordered_json document = {{"path", path},
                                        {"format", file.format},
                                        {"notes", file.notes},
-                                       {"metadata", metadata},
+                                       {"metadata", file.metadata},
                                        {"tensors", tensors}};
     document["import"] = understood;
     document["import_refused"] =

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "graft/core/base/error.h"
+#include "graft/core/base/live_files.h"
 #include "graft/core/runtime/start_thread.h"
 #include "graft/tools/command_line.h"
 #include "graft/tools/descriptors.h"
@@ -29,7 +30,7 @@ int parse_and_run(int argc, char** argv) {
   using namespace graft::tools;
   CLI::App app;
   Action action;
-  add_verbs(app, action);
+  add_verbs(app, action, argc > 1 ? argv[1] : "");
   const ReadLine line = read_command_line(app, argc, argv);
   if (!line.refusal.empty()) return report(line.code, line.refusal);
   if (line.code >= 0) return line.code;
@@ -38,11 +39,7 @@ int parse_and_run(int argc, char** argv) {
   return action();
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  if (!graft::tools::reserve_standard_descriptors()) return 4;
-  graft::tools::handle_signals();
+int run_and_report(int argc, char** argv) {
   try {
     try {
       return parse_and_run(argc, argv);
@@ -56,4 +53,14 @@ int main(int argc, char** argv) {
   } catch (const std::bad_alloc&) {  // not even for the words
     return graft::tools::say_out_of_memory();
   }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (!graft::tools::reserve_standard_descriptors()) return 4;
+  graft::tools::handle_signals();
+  const int code = run_and_report(argc, argv);
+  graft::remove_live_files();  // what could not be removed before
+  return code;
 }

@@ -66,7 +66,7 @@ check_fuzz_hdf5() {
   build asan graft_command
   python3 tests/fuzz/hdf5_process.py "$fuzz_seconds" build/asan/bin/graft
 }
-# What ctest runs in small part (tests/faults): kills, failing files, failing memory, damaged files, determinism.
+# What ctest runs in small part (tests/faults): kills, failing files, failing memory, damaged files, determinism, --ram.
 check_faults() {
   build ci graft_command graft_failing_memory graft_failing_io
   local command=build/ci/bin/graft
@@ -75,6 +75,12 @@ check_faults() {
   python3 tests/faults/failing_memory.py $command build/ci/faults/libgraft_failing_memory.so --points 20000
   python3 tests/faults/mutations.py $command --count 100000
   python3 tests/faults/determinism.py $command
+  python3 tests/faults/ram_peaks.py $command --megapixels 12 --threads 1 2 8 16
+}
+check_report() {  # in a browser, of as many classes as made a page of 450 MB
+  command -v chromium >/dev/null || skip "there is no chromium"
+  build ci graft_command
+  python3 tests/tools/report_browser_test.py build/ci/bin/graft --classes 3000
 }
 check_onnx_cases() {
   needs_modules onnx numpy
@@ -134,8 +140,9 @@ check tsan "thread sanitizer, all tests but the emulator's"
 check cuda "every CUDA kernel compiled"
 check install "installed library, and the examples with their training"
 check fuzz "each fuzz target for $fuzz_seconds s"
-check faults "kills, failing files and memory, damaged files, determinism"
+check faults "kills, failing files and memory, damaged files, determinism, --ram"
 check fuzz_hdf5 "damaged Keras files for $fuzz_seconds s, under the sanitizers"
+check report "the report of 3,000 classes in Chromium"
 check onnx_cases "ONNX's own cases"
 check networks "whole networks beside onnxruntime"
 check exports "networks written as .onnx and .safetensors, read by others"

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -12,7 +13,13 @@ namespace graft::tools {
 
 namespace {
 
-void write_stderr(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stderr); }
+using SteadyClock = std::chrono::steady_clock;
+std::atomic<SteadyClock::rep> g_last_said{SteadyClock::now().time_since_epoch().count()};
+
+void write_stderr(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  g_last_said = SteadyClock::now().time_since_epoch().count();
+}
 
 // Strings that are no UTF-8 in their printable form, so that they stay apart; JSON knows no bytes.
 void make_utf8(nlohmann::ordered_json& value) {
@@ -31,6 +38,10 @@ void make_utf8(nlohmann::ordered_json& value) {
 
 void say_line(const std::string& line) { write_stderr(printable(line) + "\n"); }
 void say_text(const std::string& text) { write_stderr(printable(text, "\n") + "\n"); }
+
+std::chrono::steady_clock::time_point last_said() {
+  return SteadyClock::time_point(SteadyClock::duration(g_last_said.load()));
+}
 
 void result(const std::string& text) {
   const std::string shown = printable(text, "\n\t");

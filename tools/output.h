@@ -1,6 +1,7 @@
 // Where the command's words go: human text to stderr, results to stdout, files' faults to the exit
 // code.
 #pragma once
+#include <chrono>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -19,6 +20,9 @@ template <class... Parts>
 void say(const Parts&... parts) {
   say_line(str(parts...));
 }
+
+// When the last of these was said; when the program began, if none was.
+std::chrono::steady_clock::time_point last_said();
 
 // To stdout, in its printable form but for line ends and tabs. Error(resource) when it cannot be
 // written (a closed pipe, a full disk).

@@ -16,11 +16,9 @@ void ProgressBar::update(const std::string& what, int64_t done, int64_t total, d
   if (what != what_) {
     what_ = what;
     began_ = now;
-    if (!terminal) drawn_ = now;
   }
-  if (!terminal) {
-    if (now - drawn_ < kSignOfLife) return;
-    drawn_ = now;
+  if (!terminal) {  // short phases one after another are as silent as a long one
+    if (now - last_said() < kSignOfLife) return;
     return say(what, ": ", thousands(done), " of ", thousands(total));
   }
   if (now - drawn_ < std::chrono::milliseconds(100)) return;

@@ -1,5 +1,5 @@
-// How a long job shows itself: a bar on a terminal; elsewhere a line per epoch, and in a phase that
-// takes longer one every ten seconds.
+// How a long job shows itself: a bar on a terminal; elsewhere a line per epoch, and one wherever
+// nothing was said for ten seconds.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -12,7 +12,8 @@ namespace graft::tools {
 class ProgressBar {
  public:
   // what: such as "epoch 3/60"; a new one starts a new count. Drawn at most ten times a second on
-  // a terminal, said every ten seconds elsewhere. A loss or score below 0 is not shown.
+  // a terminal, said elsewhere when nothing was for ten seconds. A loss or score below 0 is not
+  // shown.
   void update(const std::string& what, int64_t done, int64_t total, double loss = -1,
               double score = -1);
   void clear();  // wipes the bar's line

@@ -100,6 +100,9 @@ constexpr const char* style =
     "background:#f5f5f2;padding:1em;overflow-x:auto}"
     ".two{display:flex;flex-wrap:wrap;gap:1em}.two svg{flex:1 1 "
     "440px;max-width:560px}.t{font-size:14px;font-weight:600}"
+    ".p{display:flex;flex-wrap:wrap;gap:1em}.p figure{margin:0;width:160px}"
+    ".p img{width:160px;image-rendering:auto}.p figcaption{font-size:13px;line-height:1.35;"
+    "overflow-wrap:anywhere}.p small{color:#777}"
     ".a{font-size:12px;fill:#666}.g{stroke:#ddd}.w{background:#fff3d6;padding:.5em 1em}";
 
 }  // namespace
@@ -117,7 +120,7 @@ std::string report_html(const RunReport& report) {
     page += str("<tr><th>", escape(name), "</th><td>", escape(value), "</td></tr>\n");
   page += "</table>\n";
   if (!report.epochs.empty()) page += "<h2>Curves</h2>\n" + curves(report);
-  page += report.results;
+  page += report.results + report.pictures;
   if (!report.certificate.empty())
     page += "\n<h2>Import certificate</h2>\n<pre>" + escape(report.certificate, "\n") + "</pre>";
   if (!report.recipe.empty())

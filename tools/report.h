@@ -1,5 +1,5 @@
-// report.html: one self-contained page about a run (inline SVG and CSS, nothing fetched, no
-// scripts).
+// report.html: one self-contained page about a run (inline SVG, CSS and pictures, nothing
+// fetched, no scripts).
 #pragma once
 #include <cstdint>
 #include <string>
@@ -20,6 +20,7 @@ struct RunReport {
   std::vector<EpochRow> epochs{};
   std::string score{};        // what the epochs' scores are called
   std::string results{};      // sections of HTML: train::Presentation::html()
+  std::string pictures{};     // sections of HTML: pictures_html()
   std::string recipe{};       // JSON text; empty: no run
   std::string certificate{};  // the import's words; empty for a run from random weights
   std::vector<std::string> warnings{};

@@ -5,10 +5,12 @@
 namespace graft::tools {
 
 void add_resize_flag(CLI::App& verb, std::string& resize) {
-  verb.add_option("--resize", resize,
-                  "How images that are not square enter the network: crop (the middle), squash or "
-                  "pad (all of it, on black); default: the model's own way")
-      ->check(CLI::IsMember({"crop", "squash", "pad"}))
+  verb.add_option(
+          "--resize", resize,
+          "How images that are not square enter the network: crop (the middle), squash, "
+          "pad (all of it, on black), or of models that segment window (windows of the "
+          "network's size at the image's own scale, which cover it); default: the model's own way")
+      ->check(CLI::IsMember({"crop", "squash", "pad", "window"}))
       ->type_name("HOW");
 }
 
@@ -16,6 +18,10 @@ void apply_image_size(io::Preprocess& preprocess, const std::string& sides) {
   if (sides.empty()) return;
   const auto [height, width] = io::image_sides(sides);
   preprocess.set_size(height, width);
+}
+
+void apply_whole(io::Preprocess& preprocess) {
+  if (preprocess.crops()) preprocess.set_fit("squash");
 }
 
 void apply_resize(io::Preprocess& preprocess, const std::string& resize) {

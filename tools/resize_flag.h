@@ -16,4 +16,7 @@ void apply_resize(io::Preprocess& preprocess, const std::string& resize);
 // --image-size: "" changes nothing, else as io::image_sides() reads it.
 void apply_image_size(io::Preprocess& preprocess, const std::string& sides);
 
+// For answers that are maps: all of an image enters the network, where nothing else was asked for.
+void apply_whole(io::Preprocess& preprocess);
+
 }  // namespace graft::tools

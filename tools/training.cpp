@@ -8,25 +8,27 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "graft/api/finetune.h"
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/core/runtime/stop.h"
 #include "graft/core/tensor/allocator.h"
 #include "graft/io/datasets/dataset.h"
+#include "graft/models/segmentation/segmentation.h"
 #include "graft/tools/column_flags.h"
 #include "graft/tools/device.h"
 #include "graft/tools/flag_values.h"
 #include "graft/tools/interrupt.h"
+#include "graft/tools/mask_flags.h"
 #include "graft/tools/output.h"
 #include "graft/tools/pixel_flag.h"
 #include "graft/tools/progress.h"
-#include "graft/tools/report.h"
 #include "graft/tools/resize_flag.h"
 #include "graft/tools/run_folder.h"
 #include "graft/tools/training_data.h"
+#include "graft/tools/training_report.h"
 #include "graft/tools/verbs.h"
-#include "graft/train/fit.h"
 #include "graft/train/memory_plan.h"
 #include "graft/train/tasks/presentation.h"
 #include "graft/train/tasks/table.h"
@@ -34,32 +36,43 @@
 namespace graft::tools {
 namespace {
 
+constexpr double kDecoderRate = 2e-3;
+
 TrainingData open_training_data(const TrainingFlags& flags) {
-  TrainingData data = open_summarized(
-      flags.data,
-      {.columns = flags.columns,
-       .answers = flags.task == "auto" ? io::AnswerKind::by_form : train::answers_for(flags.task),
-       .val_path = flags.val,
-       .val_split = flags.val_split,
-       .seed = flags.seed},
-      flags.broken, flags.ram);
-  GRAFT_CHECK(data.opened.answers != io::AnswerKind::one_label || data.opened.classes.size() >= 2,
-              flags.data, ": has one class only (", join(data.opened.classes),
-              "); at least two are needed to train");
-  return data;
+  return open_summarized(flags.data,
+                         {.columns = flags.columns,
+                          .masks = flags.masks,
+                          .answers = answers_for_task(flags.task),
+                          .val_path = flags.val,
+                          .val_split = flags.val_split,
+                          .seed = flags.seed},
+                         flags.broken, flags.ram);
+}
+
+// A head of many layers: no standardised features, no prior of a linear head, and Adam's rate that
+// suits it. Windows of an image are taken at random, unless it is said otherwise.
+void suit_a_decoder(train::Recipe& recipe, const TrainingFlags& flags) {
+  recipe.standardize = recipe.head_prior = false;
+  if (recipe.optimizer.name != "sgd" && !flags.lr) recipe.lr = kDecoderRate;
+  if (flags.resize == "window" && flags.augment == "auto") recipe.augment = "light";
 }
 
 // The task, and why it was taken where the user did not say it.
 std::shared_ptr<train::Task> open_task(const io::OpenedData& data, const TrainingFlags& flags,
                                        train::Recipe& recipe) {
-  recipe.task = flags.task == "auto" ? train::task_for(data.answers) : flags.task;
+  recipe.task = task_for_data(flags.task, flags.data, data);
   if (flags.loss) recipe.loss = *flags.loss;
+  if (flags.decoder) recipe.decoder = *flags.decoder;
   if (!data.answers_why.empty())
     say("task: ", recipe.task, ", because ", printable(data.answers_why), " (--task says another)");
   else if (flags.task != "auto")
     say("task: ", recipe.task, ", as asked for");
   recipe.validate();
-  return train::make_task(recipe, data);
+  std::shared_ptr<train::Task> task = train::make_task(recipe, data);
+  const bool has_maps = !task->head().decoder.empty();
+  GRAFT_CHECK(has_maps || !flags.decoder, "--decoder is for --task segment, this is ", recipe.task);
+  if (has_maps) suit_a_decoder(recipe, flags);
+  return task;
 }
 
 // A colour network fed with grey images, or the other way round, is said once.
@@ -73,17 +86,6 @@ void say_channel_rule(const io::OpenedData& data, const io::Preprocess& preproce
     say("note: colour images become grey (ITU-R 601 luma) for the 1-channel network");
 }
 
-EpochRow row_of(const train::EpochMetrics& m) {
-  return {m.epoch,
-          m.loss,
-          m.train.value,
-          m.val.empty() ? std::numeric_limits<double>::quiet_NaN() : m.val[0].value,
-          m.val_score("loss"),
-          m.lr,
-          m.images_per_s,
-          m.seconds};
-}
-
 // Why the kept epoch is not the one with the highest score.
 void say_choice(const train::FitResult& fitted) {
   if (fitted.highest_epoch == 0) return;
@@ -94,53 +96,14 @@ void say_choice(const train::FitResult& fitted) {
       fitted.highest_epoch, " (", before.name, " ", fixed(before.value, 4), ")");
 }
 
-RunReport make_report(const Network& made, const io::OpenedData& data, const train::Recipe& recipe,
-                      const train::FitResult& fitted, const io::DataSummary& summary,
-                      const train::Task& task) {
-  const auto shown = task.presentation();
-  RunReport report;
-  report.title =
-      str("graft: ", models::describe(made.model.card.architecture), " on ", task.what());
-  report.facts = {
-      {"validation images", thousands(fitted.best->samples())},
-      {"training images", thousands(data.train->size())},
-      {"frozen tensors",
-       fitted.frozen_sha256.empty() ? "none" : "unchanged, SHA-256 " + fitted.frozen_sha256},
-      {"source weights, SHA-256", made.model.card.lineage.source_sha256.empty()
-                                      ? "none: random weights"
-                                      : made.model.card.lineage.source_sha256},
-      {"data manifest, SHA-256", data.manifest_sha256},
-      {"trained on", made.model.network->device().to_string()}};
-  const auto scores = shown->facts(*fitted.best, fitted.best_epoch);
-  report.facts.insert(report.facts.begin(), scores.begin(), scores.end());
-  report.facts.emplace(report.facts.begin(), "network",
-                       models::describe(made.model.card.architecture));
-  for (const train::EpochMetrics& metrics : fitted.history)
-    report.epochs.push_back(row_of(metrics));
-  report.score = task.scores()[0].name;
-  report.results = shown->html(*fitted.best, nullptr, "");
-  report.recipe = nlohmann::ordered_json::parse(recipe.to_json()).dump(2);
-  report.certificate = made.certificate;
-  report.warnings = summary.doubts;
-  report.warnings.insert(report.warnings.end(), summary.notes.begin(), summary.notes.end());
-  if (!summary.passed_over.empty())
-    report.warnings.push_back("passed over: " + summary.passed_over.to_text());
-  return report;
-}
-
-// What a checkpoint must match beside the recipe.
-std::string identity_of(const Network& made, const io::OpenedData& data) {
-  return nlohmann::json{{"network", models::describe(made.model.card.architecture)},
-                        {"weights", made.model.card.lineage.source_sha256},
-                        {"data", data.manifest_sha256},
-                        {"preprocess", nlohmann::json::parse(made.model.card.preprocess.to_json())}}
-      .dump();
-}
-
 // The heap keeps little of what decoders free: it would count against --ram.
 void give_freed_memory_back() {
   mallopt(M_MMAP_THRESHOLD, 1 << 20);
   mallopt(M_TRIM_THRESHOLD, 1 << 20);
+}
+
+double run_seconds(std::chrono::steady_clock::time_point began) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
 }
 
 int64_t peak_resident_bytes() {
@@ -186,19 +149,22 @@ std::unique_ptr<train::Metric> measure_int8(Network& made, const io::OpenedData&
 }
 
 // The kept network on a test part, which no choice was made by; "" when there is none.
-std::string test_line(Network& made, const io::OpenedData& data,
-                      const std::shared_ptr<const train::Task>& task, RunReport& report,
-                      ProgressBar& bar) {
-  if (!data.test) return "";
-  const auto metric =
-      train::judge(*made.model.network, data.test, made.model.card.preprocess, task, 32,
-                   [&bar](int64_t done, int64_t total) { bar.update("test part", done, total); });
+std::string test_line(Network& made, const TrainingData& opened,
+                      const std::shared_ptr<const train::Task>& task, const train::Recipe& recipe,
+                      RunReport& report, ProgressBar& bar) {
+  const auto& test = opened.opened.test;
+  if (!test) return "";
+  const int64_t planned = recipe.step.micro_batch > 0 ? recipe.step.micro_batch : recipe.batch;
+  const auto metric = train::judge(
+      *made.model.network, test, made.model.card.preprocess, task,
+      opened.gate ? std::min<int64_t>(planned, 32) : 32,
+      [&bar](int64_t done, int64_t total) { bar.update("test part", done, total); }, opened.gate);
   bar.clear();
   report.facts.emplace_back(
       "test " + task->scores()[0].name,
-      str(fixed(metric->score(), 4), " on ", thousands(metric->samples()), " images"));
-  return str("test     ", task->presentation()->headline(*metric), " on ",
-             thousands(metric->samples()), " test images, by which nothing was chosen\n");
+      str(fixed(metric->score(), 4), " on ", thousands(test->size()), " images"));
+  return str("test     ", task->presentation()->headline(*metric), " on ", thousands(test->size()),
+             " test images, by which nothing was chosen\n");
 }
 
 std::vector<std::string> task_choices() {
@@ -212,7 +178,7 @@ std::vector<std::string> task_choices() {
 void add_training_flags(CLI::App& verb, TrainingFlags& f) {
   verb.add_option("--data", f.data,
                   "Images to train on: a folder of class folders (train/ and val/ or test/ inside, "
-                  "or not), "
+                  "or not), of images and masks, "
                   "MNIST IDX, CIFAR, a table of images and labels (.csv .tsv .jsonl), or .npz "
                   "with x and y")
       ->required()
@@ -263,6 +229,7 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
       ->transform(image_sides(8, 4096))
       ->type_name("N|HxW");
   add_column_flags(verb, f.columns);
+  add_mask_flags(verb, f.masks);
   add_resize_flag(verb, f.resize);
   add_pixel_flag(verb);
   verb.add_option("--broken", f.broken,
@@ -271,12 +238,19 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
       ->type_name("SHARE");
   verb.add_option(
           "--task", f.task,
-          "What is learned: classify (one class an image), multilabel (any number of labels) "
-          "or regress (numbers); auto: what the data's form suggests, which is said")
+          "What is learned: classify (one class an image), multilabel (any number of labels), "
+          "regress (numbers) or segment (the class of every pixel); auto: what the data's form "
+          "suggests, which is said")
       ->check(CLI::IsMember(task_choices()))
       ->type_name("TASK");
-  verb.add_option("--loss", f.loss, "Of --task regress: mse (default), l1 or huber")
-      ->check(CLI::IsMember({"mse", "l1", "huber"}))
+  verb.add_option("--loss", f.loss,
+                  "Of --task regress: mse (default), l1 or huber; of --task segment: ce+dice "
+                  "(default), ce, dice or focal")
+      ->check(CLI::IsMember(train::loss_names()))
+      ->type_name("NAME");
+  verb.add_option("--decoder", f.decoder,
+                  "Of --task segment: unet (default), fpn, deeplabv3 or fcn")
+      ->check(CLI::IsMember(models::decoder_names()))
       ->type_name("NAME");
   verb.add_option("--balance", f.balance,
                   "Classes of uneven size: none; weights: each class counts alike in the loss (of "
@@ -348,40 +322,9 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
   verb.add_flag("--overwrite", f.overwrite, "Start again in a RUN that is not empty");
 }
 
-train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
-                          const std::string& batch_norm) {
-  train::Recipe recipe = train::default_recipe(freeze);
-  recipe.freeze = freeze;
-  recipe.batch_norm = batch_norm;
-  recipe.seed = flags.seed;
-  recipe.precision = flags.precision;
-  recipe.patience = flags.patience;
-  recipe.balance = flags.balance;
-  recipe.resize = flags.resize;
-  if (flags.loss_scale != "dynamic") recipe.loss_scale = std::stod(flags.loss_scale);
-  if (flags.epochs) recipe.epochs = *flags.epochs;
-  if (flags.batch) recipe.batch = *flags.batch;
-  if (flags.optimizer && *flags.optimizer != recipe.optimizer.name) {
-    recipe.optimizer.name = *flags.optimizer;
-    recipe.lr = freeze == "backbone" ? (*flags.optimizer == "sgd" ? 0.1 : 0.01)
-                                     : (*flags.optimizer == "sgd" ? 0.01 : 0.001);
-  }
-  if (flags.lr) recipe.lr = *flags.lr;
-  if (flags.momentum) recipe.optimizer.momentum = *flags.momentum;
-  if (flags.weight_decay) recipe.optimizer.weight_decay = *flags.weight_decay;
-  if (flags.weight_decay || recipe.optimizer.name == "adamw") recipe.head_prior = false;
-  if (flags.schedule) recipe.schedule = *flags.schedule;
-  if (flags.warmup) recipe.warmup_epochs = *flags.warmup;
-  if (recipe.schedule == "onecycle" && !flags.warmup) recipe.warmup_epochs = 0;
-  recipe.warmup_epochs = std::min(recipe.warmup_epochs, recipe.epochs - 1);
-  if (flags.augment != "auto") recipe.augment = flags.augment;
-  if (flags.cache_features == "off") recipe.cache_features = false;
-  if (flags.views) recipe.views = *flags.views;
-  return recipe;
-}
-
 int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
                      const NetworkMaker& make_network) {
+  const auto began = std::chrono::steady_clock::now();
   if (flags.ram > 0) give_freed_memory_back();
   const InterruptGuard interrupt;
   ExecContext context(flags.threads);
@@ -410,7 +353,7 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
   options.folder_is_locked = true;
   options.resume = run.resume;
   options.more_epochs = flags.epochs.has_value();
-  options.identity = identity_of(made, data);
+  options.identity = run_identity(made.model.card, data);
   options.neutral_norms = made.model.card.neutral_norms;
   options.head_is_trained = made.head_is_trained;
   options.workers = flags.workers;
@@ -423,7 +366,8 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
   models::check_saves(*made.model.network, made.model.card);  // before, not after the training
   const auto save = [&](const train::Metric& validation) {
     const auto chosen = task->chosen_by(validation);
-    save_network(run.model(), made, chosen ? *chosen : *task, data, planned);
+    models::save_model(run.model(), *made.model.network,
+                       trained_card(made.model, chosen ? *chosen : *task, data, planned));
   };
   options.save_best = [&](int64_t, const train::Metric& validation) { save(validation); };
   listen(options, bar, recipe.epochs);
@@ -442,8 +386,8 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
   }
   const std::shared_ptr<const train::Task> chosen = task->chosen_by(*fitted.best);
   const std::shared_ptr<const train::Task> judge = chosen ? chosen : task;
-  RunReport report = make_report(made, data, planned, fitted, opened.summary, *judge);
-  std::string more_lines = test_line(made, data, judge, report, bar);
+  RunReport report = make_report({made, data, planned, fitted, opened.summary, *judge, flags.data});
+  std::string more_lines = test_line(made, opened, judge, planned, report, bar);
   const auto shown = judge->presentation();
   const std::string sure = shown->doubt(*fitted.best);
   if (!sure.empty()) {
@@ -472,6 +416,11 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
       is_int8_missing = true;
       more_lines += "in int8  not measured: interrupted; the model is not calibrated for it\n";
     }
+  if (flags.ram > 0)
+    report.warnings.push_back("no pictures: with --ram no image is decoded for them");
+  else
+    report.pictures = pictures_of(made, data, judge, *fitted.best);
+  report.facts.emplace_back("took", duration(run_seconds(began)));
   write_file_atomically(run.report(), report_html(report));
   if (flags.ram > 0)
     say("memory: at most ", size_text(peak_resident_bytes()), " were resident; tensors took ",
@@ -479,7 +428,7 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
         " planned");
   if (!fitted.frozen_sha256.empty())
     say("frozen tensors are unchanged (SHA-256 ", fitted.frozen_sha256.substr(0, 16), "...)");
-  result(str(shown->headline(*fitted.best), " on ", thousands(fitted.best->samples()),
+  result(str(shown->headline(*fitted.best), " on ", thousands(data.val->size()),
              " validation images, epoch ", fitted.best_epoch, " of ", recipe.epochs, "\nmodel    ",
              run.model(), "\nreport   ", run.report(), "\n", more_lines));
   return is_int8_missing ? exit_interrupted : 0;

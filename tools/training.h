@@ -24,13 +24,14 @@ struct TrainingFlags {
   std::string data, val, out = "graft-run";
   double val_split = 0.2;
   io::TableColumns columns{};
+  io::MaskOptions masks{};
   std::string resize, balance = "none", task = "auto";
   double broken = io::kToleratedBrokenShare;
   int64_t patience = 0;
   std::optional<int64_t> epochs{}, batch{}, warmup{}, views{};
   std::string image_size{};  // "": the network's
   std::optional<double> lr{}, momentum{}, weight_decay{};
-  std::optional<std::string> optimizer{}, schedule{}, loss{};
+  std::optional<std::string> optimizer{}, schedule{}, loss{}, decoder{};
   std::string augment = "auto";
   std::string cache_features = "auto";
   int64_t cache_ram = int64_t{2} << 30, ram = 0;

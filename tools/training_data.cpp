@@ -1,10 +1,7 @@
 #include "graft/tools/training_data.h"
 
-#include <optional>
-
 #include "graft/io/datasets/census.h"
 #include "graft/io/datasets/changed_files.h"
-#include "graft/io/decode_gate.h"
 #include "graft/tools/output.h"
 #include "graft/tools/progress.h"
 #include "graft/train/memory_plan.h"
@@ -38,13 +35,15 @@ TrainingData open_summarized(const std::string& path, const io::DataOptions& opt
   TrainingData data;
   data.opened = io::open_data(path, options);
   io::OpenedData& opened = data.opened;
-  std::optional<io::DecodeGate> gate;
-  if (ram > 0) gate.emplace(train::decoding_bytes_at_most(ram, opened.bytes_held));
+  if (ram > 0)
+    data.gate = train::plan_decoding(ram, opened.bytes_held, 0,
+                                     {opened.train.get(), opened.val.get(), opened.test.get()})
+                    .gate;
   ProgressBar bar;
   for (auto [part, facts] :
        {std::pair(&opened.train, &data.facts.train), std::pair(&opened.val, &data.facts.val),
         std::pair(&opened.test, &data.facts.test)})
-    look_at(*part, *facts, broken_share, gate ? &*gate : nullptr, opened.notes, bar);
+    look_at(*part, *facts, broken_share, data.gate.get(), opened.notes, bar);
   bar.clear();
   data.summary = io::summarize(path, opened, data.facts);
   for (const std::string& line : data.summary.lines()) say(printable(line));

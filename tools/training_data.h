@@ -1,8 +1,10 @@
 // The data of a verb: opened, every image looked at once, and what it is said first.
 #pragma once
+#include <memory>
 #include <string>
 
 #include "graft/io/datasets/summary.h"
+#include "graft/io/decode_gate.h"
 
 namespace graft::tools {
 
@@ -10,10 +12,12 @@ struct TrainingData {
   io::OpenedData opened{};  // without broken images
   io::PartFacts facts{};    // of its images
   io::DataSummary summary{};
+  std::shared_ptr<io::DecodeGate> gate{};  // decoders keep within it (--ram); null: no bound
 };
 
 // Opens the data set, leaves broken images out up to a share of each part, and says the summary to
-// stderr. ram: bytes that decoders keep within (--ram); 0: no bound.
+// stderr. ram: what the whole process may take, of which decoders get what they need (--ram); 0: no
+// bound.
 TrainingData open_summarized(const std::string& path, const io::DataOptions& options,
                              double broken_share, int64_t ram = 0);
 

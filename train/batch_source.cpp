@@ -44,6 +44,7 @@ class CachedSource final : public BatchSource {
 
   void start(int64_t epoch) override {
     next_ = 0;
+    options_.seen.epoch = epoch;
     part_ = options_.training ? features_.train(epoch % options_.views) : features_.val();
     is_cached_ = features_.ensure(part_);
     if (!is_cached_) return uncached_->start(epoch);
@@ -65,7 +66,7 @@ class CachedSource final : public BatchSource {
     batch.x = features_.rows(part_, batch.samples);
     if (options_.standardizer) batch.x = options_.standardizer->apply(batch.x);
     batch.x = to_device(batch.x, options_.device);
-    batch.targets = targets_of(options_.task.get(), *dataset_, batch.samples);
+    batch.targets = targets_of(options_.task.get(), *dataset_, batch.samples, options_.seen);
     return true;
   }
 

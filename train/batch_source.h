@@ -31,6 +31,7 @@ struct CachedOrder {
   const Standardizer* standardizer = nullptr;  // null: none
   Device device{};                             // where batches go
   std::shared_ptr<const Task> task{};          // LoaderOptions::task
+  SampleViews seen{};                          // as the features were computed; of any epoch
 };
 // The same batches, bit for bit, as `uncached` gives, from features that are there; from `uncached`
 // where they are not.

@@ -103,7 +103,8 @@ std::unique_ptr<BatchSource> FeatureStage::training_source() {
   const int64_t views = context_.augment.any() ? recipe.views : 1;
   return cached_source(
       *features_, context_.data.train,
-      {recipe.batch, true, views, recipe.seed, standardizer_.get(), device, context_.task},
+      {recipe.batch, true, views, recipe.seed, standardizer_.get(), device, context_.task,
+       SampleViews{context_.preprocess, context_.augment, recipe.seed, views}},
       std::move(images));
 }
 
@@ -113,7 +114,10 @@ std::unique_ptr<BatchSource> FeatureStage::validation_source() const {
   auto images = streaming_source(context_.loader(context_.data.val, batch, false), prefix_.get(),
                                  nullptr, device);
   return features_ ? cached_source(*features_, context_.data.val,
-                                   {.batch = batch, .device = device, .task = context_.task},
+                                   {.batch = batch,
+                                    .device = device,
+                                    .task = context_.task,
+                                    .seen = {.preprocess = context_.preprocess}},
                                    std::move(images))
                    : std::move(images);
 }

@@ -155,7 +155,8 @@ Calibration calibrate(StagedNetwork& network, std::shared_ptr<const io::Dataset>
   GRAFT_CHECK(taken > 0, "int8: there are no images to calibrate on");
   std::vector<int64_t> indices;
   for (int64_t i = 0; i < taken; ++i) indices.push_back(i * images / taken);
-  BatchLoader loader(io::subset(std::move(dataset), std::move(indices)), preprocess, {.batch = 16});
+  BatchLoader loader(io::subset(std::move(dataset), std::move(indices)), preprocess,
+                     {.batch = 16, .cache_bytes = 0});
   PrefixRunner run(network, network.stages().size());
   RangeObserver observer;
   loader.start(0);

@@ -4,6 +4,7 @@
 
 #include "graft/core/base/file_system.h"
 #include "graft/core/runtime/stop.h"
+#include "graft/io/datasets/windows.h"
 #include "graft/train/freezing.h"
 #include "graft/train/run_lock.h"
 #include "graft/train/run_memory.h"
@@ -140,6 +141,12 @@ class Run {
 
 }  // namespace
 
+std::shared_ptr<const io::Dataset> to_judge_on(std::shared_ptr<const io::Dataset> dataset,
+                                               const io::Preprocess& preprocess) {
+  if (!preprocess.own_scale) return dataset;
+  return io::windows_of(std::move(dataset), preprocess.size, preprocess.input_width());
+}
+
 FitResult fit(StagedNetwork& network, const io::OpenedData& data, const io::Preprocess& preprocess,
               const Recipe& recipe, const FitOptions& options) {
   std::unique_ptr<FileLock> lock;
@@ -150,25 +157,31 @@ FitResult fit(StagedNetwork& network, const io::OpenedData& data, const io::Prep
   const std::shared_ptr<Task> task = options.task ? options.task : make_task(recipe, data);
   io::OpenedData own = data;
   own.train = task->to_train_on(data.train);
+  own.val = to_judge_on(data.val, preprocess);
   return Run(
       {network, own, preprocess, recipe, options, task, io::augment_named(recipe.augment)})();
 }
 
 std::unique_ptr<Metric> judge(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset,
                               const io::Preprocess& preprocess, std::shared_ptr<const Task> task,
-                              int64_t batch,
-                              const std::function<void(int64_t, int64_t)>& progress) {
+                              int64_t batch, const std::function<void(int64_t, int64_t)>& progress,
+                              std::shared_ptr<io::DecodeGate> gate) {
   network.train(false);
   PrefixRunner run(network, network.stages().size());
-  return judge(run, std::move(dataset), preprocess, std::move(task), batch, progress);
+  return judge(run, std::move(dataset), preprocess, std::move(task), batch, progress, {},
+               std::move(gate));
 }
 
 std::unique_ptr<Metric> judge(PrefixRunner& run, std::shared_ptr<const io::Dataset> dataset,
                               const io::Preprocess& preprocess, std::shared_ptr<const Task> task,
                               int64_t batch, const std::function<void(int64_t, int64_t)>& progress,
-                              const AnswersHeard& answers) {
-  BatchLoader loader(std::move(dataset), preprocess,
-                     {.batch = batch, .device = run.device(), .task = task});
+                              const AnswersHeard& answers, std::shared_ptr<io::DecodeGate> gate) {
+  BatchLoader loader(to_judge_on(std::move(dataset), preprocess), preprocess,
+                     {.batch = batch,
+                      .device = run.device(),
+                      .task = task,
+                      .gate = std::move(gate),
+                      .cache_bytes = 0});  // each image is seen once
   std::unique_ptr<Metric> metric = task->metric();
   loader.start(0);
   Batch b;

@@ -89,12 +89,18 @@ GRAFT_API FitResult fit(StagedNetwork& network, const io::OpenedData& data,
                         const io::Preprocess& preprocess, const Recipe& recipe,
                         const FitOptions& options);
 
+// The samples that networks of this preprocessing are judged on: of one that takes windows at the
+// images' own scale the windows that cover them (io/datasets/windows.h), else the data set's own.
+GRAFT_API std::shared_ptr<const io::Dataset> to_judge_on(std::shared_ptr<const io::Dataset> dataset,
+                                                         const io::Preprocess& preprocess);
+
 // The network as it is on a data set, in eval mode. Within a ScopedStop (core/runtime/stop.h) it
 // ends with Stopped.
 GRAFT_API std::unique_ptr<Metric> judge(
     StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset,
     const io::Preprocess& preprocess, std::shared_ptr<const Task> task, int64_t batch = 32,
-    const std::function<void(int64_t done, int64_t total)>& progress = {});
+    const std::function<void(int64_t done, int64_t total)>& progress = {},
+    std::shared_ptr<io::DecodeGate> gate = {});  // decoders keep within it; null: no bound
 // Hears the outputs [N,...] for these samples of the data set.
 using AnswersHeard = std::function<void(const Tensor& outputs, std::span<const int64_t> samples)>;
 // Through a runner of all stages: in its precision.
@@ -102,6 +108,6 @@ GRAFT_API std::unique_ptr<Metric> judge(
     PrefixRunner& run, std::shared_ptr<const io::Dataset> dataset, const io::Preprocess& preprocess,
     std::shared_ptr<const Task> task, int64_t batch = 32,
     const std::function<void(int64_t done, int64_t total)>& progress = {},
-    const AnswersHeard& answers = {});
+    const AnswersHeard& answers = {}, std::shared_ptr<io::DecodeGate> gate = {});
 
 }  // namespace graft::train

@@ -145,11 +145,29 @@ std::vector<std::string> norms_that_move(StagedNetwork& network,
 
 namespace {
 
-struct Watching {
-  std::vector<BatchNorm2d*> norms;
-  ~Watching() {
-    for (BatchNorm2d* norm : norms) norm->stop_watching();
+// The norms at some paths of a network, which watches in eval mode what they read.
+class Watching {
+ public:
+  Watching(StagedNetwork& network, const std::vector<std::string>& paths) {
+    for (const std::string& path : paths) {
+      auto* norm = dynamic_cast<BatchNorm2d*>(network.find(path));
+      GRAFT_CHECK(norm != nullptr, "there is no batch norm '", path, "'");
+      norms_.push_back(norm);
+    }
+    network.train(false);
+    for (BatchNorm2d* norm : norms_) norm->watch_inputs();
   }
+  Watching(const Watching&) = delete;
+  Watching& operator=(const Watching&) = delete;
+  ~Watching() {
+    for (BatchNorm2d* norm : norms_) norm->stop_watching();
+  }
+  void adopt() {
+    for (BatchNorm2d* norm : norms_) norm->adopt_watched_statistics();
+  }
+
+ private:
+  std::vector<BatchNorm2d*> norms_;
 };
 
 }  // namespace
@@ -157,14 +175,7 @@ struct Watching {
 void take_statistics(StagedNetwork& network, const std::vector<std::string>& paths,
                      BatchLoader& loader, const std::function<void(int64_t, int64_t)>& progress) {
   const NoGradGuard no_grad;
-  Watching watching;
-  for (const std::string& path : paths) {
-    auto* norm = dynamic_cast<BatchNorm2d*>(network.find(path));
-    GRAFT_CHECK(norm != nullptr, "there is no batch norm '", path, "'");
-    watching.norms.push_back(norm);
-  }
-  network.train(false);
-  for (BatchNorm2d* norm : watching.norms) norm->watch_inputs();
+  Watching watching(network, paths);
   loader.start(0);
   int64_t done = 0;
   for (Batch batch; loader.next(batch);) {
@@ -172,7 +183,15 @@ void take_statistics(StagedNetwork& network, const std::vector<std::string>& pat
     done += batch.x.size(0);
     if (progress) progress(done, loader.samples());
   }
-  for (BatchNorm2d* norm : watching.norms) norm->adopt_watched_statistics();
+  watching.adopt();
+}
+
+void take_statistics(StagedNetwork& network, const std::vector<std::string>& paths,
+                     const Tensor& images) {
+  const NoGradGuard no_grad;
+  Watching watching(network, paths);
+  network.forward(images);
+  watching.adopt();
 }
 
 std::string frozen_sha256(StagedNetwork& network) {

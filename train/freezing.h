@@ -35,6 +35,9 @@ GRAFT_API void reestimate_statistics(
 GRAFT_API void take_statistics(
     StagedNetwork& network, const std::vector<std::string>& paths, BatchLoader& loader,
     const std::function<void(int64_t done, int64_t total)>& progress = {});
+// The same from one batch of images that lie where the network does.
+GRAFT_API void take_statistics(StagedNetwork& network, const std::vector<std::string>& paths,
+                               const Tensor& images);
 // Those of `paths` whose batch norm is not frozen and follows batch statistics, or will be
 // re-estimated, under the recipe.
 GRAFT_API std::vector<std::string> norms_that_move(StagedNetwork& network,

@@ -6,6 +6,7 @@
 #include <exception>
 #include <mutex>
 #include <numeric>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -103,13 +104,14 @@ struct BatchLoader::Impl {
     makers.push_back(std::move(maker));
   }
 
+  SampleViews seen() const {
+    return {preprocess, options.augment, options.seed, options.views, epoch};
+  }
+
   io::InputMaker::Pixels pixels_of(io::InputMaker& maker, int64_t sample) {
     if (options.augment.any()) {
-      const int64_t view = options.views > 0 ? epoch % options.views : epoch;
-      if (options.views > 0 && view == 0) return maker.pixels(*dataset, sample, nullptr);
-      CountedRandom random(options.seed, RandomPurpose::augmentation, static_cast<uint64_t>(view),
-                           static_cast<uint64_t>(sample));
-      return maker.pixels(*dataset, sample, &random);
+      std::optional<CountedRandom> random = seen().random_of(sample);
+      return maker.pixels(*dataset, sample, random ? &*random : nullptr);
     }
     if (kept.empty()) return maker.pixels(*dataset, sample, nullptr);
     Tensor& slot = kept[static_cast<size_t>(sample)];  // one thread a sample within an epoch
@@ -130,7 +132,7 @@ struct BatchLoader::Impl {
                   count = std::min(options.batch, std::ssize(order) - begin);
     batch.samples.assign(order.begin() + begin, order.begin() + begin + count);
     const int64_t values = preprocess.pixels() * preprocess.channels;
-    batch.targets = targets_of(options.task.get(), *dataset, batch.samples);
+    batch.targets = targets_of(options.task.get(), *dataset, batch.samples, seen());
     float* x = nullptr;
     uint8_t* pixels = nullptr;
     int32_t* places = nullptr;
@@ -232,7 +234,8 @@ int64_t BatchLoader::batches() const { return impl_->batches(); }
 Targets BatchLoader::all_targets() const {
   std::vector<int64_t> all(static_cast<size_t>(samples()));
   std::iota(all.begin(), all.end(), int64_t{0});
-  return targets_of(impl_->options.task.get(), *impl_->dataset, all);
+  return targets_of(impl_->options.task.get(), *impl_->dataset, all,
+                    SampleViews{.preprocess = impl_->preprocess});
 }
 
 void BatchLoader::start(int64_t epoch, int64_t first) {

@@ -51,7 +51,7 @@ class GRAFT_API BatchLoader {
 
   int64_t samples() const;
   int64_t batches() const;      // an epoch's
-  Targets all_targets() const;  // of all samples, in the data set's order
+  Targets all_targets() const;  // of all samples as they are, in the data set's order
   // Starts epoch `epoch` (counted from 0), at its sample number `first` in order; batches then come
   // from next().
   void start(int64_t epoch, int64_t first = 0);

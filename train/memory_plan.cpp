@@ -8,6 +8,7 @@
 #include "graft/core/base/checked_math.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/core/tensor/allocator.h"
+#include "graft/io/datasets/dataset.h"
 #include "graft/io/json.h"
 #include "graft/layers/modules/batch_norm2d.h"
 
@@ -124,6 +125,22 @@ int64_t decoding_bytes(int64_t ram, int64_t largest_decode, int workers) {
                   std::min(checked_mul(largest_decode, kSideBySide), ram / 16));
 }
 
+DecodePlan plan_decoding(int64_t ram, int64_t held, int workers,
+                         std::initializer_list<const io::Dataset*> parts) {
+  const io::Dataset* of = nullptr;
+  io::LargestDecode largest;
+  for (const io::Dataset* part : parts) {
+    if (!part) continue;
+    const io::LargestDecode found = io::largest_decode(*part);
+    if (found.bytes > largest.bytes) largest = found, of = part;
+  }
+  if (!of) return {};
+  io::DecodeGate all(decoding_bytes_at_most(ram, held));
+  const io::ScopedDecode fits(&all, *of, largest.sample);
+  return {std::make_shared<io::DecodeGate>(decoding_bytes(ram, largest.bytes, workers)),
+          of->name(largest.sample)};
+}
+
 MemoryPlan plan_within(const RamRequest& request, const StepBytes& step_bytes,
                        const std::function<void(const std::string&)>& say) {
   const int64_t prepared = (2 * request.workers + (request.workers > 0 ? 3 : 1)) * request.batch *
@@ -193,6 +210,7 @@ bool norms_learn(StagedNetwork& network) {
 }
 
 StepPlan step_plan_of(const std::string& recipe_json) {
+  io::check_json(recipe_json, "the recipe");
   const auto j = nlohmann::json::parse(recipe_json, nullptr, false);
   if (!j.is_object()) return {};
   const auto images = j.find("micro_batch"), recompute = j.find("recompute");

@@ -2,8 +2,11 @@
 // within a number of bytes.
 #pragma once
 #include <functional>
+#include <initializer_list>
+#include <memory>
 #include <string>
 
+#include "graft/io/decode_gate.h"
 #include "graft/train/training_step.h"
 
 namespace graft::train {
@@ -67,6 +70,16 @@ GRAFT_API int64_t decoding_bytes_at_most(int64_t ram, int64_t held);
 // What decoders may take together: the largest image on every worker, and where that is little,
 // more of them side by side, up to a sixteenth of the memory.
 GRAFT_API int64_t decoding_bytes(int64_t ram, int64_t largest_decode, int workers);
+
+// What decoding these images is given, of every part of the data that is looked at; null ones are
+// passed over. Reads their headers, decodes nothing. Error(resource) naming an image that would not
+// fit beside what is `held`.
+struct DecodePlan {
+  std::shared_ptr<io::DecodeGate> gate{};  // of decoding_bytes(); null: no image takes any memory
+  std::string largest{};                   // the image that takes most
+};
+GRAFT_API DecodePlan plan_decoding(int64_t ram, int64_t held, int workers,
+                                   std::initializer_list<const io::Dataset*> parts);
 
 // Tensors that `work` has in use at most beside those that are there before. Kernels are left out,
 // so that values are unset, and the count is the same on every machine. A network that looks at

@@ -11,6 +11,10 @@
 
 namespace graft::train {
 
+std::vector<std::string> loss_names() {
+  return {"mse", "l1", "huber", "ce", "dice", "ce+dice", "focal"};
+}
+
 void Recipe::validate() const {
   GRAFT_CHECK(epochs >= 1 && epochs <= 1000000, "epochs: ", epochs,
               " is not between 1 and 1000000");
@@ -32,8 +36,9 @@ void Recipe::validate() const {
   GRAFT_CHECK(views >= 0 && views <= 1000, "views: ", views, " is not between 0 and 1000");
   GRAFT_CHECK(balance == "none" || balance == "weights" || balance == "sampling", "balance: '",
               balance, "' is none of none, weights, sampling");
-  GRAFT_CHECK(loss.empty() || loss == "mse" || loss == "l1" || loss == "huber", "loss: '", loss,
-              "' is none of mse, l1, huber");
+  const std::vector<std::string> losses = loss_names();
+  GRAFT_CHECK(loss.empty() || std::find(losses.begin(), losses.end(), loss) != losses.end(),
+              "loss: '", loss, "' is none of ", join(losses));
   GRAFT_CHECK(patience >= 0, "patience: ", patience, " is negative");
   GRAFT_CHECK(!head_prior || (optimizer.weight_decay == 0 && optimizer.name != "adamw"),
               "head_prior: is for adam and sgd without another weight decay");
@@ -70,6 +75,7 @@ std::string Recipe::to_json() const {
   if (balance != "none") j["balance"] = balance;
   if (task != "classify") j["task"] = task;  // as before there was a choice
   if (!loss.empty()) j["loss"] = loss;
+  if (!decoder.empty()) j["decoder"] = decoder;
   if (patience > 0) j["patience"] = patience;
   if (!resize.empty()) j["resize"] = resize;
   if (step.micro_batch > 0) j["micro_batch"] = step.micro_batch;

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "graft/core/base/export.h"
 #include "graft/train/optimizer.h"
@@ -36,10 +37,12 @@ struct GRAFT_API Recipe {
           // 1) % K of each, the first of which is the image as it is: then features can be cached
   std::string balance = "none";  // none; weights: losses weighed by class (balance.h); sampling:
                                  // small classes repeated
-  std::string loss{};            // of task regress: mse, l1, huber; "": mse
-  int64_t patience = 0;  // stop after this many epochs in a row without a better one; 0: never
-  std::string resize{};  // what the user asked of Preprocess::set_fit; "": the network's own
-  StepPlan step{};       // micro-batches and recomputation: what --ram planned
+  std::string loss{};     // of task regress: mse, l1, huber; "": mse. Of task segment: ce, dice,
+                          // ce+dice, focal; "": ce+dice
+  std::string decoder{};  // of task segment: its head, by name; "": unet
+  int64_t patience = 0;   // stop after this many epochs in a row without a better one; 0: never
+  std::string resize{};   // what the user asked of Preprocess::set_fit; "": the network's own
+  StepPlan step{};        // micro-batches and recomputation: what --ram planned
   uint64_t seed = 0;
 
   DType activations() const {
@@ -50,6 +53,9 @@ struct GRAFT_API Recipe {
       const;  // keys sorted; fp32 goes without saying, as before there was a choice
   bool operator==(const Recipe&) const;
 };
+
+// Of all tasks that have a choice.
+GRAFT_API std::vector<std::string> loss_names();
 
 // What a normal prior of variance 10 / features on every weight of a linear head adds to the
 // gradient of the mean loss over `images`: features / (10 images). Standardised features then give

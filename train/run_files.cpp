@@ -12,7 +12,6 @@ namespace graft::train {
 namespace {
 
 constexpr const char* kMetricsFile = "metrics.jsonl";
-constexpr const char* kCheckpointFile = "last.ckpt.safetensors";
 
 }  // namespace
 

@@ -8,6 +8,8 @@
 
 namespace graft::train {
 
+inline constexpr const char* kCheckpointFile = "last.ckpt.safetensors";  // in the folder
+
 class RunFiles {
  public:
   explicit RunFiles(RunContext& context) : context_(context) {}

@@ -38,7 +38,8 @@ RamRequest ram_request(RunContext& context, const FeatureStage& features,
 void run_trial(RunContext& context, const FeatureStage& features, TrainingStep& step,
                int64_t images, const StepPlan& plan) {
   const Tensor x = context.preprocess.zeros(images);
-  const Batch batch{features.entering(x), context.task->made_up_targets(images), {}};
+  const Batch batch{
+      features.entering(x), context.task->made_up_targets(images, context.preprocess), {}};
   context.network.train(true);
   step.set_plan(plan);
   step.try_out(batch);
@@ -48,18 +49,10 @@ void run_trial(RunContext& context, const FeatureStage& features, TrainingStep& 
 
 std::string plan_decoding(RunContext& context) {
   const io::OpenedData& data = context.data;
-  const int64_t ram = context.options.ram;
-  const io::LargestDecode train = io::largest_decode(*data.train),
-                          val = io::largest_decode(*data.val);
-  const bool in_train = train.bytes >= val.bytes;
-  const io::LargestDecode& largest = in_train ? train : val;
-  if (largest.bytes == 0) return "";
-  const io::Dataset& dataset = in_train ? *data.train : *data.val;
-  io::DecodeGate all(decoding_bytes_at_most(ram, data.bytes_held));
-  const io::ScopedDecode fits(&all, dataset, largest.sample);  // or is refused by name
-  context.gate =
-      std::make_shared<io::DecodeGate>(decoding_bytes(ram, largest.bytes, context.options.workers));
-  return dataset.name(largest.sample);
+  DecodePlan plan = plan_decoding(context.options.ram, data.bytes_held, context.options.workers,
+                                  {data.train.get(), data.val.get(), data.test.get()});
+  context.gate = std::move(plan.gate);
+  return plan.largest;
 }
 
 int64_t plan_step(RunContext& context, const FeatureStage& features, const Optimizer& optimizer,

@@ -15,10 +15,10 @@ PY = os.environ.get("PEERS_PY", "python3")
 # torchvision's name, whether graft has it natively, batch of training and of inference, dtypes.
 NETWORKS = [
     ("mobilenet_v2", True, 16, 8, ("fp32", "bf16")),
-    ("efficientnet_b0", False, 16, 8, ("fp32",)),
-    ("mobilenet_v3_large", False, 8, 4, ("fp32",)),
+    ("efficientnet_b0", True, 16, 8, ("fp32",)),
+    ("mobilenet_v3_large", True, 8, 4, ("fp32",)),
     ("shufflenet_v2_x1_0", False, 16, 8, ("fp32",)),
-    ("resnext50_32x4d", False, 16, 8, ("fp32",)),
+    ("resnext50_32x4d", True, 16, 8, ("fp32",)),
     ("convnext_tiny", False, 8, 4, ("fp32",)),
     ("vit_b_16", False, 8, 4, ("fp32",)),
     ("squeezenet1_1", True, 16, 8, ("fp32", "bf16")),

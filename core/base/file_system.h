@@ -66,8 +66,8 @@ class GRAFT_API FileSystem {
   // A new file, path() of a random name, in the folder of `target`, which it is to replace: of
   // target's permissions where that exists, else of those that the umask leaves. bad_input when
   // target is there and no regular file. As long as the File lives, remove_live_files() removes it
-  // (live_files.h) and others see that it is being written; what dead processes left in the folder
-  // is removed. Follows no link.
+  // (live_files.h) and others see that it is being written; it goes with the File unless it was
+  // renamed. What dead processes left in the folder is removed. Follows no link.
   virtual std::unique_ptr<File> create_beside(const std::string& target) = 0;
   // Where a file stands that is to be written as `path`: path itself or, when that is a link, what
   // it leads to, be it there or not. bad_input for a link that neither this user nor root nor the

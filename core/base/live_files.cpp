@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 
 namespace graft {
 
@@ -22,13 +23,13 @@ constinit LivePlace g_live_places[32];
 
 }  // namespace
 
-LiveFile::LiveFile(const std::string& path) {
+LiveFile::LiveFile(const std::string& path) : path_(path), owner_(::getpid()) {
   if (path.size() >= sizeof LivePlace::path) return;
   for (LivePlace& place : g_live_places) {
     int expected = LivePlace::vacant;
     if (!place.state.compare_exchange_strong(expected, LivePlace::being_filled)) continue;
     std::copy_n(path.c_str(), path.size() + 1, place.path);
-    place.owner = ::getpid();
+    place.owner = owner_;
     place.state = LivePlace::in_use;
     place_ = &place;
     return;
@@ -37,6 +38,10 @@ LiveFile::LiveFile(const std::string& path) {
 
 LiveFile::~LiveFile() {
   if (place_) place_->state = LivePlace::vacant;
+}
+
+void LiveFile::remove() {
+  if (owner_ == ::getpid() && ::unlink(path_.c_str()) != 0 && errno != ENOENT) place_ = nullptr;
 }
 
 void remove_live_files() noexcept {

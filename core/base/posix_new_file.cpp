@@ -70,10 +70,11 @@ void remove_abandoned(const std::string& folder) {
 class NewFile final : public PosixFile {
  public:
   NewFile(const std::string& path, const std::string& target, Descriptor descriptor,
-          Descriptor locked, std::unique_ptr<LiveFile> live)
+          Descriptor locked, std::unique_ptr<LiveFile>&& live)
       : PosixFile(path, target, std::move(descriptor)),
         live_(std::move(live)),
         locked_(std::move(locked)) {}
+  ~NewFile() override { live_->remove(); }  // unless it was put in its place
 
  private:
   std::unique_ptr<LiveFile> live_;
@@ -149,9 +150,9 @@ std::unique_ptr<File> create_beside(const std::string& target) {
       Descriptor locked(::fcntl(file.number(), F_DUPFD_CLOEXEC, 3));
       if (!locked.open()) fail_errno(target, "create", errno);
       return std::make_unique<NewFile>(path, target, std::move(file), std::move(locked),
-                                       std::move(live));
+                                       std::move(live));  // moved when nothing can fail any more
     } catch (...) {
-      ::unlink(path.c_str());
+      live->remove();
       throw;
     }
   }

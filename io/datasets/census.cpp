@@ -7,6 +7,7 @@
 #include "graft/core/base/error.h"
 #include "graft/core/base/sha256.h"
 #include "graft/core/runtime/exec_context.h"
+#include "graft/core/runtime/stop.h"
 #include "graft/io/decode_gate.h"
 #include "graft/io/images/jpeg.h"
 #include "graft/io/images/resize.h"
@@ -78,7 +79,9 @@ std::vector<ImageFacts> take_census(const Dataset& dataset, const CensusOptions&
   std::vector<ImageFacts> facts(static_cast<size_t>(dataset.size()));
   int64_t done = 0;
   std::mutex mutex;
+  const std::atomic<bool>* stop = current_stop();
   current_context().parallel_for(dataset.size(), [&](int64_t i) {
+    check_stop(stop);
     facts[static_cast<size_t>(i)] = facts_of(dataset, i, options);
     const std::scoped_lock lock(mutex);
     ++done;

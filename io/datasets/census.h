@@ -33,7 +33,8 @@ struct CensusOptions {
       {};  // may be empty; one call at a time
 };
 
-// In the order of the samples. Errors other than bad_input leave.
+// In the order of the samples. Errors other than bad_input leave. Within a ScopedStop it ends with
+// Stopped.
 GRAFT_API std::vector<ImageFacts> take_census(const Dataset& dataset,
                                               const CensusOptions& options = {});
 

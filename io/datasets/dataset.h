@@ -1,5 +1,5 @@
-// Dataset: images with their answers (a label, several, numbers) by index. And open_data(), which
-// recognises what a path holds.
+// Dataset: images with their answers (a label, several, numbers, a map) by index. And open_data(),
+// which recognises what a path holds.
 #pragma once
 #include <memory>
 #include <string>
@@ -14,7 +14,16 @@ namespace graft::io {
 class DecodeGate;
 
 // What the samples of a data set are answered by. by_form: what the data's form suggests.
-enum class AnswerKind : unsigned char { one_label, several_labels, numbers, by_form };
+// maps: the class of every pixel.
+enum class AnswerKind : unsigned char { one_label, several_labels, numbers, maps, by_form };
+
+// In a map: a pixel that counts for nothing.
+inline constexpr uint8_t kIgnoredPixel = 255;
+
+struct MapFacts {
+  int64_t width = 0, height = 0;  // 0: there is no map
+  std::vector<int64_t> pixels{};  // of each class
+};
 
 // Samples 0 .. size()-1; graft's own data sets answer other indices with Error(bad_input). Safe to
 // read from several threads at once.
@@ -28,6 +37,14 @@ class GRAFT_API Dataset {
   virtual std::vector<int64_t> labels(int64_t index) const;
   // The numbers that it is answered by, as many for each sample: none, at first.
   virtual std::vector<double> numbers(int64_t index) const;
+  // The map that it is answered by, u8 [H,W,1] of the upright image's size: classes and
+  // kIgnoredPixel. bad_input naming the file, and where there is none, as at first. labels() are
+  // then the classes that it has.
+  virtual Image map(int64_t index) const;
+  // What is known of the map without reading it.
+  virtual MapFacts map_facts(int64_t index) const;
+  // Of a part of an image the number of the image that it is of; index, at first.
+  virtual int64_t whole(int64_t index) const;
   virtual Image image(int64_t index) const = 0;  // decodes; Error(bad_input) naming the file
   // Its size and what decoding it takes, without decoding. Zeros, the default: not known.
   virtual ImageHeader header(int64_t index) const;
@@ -55,8 +72,15 @@ struct TableColumns {
   std::string image{}, label{}, split{}, root{};
 };
 
+// How the values of masks are read: as numbers, or of colors "#ff0080".
+struct MaskOptions {
+  std::string ignored{};     // the value of pixels that count for nothing; "": all count
+  std::string foreground{};  // of two values the one that is looked for; "": the higher
+};
+
 struct DataOptions {
   TableColumns columns{};
+  MaskOptions masks{};
   AnswerKind answers = AnswerKind::one_label;
   std::string val_path{};  // "": what the data set brings, else a split of the training part
   double val_split =
@@ -70,7 +94,7 @@ struct DataOptions {
 };
 
 struct OpenedData {
-  std::string format{};  // "folder", "idx", "cifar", "csv", "npz"
+  std::string format{};  // "folder", "idx", "cifar", "csv", "npz", "masks"
   std::shared_ptr<const Dataset> train{};
   std::shared_ptr<const Dataset> val{};
   std::shared_ptr<const Dataset> test{};  // beside a validation part: never used to choose
@@ -90,7 +114,8 @@ struct OpenedData {
 // part_folders.h), a
 // folder of MNIST IDX files (plain or .gz), a CIFAR-10/100 binary folder, a table of images and
 // labels (.csv .tsv .txt .jsonl), a folder with such a table in it where several labels or numbers
-// are asked for, or an .npz with x (u8 [N,H,W] or [N,H,W,C]) and y.
+// are asked for, or an .npz with x (u8 [N,H,W] or [N,H,W,C]) and y. Of maps: folders of images and
+// of masks (mask_folder.cpp), or a table of such pairs.
 // Error(bad_input) in one sentence for anything else.
 GRAFT_API OpenedData open_data(const std::string& path, const DataOptions& options = {});
 
@@ -104,6 +129,10 @@ GRAFT_API std::shared_ptr<const Dataset> relabelled(std::shared_ptr<const Datase
 // -1 forgotten.
 GRAFT_API std::shared_ptr<const Dataset> several_relabelled(std::shared_ptr<const Dataset> dataset,
                                                             std::vector<int64_t> new_labels);
+// The same samples with class c of their maps called new_classes[c]; those called -1 count for
+// nothing.
+GRAFT_API std::shared_ptr<const Dataset> maps_relabelled(std::shared_ptr<const Dataset> dataset,
+                                                         std::vector<int64_t> new_classes);
 // The share of broken images that graft's verbs tolerate.
 inline constexpr double kToleratedBrokenShare = 0.1;
 

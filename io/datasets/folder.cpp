@@ -26,15 +26,6 @@ bool holds_images(const std::string& path) {
   return false;
 }
 
-// Files and system folders that stand beside the classes.
-void count_beside(const std::string& path, PassedOver& passed_over) {
-  for (const DirectoryEntry& entry : file_system().list(path)) {
-    if (entry.is_directory && is_litter_folder(entry.name)) ++passed_over.counts[entry.name + "/"];
-    if (entry.is_regular && has_image_extension(entry.name) && entry.name[0] != '.')
-      ++passed_over.counts["in no class folder"];
-  }
-}
-
 // What may have been a class or a part, and cannot be reached: a link whose disk is not there.
 void doubt_unreachable(const std::string& path, std::vector<std::string>& doubts) {
   for (const DirectoryEntry& entry : file_system().list(path))
@@ -69,7 +60,7 @@ DataPart read_part(const std::string& path, size_t least_classes, DataParts& par
   DataPart part;
   std::vector<LabelledFile> files;
   std::vector<std::string> empty;
-  count_beside(path, parts.passed_over);
+  count_beside_folders(path, parts.passed_over);
   doubt_unreachable(path, parts.doubts);
   for (const std::string& name : folders_in(path)) {
     if (read_class(path, name, std::ssize(part.classes), files, parts.passed_over))
@@ -89,13 +80,14 @@ DataPart read_part(const std::string& path, size_t least_classes, DataParts& par
 }
 
 // Archives unpack into one folder more: down to the first that holds more than one.
-std::string unwrapped(std::string path, std::vector<std::string>& notes) {
+std::string unwrapped(std::string path, DataParts& parts) {
   for (int depth = 0; depth < 4; ++depth) {
     const auto folders = folders_in(path);
     if (folders.size() != 1 || part_role(folders[0]) != PartRole::none || holds_images(path)) break;
     const std::string inner = join_path(path, folders[0]);
     if (holds_images(inner) || folders_in(inner).empty()) break;
-    notes.push_back(str(path, " holds one folder only: ", folders[0], "/ is read"));
+    parts.notes.push_back(str(path, " holds one folder only: ", folders[0], "/ is read"));
+    count_beside_folders(path, parts.passed_over);
     path = inner;
   }
   return path;
@@ -163,7 +155,7 @@ bool is_unlabelled(const std::string& folder) {
 
 DataParts read_folder(const std::string& given, const PartsWanted& wanted) {
   DataParts parts;
-  const std::string path = unwrapped(given, parts.notes);
+  const std::string path = unwrapped(given, parts);
   const auto least = static_cast<size_t>(wanted.need_train ? wanted.least_classes : 1);
   const auto folders = folders_in(path);
   PartFolders found;
@@ -179,6 +171,7 @@ DataParts read_folder(const std::string& given, const PartsWanted& wanted) {
     return parts;
   }
   doubt_unreachable(path, parts.doubts);
+  count_beside_folders(path, parts.passed_over);
   for (const std::string& name : found.others)
     parts.notes.push_back(str(path, ": ", name, "/ stands beside the parts and is not read"));
   const auto part = [&](const std::string& name, size_t classes) {

@@ -27,8 +27,8 @@ bool is_litter_file(const std::string& name) {
 }
 
 bool starts_like_an_image(File& file) {
-  std::array<std::byte, 16> first{};
-  const auto count = static_cast<size_t>(std::min<int64_t>(file.size(), 16));
+  std::array<std::byte, 64> first{};
+  const auto count = std::min(static_cast<size_t>(file.size()), first.size());
   file.read_at(0, std::span(first).first(count));
   return is_read_format(image_format(std::span(first).first(count)));
 }
@@ -92,6 +92,15 @@ bool is_litter_folder(const std::string& name) {
 void find_images(const std::string& folder, const std::string& short_name,
                  std::vector<ImageFile>& images, PassedOver& passed_over) {
   search(folder, short_name, 0, images, passed_over);
+}
+
+void count_beside_folders(const std::string& folder, PassedOver& passed_over) {
+  for (const DirectoryEntry& entry : file_system().list(folder)) {
+    if (entry.is_directory && is_litter_folder(entry.name)) ++passed_over.counts[entry.name + "/"];
+    if (!entry.is_regular) continue;
+    const std::string reason = reason_against(join_path(folder, entry.name), entry.name);
+    ++passed_over.counts[reason.empty() ? "in no class folder" : reason];
+  }
 }
 
 }  // namespace graft::io

@@ -34,4 +34,8 @@ GRAFT_API bool is_litter_folder(const std::string& name);
 GRAFT_API void find_images(const std::string& folder, const std::string& short_name,
                            std::vector<ImageFile>& images, PassedOver& passed_over);
 
+// Counts what stands in `folder` itself, beside the folders that are read: system folders and every
+// file, images as "in no class folder".
+GRAFT_API void count_beside_folders(const std::string& folder, PassedOver& passed_over);
+
 }  // namespace graft::io

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <optional>
 
 #include "graft/core/base/file_system.h"
 #include "graft/core/base/sha256.h"
 #include "graft/core/runtime/random.h"
 #include "graft/io/datasets/class_names.h"
+#include "graft/io/datasets/mask_sources.h"
 #include "graft/io/datasets/part_folders.h"
 #include "graft/io/datasets/path_list.h"
 #include "graft/io/datasets/sources.h"
@@ -32,8 +34,29 @@ std::string table_within(const std::string& folder) {
   return tables.size() == 1 ? tables[0] : "";
 }
 
-Named read_any(const std::string& path, const PartsWanted& wanted, const TableColumns& columns) {
+// Images with masks, where they are asked for or the data have that form.
+std::optional<Named> read_maps(const std::string& path, const PartsWanted& wanted,
+                               const TableColumns& columns, const MaskOptions& masks) {
+  const bool is_asked_for = wanted.answers == AnswerKind::maps;
+  if (!is_asked_for && wanted.answers != AnswerKind::by_form) return std::nullopt;
+  const bool is_folder = file_system().is_directory(path);
+  if (!is_folder && !is_table(path)) {
+    GRAFT_CHECK(!is_asked_for, path,
+                ": a folder of images and masks, or a table of such pairs, is needed");
+    return std::nullopt;
+  }
+  const std::string why = is_folder ? why_masks(path) : why_mask_table(path, columns);
+  if (why.empty() && !is_asked_for) return std::nullopt;
+  Named named{"masks", is_folder ? read_mask_folder(path, wanted, masks)
+                                 : read_mask_table(path, columns, wanted, masks)};
+  if (!is_asked_for) named.parts.answers_why = why;
+  return named;
+}
+
+Named read_any(const std::string& path, const PartsWanted& wanted, const TableColumns& columns,
+               const MaskOptions& masks) {
   GRAFT_CHECK(file_system().exists(path), path, ": there is no such file or folder");
+  if (auto maps = read_maps(path, wanted, columns, masks)) return std::move(*maps);
   if (!file_system().is_directory(path)) {
     if (is_table(path)) return {"csv", read_table(path, columns, wanted)};
     if (lower_extension(path) == ".npz") return {"npz", {.train = read_npz_data(path)}};
@@ -84,6 +107,7 @@ std::vector<std::vector<int64_t>> groups_of(const OpenedData& data) {
 
 const char* how_drawn(AnswerKind answers) {
   if (answers == AnswerKind::numbers) return "drawn";
+  if (answers == AnswerKind::maps) return "drawn by each one's rarest class";
   return answers == AnswerKind::one_label ? "drawn by class" : "drawn by each one's rarest label";
 }
 
@@ -151,9 +175,9 @@ void limit(OpenedData& data, const DataOptions& options) {
 
 // --val: that path's own validation part, else all of it.
 void take_validation(DataParts& parts, const DataOptions& options, OpenedData& data) {
-  DataParts other =
-      read_any(options.val_path, {.need_train = false, .answers = data.answers}, options.columns)
-          .parts;
+  DataParts other = read_any(options.val_path, {.need_train = false, .answers = data.answers},
+                             options.columns, options.masks)
+                        .parts;
   parts.val = other.val.dataset ? other.val : other.train.dataset ? other.train : other.test;
   data.notes.insert(data.notes.end(), other.notes.begin(), other.notes.end());
   data.passed_over.add(other.passed_over);
@@ -182,6 +206,7 @@ std::shared_ptr<const Dataset> matched_part(const DataPart& part, const DataPart
   if (!missing.empty())
     data.notes.push_back(str(which, " has no images of ", short_list(missing),
                              ": how well they are found is not known"));
+  if (data.answers == AnswerKind::maps) return maps_relabelled(part.dataset, labels);
   return data.answers == AnswerKind::one_label ? relabelled(part.dataset, labels)
                                                : several_relabelled(part.dataset, labels);
 }
@@ -206,7 +231,7 @@ OpenedData open_data(const std::string& path, const DataOptions& options) {
                          {.need_train = options.need_train,
                           .least_classes = options.least_classes,
                           .answers = options.answers},
-                         options.columns);
+                         options.columns, options.masks);
   DataParts& parts = named.parts;
   OpenedData data;
   data.format = named.format;

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "graft/io/datasets/class_names.h"
 #include "graft/io/datasets/twins.h"
@@ -63,17 +64,23 @@ PartSummary count_part(const char* name, const Dataset& dataset, const OpenedDat
     return part;
   }
   part.counts.resize(classes);
+  if (data.answers == AnswerKind::maps) part.pixels.resize(classes);
   for (int64_t i = 0; i < dataset.size(); ++i) {
     const std::vector<int64_t> labels = dataset.labels(i);
     for (const int64_t label : labels) ++part.counts.at(static_cast<size_t>(label));
     part.unlabelled += labels.empty();
+    const std::vector<int64_t> pixels = dataset.map_facts(i).pixels;
+    for (size_t c = 0; c < std::min(pixels.size(), part.pixels.size()); ++c)
+      part.pixels[c] += pixels[c];
   }
   return part;
 }
 
 // "12 classes", "3 labels", "1 number".
 std::string what_is_known(AnswerKind answers, size_t count) {
-  if (answers == AnswerKind::one_label) return str(count, count == 1 ? " class" : " classes");
+  if (answers == AnswerKind::one_label || answers == AnswerKind::maps)
+    return str(count, count == 1 ? " class" : " classes",
+               answers == AnswerKind::maps ? " of pixels" : "");
   const char* one = answers == AnswerKind::numbers ? " number" : " label";
   return str(count, one, count == 1 ? "" : "s");
 }
@@ -97,6 +104,16 @@ void doubt_counts(const DataSummary& summary, std::vector<std::string>& doubts) 
                          " images of ", summary.classes[most], ", ", first.counts[least], " of ",
                          summary.classes[least],
                          "; a model may do well by naming the large ones (--balance weights)"));
+}
+
+// Classes of pixels that no image of the first part has.
+void doubt_absent(const DataSummary& summary, std::vector<std::string>& doubts) {
+  std::vector<std::string> absent;
+  const PartSummary& first = summary.parts[0];
+  for (size_t c = 0; c < first.counts.size(); ++c)
+    if (first.counts[c] == 0) absent.push_back(summary.classes[c]);
+  if (!absent.empty())
+    doubts.push_back(str("no ", first.name, " image has pixels of ", short_list(absent)));
 }
 
 struct Placed {
@@ -165,7 +182,9 @@ DataSummary summarize(const std::string& path, const OpenedData& data, const Par
     summary.parts.push_back(count_part(name, *dataset, data));
     if (const int64_t without = summary.parts.back().unlabelled; without > 0)
       summary.notes.push_back(str(without, " ", name, without == 1 ? " image has" : " images have",
-                                  " no label: they are examples of none"));
+                                  data.answers == AnswerKind::maps
+                                      ? " a mask that leaves every pixel out"
+                                      : " no label: they are examples of none"));
     if (std::ssize(of_part) != dataset->size()) return;
     for (int64_t i = 0; i < dataset->size(); ++i) all.push_back({dataset.get(), name, i});
     all_facts.insert(all_facts.end(), of_part.begin(), of_part.end());
@@ -174,7 +193,10 @@ DataSummary summarize(const std::string& path, const OpenedData& data, const Par
   add("validation", data.val, facts.val);
   add("test", data.test, facts.test);
   if (summary.parts.empty()) return summary;
-  if (data.answers != AnswerKind::numbers) doubt_counts(summary, summary.doubts);
+  if (data.answers == AnswerKind::maps)
+    doubt_absent(summary, summary.doubts);
+  else if (data.answers != AnswerKind::numbers)
+    doubt_counts(summary, summary.doubts);
   doubt_equal_files(all, all_facts, summary.doubts);
   doubt_sizes(all, all_facts, summary.doubts);
   for (const std::string& remark : remarks_of(all_facts)) summary.notes.push_back(remark);
@@ -196,6 +218,16 @@ void add_number_lines(const DataSummary& summary, std::vector<std::string>& line
     }
     lines.push_back(std::move(line));
   }
+}
+
+// "12.5 %" of the part's pixels.
+std::string pixel_share(const PartSummary& part, size_t c) {
+  const auto all =
+      static_cast<double>(std::accumulate(part.pixels.begin(), part.pixels.end(), int64_t{0}));
+  char text[16];
+  std::snprintf(text, sizeof text, "%.1f %%",
+                all > 0 ? 100 * static_cast<double>(part.pixels[c]) / all : 0);
+  return text;
 }
 
 std::vector<std::string> with_remarks(const DataSummary& summary, std::vector<std::string> lines) {
@@ -229,9 +261,11 @@ std::vector<std::string> DataSummary::lines(size_t most) const {
   }
   size_t width = 5;
   for (const size_t c : shown) width = std::max(width, letters_of(classes[c]));
-  const char* kind = answers == AnswerKind::one_label ? "class" : "label";
+  const bool has_pixels = answers == AnswerKind::maps;
+  const char* kind = answers == AnswerKind::one_label || has_pixels ? "class" : "label";
   std::string head = "  " + padded_to(kind, width, false);
-  for (const PartSummary& part : parts) head += "  " + padded_to(part.name, 10, true);
+  for (const PartSummary& part : parts)
+    head += "  " + padded_to(part.name, 10, true) + (has_pixels ? "   pixels" : "");
   result.push_back(head);
   for (size_t row = 0; row < shown.size(); ++row) {
     if (shown.size() < classes.size() && row == most / 2)
@@ -239,7 +273,8 @@ std::vector<std::string> DataSummary::lines(size_t most) const {
           str("  ... of ", what_is_known(answers, classes.size()), "; the smallest others:"));
     std::string line = "  " + padded_to(classes[shown[row]], width, false);
     for (const PartSummary& part : parts)
-      line += "  " + padded_to(grouped(part.counts[shown[row]]), 10, true);
+      line += "  " + padded_to(grouped(part.counts[shown[row]]), 10, true) +
+              (has_pixels ? padded_to(pixel_share(part, shown[row]), 9, true) : std::string());
     result.push_back(line);
   }
   return with_remarks(*this, std::move(result));
@@ -250,7 +285,9 @@ std::string DataSummary::to_json() const {
   Json j = {{"path", path}, {"format", format}, {"parts", Json::object()}};
   for (const PartSummary& part : parts) j["parts"][part.name] = part.images;
   if (answers != AnswerKind::one_label)
-    j["answers"] = answers == AnswerKind::numbers ? "numbers" : "several labels";
+    j["answers"] = answers == AnswerKind::numbers ? "numbers"
+                   : answers == AnswerKind::maps  ? "maps"
+                                                  : "several labels";
   j["classes"] = nlohmann::ordered_json::array();
   for (size_t c = 0; c < classes.size(); ++c) {
     nlohmann::ordered_json row = {{"name", classes[c]}};
@@ -259,6 +296,8 @@ std::string DataSummary::to_json() const {
         row[part.name] = {{"lowest", part.numbers[c].lowest},
                           {"mean", part.numbers[c].mean},
                           {"highest", part.numbers[c].highest}};
+      else if (answers == AnswerKind::maps)
+        row[part.name] = {{"images", part.counts[c]}, {"pixels", part.pixels[c]}};
       else
         row[part.name] = part.counts[c];
     j["classes"].push_back(row);

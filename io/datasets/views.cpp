@@ -1,5 +1,7 @@
 // Views of a data set: some of its samples, or the same under other labels.
 #include <algorithm>
+#include <array>
+#include <utility>
 
 #include "graft/core/base/error.h"
 #include "graft/core/base/sha256.h"
@@ -16,6 +18,9 @@ class Subset final : public Dataset {
   int64_t label(int64_t i) const override { return whole_->label(place(i)); }
   std::vector<int64_t> labels(int64_t i) const override { return whole_->labels(place(i)); }
   std::vector<double> numbers(int64_t i) const override { return whole_->numbers(place(i)); }
+  Image map(int64_t i) const override { return whole_->map(place(i)); }
+  int64_t whole(int64_t i) const override { return whole_->whole(place(i)); }
+  MapFacts map_facts(int64_t i) const override { return whole_->map_facts(place(i)); }
   Image image(int64_t i) const override { return whole_->image(place(i)); }
   bool encoded(int64_t i, std::vector<std::byte>& bytes) const override {
     return whole_->encoded(place(i), bytes);
@@ -49,6 +54,9 @@ class Relabelled : public Dataset {
     return labels_.at(static_cast<size_t>(dataset_->label(index)));
   }
   std::vector<double> numbers(int64_t index) const override { return dataset_->numbers(index); }
+  Image map(int64_t i) const override { return dataset_->map(i); }
+  int64_t whole(int64_t i) const override { return dataset_->whole(i); }
+  MapFacts map_facts(int64_t i) const override { return dataset_->map_facts(i); }
   Image image(int64_t index) const override { return dataset_->image(index); }
   bool encoded(int64_t index, std::vector<std::byte>& bytes) const override {
     return dataset_->encoded(index, bytes);
@@ -78,6 +86,45 @@ class Relabelled : public Dataset {
   std::vector<int64_t> labels_;
 };
 
+// Labels and maps alike.
+class MapsRelabelled final : public Relabelled {
+ public:
+  MapsRelabelled(std::shared_ptr<const Dataset> dataset, const std::vector<int64_t>& classes)
+      : Relabelled(dataset, classes), maps_(std::move(dataset)) {
+    for (int64_t known = 0; known < 256; ++known) {
+      const int64_t called = known < std::ssize(classes) ? classes[static_cast<size_t>(known)] : -1;
+      table_[static_cast<size_t>(known)] =
+          called < 0 ? kIgnoredPixel : static_cast<uint8_t>(called);
+    }
+  }
+  int64_t label(int64_t index) const override {
+    const std::vector<int64_t> all = labels(index);
+    return all.empty() ? 0 : all.front();
+  }
+  std::vector<int64_t> labels(int64_t index) const override { return several_at(index); }
+  Image map(int64_t index) const override {
+    Image map = maps_->map(index);
+    uint8_t* pixel = map.pixels.mutable_data<uint8_t>();
+    for (int64_t i = 0; i < map.pixels.numel(); ++i) pixel[i] = table_[pixel[i]];
+    return map;
+  }
+  MapFacts map_facts(int64_t index) const override {
+    MapFacts facts = maps_->map_facts(index);
+    const std::vector<int64_t> before = std::exchange(facts.pixels, {});
+    for (size_t c = 0; c < before.size(); ++c) {
+      const size_t called = table_[c];
+      if (called == kIgnoredPixel) continue;
+      if (facts.pixels.size() <= called) facts.pixels.resize(called + 1);
+      facts.pixels[called] += before[c];
+    }
+    return facts;
+  }
+
+ private:
+  std::shared_ptr<const Dataset> maps_;
+  std::array<uint8_t, 256> table_{};
+};
+
 class SeveralRelabelled final : public Relabelled {
  public:
   using Relabelled::Relabelled;
@@ -92,6 +139,9 @@ class SeveralRelabelled final : public Relabelled {
 
 std::vector<int64_t> Dataset::labels(int64_t index) const { return {label(index)}; }
 std::vector<double> Dataset::numbers(int64_t) const { return {}; }
+MapFacts Dataset::map_facts(int64_t) const { return {}; }
+int64_t Dataset::whole(int64_t index) const { return index; }
+Image Dataset::map(int64_t index) const { bad_input(name(index), ": has no mask"); }
 
 void Dataset::check_index(int64_t index) const {
   GRAFT_CHECK(index >= 0 && index < size(), "sample ", index, " of a data set of ", size());
@@ -131,6 +181,15 @@ std::shared_ptr<const Dataset> several_relabelled(std::shared_ptr<const Dataset>
     is_same = is_same && new_labels[label] == static_cast<int64_t>(label);
   if (is_same) return dataset;
   return std::make_shared<SeveralRelabelled>(std::move(dataset), std::move(new_labels));
+}
+
+std::shared_ptr<const Dataset> maps_relabelled(std::shared_ptr<const Dataset> dataset,
+                                               std::vector<int64_t> new_classes) {
+  bool is_same = true;
+  for (size_t c = 0; c < new_classes.size(); ++c)
+    is_same = is_same && new_classes[c] == static_cast<int64_t>(c);
+  if (is_same) return dataset;
+  return std::make_shared<MapsRelabelled>(std::move(dataset), std::move(new_classes));
 }
 
 }  // namespace graft::io

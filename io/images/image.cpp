@@ -7,8 +7,10 @@
 
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
+#include "graft/io/images/avif.h"
 #include "graft/io/images/exif.h"
 #include "graft/io/images/gif.h"
+#include "graft/io/images/heic.h"
 #include "graft/io/images/jpeg.h"
 #include "graft/io/images/luma.h"
 #include "graft/io/images/pnm.h"
@@ -35,21 +37,30 @@ bool starts_with(std::span<const std::byte> bytes, std::string_view magic) {
   return bytes.size() >= magic.size() && std::memcmp(bytes.data(), magic.data(), magic.size()) == 0;
 }
 
-// Source: ISO/IEC 14496-12 section 4.3: size, "ftyp", the major brand.
+// Source: ISO/IEC 14496-12 section 4.3: size, "ftyp", the major brand, a version, and the brands
+// that the file is compatible with. "mif1" and "msf1" say nothing of how pixels are coded; HEIC
+// then.
 std::string boxed_format(std::span<const std::byte> bytes) {
   if (bytes.size() < 12 || !starts_with(bytes.subspan(4), "ftyp")) return "";
-  const auto brand = bytes.subspan(8);
-  for (const char* avif : {"avif", "avis"})
-    if (starts_with(brand, avif)) return "AVIF";
-  for (const char* heic : {"heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"})
-    if (starts_with(brand, heic)) return "HEIC";
-  return "";
+  const auto is_one_of = [](std::span<const std::byte> brand, auto... names) {
+    return (starts_with(brand, names) || ...);
+  };
+  const auto major = bytes.subspan(8);
+  if (is_one_of(major, "avif", "avis")) return "AVIF";
+  if (is_one_of(major, "heic", "heix", "heim", "heis", "hevc", "hevx")) return "HEIC";
+  if (!is_one_of(major, "mif1", "msf1")) return "";
+  const size_t said = std::to_integer<size_t>(bytes[2]) << 8 | std::to_integer<size_t>(bytes[3]);
+  for (size_t at = 16; at + 4 <= std::min(bytes.size(), said); at += 4)
+    if (is_one_of(bytes.subspan(at), "avif", "avis")) return "AVIF";
+  return "HEIC";
 }
 
-const char* read_formats() {
-  if (kHasWebp && kHasTiff) return "JPEG, PNG, WebP, TIFF, GIF, BMP and PNM";
-  if (kHasWebp) return "JPEG, PNG, WebP, GIF, BMP and PNM";
-  return kHasTiff ? "JPEG, PNG, TIFF, GIF, BMP and PNM" : "JPEG, PNG, GIF, BMP and PNM";
+std::string read_formats() {
+  std::vector<std::string> formats = {"JPEG", "PNG"};
+  for (const char* optional : {"WebP", "TIFF", "AVIF", "HEIC"})
+    if (is_read_format(optional)) formats.push_back(optional);
+  formats.insert(formats.end(), {"GIF", "BMP"});
+  return join(formats) + " and PNM";
 }
 
 }  // namespace
@@ -73,7 +84,9 @@ std::string image_format(std::span<const std::byte> bytes) {
 bool is_read_format(const std::string& format) {
   if (format == "WebP") return kHasWebp;
   if (format == "TIFF") return kHasTiff;
-  return !format.empty() && format != "AVIF" && format != "HEIC";
+  if (format == "AVIF") return kHasAvif;
+  if (format == "HEIC") return kHasHeic;
+  return !format.empty();
 }
 
 Image decode_image(std::span<const std::byte> bytes, const std::string& name) {
@@ -97,10 +110,10 @@ Image decode_image(std::span<const std::byte> bytes, const std::string& name) {
   if (format == "PNM") return decode_pnm(bytes, name);
   if (format == "WebP" && kHasWebp) return decode_webp(bytes, name);
   if (format == "TIFF" && kHasTiff) return decode_tiff(bytes, name);
-  if (format == "WebP" || format == "TIFF")
-    bad_input(name, ": this graft was built without ", format, "; ", read_formats(), " are read");
+  if (format == "AVIF" && kHasAvif) return decode_avif(bytes, name);
+  if (format == "HEIC" && kHasHeic) return decode_heic(bytes, name);
   if (!format.empty())
-    bad_input(name, ": ", format, " images are not read; ", read_formats(), " are");
+    bad_input(name, ": this graft was built without ", format, "; ", read_formats(), " are read");
   bad_input(name, ": not an image graft reads (", read_formats(), ")");
 }
 
@@ -113,7 +126,7 @@ namespace {
 struct Extension {
   std::string_view extension, format;
 };
-constexpr std::array<Extension, 14> kExtensions = {{{".jpg", "JPEG"},
+constexpr std::array<Extension, 19> kExtensions = {{{".jpg", "JPEG"},
                                                     {".jpeg", "JPEG"},
                                                     {".jpe", "JPEG"},
                                                     {".jfif", "JPEG"},
@@ -126,7 +139,12 @@ constexpr std::array<Extension, 14> kExtensions = {{{".jpg", "JPEG"},
                                                     {".pnm", "PNM"},
                                                     {".webp", "WebP"},
                                                     {".tif", "TIFF"},
-                                                    {".tiff", "TIFF"}}};
+                                                    {".tiff", "TIFF"},
+                                                    {".avif", "AVIF"},
+                                                    {".avifs", "AVIF"},
+                                                    {".heic", "HEIC"},
+                                                    {".heif", "HEIC"},
+                                                    {".hif", "HEIC"}}};
 
 }  // namespace
 

@@ -1,5 +1,5 @@
-// Image: decoded 8-bit pixels, upright. JPEG (libjpeg-turbo), PNG and BMP (stb_image), GIF, PGM and
-// PPM; WebP (libwebp) and TIFF (libtiff) where graft was built with them; nothing else.
+// Image: decoded 8-bit pixels, upright. JPEG (libjpeg-turbo), PNG, BMP (stb_image), GIF, PGM, PPM;
+// where built in WebP (libwebp), TIFF (libtiff), AVIF (libavif), HEIC (libheif); nothing else.
 #pragma once
 #include <span>
 #include <string>
@@ -35,21 +35,21 @@ constexpr int64_t kMaxImageFileBytes = int64_t{512} << 20;
 
 // 16-bit samples are reduced to their upper 8 bits (PNM: scaled by their maximum), alpha is dropped
 // (as PIL's convert("RGB") does), palettes are expanded, CMYK converted, the orientation in EXIF
-// (of JPEG, PNG, WebP and TIFF) applied; of several frames or pages the first is read.
-// Error(bad_input) naming `name` for what is broken, truncated, too large or of another format. A
-// JPEG about which libjpeg only warns is broken when pixels are lost.
+// (of JPEG, PNG, WebP and TIFF; of AVIF and HEIC in their own boxes) applied; of several frames or
+// pages the first is read. Error(bad_input) naming `name` for what is broken, truncated, too large
+// or of another format. A JPEG about which libjpeg only warns is broken when pixels are lost.
 GRAFT_API Image decode_image(std::span<const std::byte> bytes, const std::string& name);
 GRAFT_API Image read_image(const std::string& path);
 
-// By its first bytes: "JPEG", "PNG", "BMP", "GIF", "PNM", "WebP", "TIFF"; "AVIF" and "HEIC", which
-// are not read; "" for anything else. 16 bytes are enough.
+// By its first bytes: "JPEG", "PNG", "BMP", "GIF", "PNM", "WebP", "TIFF", "AVIF", "HEIC"; "" for
+// anything else. 64 bytes are enough.
 GRAFT_API std::string image_format(std::span<const std::byte> bytes);
 // Whether this build reads a format that image_format() names.
 GRAFT_API bool is_read_format(const std::string& format);
 // Whether the extension of a file name is one of the format's, or none.
 GRAFT_API bool is_named_for(const std::string& path, const std::string& format);
-// True for the file names that every verb takes for images, in any case: .jpg .jpeg .jpe .jfif .png
-// .bmp .dib .gif .ppm .pgm .pnm, and .webp, .tif .tiff where they are built in.
+// True for names that every verb takes for images, in any case: .jpg .jpeg .jpe .jfif .png .bmp
+// .dib .gif .ppm .pgm .pnm; where built in .webp .tif .tiff .avif .avifs .heic .heif .hif.
 GRAFT_API bool has_image_extension(const std::string& path);
 
 // The same pixels with another number of channels: grey to RGB by repetition; RGB to grey by ITU-R

@@ -264,6 +264,41 @@ ImageHeader tiff_header(HeaderBytes& file, bool big_end_first) {
   return bounded_header(file, width, height, kBytesAPixel);
 }
 
+// AVIF and HEIC (ISO/IEC 14496-12, 4.2; 23008-12, 6.5.3): the largest of the sizes that the file's
+// properties list, meta / iprp / ipco / ispe. A picture of tiles lists theirs and its own. Of a
+// file without any nothing can be foretold: it is refused wherever memory is counted.
+void find_largest_picture(HeaderBytes& file, int64_t begin, int64_t end, int depth,
+                          ImageHeader& largest) {
+  for (int64_t at = begin; end - at >= 8;) {
+    const auto said = file.big_endian(at, 4), type = file.big_endian(at + 4, 4);
+    if (!said || !type) return;
+    const bool is_long = *said == 1;
+    const auto length = is_long ? file.big_endian(at + 12, 4) : said;  // below 4 GiB
+    if (!length) return;
+    const int64_t head = is_long ? 16 : 8, next = *length == 0 ? end : at + *length;
+    if (next < at + head || next > end) return;
+    constexpr std::array<int64_t, 3> kBoxes = {0x6d657461, 0x69707270, 0x6970636f};
+    if (depth < 3 && *type == kBoxes[static_cast<size_t>(depth)])  // meta has a version first
+      find_largest_picture(file, at + head + (depth == 0 ? 4 : 0), next, depth + 1, largest);
+    if (depth == 3 && *type == 0x69737065) {
+      const auto width = file.big_endian(at + head + 4, 4),
+                 height = file.big_endian(at + head + 8, 4);
+      if (!width || !height || *width < 1 || *height < 1) return;
+      if (largest.width == 0 || *width > largest.width * largest.height / *height)
+        largest.width = *width, largest.height = *height;
+    }
+    at = next;
+  }
+}
+
+ImageHeader boxed_header(HeaderBytes& file) {
+  constexpr int64_t kBytesAPixel = 40;  // planes of 16 bits, a decoder's copies, RGB, upright
+  ImageHeader largest;
+  find_largest_picture(file, 0, file.size(), 0, largest);
+  if (largest.width == 0) return {0, 0, 3, std::numeric_limits<int64_t>::max() / 4};
+  return bounded_header(file, largest.width, largest.height, kBytesAPixel);
+}
+
 }  // namespace
 
 ImageHeader read_image_header(File& file) {
@@ -277,6 +312,7 @@ ImageHeader read_image_header(File& file) {
   if (*start == 0x4749) return gif_header(bytes);
   if (*start == 0x5249) return webp_header(bytes);
   if (*start == 0x4949 || *start == 0x4d4d) return tiff_header(bytes, *start == 0x4d4d);
+  if (bytes.big_endian(4, 4) == 0x66747970) return boxed_header(bytes);  // "ftyp"
   return {};
 }
 

@@ -8,7 +8,7 @@
 namespace graft::io {
 
 struct ImageHeader {
-  int64_t width = 0, height = 0;  // as stored; 0: not read
+  int64_t width = 0, height = 0;  // as stored (HEIC: before it is cropped); 0: not read
   int64_t channels = 0;           // of the decoded image: 1 or 3
   // While a training input is made of it: the file's bytes, the decoder's memory and, unless its
   // rows are used as they come, the pixels.

@@ -2,6 +2,7 @@
 // turned into ours.
 #include "graft/io/images/stb.h"
 
+#include <climits>
 #include <cstdlib>
 #include <memory>
 
@@ -72,9 +73,10 @@ Image decode_with_stb(std::span<const std::byte> bytes, const std::string& name)
   int width = 0, height = 0, stored = 0;
   largest_block = size_t{1} << 20;
   memory_ran_out = false;
-  GRAFT_CHECK(
-      stbi_info_from_memory(data, size, &width, &height, &stored) && width > 0 && height > 0, name,
-      ": broken image: its header cannot be read");
+  const bool is_known = stbi_info_from_memory(data, size, &width, &height, &stored);
+  height = height == INT_MIN ? 0 : std::abs(height);  // below 0: a BMP whose top row comes first
+  GRAFT_CHECK(is_known && width > 0 && height > 0, name,
+              ": broken image: its header cannot be read");
   GRAFT_CHECK(int64_t{width} * height <= image_pixel_limit(), name, ": ", width, "x", height,
               " pixels, more than the limit of ", image_pixel_limit(), " (--max-pixels)");
   const int channels = stored <= 2 ? 1 : 3;

@@ -28,4 +28,12 @@ inline Attribute integers_attribute(const char* name, std::vector<int64_t> value
   return a;
 }
 
+inline Attribute text_attribute(const char* name, std::string value) {
+  Attribute a;
+  a.name = name;
+  a.type = AttributeType::string;
+  a.s = std::move(value);
+  return a;
+}
+
 }  // namespace graft::io::onnx

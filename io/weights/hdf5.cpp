@@ -1,8 +1,11 @@
 // Keras files: HDF5 through the reader that a program lends, and the .keras archive around it.
 #include "graft/io/weights/hdf5.h"
 
+#include <algorithm>
 #include <atomic>
+#include <nlohmann/json.hpp>
 
+#include "graft/io/json.h"
 #include "graft/io/weights/formats.h"
 #include "graft/io/weights/stored_type.h"
 #include "graft/io/weights/zip.h"
@@ -12,7 +15,7 @@ namespace {
 
 std::atomic<Hdf5Reader> lent_reader{nullptr};
 
-constexpr int64_t kConfigBytes = 64 << 20;
+constexpr int64_t kConfigBytes = 64 << 20, kMetadataBytes = 1 << 20;
 
 std::vector<std::byte> unpacked(File& file, const std::vector<ZipMember>& members,
                                 const std::string& name, int64_t limit) {
@@ -27,6 +30,22 @@ std::vector<std::byte> unpacked(File& file, const std::vector<ZipMember>& member
     return bytes;
   }
   bad_input("has no ", name, ", so it is no Keras model");
+}
+
+// The version of Keras in an archive's metadata.json; "" where it does not say.
+std::string version_of(File& file, const std::vector<ZipMember>& members) {
+  const bool stands_there =
+      std::any_of(members.begin(), members.end(),
+                  [](const ZipMember& member) { return member.name == "metadata.json"; });
+  if (!stands_there) return "";
+  const auto bytes = unpacked(file, members, "metadata.json", kMetadataBytes);
+  const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  check_json(text, "its metadata.json");
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  const auto version = json.is_object() ? json.find("keras_version") : json.end();
+  return json.is_object() && version != json.end() && version->is_string()
+             ? version->get<std::string>()
+             : "";
 }
 
 }  // namespace
@@ -56,6 +75,8 @@ WeightFile read_keras_archive(File& file, const ReadLimits& limits) {
     result.format = "keras";
     result.metadata[kKerasConfigKey] =
         std::string(reinterpret_cast<const char*>(config.data()), config.size());
+    if (const std::string version = version_of(file, members); !version.empty())
+      result.metadata[kKerasVersionKey] = version;
     return result;
   });
 }

@@ -11,6 +11,7 @@ namespace graft::io {
 // attribute of the group at that path.
 using Hdf5Reader = WeightFile (*)(File& file, const ReadLimits& limits);
 inline constexpr const char* kKerasConfigKey = "keras.config";
+inline constexpr const char* kKerasVersionKey = "keras_version";
 inline constexpr const char* kKerasNameKey = "keras.name:";
 
 // nullptr: HDF5 is refused in one sentence. To be called before other threads read files.

@@ -2,10 +2,12 @@
 // of the engine.
 #include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "graft/core/base/made_once.h"
 #include "graft/kernels/cpu/conv_problem.h"
 #include "graft/kernels/cpu/depthwise.h"
+#include "graft/kernels/cpu/map_functions.h"
 #include "graft/kernels/cpu/register.h"
 #include "graft/kernels/cpu/winograd.h"
 #include "graft/kernels/ops/conv.h"
@@ -79,8 +81,20 @@ Activation engine_activation(ops::FusedActivation activation) {
     case ops::FusedActivation::none: return Activation::none;
     case ops::FusedActivation::relu: return Activation::relu;
     case ops::FusedActivation::relu6: return Activation::relu6;
+    case ops::FusedActivation::function: return Activation::none;  // the map comes afterwards
   }
   return Activation::none;
+}
+
+// What is left to do with the stored sums.
+std::optional<MapAttributes> engine_map(const ops::FusedConvAttributes& attributes) {
+  if (attributes.activation != ops::FusedActivation::function) return std::nullopt;
+  return map_attributes(attributes.function);
+}
+const char* declines_map(DType dtype, const ops::FusedConvAttributes& attributes) {
+  if (attributes.activation != ops::FusedActivation::function) return nullptr;
+  if (dtype == DType::f64) return "no vectorised maths in f64";
+  return is_mapped(attributes.function.function) ? nullptr : "no vectorised maths of this function";
 }
 
 // Each group's bias, padded to whole panels; nothing without a bias.
@@ -115,6 +129,7 @@ struct ForwardCall {
   EnginePackedWeight<T> own;
   const EnginePackedWeight<T>* packed;
   PaddedBias<T> bias;
+  std::optional<MapAttributes> map;
   std::vector<IndirectConv<T>> problems;  // by group
 
   ForwardCall(ExecContext& context, const ops::FusedConvForwardArgs& args)
@@ -123,6 +138,7 @@ struct ForwardCall {
         own(table),
         packed(packed_for(args.packed)),
         bias(table, shape, args.bias),
+        map(engine_map(args.attributes)),
         problems(forward_problems<T>(shape, image_data<T>(args.x), mutable_image_data<T>(args.y))) {
     if (!packed || !packed->is_for(table)) packed = &own;
     for (size_t g = 0; g < problems.size(); ++g) {
@@ -131,6 +147,7 @@ struct ForwardCall {
       problems[g].residual =
           args.residual ? image_data<T>(*args.residual) + group * shape.group_k() : nullptr;
       problems[g].activation = engine_activation(args.attributes.activation);
+      problems[g].map = map ? &*map : nullptr;
     }
   }
 
@@ -188,6 +205,14 @@ void run_winograd(ExecContext& context, const ops::FusedConvForwardArgs& args) {
   ForwardCall<float> call(context, args);
   call.problems[0].packed = call.packed->transformed(context, call.shape, args.weight);
   winograd_run(context, call.table, call.problems[0]);
+  if (!call.map) return;
+  constexpr int64_t elements = 1 << 15;  // of a job
+  const auto map = map_kernels_for<float>(context).map;
+  float* y = args.y.mutable_data<float>();
+  context.parallel_for(ceil_div(args.y.numel(), elements), [&](int64_t job) {
+    float* part = y + job * elements;
+    map(*call.map, part, std::min(elements, args.y.numel() - job * elements), part);
+  });
 }
 
 template <class T>
@@ -198,12 +223,13 @@ void run_depthwise_forward(ExecContext& context, const ops::FusedConvForwardArgs
   const ConvShape shape(args.x.shape(), args.weight.shape(), args.y.shape(), args.attributes.conv);
   const EnginePackedWeight<P> own(kernel_table_for<P>(context));
   const auto* packed = dynamic_cast<const EnginePackedWeight<P>*>(args.packed);
+  const std::optional<MapAttributes> map = engine_map(args.attributes);
   run_depthwise<T>(
       context, channel_kernels_for<T>(context),
       {grid, image_data<T>(args.x), (packed ? packed : &own)->by_tap(shape, args.weight),
        args.bias ? args.bias->data<P>() : nullptr,
        args.residual ? image_data<T>(*args.residual) : nullptr, mutable_image_data<T>(args.y),
-       engine_activation(args.attributes.activation), moments});
+       engine_activation(args.attributes.activation), map ? &*map : nullptr, moments});
 }
 
 const char* declines(const ExecContext&, const ops::ConvForwardArgs& args) {
@@ -224,6 +250,7 @@ const char* declines_fused(const ExecContext&, const ops::FusedConvForwardArgs& 
   if (!is_nhwc(args.y)) return "the result's memory order is not channels_last";
   if (args.residual && (!is_nhwc(*args.residual) || args.residual->dtype() != args.y.dtype()))
     return "the residual has another dtype or memory order";
+  if (const char* reason = declines_map(args.x.dtype(), args.attributes)) return reason;
   return engine_declines_conv(args.x, args.y, &args.weight);
 }
 
@@ -273,6 +300,7 @@ const char* declines_depthwise(const ExecContext&, const ops::FusedConvForwardAr
   if (args.residual && (!is_nhwc(*args.residual) || args.residual->dtype() != dtype))
     return "the residual has another dtype or memory order";
   if (args.weight.dtype() != parameter_dtype(dtype)) return "the weight has another dtype";
+  if (const char* reason = declines_map(dtype, args.attributes)) return reason;
   if (args.bias && args.bias->dtype() != parameter_dtype(dtype))
     return "the bias has another dtype";
   return is_depthwise(
@@ -309,6 +337,7 @@ const char* declines_bf16(const ExecContext& context, const ops::FusedConvForwar
     return "memory order is not channels_last";
   if (args.residual && (!is_nhwc(*args.residual) || args.residual->dtype() != DType::bf16))
     return "the residual has another dtype or memory order";
+  if (const char* reason = declines_map(DType::bf16, args.attributes)) return reason;
   const ConvShape shape(args.x.shape(), args.weight.shape(), args.y.shape(), args.attributes.conv);
   const bool runs = shape.group_c() <= 8 && shape.s > 1 && shape.dilation_w == 1;
   return shape.group_c() % 2 != 0 && !runs ? "an odd number of channels" : nullptr;

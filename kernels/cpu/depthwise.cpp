@@ -216,6 +216,11 @@ void run_depthwise(ExecContext& context, const ChannelKernels<T>& kernels,
                            problem.residual ? problem.residual + at : nullptr, problem.out + at,
                            g.out_pixel, problem.activation});
       });
+      if constexpr (!std::is_same_v<T, double>)
+        if (problem.map) {
+          T* line = problem.out + g.out_first + n * g.out_sample + row * g.out_row;
+          map_kernels_for<T>(context).map(*problem.map, line, g.grid_w * g.channels, line);
+        }
     }
     if (problem.moments)
       kernels.moments(problem.out + job * each * g.out_row, problem.moments->rows(job), g.channels,

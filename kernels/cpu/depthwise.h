@@ -46,6 +46,7 @@ struct DepthwiseProblem {
   const T* residual;        // laid out like out, or null; may be out
   T* out;
   Activation activation;
+  const MapAttributes* map = nullptr;                // as in IndirectConv, of rows that lie dense
   const BlockMoments<Parameter>* moments = nullptr;  // of out, in blocks of depthwise_block_rows
 };
 // Pixels of a job's output, where the grid's out is one run of memory.

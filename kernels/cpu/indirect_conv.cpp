@@ -285,6 +285,21 @@ void run_sums(const KernelTable<T>& table, const Schedule<T>& s, int64_t first_r
                     std::min(rows, row + step));
 }
 
+// The map of a block's results while the cache has them.
+template <class T>
+void map_block(ExecContext& context, const IndirectConv<T>& p, int64_t first_row, int64_t rows,
+               int64_t begin, int64_t end) {
+  const auto map = map_kernels_for<T>(context).map;
+  if (end - begin == p.out_pixel) {
+    T* block = p.out + first_row * p.out_pixel;
+    return map(*p.map, block, rows * p.out_pixel, block);
+  }
+  for (int64_t row = first_row; row < first_row + rows; ++row) {
+    T* pixel = p.out + row * p.out_pixel + begin;
+    map(*p.map, pixel, end - begin, pixel);
+  }
+}
+
 template <class T>
 void run_block(ExecContext& context, const KernelTable<T>& table, const Schedule<T>& s,
                int64_t row_block, int64_t panel_block, const T* zeros) {
@@ -294,10 +309,12 @@ void run_block(ExecContext& context, const KernelTable<T>& table, const Schedule
   const int64_t first_panel = panel_block * s.block_panels,
                 last_panel = std::min(s.panels, first_panel + s.block_panels);
   run_sums(table, s, first_row, rows, first_panel, last_panel, zeros);
+  const int64_t begin = first_panel * table.nr,
+                end = std::min(p.out_channels, last_panel * table.nr);
+  if constexpr (std::is_same_v<T, float> || std::is_same_v<T, Bf16>)
+    if (p.map) map_block(context, p, first_row, rows, begin, end);
   if constexpr (!std::is_same_v<T, U8>) {
     if (!p.moments) return;
-    const int64_t begin = first_panel * table.nr,
-                  end = std::min(p.out_channels, last_panel * table.nr);
     channel_kernels_for<T>(context).moments(
         p.out + first_row * p.out_channels + begin, rows, p.out_channels, end - begin,
         p.moments->means(row_block) + begin, p.moments->squares(row_block) + begin);

@@ -54,9 +54,10 @@ struct IndirectConv {
   const typename ParameterOf<T>::type* bias = nullptr;  // padded to whole panels, or null
   const T* residual = nullptr;                          // at out's offsets, or null
   Activation activation = Activation::none;
-  T padding{};  // what input pixels outside of the image hold
+  const MapAttributes* map = nullptr;  // a function of what is stored, not in double; null: none
+  T padding{};                         // what input pixels outside of the image hold
   // What becomes of each block of block_rows() output pixels while the cache still has it; null:
-  // nothing. Needs out to be dense, and this problem to be all of it.
+  // nothing. Needs out to be dense, and this problem to be all of it. A map needs dense pixels.
   const BlockMoments<typename ParameterOf<T>::type>* moments = nullptr;
   const QuantizedFinish* finish =
       nullptr;  // U8 only, in place of out, bias, residual and activation

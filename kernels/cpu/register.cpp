@@ -14,7 +14,8 @@ void register_cpu_kernels(KernelSet& set) {
   cpu::register_linear(set.linear);
   cpu::register_batch_norm(set.batch_norm);
   cpu::register_pool(set.pool);
-  cpu::register_elementwise(set.unary, set.binary);
+  cpu::register_elementwise(set.unary);
+  cpu::register_binary(set.binary);
   cpu::register_widened(set.conv, set.fused_conv);
   cpu::register_reordered(set.conv, set.fused_conv);
   cpu::register_matmul(set.matmul);

@@ -4,15 +4,19 @@
 #include <memory>
 
 #include "graft/kernels/ops/conv.h"
+#include "graft/kernels/ops/unary.h"
 
 namespace graft::ops {
 
-enum class FusedActivation : unsigned char { none, relu, relu6 };
+// function: any element-wise function, of the sums as they are stored. The CPU's kernels alone know
+// it.
+enum class FusedActivation : unsigned char { none, relu, relu6, function };
 
 struct FusedConvAttributes {
   static constexpr std::string_view id = "fused_conv";
   ConvAttributes conv{};
   FusedActivation activation = FusedActivation::none;
+  UnaryAttributes function{};  // where the activation is one
 };
 
 // A weight in a kernel's own layout, opaque to its owner. It is a copy: whoever keeps one keys it

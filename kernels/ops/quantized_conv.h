@@ -26,8 +26,8 @@ struct QuantizeArgs {
 struct QuantizedConvAttributes {
   static constexpr std::string_view id = "quantized_conv";
   ConvAttributes conv{};
-  FusedActivation activation = FusedActivation::none;
-  Quantization x{}, residual{}, y{};  // of those that are u8
+  FusedActivation activation = FusedActivation::none;  // no function
+  Quantization x{}, residual{}, y{};                   // of those that are u8
 };
 
 struct QuantizedConvPackArgs {

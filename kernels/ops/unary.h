@@ -57,6 +57,8 @@ enum class Unary : unsigned char {
 // Functions whose result is bool and which have no gradient.
 constexpr bool is_predicate(Unary function) { return function >= Unary::logical_not; }
 
+GRAFT_API std::string_view name_of(Unary function);
+
 struct UnaryAttributes {
   static constexpr std::string_view id = "unary";
   Unary function = Unary::relu;

@@ -8,6 +8,7 @@ class ExecContext;
 struct KernelSet;
 namespace ops {
 struct ConvForwardArgs;
+struct UnaryForwardArgs;
 struct BatchNormKernels;
 struct BinaryKernels;
 struct ConvKernels;
@@ -62,7 +63,9 @@ void register_resample(ops::ResampleKernels&);
 void register_grid_sample(ops::SampleKernels&);
 void register_roi_align(ops::SampleKernels&);
 
-void conv_forward(ExecContext& context, ops::ConvForwardArgs args);  // fused_conv begins with it
+// fused_conv begins with the one and ends with the other.
+void conv_forward(ExecContext& context, ops::ConvForwardArgs args);
+void unary_forward(ExecContext& context, ops::UnaryForwardArgs args);
 }  // namespace reference
 
 }  // namespace graft

@@ -271,6 +271,8 @@ void backward(ExecContext& context, ops::UnaryBackwardArgs& args) {
 
 }  // namespace
 
+void unary_forward(ExecContext& context, ops::UnaryForwardArgs args) { forward(context, args); }
+
 void register_unary(ops::UnaryKernels& kernels) {
   kernels.forward.add({"reference", takes_all, forward});
   kernels.backward.add({"reference", takes_all, backward});

@@ -55,6 +55,10 @@ GRAFT_API Tensor resize(const Tensor& x, std::span<const ResizeAxis> axes,
 GRAFT_API Tensor interpolate(const Tensor& x, std::span<const int64_t> extents, ResizeMode mode,
                              bool align_corners = false);
 
+// What interpolate() does along one axis of `in` elements, as it stands in a trace.
+GRAFT_API ops::ResampleAttributes interpolation(int axis, int64_t in, int64_t out, ResizeMode mode,
+                                                bool align_corners = false);
+
 // x [N,C,spatial...], grid [N,out...,axes] -> [N,C,out...]; ops/sample.h has the details. Gradients
 // to both.
 GRAFT_API Tensor grid_sample(const Tensor& x, const Tensor& grid,

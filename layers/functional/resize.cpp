@@ -183,6 +183,28 @@ Tensor resize(const Tensor& x, std::span<const ResizeAxis> axes, const ResizeOpt
   return y;
 }
 
+namespace {
+
+ResizeOptions interpolation_options(ResizeMode mode, bool align_corners) {
+  ResizeOptions options{.mode = mode};
+  if (mode == ResizeMode::nearest)
+    options.coordinates = ResizeCoordinates::asymmetric, options.rounding = NearestRounding::floor;
+  else if (align_corners)
+    options.coordinates = ResizeCoordinates::align_corners;
+  return options;
+}
+
+ResizeAxis interpolation_axis(int axis, int64_t in, int64_t out) {
+  return {.axis = axis, .extent = out, .scale = static_cast<double>(out) / static_cast<double>(in)};
+}
+
+}  // namespace
+
+ops::ResampleAttributes interpolation(int axis, int64_t in, int64_t out, ResizeMode mode,
+                                      bool align_corners) {
+  return taps_of(interpolation_axis(axis, in, out), in, interpolation_options(mode, align_corners));
+}
+
 Tensor interpolate(const Tensor& x, std::span<const int64_t> extents, ResizeMode mode,
                    bool align_corners) {
   GRAFT_CHECK(x.rank() >= 3 && static_cast<int>(extents.size()) == x.rank() - 2,
@@ -192,16 +214,9 @@ Tensor interpolate(const Tensor& x, std::span<const int64_t> extents, ResizeMode
     const int64_t extent = extents[static_cast<size_t>(axis) - 2];
     GRAFT_CHECK(extent > 0 && x.shape()[axis] > 0, "interpolate: ", x.shape(), " to extent ",
                 extent);
-    axes.push_back({.axis = axis,
-                    .extent = extent,
-                    .scale = static_cast<double>(extent) / static_cast<double>(x.shape()[axis])});
+    axes.push_back(interpolation_axis(axis, x.shape()[axis], extent));
   }
-  ResizeOptions options{.mode = mode};
-  if (mode == ResizeMode::nearest)
-    options.coordinates = ResizeCoordinates::asymmetric, options.rounding = NearestRounding::floor;
-  else if (align_corners)
-    options.coordinates = ResizeCoordinates::align_corners;
-  return resize(x, axes, options);
+  return resize(x, axes, interpolation_options(mode, align_corners));
 }
 
 }  // namespace graft::functional

@@ -26,6 +26,10 @@ class GRAFT_API BatchNorm2d final : public Module {
   Tensor normalise(const Tensor& x, bool relu, const Tensor& residual = {}) {
     return normalise(x, relu, residual, {});
   }
+  // With x's statistics where they are known; else (undefined) they are taken here.
+  Tensor normalise(const Tensor& x, bool relu, const Tensor& residual,
+                   const functional::BatchStatistics& statistics);
+  bool normalises_by_batch() const { return training() && !fixed_statistics_; }
   // The same of conv(x); while it trains, the batch's statistics come out of the convolution where
   // its kernel can give them.
   Tensor normalise(Conv2d& conv, const Tensor& x, bool relu, const Tensor& residual = {});
@@ -63,9 +67,6 @@ class GRAFT_API BatchNorm2d final : public Module {
     std::vector<double> mean{}, squares{};  // of deviations from the mean (Chan et al. 1979)
   };
   void watch(const Tensor& x);
-  bool normalises_by_batch() const { return training() && !fixed_statistics_; }
-  Tensor normalise(const Tensor& x, bool relu, const Tensor& residual,
-                   const functional::BatchStatistics& statistics);
 
   BatchNorm2dOptions options_;
   Tensor* weight_;

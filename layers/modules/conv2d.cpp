@@ -18,6 +18,14 @@ Conv2d::Conv2d(const Conv2dOptions& o) : options_(o), bias_(&none_) {
   give_default_values(*weight_, *bias_, o.in_channels / o.groups * o.kernel * o.kernel);
 }
 
+void Conv2d::set_steps(int64_t stride, int64_t dilation) {
+  GRAFT_CHECK(stride >= 1 && dilation >= 1, "Conv2d: stride ", stride, ", dilation ", dilation);
+  options_.padding = options_.padding / options_.dilation * dilation;
+  options_.stride = stride;
+  options_.dilation = dilation;
+  attributes_.window = ops::square_window(options_.kernel, stride, options_.padding, dilation);
+}
+
 Tensor Conv2d::forward(const Tensor& x) {
   return functional::conv(x, *weight_, *bias_, attributes_);
 }

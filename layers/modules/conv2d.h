@@ -27,6 +27,8 @@ class GRAFT_API Conv2d final : public Module {
   Tensor forward_with_statistics(const Tensor& x, functional::BatchStatistics& statistics);
 
   const Conv2dOptions& options() const { return options_; }
+  // The same weight at another stride and dilation; the padding grows with the dilation.
+  void set_steps(int64_t stride, int64_t dilation);
   const Tensor& weight() const { return *weight_; }
   const Tensor& bias() const { return *bias_; }  // undefined without bias
 

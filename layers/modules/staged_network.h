@@ -15,6 +15,11 @@ class GRAFT_API StagedNetwork : public Module {
   // Runs stages [begin, end) on what stage `begin` takes. bad_input for a range outside of
   // stages().
   virtual Tensor forward_stages(const Tensor& x, size_t begin, size_t end) = 0;
+  // What a stage computes that others may want beside its result, which is the last: a map before
+  // it is pooled.
+  virtual std::vector<Tensor> stage_values(const Tensor& x, size_t stage) {
+    return {forward_stages(x, stage, stage + 1)};
+  }
   // The modules a stage owns, by path ("conv1", "bn1" for the stem); empty for a stage without
   // parameters.
   virtual std::vector<std::string> stage_paths(size_t stage) const = 0;

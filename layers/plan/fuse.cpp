@@ -1,4 +1,4 @@
-// The passes over a plan's graph: convolution + batch norm + sum + ReLU become one step.
+// The passes over a plan's graph: convolution + batch norm + sum + activation become one step.
 #include <algorithm>
 #include <cmath>
 
@@ -14,7 +14,8 @@ namespace {
 
 class Fuser {
  public:
-  explicit Fuser(Graph& graph) : graph_(graph), uses_(static_cast<size_t>(graph.values)) {
+  Fuser(Graph& graph, FusedFunctions functions)
+      : graph_(graph), functions_(functions), uses_(static_cast<size_t>(graph.values)) {
     for (const Step& step : graph.steps)
       for (const Value v : step.inputs)
         if (v != kNoValue) ++uses_[static_cast<size_t>(v)];
@@ -46,7 +47,7 @@ class Fuser {
   }
 
   // The step that computes `value`, when it is a fused convolution whose result goes to nothing
-  // else and has no ReLU yet.
+  // else and has no activation yet.
   Step* open_conv(Value value) {
     if (value == kNoValue || uses_[static_cast<size_t>(value)] != 1) return nullptr;
     for (Step& step : graph_.steps)
@@ -133,12 +134,37 @@ class Fuser {
   }
 
   bool absorb_activation(Step& step) {
-    const auto function = std::any_cast<const ops::UnaryAttributes&>(step.attributes).function;
+    const auto& function = std::any_cast<const ops::UnaryAttributes&>(step.attributes);
+    const ops::FusedActivation activation = fused_activation(function);
     Step* conv = open_conv(step.inputs[0]);
-    if (!conv || (function != ops::Unary::relu && function != ops::Unary::relu6)) return false;
-    conv->conv->attributes.activation =
-        function == ops::Unary::relu ? ops::FusedActivation::relu : ops::FusedActivation::relu6;
+    if (!conv || activation == ops::FusedActivation::none) return false;
+    if (activation == ops::FusedActivation::function &&
+        (functions_ == FusedFunctions::no || !is_cpu(conv->conv->weight.device())))
+      return false;
+    conv->conv->attributes.activation = activation;
+    conv->conv->attributes.function = function;
     return take_over(*conv, step);
+  }
+
+  // ONNX writes ReLU6 as Clip.
+  static ops::FusedActivation fused_activation(const ops::UnaryAttributes& attributes) {
+    switch (attributes.function) {
+      case ops::Unary::relu: return ops::FusedActivation::relu;
+      case ops::Unary::relu6: return ops::FusedActivation::relu6;
+      case ops::Unary::clip:
+        return attributes.alpha == 0 && attributes.beta == 6 ? ops::FusedActivation::relu6
+                                                             : ops::FusedActivation::function;
+      case ops::Unary::sigmoid:
+      case ops::Unary::tanh:
+      case ops::Unary::leaky_relu:
+      case ops::Unary::elu:
+      case ops::Unary::hard_sigmoid:
+      case ops::Unary::hard_swish:
+      case ops::Unary::gelu:
+      case ops::Unary::gelu_tanh:
+      case ops::Unary::silu: return ops::FusedActivation::function;
+      default: return ops::FusedActivation::none;
+    }
   }
 
   bool computed_before(Value value, const Step& step) const {
@@ -171,11 +197,12 @@ class Fuser {
   }
 
   Graph& graph_;
+  FusedFunctions functions_;
   std::vector<int> uses_;
 };
 
 }  // namespace
 
-void fuse_convolutions(Graph& graph) { Fuser{graph}(); }
+void fuse_convolutions(Graph& graph, FusedFunctions functions) { Fuser{graph, functions}(); }
 
 }  // namespace graft::plan

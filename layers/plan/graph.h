@@ -84,9 +84,11 @@ std::vector<Segment> segments_of(const Graph& graph, int64_t element_bytes,
 // result on the way has not one entry a sample on its first axis.
 Graph graph_of(const Trace& trace, const Tensor& input, const Tensor& output);
 
-// Folds eval batch norms into the convolutions before them and fuses residual sums and ReLUs.
-// Convolutions that are 2-D become fused_conv steps; the rest stays as it was traced.
-void fuse_convolutions(Graph& graph);
+// Folds eval batch norms into the convolutions before them and fuses residual sums and activations.
+// Convolutions that are 2-D become fused_conv steps; the rest stays as it was traced. Functions
+// other than ReLU and ReLU6 are fused where asked for, on the CPU.
+enum class FusedFunctions : bool { no, yes };
+void fuse_convolutions(Graph& graph, FusedFunctions functions);
 
 // Makes 8-bit steps of the fused convolutions whose channels come in fours, all but few (the first
 // layer) and depthwise ones: those stay in f32, and so does what other steps read. bad_input when

@@ -263,7 +263,8 @@ std::unique_ptr<Plan> Plan::compile(const std::function<Tensor(const Tensor&)>& 
       return refuse(str("a parameter is ", name_of(tensor.dtype())));
     impl->seen.push_back({tensor, tensor.version()});
   }
-  plan::fuse_convolutions(impl->graph);
+  plan::fuse_convolutions(
+      impl->graph, options.calibration ? plan::FusedFunctions::no : plan::FusedFunctions::yes);
   if (options.calibration) plan::quantize_convolutions(impl->graph, *options.calibration);
   for (const Step& step : impl->graph.steps) {
     Replay replay = replay_of(step, impl->graph);
@@ -328,17 +329,28 @@ bool Plan::stale() const {
   return false;
 }
 
+namespace {
+
+// The activation, with a blank before it.
+std::string activation_of(const ops::FusedConvAttributes& attributes) {
+  switch (attributes.activation) {
+    case ops::FusedActivation::none: return "";
+    case ops::FusedActivation::relu: return " relu";
+    case ops::FusedActivation::relu6: return " relu6";
+    case ops::FusedActivation::function: break;
+  }
+  return str(" ", ops::name_of(attributes.function.function));
+}
+
+}  // namespace
+
 std::string Plan::describe() const {
   std::string out;
   for (const Step& step : impl_->graph.steps) {
     out += step.op;
-    if (step.conv) {
-      const auto activation = step.conv->attributes.activation;
+    if (step.conv)
       out += str(" ", step.conv->weight.shape(), step.inputs[1] != kNoValue ? " +residual" : "",
-                 activation == ops::FusedActivation::none   ? ""
-                 : activation == ops::FusedActivation::relu ? " relu"
-                                                            : " relu6");
-    }
+                 activation_of(step.conv->attributes));
     if (step.quantized)
       out +=
           str(" ", step.quantized->weight.shape(), step.inputs[1] != kNoValue ? " +residual" : "",

@@ -15,6 +15,7 @@
 #include "graft/models/graph/op_call.h"
 #include "graft/models/initialization.h"
 #include "graft/models/preprocess_guess.h"
+#include "graft/models/segmentation/segmentation.h"
 
 namespace graft::models {
 namespace {
@@ -286,7 +287,8 @@ Finding eps_of_norms(const GraphSource& source) {
 
 }  // namespace
 
-Imported import_graph(const io::onnx::Model& model, const ImportOptions& options) {
+Imported import_graph(const io::onnx::Model& model, const ImportOptions& options,
+                      FoldedNorms folded) {
   GRAFT_CHECK(options.channels == ChannelRule::repeat,
               "--channels sum-conv1 needs a native network: name it with --arch");
   GRAFT_CHECK(options.prefix.empty(),
@@ -306,7 +308,8 @@ Imported import_graph(const io::onnx::Model& model, const ImportOptions& options
   GraphConfig config;
   config.in_channels = image.channels;
   certificate.eps = eps_of_norms(source);
-  Unfolded unfolded = unfold_graph_norms(source, config.eps);
+  Unfolded unfolded;
+  if (folded == FoldedNorms::possible) unfolded = unfold_graph_norms(source, config.eps);
   const std::vector<Shape> shapes =
       probe_within(options.check_bytes > 0 ? options.check_bytes : kLeastCheckBytes, source, image);
   const bool one_output = cut_source(source, shapes, options.cut, config, certificate);
@@ -364,6 +367,7 @@ void rebuild(Model& model, GraphConfig config) {
 void replace_head(Model& model, int64_t classes, uint64_t seed) {
   model.card.activation = Activation::softmax;
   model.card.task.clear();
+  remove_segmentation_head(model);
   const auto* graph = std::get_if<GraphConfig>(&model.card.architecture);
   if (!graph) return replace_head(*model.network, model.card.architecture, classes, seed);
   GRAFT_CHECK(classes >= 1, "a head needs at least one class, got ", classes);
@@ -380,6 +384,7 @@ void replace_head(Model& model, int64_t classes, uint64_t seed) {
 }
 
 void remove_classifier(Model& model) {
+  remove_segmentation_head(model);
   const auto* graph = std::get_if<GraphConfig>(&model.card.architecture);
   if (!graph || graph->classes == 0) return;
   GraphConfig config = *graph;

@@ -5,10 +5,15 @@
 
 namespace graft::models {
 
+// Whether a graph's exporter may have folded batch norms into convolutions, whose biases then hold
+// what is left of them.
+enum class FoldedNorms : unsigned char { possible, none };
+
 // bad_input for graphs that do not take one float32 image batch [N,C,H,W], for a cut that is no
 // value through which all data flows, and for a classifier that cannot be told (naming the
 // candidates) when the cut is auto.
-GRAFT_API Imported import_graph(const io::onnx::Model& model, const ImportOptions& options);
+GRAFT_API Imported import_graph(const io::onnx::Model& model, const ImportOptions& options,
+                                FoldedNorms folded = FoldedNorms::possible);
 
 // The model with a head for `classes` classes instead of its own, initialised from `seed`: graphs
 // are cut in front of their classifier.

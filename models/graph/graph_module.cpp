@@ -10,7 +10,7 @@
 #include "graft/layers/functional/pool.h"
 #include "graft/layers/functional/shape_change.h"
 #include "graft/layers/modules/dropout.h"
-#include "graft/models/graph/operators.h"
+#include "graft/models/graph/graph_program.h"
 
 namespace graft::models {
 namespace {
@@ -20,7 +20,6 @@ using graph::OpCall;
 using graph::OpOutputs;
 
 constexpr const char* kPoolStage = "pool";
-constexpr int kNoValue = -1;
 
 // The module that holds a stage's tensors; a layer may have the stage's own name.
 std::string holder_of(const std::string& stage) { return "stage " + stage; }
@@ -49,23 +48,6 @@ class GraphStage final : public Module {
   }
 };
 
-// A constant on the other device than its own: an integer that meets a device's values, or a number
-// of the device's that an operator reads. Kept while the constant's bits stay.
-struct PlacedCopy {
-  uint64_t storage = 0, version = 0;
-  Tensor value;
-
-  const Tensor& of(const Tensor& constant, Device device) {
-    if (constant.device() == device) return constant;
-    if (!value.defined() || value.device() != device || storage != constant.storage_id() ||
-        version != constant.version()) {
-      value = to_device(constant, device);
-      storage = constant.storage_id(), version = constant.version();
-    }
-    return value;
-  }
-};
-
 // Where an operator's values meet: the first device among the inputs that are not read as numbers,
 // else the host.
 Device meeting_place(const graph::Operator& op, std::span<const Tensor> inputs) {
@@ -76,35 +58,6 @@ Device meeting_place(const graph::Operator& op, std::span<const Tensor> inputs) 
 }
 
 }  // namespace
-
-struct GraphModule::Program {
-  struct Step {
-    io::onnx::Node node;
-    const graph::Operator* op = nullptr;
-    int64_t opset = 1;
-    std::vector<int> inputs{}, outputs{};
-    std::vector<int> last_uses{};  // values that no later step reads
-    bool for_first_output = false;
-    BatchNorm2d* norm = nullptr;  // set: it runs instead of the operator
-    Module* dropout = nullptr;    // the same
-  };
-  struct Stage {
-    size_t begin = 0, end = 0;  // steps
-    int value = kNoValue;       // the value it ends in
-  };
-
-  std::vector<GraphInput> inputs;
-  std::vector<std::string> outputs;
-  std::vector<int> input_values, output_values;
-  std::vector<Step> steps;
-  std::vector<Stage> stages;
-  std::vector<std::string> names;        // by value
-  std::vector<const Tensor*> constants;  // by value; null for values that are computed
-  std::vector<PlacedCopy> copies;        // by value: a constant where its readers want it
-  int64_t declared_batch = 0;
-
-  int values() const { return static_cast<int>(constants.size()); }
-};
 
 GraphModule::GraphModule(const GraphSource& source) : program_(std::make_unique<Program>()) {
   Program& p = *program_;
@@ -127,7 +80,7 @@ GraphModule::GraphModule(const GraphSource& source) : program_(std::make_unique<
   for (const GraphInput& input : source.inputs) p.input_values.push_back(number_once(input.name));
   for (const GraphTensor& tensor : source.tensors) number_once(tensor.name);
   for (const io::onnx::Node& node : source.nodes) {
-    Program::Step step{.node = node, .op = graph::find_operator(node.domain, node.op_type)};
+    Step step{.node = node, .op = graph::find_operator(node.domain, node.op_type)};
     GRAFT_CHECK(step.op != nullptr, graph::title_of(node),
                 ": an operator that graft does not know");
     const auto opset = source.opsets.find(node.domain);
@@ -153,6 +106,7 @@ GraphModule::GraphModule(const GraphSource& source) : program_(std::make_unique<
   p.copies.resize(p.constants.size());
   build_stages(source);
   register_tensors(source);
+  fuse_steps();
 }
 
 GraphModule::~GraphModule() = default;
@@ -166,7 +120,7 @@ void GraphModule::build_stages(const GraphSource& source) {
   for (size_t i = 0; i < source.tensors.size(); ++i) constant[at++] = true;
   needed[static_cast<size_t>(p.output_values[0])] = true;
   for (size_t i = p.steps.size(); i-- > 0;) {
-    Program::Step& step = p.steps[i];
+    Step& step = p.steps[i];
     for (const int v : step.outputs)
       step.for_first_output =
           step.for_first_output || (v != kNoValue && needed[static_cast<size_t>(v)]);
@@ -202,7 +156,7 @@ void GraphModule::build_stages(const GraphSource& source) {
     return ends.empty() || ends.contains(value);
   };
   for (size_t i = 0; i < p.steps.size(); ++i) {
-    const Program::Step& step = p.steps[i];
+    const Step& step = p.steps[i];
     if (!step.for_first_output) continue;
     for (const int v : step.outputs)
       if (v != kNoValue) live.push_back(v);
@@ -225,7 +179,7 @@ void GraphModule::build_stages(const GraphSource& source) {
 void GraphModule::register_tensors(const GraphSource& source) {
   Program& p = *program_;
   std::unordered_map<int, int> readers;
-  for (const Program::Step& step : p.steps)
+  for (const Step& step : p.steps)
     for (const int v : step.inputs) ++readers[v];
   const size_t first_constant = p.inputs.size();
   const auto tensor_of_value = [&](int value) -> const GraphTensor* {
@@ -248,7 +202,7 @@ void GraphModule::register_tensors(const GraphSource& source) {
   const graph::RunMode mode;
   for (size_t i = 0; i < p.steps.size(); ++i) {
     while (stage + 1 < p.stages.size() && i >= p.stages[stage].end) ++stage;
-    Program::Step& step = p.steps[i];
+    Step& step = p.steps[i];
     if (step.node.op_type == "Dropout" && step.outputs.size() == 1) {
       const GraphTensor* ratio = step.inputs.size() > 1 ? tensor_of_value(step.inputs[1]) : nullptr;
       const OpCall call(step.node, step.opset, {}, mode);
@@ -318,15 +272,32 @@ void GraphModule::place_inputs(std::span<const int> numbers, const graph::Operat
   }
 }
 
+Tensor GraphModule::run_norm(const Step& step, std::span<const Tensor> inputs,
+                             const functional::BatchStatistics& statistics) {
+  const Tensor& x = inputs[0];
+  if (!step.adds) return step.norm->normalise(x, step.relu, {}, statistics);
+  const Tensor other =
+      inputs[1].rank() == 4 ? functional::to_format(inputs[1], x.format()) : inputs[1];
+  if (other.shape() == x.shape() && other.dtype() == x.dtype())
+    return step.norm->normalise(x, step.relu, other, statistics);
+  const Tensor sum = functional::add(step.norm->normalise(x, false, {}, statistics), other);
+  return step.relu ? functional::relu(sum) : sum;
+}
+
 void GraphModule::run_steps(size_t begin, size_t end, std::vector<Tensor>& values,
                             bool only_first_output) {
   Program& p = *program_;
   graph::RunMode mode;
   mode.declared_batch = p.declared_batch;
   std::vector<Tensor> inputs;
+  std::map<int, functional::BatchStatistics> statistics;  // by value, of a norm behind it
   for (size_t i = begin; i < end; ++i) {
-    const Program::Step& step = p.steps[i];
-    if (only_first_output && !step.for_first_output) continue;
+    if (only_first_output && !p.steps[i].for_first_output) continue;
+    const auto is_fused = [&](size_t last) {
+      return last < end && p.steps[last].fused && p.steps[last].fused_from >= begin;
+    };
+    if (is_fused(p.steps[i].absorbed_by)) continue;
+    const Step& step = is_fused(i) ? *p.steps[i].fused : p.steps[i];
     try {
       inputs.clear();
       MemoryFormat uniform = MemoryFormat::contiguous;
@@ -353,10 +324,13 @@ void GraphModule::run_steps(size_t begin, size_t end, std::vector<Tensor>& value
                          : step.op->layout == Layout::uniform ? uniform
                                                               : MemoryFormat::contiguous);
       }
-      const OpOutputs outputs = step.norm ? OpOutputs{step.norm->normalise(inputs.at(0), false)}
-                                : step.dropout
-                                    ? OpOutputs{step.dropout->forward(inputs.at(0))}
-                                    : step.op->run(OpCall(step.node, step.opset, inputs, mode));
+      mode.statistics = step.norm_behind && step.norm_behind->normalises_by_batch()
+                            ? &statistics[step.outputs[0]]
+                            : nullptr;
+      const OpOutputs outputs =
+          step.norm      ? OpOutputs{run_norm(step, inputs, statistics[step.inputs[0]])}
+          : step.dropout ? OpOutputs{step.dropout->forward(inputs.at(0))}
+                         : step.op->run(OpCall(step.node, step.opset, inputs, mode));
       for (size_t k = 0; k < step.outputs.size(); ++k) {
         if (step.outputs[k] == kNoValue) continue;
         GRAFT_CHECK(k < outputs.size() && outputs[k].defined(), "its output ", k,

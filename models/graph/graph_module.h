@@ -54,12 +54,17 @@ class GRAFT_API GraphModule final : public StagedNetwork {
 
  private:
   struct Program;
+  struct Step;
+  class StepFuser;
   void put_pool();
   void put_head(int64_t features, int64_t classes);
   void build_stages(const GraphSource& source);
   void register_tensors(const GraphSource& source);
+  void fuse_steps();
   void place_inputs(std::span<const int> numbers, const graph::Operator& op,
                     std::vector<Tensor>& inputs);
+  static Tensor run_norm(const Step& step, std::span<const Tensor> inputs,
+                         const functional::BatchStatistics& statistics);
   void run_steps(size_t begin, size_t end, std::vector<Tensor>& values, bool only_first_output);
 
   std::unique_ptr<Program> program_;

@@ -7,6 +7,11 @@
 #include <vector>
 
 #include "graft/io/onnx/model.h"
+#include "graft/layers/functional/conv.h"
+
+namespace graft::functional {
+struct BatchStatistics;
+}
 
 namespace graft::models::graph {
 
@@ -14,6 +19,8 @@ namespace graft::models::graph {
 struct RunMode {
   int64_t declared_batch = 0;  // the fixed batch size that the graph declares; 0: none
   int64_t most_elements = int64_t{1} << 40;  // that one result may have
+  functional::BatchStatistics* statistics =
+      nullptr;  // of a convolution's result, wanted by the norm behind it; null: by nobody
 };
 
 using OpOutputs = std::vector<Tensor>;

@@ -6,6 +6,7 @@
 
 #include "graft/models/naming/keras_images.h"
 #include "graft/models/naming/keras_layers.h"
+#include "graft/models/naming/permuted.h"
 #include "graft/models/naming/scheme.h"
 
 namespace graft::models {
@@ -137,34 +138,6 @@ void refuse_without_twin(const KerasModel& model) {
 }
 
 // --- layouts ---
-
-// out[i0][i1]... = in with axes in the order `from`: out axis a is in axis from[a].
-Tensor permuted(const Tensor& tensor, const std::vector<size_t>& from) {
-  const Tensor in = tensor.to(DType::f32);
-  const size_t rank = from.size();
-  std::vector<int64_t> extents, strides(rank, 1), step(rank);
-  for (size_t a = rank - 1; a-- > 0;)
-    strides[a] = strides[a + 1] * in.size(static_cast<int>(a + 1));
-  for (size_t a = 0; a < rank; ++a) {
-    extents.push_back(in.size(static_cast<int>(from[a])));
-    step[a] = strides[from[a]];
-  }
-  Tensor out = Tensor::empty(Shape(extents));
-  const float* source = in.data<float>();
-  float* target = out.mutable_data<float>();
-  std::vector<int64_t> at(rank, 0);
-  int64_t offset = 0;
-  for (int64_t i = 0; i < out.numel(); ++i) {
-    target[i] = source[offset];
-    for (size_t a = rank; a-- > 0;) {
-      offset += step[a];
-      if (++at[a] < extents[a]) break;
-      offset -= step[a] * extents[a];
-      at[a] = 0;
-    }
-  }
-  return out;
-}
 
 // Keras' kernel as torchvision's weight.
 Tensor weight_of(const std::string& path, const Tensor& kernel, bool depthwise) {
@@ -330,6 +303,18 @@ Renamed keras_renamed(const KerasFamily& family, const KerasModel& model) {
 }
 
 }  // namespace
+
+bool is_keras_family(const io::WeightFile& file) {
+  KerasModel model;
+  try {
+    model = keras_model(file);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::bad_input) throw;
+    return false;  // variables that cannot be named: of no layers that the families have
+  }
+  return std::any_of(std::begin(kKerasFamilies), std::end(kKerasFamilies),
+                     [&](const KerasFamily& family) { return model.has_layer(family.marker); });
+}
 
 std::optional<Renamed> rename_keras(const io::WeightFile& file) {
   const bool keras = file.format == "hdf5" || file.format == "keras";

@@ -32,8 +32,9 @@ void take_size(const KerasLayer& layer, Renamed& renamed) {
               layer.input_shape[1] > 0 ? layer.input_shape[1] : layer.input_shape[0], renamed);
 }
 
-// A Resizing or CenterCrop; whether the layer is one.
-bool take_geometry(const KerasLayer& layer, const std::string& name, Renamed& renamed) {
+}  // namespace
+
+bool imply_geometry(const KerasLayer& layer, const std::string& name, Renamed& renamed) {
   if (layer.kind == "Resizing") {
     take_side(layer.height, layer.width, renamed);
     renamed.image_fit = layer.crop_to_aspect_ratio  ? "crop"
@@ -60,7 +61,13 @@ bool take_geometry(const KerasLayer& layer, const std::string& name, Renamed& re
   return true;
 }
 
-}  // namespace
+void apply_geometry(const Renamed& renamed, io::Preprocess& p) {
+  if (renamed.image_size <= 0) return;
+  p.set_size(renamed.image_size, renamed.image_width);
+  if (renamed.image_width != renamed.image_size) p.set_fit("squash");
+  if (!renamed.image_fit.empty()) p.set_fit(renamed.image_fit);
+  if (renamed.resize_to > 0) p.resize_to = renamed.resize_to;
+}
 
 bool is_normalization(const KerasModel& model, const KerasTensor& tensor) {
   const auto layer = model.layers.find(tensor.layer);
@@ -81,7 +88,7 @@ void imply_images(const KerasModel& model, Renamed& renamed) {
       augmenting.push_back(name);
       continue;
     }
-    if (take_geometry(layer, name, renamed)) {
+    if (imply_geometry(layer, name, renamed)) {
       resizing.push_back(str(kind, " '", name, "'"));
       continue;
     }

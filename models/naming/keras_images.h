@@ -10,6 +10,11 @@ namespace graft::models {
 // are named as left out.
 void imply_images(const KerasModel& model, Renamed& renamed);
 
+// A Resizing or CenterCrop of the images, into image_size and its like; whether the layer is one.
+bool imply_geometry(const KerasLayer& layer, const std::string& name, Renamed& renamed);
+// What those said, in a preprocessing.
+void apply_geometry(const Renamed& renamed, io::Preprocess& p);
+
 // Whether the tensor belongs to a Normalization in front of the network.
 bool is_normalization(const KerasModel& model, const KerasTensor& tensor);
 

@@ -18,23 +18,6 @@ namespace {
 using NamesByKey =
     std::map<std::string, std::string>;  // "layers/conv2d_1" -> "conv2_block1_1_conv"
 
-std::string snake_case(const std::string& name) {
-  std::string out;
-  for (size_t i = 0; i < name.size(); ++i) {
-    const auto is_upper = [&](size_t at) {
-      return std::isupper(static_cast<unsigned char>(name[at])) != 0;
-    };
-    const auto is_lower = [&](size_t at) {
-      return std::islower(static_cast<unsigned char>(name[at])) != 0;
-    };
-    const bool starts_word =
-        i > 0 && is_upper(i) && (is_lower(i - 1) || (i + 1 < name.size() && is_lower(i + 1)));
-    if (starts_word) out += '_';
-    out += static_cast<char>(std::tolower(static_cast<unsigned char>(name[i])));
-  }
-  return out;
-}
-
 class KerasConfig {
  public:
   explicit KerasConfig(const std::string& text) {
@@ -217,6 +200,23 @@ void name_by_number(const io::WeightFile& file, const KerasConfig* config, const
 }
 
 }  // namespace
+
+std::string snake_case(const std::string& name) {
+  std::string out;
+  for (size_t i = 0; i < name.size(); ++i) {
+    const auto is_upper = [&](size_t at) {
+      return std::isupper(static_cast<unsigned char>(name[at])) != 0;
+    };
+    const auto is_lower = [&](size_t at) {
+      return std::islower(static_cast<unsigned char>(name[at])) != 0;
+    };
+    const bool starts_word =
+        i > 0 && is_upper(i) && (is_lower(i - 1) || (i + 1 < name.size() && is_lower(i + 1)));
+    if (starts_word) out += '_';
+    out += static_cast<char>(std::tolower(static_cast<unsigned char>(name[i])));
+  }
+  return out;
+}
 
 bool KerasModel::has_layer(const std::string& name) const {
   return std::any_of(tensors.begin(), tensors.end(),

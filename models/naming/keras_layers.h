@@ -44,6 +44,9 @@ struct KerasModel {
   bool has_layer(const std::string& name) const;  // with tensors
 };
 
+// "DepthwiseConv2D" -> "depthwise_conv2d", as Keras 3 stores variables by their layer's class.
+std::string snake_case(const std::string& name);
+
 // bad_input for a Keras file whose variables cannot be named.
 KerasModel keras_model(const io::WeightFile& file);
 

@@ -43,4 +43,7 @@ struct Renamed {
 // is known by its names and that graft does not have (ResNet v2 ...).
 GRAFT_API std::optional<Renamed> rename_to_torchvision(const io::WeightFile& file);
 
+// Whether the file's layers have the names of a Keras network that graft has.
+GRAFT_API bool is_keras_family(const io::WeightFile& file);
+
 }  // namespace graft::models

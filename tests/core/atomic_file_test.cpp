@@ -219,6 +219,46 @@ TEST(AtomicFile, AProcessThatIsToldToStopRemovesItsFiles) {
   EXPECT_TRUE(fs::exists(folder / "b"));
 }
 
+TEST(AtomicFile, WhatIsNotPutInItsPlaceGoesWithItsFile) {
+  const TemporaryFolder folder;
+  { const auto half = file_system().create_beside(folder / "a"); }
+  EXPECT_EQ(files_in(folder.path()), 0);
+  {
+    const auto whole = file_system().create_beside(folder / "a");
+    file_system().rename(whole->path(), folder / "a");
+  }
+  EXPECT_EQ(files_in(folder.path()), 1);
+  in_child([&] {
+    auto half = file_system().create_beside(folder / "b");
+    const std::string path = half->path();
+    if (::fork() == 0) {
+      half = nullptr;  // its parent's
+      ::_exit(0);
+    }
+    ::wait(nullptr);
+    write_text(folder / "kept", fs::exists(path) ? "yes" : "no");
+    half = nullptr;
+  });
+  EXPECT_EQ(read_text_file(folder / "kept", 10), "yes");
+  EXPECT_EQ(files_in(folder.path()), 2);
+}
+
+// A folder in the file's place stands for a file system that does not remove it at first.
+TEST(AtomicFile, WhatCouldNotBeRemovedIsRemovedAtTheEnd) {
+  const TemporaryFolder folder;
+  auto half = file_system().create_beside(folder / "a");
+  const std::string path = half->path();
+  fs::remove(path);
+  fs::create_directory(path);
+  half = nullptr;
+  fs::remove(path);
+  write_text(path, "half");
+  in_child([] { remove_live_files(); });
+  EXPECT_TRUE(fs::exists(path)) << "not a child's";
+  remove_live_files();
+  EXPECT_FALSE(fs::exists(path));
+}
+
 TEST(AtomicFile, AChildLeavesItsParentsFilesAlone) {
   const TemporaryFolder folder;
   const auto half = file_system().create_beside(folder / "a");

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 
-from workload import CORPUS, WEIGHTS, write_photos, write_png
+from workload import CORPUS, PATIENCE, THREADS, WEIGHTS, commands_at_once, write_photos, write_png
 
 IMAGES = os.path.join(CORPUS, "image")
 GRAPH = os.path.join(CORPUS, "graph/network.onnx")
@@ -27,13 +27,13 @@ class Driver:
         """`command` in a folder of its own `out`; OUT stands for it. Returns code, stdout and stderr."""
         shutil.rmtree(out, ignore_errors=True)
         os.makedirs(out)
-        environment = {"PATH": os.environ.get("PATH", ""), "GRAFT_THREADS": "2"}
+        environment = {"PATH": os.environ.get("PATH", ""), "GRAFT_THREADS": THREADS}
         environment.update(faults)
         if faults:
             environment["LD_PRELOAD"] = self.library
         words = [self.graft] + [word.replace("OUT", out) for word in command]
         try:
-            done = subprocess.run(words, env=environment, capture_output=True, timeout=timeout, cwd=self.folder,
+            done = subprocess.run(words, env=environment, capture_output=True, timeout=timeout * PATIENCE, cwd=self.folder,
                                   stdin=subprocess.DEVNULL)
         except subprocess.TimeoutExpired:
             return "hang", b"", b""
@@ -94,7 +94,7 @@ def main():
     arguments = parser.parse_args()
     rng = random.Random(arguments.seed)
     faults = 0
-    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(commands_at_once()) as pool:
         driver = Driver(os.path.abspath(arguments.graft), os.path.abspath(arguments.library), folder)
         cases = scenarios(driver)
         if arguments.only:

@@ -7,6 +7,7 @@ import argparse
 import collections
 import concurrent.futures
 import io
+import json
 import os
 import random
 import re
@@ -14,11 +15,10 @@ import resource
 import shutil
 import sys
 import tempfile
-import time
 import zipfile
 import zlib
 
-from workload import CORPUS, WEIGHTS, end_of, run, train_model, training_flags, write_photos
+from workload import CORPUS, SOURCE, WEIGHTS, commands_at_once, end_of, peak_of, run, train_model, training_flags, write_photos
 
 LIMIT = 10  # seconds, for what takes tenths
 NUMBERS = [0, 1, 2, -1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x7FFFFFFFFFFFFFFF, -2**63, 1 << 33, 1 << 40,
@@ -108,10 +108,53 @@ def bytes_of(path):
         return file.read()
 
 
+def files_of(folder, *endings):
+    """(ending, content) of the files of tests/data with these endings; at most 200 kB each."""
+    folder = os.path.join(SOURCE, "tests/data", folder)
+    paths = [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(endings)]
+    return [(next(ending for ending in endings if path.endswith(ending)), bytes_of(path)) for path in paths if os.path.getsize(path) < 200_000]
+
+
 class Target:
-    """seeds: (extension, content); words: the command with FILE for the damaged file and OUT for a folder of its own."""
-    def __init__(self, seeds, *commands, name="x"):
-        self.seeds, self.commands, self.name = seeds, commands, name
+    """seeds: (ending of the name, content); commands: with FILE for the damaged file and OUT for the folder that it is in, which is
+    its own; beside: a folder of sound files that stand there too."""
+    def __init__(self, seeds, *commands, name="x", beside=""):
+        self.seeds, self.commands, self.name, self.beside = seeds, commands, name, beside
+
+    def place(self, folder, ending, content):
+        """Makes the folder; returns the path of the file in it."""
+        if self.beside:
+            shutil.copytree(self.beside, folder)
+        else:
+            os.makedirs(folder)
+        path = f"{folder}/{self.name}{ending}"
+        with open(path, "wb") as file:
+            file.write(content)
+        return path
+
+
+def in_folder(folder):
+    """Each file of a folder, to be damaged among the others."""
+    return [(name, bytes_of(f"{folder}/{name}")) for name in sorted(os.listdir(folder))]
+
+
+def write_cifar(folder):
+    os.makedirs(folder)
+    rng = random.Random(1)
+    for name, images in (("data_batch_1.bin", 8), ("test_batch.bin", 4)):
+        with open(f"{folder}/{name}", "wb") as file:
+            file.write(b"".join(bytes([i % 10]) + rng.randbytes(3072) for i in range(images)))
+
+
+def write_weights_with_configuration(folder):
+    """As hubs keep them."""
+    os.makedirs(folder)
+    shutil.copy(WEIGHTS, f"{folder}/w.pth")
+    with open(f"{folder}/config.json", "w") as file:
+        json.dump({"id2label": {str(i): f"class {i}" for i in range(10)}, "num_labels": 10}, file)
+    with open(f"{folder}/preprocessor_config.json", "w") as file:
+        json.dump({"image_mean": [0.5, 0.4, 0.3], "image_std": [0.2, 0.2, 0.2], "rescale_factor": 1 / 255, "size": {"height": 32, "width": 32},
+                   "do_resize": True}, file)
 
 
 def targets(graft, folder):
@@ -122,7 +165,11 @@ def targets(graft, folder):
         run([graft, "convert", WEIGHTS, f"{folder}/w{ending}"])
     run([graft, "features", trained, "--data", data, "--out", f"{folder}/f.npz"])
     table = "path,label\n" + "".join(f"{data}/c{c}/{i}.ppm,class {c}\n" for c in range(2) for i in range(5))
-    checkpoint = bytes_of(f"{out}/last.ckpt.safetensors")
+    lines = "".join(json.dumps({"path": f"{data}/c{c}/{i}.ppm", "label": f"class {c}"}) + "\n" for c in range(2) for i in range(5))
+    labels = [f"class {i}" for i in range(10)]
+    datasets = os.path.join(SOURCE, "tests/data/datasets")
+    write_cifar(f"{folder}/cifar")
+    write_weights_with_configuration(f"{folder}/hub")
     inspect, convert = ["inspect", "FILE"], ["convert", "FILE", "OUT/o.npz"]
     images = [seed for kind in ("image", "jpeg", "gif", "tiff", "webp") for seed in contents(kind, ".jpg" if kind == "jpeg" else "")]
     images = [(ending or ".png", content) for ending, content in images]
@@ -131,28 +178,30 @@ def targets(graft, folder):
     return {
         "model": Target([(".safetensors", bytes_of(trained))], ["predict", "FILE", f"{data}/c0/0.ppm"], inspect, ["evaluate", "FILE", "--data", data]),
         "safetensors": Target(contents("safetensors", ".safetensors"), inspect, convert),
-        "pytorch": Target([(".pth", bytes_of(WEIGHTS))] + contents("pytorch", ".pth"), inspect, convert),
+        "pytorch": Target([(".pth", bytes_of(WEIGHTS))] + contents("pytorch", ".pth") + files_of("io", ".pth", ".pkl", ".pt"), inspect, convert),
         "npz": Target([(".npz", bytes_of(f"{folder}/w.npz"))] + contents("npz", ".npz"), inspect, convert),
         "onnx": Target([(".onnx", bytes_of(f"{folder}/w.onnx"))] + contents("onnx", ".onnx"), inspect, convert),
         "graph": Target(contents("graph", ".onnx"), inspect, ["run", "FILE", "--output", "OUT"]),
         "mxnet": Target(contents("mxnet", ".params"), inspect),
         "image": Target(images, ["predict", trained, "FILE"], ["predict", trained, "FILE", "--json"]),
-        "table": Target([(".csv", table.encode()), (".tsv", table.replace(",", "\t").encode())] + contents("csv", ".csv"), evaluate, ["data", "FILE"]),
+        "table": Target([(".csv", table.encode()), (".tsv", table.replace(",", "\t").encode()), (".jsonl", lines.encode())] + contents("csv", ".csv"), evaluate, ["data", "FILE"]),
         "npz data": Target([(".npz", bytes_of(f"{folder}/f.npz"))] + contents("npz_data", ".npz"), evaluate, ["data", "FILE"]),
-        "checkpoint": Target([("", checkpoint)], resume, name="last.ckpt.safetensors"),
+        "idx": Target(in_folder(f"{datasets}/idx"), ["data", "OUT"], name="", beside=f"{datasets}/idx"),
+        "gzipped idx": Target(in_folder(f"{datasets}/idx_gz"), ["data", "OUT"], name="", beside=f"{datasets}/idx_gz"),
+        "cifar": Target(in_folder(f"{folder}/cifar"), ["data", "OUT"], name="", beside=f"{folder}/cifar"),
+        "hdf5": Target(files_of("keras", ".h5", ".keras"), inspect, convert),
+        "labels": Target([(".txt", "\n".join(labels).encode()), (".json", json.dumps(labels).encode()),
+                          (".json", json.dumps(dict(enumerate(labels))).encode())], ["inspect", WEIGHTS, "--labels", "FILE"]),
+        "configuration": Target(in_folder(f"{folder}/hub")[:2], ["inspect", "OUT/w.pth"], name="", beside=f"{folder}/hub"),
+        "external data": Target([(name, bytes_of(os.path.join(SOURCE, "tests/data/io/onnx", name))) for name in ("external.onnx", "external.bin")],
+                                ["inspect", "OUT/external.onnx"], name="", beside=os.path.join(SOURCE, "tests/data/io/onnx")),
+        "run": Target([(name, content) for name, content in in_folder(out) if name != "report.html"], resume, ["compare", "OUT"], name="",
+                      beside=out),
     }
 
 
 def with_limits():
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def peak_of(words, place):
-    """Code, last line and peak memory in KiB of a command."""
-    begin = time.monotonic()
-    code, _, said = run(["/usr/bin/time", "-f", "%M", "-o", f"{place}.peak"] + words, timeout=LIMIT)
-    peak = int(bytes_of(f"{place}.peak").split()[-1]) if os.path.exists(f"{place}.peak") and code != "hang" else 0
-    return code, end_of(said), peak, time.monotonic() - begin
 
 
 def try_one(graft, target, number, seed, folder, usual, keep):
@@ -161,13 +210,10 @@ def try_one(graft, target, number, seed, folder, usual, keep):
     ending, original = rng.choice(target.seeds)
     content, command = mutated(original, rng), rng.choice(target.commands)
     place = f"{folder}/m{number}"
-    os.makedirs(place)
-    path = f"{place}/{target.name}{ending}"
-    with open(path, "wb") as file:
-        file.write(content)
+    path = target.place(place, ending, content)
     words = [graft] + [word.replace("FILE", path).replace("OUT", place) for word in command]
-    code, said, peak, _ = peak_of(words, place)
-    wrong = None
+    code, said, peak = peak_of(words, f"{place}.peak", LIMIT)
+    said, wrong = end_of(said), None
     if code not in (0, 2, 3, 4):
         wrong = f"code {code}: {said}"
     elif code != 0 and not ("graft: " in said or "could not be read" in said):
@@ -175,7 +221,7 @@ def try_one(graft, target, number, seed, folder, usual, keep):
     elif peak * 1024 > usual * 1024 + (64 << 20) + 64 * len(content) and "images" not in said:
         wrong = f"{peak} KiB for a file of {len(content)} bytes (usually {usual})"
     if wrong and keep:
-        shutil.copy(path, f"{keep}/{number}{ending or '.ckpt'}")
+        shutil.copy(path, f"{keep}/{number}{ending}")
     shutil.rmtree(place, ignore_errors=True)
     if os.path.exists(f"{place}.peak"):
         os.remove(f"{place}.peak")
@@ -195,7 +241,7 @@ def main():
         return
     with_limits()
     graft, total, faults = os.path.abspath(arguments.graft), 0, 0
-    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(commands_at_once()) as pool:
         wanted = targets(graft, folder)
         if arguments.only:
             wanted = {arguments.only: wanted[arguments.only]}
@@ -203,12 +249,12 @@ def main():
             usual = 0
             for command in target.commands:  # of sound files
                 place = f"{folder}/sound"
-                os.makedirs(place, exist_ok=True)
-                ending, content = target.seeds[0]
-                with open(f"{place}/{target.name}{ending}", "wb") as file:
-                    file.write(content)
-                words = [graft] + [word.replace("FILE", f"{place}/{target.name}{ending}").replace("OUT", place) for word in command]
-                usual = max(usual, peak_of(words, f"{folder}/sound")[2])
+                path = target.place(place, *target.seeds[0])
+                words = [graft] + [word.replace("FILE", path).replace("OUT", place) for word in command]
+                code, said, peak = peak_of(words, f"{folder}/sound.peak", LIMIT)
+                if code not in (0, 3):  # some seeds of the fuzzers are refused themselves
+                    sys.exit(f"{name}: {' '.join(command)} of a seed ends with code {code}: {end_of(said)}")
+                usual = max(usual, peak)
                 shutil.rmtree(place)
             count = max(1, arguments.count // len(wanted))
             jobs = [pool.submit(try_one, graft, target, number, f"{arguments.seed} {name}", folder, usual, arguments.keep) for number in range(count)]

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 
-from workload import WEIGHTS, digest, end_of, fresh, is_whole_safetensors, metrics, run, write_photos
+from workload import WEIGHTS, commands_at_once, digest, end_of, fresh, is_whole_safetensors, metrics, run, write_photos
 
 CONFIGURATIONS = {
     "frozen, cached": ["--epochs", "20", "--checkpoint-seconds", "0"],
@@ -93,7 +93,7 @@ def main():
     parser.add_argument("--only", choices=CONFIGURATIONS)
     arguments = parser.parse_args()
     kills = faults = 0
-    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(commands_at_once()) as pool:
         write_photos(f"{folder}/photos", each=8)
         names = [arguments.only] if arguments.only else list(CONFIGURATIONS)
         jobs = [pool.submit(Series(os.path.abspath(arguments.graft), f"{folder}/photos", name, folder).go, arguments.kills, arguments.seed)

@@ -14,6 +14,16 @@ WEIGHTS = os.path.join(SOURCE, "examples/pretrained/cifar10_resnet20.th")
 CORPUS = os.path.join(SOURCE, "tests/fuzz/corpus")
 
 
+# For a machine that others use: how many commands a driver runs at once, on how many threads each, and how many times as long they
+# may take.
+THREADS = os.environ.get("GRAFT_THREADS", "2")
+PATIENCE = float(os.environ.get("GRAFT_FAULTS_PATIENCE", 1))
+
+
+def commands_at_once():
+    return int(os.environ.get("GRAFT_FAULTS_JOBS", os.cpu_count()))
+
+
 def write_photos(folder, classes=2, each=5, side=8):
     for label in range(classes):
         os.makedirs(f"{folder}/c{label}")
@@ -24,13 +34,29 @@ def write_photos(folder, classes=2, each=5, side=8):
                 file.write(b"P6\n%d %d\n255\n" % (side, side) + pixels)
 
 
-def write_png(path, side=8):
+def write_png(path, side=8, height=None):
+    height = height or side
+
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-    rows = b"".join(b"\0" + bytes((7 * x + 31 * y) % 256 for x in range(3 * side)) for y in range(side))
+    rows = b"".join(b"\0" + bytes((7 * x + 31 * y) % 256 for x in range(3 * side)) for y in range(height))
     with open(path, "wb") as file:
-        file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)) +
+        file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, height, 8, 2, 0, 0, 0)) +
                    chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+def write_progressive_jpeg(path, width, height, note):
+    """Grey in three components, all of whose coefficients a decoder keeps: a scan of "no difference" for each block's mean."""
+    def segment(marker, body):
+        return b"\xff" + bytes([marker]) + struct.pack(">H", len(body) + 2) + body
+    bits = 3 * -(-width // 8) * -(-height // 8)
+    scan = bytes(bits // 8) + (bytes([0xFF >> bits % 8]) if bits % 8 else b"")
+    components = b"".join(bytes([c, 0x11, 0]) for c in (1, 2, 3))
+    with open(path, "wb") as file:
+        file.write(b"\xff\xd8" + segment(0xFE, note.encode()) + segment(0xDB, b"\0" + b"\1" * 64) +
+                   segment(0xC2, struct.pack(">BHHB", 8, height, width, 3) + components) +
+                   segment(0xC4, b"\0" + b"\1" + bytes(15) + b"\0") +
+                   segment(0xDA, b"\3" + b"".join(bytes([c, 0]) for c in (1, 2, 3)) + b"\0\0\0") + scan + b"\xff\xd9")
 
 
 def digest(path):
@@ -70,17 +96,26 @@ def end_of(stderr):
 
 def run(words, environment=None, timeout=60, folder=None):
     """Code ("hang" past the timeout), stdout and stderr of a command."""
-    everything = {"PATH": os.environ.get("PATH", ""), "GRAFT_THREADS": "2"}
+    everything = {"PATH": os.environ.get("PATH", ""), "GRAFT_THREADS": THREADS}
     everything.update(environment or {})
     process = subprocess.Popen(words, env=everything, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                cwd=folder, start_new_session=True)
     try:
-        out, said = process.communicate(timeout=timeout)
+        out, said = process.communicate(timeout=timeout * PATIENCE)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)  # what it started, too
         process.communicate()
         return "hang", b"", b""
     return process.returncode, out, said
+
+
+def peak_of(words, note, timeout=60):
+    """Code, stderr and peak memory in KiB (0 of a hang) of a command; `note`: a file to keep it in."""
+    code, _, said = run(["/usr/bin/time", "-f", "%M", "-o", note] + words, timeout=timeout)
+    if code == "hang" or not os.path.exists(note):
+        return code, said, 0
+    with open(note) as file:
+        return code, said, int(file.read().split()[-1])
 
 
 def training_flags(data, epochs=2):

@@ -142,3 +142,16 @@ tensors = [constant("w", np.ones((2, 1, 3, 3), np.float32)), constant("b", np.ze
 value = lambda name, shape: helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
 network = helper.make_graph(nodes, "net", [value("x", ["n", 1, 4, 4])], [value("y", ["n", 2])], tensors)
 seed("graph", "network.onnx", helper.make_model(network, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString())
+
+# Descriptions of Keras models, of both versions, without what layers do not need to be read.
+UNREAD = {"dtype", "trainable", "module", "registered_name", "kwargs", "data_format", "seed", "use_bias", "shape", "optional"}
+
+def shortened(config):
+    if isinstance(config, dict):
+        return {k: shortened(v) for k, v in config.items() if k not in UNREAD or k == "module" and ".ops." in str(v)}
+    return [shortened(v) for v in config] if isinstance(config, list) else config
+
+for model in ["channels_first", "embedding", "merging", "nested", "norms", "old", "prepared", "sequence", "transposed", "unet", "volume"]:
+    with safetensors.safe_open(data / f"keras/graphs/{model}.safetensors", "np") as file:
+        config = json.loads(file.metadata()["keras.config"])
+    seed("keras", model + ".json", json.dumps(shortened(config), separators=(",", ":")).encode())

@@ -146,7 +146,7 @@ TEST_F(PeoplesFolders, FilesOfSystemsAreNoData) {
   put("littered/b/notes.txt", "x");
   put("littered/b/empty.jpg", "");
   put("littered/b/nothing", "no image");
-  put("littered/b/photo.heic", "x");
+  put("littered/b/photo.svg", "x");
   put("littered/__MACOSX/a/._0.pgm", "x");
   put("littered/a/@eaDir/0.pgm/SYNO.jpg", "x");
   put("littered/.ipynb_checkpoints/0.pgm", "x");
@@ -159,7 +159,7 @@ TEST_F(PeoplesFolders, FilesOfSystemsAreNoData) {
                                                    {".mp4", 1},
                                                    {".txt", 1},
                                                    {"empty", 1},
-                                                   {".heic", 1},
+                                                   {".svg", 1},
                                                    {"without extension", 1},
                                                    {"__MACOSX/", 1},
                                                    {"@eaDir/", 1},
@@ -167,6 +167,22 @@ TEST_F(PeoplesFolders, FilesOfSystemsAreNoData) {
   EXPECT_EQ(littered.passed_over.counts, expected);
   EXPECT_EQ(littered.passed_over.to_text().rfind("2 hidden, ", 0), 0u);
   EXPECT_TRUE(clean.passed_over.empty());
+}
+
+// Files beside the classes and beside the parts are counted as well as those among the photos.
+TEST_F(PeoplesFolders, FilesBesideTheFoldersAreCounted) {
+  for (const char* folder : {"in/set/train/a", "in/set/train/b", "in/set/val/a", "in/set/val/b"})
+    images(folder, 3);
+  for (const char* place : {"in", "in/set", "in/set/train"}) {
+    put(str(place, "/.DS_Store"), "x");
+    put(str(place, "/README.txt"), "x");
+  }
+  put("in/set/val/Thumbs.db", "x");
+  put("in/set/val/empty.jpg", "");
+  images("in/set/val", 1);
+  const std::map<std::string, int64_t> expected = {
+      {"hidden", 3}, {".txt", 3}, {"Thumbs.db", 1}, {"empty", 1}, {"in no class folder", 1}};
+  EXPECT_EQ(open_data(path("in")).passed_over.counts, expected);
 }
 
 // A class that is a link to a disk that is not there must not go without a word.

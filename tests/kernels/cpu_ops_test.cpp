@@ -232,5 +232,28 @@ TEST(CpuOps, Elementwise) {
     }
 }
 
+// One input is stretched: a gate a channel and sample, a row for all pixels, a mask, in either
+// memory order.
+TEST(CpuOps, StretchedArithmetic) {
+  const Shape full{3, 37, 31, 30};
+  for (const DType dtype : {DType::f32, DType::f64})
+    for (const MemoryFormat format : {nhwc, MemoryFormat::contiguous})
+      for (const Shape& part : {Shape{3, 37, 1, 1}, Shape{1, 37, 1, 1}, Shape{3, 1, 31, 30}}) {
+        if (format == MemoryFormat::contiguous && part[0] == 1) continue;  // in two places
+        const Tensor x = random(full, 1, format, dtype), gate = random(part, 2, format, dtype),
+                     dy = random(full, 3, format, dtype);
+        for (const auto function : {ops::Binary::add, ops::Binary::sub, ops::Binary::mul})
+          compare("stretched " + part.to_string(), "cpu", dtype, [&](ExecContext& context) {
+            Tensor y = Tensor::empty_like(x), left = Tensor::empty_like(x),
+                   dx = Tensor::empty_like(x), dgate = Tensor::empty_like(gate);
+            const ops::BinaryKernels& kernels = kernels_for<ops::BinaryKernels>(x);
+            kernels.forward(context, {x, gate, {function}, y});
+            kernels.forward(context, {gate, x, {function}, left});
+            kernels.backward(context, {x, gate, dy, {function}, &dx, &dgate});
+            return Outputs{y, left, dx, dgate};
+          });
+      }
+}
+
 }  // namespace
 }  // namespace graft

@@ -85,6 +85,12 @@ std::vector<OpCase> binary_cases() {
                                      activation({2, 40, 33, 31}))),
       test::kernels_only(binary_case("large_mul_per_channel", Binary::mul,
                                      activation({2, 40, 33, 31}), activation({1, 40, 1, 1}))),
+      test::kernels_only(binary_case("large_mul_squeeze_excite", Binary::mul,
+                                     activation({2, 40, 33, 31}), activation({2, 40, 1, 1}))),
+      test::kernels_only(binary_case("large_sub_squeeze_excite", Binary::sub,
+                                     activation({2, 40, 33, 31}), activation({2, 40, 1, 1}))),
+      test::kernels_only(binary_case("large_mul_spatial_mask", Binary::mul,
+                                     activation({2, 1, 33, 31}), activation({2, 40, 33, 31}))),
       binary_case("add_rank5", Binary::add, activation({2, 1, 3, 2, 2}), activation({2, 2})),
   };
 }

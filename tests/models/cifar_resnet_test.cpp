@@ -69,7 +69,8 @@ TEST(CifarResNet, SizesOfThePaper) {
   EXPECT_EQ(parameters(44), 658586);
   EXPECT_EQ(parameters(56), 853018);
   EXPECT_THROW(CifarResNet({.depth = 21}), Error);
-  EXPECT_THROW(CifarResNet({.depth = 20, .classes = 0}), Error);
+  EXPECT_THROW(CifarResNet({.depth = 20, .classes = -1}), Error);
+  EXPECT_EQ(CifarResNet({.depth = 20, .classes = 0}).stages().back(), "pool");
 }
 
 }  // namespace

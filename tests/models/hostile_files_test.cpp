@@ -11,6 +11,7 @@
 #include "graft/core/tensor/allocator.h"
 #include "graft/io/datasets/dataset.h"
 #include "graft/models/graph/graph_module.h"
+#include "graft/models/import.h"
 #include "graft/models/model_file.h"
 #include "graft/tests/fuzz/peak_memory.h"
 #include "graft/tests/support/temporary_folder.h"
@@ -29,6 +30,7 @@ void read(HostileKind kind, const std::string& path) {
       return;
     case HostileKind::image: io::read_image(path); return;
     case HostileKind::model: models::load_model(path); return;
+    case HostileKind::description: models::import_weights(path); return;
     case HostileKind::data: break;
   }
   const io::OpenedData data = io::open_data(path);

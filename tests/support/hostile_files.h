@@ -8,7 +8,7 @@
 
 namespace graft {
 
-enum class HostileKind { weights, graph, image, data, model };
+enum class HostileKind { weights, graph, image, data, model, description };
 
 struct HostileFile {
   std::string name;  // of the test
@@ -22,11 +22,12 @@ struct HostileFile {
 
 inline void PrintTo(const HostileFile& file, std::ostream* out) { *out << file.name; }
 
-std::vector<HostileFile> hostile_archives();  // zip, NPZ, NPY
-std::vector<HostileFile> hostile_weights();   // safetensors, pickle
-std::vector<HostileFile> hostile_graphs();    // ONNX
-std::vector<HostileFile> hostile_samples();   // images, data sets, cards
-std::vector<HostileFile> hostile_files();     // all of them
+std::vector<HostileFile> hostile_archives();      // zip, NPZ, NPY
+std::vector<HostileFile> hostile_weights();       // safetensors, pickle
+std::vector<HostileFile> hostile_graphs();        // ONNX
+std::vector<HostileFile> hostile_samples();       // images, data sets, cards
+std::vector<HostileFile> hostile_descriptions();  // Keras models
+std::vector<HostileFile> hostile_files();         // all of them
 
 // Makes the file below `folder` and returns its path.
 std::string make_hostile_file(const HostileFile& file, const std::string& folder);

@@ -307,7 +307,8 @@ std::vector<HostileFile> hostile_samples() {
 
 std::vector<HostileFile> hostile_files() {
   std::vector<HostileFile> files;
-  for (auto more : {hostile_archives(), hostile_weights(), hostile_graphs(), hostile_samples()})
+  for (auto more : {hostile_archives(), hostile_weights(), hostile_graphs(), hostile_samples(),
+                    hostile_descriptions()})
     for (HostileFile& file : more) files.push_back(std::move(file));
   return files;
 }

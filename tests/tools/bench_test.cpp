@@ -61,6 +61,31 @@ TEST(BenchFile, TrainsAndProfilesAGraph) {
   }
 }
 
+// The same with its batch norms folded away, as exporters write networks in eval mode.
+std::string write_folded(const TemporaryFolder& folder) {
+  const std::string path = write_as_graph(folder);
+  io::onnx::Model model = io::onnx::read_model(path);
+  std::vector<io::onnx::Node>& nodes = model.graph.nodes;
+  for (const io::onnx::Node& norm : std::vector<io::onnx::Node>(nodes)) {
+    if (norm.op_type != "BatchNormalization") continue;
+    for (io::onnx::Node& conv : nodes)
+      if (conv.outputs[0] == norm.inputs[0])
+        conv.inputs = {conv.inputs[0], conv.inputs[1], norm.inputs[2]}, conv.outputs = norm.outputs;
+  }
+  std::erase_if(nodes, [](const auto& node) { return node.op_type == "BatchNormalization"; });
+  io::onnx::write_model(path, model);
+  return path;
+}
+
+TEST(BenchFile, TrainsAGraphWhoseNormsWereFolded) {
+  const TemporaryFolder folder;
+  const CommandResult result =
+      run_graft({"bench", write_folded(folder), "--batch", "2", "--image-size", "32",
+                 "--iterations", "1", "--device", "cpu", "--train"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_NE(result.err.find("19 batch norms were folded"), std::string::npos) << result.err;
+}
+
 TEST(BenchFile, ANewHeadIsSaid) {
   const CommandResult result =
       run_graft({"bench", carried_weights(), "--batch", "2", "--iterations", "1", "--classes", "3",

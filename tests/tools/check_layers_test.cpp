@@ -48,6 +48,20 @@ TEST(CheckLayers, RefusesAnArrowUpwards) {
       << tree.said;
 }
 
+TEST(CheckLayers, KeepsTheRoomsOfHostsAboveTheLibrary) {
+  Tree tree;
+  for (const char* folder : {"train", "api", "capi"})
+    tree.write(std::string(folder) + "/README.md", "x\n");
+  tree.write("train/a.cpp", "#include \"graft/api/b.h\"\n");
+  tree.write("api/a.cpp", "#include \"graft/tools/b.h\"\n#include \"graft/models/b.h\"\n");
+  tree.write("capi/a.h", "// C.\n#include <stdint.h>\n#include <sys/stat.h>\n");
+  EXPECT_EQ(tree.check(), 1);
+  for (const char* fault :
+       {"train/a.cpp:1: may not include api/b.h", "api/a.cpp:1: may not include",
+        "capi/a.h:3: third-party", "3 fault(s)"})
+    EXPECT_NE(tree.said.find(fault), std::string::npos) << fault << " in " << tree.said;
+}
+
 TEST(CheckLayers, RefusesThirdPartyInAHeaderAndAHeaderWithoutPurpose) {
   Tree tree;
   tree.write("io/README.md", "x\n");

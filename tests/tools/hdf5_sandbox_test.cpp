@@ -59,6 +59,7 @@ TEST(Hdf5Sandbox, WithoutTheFilterNoFileIsOpenedEither) {
   EXPECT_EQ(tried.code, 0);
   for (const char* name : {"open", "open_write", "create", "openat2", "memfd_create"})
     EXPECT_EQ(tried.answers.at(name), "EMFILE") << name;
+  EXPECT_EQ(tried.answers.at("+tighter_limit_stays"), "OK") << "limits are lowered only";
   for (const char* name : {"read_descriptor_3", "write_descriptor_3"})
     EXPECT_EQ(tried.answers.at(name), "EBADF") << name;
 #if defined(__NR_landlock_create_ruleset)

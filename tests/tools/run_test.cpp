@@ -80,7 +80,9 @@ TEST_F(Run, WritesModelMetricsAndReport) {
   }
   EXPECT_EQ(epochs, 5);
   const std::string report = read_text(out + "/report.html");
-  for (const char* part : {"<svg", "green", "standardize", "import certificate"})
+  for (const char* part : {"<svg", "green", "standardize", "import certificate", "kept epoch",
+                           "validation loss", "took", "graft finetune --weights",
+                           "What the network sees", "Most certain", "data:image/jpeg;base64,/9j/"})
     EXPECT_NE(report.find(part), std::string::npos) << part;
 
   // The file's own accuracy is that of the best epoch: the standardisation is folded into the head.

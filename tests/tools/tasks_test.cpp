@@ -74,7 +74,9 @@ TEST_F(Tasks, SeveralLabelsFromATableToAnswers) {
   const std::string metrics = read_text(folder / "run/metrics.jsonl");
   for (const char* key : {"train_label_accuracy", "val_mAP", "val_macro_f1", "val_micro_f1"})
     EXPECT_TRUE(has(metrics, str("\"", key, "\":"))) << metrics;
-  EXPECT_TRUE(has(read_text(folder / "run/report.html"), "Per label (validation)"));
+  const std::string report = read_text(folder / "run/report.html");
+  for (const char* part : {"Per label (validation)", "Furthest from the truth", "<img alt="})
+    EXPECT_TRUE(has(report, part)) << part;
   const models::ModelCard card = models::load_model(model()).card;
   EXPECT_EQ(json::parse(card.task)["thresholds"].size(), 2u);
   EXPECT_EQ(card.labels, (std::vector<std::string>{"warm", "plant"}));
@@ -193,7 +195,8 @@ TEST_F(Tasks, NumbersFromATableToAnswers) {
 TEST_F(Tasks, WhatIsAskedForAndDoesNotFitIsRefused) {
   expect_refused(finetune(folder / "photos", {"--task", "regress"}), 3, "holds no numbers");
   expect_refused(finetune(folder / "photos", {"--task", "dance"}), 2, "--task");
-  expect_refused(finetune(folder / "photos", {"--loss", "l1"}), 3, "loss: is for task regress");
+  expect_refused(finetune(folder / "photos", {"--loss", "l1"}), 3,
+                 "loss: is for tasks regress and segment, this is classify");
   expect_refused(finetune(folder / "columns.csv", {"--balance", "sampling"}), 3, "balance: ");
   expect_refused(finetune(folder / "columns.csv", {"--task", "classify"}), 3,
                  "which column is the label?");

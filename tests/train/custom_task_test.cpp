@@ -69,7 +69,9 @@ class Position final : public Task {
       numbers.push_back(static_cast<float>(dataset.label(sample)) - 1);
     return Tensor::of<float>({std::ssize(samples), 1}, numbers);
   }
-  Targets made_up_targets(int64_t samples) const override { return Tensor::zeros({samples, 1}); }
+  Targets made_up_targets(int64_t samples, const io::Preprocess&) const override {
+    return Tensor::zeros({samples, 1});
+  }
   void check(const Targets&, const Shape&) const override {}
   Tensor loss(const Tensor& outputs, const Targets& targets) const override {
     return functional::mean_squared_error(outputs, targets.one());

@@ -227,6 +227,49 @@ TEST(Ram, WhatDecodersMayTakeTogether) {
   EXPECT_EQ(decoding_bytes(1600, 500, 0), 500) << "at least the largest";
 }
 
+// Images of nothing whose decoding takes so much.
+class Heavy final : public io::Dataset {
+ public:
+  Heavy(std::string name, std::vector<int64_t> bytes) : name_(std::move(name)), bytes_(bytes) {}
+  int64_t size() const override { return std::ssize(bytes_); }
+  int64_t label(int64_t) const override { return 0; }
+  io::Image image(int64_t) const override { return {}; }
+  std::string name(int64_t i) const override { return name_ + std::to_string(i); }
+  io::ImageHeader header(int64_t i) const override {
+    return {1, 1, 1, bytes_.at(static_cast<size_t>(i))};
+  }
+  std::string fingerprint() const override { return ""; }
+
+ private:
+  std::string name_;
+  std::vector<int64_t> bytes_;
+};
+
+// The largest of all parts decides, and what decoders get follows from it, not from what is left.
+TEST(Ram, DecodersGetWhatTheLargestImageNeeds) {
+  const int64_t mib = 1 << 20, ram = kProcessBytes + 200 * mib;
+  const Heavy train("train", {mib, 2 * mib, 30 * mib, mib}), test("test", {mib, 40 * mib}),
+      none("none", {0});
+  DecodePlan plan = plan_decoding(ram, 0, 0, {&train, nullptr, &test});
+  EXPECT_EQ(plan.largest, "test1");
+  EXPECT_EQ(plan.gate->bytes(), 40 * mib);
+  plan = plan_decoding(ram, 0, 3, {&train});
+  EXPECT_EQ(plan.largest, "train2");
+  EXPECT_EQ(plan.gate->bytes(), 90 * mib) << "one on every worker";
+  plan = plan_decoding(ram, 0, 0, {&none, nullptr});
+  EXPECT_EQ(plan.gate, nullptr);
+  EXPECT_EQ(plan.largest, "");
+  try {
+    plan_decoding(ram, 170 * mib, 0, {&train, &test});
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::resource);
+    EXPECT_NE(std::string(error.what()).find("test1: decoding its 1x1 pixels takes 40 MiB"),
+              std::string::npos)
+        << error.what();
+  }
+}
+
 // What counting foretells beside what a step with every kernel takes, on this machine.
 TEST(Ram, CountedStepsTakeWhatComputedOnesDo) {
   Recipe recipe = small_recipe();

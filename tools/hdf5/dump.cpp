@@ -244,10 +244,13 @@ std::string header_of(const Walker& walker) {
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   header["__metadata__"] = walker.metadata;
   int64_t position = 0;
+  // Put behind one another: header[path] would look at every entry before it, and paths differ.
+  auto& entries = header.get_ref<nlohmann::ordered_json::object_t&>();
   for (const DataSet& set : walker.sets) {
-    header[set.path] = {{"dtype", set.type},
+    entries.push_back({set.path,
+                       {{"dtype", set.type},
                         {"shape", set.extents},
-                        {"data_offsets", {position, checked_add(position, set.bytes)}}};
+                        {"data_offsets", {position, checked_add(position, set.bytes)}}}});
     position += set.bytes;
   }
   try {

@@ -1,5 +1,7 @@
 #include "graft/train/tasks/presentation.h"
 
+#include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "graft/core/base/text.h"
@@ -60,6 +62,21 @@ std::string Presentation::html(const Metric&, const Metric*, const std::string&)
   return "";
 }
 
+std::vector<Noteworthy> Presentation::noteworthy(const Metric& metric, int64_t most) const {
+  const SampleWorths known = metric.per_sample();
+  std::vector<int64_t> order;
+  for (int64_t i = 0; i < std::ssize(known.losses); ++i)
+    if (std::isfinite(known.losses[static_cast<size_t>(i)])) order.push_back(i);
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+    return known.losses[static_cast<size_t>(a)] > known.losses[static_cast<size_t>(b)];
+  });
+  const int64_t half = std::min(most, std::ssize(order) / 2);
+  if (half == 0) return {};
+  return {
+      {"Furthest from the truth", "The largest losses.", {order.begin(), order.begin() + half}},
+      {"Closest to the truth", "The smallest losses.", {order.rbegin(), order.rbegin() + half}}};
+}
+
 Tensor Presentation::readable(const Tensor& outputs) const { return to_device(outputs, {}); }
 
 std::string Presentation::answer_text(std::span<const float> row, int64_t) const {
@@ -74,15 +91,29 @@ std::string Presentation::answer_json(std::span<const float> row, int64_t) const
   return j.dump();
 }
 
-AnswerColumns Presentation::answer_columns() const {
-  AnswerColumns columns;
-  for (int64_t i = 1; i <= task_.outputs(); ++i) columns.answers.push_back(str("output ", i));
-  return columns;
+std::vector<NamedValue> Presentation::said(std::span<const float> row, int64_t) const {
+  const std::vector<std::string> names = output_names();
+  std::vector<NamedValue> values;
+  for (size_t i = 0; i < row.size(); ++i)
+    values.push_back({i < names.size() ? names[i] : "", static_cast<int64_t>(i), row[i]});
+  return values;
 }
+
+std::vector<std::string> Presentation::output_names() const {
+  std::vector<std::string> names;
+  for (int64_t i = 1; i <= task_.outputs(); ++i) names.push_back(str("output ", i));
+  return names;
+}
+
+std::vector<double> Presentation::thresholds() const { return {}; }
+
+AnswerColumns Presentation::answer_columns() const { return {.answers = output_names()}; }
 
 std::vector<AnswerCell> Presentation::answer_cells(std::span<const float> row) const {
   return {row.begin(), row.end()};
 }
+
+std::vector<Picture> Presentation::pictures(const Maps&, const io::Image&) const { return {}; }
 
 std::vector<AnswerCell> Presentation::true_cells(const io::Dataset&, int64_t) const { return {}; }
 

@@ -18,6 +18,25 @@ struct AnswerColumns {
 };
 // A list of names is one cell.
 using AnswerCell = std::variant<float, double, std::string, std::vector<std::string>>;
+// A number of an answer, with the output that it is of.
+struct NamedValue {
+  std::string name{};
+  int64_t index = 0;
+  float value = 0;
+};
+
+// An answer to an image as an image.
+struct Picture {
+  std::string what{};  // for a file's name
+  io::Image image{};
+  std::vector<uint32_t> palette{};  // 0xRRGGBB of each of the image's levels; empty: it has none
+};
+
+// Samples of the part that was judged that are worth looking at, the most telling first.
+struct Noteworthy {
+  std::string title{}, why{};
+  std::vector<int64_t> samples{};  // places in the part
+};
 
 // Of metrics that the task made. What is said of any task is made of its scores.
 class GRAFT_API Presentation {
@@ -41,6 +60,9 @@ class GRAFT_API Presentation {
   // Sections of a report; `changed`, when it is given, is the same in another arithmetic.
   virtual std::string html(const Metric& metric, const Metric* changed,
                            const std::string& name) const;
+  // For a report's pictures, at most `most` samples under each title; none where the metric does
+  // not know its samples. Those with the largest and the smallest losses, at first.
+  virtual std::vector<Noteworthy> noteworthy(const Metric& metric, int64_t most) const;
 
   // ---- answers to samples
   // Outputs as people read them, f32 [N,...] on the host: probabilities, numbers in their own unit.
@@ -50,11 +72,28 @@ class GRAFT_API Presentation {
   // of what is best first.
   virtual std::string answer_text(std::span<const float> row, int64_t most) const;
   virtual std::string answer_json(std::span<const float> row, int64_t most) const;
+  // What is said of a sample, from a row of readable(): of classes the `most` likeliest, of several
+  // labels those that it has, the likeliest first, of numbers all. Every output, at first.
+  virtual std::vector<NamedValue> said(std::span<const float> row, int64_t most) const;
+  // What the outputs are called, in their order; and from which value on each is said, empty where
+  // that is not how it is decided.
+  virtual std::vector<std::string> output_names() const;
+  virtual std::vector<double> thresholds() const;
   // In a table of answers: its columns; a row's cells under AnswerColumns::answers; and what a
   // sample has there in truth, empty where that is not known.
   virtual AnswerColumns answer_columns() const;
   virtual std::vector<AnswerCell> answer_cells(std::span<const float> row) const;
   virtual std::vector<AnswerCell> true_cells(const io::Dataset& dataset, int64_t sample) const;
+  // Whether there are pictures of an answer.
+  virtual bool has_pictures() const { return false; }
+  // A row of readable(), of maps of height x width, as pictures of the photo's own size; geometry:
+  // of the photo in the maps. None, at first.
+  struct Maps {
+    std::span<const float> row;
+    int64_t height, width;
+    io::InputGeometry geometry;
+  };
+  virtual std::vector<Picture> pictures(const Maps& maps, const io::Image& photo) const;
 
  protected:
   const Task& task_;

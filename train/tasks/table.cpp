@@ -6,6 +6,7 @@
 #include "graft/train/tasks/classification/classification.h"
 #include "graft/train/tasks/multilabel/multilabel.h"
 #include "graft/train/tasks/regression/regression.h"
+#include "graft/train/tasks/segmentation/segmentation.h"
 
 namespace graft::train {
 namespace {
@@ -24,6 +25,7 @@ constexpr std::array kTasks = {
     TaskRow{"classify", io::AnswerKind::one_label, make_classification, classification_of},
     TaskRow{"multilabel", io::AnswerKind::several_labels, make_multilabel, multilabel_of},
     TaskRow{"regress", io::AnswerKind::numbers, make_regression, regression_of},
+    TaskRow{"segment", io::AnswerKind::maps, make_segmentation, segmentation_of},
 };
 
 const TaskRow& row_named(const std::string& name) {

@@ -19,6 +19,13 @@ std::shared_ptr<const io::Dataset> Task::to_judge(
   return data.val;
 }
 
+Targets Task::placed_targets(const io::Dataset& dataset, std::span<const int64_t> samples,
+                             const SampleViews&) const {
+  return targets(dataset, samples);
+}
+
+HeadPlan Task::head() const { return {.outputs = outputs()}; }
+
 void Task::to(Device) {}
 
 double Task::weight(const Targets& targets) const { return static_cast<double>(targets.samples()); }
@@ -39,8 +46,9 @@ std::unique_ptr<Presentation> Task::presentation() const {
   return std::make_unique<Presentation>(*this);
 }
 
-Targets targets_of(const Task* task, const io::Dataset& dataset, std::span<const int64_t> samples) {
-  return task ? task->targets(dataset, samples) : class_targets(dataset, samples);
+Targets targets_of(const Task* task, const io::Dataset& dataset, std::span<const int64_t> samples,
+                   const SampleViews& seen) {
+  return task ? task->placed_targets(dataset, samples, seen) : class_targets(dataset, samples);
 }
 
 }  // namespace graft::train

@@ -10,6 +10,7 @@
 
 #include "graft/io/datasets/dataset.h"
 #include "graft/train/choice.h"
+#include "graft/train/sample_views.h"
 #include "graft/train/tasks/targets.h"
 #include "graft/train/tasks/task_card.h"
 
@@ -44,13 +45,21 @@ class GRAFT_API Metric {
 
 class Presentation;
 
+// The head that a task asks of a network.
+struct HeadPlan {
+  int64_t outputs = 1;        // numbers for a sample, or maps
+  std::string decoder{};      // of maps, by name (--decoder); "": numbers from pooled features
+  std::vector<float> bias{};  // where the outputs start; empty: at 0
+};
+
 // A task is for one data set and one recipe. Everything but to() may be called
 // by any thread.
 class GRAFT_API Task {
  public:
   virtual ~Task() = default;
   virtual std::string name() const = 0;  // as --task has it
-  virtual int64_t outputs() const = 0;   // numbers that the head gives for a sample
+  virtual int64_t outputs() const = 0;   // numbers, or maps, that the head gives for a sample
+  virtual HeadPlan head() const;         // outputs() numbers, at first
   virtual std::string what() const;      // they are, for people: "3 classes"; "3 outputs", at first
 
   // ---- data
@@ -65,8 +74,13 @@ class GRAFT_API Task {
       const std::function<void(const std::string&)>& note) const;
   // On the host, in the order of the samples.
   virtual Targets targets(const io::Dataset& dataset, std::span<const int64_t> samples) const = 0;
-  // Targets that no sample has, for a step that only counts memory.
-  virtual Targets made_up_targets(int64_t samples) const = 0;
+  // The same where a target follows the image's geometry (a mask is cropped and mirrored with it):
+  // as the samples are seen. targets() of the samples, at first.
+  virtual Targets placed_targets(const io::Dataset& dataset, std::span<const int64_t> samples,
+                                 const SampleViews& seen) const;
+  // Targets that no sample has, for a step that only counts memory; images become input by
+  // `preprocess`.
+  virtual Targets made_up_targets(int64_t samples, const io::Preprocess& preprocess) const = 0;
   // bad_input for targets, on the host, that outputs of this shape cannot have:
   // on a device nobody looks at them.
   virtual void check(const Targets& targets, const Shape& outputs) const = 0;
@@ -108,9 +122,9 @@ class GRAFT_API Task {
   virtual std::unique_ptr<Presentation> presentation() const;
 };
 
-// The targets of a task, or where there is none (null) those that the data set
-// has by itself: its samples' classes.
+// The targets of a task for samples as they are seen, or where there is none (null) those that the
+// data set has by itself: its samples' classes.
 GRAFT_API Targets targets_of(const Task* task, const io::Dataset& dataset,
-                             std::span<const int64_t> samples);
+                             std::span<const int64_t> samples, const SampleViews& seen);
 
 }  // namespace graft::train

@@ -300,12 +300,50 @@ void binary(const T* a, bool one_a, const T* b, bool one_b, int64_t count, int f
   }
 }
 
+template <class T, class F>
+inline void binary_row_loop(const T* a, int64_t a_step, const T* b, int64_t b_step, int64_t rows,
+                            int64_t channels, T* y, F&& function) {
+  for (int64_t r = 0; r < rows; ++r, a += a_step, b += b_step, y += channels)
+    for_lanes<T>(channels, [&](int64_t c, auto lanes) {
+      using L = decltype(lanes);
+      L::store(y + c, function(L::load(a + c), L::load(b + c)));
+    });
+}
+
+template <class T>
+void binary_rows(const T* a, int64_t a_step, const T* b, int64_t b_step, int64_t rows,
+                 int64_t channels, int function, T* y) {
+  const auto loop = [&](auto&& f) { binary_row_loop(a, a_step, b, b_step, rows, channels, y, f); };
+  switch (function) {
+    case 0: return loop([](auto p, auto q) { return p + q; });
+    case 1: return loop([](auto p, auto q) { return p - q; });
+    case 2: return loop([](auto p, auto q) { return p * q; });
+    default: return loop([](auto p, auto q) { return p / q; });
+  }
+}
+
+template <class T>
+void multiply_sums(const T* a, const T* b, int64_t rows, int64_t channels, Parameter<T>* sums) {
+  for_register_groups<T>(channels, [&](int64_t c, auto lanes, auto group) {
+    using L = decltype(lanes);
+    typename L::Register sum[group.value];
+    for (int g = 0; g < group.value; ++g) sum[g] = L::load(sums + c + g * L::lanes);
+    for (int64_t r = 0; r < rows; ++r)
+      for (int g = 0; g < group.value; ++g) {
+        const int64_t at = r * channels + c + g * L::lanes;
+        const typename L::Register v = L::load(a + at);
+        sum[g] = b ? Vector<T>::multiply_add(v, L::load(b + at), sum[g]) : sum[g] + v;
+      }
+    for (int g = 0; g < group.value; ++g) L::store(sums + c + g * L::lanes, sum[g]);
+  });
+}
+
 template <class T>
 constexpr ChannelKernels<T> channel_kernels() {
-  return {fetch<T>,         moments<T>,           norm_apply<T>,        norm_sums<T>,
-          norm_backward<T>, max_rows<T>,          mean_rows<T>,         max_gradient<T>,
-          mean_gradient<T>, activate<T>,          activate_backward<T>, binary<T>,
-          depthwise<T>,     depthwise_gradient<T>};
+  return {fetch<T>,         moments<T>,       norm_apply<T>,        norm_sums<T>,
+          norm_backward<T>, max_rows<T>,      mean_rows<T>,         max_gradient<T>,
+          mean_gradient<T>, activate<T>,      activate_backward<T>, binary<T>,
+          binary_rows<T>,   multiply_sums<T>, depthwise<T>,         depthwise_gradient<T>};
 }
 
 }  // namespace

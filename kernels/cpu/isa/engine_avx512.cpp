@@ -1,4 +1,5 @@
 // The engine's kernels for AVX-512 F, BW, DQ, VL.
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12 on its own _mm512_undefined
 #include "graft/kernels/cpu/isa/map_kernels.h"
 #include "graft/kernels/cpu/isa/tile_kernels.h"
 

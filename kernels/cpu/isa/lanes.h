@@ -48,9 +48,9 @@ inline R activated_lanes(R v, Activation activation, T) {
     return activated_element(v, activation);
   } else {
     if (activation == Activation::none) return v;
-    const R zero{}, six = zero + T(6);
-    v = v < zero ? zero : v;
-    return activation == Activation::relu6 ? (v > six ? six : v) : v;
+    const R zero{};
+    v = Vector<T>::at_least(v, zero);
+    return activation == Activation::relu6 ? Vector<T>::at_most(v, zero + T(6)) : v;
   }
 }
 

@@ -252,6 +252,12 @@ struct ChannelKernels {
   void (*activate_backward)(const T* x, const T* dy, int64_t count, bool six, T* dx);
   // function: 0 add, 1 sub, 2 mul, 3 div. one_a, one_b (not both): a single element stands for all.
   void (*binary)(const T* a, bool one_a, const T* b, bool one_b, int64_t count, int function, T* y);
+  // The same of rows: y[r][c] = a[r * a_step + c] (function) b[r * b_step + c]. A step of 0 repeats
+  // a row.
+  void (*binary_rows)(const T* a, int64_t a_step, const T* b, int64_t b_step, int64_t rows,
+                      int64_t channels, int function, T* y);
+  // sums[c] += a[r][c] * b[r][c], or a[r][c] where b is null, row after row.
+  void (*multiply_sums)(const T* a, const T* b, int64_t rows, int64_t channels, Parameter* sums);
   void (*depthwise)(const DepthwiseArgs<T>&);
   void (*depthwise_gradient)(const DepthwiseGradientArgs<T>&);
 };

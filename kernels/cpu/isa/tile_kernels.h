@@ -27,17 +27,13 @@ constexpr int tile_columns = tile_vectors* Vector<T>::lanes;
 template <class T>
 using Register = typename Vector<T>::Register;
 
-// v NaN stays NaN: comparisons with it are false.
+// NaN stays NaN.
 template <class T>
-inline Register<T> activated(Register<T> v, Activation activation) {
+inline __attribute__((always_inline)) Register<T> activated(Register<T> v, Activation activation) {
   const Register<T> zero{};
   if (activation == Activation::none) return v;
-  v = v < zero ? zero : v;
-  if (activation == Activation::relu6) {
-    const Register<T> six = zero + T(6);
-    v = v > six ? six : v;
-  }
-  return v;
+  v = Vector<T>::at_least(v, zero);
+  return activation == Activation::relu6 ? Vector<T>::at_most(v, zero + T(6)) : v;
 }
 
 template <class T>
@@ -75,22 +71,62 @@ inline void finish_row(const TileArgs<T>& args, int64_t offset, Register<T> (&su
   for (int v = 0; v < tile_vectors; ++v) sums[v] = activated<T>(sums[v], args.activation);
 }
 
-template <class T, int Rows>
-void tile(const TileArgs<T>& args) {
-  using V = Vector<T>;
-  Register<T> sums[Rows][tile_vectors];
-#pragma GCC unroll 16
-  for (int r = 0; r < Rows; ++r) {
-    if (args.accumulate) {
-      load_columns<T>(args.out + args.out_offsets[r], args.columns, sums[r]);
-    } else {
-      for (int v = 0; v < tile_vectors; ++v) sums[r][v] = Register<T>{};
-    }
+// f(Constant<0>), f(Constant<1>), ... in source, not in a loop: an array that is indexed so is
+// taken apart into registers before the loops around it are looked at.
+template <int N, class F>
+inline __attribute__((always_inline)) void repeat(F&& f) {
+  if constexpr (N > 0) {
+    repeat<N - 1>(f);
+    f(Constant<N - 1>{});
   }
+}
+// The same for all registers of a tile: f(row, vector).
+template <int Rows, class F>
+inline __attribute__((always_inline)) void for_tile(F&& f) {
+  repeat<Rows * tile_vectors>([&](auto i) __attribute__((always_inline)) {
+    f(Constant<i.value / tile_vectors>{}, Constant<i.value % tile_vectors>{});
+  });
+}
+
+// What ends a tile of whole registers, which stay where they are meanwhile: the sums of finish_row
+// for all rows.
+template <class T, int Rows>
+inline __attribute__((always_inline)) void finish_tile(const TileArgs<T>& args,
+                                                       Register<T> (&sums)[Rows][tile_vectors]) {
+  using V = Vector<T>;
+  if (args.finish && args.bias)
+    repeat<tile_vectors>([&](auto v) __attribute__((always_inline)) {
+      const Register<T> bias = V::load(args.bias + v.value * V::lanes);
+      repeat<Rows>([&](auto r) __attribute__((always_inline)) { sums[r.value][v.value] += bias; });
+    });
+  if (args.finish && args.residual)
+    for_tile<Rows>([&](auto r, auto v) __attribute__((always_inline)) {
+      sums[r.value][v.value] +=
+          V::load(args.residual + args.out_offsets[r.value] + v.value * V::lanes);
+    });
+  if (args.finish && args.activation != Activation::none)
+    for_tile<Rows>([&](auto r, auto v) __attribute__((always_inline)) {
+      sums[r.value][v.value] = V::at_least(sums[r.value][v.value], Register<T>{});
+    });
+  if (args.finish && args.activation == Activation::relu6)
+    for_tile<Rows>([&](auto r, auto v) __attribute__((always_inline)) {
+      sums[r.value][v.value] = V::at_most(sums[r.value][v.value], Register<T>{} + T(6));
+    });
+  for_tile<Rows>([&](auto r, auto v) __attribute__((always_inline)) {
+    V::store(args.out + args.out_offsets[r.value] + v.value * V::lanes, sums[r.value][v.value]);
+  });
+}
+
+template <class T, int Rows>
+inline __attribute__((always_inline)) void multiply_tile(const TileArgs<T>& args,
+                                                         Register<T> (&sums)[Rows][tile_vectors]) {
+  using V = Vector<T>;
   const int64_t b_stride = args.b_stride, length = args.length;
   for (int64_t s = 0; s < args.segments; ++s) {
     const T* row[Rows];
-    for (int r = 0; r < Rows; ++r) row[r] = args.rows[s * args.rows_stride + r] + args.row_offset;
+    repeat<Rows>([&](auto r) __attribute__((always_inline)) {
+      row[r.value] = args.rows[s * args.rows_stride + r.value] + args.row_offset;
+    });
     const T* b = args.b + s * args.b_segment;
     constexpr int64_t line = 64 / sizeof(T);
     for (int64_t first = 0; first < length; first += line) {  // a line of each row
@@ -100,20 +136,52 @@ void tile(const TileArgs<T>& args) {
       const int64_t last = first + line < length ? first + line : length;
       for (int64_t k = first; k < last; ++k, b += b_stride) {
         Register<T> w[tile_vectors];
-        for (int v = 0; v < tile_vectors; ++v) w[v] = V::load(b + v * V::lanes);
-#pragma GCC unroll 16
-        for (int r = 0; r < Rows; ++r) {
-          const Register<T> x = V::broadcast(row[r][k]);
-          for (int v = 0; v < tile_vectors; ++v) sums[r][v] = V::multiply_add(x, w[v], sums[r][v]);
-        }
+        repeat<tile_vectors>([&](auto v) __attribute__((always_inline)) {
+          w[v.value] = V::load(b + v.value * V::lanes);
+        });
+        repeat<Rows>([&](auto r) __attribute__((always_inline)) {
+          const Register<T> x = V::broadcast(row[r.value][k]);
+          repeat<tile_vectors>([&](auto v) __attribute__((always_inline)) {
+            sums[r.value][v.value] = V::multiply_add(x, w[v.value], sums[r.value][v.value]);
+          });
+        });
       }
     }
   }
+}
+
+// Of fewer columns, or behind sums that stand in memory.
+template <class T, int Rows>
+__attribute__((noinline)) void tile_in_part(const TileArgs<T>& args) {
+  Register<T> sums[Rows][tile_vectors];
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r) {
+    if (args.accumulate) {
+      load_columns<T>(args.out + args.out_offsets[r], args.columns, sums[r]);
+    } else {
+      for (int v = 0; v < tile_vectors; ++v) sums[r][v] = Register<T>{};
+    }
+  }
+  multiply_tile<T, Rows>(args, sums);
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
     if (args.finish) finish_row<T>(args, args.out_offsets[r], sums[r]);
     store_columns<T>(sums[r], args.columns, args.out + args.out_offsets[r]);
   }
+}
+
+// Apart from the common case, whose sums never leave their registers before the end: nothing there
+// takes their address.
+template <class T, int Rows>
+void tile(const TileArgs<T>& args) {
+  Register<T> sums[Rows][tile_vectors];
+  if (!args.accumulate && args.columns == tile_columns<T>) {
+    for_tile<Rows>([&](auto r, auto v)
+                       __attribute__((always_inline)) { sums[r.value][v.value] = Register<T>{}; });
+    multiply_tile<T, Rows>(args, sums);
+    return finish_tile<T, Rows>(args, sums);
+  }
+  tile_in_part<T, Rows>(args);
 }
 
 template <class T, int Rows>

@@ -82,6 +82,25 @@ struct Vector<float> {
     return a * b + c;
 #endif
   }
+  // NaN stays, and so does a zero's sign.
+  static Register at_least(Register v, Register low) {
+#if defined(__AVX512F__)
+    return (Register)_mm512_max_ps((__m512)low, (__m512)v);
+#elif defined(__AVX2__)
+    return (Register)_mm256_max_ps((__m256)low, (__m256)v);
+#else
+    return v < low ? low : v;
+#endif
+  }
+  static Register at_most(Register v, Register high) {
+#if defined(__AVX512F__)
+    return (Register)_mm512_min_ps((__m512)high, (__m512)v);
+#elif defined(__AVX2__)
+    return (Register)_mm256_min_ps((__m256)high, (__m256)v);
+#else
+    return v > high ? high : v;
+#endif
+  }
   static float multiply_add(float a, float b, float c) {
 #if defined(__AVX2__)
     return __builtin_fmaf(a, b, c);
@@ -124,6 +143,25 @@ struct Vector<double> {
     return (Register)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
 #else
     return a * b + c;
+#endif
+  }
+  // NaN stays, and so does a zero's sign.
+  static Register at_least(Register v, Register low) {
+#if defined(__AVX512F__)
+    return (Register)_mm512_max_pd((__m512d)low, (__m512d)v);
+#elif defined(__AVX2__)
+    return (Register)_mm256_max_pd((__m256d)low, (__m256d)v);
+#else
+    return v < low ? low : v;
+#endif
+  }
+  static Register at_most(Register v, Register high) {
+#if defined(__AVX512F__)
+    return (Register)_mm512_min_pd((__m512d)high, (__m512d)v);
+#elif defined(__AVX2__)
+    return (Register)_mm256_min_pd((__m256d)high, (__m256d)v);
+#else
+    return v > high ? high : v;
 #endif
   }
   static double multiply_add(double a, double b, double c) {

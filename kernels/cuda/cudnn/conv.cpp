@@ -97,6 +97,8 @@ ConvGraph fused_graph(const ops::FusedConvForwardArgs& args) {
   return graph;
 }
 const char* declines_fused(const ExecContext&, const ops::FusedConvForwardArgs& args) {
+  if (args.attributes.activation == ops::FusedActivation::function)
+    return "a function other than ReLU and ReLU6";
   if (args.residual && (args.residual->format() != args.y.format() || !is_aligned(args.residual)))
     return "the residual is laid out otherwise";
   if (const char* reason = declines_tensors(args.x, args.y, {&args.weight, args.bias}))

@@ -220,6 +220,8 @@ ops::ConvForwardArgs plain(const ops::FusedConvForwardArgs& args) {
   return {args.x, args.weight, args.bias, args.attributes.conv, args.y};
 }
 const char* declines_fused(const ExecContext& context, const ops::FusedConvForwardArgs& args) {
+  if (args.attributes.activation == ops::FusedActivation::function)
+    return "a function other than ReLU and ReLU6";
   if (args.residual && args.residual->format() != args.y.format())
     return "memory order of the residual is another";
   return declines_forward(context, plain(args));

@@ -218,6 +218,8 @@ ops::ConvForwardArgs without_fusions(const ops::FusedConvForwardArgs& args) {
 }
 const char* declines_warpgroup_fused(const ExecContext& context,
                                      const ops::FusedConvForwardArgs& args) {
+  if (args.attributes.activation == ops::FusedActivation::function)
+    return "a function other than ReLU and ReLU6";
   if (args.residual && args.residual->format() != args.y.format())
     return "memory order of the residual is another";
   if (!is_aligned(args.residual)) return "a tensor does not start at 16 bytes";

@@ -8,7 +8,7 @@ namespace {
 
 OpOutputs conv_op(const OpCall& call) {
   return {functional::conv(call.in(0), call.in(1), call.optional(2),
-                           read_convolution(call, call.in(0), call.in(1)))};
+                           read_convolution(call, call.in(0), call.in(1)), call.mode().statistics)};
 }
 
 // Pads from output_shape or auto_pad: what the output would have too much of. SAME_UPPER takes the

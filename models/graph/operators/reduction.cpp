@@ -2,10 +2,12 @@
 // are an attribute before opset 18 (ReduceSum: 13), an input since.
 #include "graft/layers/functional/reduction.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "graft/layers/functional/elementwise.h"
+#include "graft/layers/functional/functional.h"
 #include "graft/layers/functional/indexing.h"
 #include "graft/layers/functional/reduce.h"
 #include "graft/layers/functional/shape_change.h"
@@ -50,9 +52,8 @@ Tensor of_each(const Tensor& x, ops::Reduce function) {
   }
 }
 
-template <ops::Reduce function>
-OpOutputs reduce_op(const OpCall& call) {
-  const Tensor& x = call.in(0);
+// Of what was asked, x in the order that it is read in.
+OpOutputs reduced(const OpCall& call, const Tensor& x, ops::Reduce function) {
   const std::vector<int64_t> axes = call.numbers_or_attribute(1, "axes");
   if (axes.empty() && call.integer("noop_with_empty_axes", 0) != 0) return {of_each(x, function)};
   ops::ReduceAttributes attributes{
@@ -66,6 +67,24 @@ OpOutputs reduce_op(const OpCall& call) {
     return {functional::cast(functional::reduce(functional::cast(x, DType::u8), attributes),
                              DType::boolean)};
   return {functional::reduce(x, attributes)};
+}
+template <ops::Reduce function>
+OpOutputs reduce_op(const OpCall& call) {
+  return reduced(call, call.in(0), function);
+}
+
+// Means over an image's pixels are pooling, which has fast kernels.
+OpOutputs reduce_mean_op(const OpCall& call) {
+  const Tensor& x = call.in(0);
+  std::vector<int64_t> axes = call.numbers_or_attribute(1, "axes");
+  for (int64_t& axis : axes) axis = at_axis(axis, x.rank());
+  std::sort(axes.begin(), axes.end());
+  if (x.rank() != 4 || !is_floating(x.dtype()) || x.numel() == 0 ||
+      axes != std::vector<int64_t>{2, 3})
+    return reduced(call, functional::to_format(x, MemoryFormat::contiguous), ops::Reduce::mean);
+  const Tensor y =
+      functional::global_average_pool(functional::to_format(x, MemoryFormat::channels_last));
+  return {call.integer("keepdims", 1) != 0 ? y : functional::reshape(y, {x.size(0), x.size(1)})};
 }
 
 template <bool largest>
@@ -112,7 +131,7 @@ constexpr const char* kReduceAttributes = "axes keepdims noop_with_empty_axes";
 
 constexpr Operator kReductions[] = {
     reading({"ReduceSum", reduce_op<ops::Reduce::sum>, kReduceAttributes}, {1}),
-    reading({"ReduceMean", reduce_op<ops::Reduce::mean>, kReduceAttributes}, {1}),
+    reading({"ReduceMean", reduce_mean_op, kReduceAttributes, Layout::any}, {1}),
     reading({"ReduceMax", reduce_op<ops::Reduce::max>, kReduceAttributes}, {1}),
     reading({"ReduceMin", reduce_op<ops::Reduce::min>, kReduceAttributes}, {1}),
     reading({"ReduceProd", reduce_op<ops::Reduce::prod>, kReduceAttributes}, {1}),

@@ -121,11 +121,11 @@ save("grey.gif", grey)
 # PNG: 2 and 4 bits, grey with one transparent level, palette with several transparent entries
 
 
-def png(name, width, height, depth, kind, rows, extra=()):
+def png(name, width, height, depth, kind, rows, extra=(), interlaced=0):
     def chunk(type_, body):
         return struct.pack(">I", len(body)) + type_ + body + struct.pack(">I", zlib.crc32(type_ + body))
 
-    header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, interlaced)
     with open(f"formats/{name}", "wb") as file:
         file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + b"".join(chunk(t, b) for t, b in extra)
                    + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
@@ -186,4 +186,101 @@ if adobe >= 0:  # Adobe's transform 2: the same bytes are YCCK
     write("ycck.jpg", four[: adobe + 11] + b"\x02" + four[adobe + 12 :])
 color.save("formats/rgb.bmp")
 keep("rgb.bmp")
+
+# JPEG: what cameras and printers write besides
+save("rgb_adobe.jpg", color, quality=90, keep_rgb=True)
+save("cmyk_progressive.jpg", color.convert("CMYK"), quality=90, progressive=True)
+save("grey_progressive.jpg", grey, mode="L", quality=90, progressive=True)
+
+# PNG: palettes of every depth, one transparent color, 16 bits with alpha, interlaced in every depth
+passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]  # Adam7
+
+
+def packed_rows(samples, depth, interlaced=False):
+    """Filter 0 and the row's samples of `depth` bits, [H,W] or [H,W,C]."""
+    rows = b""
+    for x, y, dx, dy in passes if interlaced else [(0, 0, 1, 1)]:
+        for row in samples[y::dy, x::dx]:
+            flat = row.reshape(-1)
+            if not flat.size:
+                continue
+            if depth == 16:
+                body = flat.astype(">u2").tobytes()
+            else:
+                body = np.packbits((flat[:, None] >> np.arange(depth - 1, -1, -1) & 1).reshape(-1)).tobytes()
+            rows += b"\0" + body
+    return rows
+
+
+def png_of(name, samples, depth, kind, extra=(), interlaced=False):
+    png(name, 45, 34, depth, kind, packed_rows(samples, depth, interlaced), extra, int(interlaced))
+
+
+for depth in (1, 2, 4):
+    indexed = color.quantize(1 << depth)
+    colors = [(b"PLTE", bytes(indexed.getpalette()[: 3 << depth]))]
+    for interlaced, name in ((False, f"palette{depth}.png"), (True, f"palette{depth}_interlaced.png")):
+        png_of(name, np.asarray(indexed), depth, 3, colors, interlaced)
+        keep(name)
+    png_of(f"grey{depth}_interlaced.png", np.asarray(grey) >> (8 - depth), depth, 0, interlaced=True)
+    keep(f"grey{depth}_interlaced.png", mode="L")
+wide_alpha = np.dstack([wide, np.asarray(alpha).astype(np.uint16) << 8])
+wide_grey_alpha = np.dstack([wide_grey, wide_alpha[..., 3]])
+png_of("rgba16.png", wide_alpha, 16, 6)
+png_of("rgba16_interlaced.png", wide_alpha, 16, 6, interlaced=True)
+png_of("grey_alpha16.png", wide_grey_alpha, 16, 4)
+png_of("grey16_interlaced.png", wide_grey, 16, 0, interlaced=True)
+for name in ("rgba16.png", "rgba16_interlaced.png"):
+    keep(name, rgb)  # the upper 8 bits
+for name in ("grey_alpha16.png", "grey16_interlaced.png"):
+    keep(name, np.asarray(grey))
+png_of("rgb_transparent.png", rgb, 8, 2, [(b"tRNS", struct.pack(">HHH", *rgb[3, 4]))])
+keep("rgb_transparent.png", rgb)
+png_of("rgba_interlaced.png", np.asarray(rgba), 8, 6, interlaced=True)
+keep("rgba_interlaced.png", rgb)
+
+# TIFF: strips, prediction, planes apart, white first, 4 bits
+color.save("formats/predicted.tif", compression="tiff_lzw", tiffinfo={317: 2})
+keep("predicted.tif")
+color.save("formats/strips.tif", compression="tiff_adobe_deflate", tiffinfo={278: 5})
+keep("strips.tif")
+body = np.moveaxis(rgb, -1, 0).tobytes()
+size = 45 * 34
+tiff("planes.tif", {**common, 284: (3, [2]), 258: (3, [8, 8, 8]), 262: (3, [2]), 273: (4, [("at", i * size) for i in range(3)]),
+                    278: (4, [34]), 279: (4, [size] * 3)}, body)
+keep("planes.tif", rgb)
+for name, photometric, levels in (("white_first.tif", 0, 255 - np.asarray(grey)), ("black_first.tif", 1, np.asarray(grey))):
+    tiff(name, {**common, 258: (3, [8]), 262: (3, [photometric]), 277: (3, [1]), 273: (4, [("at", 0)]), 278: (4, [34]), 279: (4, [size])},
+         levels.astype(np.uint8).tobytes())
+    keep(name, np.asarray(grey))
+levels = np.asarray(grey) >> 4
+body = b"".join(np.packbits((row[:, None] >> np.arange(3, -1, -1) & 1).reshape(-1)).tobytes() for row in levels)
+tiff("grey4.tif", {**common, 258: (3, [4]), 262: (3, [1]), 277: (3, [1]), 273: (4, [("at", 0)]), 278: (4, [34]), 279: (4, [len(body)])}, body)
+keep("grey4.tif", levels * 17)
+
+# BMP: 1, 4, 8 and 32 bits, top row first
+save("bits.bmp", grey.convert("1"))
+save("palette8.bmp", color.quantize(60))
+save("rgba.bmp", rgba)
+plain = open("formats/rgb.bmp", "rb").read()
+stride = (45 * 3 + 3) // 4 * 4
+rows = [plain[54 + i * stride : 54 + (i + 1) * stride] for i in range(34)]
+write("top_first.bmp", plain[:22] + struct.pack("<i", -34) + plain[26:54] + b"".join(rows[::-1]))
+
+# GIF: a first frame smaller than the picture
+whole = open("formats/plain.gif", "rb").read()
+frame = whole.index(b"\x2c\0\0\0\0" + struct.pack("<HH", 45, 34))
+write("small_frame.gif", whole[:6] + struct.pack("<HH", 52, 40) + whole[10 : frame + 1] + struct.pack("<HH", 4, 3) + whole[frame + 5 :])
+
+# EXIF: the four ways that mirror
+for orientation in (2, 4, 5, 7):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    save(f"exif_{orientation}.png", upright, exif=exif)
+    save(f"exif_{orientation}.webp", upright, exif=exif, lossless=True)
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[274] = orientation
+    upright.save(f"formats/exif_{orientation}.tif", tiffinfo=tags)
+    goldens[f"exif_{orientation}.tif"] = goldens[f"exif_{orientation}.png"]
+    assert (goldens[f"exif_{orientation}.png"] == goldens[f"exif_{orientation}.webp"]).all()
 np.savez_compressed("formats.npz", **goldens)

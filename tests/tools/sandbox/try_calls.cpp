@@ -186,6 +186,8 @@ int main(int count, char** arguments) {
   for (int fd = 3; fd < 1024; ++fd) ::close(fd);  // whoever runs the tests may have left some open
   if (::open((folder + "/victim").c_str(), O_RDWR) != 3) return 2;  // inherited by mistake
   const bool with_filter = count < 3;
+  const rlimit tight{7, 7};  // seconds: less than the reader gives itself
+  if (::setrlimit(RLIMIT_CPU, &tight) != 0) return 2;
   const graft::tools::Sandbox box = graft::tools::enter_sandbox(1 << 20, with_filter);
   if (!box.failure.empty()) return 3;
   attempt("filter", [&] {
@@ -196,6 +198,12 @@ int main(int count, char** arguments) {
   if (with_filter) {
     try_processes();
     try_the_rest();
+  } else {
+    attempt("+tighter_limit_stays", [&] {
+      rlimit now{};
+      const bool known = ::getrlimit(RLIMIT_CPU, &now) == 0;
+      return known && now.rlim_cur == tight.rlim_cur && now.rlim_max == tight.rlim_max ? 0 : -1;
+    });
   }
   try_what_is_left();
   return 0;

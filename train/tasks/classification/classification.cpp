@@ -58,7 +58,7 @@ Targets Classification::targets(const io::Dataset& dataset,
   return class_targets(dataset, samples);
 }
 
-Targets Classification::made_up_targets(int64_t samples) const {
+Targets Classification::made_up_targets(int64_t samples, const io::Preprocess&) const {
   return Tensor::zeros({samples}, {.dtype = DType::i64});
 }
 
@@ -130,7 +130,7 @@ std::shared_ptr<Task> make_classification(const Recipe& recipe, const io::Opened
   const int64_t classes = std::ssize(data.classes);
   GRAFT_CHECK(data.answers == io::AnswerKind::one_label, "task: classify takes data of one label ",
               "a sample; these have several, or numbers");
-  GRAFT_CHECK(recipe.loss.empty(), "loss: is for task regress, this is classify");
+  GRAFT_CHECK(recipe.loss.empty(), "loss: is for tasks regress and segment, this is classify");
   ClassificationOptions options{.label_smoothing = recipe.label_smoothing,
                                 .sampled_evenly = recipe.balance == "sampling",
                                 .names = data.classes,

@@ -62,7 +62,11 @@ void Evaluation::add_logits(const Tensor& given, const Tensor& labels) {
       const double loss = std::log(sum) + highest - convert<double>(x[label[n]]);
       loss_sum_ += loss;
       samples_.losses.push_back(static_cast<float>(loss));
-      samples_.scores.push_back(predicted[static_cast<size_t>(n)] == label[n] ? 1 : 0);
+      const int64_t said = predicted[static_cast<size_t>(n)];
+      samples_.scores.push_back(said == label[n] ? 1 : 0);
+      judged_.push_back({static_cast<int32_t>(label[n]), static_cast<int32_t>(said),
+                         static_cast<float>(std::exp(convert<double>(x[said]) - highest) / sum),
+                         static_cast<float>(std::exp(-loss))});
     }
   });
   loss_count_ += rows;

@@ -10,6 +10,12 @@ namespace graft::train {
 // Index of the largest of each row; the first of equals. Waits for a device.
 GRAFT_API std::vector<int64_t> predictions(const Tensor& logits);  // [N,C]
 
+// What was answered to one sample.
+struct JudgedSample {
+  int32_t label = 0, predicted = 0;
+  float certainty = 0, in_label = 0;  // probabilities of what was predicted, and of the label
+};
+
 class GRAFT_API Evaluation final : public Metric {
  public:
   explicit Evaluation(int64_t classes);  // at least one
@@ -35,7 +41,9 @@ class GRAFT_API Evaluation final : public Metric {
   std::vector<double> scores() const override;
   double score() const override { return accuracy(); }
   SampleWorths per_sample() const override;  // of what add_logits() heard, if that is all
-  double macro_f1() const;                   // mean of f1() over the classes that have samples
+  // Of each sample that add_logits() heard, in their order.
+  const std::vector<JudgedSample>& judged() const { return judged_; }
+  double macro_f1() const;  // mean of f1() over the classes that have samples
   int64_t confusion(int64_t label, int64_t predicted) const;
   std::vector<std::vector<int64_t>> rows() const;  // [label][predicted]
   double precision(int64_t label) const;           // 0 when never predicted
@@ -50,6 +58,7 @@ class GRAFT_API Evaluation final : public Metric {
   double loss_sum_ = 0;
   int64_t loss_count_ = 0;
   SampleWorths samples_;
+  std::vector<JudgedSample> judged_;
 };
 
 }  // namespace graft::train

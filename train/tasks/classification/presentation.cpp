@@ -13,6 +13,7 @@
 #include "graft/layers/functional/softmax.h"
 #include "graft/layers/functional/unary.h"
 #include "graft/train/tasks/classification/certainty.h"
+#include "graft/train/tasks/classification/noteworthy.h"
 #include "graft/train/tasks/shown.h"
 
 namespace graft::train {
@@ -258,6 +259,13 @@ std::string ClassificationPresentation::html(const Metric& metric, const Metric*
   return "\n<h2>Per class (validation)</h2>\n" + per_class(tables) + confusions(tables);
 }
 
+std::vector<Noteworthy> ClassificationPresentation::noteworthy(const Metric& metric,
+                                                               int64_t most) const {
+  const Evaluation& e = evaluation_of(metric);
+  if (std::ssize(e.judged()) != e.samples()) return {};  // of some the answers are not known
+  return noteworthy_answers(e.judged(), most);
+}
+
 Tensor ClassificationPresentation::readable(const Tensor& outputs) const {
   const NoGradGuard no_grad;
   const Tensor values = to_device(outputs, {});
@@ -285,6 +293,14 @@ std::string ClassificationPresentation::answer_json(std::span<const float> row,
   j["top"] = std::move(top);
   if (!is_finite) j["not_finite"] = true;
   return j.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+std::vector<NamedValue> ClassificationPresentation::said(std::span<const float> row,
+                                                         int64_t most) const {
+  std::vector<NamedValue> values;
+  for (const size_t c : likeliest(row, most))
+    values.push_back({names_.at(c), static_cast<int64_t>(c), row[c]});
+  return values;
 }
 
 AnswerColumns ClassificationPresentation::answer_columns() const {

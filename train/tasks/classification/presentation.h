@@ -25,11 +25,15 @@ class GRAFT_API ClassificationPresentation final : public Presentation {
                          const std::string& name) const override;
   std::string html(const Metric& metric, const Metric* changed,
                    const std::string& name) const override;
+  // The worst mistakes, the most certain right answers, and likely wrong labels.
+  std::vector<Noteworthy> noteworthy(const Metric& metric, int64_t most) const override;
 
   Tensor readable(const Tensor& outputs) const override;
   // The likeliest first.
   std::string answer_text(std::span<const float> row, int64_t most) const override;
   std::string answer_json(std::span<const float> row, int64_t most) const override;
+  std::vector<NamedValue> said(std::span<const float> row, int64_t most) const override;
+  std::vector<std::string> output_names() const override { return names_; }
   AnswerColumns answer_columns() const override;
   std::vector<AnswerCell> answer_cells(std::span<const float> row) const override;
   std::vector<AnswerCell> true_cells(const io::Dataset& dataset, int64_t sample) const override;

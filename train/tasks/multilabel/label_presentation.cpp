@@ -160,7 +160,7 @@ Tensor LabelPresentation::readable(const Tensor& outputs) const {
   return Tensor::of<float>(outputs.shape(), probabilities);
 }
 
-std::vector<size_t> LabelPresentation::said(std::span<const float> row) const {
+std::vector<size_t> LabelPresentation::labels_said(std::span<const float> row) const {
   std::vector<size_t> labels;
   for (size_t c = 0; c < row.size(); ++c)
     if (row[c] >= static_cast<float>(thresholds_.at(c))) labels.push_back(c);
@@ -171,7 +171,7 @@ std::vector<size_t> LabelPresentation::said(std::span<const float> row) const {
 
 std::string LabelPresentation::answer_text(std::span<const float> row, int64_t) const {
   std::string line;
-  for (const size_t c : said(row))
+  for (const size_t c : labels_said(row))
     line += str(line.empty() ? "" : "\t", printable(names_.at(c)), " ", fixed(row[c], 4));
   return line.empty() ? "-" : line;
 }
@@ -179,7 +179,7 @@ std::string LabelPresentation::answer_text(std::span<const float> row, int64_t) 
 std::string LabelPresentation::answer_json(std::span<const float> row, int64_t) const {
   nlohmann::ordered_json j = nlohmann::ordered_json::object();
   j["labels"] = nlohmann::ordered_json::array();
-  for (const size_t c : said(row)) j["labels"].push_back(names_.at(c));
+  for (const size_t c : labels_said(row)) j["labels"].push_back(names_.at(c));
   j["probabilities"] = nlohmann::ordered_json::array();
   bool is_finite = true;
   for (size_t c = 0; c < row.size(); ++c) {
@@ -195,13 +195,20 @@ std::string LabelPresentation::answer_json(std::span<const float> row, int64_t) 
   return dumped(j);
 }
 
+std::vector<NamedValue> LabelPresentation::said(std::span<const float> row, int64_t) const {
+  std::vector<NamedValue> values;
+  for (const size_t c : labels_said(row))
+    values.push_back({names_.at(c), static_cast<int64_t>(c), row[c]});
+  return values;
+}
+
 AnswerColumns LabelPresentation::answer_columns() const {
   return {.answers = {""}, .probabilities = different_};
 }
 
 std::vector<AnswerCell> LabelPresentation::answer_cells(std::span<const float> row) const {
   std::vector<std::string> names;
-  for (const size_t c : said(row)) names.push_back(different_.at(c));
+  for (const size_t c : labels_said(row)) names.push_back(different_.at(c));
   return {names};
 }
 

@@ -28,12 +28,15 @@ class GRAFT_API LabelPresentation final : public Presentation {
   // probability.
   std::string answer_text(std::span<const float> row, int64_t most) const override;
   std::string answer_json(std::span<const float> row, int64_t most) const override;
+  std::vector<NamedValue> said(std::span<const float> row, int64_t most) const override;
+  std::vector<std::string> output_names() const override { return names_; }
+  std::vector<double> thresholds() const override { return thresholds_; }
   AnswerColumns answer_columns() const override;
   std::vector<AnswerCell> answer_cells(std::span<const float> row) const override;
   std::vector<AnswerCell> true_cells(const io::Dataset& dataset, int64_t sample) const override;
 
  private:
-  std::vector<size_t> said(std::span<const float> row) const;
+  std::vector<size_t> labels_said(std::span<const float> row) const;
 
   std::vector<std::string> names_;
   std::vector<std::string> different_;  // the names, told apart

@@ -64,7 +64,7 @@ Targets Multilabel::targets(const io::Dataset& dataset, std::span<const int64_t>
   return there;
 }
 
-Targets Multilabel::made_up_targets(int64_t samples) const {
+Targets Multilabel::made_up_targets(int64_t samples, const io::Preprocess&) const {
   return Tensor::zeros({samples, labels_});
 }
 
@@ -156,7 +156,7 @@ std::shared_ptr<Task> make_multilabel(const Recipe& recipe, const io::OpenedData
               "balance: a sample has several labels, so that none can be repeated by itself; "
               "weights weighs them");
   GRAFT_CHECK(recipe.label_smoothing == 0, "label smoothing: is for task classify");
-  GRAFT_CHECK(recipe.loss.empty(), "loss: is for task regress, this is multilabel");
+  GRAFT_CHECK(recipe.loss.empty(), "loss: is for tasks regress and segment, this is multilabel");
   const int64_t labels = std::ssize(data.classes);
   MultilabelOptions options{.names = data.classes};
   if (recipe.balance == "weights") options.positive_weight = positive_weights(*data.train, labels);

@@ -31,7 +31,7 @@ class GRAFT_API Multilabel : public Task {
       const io::OpenedData& data, const std::string& path,
       const std::function<void(const std::string&)>& note) const override;
   Targets targets(const io::Dataset& dataset, std::span<const int64_t> samples) const override;
-  Targets made_up_targets(int64_t samples) const override;
+  Targets made_up_targets(int64_t samples, const io::Preprocess& preprocess) const override;
   void check(const Targets& targets, const Shape& outputs) const override;
   void to(Device device) override;
   Tensor loss(const Tensor& outputs, const Targets& targets) const override;

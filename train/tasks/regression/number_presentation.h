@@ -22,6 +22,7 @@ class GRAFT_API NumberPresentation final : public Presentation {
   Tensor readable(const Tensor& outputs) const override;
   std::string answer_text(std::span<const float> row, int64_t most) const override;
   std::string answer_json(std::span<const float> row, int64_t most) const override;
+  std::vector<std::string> output_names() const override { return names_; }
   AnswerColumns answer_columns() const override;
   std::vector<AnswerCell> true_cells(const io::Dataset& dataset, int64_t sample) const override;
 

@@ -18,6 +18,8 @@ namespace graft::train {
 namespace {
 
 NumberLoss number_loss(const std::string& name) {
+  GRAFT_CHECK(name.empty() || name == "mse" || name == "l1" || name == "huber", "loss: '", name,
+              "' is not for task regress, which has mse, l1 and huber");
   if (name == "l1") return NumberLoss::l1;
   return name == "huber" ? NumberLoss::huber : NumberLoss::mse;
 }
@@ -85,7 +87,7 @@ Targets Regression::targets(const io::Dataset& dataset, std::span<const int64_t>
   return meant;
 }
 
-Targets Regression::made_up_targets(int64_t samples) const {
+Targets Regression::made_up_targets(int64_t samples, const io::Preprocess&) const {
   return Tensor::zeros({samples, numbers_});
 }
 

@@ -1,0 +1,75 @@
+// Decoder: from an encoder's maps to one map a class at the image's own size. A table in
+// decoder.cpp lists them.
+#pragma once
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "graft/layers/modules/batch_norm2d.h"
+#include "graft/layers/modules/conv2d.h"
+#include "graft/models/segmentation/encoder_maps.h"
+#include "graft/models/segmentation/segmentation_config.h"
+
+namespace graft::models {
+
+class Decoder : public Module {
+ public:
+  // The maps it was made for, by rising stride; channels_last or not -> [N,classes,H,W].
+  virtual Tensor decode(std::span<const Tensor> maps) = 0;
+  // A decoder of one map.
+  Tensor forward(const Tensor& x) override { return decode({&x, 1}); }
+
+  // Of the convolution that gives the classes' maps, within the decoder.
+  const std::string& last_path() const { return last_path_; }
+  Conv2d& last() { return static_cast<Conv2d&>(*find(last_path_)); }
+
+ protected:
+  explicit Decoder(std::string last_path) : last_path_(std::move(last_path)) {}
+
+ private:
+  std::string last_path_;
+};
+
+// What a decoder is made from: the taps that it uses, as the encoder has them.
+struct DecoderParts {
+  std::vector<EncoderMap> taps{};
+  std::vector<int64_t> widths{};
+  int64_t classes = 1;
+};
+
+struct DecoderKind {
+  const char* name;
+  int64_t output_stride;  // of the encoder, where nobody says another; 0: as the encoder is
+  // Which of an encoder's taps it uses.
+  std::vector<EncoderMap> (*uses)(const std::vector<EncoderMap>& taps);
+  std::vector<int64_t> (*widths)(const std::vector<EncoderMap>& taps);  // where nobody says others
+  std::shared_ptr<Decoder> (*make)(const DecoderParts& parts);
+};
+
+// bad_input listing the names for another.
+const DecoderKind& decoder_kind(const std::string& name);
+
+// Ronneberger et al. 2015: widths behind each doubling, from the deepest map to the image.
+std::shared_ptr<Decoder> make_unet(const DecoderParts& parts);
+// Lin et al. 2017 with the semantic branch of Kirillov et al. 2019: widths of pyramid and branch.
+std::shared_ptr<Decoder> make_fpn(const DecoderParts& parts);
+// Long et al. 2015 and Chen et al. 2017 as torchvision has them, under its names: one width.
+std::shared_ptr<Decoder> make_fcn(const DecoderParts& parts);
+std::shared_ptr<Decoder> make_deeplabv3(const DecoderParts& parts);
+
+// 3x3 convolution "conv" without bias, batch norm "bn", ReLU.
+class ConvNormRelu final : public Module {
+ public:
+  ConvNormRelu(int64_t in, int64_t out);
+  Tensor forward(const Tensor& x) override;
+
+ private:
+  std::shared_ptr<Conv2d> conv_;
+  std::shared_ptr<BatchNorm2d> norm_;
+};
+
+// Bilinear, half-pixel coordinates (PyTorch's interpolate without align_corners).
+Tensor enlarged(const Tensor& x, int64_t times);
+
+}  // namespace graft::models

@@ -1,0 +1,1 @@
+// Nothing of its own: a shared library of a static libgraft, for ctypes (cmake/GraftTests.cmake).

@@ -1,0 +1,33 @@
+// Pictures of a report: images as the network sees them, beside what it answers.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "graft/io/datasets/dataset.h"
+#include "graft/io/preprocess.h"
+#include "graft/train/fit.h"
+#include "graft/train/tasks/presentation.h"
+
+namespace graft::tools {
+
+// Answers of the network that was judged, for some samples of the part: f32 [N,...] on any device.
+using AskNetwork = std::function<Tensor(const std::vector<int64_t>& samples)>;
+
+// Such answers through a runner of all stages.
+Tensor outputs_for(train::PrefixRunner& run, const std::shared_ptr<const io::Dataset>& part,
+                   const io::Preprocess& preprocess, const std::shared_ptr<const train::Task>& task,
+                   const std::vector<int64_t>& samples);
+
+struct Pictured {
+  std::shared_ptr<const io::Dataset> inputs{};  // what was trained on; null: not shown
+  std::shared_ptr<const io::Dataset> judged{};  // the part that the metric is of
+  io::Preprocess preprocess{};
+};
+
+// Sections of HTML, at most 44 pictures of 160 pixels a side inside the page itself. An image that
+// cannot be read any more is said in its place. "" where there is nothing to show.
+std::string pictures_html(const Pictured& pictured, const train::Presentation& shown,
+                          const train::Metric& metric, const AskNetwork& ask);
+
+}  // namespace graft::tools
