@@ -3,6 +3,7 @@
 
 #include "graft/layers/modules/default_values.h"
 #include "graft/models/initialization.h"
+#include "graft/tools/folds.h"
 #include "graft/tools/output.h"
 #include "graft/tools/resize_flag.h"
 #include "graft/tools/training.h"
@@ -27,7 +28,7 @@ struct FinetuneFlags {
                              head = "auto";
 };
 
-int finetune(const FinetuneFlags& flags) {
+int finetune_once(const FinetuneFlags& flags) {
   return train_and_report(
       flags.training, make_recipe(flags.training, flags.freeze, flags.bn),
       [&](const io::OpenedData& data, train::Task& task) {
@@ -60,12 +61,20 @@ int finetune(const FinetuneFlags& flags) {
       });
 }
 
+int finetune(const FinetuneFlags& flags) {
+  return over_folds(flags.training, [&](const TrainingFlags& training) {
+    FinetuneFlags one = flags;
+    one.training = training;
+    return finetune_once(one);
+  });
+}
+
 struct PretrainFlags {
   TrainingFlags training;
   std::string arch;
 };
 
-int pretrain(const PretrainFlags& flags) {
+int pretrain_once(const PretrainFlags& flags) {
   return train_and_report(
       flags.training, make_recipe(flags.training, "none", "auto"),
       [&](const io::OpenedData&, train::Task& task) {
@@ -86,6 +95,14 @@ int pretrain(const PretrainFlags& flags) {
             flags.training.seed);
         return made;
       });
+}
+
+int pretrain(const PretrainFlags& flags) {
+  return over_folds(flags.training, [&](const TrainingFlags& training) {
+    PretrainFlags one = flags;
+    one.training = training;
+    return pretrain_once(one);
+  });
 }
 
 }  // namespace

@@ -45,6 +45,8 @@ TrainingData open_training_data(const TrainingFlags& flags) {
                           .answers = answers_for_task(flags.task),
                           .val_path = flags.val,
                           .val_split = flags.val_split,
+                          .folds = flags.folds,
+                          .fold = flags.fold,
                           .seed = flags.seed},
                          flags.broken, flags.ram);
 }
@@ -189,6 +191,11 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
   verb.add_option("--val-split", f.val_split, "Share held out when there is no validation part")
       ->transform(real_number(0.01, 0.9))
       ->type_name("SHARE");
+  verb.add_option("--folds", f.folds,
+                  "K runs, RUN/1 to RUN/K, each with another K-th of the images held out: the mean "
+                  "result and its deviation (default: one run)")
+      ->transform(whole_number(2, 100))
+      ->type_name("K");
   verb.add_option("--out", f.out,
                   "Folder for model, checkpoint, metrics and report; with a / at its end, "
                   "runs are numbered in it: runs/1, runs/2, ...")

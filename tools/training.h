@@ -23,6 +23,7 @@ namespace graft::tools {
 struct TrainingFlags {
   std::string data, val, out = "graft-run";
   double val_split = 0.2;
+  int64_t folds = 0, fold = 1;  // of data without a validation part; see folds.h
   io::TableColumns columns{};
   io::MaskOptions masks{};
   std::string resize, balance = "none", task = "auto";

@@ -85,7 +85,9 @@ struct DataOptions {
   std::string val_path{};  // "": what the data set brings, else a split of the training part
   double val_split =
       0.2;  // share of the training samples held out when there is no validation part; 0: none is
-  uint64_t seed = 0;  // of the split and the subset
+  int64_t folds = 0;  // k-fold: part `fold`, from 1, of `folds` equal ones is held out instead of
+  int64_t fold = 1;   // val_split; 0: no folds
+  uint64_t seed = 0;  // of the split, the folds and the subset
   int64_t train_limit =
       0;  // 0: all; else this many training samples, drawn by seed, classes kept in proportion
   bool need_train = true;  // false: evaluation only; then the validation part may be all there is,

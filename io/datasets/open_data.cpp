@@ -137,10 +137,35 @@ std::vector<int64_t> stratified(const OpenedData& data, double share, uint64_t s
   return drawn;
 }
 
+// One of `folds` parts that differ by at most a sample in size, and by at most one of each group; a
+// sample without its like is in none.
+std::vector<int64_t> one_fold(const OpenedData& data, const DataOptions& options) {
+  std::vector<int64_t> held;
+  int64_t dealt = 0;
+  for (const auto& group : shuffled_groups(data, options.seed)) {
+    if (group.size() < 2) continue;
+    for (const int64_t i : group)
+      if (dealt++ % options.folds == options.fold - 1) held.push_back(i);
+  }
+  std::sort(held.begin(), held.end());
+  return held;
+}
+
+void check_folds(const OpenedData& data, const std::string& path, const DataOptions& options) {
+  GRAFT_CHECK(options.folds >= 2 && options.fold >= 1 && options.fold <= options.folds, path,
+              ": fold ", options.fold, " of ", options.folds, " is none");
+  GRAFT_CHECK(!data.val, path,
+              ": has a validation part; folds are parts of the training images, for data "
+              "without one");
+  GRAFT_CHECK(options.folds <= data.train->size(), path, ": ", data.train->size(),
+              " samples make no ", options.folds, " folds");
+}
+
 void split(OpenedData& data, const std::string& path, const DataOptions& options) {
   GRAFT_CHECK(options.val_split > 0 && options.val_split < 1, path, ": a validation split of ",
               options.val_split, " is not between 0 and 1");
-  const auto held = stratified(data, options.val_split, options.seed);
+  const auto held = options.folds > 0 ? one_fold(data, options)
+                                      : stratified(data, options.val_split, options.seed);
   GRAFT_CHECK(!held.empty(), path,
               ": the data set is too small to hold out a validation part; give --val");
   std::vector<int64_t> rest;
@@ -148,7 +173,9 @@ void split(OpenedData& data, const std::string& path, const DataOptions& options
     if (!std::binary_search(held.begin(), held.end(), i)) rest.push_back(i);
   data.val = subset(data.train, held);
   data.train = subset(data.train, rest);
-  data.notes.push_back(str("no validation part: ", held.size(), " of ", held.size() + rest.size(),
+  const std::string fold =
+      options.folds > 0 ? str("fold ", options.fold, " of ", options.folds) : "no validation part";
+  data.notes.push_back(str(fold, ": ", held.size(), " of ", held.size() + rest.size(),
                            " samples are held out, ", how_drawn(data.answers), " with seed ",
                            options.seed));
 }
@@ -268,6 +295,7 @@ OpenedData open_data(const std::string& path, const DataOptions& options) {
     GRAFT_CHECK(
         std::ssize(data.classes) >= options.least_classes || data.answers != AnswerKind::one_label,
         path, ": at least two classes are needed, it has ", data.classes.size());
+    if (options.folds > 0) check_folds(data, path, options);
     if (!data.val && options.val_split != 0) split(data, path, options);
     limit(data, options);
   }

@@ -1,7 +1,9 @@
 // Runs that are numbered, compared and gone on with; answers kept as a table.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -36,6 +38,31 @@ class Runs : public testing::Test {
   }
   TemporaryFolder folder;
 };
+
+TEST_F(Runs, FoldsHoldOutEachImageOnce) {
+  const CommandResult run = finetune("cv", {"--epochs", "2", "--folds", "3"});
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_TRUE(has(run.err, "fold 2 of 3: 4 of 12 samples are held out, drawn by class")) << run.err;
+  EXPECT_TRUE(has(run.out, "folds    accuracy ")) << run.out;
+  std::ifstream file(folder / "cv/folds.json");
+  const json scores = json::parse(file)["scores"]["accuracy"];
+  double mean = 0, squares = 0;
+  ASSERT_EQ(scores["values"].size(), 3u);
+  for (const double value : scores["values"]) mean += value / 3;
+  for (const double value : scores["values"]) squares += (value - mean) * (value - mean);
+  EXPECT_NEAR(scores["mean"], mean, 1e-12);
+  EXPECT_NEAR(scores["deviation"], std::sqrt(squares / 2), 1e-12);
+
+  const auto stamp = fs::last_write_time(folder / "cv/3/last.ckpt.safetensors");
+  const CommandResult again = finetune("cv", {"--epochs", "2", "--folds", "3", "--resume"});
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(again.out, run.out);
+  EXPECT_EQ(fs::last_write_time(folder / "cv/3/last.ckpt.safetensors"), stamp) << "trained again";
+  EXPECT_EQ(finetune("cv", {"--epochs", "2", "--folds", "3"}).code, 2) << "nothing is overwritten";
+  EXPECT_EQ(finetune("cv2", {"--folds", "2", "--val", folder / "photos"}).code, 2);
+  EXPECT_EQ(finetune("cv2", {"--folds", "13"}).code, 3) << "more folds than images";
+  EXPECT_EQ(finetune("cv2", {"--folds", "1"}).code, 2);
+}
 
 TEST_F(Runs, AreNumberedAndCompared) {
   ASSERT_EQ(finetune("runs/", {"--epochs", "2"}).code, 0);

@@ -1,0 +1,87 @@
+#include "graft/tools/folds.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "graft/core/base/error.h"
+#include "graft/core/base/file_system.h"
+#include "graft/tools/output.h"
+#include "graft/tools/run_folder.h"
+#include "graft/tools/training.h"
+#include "graft/train/checkpoint.h"
+
+namespace graft::tools {
+namespace {
+
+// A score of the kept epochs.
+struct FoldScores {
+  std::string name{};
+  std::vector<double> values{};
+
+  double mean() const {
+    return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+  }
+  double deviation() const {
+    double squares = 0;
+    for (const double value : values) squares += (value - mean()) * (value - mean());
+    return std::sqrt(squares / static_cast<double>(values.size() - 1));
+  }
+};
+
+// In the order in which the runs have them; the first is the one that chooses the epoch.
+std::vector<FoldScores> scores_of(const std::vector<std::string>& folders) {
+  std::vector<FoldScores> all;
+  for (const std::string& folder : folders) {
+    const train::RunRecord record = train::load_run_record(RunFolder{folder}.checkpoint());
+    GRAFT_CHECK(record.best_epoch >= 1 && record.best_epoch <= std::ssize(record.history), folder,
+                ": no epoch of it is kept");
+    const train::EpochMetrics& kept = record.history[static_cast<size_t>(record.best_epoch - 1)];
+    if (all.empty())
+      for (const train::Score& score : kept.val) all.push_back({score.name});
+    for (FoldScores& score : all) score.values.push_back(kept.val_score(score.name));
+  }
+  return all;
+}
+
+std::string folds_document(const TrainingFlags& flags, const std::vector<FoldScores>& scores) {
+  nlohmann::ordered_json document = {
+      {"folds", flags.folds}, {"seed", flags.seed}, {"scores", nlohmann::ordered_json::object()}};
+  for (const FoldScores& score : scores)
+    document["scores"][score.name] = {
+        {"mean", score.mean()}, {"deviation", score.deviation()}, {"values", score.values}};
+  return document.dump(2) + "\n";
+}
+
+}  // namespace
+
+int over_folds(const TrainingFlags& flags, const std::function<int(const TrainingFlags&)>& run) {
+  if (flags.folds == 0) return run(flags);
+  if (!flags.val.empty())
+    fail(ErrorCode::usage, "--folds holds out parts of --data; it takes no --val");
+  const std::string folder = flags.out.substr(0, flags.out.find_last_not_of('/') + 1);
+  if (holds_a_run(folder))
+    fail(ErrorCode::usage, folder, ": holds a run; --folds needs a folder of its own");
+  std::vector<std::string> folders;
+  for (int64_t fold = 1; fold <= flags.folds; ++fold) {
+    TrainingFlags one = flags;
+    one.fold = fold;
+    one.out = folders.emplace_back(join_path(folder, std::to_string(fold)));
+    say("fold ", fold, " of ", flags.folds);
+    if (const int code = run(one); code != 0) return code;
+  }
+  const std::vector<FoldScores> scores = scores_of(folders);
+  const std::string file = join_path(folder, "folds.json");
+  write_file_atomically(file, folds_document(flags, scores));
+  const FoldScores& first = scores.at(0);
+  std::string each;
+  for (const double value : first.values) each += (each.empty() ? "" : ", ") + fixed(value, 4);
+  result(str("folds    ", first.name, " ", fixed(first.mean(), 4), " +- ",
+             fixed(first.deviation(), 4), " over ", flags.folds, " folds (", each, ")\nscores   ",
+             file, "\n"));
+  say("note: each fold's model was trained without its part; the one to ship is that of a run "
+      "without --folds");
+  return 0;
+}
+
+}  // namespace graft::tools
