@@ -142,7 +142,7 @@ class Archive {
   }
 
   Tensor read_tensor(const std::string& path, const ExportedMeta& meta) {
-    GRAFT_CHECK(meta.free_axes() == 0, "its size is not a number");
+    GRAFT_CHECK(meta.free_axes() == 0 && meta.offset >= 0, "its size or offset is not a number");
     const StoredType type = exported_type(meta.type);
     const ZipMember* member = find(path);
     GRAFT_CHECK(member, "its storage ", path, " is not in the file");

@@ -114,9 +114,9 @@ ExportedMeta meta_of(const Json& json, const ReadLimits& limits) {
   for (const int64_t size : meta.sizes) GRAFT_CHECK(size <= limits.extent, "a size of ", size);
   if (const Json* offset = optional_field(json, "storage_offset")) {
     const Member member = member_of(*offset);
-    GRAFT_CHECK(member.name == "as_int", "an offset that is ", member.name);
-    meta.offset = integer_of(*member.value);
-    GRAFT_CHECK(meta.offset >= 0, "an offset of ", meta.offset);
+    GRAFT_CHECK(member.name == "as_int" || member.name == "as_expr", "an offset is ", member.name);
+    meta.offset = member.name == "as_int" ? integer_of(*member.value) : -1;
+    GRAFT_CHECK(member.name == "as_expr" || meta.offset >= 0, "an offset of ", meta.offset);
   }
   const int64_t layout = integer_of(field(json, "layout"));
   GRAFT_CHECK(layout == 7, "a tensor of layout ", layout, "; dense ones (7) are read");

@@ -265,10 +265,12 @@ void AtenCall::pass(const char* name, size_t output) {
   b_.known[node_.outputs[output]] = same;
 }
 
-void AtenCall::set_batch(int axis, size_t output) {
-  if (output < node_.outputs.size())
-    if (const auto found = b_.known.find(node_.outputs[output]); found != b_.known.end())
-      found->second.batch = axis;
+void AtenCall::set_batch(int axis, size_t output, int64_t before) {
+  if (output >= node_.outputs.size()) return;
+  const auto found = b_.known.find(node_.outputs[output]);
+  if (found == b_.known.end()) return;
+  found->second.batch = axis;
+  found->second.before = before;
 }
 
 namespace {
@@ -280,14 +282,32 @@ int64_t product_before(const std::vector<int64_t>& sizes, int axis) {
   return product;
 }
 
+struct BatchPlace {
+  int axis = kNoBatch;
+  int64_t before = 1;  // as Known::before
+};
+
 // Where the images of a batch stand after a change of shape: behind as many elements as before.
-int batch_after(const std::vector<int64_t>& from, int axis, const std::vector<int64_t>& to,
-                int64_t batch) {
-  if (axis == kNoBatch || batch <= 0) return kNoBatch;
-  const int64_t before = product_before(from, axis);
-  for (int i = 0; i < static_cast<int>(to.size()); ++i)
-    if (product_before(to, i) == before && to[static_cast<size_t>(i)] % batch == 0) return i;
-  return kNoBatch;
+// Where a batch of one leaves that open: in an axis of their own, else as the outer part of an
+// axis, else as its inner part, and in the last axis, of features, only where there is no other.
+BatchPlace batch_after(const std::vector<int64_t>& from, BatchPlace place,
+                       const std::vector<int64_t>& to, int64_t batch) {
+  if (place.axis == kNoBatch || batch <= 0) return {};
+  const int64_t before = checked_mul(product_before(from, place.axis), place.before);
+  BatchPlace best;
+  int rank_of_best = 4;
+  for (int i = 0; i < static_cast<int>(to.size()); ++i) {
+    const int64_t size = to[static_cast<size_t>(i)], outer = product_before(to, i);
+    if (outer == 0 || before % outer != 0) continue;
+    const int64_t inside = before / outer;
+    if (inside == 0 || size % inside != 0 || size / inside % batch != 0) continue;
+    const bool is_last = i > 0 && i + 1 == static_cast<int>(to.size());
+    const int rank = inside == 1 && size == batch ? 0 : is_last ? 3 : inside == 1 ? 1 : 2;
+    if (rank >= rank_of_best) continue;
+    best = {i, inside};
+    rank_of_best = rank;
+  }
+  return best;
 }
 
 }  // namespace
@@ -296,6 +316,7 @@ void AtenCall::reshape(const char* input, const std::string& value, const Export
   const ExportedMeta &from = meta(input), &to = result();
   std::vector<int64_t> sizes = to.sizes;
   int batch = to.free_axis();
+  int64_t before = 1;
   if (to.free_axes() <= 1 && from.sizes == to.sizes && value == value_of(program_name(input)))
     return pass(input);
   if (to.free_axes() > 1) {
@@ -303,11 +324,15 @@ void AtenCall::reshape(const char* input, const std::string& value, const Export
     return finish(add("Reshape", {value, sizes_value(*list)}));
   }
   if (to.free_axes() == 0) {
-    batch = batch_after(from.sizes, b_.batch_axis(program_name(input)), sizes, b_.batch);
+    const std::string& name = program_name(input);
+    const BatchPlace place =
+        batch_after(from.sizes, {b_.batch_axis(name), b_.known.at(name).before}, sizes, b_.batch);
+    batch = place.axis;
+    before = place.before;
     if (batch != kNoBatch) sizes[static_cast<size_t>(batch)] = -1;
   }
   finish(add("Reshape", {value, numbers(sizes)}));
-  set_batch(batch);
+  set_batch(batch, 0, before);
 }
 
 void AtenCall::refuse(const std::string& why) const { bad_input(why); }

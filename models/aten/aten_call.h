@@ -27,6 +27,8 @@ constexpr int kNoBatch = -1;
 struct Known {
   std::string value;       // its ONNX name; in-place operators change it
   int batch = kNoBatch;    // the axis along which the images of a batch stand, where it is told
+  int64_t before = 1;      // elements of that axis for each step along the batch's outer axes: 17
+                           // where a reshape made one axis of 17 x batch
   std::string transposed;  // the matrix that this is the transpose of
   std::string base;        // of a view by slices: the value that it is a part of
   std::vector<std::array<int64_t, 4>> slices;  // axis, begin, end, step; of `base`
@@ -100,7 +102,7 @@ class AtenCall {
   void finish(const std::string& value, size_t output = 0);
   // The output is the input itself.
   void pass(const char* name, size_t output = 0);
-  void set_batch(int axis, size_t output = 0);
+  void set_batch(int axis, size_t output = 0, int64_t before = 1);
   // The output's description gives the shape.
   void reshape(const char* input, const std::string& value, const ExportedArgument* list = nullptr);
 

@@ -173,7 +173,9 @@ class AtenTranslation {
         continue;
       const auto& sizes = b_.meta(output).sizes;
       const int axis = static_cast<int>(sizes.size()) - behind;
-      if (axis >= 0 && sizes[static_cast<size_t>(axis)] % b_.batch == 0) known->second.batch = axis;
+      if (axis < 0 || sizes[static_cast<size_t>(axis)] % b_.batch != 0) continue;
+      known->second.batch = axis;
+      known->second.before = b_.known.at(*from).before;
     }
   }
 

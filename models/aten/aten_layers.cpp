@@ -97,16 +97,20 @@ void group_norm_of(AtenCall& call, const char* groups) {
 void group_norm(AtenCall& call) { group_norm_of(call, "num_groups"); }
 void native_group_norm(AtenCall& call) { group_norm_of(call, "group"); }
 
+// In place it has another name.
+const char* dropped(const AtenCall& call) { return call.is_tensor("input") ? "input" : "self"; }
+
 // Drops while graft trains, whatever mode the program was exported in.
 void dropout(AtenCall& call) {
   const double ratio = call.real("p", 0.5);
-  if (ratio == 0) return call.pass("input");
-  call.finish(call.add("Dropout", {call.tensor("input"), call.number(ratio, 7)}));
+  const char* input = dropped(call);
+  if (ratio == 0) return call.pass(input);
+  call.finish(call.add("Dropout", {call.tensor(input), call.number(ratio, 7)}));
 }
 void native_dropout(AtenCall& call) { dropout(call); }
 void feature_dropout(AtenCall& call) {  // whole channels, which graft does not drop
   if (call.flag("train")) ++call.building().left_noise;
-  call.pass("input");
+  call.pass(dropped(call));
 }
 
 // Random depth of a program exported in training mode: the expected value of its noise.

@@ -79,7 +79,8 @@ void order_axes(AtenCall& call, const std::vector<int64_t>& order) {
   const std::string value = call.tensor("self");
   call.finish(call.add("Transpose", {value}, {integers_attribute("perm", order)}));
   for (size_t i = 0; i < order.size(); ++i)
-    if (order[i] == batch) call.set_batch(static_cast<int>(i));
+    if (order[i] == batch)
+      call.set_batch(static_cast<int>(i), 0, call.building().known.at(self).before);
   if (order == std::vector<int64_t>{1, 0})
     call.building().known[call.node().outputs.at(0)].transposed = value;
 }

@@ -19,7 +19,7 @@ using graph::Layout;
 using graph::OpCall;
 using graph::OpOutputs;
 
-constexpr const char* kPoolStage = "pool";
+constexpr const char* kPoolStage = "pool";  // with a number where the graph has one
 
 // The module that holds a stage's tensors; a layer may have the stage's own name.
 std::string holder_of(const std::string& stage) { return "stage " + stage; }
@@ -383,7 +383,7 @@ Tensor GraphModule::forward_stages(const Tensor& x, size_t begin, size_t end) {
       y.size(2) * y.size(3) == 1)
     return functional::flatten(y);
   for (size_t stage = std::max(begin, p.stages.size()); stage < end; ++stage) {
-    if (stages_[stage] != kPoolStage)
+    if (stage > p.stages.size())
       y = head_->forward(y);
     else if (y.rank() > 2)
       y = functional::flatten(functional::global_average_pool(y));
@@ -392,8 +392,9 @@ Tensor GraphModule::forward_stages(const Tensor& x, size_t begin, size_t end) {
 }
 
 std::vector<std::string> GraphModule::stage_paths(size_t stage) const {
-  if (stages_.at(stage) == kPoolStage && stage >= program_->stages.size()) return {};
-  return {stage < program_->stages.size() ? holder_of(stages_[stage]) : stages_[stage]};
+  const std::string& name = stages_.at(stage);
+  if (stage == program_->stages.size()) return {};  // the pool
+  return {stage < program_->stages.size() ? holder_of(name) : name};
 }
 
 const std::string& GraphModule::stage_value(size_t stage) const {
@@ -402,9 +403,10 @@ const std::string& GraphModule::stage_value(size_t stage) const {
 }
 
 void GraphModule::put_pool() {
-  GRAFT_CHECK(std::find(stages_.begin(), stages_.end(), kPoolStage) == stages_.end(),
-              "the graph has a stage named '", kPoolStage, "', which graft's own would need");
-  stages_.push_back(kPoolStage);
+  std::string name = kPoolStage;
+  for (int i = 1; std::find(stages_.begin(), stages_.end(), name) != stages_.end(); ++i)
+    name = str(kPoolStage, "_", i);
+  stages_.push_back(name);
 }
 
 void GraphModule::put_head(int64_t features, int64_t classes) {

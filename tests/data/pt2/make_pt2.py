@@ -101,7 +101,7 @@ class Operators(nn.Module):
         x = [x[0] ** 2, F.softplus(x[1]), (x[2] + 4).sqrt()]
         pooled = [F.adaptive_avg_pool2d(v, (1, 1)).flatten(1) for v in x] + [F.adaptive_avg_pool2d(x[0], (2, 2)).flatten(1)]
         pooled.append(F.adaptive_max_pool2d(x[1], 1).squeeze(-1).squeeze(-1)[:, self.table])
-        pooled.append(F.pixel_shuffle(torch.cat([p, q[:, :1]], 1), 2).amax((2, 3)) * torch.exp(-p.mean()))
+        pooled.append(F.pixel_shuffle(torch.cat([p, q[:, :1]], 1), 2).amax((2, 3)) * torch.exp(-p.mean((1, 2, 3)))[:, None])
         pooled.append(torch.where(p > 0, p, q).sum((2, 3)).log_softmax(-1)[:, :1])
         return self.fc(torch.cat(pooled, 1))
 
