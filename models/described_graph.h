@@ -11,15 +11,15 @@ namespace graft::models {
 
 // Whether files of this WeightFile::format are nothing but a graph with its weights: ONNX,
 // PyTorch's export archives (.pt2).
-bool is_graph_format(const std::string& format);
+GRAFT_API bool is_graph_format(const std::string& format);
 
 // Whether the file says how its layers are connected: those, and Keras models with their
 // configuration.
-bool describes_graph(const io::WeightFile& file);
+GRAFT_API bool describes_graph(const io::WeightFile& file);
 
 // The graph of a file for which describes_graph() is true. bad_input in one sentence, with all
 // names, for operators and layers that graft does not know.
-io::onnx::Model read_described_graph(const io::WeightFile& file);
+GRAFT_API io::onnx::Model read_described_graph(const io::WeightFile& file);
 // The same of any file; bad_input where it holds weights alone.
 GRAFT_API io::onnx::Model read_graph_file(const std::string& path);
 

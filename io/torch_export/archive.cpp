@@ -17,6 +17,25 @@ constexpr int64_t kMostJsonBytes = int64_t{128} << 20;
 constexpr int64_t kMostTensorBytes = 4, kMostReadBytes = 64;  // times the file's size
 constexpr const char* kOldGraph = "serialized_exported_program.json";
 
+// Of a ScalarType's code.
+StoredType exported_type(int64_t code) {
+  switch (code) {
+    case 1: return StoredType::u8;
+    case 2: return StoredType::i8;
+    case 3: return StoredType::i16;
+    case 4: return StoredType::i32;
+    case 5: return StoredType::i64;
+    case 6: return StoredType::f16;
+    case 7: return StoredType::f32;
+    case 8: return StoredType::f64;
+    case 12: return StoredType::boolean;
+    case 13: return StoredType::bf16;
+    case 28: return StoredType::u16;
+    default:
+      bad_input("has the element type ", code, " of PyTorch's export, which is not supported");
+  }
+}
+
 class Archive {
  public:
   Archive(File& file, const ReadLimits& limits, std::vector<ZipMember> members)
@@ -180,24 +199,6 @@ class Archive {
 };
 
 }  // namespace
-
-StoredType exported_type(int64_t code) {
-  switch (code) {
-    case 1: return StoredType::u8;
-    case 2: return StoredType::i8;
-    case 3: return StoredType::i16;
-    case 4: return StoredType::i32;
-    case 5: return StoredType::i64;
-    case 6: return StoredType::f16;
-    case 7: return StoredType::f32;
-    case 8: return StoredType::f64;
-    case 12: return StoredType::boolean;
-    case 13: return StoredType::bf16;
-    case 28: return StoredType::u16;
-    default:
-      bad_input("has the element type ", code, " of PyTorch's export, which is not supported");
-  }
-}
 
 bool is_export_archive(const std::vector<ZipMember>& members) {
   return std::any_of(members.begin(), members.end(), [](const ZipMember& member) {

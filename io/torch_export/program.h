@@ -11,7 +11,6 @@
 #include "graft/core/base/file_system.h"
 #include "graft/core/tensor/state_dict.h"
 #include "graft/io/weights/limits.h"
-#include "graft/io/weights/stored_type.h"
 
 namespace graft::io {
 
@@ -88,7 +87,5 @@ GRAFT_API ExportedProgram read_exported_program(File& file, const ReadLimits& li
 // The graph alone, from its JSON (ExportedProgram of the schema): everything but tensors.
 GRAFT_API ExportedProgram parse_exported_program(std::string_view json,
                                                  const ReadLimits& limits = {});
-// The element type of a ScalarType's code; bad_input for those that graft does not have.
-GRAFT_API StoredType exported_type(int64_t code);
 
 }  // namespace graft::io
