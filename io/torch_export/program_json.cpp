@@ -6,6 +6,7 @@
 
 #include "graft/io/json.h"
 #include "graft/io/torch_export/archive.h"
+#include "graft/io/weights/stored_type.h"
 
 namespace graft::io {
 namespace {

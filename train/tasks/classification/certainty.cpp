@@ -35,8 +35,7 @@ std::string how_sure(int64_t correct, int64_t samples) {
       two_digits(static_cast<double>(correct) / static_cast<double>(samples)), " on them means ",
       two_digits(interval.low), " to ", two_digits(interval.high),
       " (95 %, before the epoch was chosen by it); --folds 5, or several runs with other --seed, "
-      "which hold out other images, say more"); --folds 5, which holds out each "
-             "training image once, says more");
+      "which hold out other images, say more");
 }
 
 }  // namespace graft::train
