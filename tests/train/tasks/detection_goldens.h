@@ -1,4 +1,5 @@
-// What pycocotools, torchvision 0.26.0+cu130 and voc_eval say of made-up boxes: made by make_detection_goldens.py.
+// What pycocotools, torchvision 0.26.0+cu130 and voc_eval say of made-up boxes:
+// made by make_detection_goldens.py.
 #pragma once
 #include <cstdint>
 #include <vector>

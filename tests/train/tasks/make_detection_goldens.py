@@ -106,7 +106,7 @@ order = scores.sort(descending=True, stable=True).indices
 boxes, scores, kinds = boxes[order], scores[order], kinds[order]  # equal scores: the first in order first
 
 print("// What pycocotools, torchvision " + torchvision.__version__ +
-      " and voc_eval say of made-up boxes: made by make_detection_goldens.py.")
+      " and voc_eval say of made-up boxes:\n// made by make_detection_goldens.py.")
 print("#pragma once\n#include <cstdint>\n#include <vector>\n\n// clang-format off\nnamespace graft::train::goldens {\n")
 print(f"inline constexpr int kBoxImages = {IMAGES}, kBoxClasses = {CLASSES};")
 print("// image, label, left, top, right, bottom, crowd; image, label, score, left, top, right, bottom")
