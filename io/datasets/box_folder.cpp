@@ -15,7 +15,7 @@
 namespace graft::io {
 namespace {
 
-constexpr int64_t kAnnotationLimit = int64_t{8} << 20, kNamesLimit = int64_t{1} << 20;
+constexpr int64_t kAnnotationLimit = int64_t{8} << 20, kYoloNamesLimit = int64_t{1} << 20;
 constexpr int kMostFolders = 4;  // that archives wrap around a data set
 constexpr const char* kLists = "ImageSets/Main";
 
@@ -174,7 +174,7 @@ std::set<std::string> listed_names(const std::string& path) {
   std::set<std::string> names;
   std::string name;
   bool is_in_name = true;
-  for (const char c : read_text_file(path, kNamesLimit * 64) + "\n") {
+  for (const char c : read_text_file(path, kYoloNamesLimit * 64) + "\n") {
     if (c == '\n') {
       if (!name.empty()) names.insert(name);
       name.clear();
@@ -194,7 +194,8 @@ std::vector<std::string> yolo_names(const std::vector<std::string>& folders, std
                              "classes.names", "names.txt"}) {
       file = join_path(folder, name);
       if (!file_system().exists(file)) continue;
-      std::vector<std::string> names = parse_yolo_names(read_text_file(file, kNamesLimit), file);
+      std::vector<std::string> names =
+          parse_yolo_names(read_text_file(file, kYoloNamesLimit), file);
       if (!names.empty()) return names;
     }
   file.clear();

@@ -9,7 +9,7 @@
 namespace graft::io {
 namespace {
 
-constexpr double kMostClasses = 100000;
+constexpr double kMostYoloClasses = 100000;
 
 std::vector<std::string> text_lines(const std::string& text) {
   std::vector<std::string> lines(1);
@@ -72,7 +72,7 @@ AnnotatedFile parse_yolo(const std::string& text, const std::vector<std::string>
     GRAFT_CHECK(values.size() == 5 || (values.size() >= 7 && values.size() % 2 == 1), name,
                 ": line ", number, " is not \"class x y width height\"");
     const double label = values[0];
-    GRAFT_CHECK(label >= 0 && label < kMostClasses &&
+    GRAFT_CHECK(label >= 0 && label < kMostYoloClasses &&
                     label == static_cast<double>(static_cast<int64_t>(label)),
                 name, ": line ", number, ": class ", label, " is no number of one");
     const auto c = static_cast<size_t>(label);
