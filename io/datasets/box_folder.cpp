@@ -19,23 +19,23 @@ constexpr int64_t kAnnotationLimit = int64_t{8} << 20, kYoloNamesLimit = int64_t
 constexpr int kMostFolders = 4;  // that archives wrap around a data set
 constexpr const char* kLists = "ImageSets/Main";
 
-bool is_one_of(const std::string& name, std::initializer_list<std::string_view> known) {
+bool is_called_as(const std::string& name, std::initializer_list<std::string_view> known) {
   std::string lower;
   for (const char c : name) lower += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   return std::find(known.begin(), known.end(), lower) != known.end();
 }
 bool named_for_images(const std::string& name) {
-  return is_one_of(name, {"images", "image", "imgs", "img", "jpegimages", "photos"});
+  return is_called_as(name, {"images", "image", "imgs", "img", "jpegimages", "photos"});
 }
 bool named_for_annotations(const std::string& name) {
-  return is_one_of(name, {"annotations", "annotation", "annots", "labels", "label", "xml", "xmls",
-                          "bboxes", "boxes"});
+  return is_called_as(name, {"annotations", "annotation", "annots", "labels", "label", "xml",
+                             "xmls", "bboxes", "boxes"});
 }
 // Not of an image.
 bool is_other_text(const std::string& name) {
-  return is_one_of(name,
-                   {"classes.txt", "names.txt", "train.txt", "val.txt", "test.txt", "trainval.txt",
-                    "readme.txt", "readme.roboflow.txt", "readme.dataset.txt", "notes.json"});
+  return is_called_as(
+      name, {"classes.txt", "names.txt", "train.txt", "val.txt", "test.txt", "trainval.txt",
+             "readme.txt", "readme.roboflow.txt", "readme.dataset.txt", "notes.json"});
 }
 
 // Images and their boxes: in two folders, or in one.
@@ -215,8 +215,8 @@ AnnotatedFile read_annotation(const std::string& path, const std::vector<std::st
   return file;
 }
 
-AnnotatedPart read_part(const BoxFolders& folders, const std::vector<std::string>& names,
-                        DataParts& parts) {
+AnnotatedPart read_boxed_part(const BoxFolders& folders, const std::vector<std::string>& names,
+                              DataParts& parts) {
   AnnotatedPart part{{}, folders.name};
   std::vector<ImageFile> images;
   PassedOver passed_over;
@@ -307,7 +307,7 @@ FoundBoxes read_box_folder(const std::string& path, const PartsWanted& wanted, D
     AnnotatedPart& part = found.files.of(folders.role);
     GRAFT_CHECK(part.files.empty(), path, ": two folders look like one part: ", part.name, " and ",
                 folders.name);
-    part = read_part(folders, found.names, parts);
+    part = read_boxed_part(folders, found.names, parts);
     is_yolo = is_yolo || part.files[0].is_relative || !part.files[0].fault.empty();
   }
   if (!is_yolo) {

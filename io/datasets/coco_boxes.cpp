@@ -69,7 +69,7 @@ bool looks_like_coco(const std::string& path) {
          head.find("\"categories\"") != std::string::npos;
 }
 
-using Json = nlohmann::json;
+using CocoJson = nlohmann::json;
 
 class CocoReader {
  public:
@@ -87,18 +87,18 @@ class CocoReader {
 
   AnnotatedPart read(const std::string& part_name, std::vector<std::string>& names,
                      DataParts& parts) {
-    const Json j = Json::parse(read_text_file(path_, kCocoLimit), nullptr, false);
+    const CocoJson j = CocoJson::parse(read_text_file(path_, kCocoLimit), nullptr, false);
     GRAFT_CHECK(!j.is_discarded(), path_, ": is no JSON, or damaged");
     AnnotatedPart part{{}, part_name};
     std::map<int64_t, std::string> categories;
-    for (const Json& category : list(j, "categories"))
+    for (const CocoJson& category : list(j, "categories"))
       categories[whole(category, "id")] = text(category, "name");
     for (const auto& [id, name] : categories)
       if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
     std::map<int64_t, size_t> places;
     std::vector<std::string> missing;
     std::set<int64_t> without_file;
-    for (const Json& image : list(j, "images")) {
+    for (const CocoJson& image : list(j, "images")) {
       const int64_t id = whole(image, "id");
       AnnotatedFile file;
       file.image_name = text(image, "file_name");
@@ -114,7 +114,7 @@ class CocoReader {
                   id);
       part.files.push_back(std::move(file));
     }
-    for (const Json& annotation : list(j, "annotations")) {
+    for (const CocoJson& annotation : list(j, "annotations")) {
       const int64_t image = whole(annotation, "image_id");
       if (without_file.contains(image)) continue;
       const auto place = places.find(image);
@@ -131,15 +131,15 @@ class CocoReader {
   }
 
  private:
-  const Json& list(const Json& j, const char* key) const {
-    static const Json empty = Json::array();
+  const CocoJson& list(const CocoJson& j, const char* key) const {
+    static const CocoJson empty = CocoJson::array();
     GRAFT_CHECK(j.is_object(), path_, ": is not COCO's JSON");
     if (!j.contains(key) && std::string(key) == "annotations") return empty;
     GRAFT_CHECK(j.contains(key) && j.at(key).is_array(), path_, ": has no list of ", key,
                 ", as COCO's JSON has");
     return j.at(key);
   }
-  int64_t whole(const Json& j, const char* key) const {
+  int64_t whole(const CocoJson& j, const char* key) const {
     const bool is_there = j.is_object() && j.contains(key);
     if (is_there && j.at(key).is_number_integer()) return j.at(key).get<int64_t>();
     const double value = is_there && j.at(key).is_number() ? j.at(key).get<double>() : 0.5;
@@ -148,7 +148,7 @@ class CocoReader {
         path_, ": an entry has no whole number ", key);
     return static_cast<int64_t>(value);
   }
-  std::string text(const Json& j, const char* key) const {
+  std::string text(const CocoJson& j, const char* key) const {
     GRAFT_CHECK(j.is_object() && j.contains(key) && j.at(key).is_string(), path_,
                 ": an entry has no text ", key);
     return j.at(key).get<std::string>();
@@ -163,7 +163,8 @@ class CocoReader {
         return path;
     return "";
   }
-  NamedBox box_of(const Json& annotation, const std::map<int64_t, std::string>& categories) const {
+  NamedBox box_of(const CocoJson& annotation,
+                  const std::map<int64_t, std::string>& categories) const {
     NamedBox own;
     const auto category = categories.find(whole(annotation, "category_id"));
     GRAFT_CHECK(category != categories.end(), path_, ": a box is of category ",
@@ -172,7 +173,7 @@ class CocoReader {
     const bool has_box = annotation.contains("bbox") && annotation.at("bbox").is_array() &&
                          annotation.at("bbox").size() == 4 &&
                          std::all_of(annotation.at("bbox").begin(), annotation.at("bbox").end(),
-                                     [](const Json& n) { return n.is_number(); });
+                                     [](const CocoJson& n) { return n.is_number(); });
     GRAFT_CHECK(has_box, path_, ": an entry has no bbox of four numbers");
     const auto n = annotation.at("bbox").get<std::vector<double>>();
     own.box = {n[0], n[1], n[0] + n[2], n[1] + n[3]};

@@ -25,7 +25,7 @@ const BoxEvaluation& boxes_of(const Metric& metric) {
   return dynamic_cast<const BoxEvaluation&>(metric);
 }
 
-std::string in_columns(std::string text, size_t width, bool right) {
+std::string table_cell(std::string text, size_t width, bool right) {
   if (text.size() < width) text.insert(right ? 0 : text.size(), width - text.size(), ' ');
   return text;
 }
@@ -84,15 +84,15 @@ std::string BoxPresentation::text(const Metric& metric) const {
   const PrecisionSummary& s = e.summary();
   size_t width = 5;
   for (const std::string& name : names_) width = std::max(width, printable(name).size());
-  std::string out = str(thousands(e.samples()), " images\n\n", in_columns("class", width, false),
+  std::string out = str(thousands(e.samples()), " images\n\n", table_cell("class", width, false),
                         "  objects  AP at 0.5  COCO AP  count off by\n");
   for (int64_t c = 0; c < e.classes(); ++c) {
     const auto i = static_cast<size_t>(c);
-    out += str(in_columns(printable(names_[i]), width, false), "  ",
-               in_columns(thousands(e.objects(c)), 7, true), "  ",
-               in_columns(precision_shown(s.voc50_of_class[i]), 9, true), "  ",
-               in_columns(precision_shown(s.ap_of_class[i]), 7, true), "  ",
-               in_columns(fixed(e.count_error(c), 2), 12, true), "\n");
+    out += str(table_cell(printable(names_[i]), width, false), "  ",
+               table_cell(thousands(e.objects(c)), 7, true), "  ",
+               table_cell(precision_shown(s.voc50_of_class[i]), 9, true), "  ",
+               table_cell(precision_shown(s.ap_of_class[i]), 7, true), "  ",
+               table_cell(fixed(e.count_error(c), 2), 12, true), "\n");
   }
   out += str("\nmean over the classes  AP at 0.5 ", fixed(s.voc50, 4), " (VOC 2007's ",
              fixed(s.voc07_50, 4), ")\nCOCO                   AP ", fixed(s.ap, 4), "  AP50 ",
