@@ -249,6 +249,12 @@ TEST(Detection, CardAndConfidence) {
   EXPECT_EQ(j["objects"].size(), 1u);
   EXPECT_EQ(j["counts"]["b"], 1);
   EXPECT_EQ(j["counts"]["a"], 0);
+  const std::string page = shown->html(e, nullptr, "");
+  EXPECT_NE(page.find("<polyline"), std::string::npos);
+  EXPECT_EQ(page.find("<polyline"), page.rfind("<polyline")) << "of the class that is there";
+  const auto judged = nlohmann::json::parse(shown->json(e));
+  EXPECT_EQ(judged["classes"][1]["precision_at_recall"].size(), 101u);
+  EXPECT_FALSE(judged["classes"][0].contains("precision_at_recall"));
   EXPECT_NE(shown->text(e).find("chosen on the validation part"), std::string::npos);
   const io::Image photo{32, 24, 1, Tensor::zeros({24, 32, 1}, {.dtype = DType::u8})};
   const auto pictures = shown->pictures({values, 24, 32, {}}, photo);

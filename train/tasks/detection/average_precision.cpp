@@ -79,17 +79,18 @@ Curve curve_of(const Matches& matches, double spacing) {
   return curve;
 }
 
-// The mean over recalls 0 ... 1 of the precision where the recall is reached, 0 where it is not.
-// The recalls are numpy's to the last bit, as the bounds below: objects are few, and ties common.
-double mean_at_recalls(const Curve& curve, int steps) {
-  double sum = 0;
+// At recalls 0 ... 1 the precision where the recall is reached, 0 where it is not. The recalls are
+// numpy's to the last bit, as the bounds below: objects are few, and ties common.
+std::vector<double> at_recalls(const Curve& curve, int steps) {
+  std::vector<double> precisions;
   for (int i = 0; i <= steps; ++i) {
     const auto at = std::lower_bound(curve.recall.begin(), curve.recall.end(),
                                      i * (1.0 / static_cast<double>(steps)));
-    if (at != curve.recall.end())
-      sum += curve.precision[static_cast<size_t>(at - curve.recall.begin())];
+    precisions.push_back(at == curve.recall.end()
+                             ? 0
+                             : curve.precision[static_cast<size_t>(at - curve.recall.begin())]);
   }
-  return sum / static_cast<double>(steps + 1);
+  return precisions;
 }
 
 double mean_of_known(const std::vector<double>& values) {
@@ -151,8 +152,13 @@ Matches voc_matches(std::span<const JudgedImage> images, int64_t label, double b
   return matches;
 }
 
+std::vector<double> precisions_at_recalls(const Matches& matches) {
+  if (matches.objects == 0) return {};
+  return at_recalls(curve_of(matches, kSpacing), 100);
+}
+
 double coco_average_precision(const Matches& matches) {
-  return matches.objects == 0 ? -1 : mean_at_recalls(curve_of(matches, kSpacing), 100);
+  return matches.objects == 0 ? -1 : mean_of_known(precisions_at_recalls(matches));
 }
 
 double voc_average_precision(const Matches& matches) {
@@ -167,7 +173,7 @@ double voc_average_precision(const Matches& matches) {
 }
 
 double voc07_average_precision(const Matches& matches) {
-  return matches.objects == 0 ? -1 : mean_at_recalls(curve_of(matches, 0), 10);
+  return matches.objects == 0 ? -1 : mean_of_known(at_recalls(curve_of(matches, 0), 10));
 }
 
 double recall(const Matches& matches) {
@@ -184,6 +190,7 @@ PrecisionSummary average_precisions(std::span<const JudgedImage> images, int64_t
     std::vector<double> of_bound;
     for (int i = 0; i < 10; ++i) {
       const Matches matches = coco_matches(images, label, 0.5 + i * ((0.95 - 0.5) / 9));
+      if (i == 0) summary.curve_of_class.push_back(precisions_at_recalls(matches));
       of_bound.push_back(coco_average_precision(matches));
       recalls.push_back(recall(matches));
     }

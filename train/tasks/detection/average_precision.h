@@ -47,6 +47,9 @@ GRAFT_API Matches coco_matches(std::span<const JudgedImage> images, int64_t labe
 // overlaps most, taken or not. Its +1 pixel is left out: edges are numbers here.
 GRAFT_API Matches voc_matches(std::span<const JudgedImage> images, int64_t label, double bound);
 
+// The precision where the recall reaches 0, 0.01 ... 1, and 0 where it does not, as COCO's AP takes
+// them; empty where no object counts.
+GRAFT_API std::vector<double> precisions_at_recalls(const Matches& matches);
 // Each -1 where no object counts.
 GRAFT_API double coco_average_precision(const Matches& matches);   // at 101 recalls
 GRAFT_API double voc_average_precision(const Matches& matches);    // the area, since 2010
@@ -59,6 +62,7 @@ struct PrecisionSummary {
   double recall100 = 0;               // COCO's AR, 100 boxes an image, over the same bounds
   double voc50 = 0, voc07_50 = 0;
   std::vector<double> voc50_of_class{}, ap_of_class{};  // -1: it has no objects
+  std::vector<std::vector<double>> curve_of_class{};    // precisions_at_recalls() at 0.5
 };
 GRAFT_API PrecisionSummary average_precisions(std::span<const JudgedImage> images, int64_t classes);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdio>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -31,6 +32,29 @@ std::string table_cell(std::string text, size_t width, bool right) {
 }
 
 std::string precision_shown(double ap) { return ap < 0 ? "-" : fixed(ap, 4); }
+
+std::string css_of(uint32_t color) {
+  char text[8];
+  std::snprintf(text, sizeof text, "#%06x", static_cast<unsigned>(color));
+  return text;
+}
+
+// Precision over recall, a line a class, in a square of 300 units.
+std::string curves_svg(const PrecisionSummary& summary) {
+  std::string lines;
+  for (size_t c = 0; c < summary.curve_of_class.size(); ++c) {
+    std::string points;
+    for (size_t i = 0; i < summary.curve_of_class[c].size(); ++i)
+      points += str(points.empty() ? "" : " ", 3 * i, ",",
+                    fixed(300 * (1 - summary.curve_of_class[c][i]), 1));
+    if (!points.empty())
+      lines += str("<polyline fill=\"none\" stroke=\"", css_of(kBoxColors[c % kBoxColors.size()]),
+                   "\" stroke-width=\"2\" points=\"", points, "\"/>\n");
+  }
+  return str("<svg viewBox=\"-2 -2 304 304\" width=\"304\" height=\"304\" role=\"img\" ",
+             "aria-label=\"precision over recall\">\n<rect width=\"300\" height=\"300\" ",
+             "fill=\"none\" stroke=\"#888\"/>\n", lines, "</svg>");
+}
 
 // "12 40 80.5 99": edges, to a tenth of a pixel.
 std::string edges_shown(const io::Box& box) {
@@ -117,6 +141,7 @@ std::string BoxPresentation::json(const Metric& metric) const {
     if (s.voc50_of_class[i] >= 0) {
       row["ap50"] = s.voc50_of_class[i];
       row["ap"] = s.ap_of_class[i];
+      row["precision_at_recall"] = s.curve_of_class[i];
     }
     row["count_error"] = e.count_error(c);
     j["classes"].push_back(std::move(row));
@@ -127,14 +152,16 @@ std::string BoxPresentation::json(const Metric& metric) const {
 std::string BoxPresentation::html(const Metric& metric, const Metric* changed,
                                   const std::string& name) const {
   const BoxEvaluation& e = boxes_of(metric);
-  std::string table = str(
-      "\n<h2>Per class</h2>\n<table><tr><th>class</th><th>objects</th><th>AP at 0.5</th><th>COCO "
-      "AP</th><th>count off by</th>",
-      changed ? str("<th>AP at 0.5 in ", escape(name), "</th>") : std::string(), "</tr>\n");
+  std::string table =
+      str("\n<h2>Per class</h2>\n<table><tr><th></th><th>class</th><th>objects</th><th>AP at "
+          "0.5</th><th>COCO "
+          "AP</th><th>count off by</th>",
+          changed ? str("<th>AP at 0.5 in ", escape(name), "</th>") : std::string(), "</tr>\n");
   for (int64_t c = 0; c < e.classes(); ++c) {
     const auto i = static_cast<size_t>(c);
-    table += str("<tr><th>", escape(names_[i]), "</th><td>", thousands(e.objects(c)), "</td><td>",
-                 precision_shown(e.summary().voc50_of_class[i]), "</td><td>",
+    table += str("<tr><td style=\"background:", css_of(kBoxColors[i % kBoxColors.size()]),
+                 "\">&nbsp;</td><th>", escape(names_[i]), "</th><td>", thousands(e.objects(c)),
+                 "</td><td>", precision_shown(e.summary().voc50_of_class[i]), "</td><td>",
                  precision_shown(e.summary().ap_of_class[i]), "</td><td>",
                  fixed(e.count_error(c), 2), "</td>");
     if (changed)
@@ -142,8 +169,13 @@ std::string BoxPresentation::html(const Metric& metric, const Metric* changed,
           str("<td>", precision_shown(boxes_of(*changed).summary().voc50_of_class[i]), "</td>");
     table += "</tr>\n";
   }
-  return str(table, "</table>\n<p>A box is said from a score of ", fixed(confidence_, 3), " on",
-             confidence_is_chosen_ ? ", chosen on the validation part" : "", ".</p>");
+  return str(
+      table, "</table>\n<p>A box is said from a score of ", fixed(confidence_, 3), " on",
+      confidence_is_chosen_ ? ", chosen on the validation part" : "",
+      ".</p>\n<h2>Precision and recall</h2>\n<p>To the right the share of the objects that are "
+      "found, up to 1; upwards the share of the boxes that are right, at an overlap of 0.5; a "
+      "line for each class.</p>\n",
+      curves_svg(e.summary()));
 }
 
 Tensor BoxPresentation::readable(const Tensor& outputs) const {
