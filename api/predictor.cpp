@@ -14,6 +14,7 @@
 #include "graft/core/runtime/exec_context.h"
 #include "graft/core/tensor/device_backend.h"
 #include "graft/io/input.h"
+#include "graft/io/input_geometry.h"
 #include "graft/kernels/devices.h"
 #include "graft/models/graph/graph_import.h"
 #include "graft/train/features.h"
@@ -250,15 +251,26 @@ struct Predictor::Impl {
     Inputs inputs = inputs_of(images, begin, end, imported.model.card.preprocess);
     Tensor values;
     if (inputs.x.defined()) values = readable(inputs.x);
-    int64_t answered = 0;
+    int64_t answered = 0, index = begin;
     for (std::string& fault : inputs.faults) {
       Answer& answer = answers.emplace_back();
       answer.shown_ = shown;
-      if (fault.empty())
+      if (fault.empty()) {
         answer.values_ = sample_of(values, answered++);
-      else
+        if (shown->has_places()) place(images, index, answer.values_);
+      } else {
         answer.error_ = std::move(fault);
+      }
+      ++index;
     }
+  }
+
+  // Into the pixels of the image, which is decoded for its upright size.
+  void place(const io::Dataset& images, int64_t index, Tensor& values) const {
+    const io::Image image = images.image(index);
+    shown->place(
+        {values.mutable_data<float>(), static_cast<size_t>(values.numel())},
+        io::input_geometry(imported.model.card.preprocess, {}, image.width, image.height, nullptr));
   }
 };
 

@@ -26,7 +26,9 @@ struct PredictorOptions {
 class GRAFT_API Answer {
  public:
   // f32 on the host, without a batch's axis, for classes and labels and numbers [outputs]:
-  // probabilities, or numbers in their own unit. Undefined where the image could not be read.
+  // probabilities, or numbers in their own unit. Of boxes [100,6]: edges in the image's own pixels
+  // (left, top, right, bottom), class and score, the highest first; class -1: no more. Undefined
+  // where the image could not be read.
   const Tensor& values() const { return values_; }
   // Of classes the `most` likeliest, of several labels those at or above their thresholds, of
   // numbers all.

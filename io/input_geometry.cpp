@@ -29,6 +29,27 @@ void InputGeometry::place_map(const Image& map, int64_t width, int64_t height, u
 
 namespace {
 
+Box mirrored_box(const Box& box, double width) {
+  return {width - box.right, box.top, width - box.left, box.bottom};
+}
+
+}  // namespace
+
+Box InputGeometry::placed(const Box& box, double width) const {
+  const Box there{(box.left - x.begin) / x.step, (box.top - y.begin) / y.step,
+                  (box.right - x.begin) / x.step, (box.bottom - y.begin) / y.step};
+  return mirrored ? mirrored_box(there, width) : there;
+}
+
+Box InputGeometry::of_image(const Box& box, double width) const {
+  const Box there = mirrored ? mirrored_box(box, width) : box;
+  return clipped({x.begin + there.left * x.step, y.begin + there.top * y.step,
+                  x.begin + there.right * x.step, y.begin + there.bottom * y.step},
+                 static_cast<double>(x.extent), static_cast<double>(y.extent));
+}
+
+namespace {
+
 AxisGeometry axis_of(int64_t extent, int64_t full, int64_t first) {
   const double step = static_cast<double>(extent) / static_cast<double>(full);
   return {extent, static_cast<double>(first) * step, step};

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "graft/io/augment.h"
+#include "graft/io/datasets/boxes.h"
 #include "graft/io/preprocess.h"
 
 namespace graft::io {
@@ -26,6 +27,10 @@ struct GRAFT_API InputGeometry {
   // A map u8 [H,W,1] of the image, as the input shows it: the nearest pixel's value, kIgnoredPixel
   // outside of the image. Row by row into `out`.
   void place_map(const Image& map, int64_t width, int64_t height, uint8_t* out) const;
+  // A box of the image as the input, `width` pixels wide, shows it; it may reach beyond the input.
+  Box placed(const Box& box, double width) const;
+  // The box of the image that the input shows there, within the image.
+  Box of_image(const Box& box, double width) const;
 };
 
 // Of an upright image of this size. With `random` as InputMaker changes it with the same numbers

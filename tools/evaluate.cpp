@@ -8,6 +8,7 @@
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
 #include "graft/core/runtime/exec_context.h"
+#include "graft/io/input_geometry.h"
 #include "graft/tools/column_flags.h"
 #include "graft/tools/command_line.h"
 #include "graft/tools/device.h"
@@ -59,12 +60,19 @@ void calibrate_model(models::Model& model, const EvaluateFlags& flags, io::Answe
 }
 
 void keep_answers(PredictionsFile& kept, const train::Presentation& shown, const Tensor& outputs,
-                  const io::Dataset& dataset, std::span<const int64_t> samples) {
-  const Tensor answers = shown.readable(outputs);
+                  const io::Dataset& dataset, std::span<const int64_t> samples,
+                  const io::Preprocess& preprocess) {
+  Tensor answers = shown.readable(outputs);
   const auto width = static_cast<size_t>(answers.numel() / std::ssize(samples));
-  for (size_t i = 0; i < samples.size(); ++i)
+  for (size_t i = 0; i < samples.size(); ++i) {
+    if (shown.has_places()) {
+      const io::BoxedImage image = dataset.boxes(samples[i]);
+      shown.place({answers.mutable_data<float>() + i * width, width},
+                  io::input_geometry(preprocess, {}, image.width, image.height, nullptr));
+    }
     kept.add(dataset.name(samples[i]), shown.true_cells(dataset, samples[i]),
              std::span(answers.data<float>() + i * width, width));
+  }
 }
 
 int evaluate(const EvaluateFlags& flags) {
@@ -98,7 +106,7 @@ int evaluate(const EvaluateFlags& flags) {
       task->to_judge(data, flags.data, [](const std::string& note) { say("note: ", note); });
   const auto judged = train::to_judge_on(images, model.card.preprocess);  // maybe in windows
   const train::AnswersHeard keep = [&](const Tensor& outputs, std::span<const int64_t> samples) {
-    keep_answers(*kept, *shown, outputs, *judged, samples);
+    keep_answers(*kept, *shown, outputs, *judged, samples, model.card.preprocess);
   };
   ProgressBar bar;
   const auto in = [&](const std::string& precision) {

@@ -82,7 +82,9 @@ int features(const FeatureFlags& flags) {
         data.answers == io::AnswerKind::numbers          ? "numbers"
         : data.answers == io::AnswerKind::several_labels ? "a 0 or 1 for each label"
         : data.answers == io::AnswerKind::maps ? "a 0 or 1 for each class that a mask has or not"
-                                               : "classes",
+        : data.answers == io::AnswerKind::boxes
+            ? "a 0 or 1 for each class that an object is of or not"
+            : "classes",
         ", because ", printable(data.answers_why));
   doubt_shapes(opened, model.card.preprocess);
   models::remove_classifier(model);

@@ -71,18 +71,20 @@ std::vector<std::byte> read_standard_input() {
   return input;
 }
 
-// Pictures of answers that are maps, of each photo's own size.
+// Pictures of answers that are maps or boxes, of each photo's own size.
 class PictureFolder {
  public:
   // Before any work: there are pictures, and a folder for them.
   PictureFolder(const Predictor& predictor, std::string folder)
       : predictor_(predictor), folder_(std::move(folder)) {
     GRAFT_CHECK(predictor.presentation().has_pictures(),
-                "--out is for models that segment; this one's answers are no maps");
+                "--out is for models that segment or find objects; this one's answers are no "
+                "maps or boxes");
     file_system().create_directories(folder_);
   }
 
-  // DIR/NAME_classes.png and the like; of images of one name the later get numbers.
+  // DIR/NAME_classes.png, DIR/NAME_boxes.png and the like; of images of one name the later get
+  // numbers.
   void write(const std::string& name, const ImageSource& source, const Answer& answer) {
     const io::Image photo = dataset_of({&source, 1})->image(0);
     std::string stem = file_name(name == "-" ? "standard_input" : name);
@@ -226,7 +228,8 @@ void add_predict(CLI::App& app, Action& action) {
   verb->add_option("--out", f->out,
                    "Of a model that segments: a folder for pictures of each image's own size: "
                    "NAME_classes.png (the number of each pixel's class, with a palette), "
-                   "NAME_probability.png and NAME_overlay.png")
+                   "NAME_probability.png and NAME_overlay.png; of one that finds objects: "
+                   "NAME_boxes.png")
       ->type_name("DIR");
   verb->add_flag("--json", f->json, "One JSON document on stdout");
   verb->add_flag("--strict", f->strict, kStrictHelp);

@@ -246,8 +246,9 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
   verb.add_option(
           "--task", f.task,
           "What is learned: classify (one class an image), multilabel (any number of labels), "
-          "regress (numbers) or segment (the class of every pixel); auto: what the data's form "
-          "suggests, which is said")
+          "regress (numbers), segment (the class of every pixel) or detect (boxes of objects); "
+          "auto: "
+          "what the data's form suggests, which is said")
       ->check(CLI::IsMember(task_choices()))
       ->type_name("TASK");
   verb.add_option("--loss", f.loss,

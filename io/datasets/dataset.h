@@ -1,10 +1,11 @@
-// Dataset: images with their answers (a label, several, numbers, a map) by index. And open_data(),
-// which recognises what a path holds.
+// Dataset: images with their answers (a label, several, numbers, a map, boxes) by index. And
+// open_data(), which recognises what a path holds.
 #pragma once
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "graft/io/datasets/boxes.h"
 #include "graft/io/datasets/image_files.h"
 #include "graft/io/images/image.h"
 #include "graft/io/images/image_header.h"
@@ -14,8 +15,8 @@ namespace graft::io {
 class DecodeGate;
 
 // What the samples of a data set are answered by. by_form: what the data's form suggests.
-// maps: the class of every pixel.
-enum class AnswerKind : unsigned char { one_label, several_labels, numbers, maps, by_form };
+// maps: the class of every pixel; boxes: of each object where it is, and its class.
+enum class AnswerKind : unsigned char { one_label, several_labels, numbers, maps, boxes, by_form };
 
 // In a map: a pixel that counts for nothing.
 inline constexpr uint8_t kIgnoredPixel = 255;
@@ -43,6 +44,9 @@ class GRAFT_API Dataset {
   virtual Image map(int64_t index) const;
   // What is known of the map without reading it.
   virtual MapFacts map_facts(int64_t index) const;
+  // The objects that it is answered by; nothing is known, at first. labels() are then the classes
+  // of those that count.
+  virtual BoxedImage boxes(int64_t index) const;
   // Of a part of an image the number of the image that it is of; index, at first.
   virtual int64_t whole(int64_t index) const;
   virtual Image image(int64_t index) const = 0;  // decodes; Error(bad_input) naming the file
@@ -96,7 +100,7 @@ struct DataOptions {
 };
 
 struct OpenedData {
-  std::string format{};  // "folder", "idx", "cifar", "csv", "npz", "masks"
+  std::string format{};  // "folder", "idx", "cifar", "csv", "npz", "masks", "boxes"
   std::shared_ptr<const Dataset> train{};
   std::shared_ptr<const Dataset> val{};
   std::shared_ptr<const Dataset> test{};  // beside a validation part: never used to choose
@@ -118,6 +122,8 @@ struct OpenedData {
 // labels (.csv .tsv .txt .jsonl), a folder with such a table in it where several labels or numbers
 // are asked for, or an .npz with x (u8 [N,H,W] or [N,H,W,C]) and y. Of maps: folders of images and
 // of masks (mask_folder.cpp), or a table of such pairs.
+// Of boxes: folders of images and Pascal VOC or YOLO files (box_folder.cpp), COCO's JSON, or a
+// table with columns of boxes.
 // Error(bad_input) in one sentence for anything else.
 GRAFT_API OpenedData open_data(const std::string& path, const DataOptions& options = {});
 
@@ -135,6 +141,9 @@ GRAFT_API std::shared_ptr<const Dataset> several_relabelled(std::shared_ptr<cons
 // nothing.
 GRAFT_API std::shared_ptr<const Dataset> maps_relabelled(std::shared_ptr<const Dataset> dataset,
                                                          std::vector<int64_t> new_classes);
+// The same samples with label l of their boxes called new_labels[l]; those called -1 are left out.
+GRAFT_API std::shared_ptr<const Dataset> boxes_relabelled(std::shared_ptr<const Dataset> dataset,
+                                                          std::vector<int64_t> new_labels);
 // The share of broken images that graft's verbs tolerate.
 inline constexpr double kToleratedBrokenShare = 0.1;
 

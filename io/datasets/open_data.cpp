@@ -8,6 +8,7 @@
 #include "graft/core/base/file_system.h"
 #include "graft/core/base/sha256.h"
 #include "graft/core/runtime/random.h"
+#include "graft/io/datasets/box_sources.h"
 #include "graft/io/datasets/class_names.h"
 #include "graft/io/datasets/mask_sources.h"
 #include "graft/io/datasets/part_folders.h"
@@ -53,10 +54,23 @@ std::optional<Named> read_maps(const std::string& path, const PartsWanted& wante
   return named;
 }
 
+// Images with boxes, likewise.
+std::optional<Named> read_boxes(const std::string& path, const PartsWanted& wanted,
+                                const TableColumns& columns) {
+  const bool is_asked_for = wanted.answers == AnswerKind::boxes;
+  if (!is_asked_for && wanted.answers != AnswerKind::by_form) return std::nullopt;
+  const std::string why = why_boxes(path);
+  if (why.empty() && !is_asked_for) return std::nullopt;
+  Named named{"boxes", read_box_data(path, wanted, columns)};
+  if (!is_asked_for) named.parts.answers_why = why;
+  return named;
+}
+
 Named read_any(const std::string& path, const PartsWanted& wanted, const TableColumns& columns,
                const MaskOptions& masks) {
   GRAFT_CHECK(file_system().exists(path), path, ": there is no such file or folder");
   if (auto maps = read_maps(path, wanted, columns, masks)) return std::move(*maps);
+  if (auto boxes = read_boxes(path, wanted, columns)) return std::move(*boxes);
   if (!file_system().is_directory(path)) {
     if (is_table(path)) return {"csv", read_table(path, columns, wanted)};
     if (lower_extension(path) == ".npz") return {"npz", {.train = read_npz_data(path)}};
@@ -107,7 +121,8 @@ std::vector<std::vector<int64_t>> groups_of(const OpenedData& data) {
 
 const char* how_drawn(AnswerKind answers) {
   if (answers == AnswerKind::numbers) return "drawn";
-  if (answers == AnswerKind::maps) return "drawn by each one's rarest class";
+  if (answers == AnswerKind::maps || answers == AnswerKind::boxes)
+    return "drawn by each one's rarest class";
   return answers == AnswerKind::one_label ? "drawn by class" : "drawn by each one's rarest label";
 }
 
@@ -234,6 +249,7 @@ std::shared_ptr<const Dataset> matched_part(const DataPart& part, const DataPart
     data.notes.push_back(str(which, " has no images of ", short_list(missing),
                              ": how well they are found is not known"));
   if (data.answers == AnswerKind::maps) return maps_relabelled(part.dataset, labels);
+  if (data.answers == AnswerKind::boxes) return boxes_relabelled(part.dataset, labels);
   return data.answers == AnswerKind::one_label ? relabelled(part.dataset, labels)
                                                : several_relabelled(part.dataset, labels);
 }

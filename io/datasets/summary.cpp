@@ -65,6 +65,7 @@ PartSummary count_part(const char* name, const Dataset& dataset, const OpenedDat
   }
   part.counts.resize(classes);
   if (data.answers == AnswerKind::maps) part.pixels.resize(classes);
+  if (data.answers == AnswerKind::boxes) part.boxes.resize(classes);
   for (int64_t i = 0; i < dataset.size(); ++i) {
     const std::vector<int64_t> labels = dataset.labels(i);
     for (const int64_t label : labels) ++part.counts.at(static_cast<size_t>(label));
@@ -72,15 +73,21 @@ PartSummary count_part(const char* name, const Dataset& dataset, const OpenedDat
     const std::vector<int64_t> pixels = dataset.map_facts(i).pixels;
     for (size_t c = 0; c < std::min(pixels.size(), part.pixels.size()); ++c)
       part.pixels[c] += pixels[c];
+    if (!part.boxes.empty())
+      for (const LabelledBox& box : dataset.boxes(i).boxes)
+        ++part.boxes.at(static_cast<size_t>(box.label));
   }
   return part;
 }
 
 // "12 classes", "3 labels", "1 number".
 std::string what_is_known(AnswerKind answers, size_t count) {
-  if (answers == AnswerKind::one_label || answers == AnswerKind::maps)
+  if (answers == AnswerKind::one_label || answers == AnswerKind::maps ||
+      answers == AnswerKind::boxes)
     return str(count, count == 1 ? " class" : " classes",
-               answers == AnswerKind::maps ? " of pixels" : "");
+               answers == AnswerKind::maps    ? " of pixels"
+               : answers == AnswerKind::boxes ? " of objects"
+                                              : "");
   const char* one = answers == AnswerKind::numbers ? " number" : " label";
   return str(count, one, count == 1 ? "" : "s");
 }
@@ -106,14 +113,16 @@ void doubt_counts(const DataSummary& summary, std::vector<std::string>& doubts) 
                          "; a model may do well by naming the large ones (--balance weights)"));
 }
 
-// Classes of pixels that no image of the first part has.
+// Classes of pixels or objects that no image of the first part has.
 void doubt_absent(const DataSummary& summary, std::vector<std::string>& doubts) {
   std::vector<std::string> absent;
   const PartSummary& first = summary.parts[0];
   for (size_t c = 0; c < first.counts.size(); ++c)
     if (first.counts[c] == 0) absent.push_back(summary.classes[c]);
   if (!absent.empty())
-    doubts.push_back(str("no ", first.name, " image has pixels of ", short_list(absent)));
+    doubts.push_back(str("no ", first.name, " image has ",
+                         summary.answers == AnswerKind::boxes ? "an object" : "pixels", " of ",
+                         short_list(absent)));
 }
 
 struct Placed {
@@ -181,10 +190,11 @@ DataSummary summarize(const std::string& path, const OpenedData& data, const Par
     if (!dataset) return;
     summary.parts.push_back(count_part(name, *dataset, data));
     if (const int64_t without = summary.parts.back().unlabelled; without > 0)
-      summary.notes.push_back(str(without, " ", name, without == 1 ? " image has" : " images have",
-                                  data.answers == AnswerKind::maps
-                                      ? " a mask that leaves every pixel out"
-                                      : " no label: they are examples of none"));
+      summary.notes.push_back(
+          str(without, " ", name, without == 1 ? " image has" : " images have",
+              data.answers == AnswerKind::maps    ? " a mask that leaves every pixel out"
+              : data.answers == AnswerKind::boxes ? " no objects"
+                                                  : " no label: they are examples of none"));
     if (std::ssize(of_part) != dataset->size()) return;
     for (int64_t i = 0; i < dataset->size(); ++i) all.push_back({dataset.get(), name, i});
     all_facts.insert(all_facts.end(), of_part.begin(), of_part.end());
@@ -193,7 +203,7 @@ DataSummary summarize(const std::string& path, const OpenedData& data, const Par
   add("validation", data.val, facts.val);
   add("test", data.test, facts.test);
   if (summary.parts.empty()) return summary;
-  if (data.answers == AnswerKind::maps)
+  if (data.answers == AnswerKind::maps || data.answers == AnswerKind::boxes)
     doubt_absent(summary, summary.doubts);
   else if (data.answers != AnswerKind::numbers)
     doubt_counts(summary, summary.doubts);
@@ -262,10 +272,15 @@ std::vector<std::string> DataSummary::lines(size_t most) const {
   size_t width = 5;
   for (const size_t c : shown) width = std::max(width, letters_of(classes[c]));
   const bool has_pixels = answers == AnswerKind::maps;
-  const char* kind = answers == AnswerKind::one_label || has_pixels ? "class" : "label";
+  const bool has_boxes = answers == AnswerKind::boxes;
+  const char* kind =
+      answers == AnswerKind::one_label || has_pixels || has_boxes ? "class" : "label";
   std::string head = "  " + padded_to(kind, width, false);
   for (const PartSummary& part : parts)
-    head += "  " + padded_to(part.name, 10, true) + (has_pixels ? "   pixels" : "");
+    head += "  " + padded_to(part.name, 10, true) +
+            (has_pixels  ? "   pixels"
+             : has_boxes ? "    boxes"
+                         : "");
   result.push_back(head);
   for (size_t row = 0; row < shown.size(); ++row) {
     if (shown.size() < classes.size() && row == most / 2)
@@ -274,7 +289,9 @@ std::vector<std::string> DataSummary::lines(size_t most) const {
     std::string line = "  " + padded_to(classes[shown[row]], width, false);
     for (const PartSummary& part : parts)
       line += "  " + padded_to(grouped(part.counts[shown[row]]), 10, true) +
-              (has_pixels ? padded_to(pixel_share(part, shown[row]), 9, true) : std::string());
+              (has_pixels  ? padded_to(pixel_share(part, shown[row]), 9, true)
+               : has_boxes ? padded_to(grouped(part.boxes[shown[row]]), 9, true)
+                           : std::string());
     result.push_back(line);
   }
   return with_remarks(*this, std::move(result));
@@ -287,6 +304,7 @@ std::string DataSummary::to_json() const {
   if (answers != AnswerKind::one_label)
     j["answers"] = answers == AnswerKind::numbers ? "numbers"
                    : answers == AnswerKind::maps  ? "maps"
+                   : answers == AnswerKind::boxes ? "boxes"
                                                   : "several labels";
   j["classes"] = nlohmann::ordered_json::array();
   for (size_t c = 0; c < classes.size(); ++c) {
@@ -298,6 +316,8 @@ std::string DataSummary::to_json() const {
                           {"highest", part.numbers[c].highest}};
       else if (answers == AnswerKind::maps)
         row[part.name] = {{"images", part.counts[c]}, {"pixels", part.pixels[c]}};
+      else if (answers == AnswerKind::boxes)
+        row[part.name] = {{"images", part.counts[c]}, {"boxes", part.boxes[c]}};
       else
         row[part.name] = part.counts[c];
     j["classes"].push_back(row);

@@ -17,6 +17,7 @@ struct PartSummary {
   std::string name{};             // "training", "validation", "test"
   std::vector<int64_t> counts{};  // images of each class or label; none of numbers
   std::vector<int64_t> pixels{};  // of maps: pixels of each class
+  std::vector<int64_t> boxes{};   // of boxes: those of each class
   int64_t images = 0;
   int64_t unlabelled = 0;              // of several labels: images without one
   std::vector<NumberRange> numbers{};  // of each number

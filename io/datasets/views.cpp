@@ -21,6 +21,7 @@ class Subset final : public Dataset {
   Image map(int64_t i) const override { return whole_->map(place(i)); }
   int64_t whole(int64_t i) const override { return whole_->whole(place(i)); }
   MapFacts map_facts(int64_t i) const override { return whole_->map_facts(place(i)); }
+  BoxedImage boxes(int64_t i) const override { return whole_->boxes(place(i)); }
   Image image(int64_t i) const override { return whole_->image(place(i)); }
   bool encoded(int64_t i, std::vector<std::byte>& bytes) const override {
     return whole_->encoded(place(i), bytes);
@@ -57,6 +58,7 @@ class Relabelled : public Dataset {
   Image map(int64_t i) const override { return dataset_->map(i); }
   int64_t whole(int64_t i) const override { return dataset_->whole(i); }
   MapFacts map_facts(int64_t i) const override { return dataset_->map_facts(i); }
+  BoxedImage boxes(int64_t i) const override { return dataset_->boxes(i); }
   Image image(int64_t index) const override { return dataset_->image(index); }
   bool encoded(int64_t index, std::vector<std::byte>& bytes) const override {
     return dataset_->encoded(index, bytes);
@@ -125,7 +127,7 @@ class MapsRelabelled final : public Relabelled {
   std::array<uint8_t, 256> table_{};
 };
 
-class SeveralRelabelled final : public Relabelled {
+class SeveralRelabelled : public Relabelled {
  public:
   using Relabelled::Relabelled;
   int64_t label(int64_t index) const override {
@@ -135,11 +137,29 @@ class SeveralRelabelled final : public Relabelled {
   std::vector<int64_t> labels(int64_t index) const override { return several_at(index); }
 };
 
+// Labels and boxes alike.
+class BoxesRelabelled final : public SeveralRelabelled {
+ public:
+  BoxesRelabelled(const std::shared_ptr<const Dataset>& dataset, std::vector<int64_t> labels)
+      : SeveralRelabelled(dataset, labels), boxes_(dataset), called_(std::move(labels)) {}
+  BoxedImage boxes(int64_t index) const override {
+    BoxedImage image = boxes_->boxes(index);
+    for (LabelledBox& box : image.boxes) box.label = called_.at(static_cast<size_t>(box.label));
+    std::erase_if(image.boxes, [](const LabelledBox& box) { return box.label < 0; });
+    return image;
+  }
+
+ private:
+  std::shared_ptr<const Dataset> boxes_;
+  std::vector<int64_t> called_;
+};
+
 }  // namespace
 
 std::vector<int64_t> Dataset::labels(int64_t index) const { return {label(index)}; }
 std::vector<double> Dataset::numbers(int64_t) const { return {}; }
 MapFacts Dataset::map_facts(int64_t) const { return {}; }
+BoxedImage Dataset::boxes(int64_t) const { return {}; }
 int64_t Dataset::whole(int64_t index) const { return index; }
 Image Dataset::map(int64_t index) const { bad_input(name(index), ": has no mask"); }
 
@@ -190,6 +210,15 @@ std::shared_ptr<const Dataset> maps_relabelled(std::shared_ptr<const Dataset> da
     is_same = is_same && new_classes[c] == static_cast<int64_t>(c);
   if (is_same) return dataset;
   return std::make_shared<MapsRelabelled>(std::move(dataset), std::move(new_classes));
+}
+
+std::shared_ptr<const Dataset> boxes_relabelled(std::shared_ptr<const Dataset> dataset,
+                                                std::vector<int64_t> new_labels) {
+  bool is_same = true;
+  for (size_t c = 0; c < new_labels.size(); ++c)
+    is_same = is_same && new_labels[c] == static_cast<int64_t>(c);
+  if (is_same) return dataset;
+  return std::make_shared<BoxesRelabelled>(dataset, std::move(new_labels));
 }
 
 }  // namespace graft::io

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
+#include "graft/core/runtime/random.h"
 #include "graft/layers/functional/image.h"
+#include "graft/models/initialization.h"
 #include "graft/models/segmentation/segmentation.h"
 
 namespace graft::models {
@@ -36,20 +39,34 @@ std::vector<int64_t> fpn_widths(const std::vector<EncoderMap>&) { return {128, 6
 std::vector<int64_t> fcn_widths(const std::vector<EncoderMap>& taps) {
   return {std::max<int64_t>(1, taps.back().channels / 4)};
 }
+// Objects are looked for at stride 8; the taps before it are of no use where there are later ones.
+std::vector<EncoderMap> taps_from_8(const std::vector<EncoderMap>& taps) {
+  if (taps.back().stride < 8) return {taps.back()};
+  std::vector<EncoderMap> kept;
+  for (const EncoderMap& tap : taps)
+    if (tap.stride >= 8) kept.push_back(tap);
+  GRAFT_CHECK(kept.front().stride == 8,
+              "an FCOS decoder wants a map at stride 8; the network has one at ",
+              kept.front().stride, " and none before it");
+  return kept;
+}
+std::vector<int64_t> fcos_widths(const std::vector<EncoderMap>&) { return {64}; }
 std::vector<int64_t> deeplab_widths(const std::vector<EncoderMap>&) { return {256}; }
 
 constexpr DecoderKind kDecoders[] = {
-    {"unet", 0, all_taps, unet_widths, make_unet},
-    {"fpn", 0, pyramid_taps, fpn_widths, make_fpn},
-    {"deeplabv3", 8, last_tap, deeplab_widths, make_deeplabv3},
-    {"fcn", 0, last_tap, fcn_widths, make_fcn},
+    {"unet", true, 0, all_taps, unet_widths, make_unet},
+    {"fpn", true, 0, pyramid_taps, fpn_widths, make_fpn},
+    {"deeplabv3", true, 8, last_tap, deeplab_widths, make_deeplabv3},
+    {"fcn", true, 0, last_tap, fcn_widths, make_fcn},
+    {"fcos", false, 0, taps_from_8, fcos_widths, make_fcos},
 };
 
 }  // namespace
 
 std::vector<std::string> decoder_names() {
   std::vector<std::string> names;
-  for (const DecoderKind& kind : kDecoders) names.emplace_back(kind.name);
+  for (const DecoderKind& kind : kDecoders)
+    if (kind.is_of_pixels) names.emplace_back(kind.name);
   return names;
 }
 
@@ -58,6 +75,19 @@ const DecoderKind& decoder_kind(const std::string& name) {
     if (name == kind.name) return kind;
   bad_input("unknown decoder '", name, "': expected one of ", join(decoder_names()));
 }
+
+void start_last(Conv2d& last, std::span<const float> given, uint64_t seed) {
+  Tensor weight = last.weight(), bias = last.bias();
+  // As a linear layer on each pixel: He's start would make logits of the order of the width.
+  const auto inputs = static_cast<double>(weight.size(1) * weight.size(2) * weight.size(3));
+  const double bound = 1 / std::sqrt(inputs);
+  CountedRandom stream(seed, RandomPurpose::initialization, 0, 0);
+  fill_uniform(weight, -bound, bound, stream);
+  if (!given.empty())
+    bias.copy_from(Tensor::of({std::ssize(given)}, std::vector<float>(given.begin(), given.end())));
+}
+
+void Decoder::start(std::span<const float> bias, uint64_t seed) { start_last(last(), bias, seed); }
 
 ConvNormRelu::ConvNormRelu(int64_t in, int64_t out) {
   conv_ = register_module("conv", std::make_shared<Conv2d>(Conv2dOptions{in, out, 3, 1, 1}));

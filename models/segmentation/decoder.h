@@ -1,5 +1,5 @@
-// Decoder: from an encoder's maps to one map a class at the image's own size. A table in
-// decoder.cpp lists them.
+// Decoder: from an encoder's maps to one map a class at the image's own size, or at a stride of its
+// own. A table in decoder.cpp lists them.
 #pragma once
 #include <memory>
 #include <span>
@@ -22,6 +22,9 @@ class Decoder : public Module {
 
   // Of the convolution that gives the classes' maps, within the decoder.
   const std::string& last_path() const { return last_path_; }
+  // What gives the answers starts anew, with these biases (empty: 0): the last convolution, at
+  // first.
+  virtual void start(std::span<const float> bias, uint64_t seed);
   Conv2d& last() { return static_cast<Conv2d&>(*find(last_path_)); }
 
  protected:
@@ -38,8 +41,12 @@ struct DecoderParts {
   int64_t classes = 1;
 };
 
+// As a linear layer on each pixel: uniform, with zero or the given biases.
+void start_last(Conv2d& last, std::span<const float> bias, uint64_t seed);
+
 struct DecoderKind {
   const char* name;
+  bool is_of_pixels;      // one map a class at the image's size: decoder_names() has it
   int64_t output_stride;  // of the encoder, where nobody says another; 0: as the encoder is
   // Which of an encoder's taps it uses.
   std::vector<EncoderMap> (*uses)(const std::vector<EncoderMap>& taps);
@@ -57,6 +64,10 @@ std::shared_ptr<Decoder> make_fpn(const DecoderParts& parts);
 // Long et al. 2015 and Chen et al. 2017 as torchvision has them, under its names: one width.
 std::shared_ptr<Decoder> make_fcn(const DecoderParts& parts);
 std::shared_ptr<Decoder> make_deeplabv3(const DecoderParts& parts);
+// Tian et al. 2019 at stride 8, of the taps from there on (else of the last): one width. Of C+5
+// maps C are classes', then left, top, right and bottom of a box around the place, and how well it
+// fits.
+std::shared_ptr<Decoder> make_fcos(const DecoderParts& parts);
 
 // 3x3 convolution "conv" without bias, batch norm "bn", ReLU.
 class ConvNormRelu final : public Module {

@@ -1,9 +1,7 @@
 #include "graft/models/segmentation/segmentation.h"
 
 #include <algorithm>
-#include <cmath>
 
-#include "graft/core/runtime/random.h"
 #include "graft/layers/modules/default_values.h"
 #include "graft/models/folded_norms.h"
 #include "graft/models/graph/graph_module.h"
@@ -65,16 +63,6 @@ void take_tensors(const Model& from, bool same_decoder, SegmentationNetwork& net
     network.take_state_dict(state);
 }
 
-void start_last(SegmentationNetwork& network, const SegmentationHead& head) {
-  Conv2d& last = network.decoder().last();
-  Tensor weight = last.weight(), bias = last.bias();
-  // As a linear layer on each pixel: He's start would make logits of the order of the width.
-  const double bound = 1 / std::sqrt(static_cast<double>(weight.size(1)));
-  CountedRandom stream(head.seed, RandomPurpose::initialization, 0, 0);
-  fill_uniform(weight, -bound, bound, stream);
-  if (!head.bias.empty()) bias.copy_from(Tensor::of({head.classes}, head.bias));
-}
-
 void put_network(Model& model, std::shared_ptr<StagedNetwork> network, Architecture architecture) {
   std::erase_if(model.card.neutral_norms,
                 [&](const std::string& path) { return network->find(path) == nullptr; });
@@ -117,7 +105,7 @@ void give_segmentation_head(Model& model, const SegmentationHead& head) {
     network = std::make_shared<SegmentationNetwork>(config);
   }
   initialize_at(*network, "decoder", head.seed);
-  start_last(*network, head);
+  network->decoder().start(head.bias, head.seed);
   take_tensors(model, same_decoder, *network);
   put_network(model, network, network->config());
 }

@@ -9,7 +9,7 @@
 namespace graft::models {
 
 struct SegmentationHead {
-  std::string decoder = "unet";  // one of decoder_names()
+  std::string decoder = "unet";  // one of decoder_names(), or fcos, which finds objects
   int64_t classes = 1;           // maps that the decoder gives
   int64_t height = 0,
           width = 0;          // of the images that it is trained on; 0: the card's preprocessing
@@ -20,7 +20,7 @@ struct SegmentationHead {
   int64_t output_stride = 0;
 };
 
-// unet, fpn, deeplabv3, fcn.
+// Of those that give one map a class at the image's size: unet, fpn, deeplabv3, fcn.
 GRAFT_API std::vector<std::string> decoder_names();
 
 // The model with a decoder in place of its end, in eval mode; convolutions have Kaiming's start

@@ -37,6 +37,8 @@ std::vector<std::pair<std::string, std::string>> Presentation::facts(const Metri
   return rows;
 }
 
+void Presentation::place(std::span<float>, const io::InputGeometry&) const {}
+
 std::string Presentation::doubt(const Metric&) const { return ""; }
 
 std::string Presentation::text(const Metric& metric) const {

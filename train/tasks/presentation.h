@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "graft/io/input_geometry.h"
 #include "graft/train/tasks/task.h"
 
 namespace graft::train {
@@ -68,6 +69,11 @@ class GRAFT_API Presentation {
   // Outputs as people read them, f32 [N,...] on the host: probabilities, numbers in their own unit.
   // The outputs themselves, at first.
   virtual Tensor readable(const Tensor& outputs) const;
+  // Whether answers are of places in the image. Then place() brings a row of readable(), of the
+  // network's input, into the image's own pixels; who answers for an image does so before the row
+  // is shown.
+  virtual bool has_places() const { return false; }
+  virtual void place(std::span<float> row, const io::InputGeometry& geometry) const;
   // A row of readable(): for a line of text (tabs between its parts), and as a JSON object. `most`:
   // of what is best first.
   virtual std::string answer_text(std::span<const float> row, int64_t most) const;

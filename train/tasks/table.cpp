@@ -4,6 +4,7 @@
 
 #include "graft/core/base/text.h"
 #include "graft/train/tasks/classification/classification.h"
+#include "graft/train/tasks/detection/detection.h"
 #include "graft/train/tasks/multilabel/multilabel.h"
 #include "graft/train/tasks/regression/regression.h"
 #include "graft/train/tasks/segmentation/segmentation.h"
@@ -26,6 +27,7 @@ constexpr std::array kTasks = {
     TaskRow{"multilabel", io::AnswerKind::several_labels, make_multilabel, multilabel_of},
     TaskRow{"regress", io::AnswerKind::numbers, make_regression, regression_of},
     TaskRow{"segment", io::AnswerKind::maps, make_segmentation, segmentation_of},
+    TaskRow{"detect", io::AnswerKind::boxes, make_detection, detection_of},
 };
 
 const TaskRow& row_named(const std::string& name) {
