@@ -76,3 +76,14 @@ if [ -d $data ] && [ "${GRAFT_FINETUNE_STEPS:-300}" -gt 0 ]; then
   tail -n 1 "$work/finetune.txt" | awk '{ sub(/,/, "", $7); exit !($7 + 0 > $11 + 0 && $11 + 0 > 0) }' ||
     { echo "examples/finetune: the loss did not fall" >&2; exit 1; }
 fi
+
+# pkg-config: the same program without CMake. Then nothing is left of the installation.
+if command -v pkg-config >/dev/null; then
+  export PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name graft.pc)")
+  eval "${CXX:-g++} -std=c++20 -O0 examples/embed/embed.cpp -o \"$work/by_pkg_config\" $(pkg-config --cflags --libs graft)"
+  by_pkg_config=$(LD_LIBRARY_PATH=$PKG_CONFIG_PATH/.. "$work/by_pkg_config" "$model" "$work/ramp.pgm")
+  [ "$by_pkg_config" = "$by_command" ] || { echo "built with pkg-config, embed and graft predict differ: $by_pkg_config" >&2; exit 1; }
+fi
+cmake --build "$build" --target uninstall >/dev/null
+left=$(find "$prefix" -type f -o -type l)
+[ -z "$left" ] || { echo "uninstall left $left" >&2; exit 1; }
