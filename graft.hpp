@@ -12,6 +12,7 @@
 #include "graft/core/base/error.h"
 #include "graft/core/base/log.h"
 #include "graft/core/runtime/exec_context.h"
+#include "graft/core/runtime/random.h"
 #include "graft/core/runtime/stop.h"
 #include "graft/core/tensor/tensor.h"
 #include "graft/io/datasets/dataset.h"
