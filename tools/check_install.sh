@@ -14,12 +14,15 @@ fi
 build=build/install-$kind
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-prefix=$work/prefix
+prefix="$work/a folder/prefix"  # with a space, as people have them
 
 cmake --preset release -B "$build" -DBUILD_SHARED_LIBS=$shared "${options[@]}" >/dev/null
 cmake --build "$build" --parallel "$(nproc)"
 cmake --install "$build" --prefix "$prefix" >/dev/null
 "$prefix/bin/graft" --version
+if [ -e "$prefix/include/graft/layers/plan/graph.h" ] || [ ! -e "$prefix/include/graft/graft.hpp" ]; then
+  echo "the installed headers are not the public ones" >&2; exit 1
+fi
 
 for example in examples/*/CMakeLists.txt; do
   name=$(basename "$(dirname "$example")")
@@ -68,6 +71,37 @@ fi
 for example in custom_loss custom_head; do
   "$work/$example/$example" examples/pretrained/cifar10_resnet20.th tests/data/datasets/idx
 done
+
+# programs: what people embed a network for, each with its letter. Grey squares of 24 levels stand for photos.
+programs=$work/programs idx=tests/data/datasets/idx weights=examples/pretrained/cifar10_resnet20.th
+squares="$work/a folder/squares"
+mkdir -p "$squares"
+echo path,bright,dark >"$squares/labels.csv"
+echo path,level >"$squares/numbers.csv"
+for i in $(seq 0 23); do
+  { printf 'P5\n32 32\n255\n'; head -c 1024 /dev/zero | tr '\0' "\\$(printf '%03o' $((i * 10 + 5)))"; } >"$squares/$i.pgm"
+  echo "$i.pgm,$((i > 8)),$((i < 14))" >>"$squares/labels.csv"
+  echo "$i.pgm,$((i * 10)).5" >>"$squares/numbers.csv"
+done
+printf '%s\n' 'a good film' 'good fun' 'fine and good' 'a fine day' >"$squares/first.txt"
+printf '%s\n' 'a bad film' 'no fun' 'bad and dull' 'a dull day' >"$squares/second.txt"
+answers=$("$programs/a_predict" "$model" "$work/ramp.pgm")
+[ "$answers" = "$("$prefix/bin/graft" predict "$model" "$work/ramp.pgm" --top 3 | cut -f 2-)" ] ||
+  { echo "a_predict and graft predict --top 3 differ: $answers" >&2; exit 1; }
+"$programs/b_own_loop" $weights $idx "$work/own.safetensors"
+"$prefix/bin/graft" inspect "$work/own.safetensors" >/dev/null
+"$programs/c_focal_se" $weights $idx "$work/focal.safetensors"
+"$programs/d_multilabel" $weights "$squares/labels.csv" "$work/labels.safetensors"
+"$programs/e_regression" $weights "$squares/numbers.csv" "$work/numbers.safetensors"
+"$programs/f_unet" 30
+"$programs/g_text_cnn" "$squares/first.txt" "$squares/second.txt" 40
+"$programs/h_two_inputs" $weights $idx
+"$programs/i_eight_threads" "$model" "$work/ramp.pgm"
+"$programs/j_two_trainings" $weights $idx
+"$programs/k_load_free" "$model" "$work/ramp.pgm" 50
+features=$("$programs/l_features" "$model" "$work/ramp.pgm")
+[ "$features" = "$(printf '[32,16,16]\n[1,32,16,16]')" ] || { echo "l_features: $features" >&2; exit 1; }
+"$programs/n_cancel" $weights $idx
 
 # finetune: the loss of the tutorial's network falls.
 data=/usr/share/datasets/fashion-mnist
