@@ -42,9 +42,10 @@ class GRAFT_API Module {
   // of the graph, so that a gradient can be asked of it. No plan bypasses it: one compiled before
   // is stale, and another is refused, so that the network runs eagerly. Not called for traces,
   // whose values may be made up. A watched batch norm is computed apart from its ReLU and sum,
-  // whose last bit may differ. Not between a forward pass and its backward pass. bad_input when
-  // there is no such module, and for one that is never run as a whole (a group of layers that a
-  // stage runs one by one).
+  // whose last bit may differ. Called again where a step recomputes; of steps that a device repeats
+  // from a recording it hears the first alone (FitOptions::repeat_steps). Not between a forward
+  // pass and its backward pass. bad_input when there is no such module, and for one that is never
+  // run as a whole (a group of layers that a stage runs one by one).
   [[nodiscard]] ForwardHook on_forward(std::string_view path,
                                        std::function<void(const Tensor& y)> callback);
   // Puts another module at `path`, in this module's mode; names below the path are then its own.
