@@ -36,11 +36,14 @@ if(NOT GRAFT_STATIC)
       RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/libexec/graft)
   endif()
 endif()
-foreach(folder IN LISTS GRAFT_FOLDERS)
-  install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/graft
-    FILES_MATCHING PATTERN "*.h")
-endforeach()
-install(FILES ${PROJECT_SOURCE_DIR}/graft.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/graft)
+set(graft_includes ${CMAKE_INSTALL_INCLUDEDIR}/graft)
+install(CODE "set(GRAFT_SOURCE [==[${PROJECT_SOURCE_DIR}]==])
+  set(GRAFT_FOLDERS ${GRAFT_FOLDERS})
+  set(GRAFT_INCLUDES [==[${graft_includes}]==])
+  if(NOT IS_ABSOLUTE \"\${GRAFT_INCLUDES}\")
+    set(GRAFT_INCLUDES \"\${CMAKE_INSTALL_PREFIX}/\${GRAFT_INCLUDES}\")
+  endif()
+  include([==[${PROJECT_SOURCE_DIR}/cmake/InstallHeaders.cmake]==])")
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(EXPORT graftTargets NAMESPACE graft:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/graft)
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/graftConfig.cmake.in
@@ -48,3 +51,8 @@ configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/graftConfig.cmake.in
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/graftConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/graftConfig.cmake ${PROJECT_BINARY_DIR}/graftConfigVersion.cmake
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/graft)
+include(cmake/GraftPkgConfig.cmake)
+if(PROJECT_IS_TOP_LEVEL)
+  add_custom_target(uninstall VERBATIM
+    COMMAND ${CMAKE_COMMAND} -D GRAFT_BUILD=${PROJECT_BINARY_DIR} -P ${PROJECT_SOURCE_DIR}/cmake/Uninstall.cmake)
+endif()

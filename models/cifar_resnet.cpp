@@ -48,9 +48,9 @@ CifarResNet::CifarResNet(const CifarResNetConfig& config)
   GRAFT_CHECK(
       config.depth >= 8 && config.depth % 6 == 2 && config.classes >= 0 && config.in_channels >= 1,
       "a CIFAR ResNet has 6n+2 layers; got depth ", config.depth, ", classes ", config.classes);
-  register_module("conv1",
-                  std::make_shared<Conv2d>(Conv2dOptions{config.in_channels, 16, 3, 1, 1}));
-  register_module("bn1", std::make_shared<BatchNorm2d>(BatchNorm2dOptions{16, config.eps}));
+  conv1_ = register_module(
+      "conv1", std::make_shared<Conv2d>(Conv2dOptions{config.in_channels, 16, 3, 1, 1}));
+  bn1_ = register_module("bn1", std::make_shared<BatchNorm2d>(BatchNorm2dOptions{16, config.eps}));
   int64_t in = 16;
   for (int64_t stage = 0; stage < 3; ++stage) {
     const auto layer = std::make_shared<Sequential>();
@@ -93,12 +93,11 @@ Tensor CifarResNet::forward_stages(const Tensor& x, size_t begin, size_t end) {
   for (size_t stage = begin; stage < end; ++stage) {
     const std::string& name = stages_[stage];
     if (name == "stem")
-      y = static_cast<BatchNorm2d*>(find("bn1"))
-              ->normalise(static_cast<Conv2d&>(*find("conv1")), y, true);
+      y = bn1_->normalise(*conv1_, y, true);
     else if (name == "pool")
       y = functional::flatten(functional::global_average_pool(y));
     else
-      y = find(name)->forward(y);
+      y = (*find(name))(y);
   }
   return y;
 }

@@ -2,6 +2,7 @@
 // (option A), with the names of the widely used akamaster checkpoints (conv1, bn1, layer1.0.conv1
 // ..., linear).
 #pragma once
+#include "graft/layers/modules/batch_norm2d.h"
 #include "graft/layers/modules/staged_network.h"
 
 namespace graft::models {
@@ -28,6 +29,8 @@ class GRAFT_API CifarResNet final : public StagedNetwork {
  private:
   CifarResNetConfig config_;
   std::vector<std::string> stages_;
+  std::shared_ptr<Conv2d> conv1_;
+  std::shared_ptr<BatchNorm2d> bn1_;
 };
 
 }  // namespace graft::models

@@ -33,7 +33,7 @@ class DenseLayer final : public Module {
         "conv2", std::make_shared<Conv2d>(Conv2dOptions{kBottleneck * growth, growth, 3, 1, 1}));
   }
   Tensor forward(const Tensor& x) override {
-    return conv2_->forward(norm2_->normalise(*conv1_, norm1_->normalise(x, true), true));
+    return (*conv2_)(norm2_->normalise(*conv1_, norm1_->normalise(x, true), true));
   }
 
  private:
@@ -51,7 +51,7 @@ class DenseBlock final : public Module {
   Tensor forward(const Tensor& x) override {
     Tensor all = x;
     for (const auto& [name, layer] : children()) {
-      const Tensor both[] = {all, layer->forward(all)};
+      const Tensor both[] = {all, (*layer)(all)};
       all = functional::concat(both, 1);
     }
     return all;
@@ -65,7 +65,7 @@ class DenseTransition final : public Module {
     conv_ = register_module("conv", std::make_shared<Conv2d>(Conv2dOptions{in, out, 1}));
   }
   Tensor forward(const Tensor& x) override {
-    return functional::average_pool(conv_->forward(norm_->normalise(x, true)),
+    return functional::average_pool((*conv_)(norm_->normalise(x, true)),
                                     {.window = ops::square_window(2, 2)});
   }
 
@@ -107,12 +107,12 @@ void build_densenet(FeatureBuilder& build) {
     const auto block = build.feature(
         name, std::make_shared<DenseBlock>(in, layout.growth, layout.layers[i], config.eps));
     in += layout.growth * layout.layers[i];
-    if (!build.stage({name}, in, [=](const Tensor& x) { return block->forward(x); })) return;
+    if (!build.stage({name}, in, [=](const Tensor& x) { return (*block)(x); })) return;
     if (i + 1 == layout.layers.size()) break;
     const auto transition =
         build.feature(behind, std::make_shared<DenseTransition>(in, in / 2, config.eps));
     in /= 2;
-    if (!build.stage({behind}, in, [=](const Tensor& x) { return transition->forward(x); })) return;
+    if (!build.stage({behind}, in, [=](const Tensor& x) { return (*transition)(x); })) return;
   }
   const auto last =
       build.feature("norm5", std::make_shared<BatchNorm2d>(BatchNorm2dOptions{in, config.eps}));

@@ -48,7 +48,7 @@ void build_efficientnet(FeatureBuilder& build) {
   const auto add = [&](std::shared_ptr<Module> module, int64_t out) {
     const std::string name = std::to_string(index++);
     build.feature(name, module);
-    return build.stage({name}, out, [module](const Tensor& x) { return module->forward(x); });
+    return build.stage({name}, out, [module](const Tensor& x) { return (*module)(x); });
   };
   if (!add(std::make_shared<ConvNormActivation>(Conv2dOptions{config.in_channels, in, 3, 2},
                                                 config.eps, silu),

@@ -19,7 +19,7 @@ FeatureNetwork::Stage FeatureNetwork::pool_stage() { return {{}, pooled}; }
 
 Tensor ModuleGroup::forward(const Tensor& x) {
   Tensor y = x;
-  for (const auto& [name, child] : children()) y = child->forward(y);
+  for (const auto& [name, child] : children()) y = (*child)(y);
   return y;
 }
 
@@ -57,9 +57,8 @@ void FeatureBuilder::finish_linear(const std::string& head, double probability) 
     network_.add_stage("pool", FeatureNetwork::pool_stage());
   } else {
     const auto dropout = classifier()->add("0", std::make_shared<Dropout>(probability));
-    network_.add_stage("pool", {{"classifier.0"}, [dropout](const Tensor& x) {
-                                  return dropout->forward(pooled(x));
-                                }});
+    network_.add_stage(
+        "pool", {{"classifier.0"}, [dropout](const Tensor& x) { return (*dropout)(pooled(x)); }});
   }
   if (config().classes > 0) network_.add_head(head);
 }
@@ -79,7 +78,7 @@ void FeatureBuilder::finish_vgg() {
     const auto dropout = group->add(dropout_name, std::make_shared<Dropout>(0.5));
     network_.add_stage("classifier." + name,
                        {{"classifier." + name, "classifier." + dropout_name}, [=](const Tensor& x) {
-                          return dropout->forward(functional::relu(linear->forward(x)));
+                          return (*dropout)(functional::relu((*linear)(x)));
                         }});
     in = hidden;
   }
@@ -95,7 +94,7 @@ void FeatureBuilder::finish_hidden(int64_t hidden, ops::Unary activation, double
   const auto dropout = group->add("2", std::make_shared<Dropout>(probability));
   network_.add_stage("classifier.0",
                      {{"classifier.0", "classifier.2"}, [=](const Tensor& x) {
-                        return dropout->forward(functional::unary(linear->forward(x), activation));
+                        return (*dropout)(functional::unary((*linear)(x), activation));
                       }});
   network_.features_ = hidden;
   if (config().classes > 0) network_.add_head("classifier.3");
@@ -108,10 +107,9 @@ void FeatureBuilder::finish_squeezenet() {
   const auto conv =
       group->add("1", std::make_shared<Conv2d>(Conv2dOptions{network_.features_, config().classes,
                                                              1, 1, 0, 1, 1, true}));
-  network_.add_stage("classifier.1",
-                     {{"classifier.0", "classifier.1"}, [=](const Tensor& x) {
-                        return pooled(functional::relu(conv->forward(dropout->forward(x))));
-                      }});
+  network_.add_stage("classifier.1", {{"classifier.0", "classifier.1"}, [=](const Tensor& x) {
+                                        return pooled(functional::relu((*conv)((*dropout)(x))));
+                                      }});
 }
 
 }  // namespace graft::models

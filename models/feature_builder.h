@@ -16,6 +16,7 @@ namespace graft::models {
 // Holds others under given names; what runs them is a stage.
 class ModuleGroup final : public Module {
  public:
+  ModuleGroup() { mark_run_by_parts(); }
   template <class M>
   std::shared_ptr<M> add(std::string name, std::shared_ptr<M> child) {
     return register_module(std::move(name), std::move(child));

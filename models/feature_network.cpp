@@ -74,7 +74,8 @@ void FeatureNetwork::add_head(const std::string& path) {
   const auto head = std::make_shared<Linear>(features_, config_.classes);
   const size_t dot = path.rfind('.');
   if (dot != std::string::npos) {
-    auto* group = static_cast<ModuleGroup*>(find(path.substr(0, dot)));
+    auto* group = dynamic_cast<ModuleGroup*>(find(path.substr(0, dot)));
+    GRAFT_ASSERT(group != nullptr);
     if (find(path))
       group->replace(path.substr(dot + 1), head);
     else
@@ -84,7 +85,7 @@ void FeatureNetwork::add_head(const std::string& path) {
   } else {
     register_module(path, head);
   }
-  add_stage(path, {{path}, [head](const Tensor& x) { return head->forward(x); }});
+  add_stage(path, {{path}, [head](const Tensor& x) { return (*head)(x); }});
 }
 
 void FeatureNetwork::replace_head(int64_t classes) {

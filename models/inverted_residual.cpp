@@ -1,7 +1,7 @@
 #include "graft/models/inverted_residual.h"
 
 #include "graft/layers/functional/elementwise.h"
-#include "graft/models/squeeze_excitation.h"
+#include "graft/layers/modules/squeeze_excitation.h"
 
 namespace graft::models {
 
@@ -24,6 +24,7 @@ Tensor ConvNormActivation::forward_added(const Tensor& x, const Tensor& residual
 InvertedBlock::InvertedBlock(const InvertedBlockOptions& o)
     : adds_(o.stride == 1 && o.in == o.out) {
   block_ = register_module("block", std::make_shared<Sequential>());
+  block_->mark_run_by_parts();
   if (o.hidden != o.in)
     block_->append(std::make_shared<ConvNormActivation>(Conv2dOptions{o.in, o.hidden, 1}, o.eps,
                                                         o.activation));
@@ -42,9 +43,11 @@ InvertedBlock::InvertedBlock(const InvertedBlockOptions& o)
 
 Tensor InvertedBlock::forward(const Tensor& x) {
   Tensor y = x;
-  for (const auto& [name, step] : block_->children())
-    if (step != projection_) y = step->forward(y);
-  return projection_->forward_added(y, adds_ ? x : Tensor());
+  const auto& steps = block_->children();
+  for (size_t i = 0; i + 1 < steps.size(); ++i) y = (*steps[i].second)(y);
+  if (projection_->is_plain()) return projection_->forward_added(y, adds_ ? x : Tensor());
+  y = (*projection_)(y);
+  return adds_ ? functional::add(y, x) : y;
 }
 
 }  // namespace graft::models

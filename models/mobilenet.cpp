@@ -16,11 +16,12 @@ class ConvNormRelu6 final : public Module {
   ConvNormRelu6(const Conv2dOptions& options, double eps, bool same = false)
       : same_(same && options.stride == 2) {
     conv_ = register_module("0", std::make_shared<Conv2d>(options));
+    if (same_) conv_->mark_run_by_parts();  // its weight alone is used
     norm_ = register_module(
         "1", std::make_shared<BatchNorm2d>(BatchNorm2dOptions{options.out_channels, eps}));
   }
   Tensor forward(const Tensor& x) override {
-    return functional::relu6(same_ ? norm_->forward(convolve_same(x))
+    return functional::relu6(same_ ? (*norm_)(convolve_same(x))
                                    : norm_->normalise(*conv_, x, false));
   }
 
@@ -49,6 +50,7 @@ class InvertedResidual final : public Module {
       : adds_(stride == 1 && in == out) {
     const int64_t hidden = in * expansion;
     steps_ = register_module("conv", std::make_shared<Sequential>());
+    steps_->mark_run_by_parts();
     if (expansion != 1)
       steps_->append(std::make_shared<ConvNormRelu6>(Conv2dOptions{in, hidden, 1}, eps));
     steps_->append(std::make_shared<ConvNormRelu6>(
@@ -60,8 +62,8 @@ class InvertedResidual final : public Module {
   }
   Tensor forward(const Tensor& x) override {
     Tensor y = x;
-    for (const auto& [name, step] : steps_->children())
-      if (step != projection_ && step != last_) y = step->forward(y);
+    const auto& steps = steps_->children();
+    for (size_t i = 0; i + 2 < steps.size(); ++i) y = (*steps[i].second)(y);
     return last_->normalise(*projection_, y, false, adds_ ? x : Tensor());
   }
 
@@ -88,7 +90,7 @@ void build_mobilenet(FeatureBuilder& build) {
     const std::string name = std::to_string(index++);
     build.feature(name, module);
     in = out;
-    return build.stage({name}, out, [module](const Tensor& x) { return module->forward(x); });
+    return build.stage({name}, out, [module](const Tensor& x) { return (*module)(x); });
   };
   if (!add(std::make_shared<ConvNormRelu6>(Conv2dOptions{in, 32, 3, 2, 1}, config.eps, same), 32))
     return;

@@ -37,7 +37,7 @@ void build_mobilenet_v3(FeatureBuilder& build) {
     const std::string name = std::to_string(index++);
     build.feature(name, module);
     in = out;
-    return build.stage({name}, out, [module](const Tensor& x) { return module->forward(x); });
+    return build.stage({name}, out, [module](const Tensor& x) { return (*module)(x); });
   };
   if (!add(std::make_shared<ConvNormActivation>(Conv2dOptions{config.in_channels, 16, 3, 2},
                                                 config.eps, kSwish),

@@ -8,6 +8,7 @@
 #include "graft/layers/modules/conv2d.h"
 #include "graft/layers/modules/linear.h"
 #include "graft/layers/modules/sequential.h"
+#include "graft/layers/modules/squeeze_excitation.h"
 #include "graft/models/squeeze_excitation.h"
 
 namespace graft::models {
@@ -46,7 +47,7 @@ class Block final : public Module {
   Tensor forward(const Tensor& x) override {
     Tensor shortcut = x;
     if (projection_)
-      shortcut = projection_norm_->normalise(*projection_, pool_ ? pool_->forward(x) : x, false);
+      shortcut = projection_norm_->normalise(*projection_, pool_ ? (*pool_)(x) : x, false);
     Tensor y = x;
     for (size_t i = 0; i < convs_.size(); ++i) {
       const bool last = i + 1 == convs_.size();
@@ -54,7 +55,7 @@ class Block final : public Module {
       y = norms_[i]->normalise(*convs_[i], y, true, last ? shortcut : Tensor());
     }
     if (!attention_) return y;
-    y = attention_->forward(norms_.back()->normalise(*convs_.back(), y, false));
+    y = (*attention_)(norms_.back()->normalise(*convs_.back(), y, false));
     return functional::relu(functional::add(y, shortcut));
   }
 
@@ -69,6 +70,7 @@ class Block final : public Module {
 
   void add_projection(const BlockOptions& o, int64_t out, const ResNetConfig& c) {
     const auto downsample = register_module("downsample", std::make_shared<Sequential>());
+    downsample->mark_run_by_parts();
     if (c.average_down) {
       const ops::AveragePoolAttributes pool{ops::square_window(2, 2), true, false};
       pool_ = std::make_shared<Function>([pool, strides = o.stride == 2](const Tensor& x) {
@@ -138,25 +140,33 @@ ResNet::ResNet(const ResNetConfig& config) : config_(config) {
 
 void ResNet::build_stem() {
   const int64_t in = config_.in_channels;
+  const auto last_norm = std::make_shared<BatchNorm2d>(BatchNorm2dOptions{64, config_.eps});
   if (config_.stem.empty()) {
-    register_module("conv1",
-                    std::make_shared<Conv2d>(config_.small_stem ? Conv2dOptions{in, 64, 3, 1, 1}
-                                                                : Conv2dOptions{in, 64, 7, 2, 3}));
+    const Conv2dOptions options =
+        config_.small_stem ? Conv2dOptions{in, 64, 3, 1, 1} : Conv2dOptions{in, 64, 7, 2, 3};
+    stem_.push_back({register_module("conv1", std::make_shared<Conv2d>(options)), last_norm});
   } else {
     const auto convs = register_module("conv1", std::make_shared<Sequential>());
+    convs->mark_run_by_parts();
     int64_t from = in;
     for (size_t i = 0; i < config_.stem.size(); from = config_.stem[i++]) {
-      if (i > 0) {
-        convs->append(
-            std::make_shared<BatchNorm2d>(BatchNorm2dOptions{config_.stem[i - 1], config_.eps}));
-        convs->append(
-            std::make_shared<Function>([](const Tensor& x) { return functional::relu(x); }));
+      const int64_t width = config_.stem[i];
+      const auto conv = std::make_shared<Conv2d>(Conv2dOptions{from, width, 3, i == 0 ? 2 : 1, 1});
+      convs->append(conv);
+      if (i + 1 == config_.stem.size()) {
+        stem_.push_back({conv, last_norm});
+        break;
       }
-      convs->append(
-          std::make_shared<Conv2d>(Conv2dOptions{from, config_.stem[i], 3, i == 0 ? 2 : 1, 1}));
+      const auto norm = std::make_shared<BatchNorm2d>(BatchNorm2dOptions{width, config_.eps});
+      const auto relu = std::make_shared<Function>(
+          [](const Tensor& x) { return functional::relu(x); });  // a name: the norm does it
+      relu->mark_run_by_parts();
+      convs->append(norm);
+      convs->append(relu);
+      stem_.push_back({conv, norm});
     }
   }
-  register_module("bn1", std::make_shared<BatchNorm2d>(BatchNorm2dOptions{64, config_.eps}));
+  register_module("bn1", last_norm);
 }
 
 int64_t ResNet::features() const {
@@ -184,15 +194,8 @@ std::vector<std::string> ResNet::stage_paths(size_t stage) const {
 
 Tensor ResNet::run_stem(const Tensor& x) {
   Tensor y = x;
-  std::string last = "conv1";
-  if (!config_.stem.empty()) {  // conv, norm, ReLU, conv, norm, ReLU ... conv
-    last = str("conv1.", 3 * (config_.stem.size() - 1));
-    for (size_t i = 0; i + 1 < config_.stem.size(); ++i)
-      y = static_cast<BatchNorm2d*>(find(str("conv1.", 3 * i + 1)))
-              ->normalise(static_cast<Conv2d&>(*find(str("conv1.", 3 * i))), y, true);
-  }
-  auto* norm = static_cast<BatchNorm2d*>(find("bn1"));
-  return norm->normalise(static_cast<Conv2d&>(*find(last)), y, true);
+  for (const auto& [conv, norm] : stem_) y = norm->normalise(*conv, y, true);
+  return y;
 }
 
 std::vector<Tensor> ResNet::stage_values(const Tensor& x, size_t stage) {
@@ -205,7 +208,7 @@ Tensor ResNet::run_stage(const std::string& stage, const Tensor& x) {
   if (stage == "stem")
     return config_.small_stem ? run_stem(x) : functional::max_pool(run_stem(x), stem_pool(config_));
   if (stage == "pool") return functional::flatten(functional::global_average_pool(x));
-  return find(stage)->forward(x);
+  return (*find(stage))(x);
 }
 
 Tensor ResNet::forward_stages(const Tensor& x, size_t begin, size_t end) {

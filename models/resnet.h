@@ -5,8 +5,10 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "graft/layers/modules/batch_norm2d.h"
 #include "graft/layers/modules/staged_network.h"
 
 namespace graft::models {
@@ -69,6 +71,7 @@ class GRAFT_API ResNet final : public StagedNetwork {
 
   ResNetConfig config_;
   std::vector<std::string> stages_;
+  std::vector<std::pair<std::shared_ptr<Conv2d>, std::shared_ptr<BatchNorm2d>>> stem_;
 };
 
 }  // namespace graft::models

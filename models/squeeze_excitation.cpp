@@ -5,7 +5,6 @@
 
 #include "graft/layers/functional/binary.h"
 #include "graft/layers/functional/conv.h"
-#include "graft/layers/functional/elementwise.h"
 #include "graft/layers/functional/pool.h"
 #include "graft/layers/functional/shape_change.h"
 #include "graft/layers/functional/unary.h"
@@ -24,21 +23,6 @@ Tensor ChannelFilter::forward(const Tensor& x) {
   return functional::conv(x, *weight_, Tensor(), attributes);
 }
 
-SqueezeExcitation::SqueezeExcitation(const SqueezeExcitationOptions& o) : options_(o) {
-  fc1_ = register_module(
-      "fc1", std::make_shared<Conv2d>(Conv2dOptions{o.channels, o.hidden, 1, 1, 0, 1, 1, true}));
-  fc2_ = register_module(
-      "fc2", std::make_shared<Conv2d>(Conv2dOptions{o.hidden, o.channels, 1, 1, 0, 1, 1, true}));
-}
-
-Tensor SqueezeExcitation::forward(const Tensor& x) {
-  const Tensor means = fc1_->forward(functional::global_average_pool(x));
-  const Tensor hidden = options_.silu ? functional::silu(means) : functional::relu(means);
-  const Tensor gate = fc2_->forward(hidden);
-  return functional::mul(x, options_.hard_gate ? functional::hard_sigmoid(gate, 1.0 / 6, 0.5)
-                                               : functional::sigmoid(gate));
-}
-
 int64_t EfficientChannelAttention::kernel_for(int64_t channels) {
   const auto size = static_cast<int64_t>((std::log2(static_cast<double>(channels)) + 1) / 2);
   return std::max<int64_t>(size % 2 == 1 ? size : size + 1, 3);
@@ -50,8 +34,8 @@ EfficientChannelAttention::EfficientChannelAttention(int64_t channels)
 Tensor EfficientChannelAttention::forward(const Tensor& x) {
   const int64_t N = x.size(0), C = x.size(1);
   const Tensor means = functional::reshape(functional::global_average_pool(x), {N, 1, C});
-  return functional::mul(
-      x, functional::reshape(functional::sigmoid(filter_->forward(means)), {N, C, 1, 1}));
+  return functional::mul(x,
+                         functional::reshape(functional::sigmoid((*filter_)(means)), {N, C, 1, 1}));
 }
 
 int64_t rounded_width(double value, int64_t divisor) {

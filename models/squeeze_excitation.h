@@ -1,30 +1,11 @@
-// Channel attention: squeeze and excitation (Hu et al. 2018) and its one-dimensional form, ECA
-// (Wang et al. 2020).
+// Channel attention along one dimension, ECA (Wang et al. 2020), and how widths are rounded.
+// Squeeze and excitation stands in layers/modules.
 #pragma once
 #include <memory>
 
-#include "graft/layers/modules/conv2d.h"
 #include "graft/layers/modules/module.h"
 
 namespace graft::models {
-
-struct SqueezeExcitationOptions {
-  int64_t channels = 0, hidden = 0;
-  bool silu = false;  // the activation between the layers; else a ReLU
-  // Of the gate: 1 / (1 + exp(-x)), or MobileNetV3's straight lines max(0, min(1, x / 6 + 1 / 2)).
-  bool hard_gate = false;
-};
-
-// x * gate(fc2(activation(fc1(mean of each plane)))), fc1 and fc2 being 1x1 convolutions.
-class SqueezeExcitation final : public Module {
- public:
-  explicit SqueezeExcitation(const SqueezeExcitationOptions& options);
-  Tensor forward(const Tensor& x) override;
-
- private:
-  SqueezeExcitationOptions options_;
-  std::shared_ptr<Conv2d> fc1_, fc2_;
-};
 
 // A convolution over channels, x [N,1,C], of odd kernel and without bias.
 class ChannelFilter final : public Module {

@@ -22,9 +22,9 @@ class Fire final : public Module {
                                                   squeezed, expanded, 3, 1, 1, 1, 1, true}));
   }
   Tensor forward(const Tensor& x) override {
-    const Tensor squeezed = functional::relu(squeeze_->forward(x));
-    const Tensor both[] = {functional::relu(expand1x1_->forward(squeezed)),
-                           functional::relu(expand3x3_->forward(squeezed))};
+    const Tensor squeezed = functional::relu((*squeeze_)(x));
+    const Tensor both[] = {functional::relu((*expand1x1_)(squeezed)),
+                           functional::relu((*expand3x3_)(squeezed))};
     return functional::concat(both, 1);
   }
 
@@ -51,7 +51,7 @@ void build_squeezenet(FeatureBuilder& build) {
       first_version ? std::vector<int64_t>{2, 6, 11} : std::vector<int64_t>{2, 5, 8};
   const auto conv = build.feature("0", std::make_shared<Conv2d>(stem));
   int64_t in = stem.out_channels;
-  if (!build.stage({"0"}, in, [=](const Tensor& x) { return functional::relu(conv->forward(x)); }))
+  if (!build.stage({"0"}, in, [=](const Tensor& x) { return functional::relu((*conv)(x)); }))
     return;
   size_t fire = 0;
   for (int64_t index = 2; index <= 12; ++index) {
@@ -64,7 +64,7 @@ void build_squeezenet(FeatureBuilder& build) {
     const auto module =
         build.feature(name, std::make_shared<Fire>(in, widths.squeezed, widths.expanded));
     in = 2 * widths.expanded;
-    if (!build.stage({name}, in, [=](const Tensor& x) { return module->forward(x); })) return;
+    if (!build.stage({name}, in, [=](const Tensor& x) { return (*module)(x); })) return;
   }
   build.finish_squeezenet();
 }

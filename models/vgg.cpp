@@ -64,9 +64,8 @@ void build_vgg(FeatureBuilder& build) {
         if (!build.stage({name, norm_name}, out,
                          [=](const Tensor& x) { return norm->normalise(*conv, x, true); }))
           return;
-      } else if (!build.stage({name}, out, [=](const Tensor& x) {
-                   return functional::relu(conv->forward(x));
-                 })) {
+      } else if (!build.stage({name}, out,
+                              [=](const Tensor& x) { return functional::relu((*conv)(x)); })) {
         return;
       }
     }

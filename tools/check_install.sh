@@ -14,12 +14,15 @@ fi
 build=build/install-$kind
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-prefix=$work/prefix
+prefix="$work/a folder/prefix"  # with a space, as people have them
 
 cmake --preset release -B "$build" -DBUILD_SHARED_LIBS=$shared "${options[@]}" >/dev/null
 cmake --build "$build" --parallel "$(nproc)"
 cmake --install "$build" --prefix "$prefix" >/dev/null
 "$prefix/bin/graft" --version
+if [ -e "$prefix/include/graft/layers/plan/graph.h" ] || [ ! -e "$prefix/include/graft/graft.hpp" ]; then
+  echo "the installed headers are not the public ones" >&2; exit 1
+fi
 
 for example in examples/*/CMakeLists.txt; do
   name=$(basename "$(dirname "$example")")
@@ -69,6 +72,37 @@ for example in custom_loss custom_head; do
   "$work/$example/$example" examples/pretrained/cifar10_resnet20.th tests/data/datasets/idx
 done
 
+# programs: what people embed a network for, each with its letter. Grey squares of 24 levels stand for photos.
+programs=$work/programs idx=tests/data/datasets/idx weights=examples/pretrained/cifar10_resnet20.th
+squares="$work/a folder/squares"
+mkdir -p "$squares"
+echo path,bright,dark >"$squares/labels.csv"
+echo path,level >"$squares/numbers.csv"
+for i in $(seq 0 23); do
+  { printf 'P5\n32 32\n255\n'; head -c 1024 /dev/zero | tr '\0' "\\$(printf '%03o' $((i * 10 + 5)))"; } >"$squares/$i.pgm"
+  echo "$i.pgm,$((i > 8)),$((i < 14))" >>"$squares/labels.csv"
+  echo "$i.pgm,$((i * 10)).5" >>"$squares/numbers.csv"
+done
+printf '%s\n' 'a good film' 'good fun' 'fine and good' 'a fine day' >"$squares/first.txt"
+printf '%s\n' 'a bad film' 'no fun' 'bad and dull' 'a dull day' >"$squares/second.txt"
+answers=$("$programs/a_predict" "$model" "$work/ramp.pgm")
+[ "$answers" = "$("$prefix/bin/graft" predict "$model" "$work/ramp.pgm" --top 3 | cut -f 2-)" ] ||
+  { echo "a_predict and graft predict --top 3 differ: $answers" >&2; exit 1; }
+"$programs/b_own_loop" $weights $idx "$work/own.safetensors"
+"$prefix/bin/graft" inspect "$work/own.safetensors" >/dev/null
+"$programs/c_focal_se" $weights $idx "$work/focal.safetensors"
+"$programs/d_multilabel" $weights "$squares/labels.csv" "$work/labels.safetensors"
+"$programs/e_regression" $weights "$squares/numbers.csv" "$work/numbers.safetensors"
+"$programs/f_unet" 30
+"$programs/g_text_cnn" "$squares/first.txt" "$squares/second.txt" 40
+"$programs/h_two_inputs" $weights $idx
+"$programs/i_eight_threads" "$model" "$work/ramp.pgm"
+"$programs/j_two_trainings" $weights $idx
+"$programs/k_load_free" "$model" "$work/ramp.pgm" 50
+features=$("$programs/l_features" "$model" "$work/ramp.pgm")
+[ "$features" = "$(printf '[32,16,16]\n[1,32,16,16]')" ] || { echo "l_features: $features" >&2; exit 1; }
+"$programs/n_cancel" $weights $idx
+
 # finetune: the loss of the tutorial's network falls.
 data=/usr/share/datasets/fashion-mnist
 if [ -d $data ] && [ "${GRAFT_FINETUNE_STEPS:-300}" -gt 0 ]; then
@@ -76,3 +110,14 @@ if [ -d $data ] && [ "${GRAFT_FINETUNE_STEPS:-300}" -gt 0 ]; then
   tail -n 1 "$work/finetune.txt" | awk '{ sub(/,/, "", $7); exit !($7 + 0 > $11 + 0 && $11 + 0 > 0) }' ||
     { echo "examples/finetune: the loss did not fall" >&2; exit 1; }
 fi
+
+# pkg-config: the same program without CMake. Then nothing is left of the installation.
+if command -v pkg-config >/dev/null; then
+  export PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name graft.pc)")
+  eval "${CXX:-g++} -std=c++20 -O0 examples/embed/embed.cpp -o \"$work/by_pkg_config\" $(pkg-config --cflags --libs graft)"
+  by_pkg_config=$(LD_LIBRARY_PATH=$PKG_CONFIG_PATH/.. "$work/by_pkg_config" "$model" "$work/ramp.pgm")
+  [ "$by_pkg_config" = "$by_command" ] || { echo "built with pkg-config, embed and graft predict differ: $by_pkg_config" >&2; exit 1; }
+fi
+cmake --build "$build" --target uninstall >/dev/null
+left=$(find "$prefix" -type f -o -type l)
+[ -z "$left" ] || { echo "uninstall left $left" >&2; exit 1; }

@@ -54,6 +54,9 @@ struct TraceStep {
 
 struct Trace {
   std::vector<TraceStep> steps{};
+  // A module ran whose results somebody watches (Module::on_forward): whoever replays the steps
+  // would bypass the watcher.
+  bool is_watched = false;
   // Set: told of each step in place of keeping it, so that values live no longer than the network
   // needs them.
   std::function<void(const TraceStep& step)> listener;

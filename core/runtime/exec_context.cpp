@@ -35,6 +35,14 @@ ExecContext::ExecContext(int threads, InstructionSet instruction_set)
     : pool_(std::make_unique<ThreadPool>(threads > 0 ? threads : default_threads())),
       instruction_set_(instruction_set) {}
 
+void ExecContext::set_threads(int threads) {
+  GRAFT_CHECK(threads >= 0 && threads <= 1024, "set_threads: ", threads,
+              " threads, expected 1 to 1024, or 0 for as many as at first");
+  pool_ = std::make_unique<ThreadPool>(threads > 0 ? threads : default_threads());
+}
+
+void set_threads(int threads) { current_context().set_threads(threads); }
+
 ExecContext& current_context() {
   if (t_current) return *t_current;
   static ExecContext* process_default =

@@ -23,6 +23,9 @@ class GRAFT_API ExecContext {
 
   ThreadPool& pool() { return *pool_; }
   int threads() const { return pool_->threads(); }
+  // From 1 to 1024, or 0: as many as at first. Not while another thread runs kernels on the
+  // context. The bits of results do not depend on it.
+  void set_threads(int threads);
   InstructionSet instruction_set() const { return instruction_set_; }
   void parallel_for(int64_t count, FunctionRef<void(int64_t)> job) {
     pool_->parallel_for(count, job);
@@ -69,6 +72,9 @@ class GRAFT_API ExecContext {
 
 // This thread's context: the innermost ScopedExecContext, else the process's default.
 GRAFT_API ExecContext& current_context();
+
+// Of the current context: without a scope of one's own, the whole process's.
+GRAFT_API void set_threads(int threads);
 
 // Makes `context` current on this thread for the scope.
 class GRAFT_API ScopedExecContext {

@@ -104,4 +104,26 @@ void fill_uniform(Tensor& tensor, double low, double high, CountedRandom& random
   fill(tensor, [&] { return random.uniform(low, high); });
 }
 
+Tensor randn(const Shape& shape, CountedRandom& random, TensorOptions options) {
+  Tensor result = Tensor::empty(shape, options);
+  fill_normal(result, 0, 1, random);
+  return result;
+}
+
+Tensor randn(const Shape& shape, uint64_t seed, TensorOptions options) {
+  CountedRandom random(seed, RandomPurpose::synthetic);
+  return randn(shape, random, options);
+}
+
+Tensor rand(const Shape& shape, CountedRandom& random, TensorOptions options) {
+  Tensor result = Tensor::empty(shape, options);
+  fill_uniform(result, 0, 1, random);
+  return result;
+}
+
+Tensor rand(const Shape& shape, uint64_t seed, TensorOptions options) {
+  CountedRandom random(seed, RandomPurpose::synthetic);
+  return rand(shape, random, options);
+}
+
 }  // namespace graft

@@ -59,4 +59,11 @@ GRAFT_API std::vector<int64_t> random_permutation(int64_t count, CountedRandom& 
 GRAFT_API void fill_normal(Tensor& tensor, double mean, double deviation, CountedRandom& random);
 GRAFT_API void fill_uniform(Tensor& tensor, double low, double high, CountedRandom& random);
 
+// A tensor of normal numbers (mean 0, variance 1), or of uniform ones in [0, 1), which narrow types
+// may round to 1: the same for the same seed, or the next ones of a stream.
+GRAFT_API Tensor randn(const Shape& shape, CountedRandom& random, TensorOptions options = {});
+GRAFT_API Tensor randn(const Shape& shape, uint64_t seed, TensorOptions options = {});
+GRAFT_API Tensor rand(const Shape& shape, CountedRandom& random, TensorOptions options = {});
+GRAFT_API Tensor rand(const Shape& shape, uint64_t seed, TensorOptions options = {});
+
 }  // namespace graft

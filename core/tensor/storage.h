@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "graft/core/tensor/allocator.h"
 
@@ -20,7 +21,18 @@ class GRAFT_API Storage {
         data_(static_cast<std::byte*>(content == Content::zero ? allocator.allocate_zeroed(bytes)
                                                                : allocator.allocate(bytes))),
         id_(next_id()) {}
-  ~Storage() { allocator_.deallocate(data_, bytes_); }
+  // Memory of somebody else's, on the host: never freed here. `owner` (may be null) is let go with
+  // the storage.
+  Storage(void* borrowed, int64_t bytes, std::shared_ptr<const void> owner)
+      : allocator_(cpu_allocator()),
+        bytes_(bytes),
+        data_(static_cast<std::byte*>(borrowed)),
+        id_(next_id()),
+        is_borrowed_(true),
+        owner_(std::move(owner)) {}
+  ~Storage() {
+    if (!is_borrowed_) allocator_.deallocate(data_, bytes_);
+  }
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
 
@@ -34,6 +46,7 @@ class GRAFT_API Storage {
   uint64_t version() const { return version_.load(std::memory_order_relaxed); }
   uint64_t id() const { return id_; }  // never reused in a process
   Device device() const { return allocator_.device(); }
+  bool is_borrowed() const { return is_borrowed_; }
   // rounded_copy.h's.
   std::shared_ptr<RoundedCopy>& rounded_copy() { return rounded_copy_; }
 
@@ -46,6 +59,8 @@ class GRAFT_API Storage {
   uint64_t id_;
   std::atomic<uint64_t> version_{0};
   std::shared_ptr<RoundedCopy> rounded_copy_;
+  bool is_borrowed_ = false;
+  std::shared_ptr<const void> owner_;
 };
 
 }  // namespace graft

@@ -76,6 +76,22 @@ Tensor Tensor::full(const Shape& shape, double value, TensorOptions options) {
   return result;
 }
 
+Tensor Tensor::from_blob(void* data, const Shape& shape, TensorOptions options,
+                         std::shared_ptr<const void> owner) {
+  GRAFT_CHECK(is_cpu(options.device), "from_blob: memory of the host, not of ", options.device);
+  GRAFT_CHECK(data != nullptr || shape.numel() == 0, "from_blob: a null pointer for shape ", shape);
+  GRAFT_CHECK(
+      reinterpret_cast<uintptr_t>(data) % static_cast<uintptr_t>(size_of(options.dtype)) == 0,
+      "from_blob: the memory is not aligned to ", name_of(options.dtype));
+  auto impl = std::make_shared<Impl>();
+  impl->shape = shape;
+  impl->dtype = options.dtype;
+  impl->format = shape.rank() == 4 ? options.format : MemoryFormat::contiguous;
+  impl->storage = std::make_shared<Storage>(
+      data, checked_mul(shape.numel(), size_of(options.dtype)), std::move(owner));
+  return Tensor(std::move(impl));
+}
+
 Tensor Tensor::empty_like(const Tensor& like) { return empty(like.shape(), like.options()); }
 Tensor Tensor::zeros_like(const Tensor& like) { return zeros(like.shape(), like.options()); }
 Tensor Tensor::scalar(double value, DType dtype) { return full(Shape{}, value, {.dtype = dtype}); }

@@ -52,7 +52,31 @@ class GRAFT_API Tensor {
   static Tensor of(const Shape& shape, std::initializer_list<T> values) {
     return of(shape, std::vector<T>(values));
   }
+  // The same with the shape that the braces have: Tensor::of<float>({{1, 2}, {3, 4}}) is [2,2].
+  // bad_input for rows of different lengths.
+  template <class T>
+  static Tensor of(std::initializer_list<T> values) {
+    return of({static_cast<int64_t>(values.size())}, values);
+  }
+  template <class T>
+  static Tensor of(std::initializer_list<std::initializer_list<T>> rows) {
+    return stacked<T>(rows);
+  }
+  template <class T>
+  static Tensor of(std::initializer_list<std::initializer_list<std::initializer_list<T>>> planes) {
+    return stacked<T>(planes);
+  }
   static Tensor scalar(double value, DType dtype = DType::f32);  // rank 0
+
+  // Elements that lie in the program's own memory on the host, in memory order; nothing is copied.
+  // The memory must live as long as any tensor that shares it: `owner`, where given, is kept that
+  // long, and its deleter is the place to free (std::shared_ptr<void>(data, std::free)). graft
+  // never frees it, and writes to it only through this tensor's mutable_data() and copy_from().
+  // What the program writes there later is seen by later reads, but not by what was computed or
+  // packed from it before: for weights use copy_from(). bad_input for a null pointer, one that is
+  // not aligned to the dtype, and another device.
+  static Tensor from_blob(void* data, const Shape& shape, TensorOptions options = {},
+                          std::shared_ptr<const void> owner = {});
 
   bool defined() const { return impl_ != nullptr; }
   explicit operator bool() const { return defined(); }
@@ -118,7 +142,8 @@ class GRAFT_API Tensor {
   // No other handle and no other tensor sees its elements, and autograd knows nothing of it: they
   // may be overwritten.
   bool is_unshared() const {
-    return impl_.use_count() == 1 && impl().storage.use_count() == 1 && !impl().autograd;
+    return impl_.use_count() == 1 && impl().storage.use_count() == 1 &&
+           !impl().storage->is_borrowed() && !impl().autograd;
   }
 
   const std::shared_ptr<AutogradMeta>& autograd_meta() const { return impl().autograd; }
@@ -140,6 +165,8 @@ class GRAFT_API Tensor {
     if (impl_->autograd) impl_->autograd->follow(*this, result, begin);
     return result;
   }
+  template <class T, class Lists>
+  static Tensor stacked(const Lists& lists);
   static Tensor made(const Shape& shape, TensorOptions options, Storage::Content content);
   explicit Tensor(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
   const Impl& impl() const {
@@ -166,6 +193,23 @@ Tensor Tensor::of(const Shape& shape, const std::vector<T>& values) {
   T* out = result.mutable_data<T>();
   for (size_t i = 0; i < values.size(); ++i) out[i] = values[i];
   return result;
+}
+
+// Tensors of the inner lists, one after another along a new first axis.
+template <class T, class Lists>
+Tensor Tensor::stacked(const Lists& lists) {
+  std::vector<T> values;
+  Shape inner{0};
+  for (const auto& list : lists) {
+    const Tensor part = of(list);
+    GRAFT_CHECK(&list == lists.begin() || part.shape() == inner, "rows of shapes ", inner, " and ",
+                part.shape(), " in one tensor");
+    inner = part.shape();
+    values.insert(values.end(), part.elements<T>().begin(), part.elements<T>().end());
+  }
+  std::vector<int64_t> extents{static_cast<int64_t>(lists.size())};
+  extents.insert(extents.end(), inner.begin(), inner.end());
+  return of(Shape(std::span<const int64_t>(extents)), values);
 }
 
 }  // namespace graft

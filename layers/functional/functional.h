@@ -18,6 +18,7 @@
 #include "graft/layers/functional/matrices.h"
 #include "graft/layers/functional/movement.h"
 #include "graft/layers/functional/normalization.h"
+#include "graft/layers/functional/operators.h"
 #include "graft/layers/functional/pool.h"
 #include "graft/layers/functional/reduce.h"
 #include "graft/layers/functional/reduction.h"

@@ -54,6 +54,10 @@ GRAFT_API Tensor resize(const Tensor& x, std::span<const ResizeAxis> axes,
 // coordinates. nearest takes the input element floor(i * in / out).
 GRAFT_API Tensor interpolate(const Tensor& x, std::span<const int64_t> extents, ResizeMode mode,
                              bool align_corners = false);
+inline Tensor interpolate(const Tensor& x, std::initializer_list<int64_t> extents, ResizeMode mode,
+                          bool align_corners = false) {
+  return interpolate(x, std::span(extents.begin(), extents.size()), mode, align_corners);
+}
 
 // What interpolate() does along one axis of `in` elements, as it stands in a trace.
 GRAFT_API ops::ResampleAttributes interpolation(int axis, int64_t in, int64_t out, ResizeMode mode,

@@ -24,5 +24,8 @@ GRAFT_API Tensor gemm(const Tensor& a, const Tensor& b, const Tensor& c = {},
 // "..." stands for leading axes that broadcast. Without "->" the result has the letters that occur
 // once, in alphabetical order (after "...").
 GRAFT_API Tensor einsum(std::string_view equation, std::span<const Tensor> operands);
+inline Tensor einsum(std::string_view equation, std::initializer_list<Tensor> operands) {
+  return einsum(equation, std::span(operands.begin(), operands.size()));
+}
 
 }  // namespace graft::functional

@@ -7,6 +7,8 @@
 #include "graft/kernels/ops/batch_norm.h"
 #include "graft/kernels/registry.h"
 #include "graft/layers/functional/batch_norm.h"
+#include "graft/layers/functional/binary.h"
+#include "graft/layers/functional/unary.h"
 
 namespace graft {
 
@@ -21,14 +23,23 @@ BatchNorm2d::BatchNorm2d(const BatchNorm2dOptions& o) : options_(o) {
 }
 
 Tensor BatchNorm2d::normalise(Conv2d& conv, const Tensor& x, bool relu, const Tensor& residual) {
-  if (!normalises_by_batch()) return normalise(conv.forward(x), relu, residual);
+  if (!normalises_by_batch() || !conv.is_plain()) return normalise(conv(x), relu, residual);
   functional::BatchStatistics statistics;
   const Tensor y = conv.forward_with_statistics(x, statistics);
   return normalise(y, relu, residual, statistics);
 }
 
+// Watched or replaced, it is run as any module is, and what follows it apart.
 Tensor BatchNorm2d::normalise(const Tensor& x, bool relu, const Tensor& residual,
                               const functional::BatchStatistics& statistics) {
+  if (is_plain()) return normalise_plainly(x, relu, residual, statistics);
+  Tensor y = (*this)(x);
+  if (residual.defined()) y = functional::add(y, residual);
+  return relu ? functional::relu(y) : y;
+}
+
+Tensor BatchNorm2d::normalise_plainly(const Tensor& x, bool relu, const Tensor& residual,
+                                      const functional::BatchStatistics& statistics) {
   const bool training_now = normalises_by_batch();
   std::optional<OneAtATime::Use> use;  // the running statistics are written
   if (training_now) {

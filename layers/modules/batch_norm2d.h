@@ -21,7 +21,7 @@ struct BatchNorm2dOptions {
 class GRAFT_API BatchNorm2d final : public Module {
  public:
   explicit BatchNorm2d(const BatchNorm2dOptions& options);
-  Tensor forward(const Tensor& x) override { return normalise(x, false); }
+  Tensor forward(const Tensor& x) override { return normalise_plainly(x, false, {}, {}); }
   // y = bn(x) + residual (when defined), then ReLU (when asked for), in one pass.
   Tensor normalise(const Tensor& x, bool relu, const Tensor& residual = {}) {
     return normalise(x, relu, residual, {});
@@ -61,6 +61,8 @@ class GRAFT_API BatchNorm2d final : public Module {
   void adopt_watched_statistics();
 
  private:
+  Tensor normalise_plainly(const Tensor& x, bool relu, const Tensor& residual,
+                           const functional::BatchStatistics& statistics);
   void check_not_neutral();
   struct Watched {
     double count = 0;

@@ -11,6 +11,9 @@ namespace graft {
 // this thread has made since. Within a ScopedUnsetValues nothing is done.
 GRAFT_API void give_default_values(Tensor weight, Tensor bias, int64_t fan_in);
 
+// Normal numbers (mean 0, deviation 1), as PyTorch's embeddings begin with; else the same.
+GRAFT_API void give_normal_values(Tensor weight);
+
 // This thread's next layers are numbered from 0 again, with another seed; at first it is 0.
 GRAFT_API void set_default_seed(uint64_t seed);
 

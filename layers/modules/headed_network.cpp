@@ -10,6 +10,7 @@ HeadedNetwork::HeadedNetwork(std::shared_ptr<StagedNetwork> body, std::shared_pt
   stages_ = body_->stages();
   GRAFT_CHECK(stages_.size() >= 2, "a headed network: its body has one stage only");
   body_->freeze_stage(stages_.size() - 1);
+  for (Module* unused : body_->stage_modules(stages_.size() - 1)) unused->mark_run_by_parts();
   stages_.back() = "head";
   register_module("body", body_);
   register_module("head", head_);
@@ -28,7 +29,7 @@ Tensor HeadedNetwork::forward_stages(const Tensor& x, size_t begin, size_t end) 
   const size_t of_body = stages_.size() - 1;
   Tensor y = x;
   if (begin < of_body) y = body_->forward_stages(y, begin, std::min(end, of_body));
-  return begin < end && end > of_body ? head_->forward(y) : y;
+  return begin < end && end > of_body ? (*head_)(y) : y;
 }
 
 }  // namespace graft

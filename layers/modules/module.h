@@ -10,6 +10,7 @@
 
 #include "graft/core/autograd/grad_meta.h"
 #include "graft/core/tensor/state_dict.h"
+#include "graft/layers/modules/forward_hook.h"
 
 namespace graft {
 
@@ -30,7 +31,30 @@ class GRAFT_API Module {
   Module& operator=(const Module&) = delete;
 
   virtual Tensor forward(const Tensor& x) = 0;
-  Tensor operator()(const Tensor& x) { return forward(x); }
+  // How a module runs another: forward(), or that of the module put in its place; then whoever
+  // watches is told.
+  Tensor operator()(const Tensor& x) { return extras_ ? run_with_extras(x) : forward(x); }
+  // Nobody watches it and nothing is in its place, so that it may be computed together with others.
+  bool is_plain() const { return !extras_ || extras_are_empty(); }
+
+  // Calls `callback` with each result of the module at `path` ("layer3", "layer3.0.conv1"; "" is
+  // this module, for calls of operator()), while the handle lives. In training the result is part
+  // of the graph, so that a gradient can be asked of it. No plan bypasses it: one compiled before
+  // is stale, and another is refused, so that the network runs eagerly. Not called for traces,
+  // whose values may be made up. A watched batch norm is computed apart from its ReLU and sum,
+  // whose last bit may differ. Called again where a step recomputes; of steps that a device repeats
+  // from a recording it hears the first alone (FitOptions::repeat_steps). Not between a forward
+  // pass and its backward pass. bad_input when there is no such module, and for one that is never
+  // run as a whole (a group of layers that a stage runs one by one).
+  [[nodiscard]] ForwardHook on_forward(std::string_view path,
+                                       std::function<void(const Tensor& y)> callback);
+  // Puts another module at `path`, in this module's mode; names below the path are then its own.
+  // It may hold the former one (a Sequential of it and more), which is emptied otherwise.
+  // Optimizers must be made afterwards, and a file of graft cannot describe the result. bad_input
+  // as for on_forward(), and for a module that stands at several places.
+  void replace(std::string_view path, std::shared_ptr<Module> module);
+  // For networks: whoever holds this module runs its children or nothing of it, never the whole.
+  void mark_run_by_parts() { is_run_by_parts_ = true; }
 
   // In registration order, children after a module's own.
   std::vector<NamedTensor> parameters() const;
@@ -102,6 +126,17 @@ class GRAFT_API Module {
  private:
   // Puts other tensors at the places of the floating ones. What was made of the former ones (plans,
   // packed weights) is stale then.
+  struct Extras;
+  Tensor run_with_extras(const Tensor& x);
+  bool extras_are_empty() const;
+  Extras& extras();
+  struct Place {
+    Module* parent = nullptr;
+    std::shared_ptr<Module>* child = nullptr;
+  };
+  Place place_of(std::string_view path);  // null: there is none
+  void check_run_as_a_whole(std::string_view path) const;
+  void make_plans_stale();
   void replace_floating(const std::function<Tensor(const Tensor&)>& made_of);
   const Tensor* first_floating() const;
   void check_child(const std::string& name, Module* child) const;
@@ -115,6 +150,8 @@ class GRAFT_API Module {
   bool training_ = true;
   bool frozen_ = false;
   bool nameless_ = false;  // its name is no part of its tensors' paths
+  bool is_run_by_parts_ = false;
+  std::shared_ptr<Extras> extras_;  // null for most
 };
 
 }  // namespace graft

@@ -19,7 +19,7 @@ class GRAFT_API Sequential : public Module {
   }
   Tensor forward(const Tensor& x) override {
     Tensor y = x;
-    for (const auto& [name, layer] : children()) y = layer->forward(y);
+    for (const auto& [name, layer] : children()) y = (*layer)(y);
     return y;
   }
 };

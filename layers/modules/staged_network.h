@@ -10,6 +10,8 @@ namespace graft {
 
 class GRAFT_API StagedNetwork : public Module {
  public:
+  StagedNetwork() { mark_run_by_parts(); }  // within another one: stage by stage
+
   // In order of execution; ResNet: stem, layer1 .. layer4, pool, fc. The last stage is the head.
   virtual const std::vector<std::string>& stages() const = 0;
   // Runs stages [begin, end) on what stage `begin` takes. bad_input for a range outside of

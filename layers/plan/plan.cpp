@@ -248,6 +248,7 @@ std::unique_ptr<Plan> Plan::compile(const std::function<Tensor(const Tensor&)>& 
     if (reason) *reason = why;
     return nullptr;
   };
+  if (trace.is_watched) return refuse("a forward hook watches it, which no plan would call");
   auto impl = std::make_unique<Impl>();
   impl->image = image;
   impl->precision = precision;

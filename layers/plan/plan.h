@@ -28,10 +28,11 @@ class GRAFT_API Plan {
  public:
   // Traces `forward` on a batch of zeros of the given image shape [C,H,W] (f32, channels_last) and
   // compiles what it did. It must be in eval mode, treat every sample alike and take its decisions
-  // without looking at values. Null when it does something that plans do not know; `reason` (may be
-  // null) then says what. In bf16 the network's weights are stored in f32; a kernel rounds them as
-  // it packs. With a calibration the convolutions run in 8-bit integers where they can (see
-  // plan/graph.h), else everything runs in `precision`.
+  // without looking at values. Null when it does something that plans do not know, or when a
+  // forward hook watches it (Module::on_forward); `reason` (may be null) then says what. In bf16
+  // the network's weights are stored in f32; a kernel rounds them as it packs. With a calibration
+  // the convolutions run in 8-bit integers where they can (see plan/graph.h), else everything runs
+  // in `precision`.
   static std::unique_ptr<Plan> compile(const std::function<Tensor(const Tensor&)>& forward,
                                        const Shape& image, std::string* reason = nullptr,
                                        const PlanOptions& options = {});

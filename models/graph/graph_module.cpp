@@ -27,6 +27,7 @@ std::string holder_of(const std::string& stage) { return "stage " + stage; }
 // Holds a stage's tensors and norms; it computes nothing itself.
 class GraphStage final : public Module {
  public:
+  GraphStage() { mark_run_by_parts(); }
   Tensor forward(const Tensor&) override {
     bad_input("a stage of a graph runs as part of its graph");
   }
@@ -329,7 +330,7 @@ void GraphModule::run_steps(size_t begin, size_t end, std::vector<Tensor>& value
                             : nullptr;
       const OpOutputs outputs =
           step.norm      ? OpOutputs{run_norm(step, inputs, statistics[step.inputs[0]])}
-          : step.dropout ? OpOutputs{step.dropout->forward(inputs.at(0))}
+          : step.dropout ? OpOutputs{(*step.dropout)(inputs.at(0))}
                          : step.op->run(OpCall(step.node, step.opset, inputs, mode));
       for (size_t k = 0; k < step.outputs.size(); ++k) {
         if (step.outputs[k] == kNoValue) continue;
@@ -384,7 +385,7 @@ Tensor GraphModule::forward_stages(const Tensor& x, size_t begin, size_t end) {
     return functional::flatten(y);
   for (size_t stage = std::max(begin, p.stages.size()); stage < end; ++stage) {
     if (stage > p.stages.size())
-      y = head_->forward(y);
+      y = (*head_)(y);
     else if (y.rank() > 2)
       y = functional::flatten(functional::global_average_pool(y));
   }

@@ -25,10 +25,17 @@ class Decoder : public Module {
   // What gives the answers starts anew, with these biases (empty: 0): the last convolution, at
   // first.
   virtual void start(std::span<const float> bias, uint64_t seed);
-  Conv2d& last() { return static_cast<Conv2d&>(*find(last_path_)); }
+  Conv2d& last() {
+    auto* conv = dynamic_cast<Conv2d*>(find(last_path_));
+    GRAFT_CHECK(conv, "decoder: another module was put in place of '", last_path_, "'");
+    return *conv;
+  }
 
  protected:
-  explicit Decoder(std::string last_path) : last_path_(std::move(last_path)) {}
+  explicit Decoder(std::string last_path) : last_path_(std::move(last_path)) {
+    mark_run_by_parts();
+  }
+  Tensor run_last(const Tensor& x) { return (*find(last_path_))(x); }
 
  private:
   std::string last_path_;

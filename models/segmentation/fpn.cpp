@@ -24,14 +24,14 @@ class FpnDecoder final : public Decoder {
   Tensor decode(std::span<const Tensor> maps) override {
     Tensor above, sum;
     for (size_t i = taps_.size(); i-- > 0;) {
-      Tensor y = laterals_[i]->forward(maps[i]);
+      Tensor y = (*laterals_[i])(maps[i]);
       if (above.defined())
         y = functional::add(y, enlarged(above, taps_[i + 1].stride / taps_[i].stride));
       above = y;
-      const Tensor level = levels_[i]->forward(y);
+      const Tensor level = (*levels_[i])(y);
       sum = sum.defined() ? functional::add(sum, level) : level;
     }
-    return enlarged(last().forward(sum), taps_.front().stride);
+    return enlarged(run_last(sum), taps_.front().stride);
   }
 
  private:

@@ -53,11 +53,11 @@ class AtrousPyramid final : public Module {
 
   Tensor forward(const Tensor& x) override {
     std::vector<Tensor> parts;
-    for (const auto& branch : branches_) parts.push_back(branch->forward(x));
+    for (const auto& branch : branches_) parts.push_back((*branch)(x));
     const std::array<int64_t, 2> extents{x.size(2), x.size(3)};
-    parts.push_back(functional::interpolate(pooled_->forward(functional::global_average_pool(x)),
-                                            extents, functional::ResizeMode::linear));
-    return dropout_->forward(project_->forward(functional::concat(parts, 1)));
+    parts.push_back(functional::interpolate((*pooled_)(functional::global_average_pool(x)), extents,
+                                            functional::ResizeMode::linear));
+    return (*dropout_)((*project_)(functional::concat(parts, 1)));
   }
 
  private:
@@ -83,10 +83,10 @@ class OneMapDecoder final : public Decoder {
   }
 
   Tensor decode(std::span<const Tensor> maps) override {
-    Tensor y = body_ ? body_->forward(maps.back()) : maps.back();
-    y = neck_->forward(y);
-    if (dropout_) y = dropout_->forward(y);
-    return enlarged(last().forward(y), stride_);
+    Tensor y = body_ ? (*body_)(maps.back()) : maps.back();
+    y = (*neck_)(y);
+    if (dropout_) y = (*dropout_)(y);
+    return enlarged(run_last(y), stride_);
   }
 
  private:

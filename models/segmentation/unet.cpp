@@ -13,13 +13,13 @@ class UpBlock final : public Module {
   UpBlock(int64_t in, int64_t skip, int64_t out)
       : first_(register_module("0", std::make_shared<ConvNormRelu>(in + skip, out))),
         second_(register_module("1", std::make_shared<ConvNormRelu>(out, out))) {}
-  Tensor forward(const Tensor& x) override { return second_->forward(first_->forward(x)); }
+  Tensor forward(const Tensor& x) override { return (*second_)((*first_)(x)); }
   // x [N,C,h,w], skip [N,S,2h,2w] or undefined -> [N,out,2h,2w]
   Tensor run(const Tensor& x, const Tensor& skip) {
     const Tensor large = enlarged(x, 2);
-    if (!skip.defined()) return forward(large);
+    if (!skip.defined()) return (*this)(large);
     const Tensor both[] = {large, skip};
-    return forward(functional::concat(both, 1));
+    return (*this)(functional::concat(both, 1));
   }
 
  private:
@@ -50,7 +50,7 @@ class UNetDecoder final : public Decoder {
     Tensor y = maps.back();
     for (size_t i = 0; i < ups_.size(); ++i)
       y = ups_[i]->run(y, skips_[i] < 0 ? Tensor() : maps[static_cast<size_t>(skips_[i])]);
-    return last().forward(y);
+    return run_last(y);
   }
 
  private:

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -62,6 +63,26 @@ TEST(Random, PermutationHoldsEveryIndexOnce) {
   const auto order = random_permutation(1000, random);
   EXPECT_EQ(std::set<int64_t>(order.begin(), order.end()).size(), 1000u);
   EXPECT_NE(order[0] * 1000 + order[1], 1);
+}
+
+TEST(Random, TensorsOfASeedAndOfAStream) {
+  const Tensor x = randn({20, 50}, 7);
+  EXPECT_EQ(x.to_doubles(), randn({20, 50}, 7).to_doubles());
+  EXPECT_NE(x.to_doubles(), randn({20, 50}, 8).to_doubles());
+  CountedRandom stream(7, RandomPurpose::synthetic);
+  EXPECT_EQ(randn({20, 50}, stream).to_doubles(), x.to_doubles());
+  EXPECT_NE(randn({20, 50}, stream).to_doubles(), x.to_doubles());  // the next ones
+  double sum = 0, squares = 0, low = 1, high = 0, mean = 0;
+  for (const double v : x.to_doubles()) sum += v, squares += v * v;
+  EXPECT_NEAR(sum / 1000, 0, 0.15);
+  EXPECT_NEAR(squares / 1000, 1, 0.2);
+  const Tensor u = rand({1000}, 7, {.dtype = DType::f64});
+  for (const double v : u.to_doubles()) low = std::min(low, v), high = std::max(high, v), mean += v;
+  EXPECT_TRUE(low >= 0 && high < 1) << low << " " << high;
+  EXPECT_NEAR(mean / 1000, 0.5, 0.05);
+  EXPECT_EQ(rand({1, 2, 2, 2}, 7, {.format = MemoryFormat::channels_last}).to_doubles(),
+            rand({1, 2, 2, 2}, 7).to_doubles());  // logical order
+  EXPECT_THROW(randn({2}, 7, {.dtype = DType::i64}), Error);
 }
 
 }  // namespace

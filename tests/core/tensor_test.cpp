@@ -4,6 +4,8 @@
 
 #include <cmath>
 #include <cstdint>
+#include <memory>
+#include <utility>
 
 #include "graft/core/tensor/sum.h"
 
@@ -77,6 +79,65 @@ TEST(Tensor, SumsKeepTheFirstOnesLayout) {
   const Tensor y = sum_of(b, a);
   EXPECT_EQ(y.format(), MemoryFormat::channels_last);
   EXPECT_EQ(y.to_doubles(), (std::vector<double>{2, 4, 6, 8}));
+}
+
+TEST(Tensor, BracesGiveTheShape) {
+  EXPECT_EQ(Tensor::of<float>({1, 2, 3}).shape(), (Shape{3}));
+  const Tensor rows = Tensor::of<int64_t>({{1, 2, 3}, {4, 5, 6}});
+  EXPECT_EQ(rows.shape(), (Shape{2, 3}));
+  EXPECT_EQ(rows.dtype(), DType::i64);
+  EXPECT_EQ(rows.to_doubles(), (std::vector<double>{1, 2, 3, 4, 5, 6}));
+  const Tensor planes = Tensor::of({{{1.0, 2.0}}, {{3.0, 4.0}}});
+  EXPECT_EQ(planes.shape(), (Shape{2, 1, 2}));
+  EXPECT_EQ(planes.to_doubles(), (std::vector<double>{1, 2, 3, 4}));
+  EXPECT_THROW(Tensor::of<float>({{1, 2}, {3, 4, 5}}), Error);
+  EXPECT_THROW(Tensor::of<float>({{}, {3, 4}}), Error);
+}
+
+TEST(Tensor, BorrowsMemoryAndKeepsItsOwner) {
+  float numbers[] = {1, 2, 3, 4, 5, 6};
+  Tensor x = Tensor::from_blob(numbers, {2, 3});
+  EXPECT_EQ(x.raw(), numbers);
+  numbers[5] = 9;  // nothing was copied
+  EXPECT_EQ(x.to_doubles(), (std::vector<double>{1, 2, 3, 4, 5, 9}));
+  x.copy_from(Tensor::zeros({2, 3}));
+  EXPECT_EQ(numbers[0], 0);
+
+  int freed = 0;
+  {
+    Tensor part;
+    {
+      std::shared_ptr<void> owner(new int64_t[4]{1, 2, 3, 4}, [&](void* memory) {
+        delete[] static_cast<int64_t*>(memory);
+        ++freed;
+      });
+      void* data = owner.get();
+      const Tensor all = Tensor::from_blob(data, {4}, {.dtype = DType::i64}, std::move(owner));
+      part = all.narrow_batch(2, 2);
+    }
+    EXPECT_EQ(freed, 0);
+    EXPECT_EQ(part.to_doubles(), (std::vector<double>{3, 4}));
+  }
+  EXPECT_EQ(freed, 1);
+}
+
+TEST(Tensor, BorrowedMemoryIsNotTakenForASum) {
+  float numbers[] = {1, 2};
+  const Tensor y = sum_of(Tensor::from_blob(numbers, {2}), Tensor::of<float>({10, 20}));
+  EXPECT_EQ(y.to_doubles(), (std::vector<double>{11, 22}));
+  EXPECT_EQ(numbers[0], 1);
+  float more[] = {1, 2};
+  const Tensor z = sum_of(Tensor::from_blob(numbers, {2}), Tensor::from_blob(more, {2}));
+  EXPECT_EQ(z.to_doubles(), (std::vector<double>{2, 4}));
+  EXPECT_EQ(more[0], 1);
+}
+
+TEST(Tensor, RefusesMemoryThatCannotHoldIt) {
+  float numbers[2] = {};
+  EXPECT_THROW(Tensor::from_blob(nullptr, {2}), Error);
+  EXPECT_EQ(Tensor::from_blob(nullptr, {0}).numel(), 0);
+  EXPECT_THROW(Tensor::from_blob(reinterpret_cast<char*>(numbers) + 1, {1}), Error);
+  EXPECT_THROW(Tensor::from_blob(numbers, {2}, {.device = {DeviceType::cuda, 0}}), Error);
 }
 
 }  // namespace
