@@ -28,7 +28,8 @@ struct TrainingFlags {
   std::string resize, balance = "none", task = "auto";
   double broken = io::kToleratedBrokenShare;
   int64_t patience = 0;
-  std::optional<int64_t> epochs{}, batch{}, warmup{}, views{};
+  std::string recipe = "plain";
+  std::optional<int64_t> epochs{}, probe_epochs{}, batch{}, warmup{}, views{};
   std::string image_size{};  // "": the network's
   std::optional<double> lr{}, momentum{}, weight_decay{};
   std::optional<std::string> optimizer{}, schedule{}, loss{}, decoder{};
@@ -47,8 +48,8 @@ struct TrainingFlags {
 // Adds the flags above to a verb.
 void add_training_flags(CLI::App& verb, TrainingFlags& flags);
 
-// default_recipe(freeze) with the user's words put over it. A given optimizer without --lr gets the
-// rate that suits it.
+// default_recipe(freeze), or default_probing_recipe(), with the user's words put over it. A given
+// optimizer without --lr gets the rate that suits it.
 train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
                           const std::string& batch_norm);
 

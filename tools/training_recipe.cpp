@@ -2,13 +2,18 @@
 #include <algorithm>
 #include <string>
 
+#include "graft/core/base/error.h"
 #include "graft/tools/training.h"
 
 namespace graft::tools {
 
 train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
                           const std::string& batch_norm) {
-  train::Recipe recipe = train::default_recipe(freeze);
+  const bool probes = flags.recipe == "probe-then-tune";
+  GRAFT_CHECK(probes || !flags.probe_epochs, "--probe-epochs is for --recipe probe-then-tune");
+  train::Recipe recipe =
+      probes ? train::default_probing_recipe(freeze) : train::default_recipe(freeze);
+  if (flags.probe_epochs) recipe.probe_epochs = *flags.probe_epochs;
   recipe.freeze = freeze;
   recipe.batch_norm = batch_norm;
   recipe.seed = flags.seed;
@@ -21,8 +26,10 @@ train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
   if (flags.batch) recipe.batch = *flags.batch;
   if (flags.optimizer && *flags.optimizer != recipe.optimizer.name) {
     recipe.optimizer.name = *flags.optimizer;
-    recipe.lr = freeze == "backbone" ? (*flags.optimizer == "sgd" ? 0.1 : 0.01)
-                                     : (*flags.optimizer == "sgd" ? 0.01 : 0.001);
+    const bool is_sgd = *flags.optimizer == "sgd";
+    recipe.lr = freeze == "backbone" ? (is_sgd ? 0.1 : 0.01)
+                : probes             ? (is_sgd ? 0.001 : 3e-4)
+                                     : (is_sgd ? 0.01 : 0.001);
   }
   if (flags.lr) recipe.lr = *flags.lr;
   if (flags.momentum) recipe.optimizer.momentum = *flags.momentum;

@@ -9,7 +9,7 @@
 
 namespace graft::train {
 
-// model/<name>, best/<name>, optim/<param>/<slot> and choice/ tensors, and these
+// model/<name>, best/<name>, optim/<param>/<slot>, choice/ and probe/<name> tensors, and these
 // fields as JSON in the metadata.
 struct Checkpoint {
   StateDict model{};  // the network as it trains
@@ -23,6 +23,11 @@ struct Checkpoint {
   double best_score = 0;           // that of the task which chooses the epoch
   EpochWorth highest{}, lowest{};  // what later epochs are compared with (EpochChoice)
   std::vector<EpochMetrics> history{};
+  // Of a run in phases (probe.h): the one that it is in; in "tune" also the head that the probe
+  // kept, its epoch, and the epoch that tuning kept so far (0: none yet).
+  std::string phase{};
+  StateDict probe{};
+  int64_t probe_epoch = 0, tuned_epoch = 0;
   std::vector<std::string>
       notes{};  // of load_checkpoint(), sentences for the user; not in the file
 };

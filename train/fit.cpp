@@ -118,7 +118,7 @@ class Run {
     const Checkpoint checkpoint = files_.find_checkpoint();
     trainer_->restore(checkpoint);
     files_.go_on_from(checkpoint);
-    context_.note(str("resumed after epoch ", checkpoint.epoch, " of ", context_.recipe.epochs));
+    context_.note(str("resumed after epoch ", checkpoint.epoch, " of ", context_.all_epochs()));
   }
 
   StepOptions step_options() const {
@@ -139,6 +139,54 @@ class Run {
   std::optional<TrainingStep> step_;
 };
 
+// The probe of a checkpoint whose run tunes, whose head then is in the network; null for one that
+// still probes.
+std::shared_ptr<const KeptProbe> probe_before(RunContext& context) {
+  const std::string path = context.file(kCheckpointFile);
+  if (!context.options.resume || !file_system().exists(path)) return nullptr;
+  Checkpoint c = load_checkpoint(path, *context.task);
+  if (c.phase != kTunePhase) return nullptr;
+  put_probe(context.network, context.recipe, c.probe, path);
+  KeptProbe probe{std::move(c.probe), std::move(c.history), c.probe_epoch};
+  std::erase_if(probe.history, [](const EpochMetrics& m) { return m.phase != kProbePhase; });
+  return std::make_shared<KeptProbe>(std::move(probe));
+}
+
+// The probe of a new run, or of one that is still in it. Null when it was interrupted.
+std::shared_ptr<const KeptProbe> run_probe(RunContext context, FitResult& result) {
+  const FrozenParts before(context.network);
+  context.whole = context.recipe;
+  context.recipe = probe_recipe(context.recipe);
+  context.augment = {};
+  context.phase = kProbePhase;
+  context.note(str("probe: the head alone, on frozen features, for ", context.recipe.epochs,
+                   " epochs; then ", context.whole->epochs, " of everything not frozen"));
+  StagedNetwork& network = context.network;
+  result = Run(std::move(context))();
+  if (result.interrupted) return nullptr;
+  KeptProbe probe{copy_of_changing(network), result.history, result.best_epoch};
+  before.put_back();
+  return std::make_shared<KeptProbe>(std::move(probe));
+}
+
+FitResult probe_then_tune(const RunContext& of_run) {
+  RunContext context = of_run;
+  FitOptions options = context.options;
+  context.probe = probe_before(context);
+  if (!context.probe) {
+    FitResult result;
+    context.probe = run_probe(context, result);
+    if (!context.probe) return result;
+    options.resume = false;  // tuning begins
+    options.head_is_trained = true;
+  }
+  RunContext tuning{context.network, context.data, context.preprocess, context.recipe,
+                    options,         context.task, context.augment};
+  tuning.phase = kTunePhase;
+  tuning.probe = context.probe;
+  return Run(std::move(tuning))();
+}
+
 }  // namespace
 
 std::shared_ptr<const io::Dataset> to_judge_on(std::shared_ptr<const io::Dataset> dataset,
@@ -158,8 +206,9 @@ FitResult fit(StagedNetwork& network, const io::OpenedData& data, const io::Prep
   io::OpenedData own = data;
   own.train = task->to_train_on(data.train);
   own.val = to_judge_on(data.val, preprocess);
-  return Run(
-      {network, own, preprocess, recipe, options, task, io::augment_named(recipe.augment)})();
+  RunContext context{
+      network, own, preprocess, recipe, options, task, io::augment_named(recipe.augment)};
+  return recipe.probe_epochs > 0 ? probe_then_tune(context) : Run(std::move(context))();
 }
 
 std::unique_ptr<Metric> judge(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "graft/core/base/error.h"
@@ -43,6 +44,12 @@ void Recipe::validate() const {
   GRAFT_CHECK(!head_prior || (optimizer.weight_decay == 0 && optimizer.name != "adamw"),
               "head_prior: is for adam and sgd without another weight decay");
   GRAFT_CHECK(!freeze.empty(), "freeze: expected none, backbone or stages");
+  GRAFT_CHECK(probe_epochs >= 0 && probe_epochs <= 1000000 - epochs, "probe epochs: ", probe_epochs,
+              " and ", epochs, " epochs more are not between 1 and 1000000");
+  GRAFT_CHECK(probe_epochs == 0 || freeze != "backbone",
+              "probe-then-tune: with the backbone frozen nothing is left to tune after the probe");
+  GRAFT_CHECK(probe_lr > 0 && std::isfinite(probe_lr), "probe rate: ", probe_lr,
+              " is not positive");
   io::augment_named(augment);
   make_optimizer({}, optimizer);
   learning_rate({schedule, lr, epochs, 0}, 0);
@@ -78,6 +85,10 @@ std::string Recipe::to_json() const {
   if (!decoder.empty()) j["decoder"] = decoder;
   if (patience > 0) j["patience"] = patience;
   if (!resize.empty()) j["resize"] = resize;
+  if (probe_epochs > 0) {
+    j["probe_epochs"] = probe_epochs;
+    j["probe_lr"] = probe_lr;
+  }
   if (step.micro_batch > 0) j["micro_batch"] = step.micro_batch;
   if (step.recompute) j["recompute"] = true;
   return j.dump();
@@ -103,6 +114,14 @@ Recipe default_recipe(const std::string& freeze) {
   recipe.optimizer.weight_decay = 1e-4;
   recipe.warmup_epochs = 1;
   recipe.augment = "light";
+  return recipe;
+}
+
+Recipe default_probing_recipe(const std::string& freeze) {
+  Recipe recipe = default_recipe(freeze);
+  recipe.probe_epochs = default_recipe("backbone").epochs;
+  recipe.optimizer.name = "adam";
+  recipe.lr = 3e-4;
   return recipe;
 }
 

@@ -42,9 +42,14 @@ struct GRAFT_API Recipe {
   std::string decoder{};  // of task segment: its head, by name; "": unet
   int64_t patience = 0;   // stop after this many epochs in a row without a better one; 0: never
   std::string resize{};   // what the user asked of Preprocess::set_fit; "": the network's own
-  StepPlan step{};        // micro-batches and recomputation: what --ram planned
+  // > 0: the head is trained first, for so many epochs on frozen features, then `epochs` of
+  // everything that `freeze` leaves; the better of the two networks is kept (probe.h).
+  int64_t probe_epochs = 0;
+  double probe_lr = 0.01;
+  StepPlan step{};  // micro-batches and recomputation: what --ram planned
   uint64_t seed = 0;
 
+  int64_t all_epochs() const { return probe_epochs + epochs; }
   DType activations() const {
     return precision == "bf16" ? DType::bf16 : precision == "fp16" ? DType::f16 : DType::f32;
   }
@@ -67,5 +72,9 @@ GRAFT_API double head_weight_decay(int64_t features, int64_t images);
 // Adam 1e-2, cosine, the head's prior as weight decay; no augmentation. Else: 10 epochs of SGD 0.01
 // with momentum and weight decay 1e-4, one epoch of warm-up, cosine, light augmentation.
 GRAFT_API Recipe default_recipe(const std::string& freeze);
+// The same for probe_epochs > 0: after 60 epochs of the head 10 of Adam at 3e-4, a rate that does
+// not undo what the head was trained on (Kumar et al., "Fine-Tuning can Distort Pretrained Features
+// and Underperform Out-of-Distribution", ICLR 2022).
+GRAFT_API Recipe default_probing_recipe(const std::string& freeze);
 
 }  // namespace graft::train

@@ -26,6 +26,7 @@ RamRequest ram_request(RunContext& context, const FeatureStage& features,
                      .workers = context.options.workers};
   request.kept = bytes_of(network.state_dict()) + bytes_of(optimizer.state()) + copy +
                  packed_bytes(network, features.first()) + features.most_cached_bytes();
+  if (context.probe) request.kept += copy;
   request.between = 2 * copy;  // a checkpoint that saves the best epoch's model
   request.scratch = scratch_bytes(network);
   request.data = context.data.bytes_held;

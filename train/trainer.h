@@ -32,11 +32,14 @@ class Trainer {
     std::unique_ptr<BatchSource> train, val;
   };
   bool is_spent() const;
+  void judge_probe(Stages& stages);
   void run_epoch(Stages& stages, int64_t epoch);
   void keep_epoch();
   EpochMetrics train_epoch(Stages& stages, int64_t epoch);
   std::shared_ptr<const Metric> validate(Stages& stages, int64_t epoch);
   void keep_best(std::shared_ptr<const Metric> metric, EpochMetrics& metrics);
+  void keep(const PhaseResult& of, std::shared_ptr<const Metric> metric, StateDict state);
+  void keep_probe();
   void finish(Stages& stages);
 
   RunContext& context_;
@@ -44,9 +47,12 @@ class Trainer {
   Optimizer& optimizer_;
   FitResult& result_;
   StateDict best_;
+  // After a probe: what its network had of what now changes, and how that is judged.
+  StateDict probe_;
+  std::shared_ptr<const Metric> probe_metric_;
   EpochChoice choice_;
   std::optional<Checkpoint> unsaved_;  // of the last finished epoch, where the file is of another
-  int64_t done_ = 0;                   // epochs finished
+  int64_t done_ = 0;                   // epochs finished, those of the phases before too
 };
 
 }  // namespace graft::train
