@@ -63,6 +63,7 @@ void suit_a_decoder(train::Recipe& recipe, const TrainingFlags& flags) {
 std::shared_ptr<train::Task> open_task(const io::OpenedData& data, const TrainingFlags& flags,
                                        train::Recipe& recipe) {
   recipe.task = task_for_data(flags.task, flags.data, data);
+  recipe.label_smoothing = flags.smoothing;
   if (flags.loss) recipe.loss = *flags.loss;
   if (flags.decoder) recipe.decoder = *flags.decoder;
   if (!data.answers_why.empty())
@@ -256,6 +257,11 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
                   "Of --task segment: unet (default), fpn, deeplabv3 or fcn")
       ->check(CLI::IsMember(models::decoder_names()))
       ->type_name("NAME");
+  add_recipe_flags(verb, f);
+  verb.add_option("--label-smoothing", f.smoothing,
+                  "Of --task classify: share of each target that is spread evenly over all classes")
+      ->transform(real_number(0, 0.999))
+      ->type_name("SHARE");
   verb.add_option("--balance", f.balance,
                   "Classes of uneven size: none; weights: each class counts alike in the loss (of "
                   "several labels: those that have one as much as those that do not); sampling: "

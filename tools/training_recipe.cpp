@@ -1,8 +1,10 @@
 // The recipe that a training verb's flags ask for.
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <string>
 
 #include "graft/core/base/error.h"
+#include "graft/tools/flag_values.h"
 #include "graft/tools/training.h"
 
 namespace graft::tools {
@@ -35,6 +37,9 @@ train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
   if (flags.momentum) recipe.optimizer.momentum = *flags.momentum;
   if (flags.weight_decay) recipe.optimizer.weight_decay = *flags.weight_decay;
   if (flags.weight_decay || recipe.optimizer.name == "adamw") recipe.head_prior = false;
+  recipe.layer_decay = flags.layer_decay;
+  recipe.decay_norms = flags.decay_norms == "on";
+  recipe.optimizer.clip_norm = flags.clip_norm;
   if (flags.schedule) recipe.schedule = *flags.schedule;
   if (flags.warmup) recipe.warmup_epochs = *flags.warmup;
   if (recipe.schedule == "onecycle" && !flags.warmup) recipe.warmup_epochs = 0;
@@ -43,6 +48,23 @@ train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
   if (flags.cache_features == "off") recipe.cache_features = false;
   if (flags.views) recipe.views = *flags.views;
   return recipe;
+}
+
+void add_recipe_flags(CLI::App& verb, TrainingFlags& f) {
+  verb.add_option("--layer-decay", f.layer_decay,
+                  "A stage learns at the rate times F to the power of its distance from the head "
+                  "(default 1: all at one rate)")
+      ->transform(real_number_above(0, 1))
+      ->type_name("F");
+  verb.add_option("--decay-norms", f.decay_norms,
+                  "off: biases and the weights of norms have no weight decay (default on)")
+      ->check(CLI::IsMember({"on", "off"}))
+      ->type_name("NAME");
+  verb.add_option("--clip-norm", f.clip_norm,
+                  "Gradients are scaled down so that the norm of all of them together is at most F "
+                  "(0: as they are)")
+      ->transform(real_number(0, 1e6))
+      ->type_name("F");
 }
 
 }  // namespace graft::tools

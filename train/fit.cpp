@@ -6,6 +6,7 @@
 #include "graft/core/runtime/stop.h"
 #include "graft/io/datasets/windows.h"
 #include "graft/train/freezing.h"
+#include "graft/train/parameter_scales.h"
 #include "graft/train/run_lock.h"
 #include "graft/train/run_memory.h"
 #include "graft/train/tasks/table.h"
@@ -111,7 +112,8 @@ class Run {
           head_weight_decay(head->weight().shape()[1], context_.data.train->size()) /
           static_cast<double>(context_.task->terms());
     if (recipe.precision == "fp16") options.loss_scale = recipe.loss_scale;
-    return make_optimizer(std::move(trainable), options);
+    auto scales = parameter_scales(context_.network, trainable, recipe);
+    return make_optimizer(std::move(trainable), options, std::move(scales));
   }
 
   void resume() {

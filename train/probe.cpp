@@ -8,22 +8,23 @@
 namespace graft::train {
 
 Recipe probe_recipe(const Recipe& recipe) {
-  Recipe probe = default_recipe("backbone");
-  probe.task = recipe.task;
-  probe.loss = recipe.loss;
-  probe.decoder = recipe.decoder;
-  probe.balance = recipe.balance;
-  probe.resize = recipe.resize;
+  const Recipe frozen = default_recipe("backbone"), plain;
+  Recipe probe = recipe;
+  probe.freeze = frozen.freeze;
   probe.epochs = recipe.probe_epochs;
   probe.lr = recipe.probe_lr;
-  probe.batch = recipe.batch;
-  probe.patience = recipe.patience;
-  probe.label_smoothing = recipe.label_smoothing;
-  probe.cache_features = recipe.cache_features;
-  probe.precision = recipe.precision;
-  probe.loss_scale = recipe.loss_scale;
-  probe.seed = recipe.seed;
+  probe.optimizer = frozen.optimizer;
+  probe.schedule = frozen.schedule;
+  probe.warmup_epochs = frozen.warmup_epochs;
+  probe.augment = frozen.augment;
+  probe.views = frozen.views;
+  probe.standardize = frozen.standardize;
+  probe.head_prior = frozen.head_prior;
   probe.batch_norm = recipe.batch_norm == "train" ? "auto" : recipe.batch_norm;
+  probe.layer_decay = plain.layer_decay;
+  probe.decay_norms = plain.decay_norms;
+  probe.probe_epochs = 0;
+  probe.step = {};
   return probe;
 }
 

@@ -25,6 +25,8 @@ void Recipe::validate() const {
               epochs, " epochs");
   GRAFT_CHECK(label_smoothing >= 0 && label_smoothing < 1, "label smoothing: ", label_smoothing,
               " is not in [0, 1)");
+  GRAFT_CHECK(layer_decay > 0 && layer_decay <= 1, "layer decay: ", layer_decay,
+              " is not above 0 and up to 1");
   constexpr std::array<std::string_view, 4> policies = {"auto", "source", "adapt", "train"};
   GRAFT_CHECK(std::find(policies.begin(), policies.end(), batch_norm) != policies.end(), "bn: '",
               batch_norm, "' is none of auto, source, adapt, train");
@@ -85,6 +87,9 @@ std::string Recipe::to_json() const {
   if (!decoder.empty()) j["decoder"] = decoder;
   if (patience > 0) j["patience"] = patience;
   if (!resize.empty()) j["resize"] = resize;
+  if (layer_decay != 1) j["layer_decay"] = layer_decay;
+  if (!decay_norms) j["decay_norms"] = false;
+  if (optimizer.clip_norm > 0) j["clip_norm"] = optimizer.clip_norm;
   if (probe_epochs > 0) {
     j["probe_epochs"] = probe_epochs;
     j["probe_lr"] = probe_lr;

@@ -24,6 +24,8 @@ struct GRAFT_API Recipe {
   std::string batch_norm = "auto";  // auto, source, adapt, train: see freezing.h
   std::string augment = "none";     // io/augment.h
   double label_smoothing = 0;
+  double layer_decay = 1;   // parameter_scales.h: 1: every stage learns at one rate
+  bool decay_norms = true;  // false: biases and the weights of norms have no weight decay
   bool standardize =
       false;  // a linear head on frozen features learns on standardised ones (folded when saved)
   bool head_prior =

@@ -42,6 +42,7 @@ enum OptimizerNumber : int {
 // tensor that gets the new weight.
 struct OptimizerParameter {
   Tensor weight, gradient, first, second, copy;
+  double rate = 1, decay = 1;  // what the learning rate and the weight decay are multiplied by here
 };
 
 struct OptimizerStepArgs {
@@ -58,23 +59,29 @@ struct OptimizerStepArgs {
   }
 };
 
-// Attributes and numbers in the tensors' type, the same for every implementation on the CPU: their
-// results are equal to the bit.
+// What adamw's decay leaves of a weight whose rate and decay are multiplied by `factor` together.
+inline double kept_by(double kept, double factor) {
+  return factor == 1 ? kept : 1 - (1 - kept) * factor;
+}
+
+// Attributes and numbers in the tensors' type, for one parameter, the same for every implementation
+// on the CPU: their results are equal to the bit.
 template <class T>
 struct OptimizerStepNumbers {
   T lr, momentum, beta2, eps, root, kept;
   T rest1, rest2;  // 1 - beta: taken in double, for 1 - 0.999f is 1.3e-5 off
   T decay;         // added to the gradient
   bool nesterov;
-  explicit OptimizerStepNumbers(const OptimizerStepArgs& args) {
+  OptimizerStepNumbers(const OptimizerStepArgs& args, const OptimizerParameter& p) {
     const OptimizerStepAttributes& a = args.attributes;
     const double* numbers = args.numbers.data<double>();
-    lr = static_cast<T>(numbers[learning_rate]), root = static_cast<T>(numbers[ops::root]),
-    kept = static_cast<T>(numbers[ops::kept]);
+    lr = static_cast<T>(numbers[learning_rate] * p.rate);
+    root = static_cast<T>(numbers[ops::root]);
+    kept = static_cast<T>(kept_by(numbers[ops::kept], p.rate * p.decay));
     momentum = static_cast<T>(a.momentum), beta2 = static_cast<T>(a.beta2),
     eps = static_cast<T>(a.eps);
     rest1 = static_cast<T>(1 - a.beta1), rest2 = static_cast<T>(1 - a.beta2);
-    decay = static_cast<T>(a.rule == OptimizerRule::adamw ? 0 : a.weight_decay);
+    decay = static_cast<T>(a.rule == OptimizerRule::adamw ? 0 : a.weight_decay * p.decay);
     nesterov = a.nesterov;
   }
 };

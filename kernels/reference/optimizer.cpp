@@ -67,7 +67,7 @@ void step(ExecContext&, ops::OptimizerStepArgs& args) {
   for (OptimizerParameter& p : args.parameters) {
     visit_parameter(p.weight, [&](auto zero) {
       using T = decltype(zero);
-      const ops::OptimizerStepNumbers<T> n(args);
+      const ops::OptimizerStepNumbers<T> n(args, p);
       if (args.attributes.rule == ops::OptimizerRule::sgd)
         sgd<T>(p, n, static_cast<T>(factor));
       else

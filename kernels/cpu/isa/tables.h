@@ -300,7 +300,7 @@ struct SgdStepArgs {
   T* weight;
   T* velocity;  // or null
   int64_t count;
-  T lr, momentum, decay;
+  T scale, lr, momentum, decay;  // scale: of the gradient
   bool nesterov;
 };
 template <class T>
@@ -310,7 +310,7 @@ struct AdamStepArgs {
   T* mean;
   T* square;
   int64_t count;
-  T step, root, beta2, eps, rest1, rest2, added, kept;
+  T scale, step, root, beta2, eps, rest1, rest2, added, kept;
 };
 template <class T>
 struct OptimizerStepKernels {
