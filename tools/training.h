@@ -32,7 +32,7 @@ struct TrainingFlags {
   std::optional<int64_t> epochs{}, probe_epochs{}, batch{}, warmup{}, views{};
   std::string image_size{};  // "": the network's
   std::optional<double> lr{}, momentum{}, weight_decay{};
-  double layer_decay = 1, clip_norm = 0, smoothing = 0;
+  double layer_decay = 1, clip_norm = 0, smoothing = 0, ema = 0, mixup = 0, cutmix = 0;
   std::string decay_norms = "on";
   std::optional<std::string> optimizer{}, schedule{}, loss{}, decoder{};
   std::string augment = "auto";

@@ -40,6 +40,9 @@ train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
   recipe.layer_decay = flags.layer_decay;
   recipe.decay_norms = flags.decay_norms == "on";
   recipe.optimizer.clip_norm = flags.clip_norm;
+  recipe.ema = flags.ema;
+  recipe.mixup = flags.mixup;
+  recipe.cutmix = flags.cutmix;
   if (flags.schedule) recipe.schedule = *flags.schedule;
   if (flags.warmup) recipe.warmup_epochs = *flags.warmup;
   if (recipe.schedule == "onecycle" && !flags.warmup) recipe.warmup_epochs = 0;
@@ -64,6 +67,20 @@ void add_recipe_flags(CLI::App& verb, TrainingFlags& f) {
                   "Gradients are scaled down so that the norm of all of them together is at most F "
                   "(0: as they are)")
       ->transform(real_number(0, 1e6))
+      ->type_name("F");
+  verb.add_option("--ema", f.ema,
+                  "Judged and kept are moving averages of the weights, of this decay: 0.99 (0: the "
+                  "weights themselves)")
+      ->transform(real_number(0, 0.999999))
+      ->type_name("F");
+  verb.add_option("--mixup", f.mixup,
+                  "Images and targets are mixed in pairs, by shares of Beta(F, F): 0.2 (0: not)")
+      ->transform(real_number(0, 100))
+      ->type_name("F");
+  verb.add_option("--cutmix", f.cutmix,
+                  "A rectangle of each image is another's, by shares of Beta(F, F): 1 (0: not); "
+                  "with --mixup one of the two for each batch")
+      ->transform(real_number(0, 100))
       ->type_name("F");
 }
 

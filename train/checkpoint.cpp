@@ -183,6 +183,7 @@ void save_checkpoint(const std::string& path, const Checkpoint& c, const KeptSco
   add_all(tensors, "model/", c.model);
   add_all(tensors, "best/", c.best);
   add_all(tensors, "optim/", c.optimizer);
+  add_all(tensors, "ema/", c.average);
   add_all(tensors, "probe/", c.probe);
   add_worth(tensors, "choice/highest/", c.highest.samples);
   add_worth(tensors, "choice/lowest/", c.lowest.samples);
@@ -221,6 +222,7 @@ Checkpoint load_checkpoint(const std::string& path, const KeptScores& scores) {
     c.model = file.tensors.with_prefix_removed("model/");
     c.best = file.tensors.with_prefix_removed("best/");
     c.optimizer = file.tensors.with_prefix_removed("optim/");
+    c.average = file.tensors.with_prefix_removed("ema/");
     c.probe = file.tensors.with_prefix_removed("probe/");
     c.recipe = j.at("recipe").get<std::string>();
     c.identity = j.at("identity").get<std::string>();

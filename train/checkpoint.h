@@ -9,12 +9,13 @@
 
 namespace graft::train {
 
-// model/<name>, best/<name>, optim/<param>/<slot>, choice/ and probe/<name> tensors, and these
-// fields as JSON in the metadata.
+// model/<name>, best/<name>, optim/<param>/<slot>, ema/, choice/ and probe/<name> tensors, and
+// these fields as JSON in the metadata.
 struct Checkpoint {
   StateDict model{};  // the network as it trains
   StateDict best{};   // what the kept epoch's network had where it differs from the frozen source
   StateDict optimizer{};
+  StateDict average{};     // WeightAverage::state(); empty without
   std::string recipe{};    // Recipe::to_json()
   std::string identity{};  // what the run is about: source weights and data (FitOptions::identity)
   std::string instruction_set{};

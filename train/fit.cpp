@@ -6,6 +6,7 @@
 #include "graft/core/runtime/stop.h"
 #include "graft/io/datasets/windows.h"
 #include "graft/train/freezing.h"
+#include "graft/train/mixing.h"
 #include "graft/train/parameter_scales.h"
 #include "graft/train/run_lock.h"
 #include "graft/train/run_memory.h"
@@ -141,6 +142,22 @@ class Run {
   std::optional<TrainingStep> step_;
 };
 
+// Before anything is trained, the probe of a recipe that mixes afterwards too.
+void check_mixing(RunContext& context) {
+  if (!mixes(context.recipe)) return;
+  GRAFT_CHECK(context.task->mixes(), "mixup and cutmix mix what two images are; targets of task ",
+              context.task->name(), " have no such mixture");
+  GRAFT_CHECK(context.on_cpu(), "mixup and cutmix are for training on the CPU");
+  const FrozenParts before(context.network);
+  apply_freezing(context.network, context.recipe);
+  const size_t frozen = context.network.frozen_stages();
+  before.put_back();
+  GRAFT_CHECK(frozen == 0,
+              "mixup and cutmix mix images in front of the first stage, which must learn: they are "
+              "not for freeze ",
+              context.recipe.freeze);
+}
+
 // The probe of a checkpoint whose run tunes, whose head then is in the network; null for one that
 // still probes.
 std::shared_ptr<const KeptProbe> probe_before(RunContext& context) {
@@ -210,6 +227,7 @@ FitResult fit(StagedNetwork& network, const io::OpenedData& data, const io::Prep
   own.val = to_judge_on(data.val, preprocess);
   RunContext context{
       network, own, preprocess, recipe, options, task, io::augment_named(recipe.augment)};
+  check_mixing(context);
   return recipe.probe_epochs > 0 ? probe_then_tune(context) : Run(std::move(context))();
 }
 

@@ -23,6 +23,9 @@ Recipe probe_recipe(const Recipe& recipe) {
   probe.batch_norm = recipe.batch_norm == "train" ? "auto" : recipe.batch_norm;
   probe.layer_decay = plain.layer_decay;
   probe.decay_norms = plain.decay_norms;
+  probe.ema = plain.ema;
+  probe.mixup = plain.mixup;
+  probe.cutmix = plain.cutmix;
   probe.probe_epochs = 0;
   probe.step = {};
   return probe;

@@ -27,6 +27,9 @@ void Recipe::validate() const {
               " is not in [0, 1)");
   GRAFT_CHECK(layer_decay > 0 && layer_decay <= 1, "layer decay: ", layer_decay,
               " is not above 0 and up to 1");
+  GRAFT_CHECK(ema >= 0 && ema < 1, "ema: ", ema, " is not in [0, 1)");
+  GRAFT_CHECK(mixup >= 0 && mixup <= 100 && cutmix >= 0 && cutmix <= 100, "mixup ", mixup,
+              ", cutmix ", cutmix, ": not between 0 and 100");
   constexpr std::array<std::string_view, 4> policies = {"auto", "source", "adapt", "train"};
   GRAFT_CHECK(std::find(policies.begin(), policies.end(), batch_norm) != policies.end(), "bn: '",
               batch_norm, "' is none of auto, source, adapt, train");
@@ -88,6 +91,9 @@ std::string Recipe::to_json() const {
   if (patience > 0) j["patience"] = patience;
   if (!resize.empty()) j["resize"] = resize;
   if (layer_decay != 1) j["layer_decay"] = layer_decay;
+  if (ema > 0) j["ema"] = ema;
+  if (mixup > 0) j["mixup"] = mixup;
+  if (cutmix > 0) j["cutmix"] = cutmix;
   if (!decay_norms) j["decay_norms"] = false;
   if (optimizer.clip_norm > 0) j["clip_norm"] = optimizer.clip_norm;
   if (probe_epochs > 0) {

@@ -24,8 +24,11 @@ struct GRAFT_API Recipe {
   std::string batch_norm = "auto";  // auto, source, adapt, train: see freezing.h
   std::string augment = "none";     // io/augment.h
   double label_smoothing = 0;
-  double layer_decay = 1;   // parameter_scales.h: 1: every stage learns at one rate
-  bool decay_norms = true;  // false: biases and the weights of norms have no weight decay
+  double layer_decay = 1;        // parameter_scales.h: 1: every stage learns at one rate
+  bool decay_norms = true;       // false: biases and the weights of norms have no weight decay
+  double ema = 0;                // > 0: judged and kept are averages of the weights, of this decay
+                                 // (weight_average.h)
+  double mixup = 0, cutmix = 0;  // > 0: mixing.h; both: one of them for each batch, by chance
   bool standardize =
       false;  // a linear head on frozen features learns on standardised ones (folded when saved)
   bool head_prior =

@@ -7,6 +7,7 @@
 #include "graft/core/autograd/record.h"
 #include "graft/core/runtime/stop.h"
 #include "graft/train/choice.h"
+#include "graft/train/mixing.h"
 #include "graft/train/run_device.h"
 #include "graft/train/schedule.h"
 
@@ -43,6 +44,7 @@ Checkpoint Trainer::state() {
   return {changing(context_.network),
           best_,
           optimizer_.state(),
+          average_ ? average_->state() : StateDict{},
           context_.recipe_json(),
           context_.options.identity,
           arithmetic_of(context_.network),
@@ -61,6 +63,10 @@ Checkpoint Trainer::state() {
 void Trainer::restore(const Checkpoint& c) {
   put_changing(context_.network, c.model);
   optimizer_.load_state(c.optimizer);
+  if (c.average.size() > 0) {  // none yet before the first step
+    average_.emplace(context_.network, context_.recipe.ema);
+    average_->load_state(c.average);
+  }
   best_ = c.best;
   done_ = c.epoch;
   result_.history = c.history;
@@ -85,6 +91,7 @@ void Trainer::run(FeatureStage& features, TrainingStep& step) {
   Stages stages{features, step, features.training_source(), features.validation_source()};
   GRAFT_CHECK(stages.train->batches() > 0, "one training sample is too few");
   if (context_.probe) judge_probe(stages);
+  if (context_.recipe.ema > 0 && !average_) average_.emplace(context_.network, context_.recipe.ema);
   if (!context_.options.resume) files_.start(state());
   for (int64_t epoch = done_ + 1; epoch <= context_.last_epoch() && !is_spent(); ++epoch)
     run_epoch(stages, epoch);
@@ -106,7 +113,10 @@ void Trainer::judge_probe(Stages& stages) {
 void Trainer::run_epoch(Stages& stages, int64_t epoch) {
   const auto start = EpochClock::now();
   EpochMetrics metrics = train_epoch(stages, epoch);
-  stages.features.with_plain_head([&] { keep_best(validate(stages, epoch), metrics); });
+  {
+    const AveragesInPlace averages(average_ ? &*average_ : nullptr);
+    stages.features.with_plain_head([&] { keep_best(validate(stages, epoch), metrics); });
+  }
   metrics.seconds = seconds_since(start);
   done_ = epoch;
   result_.history.push_back(metrics);
@@ -132,6 +142,10 @@ void Trainer::keep_epoch() {
   finished.optimizer = {};
   for (const auto& [name, tensor] : optimizer_.state())
     finished.optimizer.add(name, host_copy(tensor));
+  finished.average = {};
+  if (average_)
+    for (const auto& [name, tensor] : average_->state())
+      finished.average.add(name, host_copy(tensor));
   unsaved_ = std::move(finished);
 }
 
@@ -192,6 +206,7 @@ EpochMetrics Trainer::train_epoch(Stages& stages, int64_t epoch) {
   Batch batch;
   for (bool more = source.next(batch); more; ++step) {
     check_stop();
+    mix(batch, recipe, task, epoch, step);
     metrics.lr = learning_rate(schedule, step);
     const StepPosition position{recipe.seed, static_cast<uint64_t>(epoch),
                                 static_cast<uint64_t>(step)};
@@ -199,7 +214,9 @@ EpochMetrics Trainer::train_epoch(Stages& stages, int64_t epoch) {
     const Targets targets = batch.targets;
     const auto count = std::ssize(batch.samples);
     more = source.next(batch);  // while a device works
-    left_out += !stages.step.settle(answer, position);
+    const bool was_taken = stages.step.settle(answer, position);
+    left_out += !was_taken;
+    if (average_ && was_taken) average_->update();
     int64_t first = 0;
     for (const Tensor& outputs : answer.outputs) {
       score_sum += task.running_sum(outputs, targets.narrow(first, outputs.size(0)));

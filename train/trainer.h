@@ -7,6 +7,7 @@
 #include "graft/train/feature_stage.h"
 #include "graft/train/run_files.h"
 #include "graft/train/training_step.h"
+#include "graft/train/weight_average.h"
 
 namespace graft::train {
 
@@ -46,6 +47,7 @@ class Trainer {
   RunFiles& files_;
   Optimizer& optimizer_;
   FitResult& result_;
+  std::optional<WeightAverage> average_;  // with Recipe::ema, from the first step on
   StateDict best_;
   // After a probe: what its network had of what now changes, and how that is judged.
   StateDict probe_;

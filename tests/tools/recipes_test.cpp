@@ -45,6 +45,25 @@ TEST(FinetuneRecipes, ProbeThenTuneSaysWhichIsKept) {
   EXPECT_EQ(kept == "probe", run.err.find("kept: the probe") != std::string::npos);
 }
 
+TEST(FinetuneRecipes, FlagsAreInTheCard) {
+  const TemporaryFolder folder;
+  const CommandResult run =
+      finetune_photos(folder, {"--freeze", "none", "--epochs", "1", "--layer-decay", "0.65",
+                               "--decay-norms", "off", "--clip-norm", "1", "--ema", "0.9",
+                               "--mixup", "0.2", "--cutmix", "1", "--label-smoothing", "0.1"});
+  ASSERT_EQ(run.code, 0) << run.err;
+  const models::Model model = models::load_model(folder / "run/model.safetensors");
+  const RecipeJson recipe = RecipeJson::parse(model.card.lineage.recipe);
+  EXPECT_EQ(recipe["layer_decay"], 0.65);
+  EXPECT_EQ(recipe["decay_norms"], false);
+  EXPECT_EQ(recipe["clip_norm"], 1);
+  EXPECT_EQ(recipe["ema"], 0.9);
+  EXPECT_EQ(recipe["mixup"], 0.2);
+  EXPECT_EQ(recipe["cutmix"], 1);
+  EXPECT_EQ(recipe["label_smoothing"], 0.1);
+  EXPECT_NE(read_text(folder / "run/report.html").find("layer_decay"), std::string::npos);
+}
+
 TEST(FinetuneRecipes, WhatMakesNoSenseIsOneSentence) {
   const TemporaryFolder folder;
   const auto says = [&](const std::vector<std::string>& flags, const char* part) {
@@ -54,6 +73,7 @@ TEST(FinetuneRecipes, WhatMakesNoSenseIsOneSentence) {
   };
   says({"--recipe", "probe-then-tune", "--freeze", "backbone"}, "nothing is left to tune");
   says({"--probe-epochs", "3"}, "--probe-epochs is for --recipe probe-then-tune");
+  says({"--mixup", "0.2"}, "not for freeze backbone");
 }
 
 }  // namespace
