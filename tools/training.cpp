@@ -30,6 +30,7 @@
 #include "graft/tools/training_report.h"
 #include "graft/tools/verbs.h"
 #include "graft/train/memory_plan.h"
+#include "graft/train/schedule.h"
 #include "graft/train/tasks/presentation.h"
 #include "graft/train/tasks/table.h"
 
@@ -205,16 +206,17 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
       ->transform(whole_number(1, 65536))
       ->type_name("N");
   verb.add_option("--optimizer", f.optimizer,
-                  "sgd, adam or adamw (default: adam with a frozen backbone or after a probe, "
-                  "else sgd)")
-      ->check(CLI::IsMember({"sgd", "adam", "adamw"}))
+                  "sgd, adam, adamw or rmsprop (default: adam with a frozen backbone or after a "
+                  "probe, else sgd)")
+      ->check(CLI::IsMember({"sgd", "adam", "adamw", "rmsprop"}))
       ->type_name("NAME");
-  verb.add_option("--lr", f.lr,
-                  "Highest learning rate (default 0.01; adam and adamw without a frozen backbone "
-                  "0.001; sgd with one 0.1; of tuning after a probe 0.0003, sgd 0.001)")
+  verb.add_option(
+          "--lr", f.lr,
+          "Highest learning rate (default 0.01; without a frozen backbone adam and adamw "
+          "0.001, rmsprop 0.0001; sgd with one 0.1; of tuning after a probe 0.0003, sgd 0.001)")
       ->transform(real_number_above(0, 1e6))
       ->type_name("F");
-  verb.add_option("--momentum", f.momentum, "SGD momentum (default 0.9)")
+  verb.add_option("--momentum", f.momentum, "Of sgd and rmsprop (default 0.9)")
       ->transform(real_number(0, 1))
       ->type_name("F");
   verb.add_option("--weight-decay", f.weight_decay,
@@ -222,8 +224,10 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
                   "images), with adamw 0; else 1e-4")
       ->transform(real_number(0, 1e6))
       ->type_name("F");
-  verb.add_option("--schedule", f.schedule, "cosine, step, onecycle or constant (default cosine)")
-      ->check(CLI::IsMember({"cosine", "step", "onecycle", "constant"}))
+  verb.add_option("--schedule", f.schedule,
+                  "cosine, step, onecycle, constant, polynomial, exponential, or plateau: a tenth "
+                  "when the validation loss stays (default cosine)")
+      ->check(CLI::IsMember(train::schedule_names()))
       ->type_name("NAME");
   verb.add_option("--warmup", f.warmup,
                   "Epochs of rising rate (default: 0 with a frozen backbone, else 1)")

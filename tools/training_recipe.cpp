@@ -32,6 +32,10 @@ train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
     recipe.lr = freeze == "backbone" ? (is_sgd ? 0.1 : 0.01)
                 : probes             ? (is_sgd ? 0.001 : 3e-4)
                                      : (is_sgd ? 0.01 : 0.001);
+    if (*flags.optimizer == "rmsprop") {
+      recipe.lr /= 10;
+      recipe.optimizer.beta2 = 0.99;
+    }
   }
   if (flags.lr) recipe.lr = *flags.lr;
   if (flags.momentum) recipe.optimizer.momentum = *flags.momentum;

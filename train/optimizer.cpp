@@ -21,11 +21,15 @@ ops::OptimizerRule rule_of(const std::string& name) {
   if (name == "sgd") return ops::OptimizerRule::sgd;
   if (name == "adam") return ops::OptimizerRule::adam;
   if (name == "adamw") return ops::OptimizerRule::adamw;
-  bad_input("unknown optimizer '", name, "': expected sgd, adam or adamw");
+  if (name == "rmsprop") return ops::OptimizerRule::rmsprop;
+  bad_input("unknown optimizer '", name, "': expected sgd, adam, adamw or rmsprop");
 }
 
 // The first velocity is the gradient, as zeros give it.
 std::vector<std::string> slots_of(ops::OptimizerRule rule, double momentum) {
+  if (rule == ops::OptimizerRule::rmsprop)
+    return momentum != 0 ? std::vector<std::string>{"square", "momentum"}
+                         : std::vector<std::string>{"square"};
   if (rule != ops::OptimizerRule::sgd) return {"mean", "square"};
   return momentum != 0 ? std::vector<std::string>{"momentum"} : std::vector<std::string>{};
 }
@@ -77,7 +81,8 @@ class SlotOptimizer final : public Optimizer {
     ++steps_;
     std::vector<double> numbers(ops::kOptimizerNumbers, 1.0);
     numbers[ops::learning_rate] = lr;
-    if (attributes_.rule != ops::OptimizerRule::sgd) {
+    if (attributes_.rule == ops::OptimizerRule::adam ||
+        attributes_.rule == ops::OptimizerRule::adamw) {
       const double t = static_cast<double>(steps_);
       numbers[ops::learning_rate] = lr / (1 - std::pow(attributes_.beta1, t));
       numbers[ops::root] = std::sqrt(1 - std::pow(attributes_.beta2, t));

@@ -1,5 +1,5 @@
-// SGD, Adam and AdamW with PyTorch's formulas (torch.optim's documentation), one pass over each
-// tensor.
+// SGD, Adam, AdamW and RMSprop with PyTorch's formulas (torch.optim's documentation), one pass over
+// each tensor.
 #pragma once
 #include <memory>
 #include <string>
@@ -10,11 +10,11 @@
 namespace graft::train {
 
 struct OptimizerOptions {
-  std::string name = "sgd";  // sgd, adam, adamw
-  double momentum = 0.9;     // sgd
-  bool nesterov = false;     // sgd
-  double weight_decay = 0;   // sgd, adam: added to the gradient; adamw: decoupled
-  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;  // adam, adamw
+  std::string name = "sgd";                       // sgd, adam, adamw, rmsprop
+  double momentum = 0.9;                          // sgd, rmsprop
+  bool nesterov = false;                          // sgd
+  double weight_decay = 0;                        // added to the gradient; adamw: decoupled
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;  // adam, adamw; rmsprop: beta2 and eps
   double clip_norm = 0;   // > 0: the norm of all gradients together is scaled down to at most this
   double loss_scale = 1;  // loss_scale.h: 1 not scaled, another number fixed, 0 dynamic
 };

@@ -190,6 +190,15 @@ void Trainer::keep_probe() {
   if (result_.best_epoch != result_.probe.epoch) keep(result_.probe, probe_metric_, probe_);
 }
 
+// What the epochs of this phase lowered the rate to, by their schedule.
+double Trainer::plateau() const {
+  if (context_.recipe.schedule != "plateau") return 1;
+  std::vector<double> losses;
+  for (const EpochMetrics& metrics : result_.history)
+    if (metrics.epoch > context_.epochs_before()) losses.push_back(metrics.val_score("loss"));
+  return plateau_factor(losses);
+}
+
 EpochMetrics Trainer::train_epoch(Stages& stages, int64_t epoch) {
   const Recipe& recipe = context_.recipe;
   BatchSource& source = *stages.train;
@@ -200,6 +209,7 @@ EpochMetrics Trainer::train_epoch(Stages& stages, int64_t epoch) {
   int64_t step = (epoch - 1 - context_.epochs_before()) * source.batches(), seen = 0, left_out = 0;
   double loss_sum = 0, score_sum = 0;
   const Task& task = *context_.task;
+  const double lowered = plateau();
   EpochMetrics metrics{
       .epoch = epoch, .train = {task.running_score().name}, .phase = context_.phase};
   source.start(epoch - 1);
@@ -207,7 +217,7 @@ EpochMetrics Trainer::train_epoch(Stages& stages, int64_t epoch) {
   for (bool more = source.next(batch); more; ++step) {
     check_stop();
     mix(batch, recipe, task, epoch, step);
-    metrics.lr = learning_rate(schedule, step);
+    metrics.lr = lowered * learning_rate(schedule, step);
     const StepPosition position{recipe.seed, static_cast<uint64_t>(epoch),
                                 static_cast<uint64_t>(step)};
     StepResult answer = stages.step.run(batch, metrics.lr, position);

@@ -34,6 +34,7 @@ class Trainer {
   };
   bool is_spent() const;
   void judge_probe(Stages& stages);
+  double plateau() const;
   void run_epoch(Stages& stages, int64_t epoch);
   void keep_epoch();
   EpochMetrics train_epoch(Stages& stages, int64_t epoch);

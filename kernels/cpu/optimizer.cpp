@@ -73,13 +73,18 @@ void step_of(ExecContext& context, ops::OptimizerParameter& p, const ops::Optimi
   T* weight = p.weight.mutable_data<T>();
   T* first = p.first.defined() ? p.first.mutable_data<T>() : nullptr;
   T* second = p.second.defined() ? p.second.mutable_data<T>() : nullptr;
-  const bool sgd = args.attributes.rule == ops::OptimizerRule::sgd;
+  const ops::OptimizerRule rule = args.attributes.rule;
   in_step_chunks(context, p.weight.numel(), [&](int64_t at, int64_t count) {
-    if (sgd)
-      kernels.sgd({grad + at, weight + at, first ? first + at : nullptr, count, scale, n.lr,
-                   n.momentum, n.decay, n.nesterov});
+    T* const first_there = first ? first + at : nullptr;
+    T* const second_there = second ? second + at : nullptr;
+    if (rule == ops::OptimizerRule::sgd)
+      kernels.sgd({grad + at, weight + at, first_there, count, scale, n.lr, n.momentum, n.decay,
+                   n.nesterov});
+    else if (rule == ops::OptimizerRule::rmsprop)
+      kernels.rmsprop({grad + at, weight + at, first_there, second_there, count, scale, n.lr,
+                       n.beta2, n.eps, n.rest2, n.momentum, n.decay});
     else
-      kernels.adam({grad + at, weight + at, first + at, second + at, count, scale, n.lr, n.root,
+      kernels.adam({grad + at, weight + at, first_there, second_there, count, scale, n.lr, n.root,
                     n.beta2, n.eps, n.rest1, n.rest2, n.decay, n.kept});
   });
 }

@@ -53,9 +53,34 @@ void adam_step(const AdamStepArgs<T>& a) {
   }
 }
 
+template <class T, bool Moves>
+void rmsprop_elements(const RmspropStepArgs<T>& a, T* __restrict velocity) {
+  const T* __restrict grad = a.grad;
+  T* __restrict weight = a.weight;
+  T* __restrict square = a.square;
+  const T scale = a.scale, lr = a.lr, beta2 = a.beta2, eps = a.eps, rest2 = a.rest2,
+          momentum = a.momentum, decay = a.decay;
+  for (int64_t i = 0; i < a.count; ++i) {
+    const T g = grad[i] * scale + decay * weight[i];
+    const T s = beta2 * square[i] + rest2 * g * g;
+    square[i] = s;
+    T change = g / (root_of(s) + eps);
+    if (Moves) {
+      change = momentum * velocity[i] + change;
+      velocity[i] = change;
+    }
+    weight[i] -= lr * change;
+  }
+}
+
+template <class T>
+void rmsprop_step(const RmspropStepArgs<T>& a) {
+  a.velocity ? rmsprop_elements<T, true>(a, a.velocity) : rmsprop_elements<T, false>(a, nullptr);
+}
+
 template <class T>
 constexpr OptimizerStepKernels<T> optimizer_kernels() {
-  return {sgd_step<T>, adam_step<T>};
+  return {sgd_step<T>, adam_step<T>, rmsprop_step<T>};
 }
 
 }  // namespace

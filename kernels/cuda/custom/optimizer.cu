@@ -1,6 +1,6 @@
-// SGD, Adam and AdamW over all parameters at once: a launch takes up to 36 tensors, a block 2,048
-// elements of one of them. The gradients' norm (for clipping, and to notice what is not finite) is
-// two launches before.
+// SGD, Adam, AdamW and RMSprop over all parameters at once: a launch takes up to 36 tensors, a
+// block 2,048 elements of one of them. The gradients' norm (for clipping, and to notice what is not
+// finite) is two launches before.
 #include "graft/kernels/cuda/custom/arguments.h"
 #include "graft/kernels/cuda/device/block_sum.h"
 #include "graft/kernels/cuda/device/launch.h"
@@ -108,6 +108,17 @@ struct OptimizerStep {
       const float v = a.momentum * p.first.load(i) + g;
       p.first.store(i, v);
       return w - rate * (a.nesterov ? g + a.momentum * v : v);
+    }
+    if (a.rule == OptimizerRule::rmsprop) {
+      g += decay * w;
+      const float square = a.beta2 * p.first.load(i) + a.rest2 * g * g;
+      p.first.store(i, square);
+      float change = g / (sqrtf(square) + a.eps);
+      if (p.second) {
+        change += a.momentum * p.second.load(i);
+        p.second.store(i, change);
+      }
+      return w - rate * change;
     }
     if (a.rule == OptimizerRule::adam) g += decay * w;
     const float old = p.first.load(i);
