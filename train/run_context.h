@@ -24,6 +24,7 @@ struct RunContext {
   std::string phase{};
   std::optional<Recipe> whole{};
   std::shared_ptr<const KeptProbe> probe{};
+  bool goes_on = false;  // from a checkpoint of at least one epoch (of this phase)
 
   bool on_cpu() const;
   int64_t epochs_before() const;             // of an earlier phase

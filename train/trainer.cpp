@@ -61,9 +61,11 @@ Checkpoint Trainer::state() {
 }
 
 void Trainer::restore(const Checkpoint& c) {
-  put_changing(context_.network, c.model);
-  optimizer_.load_state(c.optimizer);
-  if (c.average.size() > 0) {  // none yet before the first step
+  if (context_.goes_on) {  // else the network is still what the run begins with
+    put_changing(context_.network, c.model);
+    optimizer_.load_state(c.optimizer);
+  }
+  if (context_.goes_on && context_.recipe.ema > 0) {
     average_.emplace(context_.network, context_.recipe.ema);
     average_->load_state(c.average);
   }

@@ -96,7 +96,9 @@ TEST(Probe, ResumedAfterEveryEpochGivesTheUndisturbedRun) {
       std::atomic<bool> stop{false};
       FitOptions options = options_in(folder, epoch > 1);
       options.stop = &stop;
-      options.on_epoch = [&](const EpochMetrics& metrics) { stop = metrics.epoch == epoch; };
+      options.on_epoch = [&](const EpochMetrics& metrics) {
+        stop = metrics.epoch == epoch && epoch < 5;
+      };
       last = run_small(recipe, options);
       EXPECT_EQ(last.result.interrupted, epoch < 5);
       const Checkpoint c = load_checkpoint(folder / "run/last.ckpt.safetensors", Classification(3));
@@ -114,10 +116,12 @@ TEST(Probe, ResumedAfterEveryEpochGivesTheUndisturbedRun) {
   }
 }
 
-TEST(Probe, ResumedAfterAStopAnywhereGivesTheUndisturbedRun) {
-  const Recipe recipe = probing_recipe();
+class ProbeStops : public testing::TestWithParam<size_t> {};
+
+TEST_P(ProbeStops, AnywhereGiveTheUndisturbedRun) {
+  const Recipe recipe = probing_recipes()[GetParam()];
   const Outcome undisturbed = run_small(recipe);
-  for (int stop_at = 0;; stop_at += 2) {
+  for (int stop_at = 0;; stop_at += 3) {
     const TemporaryFolder folder;
     std::atomic<bool> stop{false};
     int calls = 0;
@@ -130,6 +134,31 @@ TEST(Probe, ResumedAfterAStopAnywhereGivesTheUndisturbedRun) {
     EXPECT_EQ(second.metrics, undisturbed.metrics) << stop_at;
     EXPECT_EQ(second.model, undisturbed.model) << stop_at;
     if (!first.result.interrupted) break;
+  }
+}
+
+// All layers; and a head alone that goes on from the probe's, on standardised features.
+INSTANTIATE_TEST_SUITE_P(Train, ProbeStops, testing::Values(size_t{0}, size_t{4}));
+
+// A head that is trained already, stopped before its first step.
+TEST(ProbeHead, TrainedBeforeIsTheSameAfterAStopAnywhere) {
+  const Recipe recipe = small_recipe("backbone");
+  FitOptions trained;
+  trained.head_is_trained = true;
+  const Outcome undisturbed = run_small(recipe, trained);
+  for (int stop_at = 0; stop_at < 6; ++stop_at) {
+    const TemporaryFolder folder;
+    std::atomic<bool> stop{false};
+    int calls = 0;
+    FitOptions options = options_in(folder, false);
+    options.head_is_trained = true;
+    options.stop = &stop;
+    options.on_progress = [&](const Progress&) { stop = calls++ == stop_at || stop; };
+    run_small(recipe, options);
+    ASSERT_TRUE(file_system().exists(folder / "run/last.ckpt.safetensors"));
+    FitOptions again = options_in(folder, true);
+    again.head_is_trained = true;
+    EXPECT_EQ(run_small(recipe, again), undisturbed) << stop_at;
   }
 }
 
@@ -159,7 +188,8 @@ TEST(Probe, TheModelFileIsTheSameAfterStops) {
 }
 
 TEST(Probe, PatienceCountsInEachPhase) {
-  Recipe recipe = probing_recipe(1e-9);
+  Recipe recipe = probing_recipe(1e-30);  // nothing is learned
+  recipe.batch_norm = "source";
   recipe.epochs = 6;
   recipe.patience = 1;
   const FitResult result = run_small(recipe).result;
