@@ -55,7 +55,8 @@ class Run {
   void prepare() {
     StagedNetwork& network = context_.network;
     give_statistics();
-    if (context_.recipe.batch_norm == "adapt")
+    const bool probe_did = context_.probe && !context_.options.resume;
+    if (context_.recipe.batch_norm == "adapt" && !probe_did)
       reestimate_statistics(network, *context_.statistics_loader(), context_.hear("statistics"));
     network.train(true);
     frozen_before_ = frozen_sha256(network);
@@ -198,8 +199,8 @@ FitResult probe_then_tune(const RunContext& of_run) {
     context.probe = run_probe(context, result);
     if (!context.probe) return result;
     options.resume = false;  // tuning begins
-    options.head_is_trained = true;
   }
+  options.head_is_trained = true;
   RunContext tuning{context.network, context.data, context.preprocess, context.recipe,
                     options,         context.task, context.augment};
   tuning.phase = kTunePhase;
