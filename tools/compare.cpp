@@ -94,6 +94,7 @@ nlohmann::ordered_json runs_document(const std::vector<ComparedRun>& runs,
   for (const ComparedRun& run : runs) {
     nlohmann::ordered_json j = {
         {"run", run.path}, {"epochs", run.record.epoch}, {"kept_epoch", run.record.best_epoch}};
+    if (!run.kept.phase.empty()) j["kept_phase"] = run.kept.phase;
     for (const train::Score& score : run.kept.val) j["val_" + score.name] = score.value;
     j["seconds"] = run.seconds;
     for (const std::string& field : fields)
@@ -135,7 +136,8 @@ std::string runs_table(const std::vector<ComparedRun>& runs,
       const double value = run.kept.val_score(name);
       row.push_back(std::isfinite(value) ? fixed(value, 4) : "-");
     }
-    row.push_back(str(run.record.best_epoch, " of ", run.record.epoch));
+    row.push_back(str(run.record.best_epoch, " of ", run.record.epoch,
+                      run.kept.phase.empty() ? "" : " (" + run.kept.phase + ")"));
     row.push_back(duration(run.seconds));
     for (const std::string& field : fields) row.push_back(printable(value_of(run, field)));
   }

@@ -3,6 +3,7 @@
 
 #include "graft/layers/modules/default_values.h"
 #include "graft/models/initialization.h"
+#include "graft/tools/flag_values.h"
 #include "graft/tools/folds.h"
 #include "graft/tools/output.h"
 #include "graft/tools/resize_flag.h"
@@ -24,13 +25,15 @@ void apply_input_flags(Network& made, const train::Task& task, const TrainingFla
 struct FinetuneFlags {
   TrainingFlags training;
   SourceFlags source;
-  std::string weights, arch, cut = "auto", freeze = "backbone", bn = "auto", channels = "repeat",
-                             head = "auto";
+  std::string weights, arch, cut = "auto", bn = "auto", channels = "repeat", head = "auto";
+  std::optional<std::string> freeze{};
 };
 
 int finetune_once(const FinetuneFlags& flags) {
+  const std::string freeze =
+      flags.freeze.value_or(flags.training.recipe == "plain" ? "backbone" : "none");
   return train_and_report(
-      flags.training, make_recipe(flags.training, flags.freeze, flags.bn),
+      flags.training, make_recipe(flags.training, freeze, flags.bn),
       [&](const io::OpenedData& data, train::Task& task) {
         const int64_t ram = flags.training.ram;
         models::Imported imported = models::import_weights(
@@ -131,8 +134,18 @@ void add_finetune(CLI::App& app, Action& action) {
       ->type_name("WHICH");
   verb->add_option("--freeze", f->freeze,
                    "backbone (all but the new head), none, or stages: stem,layer1,...; ..NAME: all "
-                   "up to that stage or node")
+                   "up to that stage or node (default: backbone; with --recipe probe-then-tune "
+                   "none, and what stays frozen after the probe)")
       ->type_name("WHAT");
+  verb->add_option("--recipe", f->training.recipe,
+                   "plain, or probe-then-tune: the head first, on frozen features, then everything "
+                   "at a lower rate from there; the better of the two by validation loss is kept")
+      ->check(CLI::IsMember({"plain", "probe-then-tune"}))
+      ->type_name("NAME");
+  verb->add_option("--probe-epochs", f->training.probe_epochs,
+                   "Of --recipe probe-then-tune: passes over the features (default 60)")
+      ->transform(whole_number(1, 100000))
+      ->type_name("N");
   verb->add_option("--bn", f->bn,
                    "Batch norm: source (its statistics stay), adapt (re-estimated on your data), "
                    "train; auto: source where frozen, else train")

@@ -30,6 +30,7 @@
 #include "graft/tools/training_report.h"
 #include "graft/tools/verbs.h"
 #include "graft/train/memory_plan.h"
+#include "graft/train/schedule.h"
 #include "graft/train/tasks/presentation.h"
 #include "graft/train/tasks/table.h"
 
@@ -55,7 +56,9 @@ TrainingData open_training_data(const TrainingFlags& flags) {
 // suits it. Windows of an image are taken at random, unless it is said otherwise.
 void suit_a_decoder(train::Recipe& recipe, const TrainingFlags& flags) {
   recipe.standardize = recipe.head_prior = false;
-  if (recipe.optimizer.name != "sgd" && !flags.lr) recipe.lr = kDecoderRate;
+  recipe.probe_lr = kDecoderRate;
+  if (recipe.optimizer.name != "sgd" && !flags.lr && recipe.probe_epochs == 0)
+    recipe.lr = kDecoderRate;
   if (flags.resize == "window" && flags.augment == "auto") recipe.augment = "light";
 }
 
@@ -63,6 +66,7 @@ void suit_a_decoder(train::Recipe& recipe, const TrainingFlags& flags) {
 std::shared_ptr<train::Task> open_task(const io::OpenedData& data, const TrainingFlags& flags,
                                        train::Recipe& recipe) {
   recipe.task = task_for_data(flags.task, flags.data, data);
+  recipe.label_smoothing = flags.smoothing;
   if (flags.loss) recipe.loss = *flags.loss;
   if (flags.decoder) recipe.decoder = *flags.decoder;
   if (!data.answers_why.empty())
@@ -90,7 +94,8 @@ void say_channel_rule(const io::OpenedData& data, const io::Preprocess& preproce
 
 // Why the kept epoch is not the one with the highest score.
 void say_choice(const train::FitResult& fitted) {
-  if (fitted.highest_epoch == 0) return;
+  if (!fitted.kept_phase.empty()) say("kept: ", phases_text(fitted));
+  if (fitted.highest_epoch == 0 || fitted.kept_phase == train::kProbePhase) return;
   const auto& before = fitted.history.at(static_cast<size_t>(fitted.highest_epoch - 1)).val.at(0);
   if (before.value == fitted.best_score) return;
   say("note: epoch ", fitted.best_epoch,
@@ -126,7 +131,7 @@ void listen(train::FitOptions& options, ProgressBar& bar, int64_t epochs) {
   };
   options.on_epoch = [&bar, epochs](const train::EpochMetrics& metrics) {
     bar.clear();
-    say(epoch_line(row_of(metrics), epochs));
+    say(metrics.phase, metrics.phase.empty() ? "" : " ", epoch_line(row_of(metrics), epochs));
   };
   options.on_note = [&bar](const std::string& note) {
     bar.clear();
@@ -208,15 +213,17 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
       ->transform(whole_number(1, 65536))
       ->type_name("N");
   verb.add_option("--optimizer", f.optimizer,
-                  "sgd, adam or adamw (default: adam with a frozen backbone, else sgd)")
-      ->check(CLI::IsMember({"sgd", "adam", "adamw"}))
+                  "sgd, adam, adamw or rmsprop (default: adam with a frozen backbone or after a "
+                  "probe, else sgd)")
+      ->check(CLI::IsMember({"sgd", "adam", "adamw", "rmsprop"}))
       ->type_name("NAME");
-  verb.add_option("--lr", f.lr,
-                  "Highest learning rate (default 0.01; adam and adamw without a frozen backbone "
-                  "0.001; sgd with one 0.1)")
+  verb.add_option(
+          "--lr", f.lr,
+          "Highest learning rate (default 0.01; without a frozen backbone adam and adamw "
+          "0.001, rmsprop 0.0001; sgd with one 0.1; of tuning after a probe 0.0003, sgd 0.001)")
       ->transform(real_number_above(0, 1e6))
       ->type_name("F");
-  verb.add_option("--momentum", f.momentum, "SGD momentum (default 0.9)")
+  verb.add_option("--momentum", f.momentum, "Of sgd and rmsprop (default 0.9)")
       ->transform(real_number(0, 1))
       ->type_name("F");
   verb.add_option("--weight-decay", f.weight_decay,
@@ -224,8 +231,10 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
                   "images), with adamw 0; else 1e-4")
       ->transform(real_number(0, 1e6))
       ->type_name("F");
-  verb.add_option("--schedule", f.schedule, "cosine, step, onecycle or constant (default cosine)")
-      ->check(CLI::IsMember({"cosine", "step", "onecycle", "constant"}))
+  verb.add_option("--schedule", f.schedule,
+                  "cosine, step, onecycle, constant, polynomial, exponential, or plateau: a tenth "
+                  "when the validation loss stays (default cosine)")
+      ->check(CLI::IsMember(train::schedule_names()))
       ->type_name("NAME");
   verb.add_option("--warmup", f.warmup,
                   "Epochs of rising rate (default: 0 with a frozen backbone, else 1)")
@@ -260,6 +269,11 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
                   "Of --task segment: unet (default), fpn, deeplabv3 or fcn")
       ->check(CLI::IsMember(models::decoder_names()))
       ->type_name("NAME");
+  add_recipe_flags(verb, f);
+  verb.add_option("--label-smoothing", f.smoothing,
+                  "Of --task classify: share of each target that is spread evenly over all classes")
+      ->transform(real_number(0, 0.999))
+      ->type_name("SHARE");
   verb.add_option("--balance", f.balance,
                   "Classes of uneven size: none; weights: each class counts alike in the loss (of "
                   "several labels: those that have one as much as those that do not); sampling: "
@@ -378,7 +392,7 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
                        trained_card(made.model, chosen ? *chosen : *task, data, planned));
   };
   options.save_best = [&](int64_t, const train::Metric& validation) { save(validation); };
-  listen(options, bar, recipe.epochs);
+  listen(options, bar, recipe.all_epochs());
   const train::FitResult fitted =
       train::fit(*made.model.network, data, made.model.card.preprocess, recipe, options);
   bar.clear();
@@ -403,7 +417,7 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
     report.warnings.push_back(sure);
   }
   if (fitted.stopped_early)
-    say("note: stopped after epoch ", fitted.history.size(), " of ", recipe.epochs, ": ",
+    say("note: stopped after epoch ", fitted.history.size(), " of ", recipe.all_epochs(), ": ",
         flags.patience, " epochs in a row were no better than epoch ",
         std::ssize(fitted.history) - flags.patience);
   say_choice(fitted);
@@ -437,8 +451,8 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
   if (!fitted.frozen_sha256.empty())
     say("frozen tensors are unchanged (SHA-256 ", fitted.frozen_sha256.substr(0, 16), "...)");
   result(str(shown->headline(*fitted.best), " on ", thousands(data.val->size()),
-             " validation images, epoch ", fitted.best_epoch, " of ", recipe.epochs, "\nmodel    ",
-             run.model(), "\nreport   ", run.report(), "\n", more_lines));
+             " validation images, epoch ", fitted.best_epoch, " of ", recipe.all_epochs(),
+             "\nmodel    ", run.model(), "\nreport   ", run.report(), "\n", more_lines));
   return is_int8_missing ? exit_interrupted : 0;
 }
 

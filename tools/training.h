@@ -29,9 +29,12 @@ struct TrainingFlags {
   std::string resize, balance = "none", task = "auto";
   double broken = io::kToleratedBrokenShare;
   int64_t patience = 0;
-  std::optional<int64_t> epochs{}, batch{}, warmup{}, views{};
+  std::string recipe = "plain";
+  std::optional<int64_t> epochs{}, probe_epochs{}, batch{}, warmup{}, views{};
   std::string image_size{};  // "": the network's
   std::optional<double> lr{}, momentum{}, weight_decay{};
+  double layer_decay = 1, clip_norm = 0, smoothing = 0, ema = 0, mixup = 0, cutmix = 0;
+  std::string decay_norms = "on";
   std::optional<std::string> optimizer{}, schedule{}, loss{}, decoder{};
   std::string augment = "auto";
   std::string cache_features = "auto";
@@ -47,9 +50,11 @@ struct TrainingFlags {
 
 // Adds the flags above to a verb.
 void add_training_flags(CLI::App& verb, TrainingFlags& flags);
+// Of them those of how the weights learn beside optimizer and rate.
+void add_recipe_flags(CLI::App& verb, TrainingFlags& flags);
 
-// default_recipe(freeze) with the user's words put over it. A given optimizer without --lr gets the
-// rate that suits it.
+// default_recipe(freeze), or default_probing_recipe(), with the user's words put over it. A given
+// optimizer without --lr gets the rate that suits it.
 train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
                           const std::string& batch_norm);
 

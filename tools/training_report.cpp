@@ -22,12 +22,24 @@ EpochRow row_of(const train::EpochMetrics& m) {
           m.seconds};
 }
 
+std::string phases_text(const train::FitResult& fitted) {
+  const auto& [epoch, score, loss] = fitted.tuned;
+  const std::string probe = str("validation loss ", fixed(fitted.probe.loss, 4), " at epoch ",
+                                fitted.probe.epoch),
+                    tuned = epoch == 0
+                                ? std::string("nothing")
+                                : str("validation loss ", fixed(loss, 4), " at epoch ", epoch);
+  return fitted.kept_phase == train::kProbePhase
+             ? str("the probe, ", probe, "; tuning came to ", tuned)
+             : str("the tuned network, ", tuned, "; the probe came to ", probe);
+}
+
 RunReport make_report(const FinishedRun& run) {
   const auto shown = run.task.presentation();
   RunReport report;
   report.title =
       str("graft: ", models::describe(run.made.model.card.architecture), " on ", run.task.what());
-  report.facts = {{"kept epoch", str(run.fitted.best_epoch, " of ", run.recipe.epochs)},
+  report.facts = {{"kept epoch", str(run.fitted.best_epoch, " of ", run.recipe.all_epochs())},
                   {"training images", thousands(run.data.train->size())},
                   {"validation images", thousands(run.data.val->size())},
                   {"trained for", run.task.what()},
@@ -42,6 +54,8 @@ RunReport make_report(const FinishedRun& run) {
                                                   : run.made.model.card.lineage.source_sha256},
                   {"data manifest, SHA-256", run.data.manifest_sha256},
                   {"trained on", run.made.model.network->device().to_string()}};
+  if (!run.fitted.kept_phase.empty())
+    report.facts.emplace(report.facts.begin() + 1, "kept", phases_text(run.fitted));
   const auto scores = shown->facts(*run.fitted.best, run.fitted.best_epoch);
   report.facts.insert(report.facts.begin(), scores.begin(), scores.end());
   report.facts.emplace(report.facts.begin(), "network",

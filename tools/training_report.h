@@ -22,6 +22,9 @@ struct FinishedRun {
   const std::string& data_path;
 };
 
+// Of a run in phases: which is kept, and what each came to.
+std::string phases_text(const train::FitResult& fitted);
+
 RunReport make_report(const FinishedRun& run);
 
 // Sections of HTML: training images as the network sees them, validation images by what the kept

@@ -4,6 +4,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "graft/core/base/printable.h"
 #include "graft/io/json.h"
 #include "graft/io/weights/weights.h"
 
@@ -46,6 +47,15 @@ double optional_number(const nlohmann::json& j, const char* name, double least, 
   return number_in(j, name, least, most, what);
 }
 
+// "" where there is none.
+std::string phase_in(const nlohmann::json& j, const std::string& what) {
+  if (!j.contains("phase")) return "";
+  const std::string phase = j.at("phase").get<std::string>();
+  GRAFT_CHECK(phase == kProbePhase || phase == kTunePhase, what, ": the phase '", printable(phase),
+              "' is neither probe nor tune");
+  return phase;
+}
+
 EpochMetrics metrics_from(const nlohmann::json& j, int64_t epoch, const KeptScores& scores,
                           const std::string& what) {
   constexpr double huge = std::numeric_limits<double>::max();
@@ -64,6 +74,7 @@ EpochMetrics metrics_from(const nlohmann::json& j, int64_t epoch, const KeptScor
   metrics.lr = number_in(j, "lr", 0, huge, what);
   metrics.images_per_s = number_in(j, "images_per_s", 0, huge, what);
   metrics.seconds = number_in(j, "seconds", 0, huge, what);
+  metrics.phase = phase_in(j, what);
   return metrics;
 }
 
@@ -76,6 +87,7 @@ EpochMetrics recorded_metrics(const nlohmann::json& j, int64_t epoch, const std:
   metrics.lr = j.at("lr").get<double>();
   metrics.images_per_s = j.at("images_per_s").get<double>();
   metrics.seconds = j.at("seconds").get<double>();
+  metrics.phase = phase_in(j, what);
   for (const auto& [key, value] : j.items()) {
     if (!value.is_number()) continue;
     const Score score{key.substr(key.find('_') + 1), value.get<double>()};
@@ -107,7 +119,8 @@ EpochWorth worth_in(const nlohmann::json& j, const std::string& name, const Chec
   EpochWorth worth{c.best_epoch, c.best_score, std::numeric_limits<double>::quiet_NaN(), {}};
   const std::string field = name + "_epoch", prefix = "choice/" + name + "/";
   if (j.contains(field)) {
-    worth.epoch = integer_in(j, field.c_str(), std::min<int64_t>(c.best_epoch, 1), c.epoch, what);
+    const int64_t least = c.phase == kTunePhase ? 0 : std::min<int64_t>(c.best_epoch, 1);
+    worth.epoch = integer_in(j, field.c_str(), least, c.epoch, what);
     for (const auto& [of_samples, values] :
          {std::pair("scores", &worth.samples.scores), std::pair("losses", &worth.samples.losses)})
       if (const Tensor row = tensors.find(prefix + of_samples); row.defined())
@@ -145,6 +158,24 @@ auto with_description(const std::string& path, const io::WeightFile& file, F&& r
   }
 }
 
+// The phase that the run is in, and what it keeps of the one before.
+void read_phase(const nlohmann::json& j, Checkpoint& c, const std::string& what) {
+  c.phase = phase_in(j, what);
+  const auto is_of_probe = [](const EpochMetrics& m) { return m.phase == kProbePhase; };
+  const int64_t probed = std::count_if(c.history.begin(), c.history.end(), is_of_probe),
+                plain = std::count_if(c.history.begin(), c.history.end(),
+                                      [](const EpochMetrics&m) { return m.phase.empty(); });
+  const bool fits = c.phase.empty()          ? plain == c.epoch
+                    : c.phase == kProbePhase ? probed == c.epoch
+                                             : plain == 0 && probed > 0;
+  GRAFT_CHECK(fits && std::is_partitioned(c.history.begin(), c.history.end(), is_of_probe), what,
+              ": its epochs are not those of its phase '", c.phase, "'");
+  if (c.phase != kTunePhase) return;
+  c.probe_epoch = integer_in(j, "probe_epoch", 1, probed, what);
+  const bool has_tuned = io::json_integer(j, "tuned_epoch", what) != 0;
+  c.tuned_epoch = has_tuned ? integer_in(j, "tuned_epoch", probed + 1, c.epoch, what) : 0;
+}
+
 }  // namespace
 
 void save_checkpoint(const std::string& path, const Checkpoint& c, const KeptScores& scores) {
@@ -152,6 +183,8 @@ void save_checkpoint(const std::string& path, const Checkpoint& c, const KeptSco
   add_all(tensors, "model/", c.model);
   add_all(tensors, "best/", c.best);
   add_all(tensors, "optim/", c.optimizer);
+  add_all(tensors, "ema/", c.average);
+  add_all(tensors, "probe/", c.probe);
   add_worth(tensors, "choice/highest/", c.highest.samples);
   add_worth(tensors, "choice/lowest/", c.lowest.samples);
   nlohmann::json j = {{"version", 1},
@@ -163,6 +196,11 @@ void save_checkpoint(const std::string& path, const Checkpoint& c, const KeptSco
                       {"highest_epoch", c.highest.epoch},
                       {"lowest_epoch", c.lowest.epoch},
                       {best_key(scores), c.best_score}};
+  if (!c.phase.empty()) j["phase"] = c.phase;
+  if (c.phase == kTunePhase) {
+    j["probe_epoch"] = c.probe_epoch;
+    j["tuned_epoch"] = c.tuned_epoch;
+  }
   j["history"] = nlohmann::json::array();
   for (const EpochMetrics& metrics : c.history) j["history"].push_back(metrics_json(metrics));
   io::write_safetensors(path, tensors, {{"format", "pt"}, {kKey, j.dump()}});
@@ -184,6 +222,8 @@ Checkpoint load_checkpoint(const std::string& path, const KeptScores& scores) {
     c.model = file.tensors.with_prefix_removed("model/");
     c.best = file.tensors.with_prefix_removed("best/");
     c.optimizer = file.tensors.with_prefix_removed("optim/");
+    c.average = file.tensors.with_prefix_removed("ema/");
+    c.probe = file.tensors.with_prefix_removed("probe/");
     c.recipe = j.at("recipe").get<std::string>();
     c.identity = j.at("identity").get<std::string>();
     c.instruction_set = j.at("instruction_set").get<std::string>();
@@ -198,6 +238,7 @@ Checkpoint load_checkpoint(const std::string& path, const KeptScores& scores) {
                 " epochs were finished, its history has ", j.at("history").size());
     for (const auto& line : j.at("history"))
       c.history.push_back(metrics_from(line, std::ssize(c.history) + 1, scores, what));
+    read_phase(j, c, what);
     c.highest = worth_in(j, "highest", c, file.tensors, what);
     c.lowest = worth_in(j, "lowest", c, file.tensors, what);
     return c;

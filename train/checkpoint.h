@@ -9,12 +9,13 @@
 
 namespace graft::train {
 
-// model/<name>, best/<name>, optim/<param>/<slot> and choice/ tensors, and these
-// fields as JSON in the metadata.
+// model/<name>, best/<name>, optim/<param>/<slot>, ema/, choice/ and probe/<name> tensors, and
+// these fields as JSON in the metadata.
 struct Checkpoint {
   StateDict model{};  // the network as it trains
   StateDict best{};   // what the kept epoch's network had where it differs from the frozen source
   StateDict optimizer{};
+  StateDict average{};     // WeightAverage::state(); empty without
   std::string recipe{};    // Recipe::to_json()
   std::string identity{};  // what the run is about: source weights and data (FitOptions::identity)
   std::string instruction_set{};
@@ -23,6 +24,11 @@ struct Checkpoint {
   double best_score = 0;           // that of the task which chooses the epoch
   EpochWorth highest{}, lowest{};  // what later epochs are compared with (EpochChoice)
   std::vector<EpochMetrics> history{};
+  // Of a run in phases (probe.h): the one that it is in; in "tune" also the head that the probe
+  // kept, its epoch, and the epoch that tuning kept so far (0: none yet).
+  std::string phase{};
+  StateDict probe{};
+  int64_t probe_epoch = 0, tuned_epoch = 0;
   std::vector<std::string>
       notes{};  // of load_checkpoint(), sentences for the user; not in the file
 };

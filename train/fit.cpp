@@ -6,6 +6,8 @@
 #include "graft/core/runtime/stop.h"
 #include "graft/io/datasets/windows.h"
 #include "graft/train/freezing.h"
+#include "graft/train/mixing.h"
+#include "graft/train/parameter_scales.h"
 #include "graft/train/run_lock.h"
 #include "graft/train/run_memory.h"
 #include "graft/train/tasks/table.h"
@@ -53,7 +55,8 @@ class Run {
   void prepare() {
     StagedNetwork& network = context_.network;
     give_statistics();
-    if (context_.recipe.batch_norm == "adapt")
+    const bool probe_did = context_.probe && !context_.options.resume;
+    if (context_.recipe.batch_norm == "adapt" && !probe_did)
       reestimate_statistics(network, *context_.statistics_loader(), context_.hear("statistics"));
     network.train(true);
     frozen_before_ = frozen_sha256(network);
@@ -111,14 +114,16 @@ class Run {
           head_weight_decay(head->weight().shape()[1], context_.data.train->size()) /
           static_cast<double>(context_.task->terms());
     if (recipe.precision == "fp16") options.loss_scale = recipe.loss_scale;
-    return make_optimizer(std::move(trainable), options);
+    auto scales = parameter_scales(context_.network, trainable, recipe);
+    return make_optimizer(std::move(trainable), options, std::move(scales));
   }
 
   void resume() {
     const Checkpoint checkpoint = files_.find_checkpoint();
+    context_.goes_on = checkpoint.epoch > context_.epochs_before();
     trainer_->restore(checkpoint);
     files_.go_on_from(checkpoint);
-    context_.note(str("resumed after epoch ", checkpoint.epoch, " of ", context_.recipe.epochs));
+    context_.note(str("resumed after epoch ", checkpoint.epoch, " of ", context_.all_epochs()));
   }
 
   StepOptions step_options() const {
@@ -139,6 +144,70 @@ class Run {
   std::optional<TrainingStep> step_;
 };
 
+// Before anything is trained, the probe of a recipe that mixes afterwards too.
+void check_mixing(RunContext& context) {
+  if (!mixes(context.recipe)) return;
+  GRAFT_CHECK(context.task->mixes(), "mixup and cutmix mix what two images are; targets of task ",
+              context.task->name(), " have no such mixture");
+  GRAFT_CHECK(context.on_cpu(), "mixup and cutmix are for training on the CPU");
+  const FrozenParts before(context.network);
+  apply_freezing(context.network, context.recipe);
+  const size_t frozen = context.network.frozen_stages();
+  before.put_back();
+  GRAFT_CHECK(frozen == 0,
+              "mixup and cutmix mix images in front of the first stage, which must learn: they are "
+              "not for freeze ",
+              context.recipe.freeze);
+}
+
+// The probe of a checkpoint whose run tunes, whose head then is in the network; null for one that
+// still probes.
+std::shared_ptr<const KeptProbe> probe_before(RunContext& context) {
+  const std::string path = context.file(kCheckpointFile);
+  if (!context.options.resume || !file_system().exists(path)) return nullptr;
+  Checkpoint c = load_checkpoint(path, *context.task);
+  if (c.phase != kTunePhase) return nullptr;
+  put_probe(context.network, context.recipe, c.probe, path);
+  KeptProbe probe{std::move(c.probe), std::move(c.history), c.probe_epoch};
+  std::erase_if(probe.history, [](const EpochMetrics& m) { return m.phase != kProbePhase; });
+  return std::make_shared<KeptProbe>(std::move(probe));
+}
+
+// The probe of a new run, or of one that is still in it. Null when it was interrupted.
+std::shared_ptr<const KeptProbe> run_probe(RunContext context, FitResult& result) {
+  const FrozenParts before(context.network);
+  context.whole = context.recipe;
+  context.recipe = probe_recipe(context.recipe);
+  context.augment = {};
+  context.phase = kProbePhase;
+  context.note(str("probe: the head alone, on frozen features, for ", context.recipe.epochs,
+                   " epochs; then ", context.whole->epochs, " of everything not frozen"));
+  StagedNetwork& network = context.network;
+  result = Run(std::move(context))();
+  if (result.interrupted) return nullptr;
+  KeptProbe probe{copy_of_changing(network), result.history, result.best_epoch};
+  before.put_back();
+  return std::make_shared<KeptProbe>(std::move(probe));
+}
+
+FitResult probe_then_tune(const RunContext& of_run) {
+  RunContext context = of_run;
+  FitOptions options = context.options;
+  context.probe = probe_before(context);
+  if (!context.probe) {
+    FitResult result;
+    context.probe = run_probe(context, result);
+    if (!context.probe) return result;
+    options.resume = false;  // tuning begins
+  }
+  options.head_is_trained = true;
+  RunContext tuning{context.network, context.data, context.preprocess, context.recipe,
+                    options,         context.task, context.augment};
+  tuning.phase = kTunePhase;
+  tuning.probe = context.probe;
+  return Run(std::move(tuning))();
+}
+
 }  // namespace
 
 std::shared_ptr<const io::Dataset> to_judge_on(std::shared_ptr<const io::Dataset> dataset,
@@ -158,8 +227,10 @@ FitResult fit(StagedNetwork& network, const io::OpenedData& data, const io::Prep
   io::OpenedData own = data;
   own.train = task->to_train_on(data.train);
   own.val = to_judge_on(data.val, preprocess);
-  return Run(
-      {network, own, preprocess, recipe, options, task, io::augment_named(recipe.augment)})();
+  RunContext context{
+      network, own, preprocess, recipe, options, task, io::augment_named(recipe.augment)};
+  check_mixing(context);
+  return recipe.probe_epochs > 0 ? probe_then_tune(context) : Run(std::move(context))();
 }
 
 std::unique_ptr<Metric> judge(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset,

@@ -63,6 +63,13 @@ struct FitOptions {
   std::function<void(int64_t best_epoch, const Metric& validation)> save_best{};
 };
 
+// The kept epoch of one phase of a run, on the validation part.
+struct PhaseResult {
+  int64_t epoch = 0;  // 0: none
+  double score = 0;   // the task's first
+  double loss = 0;
+};
+
 struct FitResult {
   std::vector<EpochMetrics> history{};
   int64_t best_epoch = 0;     // the kept one: the latest that is not shown to be worse (choice.h)
@@ -70,6 +77,10 @@ struct FitResult {
   double best_score = 0;      // of the kept one: the task's first, on the validation part
   double best_loss = 0;       // likewise
   std::shared_ptr<const Metric> best{};  // of the best epoch's network on the validation part
+  // With Recipe::probe_epochs: what each phase came to, and which of them is kept (metrics.h): the
+  // one of the lower loss. "" and nothing for a run of one phase.
+  std::string kept_phase{};
+  PhaseResult probe{}, tuned{};
   bool interrupted = false;
   bool stopped_early = false;   // Recipe::patience was spent
   std::string frozen_sha256{};  // of the frozen tensors, the same before and after; "" when nothing

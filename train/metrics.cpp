@@ -36,6 +36,7 @@ std::string EpochMetrics::to_json() const {
   j["lr"] = lr;
   j["images_per_s"] = images_per_s;
   j["seconds"] = seconds;
+  if (!phase.empty()) j["phase"] = phase;
   return j.dump();
 }
 

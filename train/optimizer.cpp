@@ -21,18 +21,23 @@ ops::OptimizerRule rule_of(const std::string& name) {
   if (name == "sgd") return ops::OptimizerRule::sgd;
   if (name == "adam") return ops::OptimizerRule::adam;
   if (name == "adamw") return ops::OptimizerRule::adamw;
-  bad_input("unknown optimizer '", name, "': expected sgd, adam or adamw");
+  if (name == "rmsprop") return ops::OptimizerRule::rmsprop;
+  bad_input("unknown optimizer '", name, "': expected sgd, adam, adamw or rmsprop");
 }
 
 // The first velocity is the gradient, as zeros give it.
 std::vector<std::string> slots_of(ops::OptimizerRule rule, double momentum) {
+  if (rule == ops::OptimizerRule::rmsprop)
+    return momentum != 0 ? std::vector<std::string>{"square", "momentum"}
+                         : std::vector<std::string>{"square"};
   if (rule != ops::OptimizerRule::sgd) return {"mean", "square"};
   return momentum != 0 ? std::vector<std::string>{"momentum"} : std::vector<std::string>{};
 }
 
 class SlotOptimizer final : public Optimizer {
  public:
-  SlotOptimizer(std::vector<NamedTensor> parameters, const OptimizerOptions& o)
+  SlotOptimizer(std::vector<NamedTensor> parameters, const OptimizerOptions& o,
+                std::vector<ParameterScale> scales)
       : attributes_{.rule = rule_of(o.name),
                     .momentum = o.momentum,
                     .nesterov = o.nesterov,
@@ -40,8 +45,10 @@ class SlotOptimizer final : public Optimizer {
                     .beta1 = o.beta1,
                     .beta2 = o.beta2,
                     .eps = o.eps,
+                    .max_norm = o.clip_norm,
                     .skip_if_not_finite = o.loss_scale != 1},
         parameters_(std::move(parameters)),
+        scales_(std::move(scales)),
         slot_names_(slots_of(attributes_.rule, o.momentum)) {
     if (o.loss_scale != 1) scale_.emplace(o.loss_scale);
     for (const NamedTensor& parameter : parameters_) {
@@ -74,7 +81,8 @@ class SlotOptimizer final : public Optimizer {
     ++steps_;
     std::vector<double> numbers(ops::kOptimizerNumbers, 1.0);
     numbers[ops::learning_rate] = lr;
-    if (attributes_.rule != ops::OptimizerRule::sgd) {
+    if (attributes_.rule == ops::OptimizerRule::adam ||
+        attributes_.rule == ops::OptimizerRule::adamw) {
       const double t = static_cast<double>(steps_);
       numbers[ops::learning_rate] = lr / (1 - std::pow(attributes_.beta1, t));
       numbers[ops::root] = std::sqrt(1 - std::pow(attributes_.beta2, t));
@@ -98,6 +106,12 @@ class SlotOptimizer final : public Optimizer {
       for (const NamedTensor& p : parameters_) set_grad(p.tensor, Tensor());
       return;
     }
+    if (needs_all_gradients()) {
+      backward(loss);
+      step_where_there_are_gradients();
+      for (const NamedTensor& p : parameters_) set_grad(p.tensor, Tensor());
+      return;
+    }
     std::unordered_map<const GradMeta*, size_t> owners;
     if (is_cpu(device()))
       for (size_t i = 0; i < parameters_.size(); ++i) {
@@ -115,6 +129,8 @@ class SlotOptimizer final : public Optimizer {
     step_where_there_are_gradients();  // what this backward did not complete
     for (const NamedTensor& p : parameters_) set_grad(p.tensor, Tensor());
   }
+
+  bool needs_all_gradients() const override { return attributes_.max_norm > 0; }
 
   double loss_scale() const override { return scale_ ? scale_->value() : 1; }
 
@@ -185,8 +201,14 @@ class SlotOptimizer final : public Optimizer {
                 "optimizer: gradient ", grad.shape(), " for ", parameters_[i].name, " ",
                 weight.shape());
     const auto slot = [&](size_t s) { return s < slots_[i].size() ? slots_[i][s] : Tensor(); };
-    return {weight, grad.to(weight.format()), slot(0), slot(1),
-            is_cpu(weight.device()) ? Tensor() : current_copy(weight)};
+    const ParameterScale scale = scales_.empty() ? ParameterScale{} : scales_[i];
+    return {weight,
+            grad.to(weight.format()),
+            slot(0),
+            slot(1),
+            is_cpu(weight.device()) ? Tensor() : current_copy(weight),
+            scale.rate,
+            scale.decay};
   }
 
   void step_where_there_are_gradients() {
@@ -208,6 +230,7 @@ class SlotOptimizer final : public Optimizer {
   ops::OptimizerStepAttributes attributes_;
   int64_t steps_ = 0;
   std::vector<NamedTensor> parameters_;
+  std::vector<ParameterScale> scales_;  // empty: 1
   std::vector<std::string> slot_names_;
   std::vector<std::vector<Tensor>> slots_;  // [parameter][slot]
   std::optional<LossScale> scale_;
@@ -221,14 +244,23 @@ class SlotOptimizer final : public Optimizer {
 }  // namespace
 
 std::unique_ptr<Optimizer> make_optimizer(std::vector<NamedTensor> parameters,
-                                          const OptimizerOptions& o) {
+                                          const OptimizerOptions& o,
+                                          std::vector<ParameterScale> scales) {
   GRAFT_CHECK(o.momentum >= 0 && o.momentum < 1 && o.weight_decay >= 0, "optimizer: momentum ",
               o.momentum, ", weight decay ", o.weight_decay);
   GRAFT_CHECK(o.beta1 >= 0 && o.beta1 < 1 && o.beta2 >= 0 && o.beta2 < 1 && o.eps >= 0,
               "optimizer: betas ", o.beta1, " and ", o.beta2, ", eps ", o.eps);
   GRAFT_CHECK(o.loss_scale == 0 || (o.loss_scale >= 1 && o.loss_scale <= LossScale::kMost),
               "optimizer: a loss scale of ", o.loss_scale, " is not between 1 and 2^24");
-  return std::make_unique<SlotOptimizer>(std::move(parameters), o);
+  GRAFT_CHECK(o.clip_norm >= 0 && std::isfinite(o.clip_norm), "optimizer: a clip norm of ",
+              o.clip_norm);
+  GRAFT_CHECK(scales.empty() || scales.size() == parameters.size(), "optimizer: ", scales.size(),
+              " scales for ", parameters.size(), " parameters");
+  for (const ParameterScale& scale : scales)
+    GRAFT_CHECK(scale.rate >= 0 && scale.decay >= 0 && std::isfinite(scale.rate * scale.decay),
+                "optimizer: a parameter's rate times ", scale.rate, ", its decay times ",
+                scale.decay);
+  return std::make_unique<SlotOptimizer>(std::move(parameters), o, std::move(scales));
 }
 
 }  // namespace graft::train

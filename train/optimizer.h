@@ -1,5 +1,5 @@
-// SGD, Adam and AdamW with PyTorch's formulas (torch.optim's documentation), one pass over each
-// tensor.
+// SGD, Adam, AdamW and RMSprop with PyTorch's formulas (torch.optim's documentation), one pass over
+// each tensor.
 #pragma once
 #include <memory>
 #include <string>
@@ -10,12 +10,18 @@
 namespace graft::train {
 
 struct OptimizerOptions {
-  std::string name = "sgd";  // sgd, adam, adamw
-  double momentum = 0.9;     // sgd
-  bool nesterov = false;     // sgd
-  double weight_decay = 0;   // sgd, adam: added to the gradient; adamw: decoupled
-  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;  // adam, adamw
+  std::string name = "sgd";                       // sgd, adam, adamw, rmsprop
+  double momentum = 0.9;                          // sgd, rmsprop
+  bool nesterov = false;                          // sgd
+  double weight_decay = 0;                        // added to the gradient; adamw: decoupled
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;  // adam, adamw; rmsprop: beta2 and eps
+  double clip_norm = 0;   // > 0: the norm of all gradients together is scaled down to at most this
   double loss_scale = 1;  // loss_scale.h: 1 not scaled, another number fixed, 0 dynamic
+};
+
+// What one parameter's learning rate and weight decay are multiplied by.
+struct ParameterScale {
+  double rate = 1, decay = 1;
 };
 
 // Slots have their parameter's dtype. Parameters without a gradient are left alone in a step. One
@@ -31,6 +37,8 @@ class GRAFT_API Optimizer {
   // network never exist at once. The same bits. To clip or inspect
   // gradients, or to step once for several batches, call backward, step and zero_grad instead.
   virtual void backward_and_step(const Tensor& loss, double lr) = 0;
+  // With clip_norm: they do exist at once.
+  virtual bool needs_all_gradients() const = 0;
   // backward_and_step() in two. First what differs from step to step: counts it and puts its
   // numbers where the parameters are. Then work that a device can record and repeat with other
   // numbers.
@@ -49,7 +57,9 @@ class GRAFT_API Optimizer {
   virtual void load_state(const StateDict& state) = 0;
 };
 
+// scales: of the parameters, in their order; empty: 1.
 GRAFT_API std::unique_ptr<Optimizer> make_optimizer(std::vector<NamedTensor> parameters,
-                                                    const OptimizerOptions& options);
+                                                    const OptimizerOptions& options,
+                                                    std::vector<ParameterScale> scales = {});
 
 }  // namespace graft::train

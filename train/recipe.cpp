@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "graft/core/base/error.h"
@@ -24,6 +25,11 @@ void Recipe::validate() const {
               epochs, " epochs");
   GRAFT_CHECK(label_smoothing >= 0 && label_smoothing < 1, "label smoothing: ", label_smoothing,
               " is not in [0, 1)");
+  GRAFT_CHECK(layer_decay > 0 && layer_decay <= 1, "layer decay: ", layer_decay,
+              " is not above 0 and up to 1");
+  GRAFT_CHECK(ema >= 0 && ema < 1, "ema: ", ema, " is not in [0, 1)");
+  GRAFT_CHECK(mixup >= 0 && mixup <= 100 && cutmix >= 0 && cutmix <= 100, "mixup ", mixup,
+              ", cutmix ", cutmix, ": not between 0 and 100");
   constexpr std::array<std::string_view, 4> policies = {"auto", "source", "adapt", "train"};
   GRAFT_CHECK(std::find(policies.begin(), policies.end(), batch_norm) != policies.end(), "bn: '",
               batch_norm, "' is none of auto, source, adapt, train");
@@ -43,6 +49,12 @@ void Recipe::validate() const {
   GRAFT_CHECK(!head_prior || (optimizer.weight_decay == 0 && optimizer.name != "adamw"),
               "head_prior: is for adam and sgd without another weight decay");
   GRAFT_CHECK(!freeze.empty(), "freeze: expected none, backbone or stages");
+  GRAFT_CHECK(probe_epochs >= 0 && probe_epochs <= 1000000 - epochs, "probe epochs: ", probe_epochs,
+              " and ", epochs, " epochs more are not between 1 and 1000000");
+  GRAFT_CHECK(probe_epochs == 0 || freeze != "backbone",
+              "probe-then-tune: with the backbone frozen nothing is left to tune after the probe");
+  GRAFT_CHECK(probe_lr > 0 && std::isfinite(probe_lr), "probe rate: ", probe_lr,
+              " is not positive");
   io::augment_named(augment);
   make_optimizer({}, optimizer);
   learning_rate({schedule, lr, epochs, 0}, 0);
@@ -78,6 +90,16 @@ std::string Recipe::to_json() const {
   if (!decoder.empty()) j["decoder"] = decoder;
   if (patience > 0) j["patience"] = patience;
   if (!resize.empty()) j["resize"] = resize;
+  if (layer_decay != 1) j["layer_decay"] = layer_decay;
+  if (ema > 0) j["ema"] = ema;
+  if (mixup > 0) j["mixup"] = mixup;
+  if (cutmix > 0) j["cutmix"] = cutmix;
+  if (!decay_norms) j["decay_norms"] = false;
+  if (optimizer.clip_norm > 0) j["clip_norm"] = optimizer.clip_norm;
+  if (probe_epochs > 0) {
+    j["probe_epochs"] = probe_epochs;
+    j["probe_lr"] = probe_lr;
+  }
   if (step.micro_batch > 0) j["micro_batch"] = step.micro_batch;
   if (step.recompute) j["recompute"] = true;
   return j.dump();
@@ -103,6 +125,14 @@ Recipe default_recipe(const std::string& freeze) {
   recipe.optimizer.weight_decay = 1e-4;
   recipe.warmup_epochs = 1;
   recipe.augment = "light";
+  return recipe;
+}
+
+Recipe default_probing_recipe(const std::string& freeze) {
+  Recipe recipe = default_recipe(freeze);
+  recipe.probe_epochs = default_recipe("backbone").epochs;
+  recipe.optimizer.name = "adam";
+  recipe.lr = 3e-4;
   return recipe;
 }
 

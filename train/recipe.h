@@ -24,6 +24,11 @@ struct GRAFT_API Recipe {
   std::string batch_norm = "auto";  // auto, source, adapt, train: see freezing.h
   std::string augment = "none";     // io/augment.h
   double label_smoothing = 0;
+  double layer_decay = 1;        // parameter_scales.h: 1: every stage learns at one rate
+  bool decay_norms = true;       // false: biases and the weights of norms have no weight decay
+  double ema = 0;                // > 0: judged and kept are averages of the weights, of this decay
+                                 // (weight_average.h)
+  double mixup = 0, cutmix = 0;  // > 0: mixing.h; both: one of them for each batch, by chance
   bool standardize =
       false;  // a linear head on frozen features learns on standardised ones (folded when saved)
   bool head_prior =
@@ -42,9 +47,14 @@ struct GRAFT_API Recipe {
   std::string decoder{};  // of task segment: its head, by name; "": unet
   int64_t patience = 0;   // stop after this many epochs in a row without a better one; 0: never
   std::string resize{};   // what the user asked of Preprocess::set_fit; "": the network's own
-  StepPlan step{};        // micro-batches and recomputation: what --ram planned
+  // > 0: the head is trained first, for so many epochs on frozen features, then `epochs` of
+  // everything that `freeze` leaves; the better of the two networks is kept (probe.h).
+  int64_t probe_epochs = 0;
+  double probe_lr = 0.01;
+  StepPlan step{};  // micro-batches and recomputation: what --ram planned
   uint64_t seed = 0;
 
+  int64_t all_epochs() const { return probe_epochs + epochs; }
   DType activations() const {
     return precision == "bf16" ? DType::bf16 : precision == "fp16" ? DType::f16 : DType::f32;
   }
@@ -67,5 +77,9 @@ GRAFT_API double head_weight_decay(int64_t features, int64_t images);
 // Adam 1e-2, cosine, the head's prior as weight decay; no augmentation. Else: 10 epochs of SGD 0.01
 // with momentum and weight decay 1e-4, one epoch of warm-up, cosine, light augmentation.
 GRAFT_API Recipe default_recipe(const std::string& freeze);
+// The same for probe_epochs > 0: after 60 epochs of the head 10 of Adam at 3e-4, a rate that does
+// not undo what the head was trained on (Kumar et al., "Fine-Tuning can Distort Pretrained Features
+// and Underperform Out-of-Distribution", ICLR 2022).
+GRAFT_API Recipe default_probing_recipe(const std::string& freeze);
 
 }  // namespace graft::train

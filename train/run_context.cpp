@@ -8,16 +8,28 @@ namespace graft::train {
 
 bool RunContext::on_cpu() const { return is_cpu(network.device()); }
 
+int64_t RunContext::epochs_before() const { return probe ? std::ssize(probe->history) : 0; }
+int64_t RunContext::last_epoch() const { return epochs_before() + recipe.epochs; }
+int64_t RunContext::all_epochs() const {
+  return last_epoch() + (phase == kProbePhase ? whole->epochs : 0);
+}
+
+std::string RunContext::recipe_json() const {
+  Recipe of_run = whole ? *whole : recipe;
+  of_run.step = recipe.step;
+  return of_run.to_json();
+}
+
 std::string RunContext::file(const char* name) const { return join_path(options.folder, name); }
 
 void RunContext::note(const std::string& text) const {
   if (options.on_note) options.on_note(text);
 }
 
-std::function<void(int64_t, int64_t)> RunContext::hear(const char* phase) const {
-  return [this, phase](int64_t done, int64_t total) {
+std::function<void(int64_t, int64_t)> RunContext::hear(const char* name) const {
+  return [this, phase = name](int64_t done, int64_t total) {
     check_stop();
-    if (options.on_progress) options.on_progress({phase, 0, recipe.epochs, done, total, 0, {}});
+    if (options.on_progress) options.on_progress({phase, 0, all_epochs(), done, total, 0, {}});
   };
 }
 

@@ -19,7 +19,7 @@ void RunFiles::start(const Checkpoint& first) {
   is_started_ = true;
   if (context_.options.folder.empty()) return;
   file_system().create_directories(context_.options.folder);
-  write_file_atomically(context_.file(kMetricsFile), std::string());
+  go_on_from(first);
   save(first);
 }
 
@@ -64,7 +64,7 @@ Checkpoint RunFiles::find_checkpoint() {
   for (const std::string& text : c.notes) context_.note(text);
   if (options.ram > 0) recipe.step = step_plan_of(c.recipe);
   const std::string longer =
-      check_same_recipe(path, c.recipe, recipe.to_json(), options.more_epochs);
+      check_same_recipe(path, c.recipe, context_.recipe_json(), options.more_epochs);
   if (!longer.empty()) context_.note(longer);
   GRAFT_CHECK(c.identity == options.identity, path, ": is of other weights or data than this run");
   if (const std::string here = arithmetic_of(context_.network); c.instruction_set != here)
@@ -73,8 +73,10 @@ Checkpoint RunFiles::find_checkpoint() {
   const size_t trainable = changing(context_.network).size();
   GRAFT_CHECK(c.model.size() == trainable, path, ": has ", c.model.size(),
               " trainable tensors, expected ", trainable);
-  GRAFT_CHECK(c.epoch <= recipe.epochs, path, ": finished ", c.epoch, " of ", recipe.epochs,
-              " epochs");
+  GRAFT_CHECK(c.phase == context_.phase, path, ": is of the phase '", c.phase, "', not '",
+              context_.phase, "'");
+  GRAFT_CHECK(c.epoch <= context_.last_epoch(), path, ": finished ", c.epoch, " of ",
+              context_.last_epoch(), " epochs");
   return c;
 }
 

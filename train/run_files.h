@@ -14,7 +14,7 @@ class RunFiles {
  public:
   explicit RunFiles(RunContext& context) : context_(context) {}
 
-  // Begins anew, with a checkpoint of what there is before the first epoch.
+  // Begins anew, with a checkpoint of what there is before the first epoch (of a phase).
   void start(const Checkpoint& first);
   bool is_started() const { return is_started_; }
   // The checkpoint to go on from. bad_input when there is none or it is of another run. Sets the

@@ -4,6 +4,7 @@
 
 #include "graft/core/tensor/allocator.h"
 #include "graft/train/memory_plan.h"
+#include "graft/train/mixing.h"
 
 namespace graft::train {
 namespace {
@@ -26,6 +27,9 @@ RamRequest ram_request(RunContext& context, const FeatureStage& features,
                      .workers = context.options.workers};
   request.kept = bytes_of(network.state_dict()) + bytes_of(optimizer.state()) + copy +
                  packed_bytes(network, features.first()) + features.most_cached_bytes();
+  if (context.probe) request.kept += copy;
+  if (context.recipe.ema > 0) request.kept += copy;
+  if (mixes(context.recipe)) request.kept += 2 * request.batch * request.bytes_an_image;
   request.between = 2 * copy;  // a checkpoint that saves the best epoch's model
   request.scratch = scratch_bytes(network);
   request.data = context.data.bytes_held;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 #include "graft/core/base/error.h"
@@ -27,12 +28,34 @@ double learning_rate(const ScheduleOptions& o, int64_t step) {
               o.lr, " over ", o.steps, " steps");
   if (o.name == "onecycle") return one_cycle(o, static_cast<double>(step));
   if (step < o.warmup) return o.lr * static_cast<double>(step + 1) / static_cast<double>(o.warmup);
-  if (o.name == "constant") return o.lr;
+  if (o.name == "constant" || o.name == "plateau") return o.lr;
   const double rest = static_cast<double>(std::max<int64_t>(o.steps - o.warmup, 1));
   const double share = static_cast<double>(step - o.warmup) / rest;
   if (o.name == "step") return o.lr * std::pow(0.1, std::floor(std::min(share, 0.999) * 3));
   if (o.name == "cosine") return along_cosine(o.lr, 0, std::min(share, 1.0));
-  bad_input("unknown schedule '", o.name, "': expected constant, step, cosine or onecycle");
+  if (o.name == "polynomial") return o.lr * std::pow(1 - std::min(share, 1.0), 0.9);
+  if (o.name == "exponential") return o.lr * std::pow(0.01, std::min(share, 1.0));
+  bad_input("unknown schedule '", o.name, "': expected one of ", join(schedule_names()));
+}
+
+std::vector<std::string> schedule_names() {
+  return {"cosine", "step", "onecycle", "constant", "polynomial", "exponential", "plateau"};
+}
+
+double plateau_factor(std::span<const double> losses) {
+  constexpr double threshold = 1e-4, factor = 0.1;
+  constexpr int patience = 2;
+  double lowest = std::numeric_limits<double>::infinity(), product = 1;
+  int in_a_row = 0;
+  for (const double loss : losses) {
+    const bool is_lower = loss < lowest * (1 - threshold);
+    if (is_lower) lowest = loss;
+    in_a_row = is_lower ? 0 : in_a_row + 1;
+    if (in_a_row <= patience) continue;
+    product *= factor;
+    in_a_row = 0;
+  }
+  return product;
 }
 
 }  // namespace graft::train

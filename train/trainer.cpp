@@ -7,6 +7,7 @@
 #include "graft/core/autograd/record.h"
 #include "graft/core/runtime/stop.h"
 #include "graft/train/choice.h"
+#include "graft/train/mixing.h"
 #include "graft/train/run_device.h"
 #include "graft/train/schedule.h"
 
@@ -18,6 +19,10 @@ double seconds_since(EpochClock::time_point start) {
   return std::chrono::duration<double>(EpochClock::now() - start).count();
 }
 
+PhaseResult result_of(const EpochMetrics& metrics) {
+  return {metrics.epoch, metrics.val.at(0).value, metrics.val_score("loss")};
+}
+
 }  // namespace
 
 Trainer::Trainer(RunContext& context, RunFiles& files, Optimizer& optimizer, FitResult& result)
@@ -25,13 +30,22 @@ Trainer::Trainer(RunContext& context, RunFiles& files, Optimizer& optimizer, Fit
       files_(files),
       optimizer_(optimizer),
       result_(result),
-      choice_(context.task->scores()[0].higher_is_better) {}
+      choice_(context.task->scores()[0].higher_is_better) {
+  if (!context.probe) return;
+  const EpochMetrics& kept = context.probe->kept();
+  done_ = context.epochs_before();
+  result.history = context.probe->history;
+  result.probe = result_of(kept);
+  probe_ = copy_of_changing(context.network);
+  keep(result.probe, nullptr, probe_);
+}
 
 Checkpoint Trainer::state() {
   return {changing(context_.network),
           best_,
           optimizer_.state(),
-          context_.recipe.to_json(),
+          average_ ? average_->state() : StateDict{},
+          context_.recipe_json(),
           context_.options.identity,
           arithmetic_of(context_.network),
           done_,
@@ -39,12 +53,22 @@ Checkpoint Trainer::state() {
           result_.best_score,
           choice_.highest(),
           choice_.lowest(),
-          result_.history};
+          result_.history,
+          context_.phase,
+          context_.probe ? context_.probe->head : StateDict{},
+          result_.probe.epoch,
+          result_.tuned.epoch};
 }
 
 void Trainer::restore(const Checkpoint& c) {
-  put_changing(context_.network, c.model);
-  optimizer_.load_state(c.optimizer);
+  if (context_.goes_on) {  // else the network is still what the run begins with
+    put_changing(context_.network, c.model);
+    optimizer_.load_state(c.optimizer);
+  }
+  if (context_.goes_on && context_.recipe.ema > 0) {
+    average_.emplace(context_.network, context_.recipe.ema);
+    average_->load_state(c.average);
+  }
   best_ = c.best;
   done_ = c.epoch;
   result_.history = c.history;
@@ -53,28 +77,48 @@ void Trainer::restore(const Checkpoint& c) {
   choice_ = EpochChoice(c.highest, c.lowest, context_.task->scores()[0].higher_is_better);
   result_.highest_epoch = choice_.highest().epoch;
   result_.best_loss = std::numeric_limits<double>::quiet_NaN();
-  for (const EpochMetrics& metrics : c.history)
+  for (const EpochMetrics& metrics : c.history) {
     if (metrics.epoch == c.best_epoch) result_.best_loss = metrics.val_score("loss");
+    if (metrics.epoch == c.tuned_epoch) result_.tuned = result_of(metrics);
+  }
 }
 
 bool Trainer::is_spent() const {
   const int64_t patience = context_.recipe.patience;
-  return patience > 0 && done_ - choice_.last_better() >= patience;
+  const int64_t last_better = std::max(choice_.last_better(), context_.epochs_before());
+  return patience > 0 && done_ - last_better >= patience;
 }
 
 void Trainer::run(FeatureStage& features, TrainingStep& step) {
   Stages stages{features, step, features.training_source(), features.validation_source()};
   GRAFT_CHECK(stages.train->batches() > 0, "one training sample is too few");
+  if (context_.probe) judge_probe(stages);
+  if (context_.recipe.ema > 0 && !average_) average_.emplace(context_.network, context_.recipe.ema);
   if (!context_.options.resume) files_.start(state());
-  for (int64_t epoch = done_ + 1; epoch <= context_.recipe.epochs && !is_spent(); ++epoch)
+  for (int64_t epoch = done_ + 1; epoch <= context_.last_epoch() && !is_spent(); ++epoch)
     run_epoch(stages, epoch);
   finish(stages);
+}
+
+// By the same arithmetic as the tuned networks beside it: before the first of them, and again in a
+// run that goes on.
+void Trainer::judge_probe(Stages& stages) {
+  const StateDict now = copy_of_changing(context_.network);
+  put_changing(context_.network, probe_);
+  probe_metric_ = validate(stages, result_.probe.epoch);
+  put_changing(context_.network, now);
+  result_.probe.score = probe_metric_->score();
+  result_.probe.loss = probe_metric_->loss();
+  if (result_.best_epoch == result_.probe.epoch) keep(result_.probe, probe_metric_, probe_);
 }
 
 void Trainer::run_epoch(Stages& stages, int64_t epoch) {
   const auto start = EpochClock::now();
   EpochMetrics metrics = train_epoch(stages, epoch);
-  stages.features.with_plain_head([&] { keep_best(validate(stages, epoch), metrics); });
+  {
+    const AveragesInPlace averages(average_ ? &*average_ : nullptr);
+    stages.features.with_plain_head([&] { keep_best(validate(stages, epoch), metrics); });
+  }
   metrics.seconds = seconds_since(start);
   done_ = epoch;
   result_.history.push_back(metrics);
@@ -87,7 +131,7 @@ void Trainer::run_epoch(Stages& stages, int64_t epoch) {
 // that plans its memory has none for that.
 void Trainer::keep_epoch() {
   const FitOptions& options = context_.options;
-  const bool is_last = done_ == context_.recipe.epochs || is_spent();
+  const bool is_last = done_ == context_.last_epoch() || is_spent();
   if (is_last || options.ram > 0 || files_.is_due()) {
     files_.save(state());
     unsaved_.reset();
@@ -100,6 +144,10 @@ void Trainer::keep_epoch() {
   finished.optimizer = {};
   for (const auto& [name, tensor] : optimizer_.state())
     finished.optimizer.add(name, host_copy(tensor));
+  finished.average = {};
+  if (average_)
+    for (const auto& [name, tensor] : average_->state())
+      finished.average.add(name, host_copy(tensor));
   unsaved_ = std::move(finished);
 }
 
@@ -121,12 +169,36 @@ void Trainer::keep_best(std::shared_ptr<const Metric> metric, EpochMetrics& metr
   const bool is_kept = choice_.hear(worth);
   result_.highest_epoch = choice_.highest().epoch;
   if (!is_kept) return;
-  result_.best_score = worth.score;
-  result_.best_loss = worth.loss;
-  result_.best_epoch = metrics.epoch;
+  const PhaseResult own{metrics.epoch, worth.score, worth.loss};
+  if (context_.probe) {
+    result_.tuned = own;
+    if (!is_tuned_better(own.loss, result_.probe.loss, own.score, result_.probe.score,
+                         kinds[0].higher_is_better))
+      return keep_probe();
+  }
+  keep(own, std::move(metric), copy_of_changing(context_.network));
+}
+
+void Trainer::keep(const PhaseResult& of, std::shared_ptr<const Metric> metric, StateDict state) {
+  result_.best_score = of.score;
+  result_.best_loss = of.loss;
+  result_.best_epoch = of.epoch;
   result_.best = std::move(metric);
-  best_ = copy_of_changing(context_.network);
+  best_ = std::move(state);
   files_.best_is_new(result_.best);
+}
+
+void Trainer::keep_probe() {
+  if (result_.best_epoch != result_.probe.epoch) keep(result_.probe, probe_metric_, probe_);
+}
+
+// What the epochs of this phase lowered the rate to, by their schedule.
+double Trainer::plateau() const {
+  if (context_.recipe.schedule != "plateau") return 1;
+  std::vector<double> losses;
+  for (const EpochMetrics& metrics : result_.history)
+    if (metrics.epoch > context_.epochs_before()) losses.push_back(metrics.val_score("loss"));
+  return plateau_factor(losses);
 }
 
 EpochMetrics Trainer::train_epoch(Stages& stages, int64_t epoch) {
@@ -136,22 +208,27 @@ EpochMetrics Trainer::train_epoch(Stages& stages, int64_t epoch) {
   const auto start = EpochClock::now();
   const ScheduleOptions schedule{recipe.schedule, recipe.lr, recipe.epochs * source.batches(),
                                  recipe.warmup_epochs * source.batches()};
-  int64_t step = (epoch - 1) * source.batches(), seen = 0, left_out = 0;
+  int64_t step = (epoch - 1 - context_.epochs_before()) * source.batches(), seen = 0, left_out = 0;
   double loss_sum = 0, score_sum = 0;
   const Task& task = *context_.task;
-  EpochMetrics metrics{.epoch = epoch, .train = {task.running_score().name}};
+  const double lowered = plateau();
+  EpochMetrics metrics{
+      .epoch = epoch, .train = {task.running_score().name}, .phase = context_.phase};
   source.start(epoch - 1);
   Batch batch;
   for (bool more = source.next(batch); more; ++step) {
     check_stop();
-    metrics.lr = learning_rate(schedule, step);
+    mix(batch, recipe, task, epoch, step);
+    metrics.lr = lowered * learning_rate(schedule, step);
     const StepPosition position{recipe.seed, static_cast<uint64_t>(epoch),
                                 static_cast<uint64_t>(step)};
     StepResult answer = stages.step.run(batch, metrics.lr, position);
     const Targets targets = batch.targets;
     const auto count = std::ssize(batch.samples);
     more = source.next(batch);  // while a device works
-    left_out += !stages.step.settle(answer, position);
+    const bool was_taken = stages.step.settle(answer, position);
+    left_out += !was_taken;
+    if (average_ && was_taken) average_->update();
     int64_t first = 0;
     for (const Tensor& outputs : answer.outputs) {
       score_sum += task.running_sum(outputs, targets.narrow(first, outputs.size(0)));
@@ -162,8 +239,8 @@ EpochMetrics Trainer::train_epoch(Stages& stages, int64_t epoch) {
     metrics.loss = loss_sum / static_cast<double>(seen);
     metrics.train.value = score_sum / static_cast<double>(seen);
     if (context_.options.on_progress)
-      context_.options.on_progress(
-          {"train", epoch, recipe.epochs, seen, source.samples(), metrics.loss, metrics.train});
+      context_.options.on_progress({"train", epoch, context_.all_epochs(), seen, source.samples(),
+                                    metrics.loss, metrics.train});
   }
   if (left_out > 0)
     context_.note(str(left_out, left_out == 1 ? " step" : " steps", " of epoch ", epoch,
@@ -189,7 +266,7 @@ std::shared_ptr<const Metric> Trainer::validate(Stages& stages, int64_t epoch) {
     if (context_.options.on_progress)
       context_.options.on_progress({"validate",
                                     epoch,
-                                    context_.recipe.epochs,
+                                    context_.all_epochs(),
                                     metric->samples(),
                                     source.samples(),
                                     0,
@@ -200,7 +277,10 @@ std::shared_ptr<const Metric> Trainer::validate(Stages& stages, int64_t epoch) {
 
 // Leaves the best epoch's values in the network, and knows their evaluation.
 void Trainer::finish(Stages& stages) {
-  result_.stopped_early = done_ < context_.recipe.epochs;
+  result_.stopped_early = done_ < context_.last_epoch();
+  if (!context_.phase.empty())
+    result_.kept_phase =
+        context_.probe && result_.best_epoch > context_.epochs_before() ? kTunePhase : kProbePhase;
   put_changing(context_.network, best_);
   stages.features.head_is_plain();
   context_.network.train(false);

@@ -175,7 +175,8 @@ void TrainingStep::try_out(const Batch& batch) {
   if (goes_through_whole(batch, options_.plan)) {
     const BatchLoss of = loss_of(network_, first_, task_, batch, options_, {});
     BackwardPass pass(of.loss);
-    while (GradMeta* leaf = pass.next_leaf()) leaf->grad = Tensor();
+    while (GradMeta* leaf = pass.next_leaf())
+      if (!optimizer_.needs_all_gradients()) leaf->grad = Tensor();
   } else {
     add_gradients(network_, first_, task_, batch, options_);
   }

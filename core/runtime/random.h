@@ -18,7 +18,8 @@ enum class RandomPurpose : uint32_t {
   augmentation,
   dropout,
   split,
-  synthetic
+  synthetic,
+  mixing
 };
 
 class GRAFT_API CountedRandom {

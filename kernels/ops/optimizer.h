@@ -11,15 +11,17 @@ namespace graft::ops {
 
 // sgd: g = grad + decay * weight; v = momentum * v + g; weight -= lr * v (Nesterov: g + momentum *
 // v; without v: g). adam (Kingma & Ba 2015), adamw (decoupled decay: Loshchilov & Hutter 2019):
-// weight -= lr / (1 - beta1^t) * mean / (sqrt(square) / sqrt(1 - beta2^t) + eps).
-enum class OptimizerRule : unsigned char { sgd, adam, adamw };
+// weight -= lr / (1 - beta1^t) * mean / (sqrt(square) / sqrt(1 - beta2^t) + eps). rmsprop (Tieleman
+// & Hinton 2012): square = beta2 * square + (1 - beta2) * g^2, c = g / (sqrt(square) + eps); v =
+// momentum * v + c; weight -= lr * v (without v: c).
+enum class OptimizerRule : unsigned char { sgd, adam, adamw, rmsprop };
 
 // What never changes from step to step.
 struct OptimizerStepAttributes {
   OptimizerRule rule = OptimizerRule::sgd;
-  double momentum = 0.9;  // sgd with a slot
+  double momentum = 0.9;  // sgd and rmsprop with a slot
   bool nesterov = false;
-  double weight_decay = 0;  // sgd, adam: added to the gradient; adamw: in the numbers
+  double weight_decay = 0;  // added to the gradient; adamw: in the numbers
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
   double max_norm =
       0;  // > 0: gradients are scaled down so that the norm of all of them is at most this
@@ -37,11 +39,12 @@ enum OptimizerNumber : int {
   kOptimizerNumbers
 };
 
-// Weight, gradient and slots (0 to 2, by the rule: velocity; mean and square) of one parameter, of
-// one shape, dtype (f32, on the CPU f64 too) and format. `copy` may be undefined, or a 16-bit
-// tensor that gets the new weight.
+// Weight, gradient and slots (0 to 2, by the rule: velocity; mean and square; square and velocity)
+// of one parameter, of one shape, dtype (f32, on the CPU f64 too) and format. `copy` may be
+// undefined, or a 16-bit tensor that gets the new weight.
 struct OptimizerParameter {
   Tensor weight, gradient, first, second, copy;
+  double rate = 1, decay = 1;  // what the learning rate and the weight decay are multiplied by here
 };
 
 struct OptimizerStepArgs {
@@ -58,23 +61,29 @@ struct OptimizerStepArgs {
   }
 };
 
-// Attributes and numbers in the tensors' type, the same for every implementation on the CPU: their
-// results are equal to the bit.
+// What adamw's decay leaves of a weight whose rate and decay are multiplied by `factor` together.
+inline double kept_by(double kept, double factor) {
+  return factor == 1 ? kept : 1 - (1 - kept) * factor;
+}
+
+// Attributes and numbers in the tensors' type, for one parameter, the same for every implementation
+// on the CPU: their results are equal to the bit.
 template <class T>
 struct OptimizerStepNumbers {
   T lr, momentum, beta2, eps, root, kept;
   T rest1, rest2;  // 1 - beta: taken in double, for 1 - 0.999f is 1.3e-5 off
   T decay;         // added to the gradient
   bool nesterov;
-  explicit OptimizerStepNumbers(const OptimizerStepArgs& args) {
+  OptimizerStepNumbers(const OptimizerStepArgs& args, const OptimizerParameter& p) {
     const OptimizerStepAttributes& a = args.attributes;
     const double* numbers = args.numbers.data<double>();
-    lr = static_cast<T>(numbers[learning_rate]), root = static_cast<T>(numbers[ops::root]),
-    kept = static_cast<T>(numbers[ops::kept]);
+    lr = static_cast<T>(numbers[learning_rate] * p.rate);
+    root = static_cast<T>(numbers[ops::root]);
+    kept = static_cast<T>(kept_by(numbers[ops::kept], p.rate * p.decay));
     momentum = static_cast<T>(a.momentum), beta2 = static_cast<T>(a.beta2),
     eps = static_cast<T>(a.eps);
     rest1 = static_cast<T>(1 - a.beta1), rest2 = static_cast<T>(1 - a.beta2);
-    decay = static_cast<T>(a.rule == OptimizerRule::adamw ? 0 : a.weight_decay);
+    decay = static_cast<T>(a.rule == OptimizerRule::adamw ? 0 : a.weight_decay * p.decay);
     nesterov = a.nesterov;
   }
 };

@@ -60,6 +60,20 @@ void adam(OptimizerParameter& p, const ops::OptimizerStepNumbers<T>& n, T factor
   }
 }
 
+template <class T>
+void rmsprop(OptimizerParameter& p, const ops::OptimizerStepNumbers<T>& n, T factor) {
+  const T* grad = p.gradient.data<T>();
+  T *weight = p.weight.mutable_data<T>(), *square = p.first.mutable_data<T>();
+  T* velocity = p.second.defined() ? p.second.mutable_data<T>() : nullptr;
+  for (int64_t i = 0; i < p.weight.numel(); ++i) {
+    const T g = grad[i] * factor + n.decay * weight[i];
+    square[i] = n.beta2 * square[i] + n.rest2 * g * g;
+    T change = g / (std::sqrt(square[i]) + n.eps);
+    if (velocity) change = velocity[i] = n.momentum * velocity[i] + change;
+    weight[i] -= n.lr * change;
+  }
+}
+
 void step(ExecContext&, ops::OptimizerStepArgs& args) {
   const double factor = gradient_factor(args);
   if (args.factor) *args.factor = Tensor::of<double>({1}, {factor});
@@ -67,9 +81,11 @@ void step(ExecContext&, ops::OptimizerStepArgs& args) {
   for (OptimizerParameter& p : args.parameters) {
     visit_parameter(p.weight, [&](auto zero) {
       using T = decltype(zero);
-      const ops::OptimizerStepNumbers<T> n(args);
+      const ops::OptimizerStepNumbers<T> n(args, p);
       if (args.attributes.rule == ops::OptimizerRule::sgd)
         sgd<T>(p, n, static_cast<T>(factor));
+      else if (args.attributes.rule == ops::OptimizerRule::rmsprop)
+        rmsprop<T>(p, n, static_cast<T>(factor));
       else
         adam<T>(p, n, static_cast<T>(factor));
     });

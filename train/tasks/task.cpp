@@ -30,6 +30,12 @@ void Task::to(Device) {}
 
 double Task::weight(const Targets& targets) const { return static_cast<double>(targets.samples()); }
 
+bool Task::mixes() const { return false; }
+
+Targets Task::mixed(const Targets&, double) const {
+  bad_input("task ", name(), ": its targets have no mixture");
+}
+
 std::string Task::what() const { return str(outputs(), outputs() == 1 ? " output" : " outputs"); }
 
 int64_t Task::terms() const { return 1; }

@@ -94,6 +94,11 @@ class GRAFT_API Task {
   // What these samples count for together in a mean that loss() takes: their
   // number, at first.
   virtual double weight(const Targets& targets) const;
+  // Targets of samples that are each mixed with the one before it, the first with the last
+  // (mixing.h): `share` of their own, the rest of the other's. Only where mixes() says so, which it
+  // does not at first.
+  virtual bool mixes() const;
+  virtual Targets mixed(const Targets& targets, double share) const;
   // How many terms a sample's loss is the mean of: 1, at first. What is known of a head's weights
   // before training (Recipe::head_prior) is weighed against one of them.
   virtual int64_t terms() const;

@@ -13,9 +13,9 @@ inline double root_of(double v) { return __builtin_sqrt(v); }
 template <class T, bool Nesterov>
 void momentum_elements(const SgdStepArgs<T>& a, const T* __restrict grad, T* __restrict weight,
                        T* __restrict velocity) {
-  const T lr = a.lr, momentum = a.momentum, decay = a.decay;
+  const T scale = a.scale, lr = a.lr, momentum = a.momentum, decay = a.decay;
   for (int64_t i = 0; i < a.count; ++i) {
-    const T g = grad[i] + decay * weight[i];
+    const T g = grad[i] * scale + decay * weight[i];
     const T v = momentum * velocity[i] + g;
     velocity[i] = v;
     weight[i] -= lr * (Nesterov ? g + momentum * v : v);
@@ -31,8 +31,8 @@ void sgd_step(const SgdStepArgs<T>& a) {
   }
   const T* __restrict grad = a.grad;
   T* __restrict weight = a.weight;
-  const T lr = a.lr, decay = a.decay;
-  for (int64_t i = 0; i < a.count; ++i) weight[i] -= lr * (grad[i] + decay * weight[i]);
+  const T scale = a.scale, lr = a.lr, decay = a.decay;
+  for (int64_t i = 0; i < a.count; ++i) weight[i] -= lr * (grad[i] * scale + decay * weight[i]);
 }
 
 template <class T>
@@ -41,10 +41,10 @@ void adam_step(const AdamStepArgs<T>& a) {
   T* __restrict weight = a.weight;
   T* __restrict mean = a.mean;
   T* __restrict square = a.square;
-  const T step = a.step, root = a.root, beta2 = a.beta2, eps = a.eps, rest1 = a.rest1,
-          rest2 = a.rest2, added = a.added, kept = a.kept;
+  const T scale = a.scale, step = a.step, root = a.root, beta2 = a.beta2, eps = a.eps,
+          rest1 = a.rest1, rest2 = a.rest2, added = a.added, kept = a.kept;
   for (int64_t i = 0; i < a.count; ++i) {
-    const T w = weight[i] * kept, g = grad[i] + added * weight[i];
+    const T w = weight[i] * kept, g = grad[i] * scale + added * weight[i];
     const T m = mean[i] + (g - mean[i]) * rest1;
     const T v = beta2 * square[i] + rest2 * g * g;
     mean[i] = m;
@@ -53,9 +53,34 @@ void adam_step(const AdamStepArgs<T>& a) {
   }
 }
 
+template <class T, bool Moves>
+void rmsprop_elements(const RmspropStepArgs<T>& a, T* __restrict velocity) {
+  const T* __restrict grad = a.grad;
+  T* __restrict weight = a.weight;
+  T* __restrict square = a.square;
+  const T scale = a.scale, lr = a.lr, beta2 = a.beta2, eps = a.eps, rest2 = a.rest2,
+          momentum = a.momentum, decay = a.decay;
+  for (int64_t i = 0; i < a.count; ++i) {
+    const T g = grad[i] * scale + decay * weight[i];
+    const T s = beta2 * square[i] + rest2 * g * g;
+    square[i] = s;
+    T change = g / (root_of(s) + eps);
+    if (Moves) {
+      change = momentum * velocity[i] + change;
+      velocity[i] = change;
+    }
+    weight[i] -= lr * change;
+  }
+}
+
+template <class T>
+void rmsprop_step(const RmspropStepArgs<T>& a) {
+  a.velocity ? rmsprop_elements<T, true>(a, a.velocity) : rmsprop_elements<T, false>(a, nullptr);
+}
+
 template <class T>
 constexpr OptimizerStepKernels<T> optimizer_kernels() {
-  return {sgd_step<T>, adam_step<T>};
+  return {sgd_step<T>, adam_step<T>, rmsprop_step<T>};
 }
 
 }  // namespace

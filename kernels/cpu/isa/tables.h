@@ -300,7 +300,7 @@ struct SgdStepArgs {
   T* weight;
   T* velocity;  // or null
   int64_t count;
-  T lr, momentum, decay;
+  T scale, lr, momentum, decay;  // scale: of the gradient
   bool nesterov;
 };
 template <class T>
@@ -310,12 +310,22 @@ struct AdamStepArgs {
   T* mean;
   T* square;
   int64_t count;
-  T step, root, beta2, eps, rest1, rest2, added, kept;
+  T scale, step, root, beta2, eps, rest1, rest2, added, kept;
+};
+template <class T>
+struct RmspropStepArgs {
+  const T* grad;
+  T* weight;
+  T* square;
+  T* velocity;  // or null
+  int64_t count;
+  T scale, lr, beta2, eps, rest2, momentum, decay;
 };
 template <class T>
 struct OptimizerStepKernels {
   void (*sgd)(const SgdStepArgs<T>&);
   void (*adam)(const AdamStepArgs<T>&);
+  void (*rmsprop)(const RmspropStepArgs<T>&);
 };
 
 constexpr int max_tile_rows = 16;

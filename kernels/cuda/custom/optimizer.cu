@@ -1,6 +1,6 @@
-// SGD, Adam and AdamW over all parameters at once: a launch takes up to 36 tensors, a block 2,048
-// elements of one of them. The gradients' norm (for clipping, and to notice what is not finite) is
-// two launches before.
+// SGD, Adam, AdamW and RMSprop over all parameters at once: a launch takes up to 36 tensors, a
+// block 2,048 elements of one of them. The gradients' norm (for clipping, and to notice what is not
+// finite) is two launches before.
 #include "graft/kernels/cuda/custom/arguments.h"
 #include "graft/kernels/cuda/device/block_sum.h"
 #include "graft/kernels/cuda/device/launch.h"
@@ -15,6 +15,7 @@ struct ParameterSpans {
   Span<float> weight, first, second;
   Span<const float> gradient;
   Span<uint16_t> copy;
+  float rate, decay;  // of this parameter: what the rate and the weight decay are multiplied by
   bool copy_is_bf16;
 };
 
@@ -99,21 +100,34 @@ struct OptimizerStep {
   // The new weight; slots are stored.
   GRAFT_HD static float updated(const Args& a, const ParameterSpans& p, int64_t i, float w,
                                 float g) {
-    const float rate = a.numbers.load(ops::learning_rate);
+    const float rate = a.numbers.load(ops::learning_rate) * p.rate,
+                decay = a.weight_decay * p.decay;
     if (a.rule == OptimizerRule::sgd) {
-      g += a.weight_decay * w;
+      g += decay * w;
       if (!p.first) return w - rate * g;
       const float v = a.momentum * p.first.load(i) + g;
       p.first.store(i, v);
       return w - rate * (a.nesterov ? g + a.momentum * v : v);
     }
-    if (a.rule == OptimizerRule::adam) g += a.weight_decay * w;
+    if (a.rule == OptimizerRule::rmsprop) {
+      g += decay * w;
+      const float square = a.beta2 * p.first.load(i) + a.rest2 * g * g;
+      p.first.store(i, square);
+      float change = g / (sqrtf(square) + a.eps);
+      if (p.second) {
+        change += a.momentum * p.second.load(i);
+        p.second.store(i, change);
+      }
+      return w - rate * change;
+    }
+    if (a.rule == OptimizerRule::adam) g += decay * w;
     const float old = p.first.load(i);
     const float m = old + (g - old) * a.rest1, v = a.beta2 * p.second.load(i) + a.rest2 * g * g;
     p.first.store(i, m);
     p.second.store(i, v);
-    return w * a.numbers.load(ops::kept) -
-           rate * (m / (sqrtf(v) / a.numbers.load(ops::root) + a.eps));
+    float kept = a.numbers.load(ops::kept);
+    if (const float factor = p.rate * p.decay; factor != 1) kept = 1 - (1 - kept) * factor;
+    return w * kept - rate * (m / (sqrtf(v) / a.numbers.load(ops::root) + a.eps));
   }
 
   template <class Thread>
@@ -151,6 +165,8 @@ void for_each_table(std::span<ops::OptimizerParameter> parameters, F&& f) {
           slot(p.second),
           span<float>(p.gradient),
           p.copy.defined() ? mutable_span<uint16_t>(p.copy) : Span<uint16_t>{},
+          static_cast<float>(p.rate),
+          static_cast<float>(p.decay),
           p.copy.defined() && p.copy.dtype() == DType::bf16};
       blocks += static_cast<int32_t>(ceil_div(p.weight.numel(), ParameterTable::chunk));
     }

@@ -60,6 +60,7 @@ TEST(CudaOptimizer, StepsAsTheCpuDoes) {
   compare({.name = "sgd", .momentum = 0.9, .nesterov = true});
   compare({.name = "adam", .weight_decay = 1e-2});
   compare({.name = "adamw", .weight_decay = 1e-2});
+  compare({.name = "rmsprop", .weight_decay = 1e-2, .beta2 = 0.99});
 }
 
 // One step of SGD without momentum, rate 1 and loss scale 2, on the device or by the reference.

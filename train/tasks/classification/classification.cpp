@@ -19,6 +19,12 @@ Targets class_targets(const io::Dataset& dataset, std::span<const int64_t> sampl
   return labels;
 }
 
+namespace {
+
+bool is_mixed(const Targets& targets) { return targets.tensors.size() == 2; }
+
+}  // namespace
+
 Classification::Classification(int64_t classes, ClassificationOptions options)
     : classes_(classes), options_(std::move(options)) {
   to({});
@@ -64,7 +70,7 @@ Targets Classification::made_up_targets(int64_t samples, const io::Preprocess&) 
 
 void Classification::check(const Targets& targets, const Shape& outputs) const {
   const int64_t classes = outputs[1];
-  for (const int64_t label : targets.one().elements<int64_t>())
+  for (const int64_t label : targets.tensors.at(0).elements<int64_t>())
     GRAFT_CHECK(label >= 0 && label < classes, "cross_entropy: label ", label, " is not in [0, ",
                 classes, ")");
 }
@@ -78,12 +84,27 @@ void Classification::to(Device device) {
 
 Tensor Classification::loss(const Tensor& outputs, const Targets& targets) const {
   return functional::cross_entropy(
-      outputs, targets.one(),
+      outputs, is_mixed(targets) ? targets.tensors[1] : targets.one(),
       {.label_smoothing = options_.label_smoothing, .class_weights = weights_});
 }
 
+Targets Classification::mixed(const Targets& targets, double share) const {
+  const Tensor& labels = targets.one();
+  const int64_t count = labels.numel();
+  Tensor probabilities = Tensor::zeros({count, classes_});
+  float* row = probabilities.mutable_data<float>();
+  const auto labelled = labels.elements<int64_t>();
+  for (int64_t i = 0; i < count; ++i, row += classes_) {
+    row[labelled[static_cast<size_t>(i)]] += static_cast<float>(share);
+    row[labelled[static_cast<size_t>((i + count - 1) % count)]] += static_cast<float>(1 - share);
+  }
+  Targets mixed = targets;
+  mixed.tensors.push_back(std::move(probabilities));
+  return mixed;
+}
+
 double Classification::weight(const Targets& targets) const {
-  if (options_.weight_of_class.empty()) return Task::weight(targets);
+  if (options_.weight_of_class.empty() || is_mixed(targets)) return Task::weight(targets);
   double sum = 0;
   for (const int64_t label : targets.one().elements<int64_t>())
     sum += options_.weight_of_class.at(static_cast<size_t>(label));
@@ -105,6 +126,12 @@ const ScoreKind& Classification::running_score() const { return scores()[0]; }
 
 double Classification::running_sum(const Tensor& outputs, const Targets& targets) const {
   const std::vector<int64_t> answers = predictions(outputs);
+  if (is_mixed(targets)) {  // what the targets have of the predicted classes
+    const float* row = targets.tensors[1].data<float>();
+    double sum = 0;
+    for (size_t i = 0; i < answers.size(); ++i, row += classes_) sum += double{row[answers[i]]};
+    return sum;
+  }
   const int64_t* labels = targets.one().data<int64_t>();
   int64_t correct = 0;
   for (size_t i = 0; i < answers.size(); ++i) correct += answers[i] == labels[i];

@@ -22,7 +22,7 @@ struct ClassificationOptions {
   uint64_t seed = 0;                      // of what is drawn for that
 };
 
-// Targets are i64 [N].
+// Targets are i64 [N]; mixed ones have the probabilities [N,C] beside them.
 class GRAFT_API Classification : public Task {
  public:
   explicit Classification(int64_t classes, ClassificationOptions options = {});
@@ -43,6 +43,8 @@ class GRAFT_API Classification : public Task {
   void to(Device device) override;
   Tensor loss(const Tensor& outputs, const Targets& targets) const override;
   double weight(const Targets& targets) const override;
+  bool mixes() const override { return true; }
+  Targets mixed(const Targets& targets, double share) const override;
   const std::vector<ScoreKind>& scores() const override;
   std::unique_ptr<Metric> metric() const override;
   const ScoreKind& running_score() const override;
