@@ -79,8 +79,8 @@ TEST_P(Transferability, ProbeIsRightOnTheSameSamples) {
   const std::vector<int64_t> expected = whole_numbers(golden("right"));
   EXPECT_EQ(std::vector<int64_t>(score.is_right.begin(), score.is_right.end()), expected);
   EXPECT_EQ(score.of_folds.size(), 5u);
-  EXPECT_LT(score.interval.low, score.accuracy);
-  EXPECT_GT(score.interval.high, score.accuracy);
+  EXPECT_LT(score.interval.low, score.share);
+  EXPECT_GT(score.interval.high, score.share);
   ExecContext three(3);
   const ScopedExecContext scope(three);
   EXPECT_EQ(probe(given).is_right, probe(given).is_right) << "threads change nothing";
@@ -170,7 +170,7 @@ TEST(TransferabilityInput, FeaturesThatAreAllAlikeTellNothing) {
       classed_features(Tensor::of<float>({6, 2}, std::vector<float>(12, 3)), {0, 1, 0, 1, 0, 1});
   EXPECT_EQ(class_separation(same).score, 0);
   EXPECT_TRUE(std::isfinite(log_evidence(same)));
-  EXPECT_LE(probe(same).accuracy, 0.5);
+  EXPECT_LE(probe(same).share, 0.5);
 }
 
 }  // namespace

@@ -127,7 +127,7 @@ ProbeScore probe(const ClassedFeatures& features, const ProbeOptions& options) {
   ProbeScore best;
   for (size_t which = 0; which < is_right.size(); ++which) {
     ProbeScore score = score_of(std::move(is_right[which]), fold_of, folds, strengths[which]);
-    if (which == 0 || score.accuracy > best.accuracy) best = std::move(score);
+    if (which == 0 || score.share > best.share) best = std::move(score);
   }
   return best;
 }

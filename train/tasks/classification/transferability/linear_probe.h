@@ -14,9 +14,9 @@ struct ProbeOptions {
 };
 
 struct ProbeScore {
-  double accuracy = 0;              // share of samples that are right when their fold is left out
+  double share = 0;                 // share of samples that are right when their fold is left out
   Interval interval{};              // of it, 95 %
-  std::vector<double> of_folds{};   // accuracy of each
+  std::vector<double> of_folds{};   // the same of each
   double strength = 0;              // the one that was best
   std::vector<uint8_t> is_right{};  // [N], 0 or 1
 };
