@@ -291,6 +291,7 @@ class Advisor {
       if (options_.progress) options_.progress("raw pixels", i + 1, samples);
     }
     AdvisedFeatures f;
+    f.cut = "";
     f.what = str("raw pixels, ", side, "x", side, is_grey ? " grey" : "");
     score(f, pixels, {}, seconds_since(begin));
     return f;
@@ -336,8 +337,7 @@ class Advisor {
       if (i + 1 < plan.ends.size()) f.cut = model.network->stages()[plan.ends[i] - 1];
       f.parameters = parameters_of(model, plan.ends[i]);
       score(f, got.features[i], {}, share);
-      if (f.features > 0 && (best.features == 0 || f.probe.share > best.probe.share))
-        best = std::move(f);
+      if (f.features > 0 && f.probe.share >= best.probe.share) best = std::move(f);
     }
     if (best.features > 0) advice_.baselines.push_back(std::move(best));
   }

@@ -31,7 +31,7 @@ struct AdviseOptions {
 // NaN: there is none.
 struct AdvisedFeatures {
   std::string weights{};     // the file; "": a baseline
-  std::string cut = "auto";  // behind which stage; auto: what the import chooses
+  std::string cut = "auto";  // behind which stage; auto: what the import chooses; "": of none
   std::string what{};        // "resnet18, 512 features"; "raw pixels, 16x16"; "random weights: ..."
   int64_t features = 0;
   int64_t parameters = 0;     // of the network in front of them

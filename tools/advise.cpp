@@ -69,6 +69,7 @@ std::string next_command(const Advice& advice, const AdviseFlags& flags) {
   add("--resize", flags.resize);
   const std::vector<std::string> columns = column_words(flags.columns);
   words.insert(words.end(), columns.begin(), columns.end());
+  add("--broken", str(flags.broken), str(io::kToleratedBrokenShare));
   add("--seed", str(flags.seed), "0");
   add("--out", "run");
   std::string text;
@@ -97,7 +98,7 @@ nlohmann::ordered_json advice_document(const Advice& advice, const std::string& 
 std::vector<std::string> advice_row(const AdvisedFeatures& f) {
   const auto shown = [](double value) { return std::isfinite(value) ? fixed(value, 3) : "-"; };
   return {printable(f.weights.empty() ? f.what : f.weights),
-          printable(f.cut),
+          f.cut.empty() ? "-" : printable(f.cut),
           str(f.features),
           thousands(f.parameters),
           shown(f.probe.share),
