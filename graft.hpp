@@ -1,6 +1,7 @@
 // graft.hpp: what a C++ program needs to load, run and train models, in one include. (The C API is
 // capi/graft.h.)
 #pragma once
+#include "graft/api/advise.h"
 #include "graft/api/finetune.h"
 #include "graft/api/image_source.h"
 #include "graft/api/pixels.h"

@@ -3,6 +3,7 @@ find_package(Threads REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(nlohmann_json 3.10 REQUIRED)
+find_package(Eigen3 3.4 REQUIRED NO_MODULE)
 
 # Headers are included as "graft/core/..." in the tree (through this link) and after install. Builds under build/ share
 # one link, so that a compiler cache sees the same command for all of them.
@@ -84,7 +85,8 @@ if(GRAFT_HAS_CUDA)
   target_link_libraries(graft PRIVATE CUDA::cudart_static ${CMAKE_DL_LIBS})
 endif()
 target_link_libraries(graft PUBLIC Threads::Threads PRIVATE $<BUILD_INTERFACE:graft_flags> ZLIB::ZLIB JPEG::JPEG
-  $<BUILD_INTERFACE:nlohmann_json::nlohmann_json>)
+  $<BUILD_INTERFACE:nlohmann_json::nlohmann_json> $<BUILD_INTERFACE:Eigen3::Eigen>)
+target_compile_definitions(graft PRIVATE EIGEN_MPL2_ONLY)  # Eigen's few files of other licences are errors
 graft_use_image_libraries(graft)
 # The C API's symbols carry the version of their ABI; the C++ ones none.
 if(BUILD_SHARED_LIBS)

@@ -22,4 +22,16 @@ void add_column_flags(CLI::App& verb, io::TableColumns& columns) {
       ->type_name("FOLDER");
 }
 
+std::vector<std::string> column_words(const io::TableColumns& columns) {
+  std::vector<std::string> words;
+  const auto add = [&](const char* flag, const std::string& value) {
+    if (!value.empty()) words.insert(words.end(), {flag, value});
+  };
+  add("--image-column", columns.image);
+  add("--label-column", columns.label);
+  add("--split-column", columns.split);
+  add("--root", columns.root);
+  return words;
+}
+
 }  // namespace graft::tools

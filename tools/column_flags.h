@@ -1,6 +1,9 @@
 // --image-column, --label-column, --split-column and --root: how a table of images is read, on
 // every verb that takes data.
 #pragma once
+#include <string>
+#include <vector>
+
 #include "graft/io/datasets/dataset.h"
 
 namespace CLI {
@@ -10,5 +13,7 @@ class App;
 namespace graft::tools {
 
 void add_column_flags(CLI::App& verb, io::TableColumns& columns);
+// The flags that say so, for a command line that is shown.
+std::vector<std::string> column_words(const io::TableColumns& columns);
 
 }  // namespace graft::tools

@@ -17,7 +17,14 @@ constexpr int kUsage = static_cast<int>(ErrorCode::usage);
 
 std::string g_command_text;
 
-// As it is where a shell takes it so; else in quotes.
+bool is_verb(const CLI::App& app, const std::string& name) {
+  const auto verbs =
+      app.get_subcommands([&](const CLI::App* verb) { return verb->get_name() == name; });
+  return !verbs.empty();
+}
+
+}  // namespace
+
 std::string shell_word(const std::string& word) {
   const bool is_plain = !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
     return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
@@ -28,14 +35,6 @@ std::string shell_word(const std::string& word) {
   for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return text + "'";
 }
-
-bool is_verb(const CLI::App& app, const std::string& name) {
-  const auto verbs =
-      app.get_subcommands([&](const CLI::App* verb) { return verb->get_name() == name; });
-  return !verbs.empty();
-}
-
-}  // namespace
 
 void add_verbs(CLI::App& app, Action& action, std::string_view named) {
   app.description(
@@ -52,9 +51,9 @@ void add_verbs(CLI::App& app, Action& action, std::string_view named) {
   constexpr std::pair<std::string_view, void (*)(CLI::App&, Action&)> verbs[] = {
       {"finetune", add_finetune}, {"pretrain", add_pretrain}, {"predict", add_predict},
       {"evaluate", add_evaluate}, {"inspect", add_inspect},   {"convert", add_convert},
-      {"verify", add_verify},     {"features", add_features}, {"data", add_data},
-      {"run", add_run},           {"bench", add_bench},       {"compare", add_compare},
-      {"doctor", add_doctor}};
+      {"verify", add_verify},     {"features", add_features}, {"advise", add_advise},
+      {"data", add_data},         {"run", add_run},           {"bench", add_bench},
+      {"compare", add_compare},   {"doctor", add_doctor}};
   const bool is_known = std::any_of(std::begin(verbs), std::end(verbs),
                                     [&](const auto& verb) { return verb.first == named; });
   for (const auto& [name, add] : verbs)

@@ -19,6 +19,8 @@ struct ReadLine {
 
 // Reads a command line. Help and version go to stdout.
 ReadLine read_command_line(CLI::App& app, int argc, const char* const* argv);
+// As it is where a shell takes it so; else in quotes.
+std::string shell_word(const std::string& word);
 // The line that was read last, as a shell takes it: "graft finetune --data 'my photos'".
 const std::string& command_text();
 

@@ -104,24 +104,6 @@ nlohmann::ordered_json runs_document(const std::vector<ComparedRun>& runs,
   return all;
 }
 
-// Columns as wide as their widest cell, two blanks apart.
-std::string table_of(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<size_t> widths;
-  for (const auto& row : rows)
-    for (size_t c = 0; c < row.size(); ++c) {
-      if (c == widths.size()) widths.push_back(0);
-      widths[c] = std::max(widths[c], row[c].size());
-    }
-  std::string text;
-  for (const auto& row : rows) {
-    std::string line;
-    for (size_t c = 0; c < row.size(); ++c)
-      line += row[c] + std::string(c + 1 < row.size() ? widths[c] - row[c].size() + 2 : 0, ' ');
-    text += line + "\n";
-  }
-  return text;
-}
-
 std::string runs_table(const std::vector<ComparedRun>& runs,
                        const std::vector<std::string>& fields) {
   const std::vector<std::string> scores = score_names(runs);

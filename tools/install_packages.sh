@@ -2,7 +2,7 @@
 # Installs the Debian / Ubuntu packages that graft needs and that are missing, and says which.
 # Usage: tools/install_packages.sh release|tests|ci    (tests: and GoogleTest; ci: and ccache, clang with libFuzzer, valgrind, libavif and libheif for the sanitizers' build)
 set -euo pipefail
-packages="g++ cmake ninja-build libjpeg-dev libwebp-dev libtiff-dev zlib1g-dev nlohmann-json3-dev libstb-dev libcli11-dev libhdf5-dev dataset-fashion-mnist"
+packages="g++ cmake ninja-build libjpeg-dev libwebp-dev libtiff-dev zlib1g-dev nlohmann-json3-dev libeigen3-dev libstb-dev libcli11-dev libhdf5-dev dataset-fashion-mnist"
 case "${1:-release}" in
   release) ;;
   tests) packages="$packages libgtest-dev" ;;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <vector>
 
 #include "graft/core/base/printable.h"
 #include "graft/core/base/text.h"
@@ -28,6 +29,9 @@ std::chrono::steady_clock::time_point last_said();
 // written (a closed pipe, a full disk).
 void result(const std::string& text);
 void result(nlohmann::ordered_json document);  // indented, with a final newline
+
+// Columns as wide as their widest cell, two blanks apart.
+std::string table_of(const std::vector<std::vector<std::string>>& rows);
 
 using train::fixed;
 using train::thousands;
