@@ -36,7 +36,7 @@ FeatureStage::FeatureStage(RunContext& context)
   }
   if (!head) return;
   standardize();
-  if (context.options.head_is_trained && !context.options.resume) standardizer_->unfold(*head);
+  if (context.options.head_is_trained && !context.goes_on) standardizer_->unfold(*head);
   head_ = head;
 }
 

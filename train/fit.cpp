@@ -116,6 +116,7 @@ class Run {
 
   void resume() {
     const Checkpoint checkpoint = files_.find_checkpoint();
+    context_.goes_on = checkpoint.epoch > 0;
     trainer_->restore(checkpoint);
     files_.go_on_from(checkpoint);
     context_.note(str("resumed after epoch ", checkpoint.epoch, " of ", context_.recipe.epochs));

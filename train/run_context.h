@@ -18,6 +18,7 @@ struct RunContext {
   std::shared_ptr<Task> task;
   io::Augment augment{};
   std::shared_ptr<io::DecodeGate> gate{};  // with FitOptions::ram, where images are decoded
+  bool goes_on = false;                    // from a checkpoint of at least one epoch
 
   bool on_cpu() const;
   std::string file(const char* name) const;  // in the run's folder

@@ -43,8 +43,10 @@ Checkpoint Trainer::state() {
 }
 
 void Trainer::restore(const Checkpoint& c) {
-  put_changing(context_.network, c.model);
-  optimizer_.load_state(c.optimizer);
+  if (context_.goes_on) {  // else the network is still what the run begins with
+    put_changing(context_.network, c.model);
+    optimizer_.load_state(c.optimizer);
+  }
   best_ = c.best;
   done_ = c.epoch;
   result_.history = c.history;
