@@ -1,7 +1,6 @@
 // Checkpoints, resuming to the same bits, and faults of the disk at every call.
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <filesystem>
 #include <fstream>
 
@@ -490,29 +489,6 @@ TEST_P(DiskFaults, WhileResumingLoseNothing) {
 
 INSTANTIATE_TEST_SUITE_P(Train, DiskFaults, testing::Bool(),
                          [](const auto& kind) { return kind.param ? "ForGood" : "Once"; });
-
-// A head that is trained already begins the same again after a stop before its first step.
-TEST(Resume, AHeadThatIsTrainedIsTheSameAfterAStopAnywhere) {
-  const Recipe recipe = small_recipe("backbone");
-  FitOptions trained;
-  trained.head_is_trained = true;
-  const Outcome undisturbed = run_small(recipe, trained);
-  for (int stop_at = 0; stop_at < 6; ++stop_at) {
-    const TemporaryFolder folder;
-    std::atomic<bool> stop{false};
-    int calls = 0;
-    FitOptions options = trained;
-    options.folder = folder / "run";
-    options.stop = &stop;
-    options.on_progress = [&](const Progress&) { stop = calls++ == stop_at || stop; };
-    run_small(recipe, options);
-    ASSERT_TRUE(file_system().exists(folder / "run/last.ckpt.safetensors"));
-    FitOptions again = trained;
-    again.folder = folder / "run";
-    again.resume = true;
-    EXPECT_EQ(run_small(recipe, again), undisturbed) << stop_at;
-  }
-}
 
 }  // namespace
 }  // namespace graft::train
