@@ -1,4 +1,5 @@
-// graft run: any ONNX graph or PyTorch export on given inputs; every output as an .npy.
+// graft run: any ONNX graph, PyTorch export or Keras model on given inputs; every output as an
+// .npy.
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
@@ -168,9 +169,10 @@ int run_graph(const RunFlags& flags) {
 }  // namespace
 
 void add_run(CLI::App& app, Action& action) {
-  auto* verb = app.add_subcommand("run", "Run any ONNX graph on given tensors");
+  auto* verb = app.add_subcommand(
+      "run", "Run any graph on given tensors: ONNX, a PyTorch export, a Keras model");
   auto f = std::make_shared<RunFlags>();
-  verb->add_option("MODEL", f->model, "An .onnx file")->required();
+  verb->add_option("MODEL", f->model, "An .onnx, .pt2, .keras or .h5 file")->required();
   verb->add_option("--input", f->inputs,
                    "An input's tensor, .npy or ONNX's .pb; of a graph with one input FILE alone")
       ->type_name("NAME=FILE");

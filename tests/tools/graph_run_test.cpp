@@ -1,6 +1,8 @@
 // graft run and graphs through the command.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -167,6 +169,42 @@ TEST(GraphCommand, ResultsBeyondTheMemoryLimitLeaveWithCode4) {
   for (const char* part : {"Expand node 'expand'", "out of memory: 4294967296 bytes"})
     EXPECT_NE(result.err.find(part), std::string::npos) << result.err;
   EXPECT_FALSE(std::filesystem::exists(folder / "out"));
+}
+
+// The same images through a file of another kind: the answers that its framework gave.
+double difference_from_answers(const std::string& model, const Tensor& x, const Tensor& y) {
+  const TemporaryFolder folder;
+  io::write_npy(folder / "x.npy", x);
+  const CommandResult run =
+      run_graft({"run", model, "--input", folder / "x.npy", "--output", folder / "out", "--json"});
+  EXPECT_EQ(run.code, 0) << run.err;
+  if (run.code != 0) return HUGE_VAL;
+  const auto outputs = nlohmann::json::parse(run.out).at("outputs");
+  const std::vector<double> got =
+      io::read_npy(outputs.at(0).at("file").get<std::string>()).to_doubles();
+  const std::vector<double> wanted = y.to_doubles();
+  EXPECT_EQ(got.size(), wanted.size());
+  double most = 0;
+  for (size_t i = 0; i < std::min(got.size(), wanted.size()); ++i)
+    most = std::max(most, std::abs(got[i] - wanted[i]));
+  return most;
+}
+
+TEST(GraphCommand, PyTorchsExportsAndKerasModelsRunToo) {
+  const StateDict torch = io::read_weights(GRAFT_TEST_DATA "/pt2/cnn.npz").tensors;
+  EXPECT_LE(difference_from_answers(GRAFT_TEST_DATA "/pt2/cnn.pt2", torch.at("x"), torch.at("y")),
+            1e-4);
+  const StateDict keras =
+      io::read_weights(GRAFT_TEST_DATA "/keras/graphs/answers.safetensors").tensors;
+  for (const char* file : {"/keras/graphs/nested.keras", "/keras/graphs/nested.h5"})
+    EXPECT_LE(difference_from_answers(str(GRAFT_TEST_DATA, file), keras.at("nested.x"),
+                                      keras.at("nested.y")),
+              1e-5);
+  const CommandResult weights =
+      run_graft({"run", GRAFT_TEST_DATA "/pt2/cnn.npz", "--output", "nowhere"});
+  EXPECT_EQ(weights.code, 3);
+  EXPECT_NE(weights.err.find("does not say how its layers are connected"), std::string::npos)
+      << weights.err;
 }
 
 }  // namespace

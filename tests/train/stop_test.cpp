@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <thread>
 
+#include "graft/core/base/file_system.h"
 #include "graft/io/weights/weights.h"
 #include "graft/layers/functional/elementwise.h"
 #include "graft/models/folded_norms.h"
@@ -244,6 +246,29 @@ TEST(Stop, TheHeadTakesPlainFeatures) {
     EXPECT_TRUE(result.interrupted);
     const double accuracy = evaluate(*network, data.val, pattern_preprocess(8), 3).accuracy();
     EXPECT_NEAR(accuracy, result.best_score, 0.26) << phase;
+  }
+}
+
+// A head that is trained already begins the same again after a stop before its first step.
+TEST(Stop, AHeadThatIsTrainedIsTheSameAfterAStopAnywhere) {
+  const Recipe recipe = small_recipe("backbone");
+  FitOptions trained;
+  trained.head_is_trained = true;
+  const Outcome undisturbed = run_small(recipe, trained);
+  for (int stop_at = 0; stop_at < 6; ++stop_at) {
+    const TemporaryFolder folder;
+    std::atomic<bool> stop{false};
+    int calls = 0;
+    FitOptions options = trained;
+    options.folder = folder / "run";
+    options.stop = &stop;
+    options.on_progress = [&](const Progress&) { stop = calls++ == stop_at || stop; };
+    run_small(recipe, options);
+    ASSERT_TRUE(file_system().exists(folder / "run/last.ckpt.safetensors"));
+    FitOptions again = trained;
+    again.folder = folder / "run";
+    again.resume = true;
+    EXPECT_EQ(run_small(recipe, again), undisturbed) << stop_at;
   }
 }
 
