@@ -62,7 +62,9 @@ size_t outputs_of(const graft_model& model) {
 }
 
 void copy_answer(const Answer& answer, float* to, size_t outputs) {
-  GRAFT_ASSERT(static_cast<size_t>(answer.values().numel()) == outputs);
+  if (static_cast<size_t>(answer.values().numel()) != outputs)
+    fail(ErrorCode::usage, "the model answers with a map of each image (", answer.values().shape(),
+         "), and this call gives ", outputs, " numbers an image: the C API does not give maps yet");
   std::copy_n(answer.values().data<float>(), outputs, to);
 }
 

@@ -1,7 +1,7 @@
 #include "graft/models/described_graph.h"
 
-#include <array>
-#include <cstring>
+#include <span>
+#include <string_view>
 
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
@@ -12,12 +12,11 @@
 namespace graft::models {
 namespace {
 
-// Formats that hold a graph in one of several ways, or none: their weights are looked at first.
-bool is_zip_or_hdf5(const std::string& path) {
-  const auto file = file_system().open_read(path);
-  std::array<std::byte, 4> start{};
-  if (file->size() >= std::ssize(start)) file->read_at(0, start);
-  return std::memcmp(start.data(), "PK", 2) == 0 || std::memcmp(start.data(), "\x89HDF", 4) == 0;
+bool starts_with(File& file, std::string_view bytes) {
+  std::string start(bytes.size(), '\0');
+  if (file.size() < std::ssize(start)) return false;
+  file.read_at(0, std::as_writable_bytes(std::span(start)));
+  return start == bytes;
 }
 
 }  // namespace
@@ -36,7 +35,11 @@ io::onnx::Model read_described_graph(const io::WeightFile& file) {
 }
 
 io::onnx::Model read_graph_file(const std::string& path) {
-  if (!is_zip_or_hdf5(path)) return io::onnx::read_model(path);
+  const auto start = file_system().open_read(path);
+  const bool is_zip = starts_with(*start, "PK");
+  if (is_zip && io::is_export_archive(io::read_zip_directory(*start, {})))
+    return onnx_graph(io::read_exported_program(*start));
+  if (!is_zip && !starts_with(*start, "\x89HDF")) return io::onnx::read_model(path);
   const io::WeightFile file = io::read_weights(path);
   if (!describes_graph(file))
     bad_input(path, ": a ", file.format,

@@ -114,8 +114,8 @@ void add_finetune(CLI::App& app, Action& action) {
   auto* verb = app.add_subcommand("finetune", "Train a pretrained network on your own images");
   auto f = std::make_shared<FinetuneFlags>();
   verb->add_option("--weights", f->weights,
-                   "Pretrained weights: .safetensors, .npz, .onnx, .pth/.th, .h5/.keras, .params, "
-                   "or a model of graft")
+                   "Pretrained weights: .safetensors, .npz, .onnx, .pt2, .pth/.th, .h5/.keras, "
+                   ".params, or a model of graft")
       ->required()
       ->type_name("FILE");
   verb->add_option("--arch", f->arch,

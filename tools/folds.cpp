@@ -23,8 +23,9 @@ struct FoldScores {
     return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
   }
   double deviation() const {
+    const double middle = mean();
     double squares = 0;
-    for (const double value : values) squares += (value - mean()) * (value - mean());
+    for (const double value : values) squares += (value - middle) * (value - middle);
     return std::sqrt(squares / static_cast<double>(values.size() - 1));
   }
 };

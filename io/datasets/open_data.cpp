@@ -154,7 +154,8 @@ std::vector<int64_t> stratified(const OpenedData& data, double share, uint64_t s
 
 // One of `folds` parts that differ by at most a sample in size, and by at most one of each group; a
 // sample without its like is in none.
-std::vector<int64_t> one_fold(const OpenedData& data, const DataOptions& options) {
+std::vector<int64_t> one_fold(const OpenedData& data, const std::string& path,
+                              const DataOptions& options) {
   std::vector<int64_t> held;
   int64_t dealt = 0;
   for (const auto& group : shuffled_groups(data, options.seed)) {
@@ -162,6 +163,8 @@ std::vector<int64_t> one_fold(const OpenedData& data, const DataOptions& options
     for (const int64_t i : group)
       if (dealt++ % options.folds == options.fold - 1) held.push_back(i);
   }
+  GRAFT_CHECK(dealt >= options.folds, path, ": of ", data.train->size(), " samples ", dealt,
+              " have another of their class, which make no ", options.folds, " folds");
   std::sort(held.begin(), held.end());
   return held;
 }
@@ -172,14 +175,12 @@ void check_folds(const OpenedData& data, const std::string& path, const DataOpti
   GRAFT_CHECK(!data.val, path,
               ": has a validation part; folds are parts of the training images, for data "
               "without one");
-  GRAFT_CHECK(options.folds <= data.train->size(), path, ": ", data.train->size(),
-              " samples make no ", options.folds, " folds");
 }
 
 void split(OpenedData& data, const std::string& path, const DataOptions& options) {
   GRAFT_CHECK(options.val_split > 0 && options.val_split < 1, path, ": a validation split of ",
               options.val_split, " is not between 0 and 1");
-  const auto held = options.folds > 0 ? one_fold(data, options)
+  const auto held = options.folds > 0 ? one_fold(data, path, options)
                                       : stratified(data, options.val_split, options.seed);
   GRAFT_CHECK(!held.empty(), path,
               ": the data set is too small to hold out a validation part; give --val");

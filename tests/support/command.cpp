@@ -53,6 +53,13 @@ namespace {
   ::_exit(127);
 }
 
+int64_t resident_bytes() {
+  std::ifstream sizes("/proc/self/statm");
+  int64_t all = 0, resident = 0;
+  sizes >> all >> resident;
+  return resident * ::sysconf(_SC_PAGESIZE);
+}
+
 }  // namespace
 
 RunningGraft::RunningGraft(const std::vector<std::string>& arguments, const CommandLimits& limits) {
@@ -60,6 +67,7 @@ RunningGraft::RunningGraft(const std::vector<std::string>& arguments, const Comm
   int ends[2] = {-1, -1};
   if (limits.endless_input && ::pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
   input_ = ends[1];
+  inherited_bytes_ = resident_bytes();
   child_ = ::fork();
   if (child_ == 0) become_graft(arguments, limits, folder_.path(), ends[0]);
   if (ends[0] >= 0) ::close(ends[0]);
@@ -108,7 +116,7 @@ CommandResult RunningGraft::wait() {
     peak_bytes_ = int64_t{usage.ru_maxrss} << 10;
   }
   return {WIFEXITED(status_) ? WEXITSTATUS(status_) : -WTERMSIG(status_),
-          read_text(folder_ / "out"), err(), peak_bytes_};
+          read_text(folder_ / "out"), err(), peak_bytes_, inherited_bytes_};
 }
 
 CommandResult run_graft(const std::vector<std::string>& arguments, const CommandLimits& limits) {

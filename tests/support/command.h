@@ -12,7 +12,9 @@ namespace graft {
 struct CommandResult {
   int code = -1;  // exit code, or -signal
   std::string out, err;
-  int64_t peak_bytes = 0;  // the most that was resident
+  int64_t peak_bytes = 0;       // the most that was resident; at least inherited_bytes, because the
+                                // system counts what a process has between fork and exec, too
+  int64_t inherited_bytes = 0;  // resident in the test's own process at the fork
 };
 
 struct CommandLimits {
@@ -46,7 +48,7 @@ class RunningGraft {
  private:
   TemporaryFolder folder_;
   int child_ = -1, status_ = 0, input_ = -1;
-  int64_t peak_bytes_ = 0;
+  int64_t peak_bytes_ = 0, inherited_bytes_ = 0;
   bool ended_ = false;
 };
 

@@ -12,14 +12,8 @@
 namespace graft {
 namespace {
 
-constexpr int kHangs = 60'000;  // ms, after which a command counts as hanging
-// Resident. The system counts what this process itself has when it forks, too: with the address
-// sanitizer, which keeps what was freed, more than 600 MiB after all samples were made.
-#ifdef __SANITIZE_ADDRESS__
-constexpr int64_t kMostBytes = 900 << 20;
-#else
-constexpr int64_t kMostBytes = 600 << 20;
-#endif
+constexpr int kHangs = 60'000;             // ms, after which a command counts as hanging
+constexpr int64_t kMostBytes = 600 << 20;  // resident, sanitizers' own included
 
 class HostileCommand : public testing::TestWithParam<HostileKind> {
  protected:
@@ -53,7 +47,9 @@ TEST_P(HostileCommand, RefusesInOneLine) {
     EXPECT_EQ(result.err.find('\x1b'), std::string::npos) << result.err;
     for (const std::string& word : file.words)
       EXPECT_NE(result.err.find(word), std::string::npos) << "'" << word << "' in: " << result.err;
-    EXPECT_LE(result.peak_bytes, kMostBytes);
+    // What this process had itself is no fault of the command: the address sanitizer keeps freed
+    // samples. It forks with a few pages more than it counted.
+    EXPECT_LE(result.peak_bytes, std::max(kMostBytes, result.inherited_bytes + (1 << 20)));
     ++files;
   }
   EXPECT_GT(files, 5);
