@@ -10,6 +10,7 @@
 #include "graft/tools/training.h"
 #include "graft/tools/verbs.h"
 #include "graft/train/memory_plan.h"
+#include "graft/train/tasks/table.h"
 
 namespace graft::tools {
 namespace {
@@ -20,6 +21,11 @@ void apply_input_flags(Network& made, const train::Task& task, const TrainingFla
   apply_image_size(input, flags.image_size);
   apply_resize(input, flags.resize);
   if (flags.resize.empty() && !task.head().decoder.empty()) apply_whole(input);
+  GRAFT_CHECK(!input.own_scale || train::answers_for(task.name()) == io::AnswerKind::maps,
+              "--resize window: windows at an image's own scale are for images with masks; this is "
+              "task ",
+              task.name());
+  (void)task.made_up_targets(1, input);  // refuses sides that the task cannot use
 }
 
 struct FinetuneFlags {

@@ -15,7 +15,7 @@ namespace graft::train {
 
 // How the probe of a recipe trains: as with a frozen backbone and without augmentation, so that
 // every feature is computed once.
-GRAFT_API Recipe probe_recipe(const Recipe& recipe);
+Recipe probe_recipe(const Recipe& recipe);
 
 // A finished probe.
 struct KeptProbe {
@@ -48,7 +48,7 @@ class FrozenParts {
 
 // Whether the tuned network is kept rather than the probe's: its loss is lower, on the validation
 // part; where a loss is not known, its score is better.
-GRAFT_API bool is_tuned_better(double tuned_loss, double probe_loss, double tuned_score,
-                               double probe_score, bool higher_is_better);
+bool is_tuned_better(double tuned_loss, double probe_loss, double tuned_score, double probe_score,
+                     bool higher_is_better);
 
 }  // namespace graft::train

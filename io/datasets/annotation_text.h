@@ -11,16 +11,15 @@ namespace graft::io {
 // from 1: that is a pixel at most. Of XML no more is read than such files have: elements,
 // attributes (passed over), comments, CDATA and the five entities that XML itself names;
 // Error(bad_input) naming the file and the line for a document type and for anything broken.
-GRAFT_API AnnotatedFile parse_voc(const std::string& text, const std::string& name);
+AnnotatedFile parse_voc(const std::string& text, const std::string& name);
 
 // "class x y width height" a line, the middle and the sides in parts of the image's; or "class x y
 // x y x y ...", an outline, of which the box around it is taken. No lines: no objects.
 // names: of the classes; empty: their numbers are their names.
-GRAFT_API AnnotatedFile parse_yolo(const std::string& text, const std::vector<std::string>& names,
-                                   const std::string& name);
+AnnotatedFile parse_yolo(const std::string& text, const std::vector<std::string>& names,
+                         const std::string& name);
 
 // YOLO's names of classes: a line each, or of a .yaml the list or the map behind "names:".
-GRAFT_API std::vector<std::string> parse_yolo_names(const std::string& text,
-                                                    const std::string& path);
+std::vector<std::string> parse_yolo_names(const std::string& text, const std::string& path);
 
 }  // namespace graft::io

@@ -114,13 +114,17 @@ TEST_F(DetectCommand, TrainsJudgesAndPredictsInTheImagesPixels) {
 }
 
 TEST_F(DetectCommand, WhatDoesNotFitIsRefusedInASentence) {
+  int runs = 0;
   const auto refused = [&](std::vector<std::string> more, const std::string& words) {
-    std::vector<std::string> line{"finetune",      "--weights", carried_weights(), "--data",
-                                  folder / "data", "--out",     folder / "run"};
+    std::vector<std::string> line{
+        "finetune",      "--weights", carried_weights(),          "--data",
+        folder / "data", "--out",     folder / str("run", ++runs)};
     line.insert(line.end(), more.begin(), more.end());
     const CommandResult result = run_graft(line);
     EXPECT_EQ(result.code, 3) << result.err;
     EXPECT_TRUE(has(result.err, words)) << words << "\n" << result.err;
+    EXPECT_FALSE(std::filesystem::exists(folder / str("run", runs, "/data.json")))
+        << "the run began";
   };
   refused({"--loss", "focal"}, "'focal' is not for task detect, which has one of its own");
   refused({"--decoder", "unet"}, "'unet' is not for task detect");
@@ -134,7 +138,7 @@ TEST_F(DetectCommand, WhatDoesNotFitIsRefusedInASentence) {
   write_photos(folder / "photos", {"red", "green"}, 4, 24);
   const CommandResult photos =
       run_graft({"finetune", "--weights", carried_weights(), "--data", folder / "photos", "--task",
-                 "detect", "--out", folder / "run"});
+                 "detect", "--out", folder / "photos_run"});
   EXPECT_EQ(photos.code, 3);
   EXPECT_TRUE(has(photos.err, "images and a file of boxes each are needed")) << photos.err;
 }
