@@ -13,7 +13,8 @@ int main(int, char** argv) {
   for (size_t s = 0; s + 1 < network->stages().size(); ++s) network->freeze_stage(s);
   const auto adam = train::make_optimizer(network->parameters(), {.name = "adam"});
   train::BatchLoader batches(data.train, card.preprocess, {.batch = 16, .shuffle = true});
-  const auto task = train::make_task({}, data);  // classification
+  const train::Recipe recipe;
+  const auto task = train::make_task(recipe, data);  // classification
   for (int epoch = 0; epoch < 3; ++epoch) {
     network->train();
     batches.start(epoch);
