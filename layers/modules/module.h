@@ -124,8 +124,6 @@ class GRAFT_API Module {
   void replace_child(std::string_view name, std::shared_ptr<Module> child);
 
  private:
-  // Puts other tensors at the places of the floating ones. What was made of the former ones (plans,
-  // packed weights) is stale then.
   struct Extras;
   Tensor run_with_extras(const Tensor& x);
   bool extras_are_empty() const;
@@ -137,6 +135,8 @@ class GRAFT_API Module {
   Place place_of(std::string_view path);  // null: there is none
   void check_run_as_a_whole(std::string_view path) const;
   void make_plans_stale();
+  // Puts other tensors at the places of the floating ones. What was made of the former ones (plans,
+  // packed weights) is stale then.
   void replace_floating(const std::function<Tensor(const Tensor&)>& made_of);
   const Tensor* first_floating() const;
   void check_child(const std::string& name, Module* child) const;
