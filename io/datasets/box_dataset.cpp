@@ -13,6 +13,7 @@
 #include "graft/core/runtime/exec_context.h"
 #include "graft/io/datasets/class_names.h"
 #include "graft/io/datasets/file_dataset.h"
+#include "graft/io/datasets/left_out.h"
 #include "graft/io/images/upright_size.h"
 
 namespace graft::io {
@@ -158,25 +159,13 @@ void leave_out_faults(std::vector<AnnotatedFile>& files,
                       std::vector<std::pair<int64_t, int64_t>>& sizes,
                       std::vector<std::string>& notes) {
   std::vector<std::string> faults;
-  size_t kept = 0;
-  for (size_t i = 0; i < files.size(); ++i) {
-    if (!files[i].fault.empty()) {
-      faults.push_back(files[i].fault);
-      continue;
-    }
-    if (kept != i) files[kept] = std::move(files[i]);
-    sizes[kept++] = sizes[i];
-  }
-  GRAFT_CHECK(static_cast<double>(faults.size()) <=
-                  kToleratedBrokenShare * static_cast<double>(files.size()),
-              faults.size(), " of ", files.size(), " images with boxes cannot be used, more than ",
-              kToleratedBrokenShare * 100, " %; the first: ", faults[0]);
-  files.resize(kept);
-  sizes.resize(kept);
-  for (size_t i = 0; i < std::min(faults.size(), kBoxFaultsShown); ++i)
-    notes.push_back("left out: " + faults[i]);
-  if (faults.size() > kBoxFaultsShown)
-    notes.push_back(str("left out: ", faults.size() - kBoxFaultsShown, " images more"));
+  for (const AnnotatedFile& file : files) faults.push_back(file.fault);
+  const std::vector<int64_t> kept = without_faults(
+      faults,
+      {"images with boxes cannot be used", "images", kToleratedBrokenShare, kBoxFaultsShown},
+      notes);
+  keep_only(files, kept);
+  keep_only(sizes, kept);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "graft/core/base/sha256.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/core/runtime/stop.h"
+#include "graft/io/datasets/left_out.h"
 #include "graft/io/decode_gate.h"
 #include "graft/io/images/jpeg.h"
 #include "graft/io/images/resize.h"
@@ -93,25 +94,12 @@ std::vector<ImageFacts> take_census(const Dataset& dataset, const CensusOptions&
 std::shared_ptr<const Dataset> keep_whole(std::shared_ptr<const Dataset> dataset,
                                           std::vector<ImageFacts>& facts, double tolerated_share,
                                           std::vector<std::string>& notes) {
-  std::vector<int64_t> whole;
-  std::vector<ImageFacts> kept;
-  std::string first;
-  for (int64_t i = 0; i < dataset->size(); ++i) {
-    ImageFacts& of_image = facts[static_cast<size_t>(i)];
-    if (of_image.fault.empty()) {
-      whole.push_back(i);
-      kept.push_back(std::move(of_image));
-      continue;
-    }
-    if (first.empty()) first = of_image.fault;
-    notes.push_back("left out: " + of_image.fault);
-  }
-  const int64_t broken = dataset->size() - std::ssize(whole);
-  facts = std::move(kept);
-  if (broken == 0) return dataset;
-  GRAFT_CHECK(static_cast<double>(broken) <= tolerated_share * static_cast<double>(dataset->size()),
-              broken, " of ", dataset->size(), " images are broken, more than ",
-              tolerated_share * 100, " %; the first: ", first);
+  std::vector<std::string> faults;
+  for (const ImageFacts& of_image : facts) faults.push_back(of_image.fault);
+  std::vector<int64_t> whole =
+      without_faults(faults, {"images are broken", "images", tolerated_share}, notes);
+  keep_only(facts, whole);
+  if (std::ssize(whole) == dataset->size()) return dataset;
   return subset(std::move(dataset), std::move(whole));
 }
 

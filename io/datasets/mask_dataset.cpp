@@ -10,6 +10,7 @@
 #include "graft/core/base/sha256.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/io/datasets/file_dataset.h"
+#include "graft/io/datasets/left_out.h"
 #include "graft/io/images/upright_size.h"
 
 namespace graft::io {
@@ -139,28 +140,11 @@ std::vector<MaskLook> look_at_masks(const std::vector<MaskedFile>& files) {
 void keep_usable(std::vector<MaskedFile>& files, std::vector<MaskLook>& looks,
                  std::vector<std::string>& notes) {
   std::vector<std::string> faults;
-  size_t kept = 0;
-  for (size_t i = 0; i < files.size(); ++i) {
-    if (!looks[i].fault.empty()) {
-      faults.push_back(looks[i].fault);
-      continue;
-    }
-    if (kept != i) {
-      files[kept] = std::move(files[i]);
-      looks[kept] = std::move(looks[i]);
-    }
-    ++kept;
-  }
-  GRAFT_CHECK(static_cast<double>(faults.size()) <=
-                  kToleratedBrokenShare * static_cast<double>(files.size()),
-              faults.size(), " of ", files.size(), " masks cannot be used, more than ",
-              kToleratedBrokenShare * 100, " %; the first: ", faults[0]);
-  files.resize(kept);
-  looks.resize(kept);
-  for (size_t i = 0; i < std::min(faults.size(), kFaultsShown); ++i)
-    notes.push_back("left out: " + faults[i]);
-  if (faults.size() > kFaultsShown)
-    notes.push_back(str("left out: ", faults.size() - kFaultsShown, " masks more"));
+  for (const MaskLook& look : looks) faults.push_back(look.fault);
+  const std::vector<int64_t> kept = without_faults(
+      faults, {"masks cannot be used", "masks", kToleratedBrokenShare, kFaultsShown}, notes);
+  keep_only(files, kept);
+  keep_only(looks, kept);
 }
 
 }  // namespace
