@@ -12,6 +12,7 @@
 #include "graft/core/base/printable.h"
 #include "graft/core/runtime/stop.h"
 #include "graft/io/datasets/changed_files.h"
+#include "graft/layers/functional/softmax.h"
 #include "graft/layers/modules/default_values.h"
 #include "graft/models/graph/graph_module.h"
 #include "graft/models/initialization.h"
@@ -169,7 +170,8 @@ class Advisor {
 
   void try_weights(const std::string& path, models::Imported& imported) {
     try {
-      measure(path, imported.model, imported.certificate.naming);
+      for (AdvisedFeatures& one : measure(imported.model, path, imported.certificate.naming))
+        advice_.candidates.push_back(std::move(one));
     } catch (const OverBudget& over) {
       advice_.left_out.push_back(str(printable(path), ": a pass over the images would take ",
                                      std::llround(std::ceil(over.needed)),
@@ -195,27 +197,37 @@ class Advisor {
         });
   }
 
-  void measure(const std::string& path, models::Model& model, const std::string& naming) {
+  // Features of one network behind each of its cuts, scored; `path` is "" for random weights.
+  std::vector<AdvisedFeatures> measure(models::Model& model, const std::string& path,
+                                       const std::string& naming) {
     const auto begin = AdviceClock::now();
+    const std::string network = models::name_of(model.card.architecture);
     const size_t end = feature_stages(model);
     train::StagePlan plan{cuts_of(model, naming, end)};
     plan.ends.push_back(end);
-    if (has_source_classes(model)) plan.answers_at = model.network->stages().size();
-    train::StageFeatures got = pass(model, plan, "features, " + path);
+    if (!path.empty() && has_source_classes(model))
+      plan.answers_at = model.network->stages().size();
+    const train::StageFeatures got =
+        pass(model, plan, "features, " + (path.empty() ? "random weights" : path));
     const double share = seconds_since(begin) / static_cast<double>(plan.ends.size());
-    const Tensor whole = got.features.back();
+    std::vector<AdvisedFeatures> all;
     for (size_t i = 0; i < plan.ends.size(); ++i) {
       const bool is_last = i + 1 == plan.ends.size();
-      if (!is_last && same_values(got.features[i], whole)) continue;  // what pooling made of it
+      if (!is_last && same_values(got.features[i], got.features.back()))
+        continue;  // what pooling made of it
       AdvisedFeatures f;
       f.weights = path;
-      f.cut = is_last ? options_.import.cut : model.network->stages()[plan.ends[i] - 1];
+      f.what = path.empty() ? "random weights, " + network
+                            : str(network, ", ", got.features[i].size(1), " features");
+      if (!is_last)
+        f.cut = model.network->stages()[plan.ends[i] - 1];
+      else if (!path.empty())
+        f.cut = options_.import.cut;
       f.parameters = parameters_of(model, plan.ends[i]);
-      f.what =
-          str(models::name_of(model.card.architecture), ", ", got.features[i].size(1), " features");
       score(f, got.features[i], is_last && plan.answers_at > 0 ? got.answers : Tensor(), share);
-      if (f.features > 0) advice_.candidates.push_back(std::move(f));
+      if (f.features > 0) all.push_back(std::move(f));
     }
+    return all;
   }
 
   static bool has_source_classes(const models::Model& model) {
@@ -257,20 +269,13 @@ class Advisor {
   }
 
   double foretold(const Tensor& answers) const {
-    const int64_t samples = answers.size(0), count = answers.numel() / samples;
-    std::vector<double> p = answers.to_doubles();
-    for (int64_t i = 0; i < samples; ++i) {
-      const auto row = p.begin() + i * count;
-      const double top = *std::max_element(row, row + count);
-      double sum = 0;
-      for (auto value = row; value != row + count; ++value) sum += * value = std::exp(*value - top);
-      for (auto value = row; value != row + count; ++value) *value /= sum;
-    }
+    const Tensor p = functional::softmax(
+        answers.to(DType::f64).reshape({answers.size(0), answers.numel() / answers.size(0)}), 1);
+    const double* values = p.data<double>();
     const bool is_finite =
-        std::all_of(p.begin(), p.end(), [](double v) { return std::isfinite(v); });
-    return is_finite
-               ? train::expected_prediction(Tensor::of<double>({samples, count}, p), data_.labels)
-               : std::numeric_limits<double>::quiet_NaN();
+        std::all_of(values, values + p.numel(), [](double v) { return std::isfinite(v); });
+    return is_finite ? train::expected_prediction(p, data_.labels)
+                     : std::numeric_limits<double>::quiet_NaN();
   }
 
   // Small enough for a linear classifier: 28x28 grey pixels, or 16x16 of colors.
@@ -313,7 +318,13 @@ class Advisor {
       models::initialize(*model.network, options_.seed);
       const std::string name = models::name_of(source.card.architecture);
       try {
-        measure_random(model, source.naming, name);
+        std::vector<AdvisedFeatures> all = measure(model, "", source.naming);
+        // The deepest of equals.
+        const auto best = std::max_element(all.rbegin(), all.rend(),
+                                           [](const AdvisedFeatures& a, const AdvisedFeatures& b) {
+                                             return a.probe.share < b.probe.share;
+                                           });
+        if (best != all.rend()) advice_.baselines.push_back(std::move(*best));
       } catch (const OverBudget&) {
         advice_.left_out.push_back(name + " with random weights: beyond the budget");
       }
@@ -321,25 +332,6 @@ class Advisor {
     }
     advice_.left_out.push_back(
         "random weights: none of the networks is one that graft builds itself");
-  }
-
-  void measure_random(models::Model& model, const std::string& naming, const std::string& name) {
-    const auto begin = AdviceClock::now();
-    const size_t end = feature_stages(model);
-    train::StagePlan plan{cuts_of(model, naming, end)};
-    plan.ends.push_back(end);
-    const train::StageFeatures got = pass(model, plan, "features, random weights");
-    const double share = seconds_since(begin) / static_cast<double>(plan.ends.size());
-    AdvisedFeatures best;
-    for (size_t i = 0; i < plan.ends.size(); ++i) {
-      AdvisedFeatures f;
-      f.what = "random weights, " + name;
-      if (i + 1 < plan.ends.size()) f.cut = model.network->stages()[plan.ends[i] - 1];
-      f.parameters = parameters_of(model, plan.ends[i]);
-      score(f, got.features[i], {}, share);
-      if (f.features > 0 && f.probe.share >= best.probe.share) best = std::move(f);
-    }
-    if (best.features > 0) advice_.baselines.push_back(std::move(best));
   }
 
   struct Source {
