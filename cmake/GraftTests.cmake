@@ -13,6 +13,18 @@ function(graft_discover_suites program prefix)
   set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${CMAKE_CURRENT_BINARY_DIR}/${program}_tests.cmake)
 endfunction()
 
+# What nearly every test includes is parsed once: a fifth of a test's compile time. Sources include it all the same.
+set(graft_test_headers <gtest/gtest.h> <algorithm> <array> <cmath> <filesystem> <fstream> <functional> <limits> <map> <memory> <optional>
+  <set> <sstream> <string> <thread> <variant> <vector>)
+list(TRANSFORM graft_test_headers REPLACE "(.+)" "$<$<COMPILE_LANGUAGE:CXX>:\\1>")
+function(graft_precompile_test_headers program)
+  if(program STREQUAL "test_core")
+    target_precompile_headers(test_core PRIVATE ${graft_test_headers})
+  else()
+    target_precompile_headers(${program} REUSE_FROM test_core)
+  endif()
+endfunction()
+
 file(GLOB_RECURSE graft_test_support CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*.cpp)
 add_library(graft_test_support STATIC ${graft_test_support})
 set_source_files_properties(${PROJECT_SOURCE_DIR}/tests/support/hostile_archives.cpp ${PROJECT_SOURCE_DIR}/tests/support/hostile_weights.cpp
@@ -64,6 +76,7 @@ foreach(area core kernels layers io models train tools api capi)
     add_executable(test_${area} ${area_sources})
     set_target_properties(test_${area} PROPERTIES UNITY_BUILD OFF)
     target_link_libraries(test_${area} PRIVATE graft_test_support GTest::gtest_main)
+    graft_precompile_test_headers(test_${area})
     graft_discover_suites(test_${area} ${area})
     if(area STREQUAL "tools" AND TARGET graft_command)
       add_dependencies(test_${area} graft_command)
@@ -76,7 +89,7 @@ endforeach()
 enable_language(C)
 target_sources(test_capi PRIVATE ${PROJECT_SOURCE_DIR}/tests/capi/calls.c)
 set_source_files_properties(${PROJECT_SOURCE_DIR}/tests/capi/calls.c PROPERTIES
-  COMPILE_OPTIONS "-std=c99;-Wall;-Wextra;-Wpedantic;-Werror")
+  COMPILE_OPTIONS "-std=c99;-Wall;-Wextra;-Wpedantic;-Werror" SKIP_PRECOMPILE_HEADERS ON)
 
 # The HDF5 reader's sandbox alone, and a program that tries to get out of it. Without graft_flags, so without sanitizers, whose own
 # system calls would be in the way.
@@ -92,6 +105,7 @@ add_executable(test_fuzz ${fuzz_sources})
 set_target_properties(test_fuzz PROPERTIES UNITY_BUILD OFF)
 target_compile_definitions(test_fuzz PRIVATE GRAFT_FUZZ_REPLAY)
 target_link_libraries(test_fuzz PRIVATE graft_test_support GTest::gtest_main)
+graft_precompile_test_headers(test_fuzz)
 graft_discover_suites(test_fuzz fuzz)
 
 # Runs ONNX's own test cases from a folder: tests/conformance/run_node_cases.py. Not part of the tests.
