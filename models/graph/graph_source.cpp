@@ -18,6 +18,7 @@
 #include "graft/models/graph/network_form.h"
 #include "graft/models/graph/operators.h"
 #include "graft/models/graph/quantized_operators.h"
+#include "graft/models/graph/work_limit.h"
 
 namespace graft::models {
 namespace {
@@ -44,6 +45,9 @@ bool is_costly(const Node& node) {
 constexpr int64_t kMostCostlyElements =
     4096;  // of all operands of a costly node that is folded; larger ones run with the graph
 constexpr int64_t kMostCostlyBytes = int64_t{1} << 20;  // that it may take
+// What all folded nodes may compute, as graph::ScopedWorkLimit counts: seconds. Nodes beyond run
+// with the graph.
+constexpr double kLeastFoldWork = 1e11, kFoldWorkPerByte = 256;
 
 int64_t elements_in(const std::vector<Tensor>& tensors) {
   int64_t elements = 0;
@@ -268,6 +272,9 @@ class GraphReader {
     for (const auto& [name, tensor] : constants_)
       most_bytes = checked_add(most_bytes, checked_mul(4, tensor.bytes()));
     mode.most_elements = most_bytes / 8;
+    double work =
+        std::max(kLeastFoldWork,
+                 kFoldWorkPerByte * static_cast<double>(most_bytes - options_.folded_bytes) / 4);
     int64_t bytes = 0;
     std::deque<Node> open(std::make_move_iterator(nodes_.begin()),
                           std::make_move_iterator(nodes_.end()));
@@ -292,17 +299,19 @@ class GraphReader {
       for (const std::string& name : node.inputs)
         inputs.push_back(name.empty() ? Tensor() : constants_.at(name));
       const bool costly = is_costly(node);
-      if (costly && elements_in(inputs) > kMostCostlyElements) {
+      const graph::OpCall call(node, opset_of(node), inputs, mode);
+      const double takes = graph::work_of(call);
+      if (takes > work || (costly && elements_in(inputs) > kMostCostlyElements)) {
         source_.nodes.push_back(std::move(node));
         continue;
       }
+      work -= takes;
       try {
         const ScopedAllocationLimit limit(
             costly ? kMostCostlyBytes
                    : checked_mul(2, most_bytes));  // the result, and what it is made from
-        const graph::OpOutputs results =
-            find_operator(node.domain, node.op_type)
-                ->run(graph::OpCall(node, opset_of(node), inputs, mode));
+        const graph::OpOutputs results = find_operator(node.domain, node.op_type)->run(call);
+        work -= graph::work_of_elements(results);
         for (size_t i = 0; i < std::min(results.size(), node.outputs.size()); ++i) {
           if (node.outputs[i].empty()) continue;
           const bool same = std::any_of(inputs.begin(), inputs.end(), [&](const Tensor& input) {
