@@ -12,11 +12,11 @@ CheckLimits::CheckLimits(const ImportOptions& options)
 
 std::string CheckLimits::reached() const {
   if (work_.was_reached())
-    return str("takes more than the ", ceil_div(operations_, int64_t{1'000'000}),
+    return str("would take more than the ", ceil_div(operations_, int64_t{1'000'000}),
                " million multiply-adds that an import may (", kCheckOperationsPerByte,
                " for each byte of the file's tensors, at least ", kLeastCheckOperations / 1'000'000,
                " million)");
-  return str("holds more than the ", ceil_div(bytes_, int64_t{1} << 20),
+  return str("would hold more than the ", ceil_div(bytes_, int64_t{1} << 20),
              " MiB that an import may (4 times the file, at least ", kLeastCheckBytes >> 20,
              " MiB)");
 }

@@ -23,8 +23,8 @@ class CheckLimits {
  public:
   explicit CheckLimits(const ImportOptions& options);
   bool was_reached() const { return memory_.was_reached() || work_.was_reached(); }
-  // "holds more than the 512 MiB that an import may (4 times the file, at least 512 MiB)", of the
-  // limit that was reached.
+  // "would hold more than the 512 MiB that an import may (4 times the file, at least 512 MiB)", of
+  // the limit that was reached.
   std::string reached() const;
 
  private:

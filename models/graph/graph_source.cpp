@@ -45,9 +45,6 @@ bool is_costly(const Node& node) {
 constexpr int64_t kMostCostlyElements =
     4096;  // of all operands of a costly node that is folded; larger ones run with the graph
 constexpr int64_t kMostCostlyBytes = int64_t{1} << 20;  // that it may take
-// What all folded nodes may compute, as graph::ScopedWorkLimit counts: seconds. Nodes beyond run
-// with the graph.
-constexpr double kLeastFoldWork = 1e11, kFoldWorkPerByte = 256;
 
 int64_t elements_in(const std::vector<Tensor>& tensors) {
   int64_t elements = 0;
@@ -272,9 +269,9 @@ class GraphReader {
     for (const auto& [name, tensor] : constants_)
       most_bytes = checked_add(most_bytes, checked_mul(4, tensor.bytes()));
     mode.most_elements = most_bytes / 8;
-    double work =
-        std::max(kLeastFoldWork,
-                 kFoldWorkPerByte * static_cast<double>(most_bytes - options_.folded_bytes) / 4);
+    double work = static_cast<double>(options_.folded_operations) +
+                  static_cast<double>(kFoldedOperationsPerByte) *
+                      static_cast<double>(most_bytes - options_.folded_bytes) / 4;
     int64_t bytes = 0;
     std::deque<Node> open(std::make_move_iterator(nodes_.begin()),
                           std::make_move_iterator(nodes_.end()));
