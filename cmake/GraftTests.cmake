@@ -110,6 +110,10 @@ if(TARGET graft_command AND NOT GRAFT_SANITIZE)
   add_library(graft_failing_io SHARED ${PROJECT_SOURCE_DIR}/tests/faults/failing_io.c)
   set_target_properties(graft_failing_io PROPERTIES UNITY_BUILD OFF LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/faults)
   target_link_libraries(graft_failing_io PRIVATE ${CMAKE_DL_LIBS})
+  # The program loaded once and forked for each case, for the drivers that start it thousands of times.
+  add_library(graft_many_starts SHARED ${PROJECT_SOURCE_DIR}/tests/faults/many_starts.c)
+  set_target_properties(graft_many_starts PROPERTIES UNITY_BUILD OFF LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/faults)
+  target_link_libraries(graft_many_starts PRIVATE ${CMAKE_DL_LIBS})
 endif()
 # Instructions of fixed workloads beside a table: tools/instruction_counts.sh, which leaves with 77 where counts mean nothing.
 file(GLOB instruction_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/instructions/*.cpp)

@@ -2,7 +2,8 @@
 """Gives the command damaged files of every format that it reads, weights, graphs, images, tables, data sets, checkpoints: each ends
 with a code of docs/cli.md and, unless 0, one sentence; no signal, no hang, no code 1, and memory within 64 MiB and 64 times the file
 above what the verb takes anyway.
-Usage: mutations.py GRAFT [--count N] [--seed N] [--only FORMAT] [--keep DIR]   (N: over all formats; DIR receives what failed)"""
+Usage: mutations.py GRAFT [--count N] [--seed N] [--only FORMAT] [--part K/N] [--starts LIB] [--keep DIR]
+(N: over all formats; LIB: many_starts.c, built; DIR receives what failed)"""
 import argparse
 import collections
 import concurrent.futures
@@ -18,7 +19,9 @@ import tempfile
 import zipfile
 import zlib
 
-from workload import CORPUS, SOURCE, WEIGHTS, commands_at_once, end_of, peak_of, run, train_model, training_flags, write_photos
+from starts import Commands
+from workload import (CORPUS, SOURCE, WEIGHTS, WHOLE_RUN, commands_at_once, end_of, part_of, run, summarise, taken, train_model, training_flags,
+                      write_photos)
 
 LIMIT = 10  # seconds, for what takes tenths
 NUMBERS = [0, 1, 2, -1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x7FFFFFFFFFFFFFFF, -2**63, 1 << 33, 1 << 40,
@@ -204,28 +207,29 @@ def with_limits():
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def try_one(graft, target, number, seed, folder, usual, keep):
-    """The code, and what was wrong with one damaged file."""
+def try_one(commands, target, number, seed, folder, usual, keep):
+    """The code, what was wrong with one damaged file, and how many times the file was resident beyond 64 MiB above the usual."""
     rng = random.Random(f"{seed} {number}")
     ending, original = rng.choice(target.seeds)
     content, command = mutated(original, rng), rng.choice(target.commands)
     place = f"{folder}/m{number}"
     path = target.place(place, ending, content)
-    words = [graft] + [word.replace("FILE", path).replace("OUT", place) for word in command]
-    code, said, peak = peak_of(words, f"{place}.peak", LIMIT)
+    words = [commands.graft] + [word.replace("FILE", path).replace("OUT", place) for word in command]
+    code, said, peak = commands.peak_of(words, f"{place}.peak", LIMIT)
+    beyond = max(0, peak * 1024 - usual * 1024 - (64 << 20))
     said, wrong = end_of(said), None
     if code not in (0, 2, 3, 4):
         wrong = f"code {code}: {said}"
     elif code != 0 and not ("graft: " in said or "could not be read" in said):
         wrong = f"code {code} without a sentence: {said}"
-    elif peak * 1024 > usual * 1024 + (64 << 20) + 64 * len(content) and "images" not in said:
+    elif beyond > 64 * len(content) and "images" not in said:
         wrong = f"{peak} KiB for a file of {len(content)} bytes (usually {usual})"
     if wrong and keep:
         shutil.copy(path, f"{keep}/{number}{ending}")
     shutil.rmtree(place, ignore_errors=True)
     if os.path.exists(f"{place}.peak"):
         os.remove(f"{place}.peak")
-    return code, wrong and f"number {number}, {' '.join(command[:1])} {ending}: {wrong}"
+    return code, wrong and f"number {number}, {' '.join(command[:1])} {ending}: {wrong}", beyond / max(1, len(content))
 
 
 def main():
@@ -235,13 +239,16 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only")
     parser.add_argument("--keep")
+    parser.add_argument("--part", type=part_of, default=WHOLE_RUN)
+    parser.add_argument("--starts", default="")
     arguments = parser.parse_args()
-    if not os.path.exists("/usr/bin/time"):
+    if not arguments.starts and not os.path.exists("/usr/bin/time"):
         print("SKIPPED: memory is measured by /usr/bin/time, which is not here")
         return
     with_limits()
-    graft, total, faults = os.path.abspath(arguments.graft), 0, 0
-    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(commands_at_once()) as pool:
+    graft, total, faults, multiple, all_codes = os.path.abspath(arguments.graft), 0, 0, 0, collections.Counter()
+    with tempfile.TemporaryDirectory() as folder, Commands(graft, arguments.starts) as commands, \
+            concurrent.futures.ThreadPoolExecutor(commands_at_once()) as pool:
         wanted = targets(graft, folder)
         if arguments.only:
             wanted = {arguments.only: wanted[arguments.only]}
@@ -251,25 +258,30 @@ def main():
                 place = f"{folder}/sound"
                 path = target.place(place, *target.seeds[0])
                 words = [graft] + [word.replace("FILE", path).replace("OUT", place) for word in command]
-                code, said, peak = peak_of(words, f"{folder}/sound.peak", LIMIT)
+                code, said, peak = commands.peak_of(words, f"{folder}/sound.peak", LIMIT)
                 if code not in (0, 3):  # some seeds of the fuzzers are refused themselves
                     sys.exit(f"{name}: {' '.join(command)} of a seed ends with code {code}: {end_of(said)}")
                 usual = max(usual, peak)
                 shutil.rmtree(place)
             count = max(1, arguments.count // len(wanted))
-            jobs = [pool.submit(try_one, graft, target, number, f"{arguments.seed} {name}", folder, usual, arguments.keep) for number in range(count)]
+            jobs = [pool.submit(try_one, commands, target, number, f"{arguments.seed} {name}", folder, usual, arguments.keep)
+                    for number in taken(range(count), arguments.part)]
             codes, wrong = collections.Counter(), []
             for job in jobs:
-                code, complaint = job.result()
+                code, complaint, times = job.result()
+                multiple = max(multiple, times)
                 codes[code] += 1
                 wrong += [complaint] if complaint else []
-            print(f"{name}: {count} files, codes {dict(codes)}", flush=True)
+            print(f"{name}: {len(jobs)} files, codes {dict(codes)}", flush=True)
             for line in wrong[:20]:
                 print("  FAULT", line, flush=True)
-            total, faults = total + count, faults + len(wrong)
+            total, faults = total + len(jobs), faults + len(wrong)
+            all_codes.update(codes)
     print(f"{total} damaged files, {faults} faults")
+    summarise("mutations", arguments.part, all_codes, points=total, faults=faults, rss_multiple=round(multiple, 1))
     if faults:
         sys.exit(1)
 
 
-main()
+if __name__ == "__main__":
+    main()
