@@ -58,40 +58,52 @@ double work_of_gemm(const OpCall& call) {
   return weight_of_type(a) * elements(a.shape()) * elements(b.shape()) / std::max(inner, 1.0);
 }
 
+// The letters of a term such as "b...ij", those behind the dots belonging to the last axes; what
+// they stand for is noted, and what the dots stand for.
+std::string letters_of_term(const std::string& term, const Shape& shape,
+                            std::map<char, double>& extents, double& unnamed) {
+  std::string front, back;
+  bool dots = false;
+  for (const char c : term) {
+    dots = dots || c == '.';
+    if (std::isalpha(static_cast<unsigned char>(c))) (dots ? back : front) += c;
+  }
+  const int first = static_cast<int>(front.size()),
+            last = shape.rank() - static_cast<int>(back.size());
+  GRAFT_CHECK(first <= last, "einsum: '", term, "' for ", shape);
+  double between = 1;
+  for (int axis = 0; axis < shape.rank(); ++axis) {
+    const auto extent = static_cast<double>(shape[axis]);
+    if (axis >= first && axis < last) {
+      between *= extent;
+      continue;
+    }
+    double& known = extents[axis < first ? front[static_cast<size_t>(axis)]
+                                         : back[static_cast<size_t>(axis - last)]];
+    known = std::max(known, extent);
+  }
+  unnamed = std::max(unnamed, between);
+  return front + back;
+}
+
 // Pairs from the left, as functional::einsum goes: each takes all letters of both; kept are those
 // that the result or a later operand names.
 double work_of_einsum(const OpCall& call) {
   const std::string equation = call.text("equation", "");
   const size_t arrow = equation.find("->");
+  const std::string result = arrow == std::string::npos ? equation : equation.substr(arrow);
   std::vector<std::string> terms(1);
   for (const char c : equation.substr(0, arrow))
     if (c == ',')
       terms.emplace_back();
-    else if (std::isalpha(static_cast<unsigned char>(c)))
+    else
       terms.back() += c;
   GRAFT_CHECK(terms.size() == call.inputs(), "einsum: '", equation, "'");
-  const std::string result = arrow == std::string::npos ? equation : equation.substr(arrow);
   std::map<char, double> extents;
-  double unnamed = 1;  // what "..." stands for
-  for (size_t i = 0; i < terms.size(); ++i) {
-    const Shape& shape = call.in(i).shape();
-    const int64_t named = std::ssize(terms[i]), rank = shape.rank();
-    GRAFT_CHECK(named <= rank, "einsum: '", equation, "'");
-    double all = 1, letters = 1;
-    for (int axis = 0; axis < shape.rank(); ++axis) all *= static_cast<double>(shape[axis]);
-    const size_t dots = equation.find("...");
-    // Letters in front of the dots count from the left, those behind them from the right; without
-    // dots all count from the left. The larger of both readings is taken.
-    for (int64_t letter = 0; letter < named; ++letter) {
-      const auto left = static_cast<double>(shape[static_cast<int>(letter)]),
-                 right = static_cast<double>(shape[static_cast<int>(rank - named + letter)]);
-      double& extent = extents[terms[i][static_cast<size_t>(letter)]];
-      extent = std::max({extent, left, dots == std::string::npos ? left : right});
-      letters *= std::min(left, right);
-    }
-    if (named < rank) unnamed = std::max(unnamed, all / std::max(letters, 1.0));
-  }
-  std::set<char> kept(terms[0].begin(), terms[0].end());
+  double unnamed = 1;
+  for (size_t i = 0; i < terms.size(); ++i)
+    terms[i] = letters_of_term(terms[i], call.in(i).shape(), extents, unnamed);
+  std::set<char> kept;
   double work = 0;
   for (size_t i = 0; i < terms.size(); ++i) {
     kept.insert(terms[i].begin(), terms[i].end());

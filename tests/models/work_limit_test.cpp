@@ -156,15 +156,14 @@ io::onnx::Model huge_product() {
       {{"times", {1, 3}}, {"column", {0, -1, 1}}, {"line", {0, 1, -1}}});
 }
 
-// Pools of 161 x 161 of a map as large: 2 x 3 x 400 x 400 places of 26 thousand elements, twenty
-// times.
+// A pool of 2 x 3 x 400 x 400 places and 40 thousand elements each; twenty times.
 io::onnx::Model pools() {
   std::vector<Node> nodes;
   std::string last = "data";
   for (int i = 0; i < 20; ++i) {
     nodes.push_back(
         work_node("AveragePool", {last}, str("p", i),
-                  {numbers("kernel_shape", {161, 161}), numbers("pads", {80, 80, 80, 80})}));
+                  {numbers("kernel_shape", {199, 199}), numbers("pads", {99, 99, 99, 99})}));
     last = str("p", i);
   }
   nodes.push_back(work_node("Relu", {last}, "prob"));
