@@ -19,6 +19,7 @@ import tempfile
 import zipfile
 import zlib
 
+import seeds
 from starts import Commands
 from workload import (CORPUS, SOURCE, WEIGHTS, WHOLE_RUN, commands_at_once, end_of, part_of, run, summarise, taken, train_model, training_flags,
                       write_photos)
@@ -120,9 +121,9 @@ def files_of(folder, *endings):
 
 class Target:
     """seeds: (ending of the name, content); commands: with FILE for the damaged file and OUT for the folder that it is in, which is
-    its own; beside: a folder of sound files that stand there too."""
-    def __init__(self, seeds, *commands, name="x", beside=""):
-        self.seeds, self.commands, self.name, self.beside = seeds, commands, name, beside
+    its own; beside: a folder of sound files that stand there too; wrap: makes the file of the damaged content."""
+    def __init__(self, seeds, *commands, name="x", beside="", wrap=bytes):
+        self.seeds, self.commands, self.name, self.beside, self.wrap = seeds, commands, name, beside, wrap
 
     def place(self, folder, ending, content):
         """Makes the folder; returns the path of the file in it."""
@@ -132,13 +133,21 @@ class Target:
             os.makedirs(folder)
         path = f"{folder}/{self.name}{ending}"
         with open(path, "wb") as file:
-            file.write(content)
+            file.write(self.wrap(content))
         return path
 
 
-def in_folder(folder):
-    """Each file of a folder, to be damaged among the others."""
-    return [(name, bytes_of(f"{folder}/{name}")) for name in sorted(os.listdir(folder))]
+def in_folder(folder, *endings):
+    """Each file below a folder (with these endings), to be damaged among the others."""
+    paths = sorted(os.path.join(at, name) for at, _, names in os.walk(folder) for name in names if name.endswith(endings or ("",)))
+    return [(os.path.relpath(path, folder), bytes_of(path)) for path in paths]
+
+
+def text_in(path, key):
+    """A target's seeds and wrap for a text in a .safetensors file's metadata, which its check sums otherwise guard."""
+    whole = bytes_of(path)
+    text = seeds.header_of(whole)[0]["__metadata__"][key]
+    return [(".safetensors", text.encode())], lambda damaged: seeds.with_metadata(whole, **{key: damaged.decode("utf-8", "surrogateescape")})
 
 
 def write_cifar(folder):
@@ -149,17 +158,6 @@ def write_cifar(folder):
             file.write(b"".join(bytes([i % 10]) + rng.randbytes(3072) for i in range(images)))
 
 
-def write_weights_with_configuration(folder):
-    """As hubs keep them."""
-    os.makedirs(folder)
-    shutil.copy(WEIGHTS, f"{folder}/w.pth")
-    with open(f"{folder}/config.json", "w") as file:
-        json.dump({"id2label": {str(i): f"class {i}" for i in range(10)}, "num_labels": 10}, file)
-    with open(f"{folder}/preprocessor_config.json", "w") as file:
-        json.dump({"image_mean": [0.5, 0.4, 0.3], "image_std": [0.2, 0.2, 0.2], "rescale_factor": 1 / 255, "size": {"height": 32, "width": 32},
-                   "do_resize": True}, file)
-
-
 def targets(graft, folder):
     data, out = f"{folder}/photos", f"{folder}/model"
     write_photos(data)
@@ -167,14 +165,24 @@ def targets(graft, folder):
     for ending in (".npz", ".onnx"):
         run([graft, "convert", WEIGHTS, f"{folder}/w{ending}"])
     run([graft, "features", trained, "--data", data, "--out", f"{folder}/f.npz"])
-    table = "path,label\n" + "".join(f"{data}/c{c}/{i}.ppm,class {c}\n" for c in range(2) for i in range(5))
-    lines = "".join(json.dumps({"path": f"{data}/c{c}/{i}.ppm", "label": f"class {c}"}) + "\n" for c in range(2) for i in range(5))
+    table = "path,label\n" + "".join(f"{data}/c{c}/{i}.ppm,c{c}\n" for c in range(2) for i in range(5))
+    lines = "".join(json.dumps({"path": f"{data}/c{c}/{i}.ppm", "label": f"c{c}"}) + "\n" for c in range(2) for i in range(5))
     labels = [f"class {i}" for i in range(10)]
     datasets = os.path.join(SOURCE, "tests/data/datasets")
     write_cifar(f"{folder}/cifar")
-    write_weights_with_configuration(f"{folder}/hub")
+    seeds.write_weights_with_configuration(f"{folder}/hub")
+    seeds.write_weights_with_configuration(f"{folder}/timm", timm=True)
+    for write, name in ((seeds.write_voc, "voc"), (seeds.write_yolo, "yolo"), (seeds.write_coco, "coco"), (seeds.write_masks, "masks")):
+        write(f"{folder}/{name}")
+    shutil.copytree(f"{folder}/coco/images", f"{folder}/boxes/images")
+    seeds.write_shards(bytes_of(os.path.join(SOURCE, "tests/data/io/same.safetensors")), f"{folder}/shards")
+    cards, with_card = text_in(trained, "graft.card")
+    checkpoint = f"{out}/last.ckpt.safetensors"
+    notes, with_notes = text_in(checkpoint, "graft.checkpoint")
+    network = os.path.join(CORPUS, "graph/network.onnx")
     inspect, convert = ["inspect", "FILE"], ["convert", "FILE", "OUT/o.npz"]
     images = [seed for kind in ("image", "jpeg", "gif", "tiff", "webp") for seed in contents(kind, ".jpg" if kind == "jpeg" else "")]
+    images += files_of("images", ".png", ".bmp", ".ppm", ".pgm") + files_of("images/formats", ".png", ".bmp", ".webp", ".tif", ".avif", ".heic")
     images = [(ending or ".png", content) for ending, content in images]
     evaluate = ["evaluate", trained, "--data", "FILE"]
     resume = ["finetune", "--weights", WEIGHTS, "--out", "OUT", "--resume"] + training_flags(data, 3)
@@ -185,17 +193,30 @@ def targets(graft, folder):
         "npz": Target([(".npz", bytes_of(f"{folder}/w.npz"))] + contents("npz", ".npz"), inspect, convert),
         "onnx": Target([(".onnx", bytes_of(f"{folder}/w.onnx"))] + contents("onnx", ".onnx"), inspect, convert),
         "graph": Target(contents("graph", ".onnx"), inspect, ["run", "FILE", "--output", "OUT"]),
+        "exported": Target(files_of("pt2", ".pt2"), inspect, ["run", "FILE", "--output", "OUT"]),
+        "npy": Target([(".npy", seeds.npy(1, 1, 8, 8))] * 4 + [(".npy", content) for ending, content in contents("npz", "") + files_of("io", ".npy") if content[:6] == b"\x93NUMPY"],
+                      ["run", network, "--input", "FILE", "--output", "OUT"]),
+        "card": Target(cards, ["predict", "FILE", f"{data}/c0/0.ppm"], inspect, convert, wrap=with_card),
+        "checkpoint": Target(notes, resume, name="last.ckpt", beside=out, wrap=with_notes),
+        "shards": Target(in_folder(f"{folder}/shards"), ["inspect", "OUT"], name="", beside=f"{folder}/shards"),
         "mxnet": Target(contents("mxnet", ".params"), inspect),
         "image": Target(images, ["predict", trained, "FILE"], ["predict", trained, "FILE", "--json"]),
-        "table": Target([(".csv", table.encode()), (".tsv", table.replace(",", "\t").encode()), (".jsonl", lines.encode())] + contents("csv", ".csv"), evaluate, ["data", "FILE"]),
+        "table": Target([(".csv", table.encode()), (".tsv", table.replace(",", "\t").encode()), (".jsonl", lines.encode())] + contents("csv", ".csv"), evaluate, ["data", "FILE"],
+                        ["predict", trained, "FILE"]),
         "npz data": Target([(".npz", bytes_of(f"{folder}/f.npz"))] + contents("npz_data", ".npz"), evaluate, ["data", "FILE"]),
         "idx": Target(in_folder(f"{datasets}/idx"), ["data", "OUT"], name="", beside=f"{datasets}/idx"),
         "gzipped idx": Target(in_folder(f"{datasets}/idx_gz"), ["data", "OUT"], name="", beside=f"{datasets}/idx_gz"),
         "cifar": Target(in_folder(f"{folder}/cifar"), ["data", "OUT"], name="", beside=f"{folder}/cifar"),
+        "voc": Target(in_folder(f"{folder}/voc", ".xml", ".txt"), ["data", "OUT"], name="", beside=f"{folder}/voc"),
+        "yolo": Target(in_folder(f"{folder}/yolo", ".yaml", ".txt"), ["data", "OUT"], name="", beside=f"{folder}/yolo"),
+        "coco": Target(in_folder(f"{folder}/coco", ".json"), ["data", "OUT"], ["data", "OUT/boxes.json"], name="", beside=f"{folder}/coco"),
+        "box table": Target([(".csv", seeds.BOX_TABLE.encode())], ["data", "FILE"], beside=f"{folder}/boxes"),
+        "masks": Target(in_folder(f"{folder}/masks", ".png", ".txt"), ["data", "OUT"], name="", beside=f"{folder}/masks"),
         "hdf5": Target(files_of("keras", ".h5", ".keras"), inspect, convert),
         "labels": Target([(".txt", "\n".join(labels).encode()), (".json", json.dumps(labels).encode()),
                           (".json", json.dumps(dict(enumerate(labels))).encode())], ["inspect", WEIGHTS, "--labels", "FILE"]),
-        "configuration": Target(in_folder(f"{folder}/hub")[:2], ["inspect", "OUT/w.pth"], name="", beside=f"{folder}/hub"),
+        "configuration": Target(in_folder(f"{folder}/hub", ".json"), ["inspect", "OUT/w.pth"], name="", beside=f"{folder}/hub"),
+        "timm's configuration": Target(in_folder(f"{folder}/timm", ".json"), ["inspect", "OUT/w.pth"], name="", beside=f"{folder}/timm"),
         "external data": Target([(name, bytes_of(os.path.join(SOURCE, "tests/data/io/onnx", name))) for name in ("external.onnx", "external.bin")],
                                 ["inspect", "OUT/external.onnx"], name="", beside=os.path.join(SOURCE, "tests/data/io/onnx")),
         "run": Target([(name, content) for name, content in in_folder(out) if name != "report.html"], resume, ["compare", "OUT"], name="",
