@@ -68,12 +68,12 @@ check_fuzz_hdf5() {
 }
 # What ctest runs in small part (tests/faults): kills, failing files, failing memory, damaged files, determinism, --ram.
 check_faults() {
-  build ci graft_command graft_failing_memory graft_failing_io
-  local command=build/ci/bin/graft
+  build ci graft_command graft_failing_memory graft_failing_io graft_many_starts
+  local command=build/ci/bin/graft starts=build/ci/faults/libgraft_many_starts.so
   python3 tests/faults/random_kills.py $command --kills 110
-  python3 tests/faults/io_faults.py $command build/ci/faults/libgraft_failing_io.so --points 0
-  python3 tests/faults/failing_memory.py $command build/ci/faults/libgraft_failing_memory.so --points 20000
-  python3 tests/faults/mutations.py $command --count 100000
+  python3 tests/faults/io_faults.py $command build/ci/faults/libgraft_failing_io.so --points 0 --starts $starts
+  python3 tests/faults/failing_memory.py $command build/ci/faults/libgraft_failing_memory.so --points 20000 --starts $starts
+  python3 tests/faults/mutations.py $command --count 100000 --starts $starts
   python3 tests/faults/determinism.py $command
   python3 tests/faults/ram_peaks.py $command --megapixels 12 --threads 1 2 8 16
 }

@@ -6,8 +6,8 @@
 #include <string_view>
 #include <utility>
 
-#include "graft/kernels/ops/matmul.h"
-#include "graft/kernels/ops/pool.h"
+#include "graft/layers/functional/matrices.h"
+#include "graft/layers/functional/pool.h"
 #include "graft/models/graph/operators/window.h"
 
 namespace graft::models::graph {

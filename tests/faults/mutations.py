@@ -246,7 +246,7 @@ def try_one(commands, target, number, seed, folder, usual, keep):
     elif beyond > 64 * len(content) and "images" not in said:
         wrong = f"{peak} KiB for a file of {len(content)} bytes (usually {usual})"
     if wrong and keep:
-        shutil.copy(path, f"{keep}/{number}{ending}")
+        shutil.copy(path, os.path.join(keep, str(number) + ending.replace(os.sep, "_")))
     shutil.rmtree(place, ignore_errors=True)
     if os.path.exists(f"{place}.peak"):
         os.remove(f"{place}.peak")
