@@ -2,7 +2,7 @@
 """Runs the graft command with memory that ends at the n-th call, for ever or once, and with threads that cannot be started.
 The command then ends with code 4 or, where the memory was not needed, with code 0 and the answer of an undisturbed run:
 no signal, no hang, no other code. Usage: failing_memory.py GRAFT LIBRARY [--points N] [--seed N] [--only NAME] [--part K/N] [--starts LIB]
-(LIBRARY: failing_memory.c, built; LIB: many_starts.c, built: only the calls before main are tried with a start of their own)"""
+(LIBRARY: failing_memory.c, built; LIB: many_starts.c, built: only calls before main are then tried with a start of their own)"""
 import argparse
 import collections
 import concurrent.futures

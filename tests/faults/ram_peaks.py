@@ -32,6 +32,8 @@ def main():
     parser.add_argument("--megapixels", type=float, default=3)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 8])
     arguments = parser.parse_args()
+    if arguments.megapixels < 3:
+        parser.error("of less than 3 megapixels a photo is not what 66 MiB are too small for")
     if not os.path.exists("/usr/bin/time"):
         print("SKIPPED: memory is measured by /usr/bin/time, which is not here")
         return
