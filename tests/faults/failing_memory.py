@@ -87,7 +87,8 @@ def scenarios(driver):
 
 def points(total, wanted, seed):
     """The first calls, then any: half of them by their logarithm, for most kinds of call come early. In an order in which each has
-    its own draws, so that a part of them is the same whichever part is asked for."""
+    its own draws, so that a part of them is the same whichever part is asked for (but for a call or two where threads make the total
+    another by as many)."""
     order = list(range(1, min(total, wanted // 4) + 1))
     chosen = set(order)
     while len(order) < min(wanted, total):
