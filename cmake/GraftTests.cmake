@@ -124,6 +124,10 @@ if(TARGET graft_command AND NOT GRAFT_SANITIZE)
   add_library(graft_failing_io SHARED ${PROJECT_SOURCE_DIR}/tests/faults/failing_io.c)
   set_target_properties(graft_failing_io PROPERTIES UNITY_BUILD OFF LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/faults)
   target_link_libraries(graft_failing_io PRIVATE ${CMAKE_DL_LIBS})
+  # The program loaded once and forked for each case, for the drivers that start it thousands of times.
+  add_library(graft_many_starts SHARED ${PROJECT_SOURCE_DIR}/tests/faults/many_starts.c)
+  set_target_properties(graft_many_starts PROPERTIES UNITY_BUILD OFF LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/faults)
+  target_link_libraries(graft_many_starts PRIVATE ${CMAKE_DL_LIBS})
 endif()
 # Instructions of fixed workloads beside a table: tools/instruction_counts.sh, which leaves with 77 where counts mean nothing.
 file(GLOB instruction_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/instructions/*.cpp)
@@ -152,19 +156,21 @@ find_program(GRAFT_PYTHON3 python3)
 if(GRAFT_PYTHON3)
   if(TARGET graft_failing_memory)
     add_test(NAME faults.failing_memory COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/faults/failing_memory.py
-      $<TARGET_FILE:graft_command> $<TARGET_FILE:graft_failing_memory> --points 500)
+      $<TARGET_FILE:graft_command> $<TARGET_FILE:graft_failing_memory> --points 500 --starts $<TARGET_FILE:graft_many_starts>)
     set_tests_properties(faults.failing_memory PROPERTIES TIMEOUT 600)
     # A few points of each; tools/nightly.sh runs the whole.
     add_test(NAME faults.io_faults COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/faults/io_faults.py
-      $<TARGET_FILE:graft_command> $<TARGET_FILE:graft_failing_io> --points 3)
+      $<TARGET_FILE:graft_command> $<TARGET_FILE:graft_failing_io> --points 3 --starts $<TARGET_FILE:graft_many_starts>)
     add_test(NAME faults.random_kills COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/faults/random_kills.py
       $<TARGET_FILE:graft_command> --kills 2)
     add_test(NAME faults.mutations COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/faults/mutations.py
-      $<TARGET_FILE:graft_command> --count 380)
+      $<TARGET_FILE:graft_command> --count 580 --starts $<TARGET_FILE:graft_many_starts>)
+    add_test(NAME faults.many_starts COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/faults/many_starts.py
+      $<TARGET_FILE:graft_command> $<TARGET_FILE:graft_many_starts> --memory $<TARGET_FILE:graft_failing_memory> --io $<TARGET_FILE:graft_failing_io>)
     add_test(NAME faults.determinism COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/faults/determinism.py
       $<TARGET_FILE:graft_command> --configurations 2 --variants 4)
     add_test(NAME faults.ram_peaks COMMAND ${GRAFT_PYTHON3} ${PROJECT_SOURCE_DIR}/tests/faults/ram_peaks.py $<TARGET_FILE:graft_command>)
-    set_tests_properties(faults.io_faults faults.random_kills faults.mutations faults.determinism faults.ram_peaks PROPERTIES
+    set_tests_properties(faults.io_faults faults.random_kills faults.mutations faults.many_starts faults.determinism faults.ram_peaks PROPERTIES
       TIMEOUT 600 SKIP_REGULAR_EXPRESSION "SKIPPED")
   else()
     # Listed as skipped: an address sanitizer's allocator cannot be preloaded over, and says "out of memory" by itself.

@@ -2,9 +2,9 @@
 
 #include "graft/core/base/checked_math.h"
 #include "graft/core/base/sha256.h"
-#include "graft/core/tensor/allocation_limit.h"
 #include "graft/layers/modules/batch_norm2d.h"
 #include "graft/layers/modules/default_values.h"
+#include "graft/models/check_limits.h"
 #include "graft/models/comparison.h"
 #include "graft/models/described_graph.h"
 #include "graft/models/doubts.h"
@@ -260,7 +260,7 @@ Imported import_described(const io::WeightFile& file, const ImportOptions& optio
   if (is_keras_family(file)) {
     try {
       Imported imported = import_network(file, options);
-      if (options.examine) why = difference_from_graph(file, imported, options.check_bytes);
+      if (options.examine) why = difference_from_graph(file, imported, options);
       if (why.empty()) return imported;
     } catch (const Error& error) {
       if (error.code() != ErrorCode::bad_input) throw;
@@ -295,7 +295,7 @@ Imported import_foreign(const io::WeightFile& file, const ImportOptions& options
 // The file's own nodes as a network, and the imported network up to the same value; both without
 // pool and head of graft.
 std::pair<Model, Model> source_and_network(const io::WeightFile& file, const Imported& imported,
-                                           int64_t check_bytes) {
+                                           const ImportOptions& options) {
   const io::onnx::Model model = read_described_graph(file);
   const ModelCard& card = imported.model.card;
   const auto* graph = std::get_if<GraphConfig>(&card.architecture);
@@ -303,7 +303,7 @@ std::pair<Model, Model> source_and_network(const io::WeightFile& file, const Imp
     return {{std::make_shared<GraphModule>(read_graph(model, {.as_network = true})), card},
             imported.model};
   if (!graph) {
-    Model source = import_graph(model, {.check_bytes = check_bytes}).model;
+    Model source = import_graph(model, limits_of(options)).model;
     source.card.preprocess = card.preprocess;
     return {source, imported.model};
   }
@@ -317,27 +317,26 @@ std::pair<Model, Model> source_and_network(const io::WeightFile& file, const Imp
            card}};
 }
 
-// Runs a check of the import within the memory that it may hold; one that needs more is left out
-// and said. False: it was left out.
+// Runs a check of the import within what it may take; one that needs more is left out and said.
+// False: it was left out.
 template <class Check>
-bool run_within(int64_t bytes, const char* what, Certificate& certificate, Check&& check) {
-  const ScopedAllocationLimit limit(bytes, LimitedBytes::held);
+bool run_within(const ImportOptions& options, const char* what, Certificate& certificate,
+                Check&& check) {
+  const CheckLimits limits(options);
   try {
     check();
     return true;
   } catch (const Error&) {
-    if (!limit.was_reached()) throw;
+    if (!limits.was_reached()) throw;
     std::string& said = certificate.not_executed;
-    said += str(said.empty() ? "" : "; ", what, ": it would hold more than the ",
-                ceil_div(bytes, int64_t{1} << 20),
-                " MiB that a check of this file may (4 times the file, at least ",
-                kLeastCheckBytes >> 20, " MiB)");
+    said += str(said.empty() ? "" : "; ", what, ": it ", limits.reached());
     return false;
   }
 }
 
 // The same random images through the source graph and through the network that was made of it.
-void compare_with_source(const io::WeightFile& file, Imported& imported, int64_t check_bytes) {
+void compare_with_source(const io::WeightFile& file, Imported& imported,
+                         const ImportOptions& options) {
   Certificate& c = imported.certificate;
   const bool is_graph = std::holds_alternative<GraphConfig>(imported.model.card.architecture);
   if (!is_graph_format(file.format) && !(is_graph && describes_graph(file) && !has_card(file)))
@@ -353,8 +352,8 @@ void compare_with_source(const io::WeightFile& file, Imported& imported, int64_t
   }
   try {
     Comparison comparison;
-    const bool run = run_within(check_bytes, "the comparison with the source graph", c, [&] {
-      auto [source, network] = source_and_network(file, imported, check_bytes);
+    const bool run = run_within(options, "the comparison with the source graph", c, [&] {
+      auto [source, network] = source_and_network(file, imported, options);
       comparison = compare_answers(source, network);
     });
     if (!run || !comparison.comparable) return;
@@ -368,14 +367,14 @@ void compare_with_source(const io::WeightFile& file, Imported& imported, int64_t
   }
 }
 
-void look_for_doubts(Imported& imported, int64_t check_bytes) {
+void look_for_doubts(Imported& imported, const ImportOptions& options) {
   const ModelCard& card = imported.model.card;
   StagedNetwork& network = *imported.model.network;
   const bool graph = std::holds_alternative<GraphConfig>(card.architecture);
   refuse_impossible_values(network.state_dict(), graph);
   StatisticsCheck statistics;
   try {
-    run_within(check_bytes, "the check of the batch norms' statistics", imported.certificate,
+    run_within(options, "the check of the batch norms' statistics", imported.certificate,
                [&] { statistics = check_statistics(network, card.preprocess.zeros(1)); });
   } catch (const Error& error) {
     if (!graph || error.code() == ErrorCode::resource)
@@ -389,10 +388,14 @@ void look_for_doubts(Imported& imported, int64_t check_bytes) {
 
 // By what the file brings, data beside an .onnx included: its size on disk may be of half
 // precision.
-int64_t check_bytes_for(const io::WeightFile& file) {
+void set_limits(ImportOptions& options, const io::WeightFile& file) {
   int64_t bytes = 0;
   for (const auto& [name, tensor] : file.tensors) bytes = checked_add(bytes, tensor.bytes());
-  return std::max(kLeastCheckBytes, checked_mul(4, bytes));
+  if (options.check_bytes == 0)
+    options.check_bytes = std::max(kLeastCheckBytes, checked_mul(4, bytes));
+  if (options.check_operations == 0)
+    options.check_operations =
+        std::max(kLeastCheckOperations, checked_mul(kCheckOperationsPerByte, bytes));
 }
 
 }  // namespace
@@ -404,7 +407,7 @@ Imported import_weights(const std::string& path, const ImportOptions& given) {
               ": is the checkpoint of a run, from which finetune goes on with --resume; the run's "
               "model is model.safetensors beside it");
   ImportOptions options = given;
-  if (options.check_bytes == 0) options.check_bytes = check_bytes_for(file);
+  set_limits(options, file);
   try {
     Imported imported =
         has_card(file) ? import_model_file(file, options) : import_foreign(file, options);
@@ -421,8 +424,8 @@ Imported import_weights(const std::string& path, const ImportOptions& given) {
           std::holds_alternative<GraphConfig>(imported.model.card.architecture));
       return imported;
     }
-    look_for_doubts(imported, options.check_bytes);
-    compare_with_source(file, imported, options.check_bytes);
+    look_for_doubts(imported, options);
+    compare_with_source(file, imported, options);
     certificate.sha256 = sha256_of_file(file.path);
     certificate.architecture = describe(imported.model.card.architecture);
     if (has_card(file)) certificate.matched = static_cast<int64_t>(file.tensors.size());

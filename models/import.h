@@ -30,9 +30,14 @@ struct ImportOptions {
   // import; 0: four times the file, at least kLeastCheckBytes. A graph that needs more to be
   // understood is refused; a check that needs more is left out, and the certificate says so.
   int64_t check_bytes = 0;
+  // The same for computing, in multiply-adds (models/graph/work_limit.h says how they are counted);
+  // 0: kCheckOperationsPerByte for each byte of the file's tensors, at least kLeastCheckOperations.
+  int64_t check_operations = 0;
 };
 
 inline constexpr int64_t kLeastCheckBytes = int64_t{512} << 20;
+// Two images of 250 thousand million: seconds to a minute on two cores.
+inline constexpr int64_t kLeastCheckOperations = 500'000'000'000, kCheckOperationsPerByte = 4096;
 
 struct Imported {
   Model model{};  // the network with the file's own head, or none; its card without labels unless

@@ -259,7 +259,8 @@ std::vector<std::string> numbers_as_names(AnnotatedFiles& files) {
   for (const AnnotatedPart* part : {&files.train, &files.val, &files.test})
     for (const AnnotatedFile& file : part->files)
       for (const NamedBox& box : file.boxes)
-        count = std::max(count, static_cast<size_t>(std::stoul(box.name)) + 1);
+        if (file.is_relative)
+          count = std::max(count, static_cast<size_t>(std::stoul(box.name)) + 1);
   std::vector<std::string> names;
   for (size_t c = 0; c < count; ++c) names.push_back(std::to_string(c));
   return names;
@@ -308,7 +309,8 @@ FoundBoxes read_box_folder(const std::string& path, const PartsWanted& wanted, D
     GRAFT_CHECK(part.files.empty(), path, ": two folders look like one part: ", part.name, " and ",
                 folders.name);
     part = read_boxed_part(folders, found.names, parts);
-    is_yolo = is_yolo || part.files[0].is_relative || !part.files[0].fault.empty();
+    // By the files' names: a damaged one says nothing of itself.
+    is_yolo = is_yolo || lower_extension(part.files[0].annotation) != ".xml";
   }
   if (!is_yolo) {
     found.names.clear();  // Pascal VOC's files name their classes

@@ -4,7 +4,7 @@
 
 #include "graft/core/autograd/record.h"
 #include "graft/core/base/checked_math.h"
-#include "graft/core/tensor/allocation_limit.h"
+#include "graft/models/check_limits.h"
 #include "graft/models/folded_norms.h"
 #include "graft/models/graph/classifier_search.h"
 #include "graft/models/graph/graph_end.h"
@@ -126,18 +126,17 @@ std::vector<Shape> probe_stages(GraphSource& source, const ImageInput& image) {
   return shapes;
 }
 
-// The same within the memory that an import may hold.
-std::vector<Shape> probe_within(int64_t bytes, GraphSource& source, const ImageInput& image) {
-  const ScopedAllocationLimit limit(bytes, LimitedBytes::held);
+// The same within what an import may take.
+std::vector<Shape> probe_within(const ImportOptions& options, GraphSource& source,
+                                const ImageInput& image) {
+  const CheckLimits limits(options);
   try {
     return probe_stages(source, image);
   } catch (const Error&) {
-    if (!limit.was_reached()) throw;
+    if (!limits.was_reached()) throw;
     bad_input("the graph was not executed: with ", kProbedImages, " images of ", image.channels,
-              "x", image.sides[0], "x", image.sides[1], " it holds more than the ",
-              ceil_div(bytes, int64_t{1} << 20),
-              " MiB that an import may (4 times the file, at least ", kLeastCheckBytes >> 20,
-              " MiB); graft run runs any graph, within --max-memory");
+              "x", image.sides[0], "x", image.sides[1], " it ", limits.reached(),
+              "; graft run runs any graph, within --max-memory");
   }
 }
 
@@ -310,8 +309,7 @@ Imported import_graph(const io::onnx::Model& model, const ImportOptions& options
   certificate.eps = eps_of_norms(source);
   Unfolded unfolded;
   if (folded == FoldedNorms::possible) unfolded = unfold_graph_norms(source, config.eps);
-  const std::vector<Shape> shapes =
-      probe_within(options.check_bytes > 0 ? options.check_bytes : kLeastCheckBytes, source, image);
+  const std::vector<Shape> shapes = probe_within(options, source, image);
   const bool one_output = cut_source(source, shapes, options.cut, config, certificate);
   for (const GraphTensor& tensor : source.tensors)
     certificate.matched += tensor.role != TensorRole::constant;

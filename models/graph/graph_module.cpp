@@ -11,6 +11,7 @@
 #include "graft/layers/functional/shape_change.h"
 #include "graft/layers/modules/dropout.h"
 #include "graft/models/graph/graph_program.h"
+#include "graft/models/graph/work_limit.h"
 
 namespace graft::models {
 namespace {
@@ -328,10 +329,14 @@ void GraphModule::run_steps(size_t begin, size_t end, std::vector<Tensor>& value
       mode.statistics = step.norm_behind && step.norm_behind->normalises_by_batch()
                             ? &statistics[step.outputs[0]]
                             : nullptr;
-      const OpOutputs outputs =
-          step.norm      ? OpOutputs{run_norm(step, inputs, statistics[step.inputs[0]])}
-          : step.dropout ? OpOutputs{(*step.dropout)(inputs.at(0))}
-                         : step.op->run(OpCall(step.node, step.opset, inputs, mode));
+      const OpCall call(step.node, step.opset, inputs, mode);
+      graph::charge_work(step.norm || step.dropout ? graph::work_of_elements(inputs)
+                                                   : graph::work_of(call));
+      const OpOutputs outputs = step.norm
+                                    ? OpOutputs{run_norm(step, inputs, statistics[step.inputs[0]])}
+                                : step.dropout ? OpOutputs{(*step.dropout)(inputs.at(0))}
+                                               : step.op->run(call);
+      graph::charge_work(graph::work_of_elements(outputs));
       for (size_t k = 0; k < step.outputs.size(); ++k) {
         if (step.outputs[k] == kNoValue) continue;
         GRAFT_CHECK(k < outputs.size() && outputs[k].defined(), "its output ", k,

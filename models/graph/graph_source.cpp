@@ -18,6 +18,7 @@
 #include "graft/models/graph/network_form.h"
 #include "graft/models/graph/operators.h"
 #include "graft/models/graph/quantized_operators.h"
+#include "graft/models/graph/work_limit.h"
 
 namespace graft::models {
 namespace {
@@ -268,6 +269,9 @@ class GraphReader {
     for (const auto& [name, tensor] : constants_)
       most_bytes = checked_add(most_bytes, checked_mul(4, tensor.bytes()));
     mode.most_elements = most_bytes / 8;
+    double work = static_cast<double>(options_.folded_operations) +
+                  static_cast<double>(kFoldedOperationsPerByte) *
+                      static_cast<double>(most_bytes - options_.folded_bytes) / 4;
     int64_t bytes = 0;
     std::deque<Node> open(std::make_move_iterator(nodes_.begin()),
                           std::make_move_iterator(nodes_.end()));
@@ -292,17 +296,19 @@ class GraphReader {
       for (const std::string& name : node.inputs)
         inputs.push_back(name.empty() ? Tensor() : constants_.at(name));
       const bool costly = is_costly(node);
-      if (costly && elements_in(inputs) > kMostCostlyElements) {
+      const graph::OpCall call(node, opset_of(node), inputs, mode);
+      const double takes = graph::work_of(call);
+      if (takes > work || (costly && elements_in(inputs) > kMostCostlyElements)) {
         source_.nodes.push_back(std::move(node));
         continue;
       }
+      work -= takes;
       try {
         const ScopedAllocationLimit limit(
             costly ? kMostCostlyBytes
                    : checked_mul(2, most_bytes));  // the result, and what it is made from
-        const graph::OpOutputs results =
-            find_operator(node.domain, node.op_type)
-                ->run(graph::OpCall(node, opset_of(node), inputs, mode));
+        const graph::OpOutputs results = find_operator(node.domain, node.op_type)->run(call);
+        work -= graph::work_of_elements(results);
         for (size_t i = 0; i < std::min(results.size(), node.outputs.size()); ++i) {
           if (node.outputs[i].empty()) continue;
           const bool same = std::any_of(inputs.begin(), inputs.end(), [&](const Tensor& input) {

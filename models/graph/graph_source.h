@@ -46,10 +46,16 @@ struct GraphSource {
   std::vector<std::string> notes{};  // for the certificate
 };
 
+inline constexpr int64_t kFoldedOperationsPerByte = 256;
+
 struct GraphReadOptions {
   int64_t folded_bytes =
       int64_t{1}
       << 30;  // the most that folded constants may hold, beside four times the initializers
+  // The most that folding may compute, as models/graph/work_limit.h counts, beside
+  // kFoldedOperationsPerByte for each byte of the initializers: seconds. Nodes beyond run with the
+  // graph.
+  int64_t folded_operations = 100'000'000'000;
   // false: every number as ONNX defines it. true: a network that trains: float32 throughout, what
   // is quantized read in float, batch norm and dropout in graft's own modes.
   bool as_network = false;

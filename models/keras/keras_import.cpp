@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "graft/core/base/error.h"
-#include "graft/core/tensor/allocation_limit.h"
+#include "graft/models/check_limits.h"
 #include "graft/models/comparison.h"
 #include "graft/models/graph/graph_import.h"
 #include "graft/models/graph/graph_preprocess.h"
@@ -87,17 +87,17 @@ Imported import_keras_graph(const io::WeightFile& file, const ImportOptions& opt
 }
 
 std::string difference_from_graph(const io::WeightFile& file, Imported& network,
-                                  int64_t check_bytes) {
+                                  const ImportOptions& options) {
   Certificate& c = network.certificate;
   const auto left_out = [&](const std::string& why) {
     c.notes.push_back("the model's own graph was not run for comparison: " + why);
     return std::string();
   };
   if (!c.unused.empty()) return left_out("the network ends elsewhere");
-  const ScopedAllocationLimit limit(check_bytes, LimitedBytes::held);
+  const CheckLimits limits(options);
   try {
     const keras::KerasGraph graph = keras::read_keras_graph(file);
-    Model source = import_graph(graph.model, {.check_bytes = check_bytes}, FoldedNorms::none).model;
+    Model source = import_graph(graph.model, limits_of(options), FoldedNorms::none).model;
     const auto& config = std::get<GraphConfig>(source.card.architecture);
     if (!read_graph_preprocess(*config.source, config.in_channels).nodes.empty())
       return left_out("it prepares its images itself");
@@ -111,8 +111,8 @@ std::string difference_from_graph(const io::WeightFile& file, Imported& network,
                : str("the graph that the file describes computes something else (", c.comparison,
                      ")");
   } catch (const Error& error) {
-    if (limit.was_reached()) {
-      c.not_executed = "the comparison with the model's own graph: it would hold too much memory";
+    if (limits.was_reached()) {
+      c.not_executed = "the comparison with the model's own graph: it " + limits.reached();
       return "";
     }
     if (error.code() != ErrorCode::bad_input) throw;

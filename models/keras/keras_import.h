@@ -12,6 +12,6 @@ Imported import_keras_graph(const io::WeightFile& file, const ImportOptions& opt
 // the same random images. Fills in certificate.comparison, or says why that was left out; the
 // sentence that tells how they differ, "" when they do not.
 std::string difference_from_graph(const io::WeightFile& file, Imported& network,
-                                  int64_t check_bytes);
+                                  const ImportOptions& options);
 
 }  // namespace graft::models

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """One recipe, one result: every configuration gives the same model and history again, with other numbers of threads and workers,
 with features from memory, from disk or computed anew, and with checkpoints at other times.
-Usage: determinism.py GRAFT [--configurations N] [--variants N]   (the first N of each; all without)"""
+Usage: determinism.py GRAFT [--configurations N] [--variants N] [--part K/N]   (the first N of each; all without; parts: of the
+configurations)"""
 import argparse
 import os
 import sys
 import tempfile
 
-from workload import WEIGHTS, digest, end_of, fresh, metrics, run, write_photos
+from workload import WEIGHTS, WHOLE_RUN, digest, end_of, fresh, metrics, part_of, run, summarise, taken, write_photos
 
 FINETUNE = ["finetune", "--weights", WEIGHTS]
 CONFIGURATIONS = {
@@ -60,13 +61,15 @@ def main():
     parser.add_argument("graft")
     parser.add_argument("--configurations", type=int, default=len(CONFIGURATIONS))
     parser.add_argument("--variants", type=int, default=len(VARIANTS))
+    parser.add_argument("--part", type=part_of, default=WHOLE_RUN)
     arguments = parser.parse_args()
+    chosen = taken(list(CONFIGURATIONS.items())[:arguments.configurations], arguments.part)
     graft, runs, faults = os.path.abspath(arguments.graft), 0, 0
     with tempfile.TemporaryDirectory() as folder:
         data = f"{folder}/photos"
         write_photos(data, each=9, side=20)
         os.remove(f"{data}/c1/0.ppm")  # classes of uneven size
-        for name, words in list(CONFIGURATIONS.items())[:arguments.configurations]:
+        for name, words in chosen:
             want = outcome(graft, data, words + ["--threads", "1"], f"{folder}/run")
             if isinstance(want, str):
                 sys.exit(f"{name}: {want}")
@@ -80,7 +83,8 @@ def main():
             for line in different:
                 print("  FAULT", line, flush=True)
             faults += len(different)
-    print(f"{runs} runs beside {min(arguments.configurations, len(CONFIGURATIONS))}, {faults} faults")
+    print(f"{runs} runs beside {len(chosen)}, {faults} faults")
+    summarise("determinism", arguments.part, {}, points=runs, faults=faults)
     if faults:
         sys.exit(1)
 

@@ -20,11 +20,13 @@
 enum mode { ONCE, FROM, SHORT, KILL, TORN };
 enum fate { NORMAL, FAILS, HALF, ENDS_AFTER };
 
-static long calls = 0, at = -1;
-static int mode = ONCE, error_number = EIO;
+static long calls, at;
+static int mode, error_number;
 static const char *below = 0, *journal = 0;
 
-__attribute__((constructor)) static void begin(void) {
+// By many_starts.c, too, before each start.
+__attribute__((constructor)) void begin_faults(void) {
+  calls = 0, at = -1, mode = ONCE, error_number = EIO;
   const char* modes[] = {"once", "from", "short", "kill", "torn"};
   const char* text = getenv("FAULT_IO_MODE");
   for (int i = 0; text && i < 5; ++i)

@@ -2,8 +2,9 @@
 """Runs graft with the n-th call on files failing, cut short, or ending the process, at every kind of call of every file.
 What is written must then be the former file or the finished one; a call that fails ends in code 3 or 4 with one sentence, or did
 not matter to the result; nothing half-written stays behind a failure; a run that was killed goes on to the same bits.
-Usage: io_faults.py GRAFT LIBRARY [--points N] [--seed N] [--only NAME]   (LIBRARY: failing_io.c, built; N: at most, of each
-scenario and mode; 0: all)"""
+Usage: io_faults.py GRAFT LIBRARY [--points N] [--seed N] [--only NAME] [--part K/N] [--starts LIB]   (LIBRARY: failing_io.c, built;
+N: at most, of each scenario and mode; 0: all; NAME: a scenario's, or a word of several: finetune, finetune all, from disk, resume,
+convert, features, evaluate, predict; LIB: many_starts.c, built)"""
 import argparse
 import collections
 import concurrent.futures
@@ -16,7 +17,9 @@ import shutil
 import sys
 import tempfile
 
-from workload import WEIGHTS, commands_at_once, digest, end_of, fresh, is_whole_safetensors, metrics, run, train_model, training_flags, write_photos
+from starts import Commands
+from workload import (WEIGHTS, WHOLE_RUN, commands_at_once, digest, end_of, fresh, is_whole_safetensors, metrics, part_of, run, summarise,
+                      taken, train_model, training_flags, write_photos)
 
 MODES = {"once EIO": ("once", errno.EIO), "from ENOSPC": ("from", errno.ENOSPC), "short": ("short", 0),
          "kill": ("kill", 0), "torn": ("torn", 0)}
@@ -75,19 +78,18 @@ def scenarios(graft, library, folder):
 
 
 class Driver:
-    def __init__(self, graft, library, name, scenario, folder):
-        self.graft, self.library, self.name, self.scenario, self.folder = graft, library, name, scenario, folder
+    def __init__(self, commands, name, scenario, folder):
+        self.commands, self.name, self.scenario, self.folder = commands, name, scenario, folder
         self.below = os.path.dirname(folder) + "/"  # of photos, model and everything that is written
 
     def words(self, out):
-        return [self.graft] + [word.replace("OUT", out) for word in self.scenario.words]
+        return [self.commands.graft] + [word.replace("OUT", out) for word in self.scenario.words]
 
     def undisturbed(self):
         """Records what an undisturbed run leaves, and which calls it makes."""
         out, journal = f"{self.folder}/want", f"{self.folder}/journal"
         self.scenario.prepare(out)
-        code, answer, said = run(self.words(out), {"LD_PRELOAD": self.library, "FAULT_IO_PATH": self.below,
-                                              "FAULT_IO_LOG": journal})
+        code, answer, said = self.commands.run(self.words(out), {"FAULT_IO_PATH": self.below, "FAULT_IO_LOG": journal})
         if code != 0:
             raise SystemExit(f"{self.name}: an undisturbed run ends with code {code}: {end_of(said)}")
         self.want = self.result_of(out, answer)
@@ -106,7 +108,7 @@ class Driver:
         with open(path, "rb") as file:  # a report says the command, and with it the folder
             return hashlib.sha256(file.read().replace(out.encode(), b"OUT")).hexdigest()
 
-    def points(self, most, rng):
+    def points(self, most, seed):
         """Of each row of like calls the first two, the middle and the last; at most so many."""
         chosen, begin = [], 0
         while begin < len(self.calls):
@@ -116,7 +118,7 @@ class Driver:
             chosen += sorted({begin, min(begin + 1, end - 1), (begin + end - 1) // 2, end - 1})
             begin = end
         if most and len(chosen) > most:
-            chosen = sorted(rng.sample(chosen, most))
+            chosen = sorted(random.Random(seed).sample(chosen, most))
         return [point + 1 for point in chosen]
 
     def check(self, mode, point):
@@ -124,11 +126,12 @@ class Driver:
         kind, number = MODES[mode]
         out = f"{self.folder}/{kind}{point}"
         self.scenario.prepare(out)
-        code, answer, said = run(self.words(out), {"LD_PRELOAD": self.library, "FAULT_IO_PATH": self.below,
-                                                   "FAULT_IO_AT": str(point), "FAULT_IO_MODE": kind, "FAULT_IO_ERRNO": str(number)})
+        code, answer, said = self.commands.run(self.words(out), {"FAULT_IO_PATH": self.below, "FAULT_IO_AT": str(point), "FAULT_IO_MODE": kind,
+                                                                 "FAULT_IO_ERRNO": str(number)})
         wrong = self.faults_of(kind, code, answer, said, out)
         fresh(out)
-        return code, [f"{self.name}, {mode}, call {point} ({self.calls[point - 1]}): {what}" for what in wrong]
+        expected_kill = code == -9 and kind in ("kill", "torn")
+        return "killed" if expected_kill else code, [f"{self.name}, {mode}, call {point} ({self.calls[point - 1]}): {what}" for what in wrong]
 
     def faults_of(self, kind, code, answer, said, out):
         wrong, result = [], f"{out}/{self.scenario.result}"
@@ -161,7 +164,7 @@ class Driver:
 
     def faults_of_resuming(self, out):
         words = self.words(out) + ([] if "--resume" in self.scenario.words else ["--resume"])
-        code, _, said = run(words)
+        code, _, said = self.commands.run(words)
         if code != 0:
             return [f"--resume ends with code {code}: {end_of(said)}"]
         wrong = []
@@ -174,6 +177,13 @@ class Driver:
         return wrong
 
 
+def chosen_of(cases, name):
+    """The scenarios that --only means: of this name, else those whose names hold it."""
+    if name is None or name in cases:
+        return {name: cases[name]} if name else cases
+    return {key: scenario for key, scenario in cases.items() if name in key}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("graft")
@@ -181,18 +191,20 @@ def main():
     parser.add_argument("--points", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only")
+    parser.add_argument("--part", type=part_of, default=WHOLE_RUN)
+    parser.add_argument("--starts", default="")
     arguments = parser.parse_args()
-    rng, total, faults = random.Random(arguments.seed), 0, 0
+    total, faults, all_codes = 0, 0, collections.Counter()
     graft, library = os.path.abspath(arguments.graft), os.path.abspath(arguments.library)
-    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(commands_at_once()) as pool:
-        for name, scenario in scenarios(graft, library, folder).items():
-            if arguments.only not in (None, name):
-                continue
+    with tempfile.TemporaryDirectory() as folder, Commands(graft, arguments.starts, library) as commands, \
+            concurrent.futures.ThreadPoolExecutor(commands_at_once()) as pool:
+        for name, scenario in chosen_of(scenarios(graft, library, folder), arguments.only).items():
             place = f"{folder}/{name.replace(' ', '_')}"
             os.makedirs(place)
-            driver = Driver(graft, library, name, scenario, place)
+            driver = Driver(commands, name, scenario, place)
             driver.undisturbed()
-            jobs = [pool.submit(driver.check, mode, point) for mode in MODES for point in driver.points(arguments.points, rng)]
+            cases = [(mode, point) for mode in MODES for point in driver.points(arguments.points, f"{arguments.seed} {name} {mode}")]
+            jobs = [pool.submit(driver.check, mode, point) for mode, point in taken(cases, arguments.part)]
             codes, wrong = collections.Counter(), []
             for job in jobs:
                 code, complaints = job.result()
@@ -202,7 +214,9 @@ def main():
             for line in wrong[:20]:
                 print("  FAULT", line, flush=True)
             total, faults = total + len(jobs), faults + len(wrong)
+            all_codes.update(codes)
     print(f"{total} runs, {faults} faults")
+    summarise("io_faults", arguments.part, all_codes, points=total, faults=faults)
     if faults or total == 0:
         sys.exit(1)
 

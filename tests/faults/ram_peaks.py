@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 
-from workload import WEIGHTS, end_of, fresh, peak_of, write_png, write_progressive_jpeg
+from workload import WEIGHTS, WHOLE_RUN, end_of, fresh, peak_of, summarise, write_png, write_progressive_jpeg
 
 
 def write_set(folder, kind, width, height):
@@ -32,10 +32,12 @@ def main():
     parser.add_argument("--megapixels", type=float, default=3)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 8])
     arguments = parser.parse_args()
+    if arguments.megapixels < 3:
+        parser.error("of less than 3 megapixels a photo is not what 66 MiB are too small for")
     if not os.path.exists("/usr/bin/time"):
         print("SKIPPED: memory is measured by /usr/bin/time, which is not here")
         return
-    graft, faults, runs = os.path.abspath(arguments.graft), 0, 0
+    graft, faults, runs, multiple = os.path.abspath(arguments.graft), 0, 0, 0
     height = int((arguments.megapixels * 1e6 * 3 / 4) ** 0.5)
 
     def complain(words):
@@ -62,6 +64,7 @@ def main():
                         complain(f"{what}: code {code}: {end_of(said)}")
                         continue
                     plans.add(int(found[1]))
+                    multiple = max(multiple, peak / 1024 / int(found[1]))
                     print(f"{what}: {peak / 1024:.0f} MiB resident of {int(found[1])} planned", flush=True)
                     if peak > int(found[1]) * 1024:
                         complain(f"{what}: more than was planned")
@@ -74,6 +77,7 @@ def main():
                 complain(f"{kind} in 66 MiB: code {code}, {peak // 1024} MiB resident: {end_of(said)}")
             shutil.rmtree(data)
     print(f"{runs} runs, {faults} faults")
+    summarise("ram_peaks", WHOLE_RUN, {}, points=runs, faults=faults, planned_multiple=round(multiple, 2))
     if faults:
         sys.exit(1)
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 
-from workload import WEIGHTS, commands_at_once, digest, end_of, fresh, is_whole_safetensors, metrics, run, write_photos
+from workload import WEIGHTS, WHOLE_RUN, commands_at_once, digest, end_of, fresh, is_whole_safetensors, metrics, run, summarise, write_photos
 
 CONFIGURATIONS = {
     "frozen, cached": ["--epochs", "20", "--checkpoint-seconds", "0"],
@@ -105,6 +105,7 @@ def main():
                 print("  FAULT", line, flush=True)
             kills, faults = kills + series.kills, faults + len(series.wrong)
     print(f"{kills} kills, {faults} faults")
+    summarise("random_kills", WHOLE_RUN, {}, points=kills, faults=faults, only=arguments.only or "all")
     if faults:
         sys.exit(1)
 

@@ -1,4 +1,5 @@
 """Small inputs and runs of the graft command that the drivers of this folder share."""
+import argparse
 import hashlib
 import json
 import os
@@ -22,6 +23,33 @@ PATIENCE = float(os.environ.get("GRAFT_FAULTS_PATIENCE", 1))
 
 def commands_at_once():
     return int(os.environ.get("GRAFT_FAULTS_JOBS", os.cpu_count()))
+
+
+def part_of(text):
+    """Of "K/N": (K, N). The parts 1/N to N/N of a run are disjoint, and together they are the whole."""
+    try:
+        number, parts = (int(word) for word in text.split("/"))
+    except ValueError:
+        number, parts = 0, 0
+    if not 1 <= number <= parts:
+        raise argparse.ArgumentTypeError(f"{text!r} is no part K/N, 1 <= K <= N")
+    return number, parts
+
+
+WHOLE_RUN = (1, 1)
+
+
+def taken(cases, part):
+    """Those of a list that belong to a part."""
+    return cases[part[0] - 1::part[1]]
+
+
+def summarise(driver, part, codes, **counts):
+    """One line of JSON, the last of a driver: what ran, and how it ended."""
+    told = {"driver": driver, "part": "/".join(map(str, part)), **counts,
+            "signals": sum(n for code, n in codes.items() if isinstance(code, int) and code < 0), "hangs": codes.get("hang", 0),
+            "code_1": codes.get(1, 0), "codes": {str(code): n for code, n in sorted(codes.items(), key=str)}}
+    print(json.dumps(told), flush=True)
 
 
 def write_photos(folder, classes=2, each=5, side=8):

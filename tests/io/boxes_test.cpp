@@ -104,6 +104,25 @@ TEST_F(BoxData, BoxesThatDoNotFitAreSaid) {
   EXPECT_NE(refusal().find("is of 20x10 pixels, its boxes are for 640x480"), std::string::npos);
 }
 
+// A damaged file that comes first does not make the set one of YOLO's, whose classes are numbers.
+TEST_F(BoxData, ADamagedFirstFileIsNamed) {
+  for (int i = 0; i < 12; ++i) {
+    image(str("set/JPEGImages/", i + 10, ".png"));
+    text(str("set/Annotations/", i + 10, ".xml"), voc(object("cat", 1, 1, 4, 4)));
+  }
+  text("set/Annotations/10.xml", "<annotation><object><name>cat</name>");
+  const OpenedData data = opened();
+  EXPECT_EQ(data.classes, (Names{"cat"}));
+  EXPECT_EQ(data.train->size(), 11);
+  for (int i = 0; i < 12; ++i) text(str("set/Annotations/", i + 10, ".xml"), "<annotation>");
+  EXPECT_NE(refusal("set").find("cannot be used, more than 10 %"), std::string::npos);
+  text("set/ImageSets/Main/train.txt", "11\n12\n");
+  text("set/ImageSets/Main/val.txt", "10\n");
+  for (const int i : {11, 12})
+    text(str("set/Annotations/", i, ".xml"), voc(object("cat", 1, 1, 4, 4)));
+  EXPECT_NE(refusal("set").find("1 of 1 image"), std::string::npos) << refusal("set");
+}
+
 TEST_F(BoxData, YoloInPartsWithNames) {
   image("images/train/a.png");
   image("images/val/b.png");

@@ -207,5 +207,59 @@ TEST(GraphCommand, PyTorchsExportsAndKerasModelsRunToo) {
       << weights.err;
 }
 
+// data [1,3,400,400] -> a convolution of 3 to 80 channels with windows of 201 x 201, whose weight
+// is made of one number: 400 bytes that ask for 10^12 multiply-adds.
+void write_graph_of_hours(const std::string& path) {
+  io::onnx::Model model;
+  model.ir_version = 8;
+  model.opsets = {{"", 17}};
+  io::onnx::NamedTensor shape;
+  shape.name = "shape";
+  shape.type = io::onnx::ElementType::int64;
+  shape.dims = {4};
+  shape.value = Tensor::of<int64_t>({4}, {80, 3, 201, 201});
+  model.graph.name = "g";
+  model.graph.initializers = {shape};
+  io::onnx::Node weight, conv;
+  weight.op_type = "ConstantOfShape";
+  weight.inputs = {"shape"};
+  weight.outputs = {"w"};
+  conv.op_type = "Conv";
+  conv.name = "conv";
+  conv.inputs = {"data", "w"};
+  conv.outputs = {"y"};
+  model.graph.nodes = {weight, conv};
+  io::onnx::ValueInfo x;
+  x.name = "data";
+  x.type = io::onnx::ElementType::float32;
+  x.has_shape = true;
+  x.dims = {{1, ""}, {3, ""}, {400, ""}, {400, ""}};
+  model.graph.inputs = {x};
+  x.name = "y";
+  model.graph.outputs = {x};
+  io::onnx::write_model(path, model);
+}
+
+TEST(GraphCommand, AGraphThatAsksForHoursIsRefusedInTime) {
+  const TemporaryFolder folder;
+  const std::string graph = folder / "hours.onnx";
+  write_graph_of_hours(graph);
+  const std::vector<std::vector<std::string>> commands = {
+      {"inspect", graph},
+      {"convert", graph, folder / "o.safetensors"},
+      {"predict", graph, GRAFT_TEST_DATA "/images/rgb.png"}};
+  for (const std::vector<std::string>& words : commands) {
+    const CommandResult result = run_graft(words, {.kill_after_ms = 60'000});
+    const bool inspects = words[0] == "inspect";  // which says what can be said
+    const std::string& said = inspects ? result.out : result.err;
+    EXPECT_EQ(result.code, inspects ? 0 : 3) << words[0] << ": " << said;
+    EXPECT_NE(said.find("the graph was not executed: with 2 images of 3x400x400 it would take more "
+                        "than the 500000 million multiply-adds"),
+              std::string::npos)
+        << words[0] << ": " << said;
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder / "o.safetensors"));
+}
+
 }  // namespace
 }  // namespace graft
