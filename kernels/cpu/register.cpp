@@ -5,6 +5,7 @@
 namespace graft {
 
 void register_cpu_kernels(KernelSet& set) {
+  cpu::register_grouped(set.conv, set.fused_conv);
   cpu::register_conv_forward(set.conv, set.fused_conv);
   cpu::register_depthwise_backward(set.conv);
   cpu::register_conv_backward_data(set.conv);

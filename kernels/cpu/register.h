@@ -23,6 +23,7 @@ void register_cpu_kernels(KernelSet& set);
 namespace cpu {
 void register_conv_forward(ops::ConvKernels& conv, ops::FusedConvKernels& fused_conv);
 void register_depthwise_backward(ops::ConvKernels&);
+void register_grouped(ops::ConvKernels& conv, ops::FusedConvKernels& fused_conv);
 void register_conv_backward_data(ops::ConvKernels&);
 void register_winograd_backward_weight(ops::ConvKernels&);
 void register_conv_backward_weight(ops::ConvKernels&);
