@@ -1,5 +1,4 @@
 // The engine's kernels for AVX2 and FMA.
-#include "graft/kernels/cpu/isa/grouped_kernels.h"
 #include "graft/kernels/cpu/isa/map_kernels.h"
 #include "graft/kernels/cpu/isa/quantized_kernels.h"
 #include "graft/kernels/cpu/isa/tile_kernels.h"
@@ -10,9 +9,6 @@ constinit const KernelTable<float> avx2_f32 = kernel_table<float>("avx2");
 constinit const KernelTable<double> avx2_f64 = kernel_table<double>("avx2");
 constinit const ChannelKernels<Bf16> avx2_bf16_channels = channel_kernels<Bf16>();
 constinit const KernelTable<U8> avx2_u8 = quantized_table("avx2");
-constinit const GroupedKernels<float> avx2_f32_grouped = grouped_kernels<float>();
-constinit const GroupedKernels<double> avx2_f64_grouped = grouped_kernels<double>();
-constinit const GroupedKernels<Bf16> avx2_bf16_grouped = grouped_kernels<Bf16>();
 constinit const MapKernels<float> avx2_f32_maps = map_kernels<float>();
 constinit const MapKernels<Bf16> avx2_bf16_maps = map_kernels<Bf16>();
 

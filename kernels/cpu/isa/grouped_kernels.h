@@ -28,12 +28,14 @@ template <class P>
 class GroupLanes {
  public:
   using Positions = typename LanePositions<P>::type;
-  explicit GroupLanes(int64_t group) {
-    for (int l = 0; l < Vector<P>::lanes; ++l) first_[l] = l / group * group;
+  using Element = std::conditional_t<sizeof(P) == 4, int32_t, int64_t>;
+  explicit GroupLanes(int64_t group) {  // a power of two
+    Positions lane{};
+    repeat<Vector<P>::lanes>([&](auto l)
+                                 __attribute__((always_inline)) { lane[l.value] = l.value; });
+    first_ = lane & static_cast<Element>(-group);
   }
-  Positions of(int64_t j) const {
-    return first_ + static_cast<std::conditional_t<sizeof(P) == 4, int32_t, int64_t>>(j);
-  }
+  Positions of(int64_t j) const { return first_ + static_cast<Element>(j); }
 
  private:
   Positions first_{};
@@ -153,8 +155,9 @@ void grouped_gradient_row(const GroupedGradientArgs<T>& args, int64_t r, int64_t
   P* to = args.sums + (c * args.filter_rows * 3 + r * 3 * V::lanes) * args.group + j * V::lanes;
   const int64_t tap = args.group * V::lanes;
   R sums[3][Channels];
-  repeat<Channels>([&](auto i) __attribute__((always_inline)) {
-    for (int s = 0; s < 3; ++s) sums[s][i.value] = V::load(to + s * tap + i.value * V::lanes);
+  repeat<3 * Channels>([&](auto i) __attribute__((always_inline)) {
+    constexpr int s = i.value / Channels, k = i.value % Channels;
+    sums[s][k] = V::load(to + s * tap + k * V::lanes);
   });
   const auto gradient = [&](const T* dy) __attribute__((always_inline)) {
     return Whole ? Vector<T>::load(dy) : load_lanes<T>(dy, left);
@@ -174,8 +177,9 @@ void grouped_gradient_row(const GroupedGradientArgs<T>& args, int64_t r, int64_t
       });
     }
   }
-  repeat<Channels>([&](auto i) __attribute__((always_inline)) {
-    for (int s = 0; s < 3; ++s) V::store(to + s * tap + i.value * V::lanes, sums[s][i.value]);
+  repeat<3 * Channels>([&](auto i) __attribute__((always_inline)) {
+    constexpr int s = i.value / Channels, k = i.value % Channels;
+    V::store(to + s * tap + k * V::lanes, sums[s][k]);
   });
 }
 
