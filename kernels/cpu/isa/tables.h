@@ -269,6 +269,25 @@ struct MapKernels {
                        T* dx);
 };
 
+// Along rows of memory, of float and bfloat16; `count` is at least 1. An element's bits depend on
+// its row alone.
+template <class T>
+struct RowKernels {
+  // y may be x.
+  void (*softmax)(const T* x, int64_t count, T* y);
+  // The largest x, and the sum of exp(x - top).
+  void (*exponential_sum)(const T* x, int64_t count, float* top, float* sum);
+  void (*subtract)(const T* x, int64_t count, float top, float log_sum, T* y);
+  // From the result y of softmax, or of its logarithm.
+  void (*softmax_gradient)(const T* y, const T* dy, int64_t count, bool log, T* dx);
+  // The mean is mean + rest (0 without center), squares the sum of the squared deviations from it.
+  void (*deviations)(const T* x, int64_t count, bool center, float* mean, float* rest,
+                     float* squares);
+  void (*normalize)(const T* x, int64_t count, float mean, float rest, float scale, T* y);
+  void (*normalize_gradient)(const T* y, const T* dy, int64_t count, bool center, float scale,
+                             T* dx);
+};
+
 // Vectorised loops along the channels of NHWC images, or along plain elements. Sums of bfloat16 are
 // kept in float.
 template <class T>
@@ -458,6 +477,8 @@ extern const ChannelKernels<Bf16>
 extern const GroupedKernels<float> portable_f32_grouped, avx2_f32_grouped, avx512_f32_grouped;
 extern const GroupedKernels<double> portable_f64_grouped, avx2_f64_grouped, avx512_f64_grouped;
 extern const GroupedKernels<Bf16> portable_bf16_grouped, avx2_bf16_grouped, avx512_bf16_grouped;
+extern const RowKernels<float> portable_f32_rows, avx2_f32_rows, avx512_f32_rows;
+extern const RowKernels<Bf16> portable_bf16_rows, avx2_bf16_rows, avx512_bf16_rows;
 extern const MapKernels<float> portable_f32_maps, avx2_f32_maps, avx512_f32_maps;
 extern const MapKernels<Bf16> portable_bf16_maps, avx2_bf16_maps, avx512_bf16_maps;
 
