@@ -1,8 +1,8 @@
 // The engine's passes on ResNet-50's convolutions, and on depthwise and grouped ones, one benchmark
-// a pass and layer, and element-wise functions: GFLOP/s, GB/s (each tensor moved once) and both as
-// shares of what this machine does at best, which is measured first. BENCH_BATCH (8), BENCH_THREADS
-// (2) and BENCH_DTYPE (f32, bf16: forward only) in the environment; else Google Benchmark's flags:
-// bench_ops --benchmark_filter=forward
+// a pass and layer, element-wise functions, rows and exchanges of axes: GFLOP/s, GB/s (each tensor
+// moved once) and both as shares of what this machine does at best, which is measured first.
+// BENCH_BATCH (8), BENCH_THREADS (2) and BENCH_DTYPE (f32, bf16: forward only) in the environment;
+// else Google Benchmark's flags: bench_ops --benchmark_filter=forward
 // --benchmark_format=json
 #include <benchmark/benchmark.h>
 
@@ -18,6 +18,9 @@
 #include "graft/core/runtime/random.h"
 #include "graft/kernels/ops/conv.h"
 #include "graft/kernels/ops/fused_conv.h"
+#include "graft/kernels/ops/normalize.h"
+#include "graft/kernels/ops/softmax.h"
+#include "graft/kernels/ops/take.h"
 #include "graft/kernels/ops/unary.h"
 #include "graft/kernels/registry.h"
 
@@ -77,6 +80,7 @@ const Layer layers[] = {
     {"3x3g32 256>256 @28", 256, 256, 28, 3, 1, 1, 3, 32},
     {"3x3g32 512>512 @14", 512, 512, 14, 3, 1, 1, 5, 32},
     {"3x3g32 1024>1024 @7", 1024, 1024, 7, 3, 1, 1, 2, 32},
+    {"3x3s2g32 256>256 @56", 256, 256, 56, 3, 2, 1, 1, 32},
 };
 
 std::string from_environment(const char* name, const char* otherwise) {
@@ -263,6 +267,92 @@ void run_function(benchmark::State& state, ExecContext& context, const Peak& pea
       Rate(gigabytes / peak.gigabytes_read, Rate::kIsIterationInvariantRate);
 }
 
+void count_bytes(benchmark::State& state, const Peak& peak, int64_t bytes) {
+  const double gigabytes = 1e-9 * static_cast<double>(bytes);
+  using Rate = benchmark::Counter;
+  state.counters["GB/s"] = Rate(gigabytes, Rate::kIsIterationInvariantRate);
+  state.counters["of_memory"] =
+      Rate(gigabytes / peak.gigabytes_read, Rate::kIsIterationInvariantRate);
+}
+
+// ViT-B/16's rows: attention's softmax and layer norm.
+void run_softmax(benchmark::State& state, ExecContext& context, const Peak& peak, bool backward,
+                 int64_t batch, DType dtype) {
+  const Tensor x = random({batch * 12 * 197, 197}, MemoryFormat::contiguous, dtype);
+  Tensor y = Tensor::empty_like(x), dx = Tensor::empty_like(x);
+  const ops::SoftmaxAttributes attributes{1, false};
+  const ops::SoftmaxKernels& kernels = kernels_for<ops::SoftmaxKernels>(x);
+  kernels.forward(context, {x, attributes, y});
+  for (auto _ : state)
+    if (backward)
+      kernels.backward(context, {y, x, attributes, dx});
+    else
+      kernels.forward(context, {x, attributes, y});
+  count_bytes(state, peak, (backward ? 3 : 2) * x.bytes());
+}
+void run_layer_norm(benchmark::State& state, ExecContext& context, const Peak& peak, bool backward,
+                    int64_t batch, DType dtype) {
+  const Tensor x = random({batch * 197, 768}, MemoryFormat::contiguous, dtype);
+  Tensor y = Tensor::empty_like(x), dx = Tensor::empty_like(x),
+         scales = Tensor::empty({x.size(0)}, {.dtype = DType::f64});
+  const ops::NormalizeAttributes attributes{1, 1e-6, true};
+  const ops::NormalizeKernels& kernels = kernels_for<ops::NormalizeKernels>(x);
+  kernels.forward(context, {x, attributes, y, &scales});
+  for (auto _ : state)
+    if (backward)
+      kernels.backward(context, {y, scales, x, attributes, dx});
+    else
+      kernels.forward(context, {x, attributes, y, &scales});
+  count_bytes(state, peak, (backward ? 3 : 2) * x.bytes());
+}
+
+// Attention's heads, ShuffleNet's shuffle of channels, the two orders of an image.
+struct Exchange {
+  const char* name;
+  Shape shape;  // behind the batch
+  std::vector<int> order;
+};
+const Exchange exchanges[] = {
+    {"heads 197x12x64", {197, 12, 64}, {0, 2, 1, 3}},
+    {"transposed heads 197x12x64", {197, 12, 64}, {0, 2, 3, 1}},
+    {"shuffle 2x58 @28", {2, 58, 28, 28}, {0, 2, 1, 3, 4}},
+    {"channels last 96 @56", {96, 56, 56}, {0, 2, 3, 1}},
+};
+void run_exchange(benchmark::State& state, ExecContext& context, const Peak& peak,
+                  const Exchange& exchange, int64_t batch, DType dtype) {
+  std::vector<int64_t> extents{batch};
+  for (int i = 0; i < exchange.shape.rank(); ++i) extents.push_back(exchange.shape[i]);
+  ops::TakeAttributes attributes;
+  for (const int from : exchange.order) attributes.axes.push_back({from, true, {}, 1});
+  const Tensor x = random(Shape(extents), MemoryFormat::contiguous, dtype);
+  Tensor y = Tensor::empty(ops::take_output_shape(x.shape(), attributes), {.dtype = dtype});
+  for (auto _ : state) kernels_for<ops::TakeKernels>(x).forward(context, {x, attributes, y});
+  count_bytes(state, peak, 2 * x.bytes());
+}
+
+template <class F>
+void add_row(const std::string& name, F&& f) {
+  benchmark::RegisterBenchmark(name.c_str(), std::forward<F>(f))
+      ->Unit(benchmark::kMillisecond)
+      ->UseRealTime();
+}
+void add_rows(ExecContext& context, const Peak& peak, int64_t batch, DType dtype) {
+  for (const bool backward : {false, true}) {
+    const std::string pass = backward ? "rows backward/" : "rows forward/";
+    add_row(pass + "softmax 197", [=, &context, &peak](benchmark::State& state) {
+      run_softmax(state, context, peak, backward, batch, dtype);
+    });
+    add_row(pass + "layer norm 768", [=, &context, &peak](benchmark::State& state) {
+      run_layer_norm(state, context, peak, backward, batch, dtype);
+    });
+  }
+  for (const Exchange& exchange : exchanges)
+    add_row(std::string("exchange/") + exchange.name,
+            [=, &context, &peak, &exchange](benchmark::State& state) {
+              run_exchange(state, context, peak, exchange, batch, dtype);
+            });
+}
+
 int run(int argc, char** argv) {
   const int64_t batch = std::stoll(from_environment("BENCH_BATCH", "8"));
   const bool bf16 = from_environment("BENCH_DTYPE", "f32") == "bf16";
@@ -294,6 +384,7 @@ int run(int argc, char** argv) {
           })
           ->Unit(benchmark::kMillisecond)
           ->UseRealTime();
+  add_rows(context, peak, batch, bf16 ? DType::bf16 : DType::f32);
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   benchmark::RunSpecifiedBenchmarks();

@@ -84,4 +84,54 @@ const MapKernels<Bf16>& map_kernels_for<Bf16>(const ExecContext& context) {
   return portable_bf16_maps;
 }
 
+template <>
+const GroupedKernels<float>& grouped_kernels_for<float>(const ExecContext& context) {
+#if defined(__x86_64__)
+  if (context.instruction_set() >= InstructionSet::avx512) return avx512_f32_grouped;
+  if (context.instruction_set() == InstructionSet::avx2) return avx2_f32_grouped;
+#endif
+  static_cast<void>(context);
+  return portable_f32_grouped;
+}
+
+template <>
+const GroupedKernels<double>& grouped_kernels_for<double>(const ExecContext& context) {
+#if defined(__x86_64__)
+  if (context.instruction_set() >= InstructionSet::avx512) return avx512_f64_grouped;
+  if (context.instruction_set() == InstructionSet::avx2) return avx2_f64_grouped;
+#endif
+  static_cast<void>(context);
+  return portable_f64_grouped;
+}
+
+template <>
+const GroupedKernels<Bf16>& grouped_kernels_for<Bf16>(const ExecContext& context) {
+#if defined(__x86_64__)
+  if (context.instruction_set() >= InstructionSet::avx512) return avx512_bf16_grouped;
+  if (context.instruction_set() == InstructionSet::avx2) return avx2_bf16_grouped;
+#endif
+  static_cast<void>(context);
+  return portable_bf16_grouped;
+}
+
+template <>
+const RowKernels<float>& row_kernels_for<float>(const ExecContext& context) {
+#if defined(__x86_64__)
+  if (context.instruction_set() >= InstructionSet::avx512) return avx512_f32_rows;
+  if (context.instruction_set() == InstructionSet::avx2) return avx2_f32_rows;
+#endif
+  static_cast<void>(context);
+  return portable_f32_rows;
+}
+
+template <>
+const RowKernels<Bf16>& row_kernels_for<Bf16>(const ExecContext& context) {
+#if defined(__x86_64__)
+  if (context.instruction_set() >= InstructionSet::avx512) return avx512_bf16_rows;
+  if (context.instruction_set() == InstructionSet::avx2) return avx2_bf16_rows;
+#endif
+  static_cast<void>(context);
+  return portable_bf16_rows;
+}
+
 }  // namespace graft::cpu

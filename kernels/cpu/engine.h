@@ -44,6 +44,24 @@ const MapKernels<float>& map_kernels_for<float>(const ExecContext& context);
 template <>
 const MapKernels<Bf16>& map_kernels_for<Bf16>(const ExecContext& context);
 
+// Softmax and normalisation of float and bfloat16: every instruction set has them.
+template <class T>
+const RowKernels<T>& row_kernels_for(const ExecContext& context);
+template <>
+const RowKernels<float>& row_kernels_for<float>(const ExecContext& context);
+template <>
+const RowKernels<Bf16>& row_kernels_for<Bf16>(const ExecContext& context);
+
+// Convolution of narrow groups, of floats, doubles and bfloat16: every instruction set has it.
+template <class T>
+const GroupedKernels<T>& grouped_kernels_for(const ExecContext& context);
+template <>
+const GroupedKernels<float>& grouped_kernels_for<float>(const ExecContext& context);
+template <>
+const GroupedKernels<double>& grouped_kernels_for<double>(const ExecContext& context);
+template <>
+const GroupedKernels<Bf16>& grouped_kernels_for<Bf16>(const ExecContext& context);
+
 // Uninitialised elements from the caching allocator for the scope: warm pages after the first use.
 // Aligned to 64 bytes.
 template <class T>

@@ -5,6 +5,7 @@
 namespace graft {
 
 void register_cpu_kernels(KernelSet& set) {
+  cpu::register_grouped(set.conv, set.fused_conv);
   cpu::register_conv_forward(set.conv, set.fused_conv);
   cpu::register_depthwise_backward(set.conv);
   cpu::register_conv_backward_data(set.conv);
@@ -19,6 +20,8 @@ void register_cpu_kernels(KernelSet& set) {
   cpu::register_widened(set.conv, set.fused_conv);
   cpu::register_reordered(set.conv, set.fused_conv);
   cpu::register_matmul(set.matmul);
+  cpu::register_permute(set.take);
+  cpu::register_rows(set.softmax, set.normalize);
   cpu::register_optimizer(set.optimizer);
 }
 

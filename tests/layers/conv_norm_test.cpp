@@ -62,6 +62,7 @@ std::vector<OpCase> statistics_cases() {
       statistics_case("padded_3x3", {{2, 4, 5, 4}, {6, 4, 3, 3}, 1, 1}),
       statistics_case("biased_stride", {{3, 4, 6, 5}, {10, 4, 3, 3}, 2, 1, 1, true}),
       statistics_case("grouped", {{2, 4, 4, 4}, {6, 2, 3, 3}, 1, 1, 2}),
+      statistics_case("narrow_groups", {{2, 4, 4, 5}, {4, 2, 3, 3}, 1, 1, 2}),
       statistics_case("depthwise", {{2, 6, 5, 4}, {6, 1, 3, 3}, 1, 1, 6}),
       statistics_case("odd_channels", {{2, 3, 6, 6}, {5, 3, 3, 3}, 1, 0}),
       test::kernels_only(statistics_case("blocks_of_rows", {{3, 6, 19, 17}, {72, 6, 1, 1}})),
@@ -97,6 +98,7 @@ std::vector<OpCase> shortcut_cases() {
   return {
       shortcut_case("pointwise", {{2, 4, 3, 5}, {6, 4, 1, 1}}),
       shortcut_case("padded_3x3", {{2, 4, 4, 5}, {2, 4, 3, 3}, 1, 1}),
+      shortcut_case("narrow_groups", {{2, 6, 5, 4}, {6, 2, 3, 3}, 1, 1, 3}),
       shortcut_case("depthwise", {{2, 6, 5, 4}, {6, 1, 3, 3}, 1, 1, 6}),
       test::kernels_only(shortcut_case("wide", {{2, 40, 5, 7}, {24, 40, 1, 1}})),
       test::kernels_only(shortcut_case("long_sums", {{1, 3, 5, 4}, {136, 3, 3, 3}, 1, 1})),

@@ -15,6 +15,16 @@ struct Constant {
   static constexpr int value = N;
 };
 
+// f(Constant<0>), f(Constant<1>), ... in source, not in a loop: an array that is indexed so is
+// taken apart into registers before the loops around it are looked at.
+template <int N, class F>
+inline __attribute__((always_inline)) void repeat(F&& f) {
+  if constexpr (N > 0) {
+    repeat<N - 1>(f);
+    f(Constant<N - 1>{});
+  }
+}
+
 // Calls f(first channel, lanes as a type with load and store) for whole registers of a row, then
 // for single elements.
 template <class T, class F>

@@ -190,6 +190,53 @@ struct DepthwiseGradientArgs {
   int64_t sum_step;
 };
 
+// Grouped convolution of narrow groups (as many channels in as out, no more than a register has
+// lanes): the groups lie side by side in the lanes. A row of output pixels: out[p][c] = finish(sum
+// over filter rows r, columns s and j < group of rows[r][p * step + s * tap_step + first channel of
+// c's group + j] * weight[c / lanes][r][s][j][c % lanes]). The input is in what sums are kept in,
+// its padding is there to read, and whole registers may be read behind a pixel's channels.
+template <class T>
+struct GroupedArgs {
+  using Parameter = typename ParameterOf<T>::type;
+  const Parameter* const* rows;  // [filter_rows] where a filter row's first tap of pixel 0 starts
+  int64_t filter_rows, filter_columns;
+  int64_t tap_step, step;  // elements between neighbouring taps of a row, and between pixels
+  int64_t pixels, channels;
+  int64_t group;  // divides the lanes
+  const Parameter* weight;
+  const Parameter* bias;  // [channels] or null
+  const T* residual;      // like out, or null
+  T* out;                 // pixels out_step elements apart
+  int64_t out_step;
+  Activation activation;
+};
+// The weight's gradient over some rows, laid out as the weight above: sums += over runs and pixels
+// of input * dy.
+template <class T>
+struct GroupedRun {
+  const typename ParameterOf<T>::type* const* rows;  // as above
+  const T* dy;                                       // pixels dy_step elements apart
+};
+template <class T>
+struct GroupedGradientArgs {
+  const GroupedRun<T>* runs;
+  int64_t count;
+  int64_t filter_rows, filter_columns;
+  int64_t tap_step, step, dy_step;
+  int64_t pixels, channels;  // pixels of a run
+  int64_t group;
+  typename ParameterOf<T>::type* sums;
+};
+template <class T>
+struct GroupedKernels {
+  int lanes;
+  void (*run)(const GroupedArgs<T>&);
+  void (*gradient)(const GroupedGradientArgs<T>&);
+  // Pixels of `channels` elements to pixels of `to_step`, zero-filled.
+  void (*widen)(const T* in, int64_t in_step, int64_t pixels, int64_t channels,
+                typename ParameterOf<T>::type* out, int64_t out_step);
+};
+
 // Element-wise functions that have vectorised maths, named as in ops/unary.h.
 enum class MapFunction : unsigned char {
   sigmoid,
@@ -220,6 +267,25 @@ struct MapKernels {
   // dx = dy * the derivative, from the forward input x and result y.
   void (*map_backward)(const MapAttributes&, const T* x, const T* y, const T* dy, int64_t count,
                        T* dx);
+};
+
+// Along rows of memory, of float and bfloat16; `count` is at least 1. An element's bits depend on
+// its row alone.
+template <class T>
+struct RowKernels {
+  // y may be x.
+  void (*softmax)(const T* x, int64_t count, T* y);
+  // The largest x, and the sum of exp(x - top).
+  void (*exponential_sum)(const T* x, int64_t count, float* top, float* sum);
+  void (*subtract)(const T* x, int64_t count, float top, float log_sum, T* y);
+  // From the result y of softmax, or of its logarithm.
+  void (*softmax_gradient)(const T* y, const T* dy, int64_t count, bool log, T* dx);
+  // The mean is mean + rest (0 without center), squares the sum of the squared deviations from it.
+  void (*deviations)(const T* x, int64_t count, bool center, float* mean, float* rest,
+                     float* squares);
+  void (*normalize)(const T* x, int64_t count, float mean, float rest, float scale, T* y);
+  void (*normalize_gradient)(const T* y, const T* dy, int64_t count, bool center, float scale,
+                             T* dx);
 };
 
 // Vectorised loops along the channels of NHWC images, or along plain elements. Sums of bfloat16 are
@@ -408,6 +474,11 @@ extern const ChannelKernels<Bf16> portable_bf16_channels;
 extern const ChannelKernels<Bf16> avx2_bf16_channels;
 extern const ChannelKernels<Bf16>
     avx512_bf16_channels;  // without the set's conversions, for processors that lack them
+extern const GroupedKernels<float> portable_f32_grouped, avx2_f32_grouped, avx512_f32_grouped;
+extern const GroupedKernels<double> portable_f64_grouped, avx2_f64_grouped, avx512_f64_grouped;
+extern const GroupedKernels<Bf16> portable_bf16_grouped, avx2_bf16_grouped, avx512_bf16_grouped;
+extern const RowKernels<float> portable_f32_rows, avx2_f32_rows, avx512_f32_rows;
+extern const RowKernels<Bf16> portable_bf16_rows, avx2_bf16_rows, avx512_bf16_rows;
 extern const MapKernels<float> portable_f32_maps, avx2_f32_maps, avx512_f32_maps;
 extern const MapKernels<Bf16> portable_bf16_maps, avx2_bf16_maps, avx512_bf16_maps;
 

@@ -71,16 +71,7 @@ inline void finish_row(const TileArgs<T>& args, int64_t offset, Register<T> (&su
   for (int v = 0; v < tile_vectors; ++v) sums[v] = activated<T>(sums[v], args.activation);
 }
 
-// f(Constant<0>), f(Constant<1>), ... in source, not in a loop: an array that is indexed so is
-// taken apart into registers before the loops around it are looked at.
-template <int N, class F>
-inline __attribute__((always_inline)) void repeat(F&& f) {
-  if constexpr (N > 0) {
-    repeat<N - 1>(f);
-    f(Constant<N - 1>{});
-  }
-}
-// The same for all registers of a tile: f(row, vector).
+// repeat() for all registers of a tile: f(row, vector).
 template <int Rows, class F>
 inline __attribute__((always_inline)) void for_tile(F&& f) {
   repeat<Rows * tile_vectors>([&](auto i) __attribute__((always_inline)) {
