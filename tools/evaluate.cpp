@@ -32,7 +32,8 @@ namespace graft::tools {
 namespace {
 
 struct EvaluateFlags {
-  std::string model, data, precision = "fp32", calibrate, save, report, resize, predictions;
+  std::string model, data, precision = "fp32", calibrate, save, report, resize, predictions,
+                           group_pattern;
   io::TableColumns columns;
   io::MaskOptions masks;
   double broken = io::kToleratedBrokenShare;
@@ -96,10 +97,13 @@ int evaluate(const EvaluateFlags& flags) {
   calibrate_model(model, flags, answers);
   model.network->to(device);
   apply_resize(model.card.preprocess, flags.resize);
-  TrainingData opened = open_summarized(
-      flags.data,
-      {.columns = flags.columns, .masks = flags.masks, .answers = answers, .need_train = false},
-      flags.broken);
+  TrainingData opened = open_summarized(flags.data,
+                                        {.columns = flags.columns,
+                                         .masks = flags.masks,
+                                         .answers = answers,
+                                         .need_train = false,
+                                         .group_pattern = flags.group_pattern},
+                                        flags.broken);
   io::OpenedData& data = opened.opened;
   doubt_shapes(opened, model.card.preprocess);
   const auto images =
@@ -184,6 +188,7 @@ void add_evaluate(CLI::App& app, Action& action) {
   add_source_flags(*verb, f->source, ClassNames::asked_for);
   add_device_flags(*verb, f->device);
   add_column_flags(*verb, f->columns);
+  add_group_flags(*verb, f->columns, f->group_pattern);
   add_mask_flags(*verb, f->masks);
   add_resize_flag(*verb, f->resize);
   add_pixel_flag(*verb);

@@ -48,7 +48,9 @@ TrainingData open_training_data(const TrainingFlags& flags) {
                           .val_split = flags.val_split,
                           .folds = flags.folds,
                           .fold = flags.fold,
-                          .seed = flags.seed},
+                          .seed = flags.seed,
+                          .group_pattern = flags.group_pattern,
+                          .fold_is_group = flags.fold_is_group},
                          flags.broken, flags.ram);
 }
 
@@ -196,11 +198,21 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
   verb.add_option("--val-split", f.val_split, "Share held out when there is no validation part")
       ->transform(real_number(0.01, 0.9))
       ->type_name("SHARE");
-  verb.add_option("--folds", f.folds,
-                  "K runs, RUN/1 to RUN/K, each with another K-th of the images held out: the mean "
-                  "result and its deviation (default: one run)")
-      ->transform(whole_number(2, 100))
-      ->type_name("K");
+  verb.add_option_function<std::string>(
+          "--folds",
+          [&f](const std::string& folds) {
+            f.fold_is_group = folds == "groups";
+            f.folds = f.fold_is_group ? 0 : std::stoll(folds);
+          },
+          "K runs, RUN/1 to RUN/K, each with another K-th of the images held out: the mean "
+          "result and its deviation; groups: a run for each group (--group-column, "
+          "--group-pattern), which is held out (default: one run)")
+      ->transform(CLI::Validator(
+          [](std::string& text) {
+            return text == "groups" ? std::string() : whole_number(2, 100)(text);
+          },
+          ""))
+      ->type_name("K|groups");
   verb.add_option("--out", f.out,
                   "Folder for model, checkpoint, metrics and report; with a / at its end, "
                   "runs are numbered in it: runs/1, runs/2, ...")
@@ -245,6 +257,7 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
       ->transform(image_sides(8, 4096))
       ->type_name("N|HxW");
   add_column_flags(verb, f.columns);
+  add_group_flags(verb, f.columns, f.group_pattern);
   add_mask_flags(verb, f.masks);
   add_resize_flag(verb, f.resize);
   add_pixel_flag(verb);

@@ -29,6 +29,7 @@ class FileDataset final : public Dataset {
     return of.labels ? *of.labels : std::vector<int64_t>{of.label};
   }
   std::vector<double> numbers(int64_t index) const override { return file(index).numbers; }
+  std::string group(int64_t index) const override { return file(index).group; }
   Image image(int64_t index) const override { return read_image(file(index).path); }
   std::string name(int64_t index) const override { return file(index).path; }
   bool is_changed(int64_t index) const override {
@@ -49,7 +50,7 @@ class FileDataset final : public Dataset {
     int64_t bytes = 0;
     for (const LabelledFile& file : files_)
       bytes += static_cast<int64_t>(sizeof(LabelledFile) + sizeof(FileStamp) + file.path.size() +
-                                    file.short_name.size() +
+                                    file.short_name.size() + file.group.size() +
                                     (file.labels ? file.labels->size() * sizeof(int64_t) : 0) +
                                     file.numbers.size() * sizeof(double));
     return bytes;
