@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "graft/api/finetune.h"
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
 #include "graft/io/datasets/groups.h"
@@ -11,7 +12,6 @@
 #include "graft/tools/run_folder.h"
 #include "graft/tools/training.h"
 #include "graft/train/checkpoint.h"
-#include "graft/train/tasks/table.h"
 
 namespace graft::tools {
 namespace {
