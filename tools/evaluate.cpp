@@ -8,6 +8,7 @@
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
 #include "graft/core/runtime/exec_context.h"
+#include "graft/io/datasets/groups.h"
 #include "graft/io/input_geometry.h"
 #include "graft/tools/column_flags.h"
 #include "graft/tools/command_line.h"
@@ -37,6 +38,7 @@ struct EvaluateFlags {
   io::TableColumns columns;
   io::MaskOptions masks;
   double broken = io::kToleratedBrokenShare;
+  std::optional<double> specificity{};
   DeviceFlags device;
   SourceFlags source;
   bool json = false, strict = false;
@@ -91,6 +93,9 @@ int evaluate(const EvaluateFlags& flags) {
   models::Model model = load_with_head(flags.model, flags.source).model;
   const std::shared_ptr<const train::Task> task = task_of(model);
   const auto shown = task->presentation();
+  if (flags.specificity && !shown->score_with({}))
+    fail(ErrorCode::usage, "--specificity is for models of task classify, this one is of task ",
+         task->name());
   std::optional<PredictionsFile> kept;
   if (!flags.predictions.empty()) kept.emplace(flags.predictions, *shown);
   const io::AnswerKind answers = train::answers_for(task->name());
@@ -125,6 +130,7 @@ int evaluate(const EvaluateFlags& flags) {
     say_refusal(run.refusal(), precision);
     return metric;
   };
+  (void)shown->score_with({io::sample_groups(*judged), flags.specificity.value_or(0.9)});
   const std::unique_ptr<train::Metric> own = in(flags.precision);
   std::unique_ptr<train::Metric> whole;
   if (int8) whole = in("fp32");
@@ -194,6 +200,10 @@ void add_evaluate(CLI::App& app, Action& action) {
   add_pixel_flag(*verb);
   verb->add_option("--broken", f->broken,
                    "Share of broken images that is left out; with more the verb stops")
+      ->transform(real_number(0, 1))
+      ->type_name("SHARE");
+  verb->add_option("--specificity", f->specificity,
+                   "At which the sensitivity of each class is told (default 0.9)")
       ->transform(real_number(0, 1))
       ->type_name("SHARE");
   verb->add_option("--calibrate", f->calibrate,

@@ -128,13 +128,18 @@ std::shared_ptr<const Dataset> grouped_by(std::shared_ptr<const Dataset> dataset
   return std::make_shared<Grouped>(std::move(dataset), std::move(groups));
 }
 
-std::vector<std::string> group_names(const Dataset& dataset) {
-  std::set<std::string> names;
+std::vector<std::string> sample_groups(const Dataset& dataset) {
+  std::vector<std::string> groups;
   for (int64_t i = 0; i < dataset.size(); ++i) {
-    std::string name = dataset.group(i);
-    if (name.empty()) return {};
-    names.insert(std::move(name));
+    groups.push_back(dataset.group(i));
+    if (groups.back().empty()) return {};
   }
+  return groups;
+}
+
+std::vector<std::string> group_names(const Dataset& dataset) {
+  const std::vector<std::string> all = sample_groups(dataset);
+  const std::set<std::string> names(all.begin(), all.end());
   return {names.begin(), names.end()};
 }
 

@@ -18,6 +18,9 @@ std::shared_ptr<const Dataset> grouped_by(std::shared_ptr<const Dataset> dataset
 // The data set's groups by name, sorted; none where they are not known.
 GRAFT_API std::vector<std::string> group_names(const Dataset& dataset);
 
+// The group of each sample; none where they are not known.
+GRAFT_API std::vector<std::string> sample_groups(const Dataset& dataset);
+
 // Deals groups to parts so that each part's share of every stratum is near `shares` (which add up
 // to 1), and no part is empty. counts: [group][stratum] samples. What is returned is each group's
 // part. Largest first (of equals the earlier), each to the part for which sum over strata of
