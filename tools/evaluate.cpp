@@ -48,6 +48,7 @@ struct EvaluateFlags {
 void calibrate_model(models::Model& model, const EvaluateFlags& flags, io::AnswerKind answers) {
   if (flags.calibrate.empty()) return;
   apply_resize(model.card.preprocess, flags.resize);
+  apply_window(model.card.preprocess, flags.window);
   io::OpenedData data =
       io::open_data(flags.calibrate, {.answers = answers, .val_split = 0, .least_classes = 1});
   data.train = io::without_broken_images(data.train, flags.broken, data.notes);
@@ -102,6 +103,7 @@ int evaluate(const EvaluateFlags& flags) {
   calibrate_model(model, flags, answers);
   model.network->to(device);
   apply_resize(model.card.preprocess, flags.resize);
+  apply_window(model.card.preprocess, flags.window);
   TrainingData opened = open_summarized(flags.data,
                                         {.columns = flags.columns,
                                          .masks = flags.masks,
@@ -197,6 +199,7 @@ void add_evaluate(CLI::App& app, Action& action) {
   add_group_flags(*verb, f->columns, f->group_pattern);
   add_mask_flags(*verb, f->masks);
   add_resize_flag(*verb, f->resize);
+  add_window_flag(*verb, f->window);
   add_pixel_flag(*verb);
   verb->add_option("--broken", f->broken,
                    "Share of broken images that is left out; with more the verb stops")

@@ -28,6 +28,8 @@ struct TrainingFlags {
   std::string group_pattern{};  // beside columns.group
   io::TableColumns columns{};
   io::MaskOptions masks{};
+  std::string describe{};  // a file; see models/description.h
+  std::string window{};    // of grey values; "": the network's
   std::string resize, balance = "none", task = "auto";
   double broken = io::kToleratedBrokenShare;
   int64_t patience = 0;
