@@ -33,7 +33,7 @@ namespace graft::tools {
 namespace {
 
 struct EvaluateFlags {
-  std::string model, data, precision = "fp32", calibrate, save, report, resize, predictions,
+  std::string model, data, precision = "fp32", calibrate, save, report, resize, window, predictions,
                            group_pattern;
   io::TableColumns columns;
   io::MaskOptions masks;

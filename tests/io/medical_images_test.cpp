@@ -151,7 +151,8 @@ TEST(MedicalImages, HostileDicomsAreRefused) {
   // (0008,1140) SQ of undefined length in which sequences are nested 17 deep.
   std::vector<std::byte> deep = with({});
   for (int depth = 0; depth < 40; ++depth) {
-    for (const int value : {0x08, 0, 0x40, 0x11, 'S', 'Q', 0, 0, 255, 255, 255, 255})
+    for (const int value :
+         std::initializer_list<int>{0x08, 0, 0x40, 0x11, 'S', 'Q', 0, 0, 255, 255, 255, 255})
       deep.push_back(std::byte(value));
     for (const int value : {0xfe, 0xff, 0x00, 0xe0, 255, 255, 255, 255})
       deep.push_back(std::byte(value));
