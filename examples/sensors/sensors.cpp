@@ -5,7 +5,6 @@
 #include "windows.h"
 namespace fn = graft::functional;
 using namespace graft;
-
 class SensorNet final : public StagedNetwork {  // [N,3,64] -> [N,3]
  public:
   const std::vector<std::string>& stages() const override { return stages_; }
