@@ -8,7 +8,7 @@
 #include "graft/core/base/file_system.h"
 #include "graft/io/datasets/table.h"
 #include "graft/tools/output.h"
-#include "graft/train/tasks/classification/discrimination.h"
+#include "graft/train/mcnemar.h"
 
 namespace graft::tools {
 namespace {
@@ -31,8 +31,8 @@ std::map<std::string, KnownAnswer> answers_in(const std::string& path) {
   const auto column = [&](const char* name) {
     const auto at = std::find(table.names.begin(), table.names.end(), name);
     GRAFT_CHECK(at != table.names.end(), path, ": has no column '", name,
-                "'; compare takes runs, or two tables of evaluate --predictions of models that "
-                "name one class");
+                "'; compare takes runs, or two tables of evaluate --predictions with one "
+                "answer an image");
     return static_cast<size_t>(at - table.names.begin());
   };
   const size_t image = column("path"), truth = column("true"), said = column("predicted");

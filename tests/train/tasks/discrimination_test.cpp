@@ -6,6 +6,7 @@
 #include "graft/core/base/error.h"
 #include "graft/core/base/text.h"
 #include "graft/tests/train/tasks/discrimination_goldens.h"
+#include "graft/train/mcnemar.h"
 
 namespace graft::train {
 namespace {

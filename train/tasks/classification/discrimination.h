@@ -1,5 +1,5 @@
 // How well a classifier's scores tell the classes apart: area under the ROC curve, sensitivity at a
-// fixed specificity, balanced accuracy, each with a bootstrap interval; and McNemar's exact test.
+// fixed specificity, balanced accuracy, each with a bootstrap interval.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -64,11 +64,5 @@ GRAFT_API Discrimination discriminate(const ScoredSamples& samples,
 // Logits [N,classes] as scores of each class against the rest, log(p / (1 - p)) of softmax
 // probabilities p: in the order of p, without its rounding to 1.
 GRAFT_API std::vector<float> scores_against_rest(std::span<const float> logits, int64_t classes);
-
-// Two-sided p-value of McNemar's exact test: how likely `only_first` and `only_second` (samples on
-// which one of two models alone is right) are this uneven, or more, when both models are equally
-// good: min(1, 2 P(X <= the lesser)), X binomial of their sum and 1/2. 1 when both are 0.
-// Source: Q. McNemar, Psychometrika 12 (1947) 153.
-GRAFT_API double mcnemar_exact(int64_t only_first, int64_t only_second);
 
 }  // namespace graft::train
