@@ -63,6 +63,7 @@ Finetuned finetune(const std::string& weights, const std::string& path,
     models::Imported imported = models::import_weights(weights, options.import);
     made.model = std::move(imported.model);
     made.certificate = std::move(imported.certificate);
+    made.model.card.description = options.description;
     check_stop(fit.stop);
   }
   fit.head_is_trained = keep_or_give_head(made.model, *task, options.keep_head, recipe.seed);

@@ -18,6 +18,7 @@ struct FinetuneOptions {
   // Files, whom to tell, when to stop. Its task, identity, neutral_norms and head_is_trained are
   // finetune()'s to say.
   train::FitOptions fit{};
+  models::Description description{};  // into the model's card; a source's own is of other data
 };
 
 struct Finetuned {

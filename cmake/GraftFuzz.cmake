@@ -14,7 +14,7 @@ target_link_libraries(graft_fuzz_flags INTERFACE Threads::Threads ZLIB::ZLIB JPE
 
 file(GLOB_RECURSE graft_fuzzed_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/core/*.cpp ${PROJECT_SOURCE_DIR}/io/*.cpp)
 add_library(graft_fuzzed STATIC EXCLUDE_FROM_ALL ${graft_fuzzed_sources}
-  ${PROJECT_SOURCE_DIR}/models/architecture_json.cpp ${PROJECT_SOURCE_DIR}/models/card.cpp ${PROJECT_SOURCE_DIR}/models/graph/graph_json.cpp
+  ${PROJECT_SOURCE_DIR}/models/architecture_json.cpp ${PROJECT_SOURCE_DIR}/models/card.cpp ${PROJECT_SOURCE_DIR}/models/description.cpp ${PROJECT_SOURCE_DIR}/models/graph/graph_json.cpp
   ${PROJECT_SOURCE_DIR}/train/checkpoint.cpp ${PROJECT_SOURCE_DIR}/train/metrics.cpp)
 target_link_libraries(graft_fuzzed PUBLIC graft_fuzz_flags)
 graft_use_image_libraries(graft_fuzzed)

@@ -133,7 +133,8 @@ InputMaker::Pixels InputMaker::pixels(const Dataset& dataset, int64_t sample,
   if (has_file && is_jpeg(m.file) && !m.pads_first(random)) {
     m.from_jpeg(dataset.name(sample), random);
   } else {
-    Image image = has_file ? decode_image(m.file, dataset.name(sample)) : dataset.image(sample);
+    Image image = has_file ? decode_image(m.file, dataset.name(sample), m.preprocess.window)
+                           : dataset.image(sample);
     check_image(image);
     if (m.pads_first(random))
       image = padded_to(image, m.preprocess.input_width(), m.preprocess.size);

@@ -25,6 +25,9 @@ void Preprocess::validate() const {
   for (const double d : deviation)
     GRAFT_CHECK(d > 0 && std::isfinite(d), "preprocessing: a deviation of ", d);
   for (const double m : mean) GRAFT_CHECK(std::isfinite(m), "preprocessing: a mean of ", m);
+  GRAFT_CHECK(window == GreyWindow{} ||
+                  (std::abs(window.centre) < 1e30 && window.width > 1e-30 && window.width < 1e30),
+              "preprocessing: a window of centre ", window.centre, " and width ", window.width);
   GRAFT_CHECK(scale > 0 && std::isfinite(scale), "preprocessing: a scale of ", scale);
 }
 
@@ -139,6 +142,7 @@ std::string Preprocess::to_json() const {
   j["scale"] = scale;
   j["size"] = size;
   if (width > 0) j["width"] = width;
+  if (window.is_given()) j["window"] = {window.centre, window.width};
   return j.dump();
 }
 
@@ -207,6 +211,11 @@ Preprocess Preprocess::from_json(const std::string& text) {
     p.scale = j.at("scale").get<double>();
     p.size = json_integer(j, "size", "the card\'s preprocessing");
     if (j.contains("width")) p.width = json_integer(j, "width", "the card\'s preprocessing");
+    if (j.contains("window")) {
+      const auto window = j.at("window").get<std::vector<double>>();
+      GRAFT_CHECK(window.size() == 2, "preprocessing: a window is [centre, width]");
+      p.window = {window[0], window[1]};
+    }
     p.validate();
     return p;
   } catch (const nlohmann::json::exception& error) {

@@ -27,6 +27,9 @@ struct GRAFT_API Preprocess {
   double scale = 1.0 / 255;  // pixel 0..255 times this
   std::vector<double> mean{0.485, 0.456, 0.406};  // in the network's channel order, after scaling
   std::vector<double> deviation{0.229, 0.224, 0.225};  // likewise
+  // How grey files of more than 8 bits become pixels of 0..255 (image.h); none: as each format
+  // says.
+  GreyWindow window{};
 
   // bad_input when a number makes no sense.
   void validate() const;

@@ -71,6 +71,7 @@ std::string ModelCard::to_json() const {
     j["activation"] = "sigmoid";  // softmax goes without saying
   if (!task.empty()) j["task"] = nlohmann::json::parse(task);
   if (!int8.empty()) j["int8"] = json_of(int8);
+  if (!description.empty()) j["description"] = nlohmann::json::parse(description.to_json());
   return j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -101,6 +102,9 @@ ModelCard ModelCard::from_json(const std::string& text) {
       card.task = task.dump();
     }
     if (j.contains("int8")) card.int8 = calibration_from(j.at("int8"));
+    if (j.contains("description"))
+      card.description =
+          Description::from_json(j.at("description").dump(), "the model card's description");
     const int64_t classes = classes_of(card.architecture);
     GRAFT_CHECK(card.labels.empty() || std::ssize(card.labels) == classes, "the model card names ",
                 card.labels.size(), " labels for ", classes, " classes");

@@ -8,6 +8,7 @@
 #include "graft/io/preprocess.h"
 #include "graft/layers/plan/calibration.h"
 #include "graft/models/architecture.h"
+#include "graft/models/description.h"
 
 namespace graft::models {
 
@@ -39,7 +40,8 @@ struct GRAFT_API ModelCard {
   // 0, variance 1-eps): before one of them trains its statistics must be taken from images.
   std::vector<std::string> neutral_norms{};
   Lineage lineage{};
-  Calibration int8{};  // what --precision int8 needs; empty: not calibrated
+  Calibration int8{};         // what --precision int8 needs; empty: not calibrated
+  Description description{};  // of who trained it; empty: nothing was said
 
   std::string to_json() const;  // keys sorted, "card_version" 1
   // bad_input when it is damaged, or of a newer version than this program knows.

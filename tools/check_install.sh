@@ -72,6 +72,9 @@ for example in custom_loss custom_head; do
   "$work/$example/$example" examples/pretrained/cifar10_resnet20.th tests/data/datasets/idx
 done
 
+# sensors: samples that are no images, resumed to the same bits; other people's answers are better than from scratch.
+"$work/sensors/sensors" "$work/sensors.safetensors" "$work/adam.safetensors"
+
 # programs: what people embed a network for, each with its letter. Grey squares of 24 levels stand for photos.
 programs=$work/programs idx=tests/data/datasets/idx weights=examples/pretrained/cifar10_resnet20.th
 squares="$work/a folder/squares"

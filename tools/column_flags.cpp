@@ -22,6 +22,18 @@ void add_column_flags(CLI::App& verb, io::TableColumns& columns) {
       ->type_name("FOLDER");
 }
 
+void add_group_flags(CLI::App& verb, io::TableColumns& columns, std::string& pattern) {
+  verb.add_option(
+          "--group-column", columns.group,
+          "Of a table: the column of what images belong to (a patient, a speaker); no group "
+          "is split")
+      ->type_name("COLUMN");
+  verb.add_option("--group-pattern", pattern,
+                  "The same by the files' paths: a regular expression, whose first parentheses "
+                  "hold the group, e.g. 'patient([0-9]+)'")
+      ->type_name("REGEX");
+}
+
 std::vector<std::string> column_words(const io::TableColumns& columns) {
   std::vector<std::string> words;
   const auto add = [&](const char* flag, const std::string& value) {

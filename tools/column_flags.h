@@ -13,6 +13,9 @@ class App;
 namespace graft::tools {
 
 void add_column_flags(CLI::App& verb, io::TableColumns& columns);
+// --group-column and --group-pattern: which images belong together, on verbs that split data or
+// judge by them.
+void add_group_flags(CLI::App& verb, io::TableColumns& columns, std::string& pattern);
 // The flags that say so, for a command line that is shown.
 std::vector<std::string> column_words(const io::TableColumns& columns);
 

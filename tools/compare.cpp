@@ -9,6 +9,7 @@
 #include "graft/core/base/file_system.h"
 #include "graft/io/json.h"
 #include "graft/tools/output.h"
+#include "graft/tools/paired_answers.h"
 #include "graft/tools/run_folder.h"
 #include "graft/tools/verbs.h"
 #include "graft/train/checkpoint.h"
@@ -126,7 +127,19 @@ std::string runs_table(const std::vector<ComparedRun>& runs,
   return table_of(rows);
 }
 
+int compare_tables(const std::vector<std::string>& paths, bool json) {
+  if (paths.size() != 2 || !is_answers_table(paths[0]) || !is_answers_table(paths[1]))
+    fail(ErrorCode::usage, "compare takes runs, or two tables of evaluate --predictions");
+  const PairedAnswers pairs = paired_answers(paths[0], paths[1]);
+  if (json)
+    result(nlohmann::ordered_json::parse(paired_json(paths[0], paths[1], pairs)));
+  else
+    result(paired_text(paths[0], paths[1], pairs));
+  return 0;
+}
+
 int compare_runs(const std::vector<std::string>& paths, bool json) {
+  if (std::any_of(paths.begin(), paths.end(), is_answers_table)) return compare_tables(paths, json);
   const std::vector<ComparedRun> runs = read_runs(paths);
   const std::vector<std::string> fields = differing_fields(runs);
   if (json)
@@ -148,9 +161,15 @@ void add_compare(CLI::App& app, Action& action) {
   };
   auto* verb = app.add_subcommand("compare", "Runs side by side: results, and what they differ in");
   auto f = std::make_shared<Flags>();
-  verb->add_option("RUN", f->runs, "Folders of runs, or of numbered runs")->required();
+  verb->add_option(
+          "RUN", f->runs,
+          "Folders of runs, or of numbered runs; or two tables of evaluate --predictions, of whose "
+          "answers McNemar's exact test is made")
+      ->required();
   verb->add_flag("--json", f->json, "One JSON document on stdout");
-  verb->footer("Example:\n  graft compare runs/1 runs/3\n  graft compare runs/");
+  verb->footer(
+      "Example:\n  graft compare runs/1 runs/3\n  graft compare runs/\n"
+      "  graft compare first.csv second.csv");
   verb->callback([&action, f] { action = [f] { return compare_runs(f->runs, f->json); }; });
 }
 

@@ -43,13 +43,15 @@ struct Inspection {
 };
 
 Inspection inspect_data(const std::string& path, const std::string& val,
-                        const io::TableColumns& columns, const io::MaskOptions& masks) {
+                        const io::TableColumns& columns, const io::MaskOptions& masks,
+                        const std::string& group_pattern) {
   io::OpenedData opened = io::open_data(path, {.columns = columns,
                                                .masks = masks,
                                                .answers = io::AnswerKind::by_form,
                                                .val_path = val,
                                                .val_split = 0,
-                                               .least_classes = 1});
+                                               .least_classes = 1,
+                                               .group_pattern = group_pattern});
   Inspection all;
   ProgressBar bar;
   io::PartFacts facts;
@@ -224,7 +226,7 @@ std::string text_of(const Inspection& all) {
 
 void add_data(CLI::App& app, Action& action) {
   struct Flags {
-    std::string path, val;
+    std::string path, val, group_pattern;
     io::TableColumns columns;
     io::MaskOptions masks;
     int threads = 0;
@@ -236,6 +238,7 @@ void add_data(CLI::App& app, Action& action) {
   verb->add_option("PATH", f->path, "Images, as finetune takes them")->required();
   verb->add_option("--val", f->val, "Validation images elsewhere")->type_name("PATH");
   add_column_flags(*verb, f->columns);
+  add_group_flags(*verb, f->columns, f->group_pattern);
   add_mask_flags(*verb, f->masks);
   add_pixel_flag(*verb);
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")
@@ -247,7 +250,7 @@ void add_data(CLI::App& app, Action& action) {
     action = [f] {
       ExecContext context(f->threads);
       const ScopedExecContext scope(context);
-      const Inspection all = inspect_data(f->path, f->val, f->columns, f->masks);
+      const Inspection all = inspect_data(f->path, f->val, f->columns, f->masks, f->group_pattern);
       if (f->json)
         result(document_of(all));
       else

@@ -8,6 +8,7 @@
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
 #include "graft/core/runtime/exec_context.h"
+#include "graft/io/datasets/groups.h"
 #include "graft/io/input_geometry.h"
 #include "graft/tools/column_flags.h"
 #include "graft/tools/command_line.h"
@@ -32,10 +33,12 @@ namespace graft::tools {
 namespace {
 
 struct EvaluateFlags {
-  std::string model, data, precision = "fp32", calibrate, save, report, resize, predictions;
+  std::string model, data, precision = "fp32", calibrate, save, report, resize, window, predictions,
+                           group_pattern;
   io::TableColumns columns;
   io::MaskOptions masks;
   double broken = io::kToleratedBrokenShare;
+  std::optional<double> specificity{};
   DeviceFlags device;
   SourceFlags source;
   bool json = false, strict = false;
@@ -45,6 +48,7 @@ struct EvaluateFlags {
 void calibrate_model(models::Model& model, const EvaluateFlags& flags, io::AnswerKind answers) {
   if (flags.calibrate.empty()) return;
   apply_resize(model.card.preprocess, flags.resize);
+  apply_window(model.card.preprocess, flags.window);
   io::OpenedData data =
       io::open_data(flags.calibrate, {.answers = answers, .val_split = 0, .least_classes = 1});
   data.train = io::without_broken_images(data.train, flags.broken, data.notes);
@@ -90,16 +94,23 @@ int evaluate(const EvaluateFlags& flags) {
   models::Model model = load_with_head(flags.model, flags.source).model;
   const std::shared_ptr<const train::Task> task = task_of(model);
   const auto shown = task->presentation();
+  if (flags.specificity && !shown->score_with({}))
+    fail(ErrorCode::usage, "--specificity is for models of task classify, this one is of task ",
+         task->name());
   std::optional<PredictionsFile> kept;
   if (!flags.predictions.empty()) kept.emplace(flags.predictions, *shown);
   const io::AnswerKind answers = train::answers_for(task->name());
   calibrate_model(model, flags, answers);
   model.network->to(device);
   apply_resize(model.card.preprocess, flags.resize);
-  TrainingData opened = open_summarized(
-      flags.data,
-      {.columns = flags.columns, .masks = flags.masks, .answers = answers, .need_train = false},
-      flags.broken);
+  apply_window(model.card.preprocess, flags.window);
+  TrainingData opened = open_summarized(flags.data,
+                                        {.columns = flags.columns,
+                                         .masks = flags.masks,
+                                         .answers = answers,
+                                         .need_train = false,
+                                         .group_pattern = flags.group_pattern},
+                                        flags.broken);
   io::OpenedData& data = opened.opened;
   doubt_shapes(opened, model.card.preprocess);
   const auto images =
@@ -121,6 +132,7 @@ int evaluate(const EvaluateFlags& flags) {
     say_refusal(run.refusal(), precision);
     return metric;
   };
+  (void)shown->score_with({io::sample_groups(*judged), flags.specificity.value_or(0.9)});
   const std::unique_ptr<train::Metric> own = in(flags.precision);
   std::unique_ptr<train::Metric> whole;
   if (int8) whole = in("fp32");
@@ -184,11 +196,17 @@ void add_evaluate(CLI::App& app, Action& action) {
   add_source_flags(*verb, f->source, ClassNames::asked_for);
   add_device_flags(*verb, f->device);
   add_column_flags(*verb, f->columns);
+  add_group_flags(*verb, f->columns, f->group_pattern);
   add_mask_flags(*verb, f->masks);
   add_resize_flag(*verb, f->resize);
+  add_window_flag(*verb, f->window);
   add_pixel_flag(*verb);
   verb->add_option("--broken", f->broken,
                    "Share of broken images that is left out; with more the verb stops")
+      ->transform(real_number(0, 1))
+      ->type_name("SHARE");
+  verb->add_option("--specificity", f->specificity,
+                   "At which the sensitivity of each class is told (default 0.9)")
       ->transform(real_number(0, 1))
       ->type_name("SHARE");
   verb->add_option("--calibrate", f->calibrate,

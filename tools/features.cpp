@@ -24,7 +24,8 @@ namespace graft::tools {
 namespace {
 
 struct FeatureFlags {
-  std::string model, data, out, cut = "auto", channels = "repeat", precision = "fp32", resize;
+  std::string model, data, out, cut = "auto", channels = "repeat", precision = "fp32", resize,
+                                window;
   io::TableColumns columns;
   double broken = io::kToleratedBrokenShare;
   DeviceFlags device;
@@ -70,12 +71,13 @@ int features(const FeatureFlags& flags) {
   models::Model model = std::move(imported.model);
   apply_image_size(model.card.preprocess, flags.image_size);
   apply_resize(model.card.preprocess, flags.resize);
+  apply_window(model.card.preprocess, flags.window);
   TrainingData opened = open_summarized(flags.data,
                                         {.columns = flags.columns,
                                          .answers = io::AnswerKind::by_form,
                                          .val_split = 0,
                                          .least_classes = 1},
-                                        flags.broken);
+                                        flags.broken, 0, model.card.preprocess.window);
   const io::OpenedData& data = opened.opened;
   if (!data.answers_why.empty())
     say("note: y holds ",
@@ -153,6 +155,7 @@ void add_features(CLI::App& app, Action& action) {
   add_device_flags(*verb, f->device);
   add_column_flags(*verb, f->columns);
   add_resize_flag(*verb, f->resize);
+  add_window_flag(*verb, f->window);
   add_pixel_flag(*verb);
   verb->add_option("--broken", f->broken,
                    "Share of broken images that is left out; with more the verb stops")

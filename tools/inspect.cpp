@@ -42,7 +42,8 @@ std::string tensor_lines(const io::WeightFile& file, bool all) {
 }
 
 std::string inspection_text(const InspectFlags& flags, const io::WeightFile& file,
-                            const std::string& certificate, const std::string& refusal) {
+                            const std::string& certificate, const std::string& refusal,
+                            const models::Description& description) {
   int64_t numbers = 0, bytes = 0;
   for (const auto& [name, tensor] : file.tensors) {
     numbers += tensor.numel();
@@ -55,6 +56,10 @@ std::string inspection_text(const InspectFlags& flags, const io::WeightFile& fil
     for (const std::string& note : file.notes) out += str("note: ", printable(note), "\n");
   }
   out += certificate;  // with the file's notes
+  for (const auto& [title, text] :
+       {std::pair("data", &description.data), std::pair("intended use", &description.intended_use),
+        std::pair("limits", &description.limits)})
+    if (!text->empty()) out += str("said of it, ", title, ": ", printable(*text), "\n");
   for (const auto& [key, value] : file.metadata)
     if (!key.starts_with(io::kKerasNameKey))  // a line a layer, which the certificate knows
       out += str("metadata ", printable(key), ": ",
@@ -69,6 +74,7 @@ int inspect(const InspectFlags& flags) {
   io::OpenedData images;
   if (!flags.data.empty()) images = io::open_data(flags.data, {.val_split = 0, .least_classes = 1});
   std::string certificate, refusal;
+  models::Description description;
   nlohmann::ordered_json understood = nullptr;  // what nothing is understood of stays null
   try {
     models::Imported imported = models::import_weights(path, flags.source.options());
@@ -78,6 +84,9 @@ int inspect(const InspectFlags& flags) {
                       imported.certificate);
     certificate = imported.certificate.to_text();
     understood = nlohmann::ordered_json::parse(imported.certificate.to_json());
+    description = imported.model.card.description;
+    if (!description.empty())
+      understood["description"] = nlohmann::ordered_json::parse(description.to_json());
     if (!imported.model.card.labels.empty()) understood["labels"] = imported.model.card.labels;
     if (!imported.model.card.task.empty())
       understood["task"] = nlohmann::ordered_json::parse(imported.model.card.task);
@@ -105,7 +114,7 @@ int inspect(const InspectFlags& flags) {
     result(document);
     return 0;
   }
-  result(inspection_text(flags, file, certificate, refusal));
+  result(inspection_text(flags, file, certificate, refusal, description));
   return 0;
 }
 

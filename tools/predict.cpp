@@ -28,7 +28,7 @@ namespace {
 struct PredictFlags {
   std::string model;
   std::vector<std::string> images;
-  std::string precision = "fp32", resize, predictions, out;
+  std::string precision = "fp32", resize, window, predictions, out;
   io::TableColumns columns;  // of tables of paths
   DeviceFlags device;
   SourceFlags source;
@@ -175,6 +175,7 @@ int predict(const PredictFlags& flags) {
   std::vector<std::byte> input;
   if (std::find(paths.begin(), paths.end(), "-") != paths.end()) input = read_standard_input();
   apply_resize(imported.model.card.preprocess, flags.resize);
+  apply_window(imported.model.card.preprocess, flags.window);
   calibration_for(flags.precision, imported.model.card, flags.model);
   const Device device = open_named_device(flags.device, flags.precision);
   const Predictor predictor(std::move(imported), {.precision = flags.precision, .device = device});
@@ -220,6 +221,7 @@ void add_predict(CLI::App& app, Action& action) {
                    "Of a table: the folder that its paths start from (default: its own)")
       ->type_name("FOLDER");
   add_resize_flag(*verb, f->resize);
+  add_window_flag(*verb, f->window);
   add_pixel_flag(*verb);
   verb->add_option("--predictions", f->predictions,
                    "Besides, a table of every image: path, what is predicted, and of labels the "

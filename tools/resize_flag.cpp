@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "graft/core/base/error.h"
+
 namespace graft::tools {
 
 void add_resize_flag(CLI::App& verb, std::string& resize) {
@@ -12,6 +14,26 @@ void add_resize_flag(CLI::App& verb, std::string& resize) {
           "network's size at the image's own scale, which cover it); default: the model's own way")
       ->check(CLI::IsMember({"crop", "squash", "pad", "window"}))
       ->type_name("HOW");
+}
+
+void add_window_flag(CLI::App& verb, std::string& window) {
+  verb.add_option("--window", window,
+                  "Grey of more than 8 bits (PNG, TIFF, DICOM, NIfTI): CENTRE - WIDTH / 2 becomes "
+                  "black, CENTRE + WIDTH / 2 white (default: the model's; without one what each "
+                  "format does is said)")
+      ->check([](const std::string& text) {
+        try {
+          (void)io::grey_window(text);
+          return std::string();
+        } catch (const Error& error) {
+          return std::string(error.what());
+        }
+      })
+      ->type_name("CENTRE,WIDTH");
+}
+
+void apply_window(io::Preprocess& preprocess, const std::string& window) {
+  if (!window.empty()) preprocess.window = io::grey_window(window);
 }
 
 void apply_image_size(io::Preprocess& preprocess, const std::string& sides) {

@@ -1,4 +1,4 @@
-// --resize and --image-size, the same on every verb that has them.
+// --resize, --image-size and --window, the same on every verb that has them.
 #pragma once
 #include <string>
 
@@ -11,6 +11,9 @@ class App;
 namespace graft::tools {
 
 void add_resize_flag(CLI::App& verb, std::string& resize);
+// --window: "" changes nothing, else as io::grey_window() reads it.
+void add_window_flag(CLI::App& verb, std::string& window);
+void apply_window(io::Preprocess& preprocess, const std::string& window);
 // Over the model's own way where the flag was given.
 void apply_resize(io::Preprocess& preprocess, const std::string& resize);
 // --image-size: "" changes nothing, else as io::image_sides() reads it.

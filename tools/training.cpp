@@ -48,8 +48,17 @@ TrainingData open_training_data(const TrainingFlags& flags) {
                           .val_split = flags.val_split,
                           .folds = flags.folds,
                           .fold = flags.fold,
-                          .seed = flags.seed},
-                         flags.broken, flags.ram);
+                          .seed = flags.seed,
+                          .group_pattern = flags.group_pattern,
+                          .fold_is_group = flags.fold_is_group},
+                         flags.broken, flags.ram,
+                         flags.window.empty() ? io::GreyWindow{} : io::grey_window(flags.window));
+}
+
+models::Description read_description(const std::string& path) {
+  constexpr int64_t kMostBytes = 65536;
+  if (path.empty()) return {};
+  return models::Description::from_json(read_text_file(path, kMostBytes), path);
 }
 
 // A head of many layers: no standardised features, no prior of a linear head, and Adam's rate that
@@ -196,11 +205,21 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
   verb.add_option("--val-split", f.val_split, "Share held out when there is no validation part")
       ->transform(real_number(0.01, 0.9))
       ->type_name("SHARE");
-  verb.add_option("--folds", f.folds,
-                  "K runs, RUN/1 to RUN/K, each with another K-th of the images held out: the mean "
-                  "result and its deviation (default: one run)")
-      ->transform(whole_number(2, 100))
-      ->type_name("K");
+  verb.add_option_function<std::string>(
+          "--folds",
+          [&f](const std::string& folds) {
+            f.fold_is_group = folds == "groups";
+            f.folds = f.fold_is_group ? 0 : std::stoll(folds);
+          },
+          "K runs, RUN/1 to RUN/K, each with another K-th of the images held out: the mean "
+          "result and its deviation; groups: a run for each group (--group-column, "
+          "--group-pattern), which is held out (default: one run)")
+      ->transform(CLI::Validator(
+          [](std::string& text) {
+            return text == "groups" ? std::string() : whole_number(2, 100)(text);
+          },
+          ""))
+      ->type_name("K|groups");
   verb.add_option("--out", f.out,
                   "Folder for model, checkpoint, metrics and report; with a / at its end, "
                   "runs are numbered in it: runs/1, runs/2, ...")
@@ -245,8 +264,10 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
       ->transform(image_sides(8, 4096))
       ->type_name("N|HxW");
   add_column_flags(verb, f.columns);
+  add_group_flags(verb, f.columns, f.group_pattern);
   add_mask_flags(verb, f.masks);
   add_resize_flag(verb, f.resize);
+  add_window_flag(verb, f.window);
   add_pixel_flag(verb);
   verb.add_option("--broken", f.broken,
                   "Share of broken images in a part that is left out; with more the run stops")
@@ -337,6 +358,10 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
                   "A checkpoint after an epoch when this long passed since the last one")
       ->transform(real_number(0, 1e9))
       ->type_name("S");
+  verb.add_option("--describe", f.describe,
+                  "JSON with data, intended_use and limits, texts that the model's card keeps and "
+                  "inspect shows")
+      ->type_name("FILE");
   verb.add_flag("--int8", f.int8,
                 "At the end, calibrate 8-bit integers on the training images for --precision int8; "
                 "the report says what they cost per class");
@@ -355,6 +380,7 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
   const Device device = open_named_device(
       flags.device, flags.precision,
       flags.ram > 0 ? "--ram plans the host's memory, for training on the CPU" : "");
+  const models::Description description = read_description(flags.describe);
   const RunFolder run = open_run_folder(flags.out, flags.resume, flags.overwrite);
   TrainingData opened = open_training_data(flags);
   const io::OpenedData& data = opened.opened;
@@ -363,6 +389,8 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
   Network made = make_network(data, *task);
   apply_image_size(made.model.card.preprocess, flags.image_size);
   apply_resize(made.model.card.preprocess, flags.resize);
+  apply_window(made.model.card.preprocess, flags.window);
+  made.model.card.description = description;
   doubt_shapes(opened, made.model.card.preprocess);
   write_file_atomically(run.data(), opened.summary.to_json() + "\n");
   say_channel_rule(data, made.model.card.preprocess);

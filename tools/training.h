@@ -24,8 +24,12 @@ struct TrainingFlags {
   std::string data, val, out = "graft-run";
   double val_split = 0.2;
   int64_t folds = 0, fold = 1;  // of data without a validation part; see folds.h
+  bool fold_is_group = false;   // a fold for each group; folds is found then
+  std::string group_pattern{};  // beside columns.group
   io::TableColumns columns{};
   io::MaskOptions masks{};
+  std::string describe{};  // a file; see models/description.h
+  std::string window{};    // of grey values; "": the network's
   std::string resize, balance = "none", task = "auto";
   double broken = io::kToleratedBrokenShare;
   int64_t patience = 0;

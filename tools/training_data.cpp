@@ -12,12 +12,14 @@ namespace {
 constexpr size_t kBrokenShown = 10;
 
 void look_at(std::shared_ptr<const io::Dataset>& part, std::vector<io::ImageFacts>& facts,
-             double broken_share, io::DecodeGate* gate, std::vector<std::string>& notes,
-             ProgressBar& bar) {
+             double broken_share, io::DecodeGate* gate, const io::GreyWindow& window,
+             std::vector<std::string>& notes, ProgressBar& bar) {
   if (!part) return;
-  facts = io::take_census(*part, {.gate = gate, .progress = [&bar](int64_t done, int64_t total) {
-                                    bar.update("looking at images", done, total);
-                                  }});
+  facts = io::take_census(
+      *part, {.gate = gate,
+              .progress = [&bar](int64_t done,
+                                 int64_t total) { bar.update("looking at images", done, total); },
+              .window = window});
   std::vector<std::string> left_out;
   part = io::keep_whole(part, facts, broken_share, left_out);
   const size_t count = left_out.size();
@@ -31,7 +33,7 @@ void look_at(std::shared_ptr<const io::Dataset>& part, std::vector<io::ImageFact
 }  // namespace
 
 TrainingData open_summarized(const std::string& path, const io::DataOptions& options,
-                             double broken_share, int64_t ram) {
+                             double broken_share, int64_t ram, const io::GreyWindow& window) {
   TrainingData data;
   data.opened = io::open_data(path, options);
   io::OpenedData& opened = data.opened;
@@ -43,7 +45,7 @@ TrainingData open_summarized(const std::string& path, const io::DataOptions& opt
   for (auto [part, facts] :
        {std::pair(&opened.train, &data.facts.train), std::pair(&opened.val, &data.facts.val),
         std::pair(&opened.test, &data.facts.test)})
-    look_at(*part, *facts, broken_share, data.gate.get(), opened.notes, bar);
+    look_at(*part, *facts, broken_share, data.gate.get(), window, opened.notes, bar);
   bar.clear();
   data.summary = io::summarize(path, opened, data.facts);
   for (const std::string& line : data.summary.lines()) say(printable(line));

@@ -17,9 +17,10 @@ struct TrainingData {
 
 // Opens the data set, leaves broken images out up to a share of each part, and says the summary to
 // stderr. ram: what the whole process may take, of which decoders get what they need (--ram); 0: no
-// bound.
+// bound. window: that grey of more than 8 bits is read by.
 TrainingData open_summarized(const std::string& path, const io::DataOptions& options,
-                             double broken_share, int64_t ram = 0);
+                             double broken_share, int64_t ram = 0,
+                             const io::GreyWindow& window = {});
 
 // Says, and returns, that image files were written while a verb worked with them; "" when none was.
 std::string say_changed_files(const io::OpenedData& data);

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "graft/core/base/error.h"
+#include "graft/io/datasets/groups.h"
 #include "graft/tools/command_line.h"
 #include "graft/tools/output.h"
 #include "graft/tools/pictures.h"
@@ -36,6 +37,7 @@ std::string phases_text(const train::FitResult& fitted) {
 
 RunReport make_report(const FinishedRun& run) {
   const auto shown = run.task.presentation();
+  (void)shown->score_with({io::sample_groups(*run.data.val)});
   RunReport report;
   report.title =
       str("graft: ", models::describe(run.made.model.card.architecture), " on ", run.task.what());

@@ -19,7 +19,8 @@ enum class RandomPurpose : uint32_t {
   dropout,
   split,
   synthetic,
-  mixing
+  mixing,
+  bootstrap
 };
 
 class GRAFT_API CountedRandom {

@@ -59,7 +59,8 @@ ImageFacts facts_of(const Dataset& dataset, int64_t i, const CensusOptions& opti
       check_jpeg(bytes, dataset.name(i), facts);
       return facts;
     }
-    const Image image = has_file ? decode_image(bytes, dataset.name(i)) : dataset.image(i);
+    const Image image =
+        has_file ? decode_image(bytes, dataset.name(i), options.window) : dataset.image(i);
     facts.width = image.width;
     facts.height = image.height;
     facts.channels = image.channels;

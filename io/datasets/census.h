@@ -30,7 +30,8 @@ struct CensusOptions {
   bool looks = false;
   DecodeGate* gate = nullptr;  // decoders keep within it; null: no bound
   std::function<void(int64_t done, int64_t total)> progress =
-      {};  // may be empty; one call at a time
+      {};                  // may be empty; one call at a time
+  GreyWindow window = {};  // that grey of more than 8 bits is read by
 };
 
 // In the order of the samples. Errors other than bad_input leave. Within a ScopedStop it ends with

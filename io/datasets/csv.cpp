@@ -88,6 +88,12 @@ class TableReader {
     Entry entry{row.line, {found.empty() ? finder_.placed(name) : found, name}, {}, {}, {}};
     read_answers(row, entry);
     entry.role = role_of(row);
+    if (columns_.group >= 0) {
+      const auto c = static_cast<size_t>(columns_.group);
+      GRAFT_CHECK(c < row.fields.size() && !row.fields[c].empty(), path_, ": line ", row.line,
+                  ": there is no group in ", columns_.shown(c));
+      entry.file.group = row.fields[c];
+    }
     missing_ += found.empty();
     if (found.empty() && missing_ == 1) first_missing_ = entry.file.path;
     entries_.push_back(std::move(entry));
@@ -176,6 +182,9 @@ class TableReader {
         continue;
       }
       Entry& before = kept[at->second];
+      GRAFT_CHECK(before.file.group == entry.file.group, path_, ": lines ", before.line, " and ",
+                  entry.line, ": ", entry.file.short_name, " stands in two groups (",
+                  before.file.group, ", ", entry.file.group, ")");
       if (mark_ != 0 && before.role == entry.role) {
         joined += before.answer != entry.answer;
         before.labels.insert(before.labels.end(), entry.labels.begin(), entry.labels.end());
@@ -231,6 +240,8 @@ class TableReader {
                            short_list(answers), split.empty() ? "" : ", parts from " + split));
     else if (!split.empty())
       notes_.push_back("parts from " + split);
+    if (columns_.group >= 0)
+      notes_.push_back("groups from " + columns_.shown(static_cast<size_t>(columns_.group)));
     if (mark_ != 0)
       notes_.push_back(mark_ == ' ' ? std::string("labels of an image have blanks between them")
                                     : str("labels of an image have ", mark_, " between them"));

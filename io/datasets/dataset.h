@@ -61,6 +61,9 @@ class GRAFT_API Dataset {
   // Whether the sample's file is another one, by size or time of writing, than when the data set
   // was opened. False, the default: not known.
   virtual bool is_changed(int64_t index) const;
+  // What it belongs to with others (a patient, a speaker), which no split may part: of a table's
+  // column or a pattern in its name. "", the default: not known.
+  virtual std::string group(int64_t index) const;
   // Adds what identifies the samples (names, labels, sizes) to a hash.
   virtual std::string fingerprint() const = 0;
 
@@ -74,6 +77,7 @@ class GRAFT_API Dataset {
 // "": the table's own.
 struct TableColumns {
   std::string image{}, label{}, split{}, root{};
+  std::string group{};  // what rows belong to: "": nothing is known of it
 };
 
 // How the values of masks are read: as numbers, or of colors "#ff0080".
@@ -97,6 +101,10 @@ struct DataOptions {
   bool need_train = true;  // false: evaluation only; then the validation part may be all there is,
                            // and its classes count
   int64_t least_classes = 2;  // of the training part; 1 where nothing is learned from them
+  // Groups by name (groups.h), where no column says them; "": none. Splits and folds are of whole
+  // groups where they are known.
+  std::string group_pattern{};
+  bool fold_is_group = false;  // fold k is the k-th group by name; folds: how many there are
 };
 
 struct OpenedData {

@@ -3,6 +3,7 @@
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
 #include "graft/core/base/sha256.h"
+#include "graft/io/images/nifti.h"
 
 namespace graft::io {
 namespace {
@@ -16,7 +17,8 @@ class FileDataset final : public Dataset {
  public:
   explicit FileDataset(std::vector<LabelledFile> files) : files_(std::move(files)) {
     stamps_.reserve(files_.size());
-    for (const LabelledFile& file : files_) stamps_.push_back(file_system().stamp(file.path));
+    for (const LabelledFile& file : files_)
+      stamps_.push_back(file_system().stamp(slice_path(file.path).file));
   }
   int64_t size() const override { return std::ssize(files_); }
   int64_t label(int64_t index) const override {
@@ -29,14 +31,16 @@ class FileDataset final : public Dataset {
     return of.labels ? *of.labels : std::vector<int64_t>{of.label};
   }
   std::vector<double> numbers(int64_t index) const override { return file(index).numbers; }
+  std::string group(int64_t index) const override { return file(index).group; }
   Image image(int64_t index) const override { return read_image(file(index).path); }
   std::string name(int64_t index) const override { return file(index).path; }
   bool is_changed(int64_t index) const override {
-    return file_system().stamp(file(index).path) != stamps_[static_cast<size_t>(index)];
+    return file_system().stamp(slice_path(file(index).path).file) !=
+           stamps_[static_cast<size_t>(index)];
   }
 
   bool encoded(int64_t index, std::vector<std::byte>& bytes) const override {
-    const auto file = file_system().open_read(this->file(index).path);
+    const auto file = file_system().open_read(slice_path(this->file(index).path).file);
     const int64_t size = file->size();
     GRAFT_CHECK(size <= kMaxImageFileBytes, file->path(), ": ", size,
                 " bytes are too many for an image");
@@ -49,7 +53,7 @@ class FileDataset final : public Dataset {
     int64_t bytes = 0;
     for (const LabelledFile& file : files_)
       bytes += static_cast<int64_t>(sizeof(LabelledFile) + sizeof(FileStamp) + file.path.size() +
-                                    file.short_name.size() +
+                                    file.short_name.size() + file.group.size() +
                                     (file.labels ? file.labels->size() * sizeof(int64_t) : 0) +
                                     file.numbers.size() * sizeof(double));
     return bytes;
@@ -57,7 +61,7 @@ class FileDataset final : public Dataset {
 
   // Zeros for a file that a table names and that is not there: whoever reads it says so.
   ImageHeader header(int64_t index) const override {
-    const std::string& path = file(index).path;
+    const std::string path = slice_path(file(index).path).file;
     if (!file_system().exists(path)) return {};
     return read_image_header(*file_system().open_read(path));
   }

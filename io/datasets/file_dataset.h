@@ -12,6 +12,7 @@ struct LabelledFile {
   int64_t label = 0;
   std::optional<std::vector<int64_t>> labels{};  // ascending, where samples have several
   std::vector<double> numbers{};
+  std::string group{};
 };
 
 GRAFT_API std::shared_ptr<const Dataset> file_dataset(std::vector<LabelledFile> files);

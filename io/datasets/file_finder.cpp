@@ -4,6 +4,7 @@
 
 #include "graft/core/base/file_system.h"
 #include "graft/core/base/text.h"
+#include "graft/io/images/nifti.h"
 
 namespace graft::io {
 namespace {
@@ -19,7 +20,8 @@ std::string with_slashes(std::string name) {
 }
 
 bool is_file(const std::string& path) {
-  return file_system().exists(path) && !file_system().is_directory(path);
+  const std::string file = slice_path(path).file;
+  return file_system().exists(file) && !file_system().is_directory(file);
 }
 
 std::string existing(const std::string& path) {

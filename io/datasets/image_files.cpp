@@ -27,7 +27,7 @@ bool is_litter_file(const std::string& name) {
 }
 
 bool starts_like_an_image(File& file) {
-  std::array<std::byte, 64> first{};
+  std::array<std::byte, kFormatBytes> first{};
   const auto count = std::min(static_cast<size_t>(file.size()), first.size());
   file.read_at(0, std::span(first).first(count));
   return is_read_format(image_format(std::span(first).first(count)));

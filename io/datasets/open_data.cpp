@@ -10,6 +10,7 @@
 #include "graft/core/runtime/random.h"
 #include "graft/io/datasets/box_sources.h"
 #include "graft/io/datasets/class_names.h"
+#include "graft/io/datasets/groups.h"
 #include "graft/io/datasets/mask_sources.h"
 #include "graft/io/datasets/part_folders.h"
 #include "graft/io/datasets/path_list.h"
@@ -177,11 +178,31 @@ void check_folds(const OpenedData& data, const std::string& path, const DataOpti
               "without one");
 }
 
+// What a part has none of because whole groups were held out.
+void say_absent(OpenedData& data) {
+  if (data.answers == AnswerKind::numbers) return;
+  for (const auto& [part, what] : {std::pair(data.train, "no training image is left of "),
+                                   std::pair(data.val, "no image is held out of ")}) {
+    std::vector<bool> is_there(data.classes.size());
+    for (int64_t i = 0; i < part->size(); ++i)
+      for (const int64_t label : part->labels(i)) is_there.at(static_cast<size_t>(label)) = true;
+    std::vector<std::string> absent;
+    for (size_t c = 0; c < is_there.size(); ++c)
+      if (!is_there[c]) absent.push_back(data.classes[c]);
+    if (!absent.empty())
+      data.doubts.push_back(str(what, short_list(absent), ": whole groups are held out"));
+  }
+}
+
 void split(OpenedData& data, const std::string& path, const DataOptions& options) {
   GRAFT_CHECK(options.val_split > 0 && options.val_split < 1, path, ": a validation split of ",
               options.val_split, " is not between 0 and 1");
-  const auto held = options.folds > 0 ? one_fold(data, path, options)
-                                      : stratified(data, options.val_split, options.seed);
+  const bool has_groups = !data.train->group(0).empty();
+  std::string whole_groups;
+  const auto held = has_groups
+                        ? held_groups(*data.train, groups_of(data), options, path, whole_groups)
+                    : options.folds > 0 ? one_fold(data, path, options)
+                                        : stratified(data, options.val_split, options.seed);
   GRAFT_CHECK(!held.empty(), path,
               ": the data set is too small to hold out a validation part; give --val");
   std::vector<int64_t> rest;
@@ -191,9 +212,13 @@ void split(OpenedData& data, const std::string& path, const DataOptions& options
   data.train = subset(data.train, rest);
   const std::string fold =
       options.folds > 0 ? str("fold ", options.fold, " of ", options.folds) : "no validation part";
+  const std::string how = options.fold_is_group
+                              ? whole_groups
+                              : str(whole_groups, has_groups ? " " : "", how_drawn(data.answers),
+                                    " with seed ", options.seed);
   data.notes.push_back(str(fold, ": ", held.size(), " of ", held.size() + rest.size(),
-                           " samples are held out, ", how_drawn(data.answers), " with seed ",
-                           options.seed));
+                           " samples are held out, ", how));
+  if (has_groups) say_absent(data);
 }
 
 // Exactly `limit` samples: group shares by largest remainder would need a rule; taking every
@@ -268,6 +293,23 @@ void take_answers(const DataParts& parts, const std::string& path, const DataOpt
   }
 }
 
+// By the pattern, where one is given; what a table's column says is there already.
+void take_groups(DataParts& parts, const std::string& path, const DataOptions& options,
+                 const OpenedData& data) {
+  if (options.group_pattern.empty()) {
+    GRAFT_CHECK(options.columns.group.empty() || data.format == "csv", path,
+                ": --group-column is of a table of images and their labels or numbers; "
+                "--group-pattern finds groups in the files' names");
+    GRAFT_CHECK(!options.fold_is_group || !options.columns.group.empty(), path,
+                ": folds of groups need --group-column or --group-pattern");
+    return;
+  }
+  if (!options.columns.group.empty())
+    fail(ErrorCode::usage, "--group-column and --group-pattern exclude each other");
+  for (DataPart* part : {&parts.train, &parts.val, &parts.test})
+    if (part->dataset) part->dataset = grouped_by(part->dataset, options.group_pattern);
+}
+
 }  // namespace
 
 OpenedData open_data(const std::string& path, const DataOptions& options) {
@@ -284,6 +326,7 @@ OpenedData open_data(const std::string& path, const DataOptions& options) {
   data.passed_over = std::move(parts.passed_over);
   take_answers(parts, path, options, data);
   if (!options.val_path.empty()) take_validation(parts, options, data);
+  take_groups(parts, path, options, data);
   for (DataPart* part : {&parts.train, &parts.val, &parts.test}) {
     if (!part->dataset) continue;
     write_as_utf8(part->classes, path, data.notes);

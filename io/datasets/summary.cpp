@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "graft/io/datasets/class_names.h"
+#include "graft/io/datasets/groups.h"
 #include "graft/io/datasets/twins.h"
 
 namespace graft::io {
@@ -58,6 +59,7 @@ PartSummary count_part(const char* name, const Dataset& dataset, const OpenedDat
   PartSummary part;
   part.name = name;
   part.images = dataset.size();
+  part.groups = std::ssize(group_names(dataset));
   const size_t classes = data.classes.size();
   if (data.answers == AnswerKind::numbers) {
     for (size_t c = 0; c < classes; ++c) part.numbers.push_back(range_of(dataset, c));
@@ -131,6 +133,23 @@ struct Placed {
   int64_t index;
 };
 
+// Groups that were parted by whoever made the parts.
+void doubt_groups(const OpenedData& data, DataSummary& summary) {
+  std::map<std::string, int64_t> parts_with;
+  for (const auto& part : {data.train, data.val, data.test})
+    if (part)
+      for (const std::string& group : group_names(*part)) ++parts_with[group];
+  for (const auto& [group, parts] : parts_with)
+    if (parts > 1) summary.groups_across.push_back(group);
+  const size_t across = summary.groups_across.size();
+  if (across > 0)
+    summary.doubts.push_back(
+        str(across, across == 1 ? " group has" : " groups have",
+            " images in more than one part, so that the parts are not apart and results on them "
+            "flatter the model: ",
+            short_list(summary.groups_across)));
+}
+
 // The same file twice: in two parts, or under two labels.
 void doubt_equal_files(const std::vector<Placed>& all, const std::vector<ImageFacts>& facts,
                        std::vector<std::string>& doubts) {
@@ -203,6 +222,7 @@ DataSummary summarize(const std::string& path, const OpenedData& data, const Par
   add("validation", data.val, facts.val);
   add("test", data.test, facts.test);
   if (summary.parts.empty()) return summary;
+  doubt_groups(data, summary);
   if (data.answers == AnswerKind::maps || data.answers == AnswerKind::boxes)
     doubt_absent(summary, summary.doubts);
   else if (data.answers != AnswerKind::numbers)
@@ -241,6 +261,10 @@ std::string pixel_share(const PartSummary& part, size_t c) {
 }
 
 std::vector<std::string> with_remarks(const DataSummary& summary, std::vector<std::string> lines) {
+  std::vector<std::string> groups;
+  for (const PartSummary& part : summary.parts)
+    if (part.groups > 0) groups.push_back(str(grouped(part.groups), " ", part.name));
+  if (!groups.empty()) lines.push_back("groups: " + join(groups, " and "));
   if (!summary.passed_over.empty())
     lines.push_back("passed over: " + summary.passed_over.to_text());
   for (const std::string& doubt : summary.doubts) lines.push_back("doubt: " + doubt);
@@ -322,6 +346,9 @@ std::string DataSummary::to_json() const {
         row[part.name] = part.counts[c];
     j["classes"].push_back(row);
   }
+  for (const PartSummary& part : parts)
+    if (part.groups > 0) j["groups"][part.name] = part.groups;
+  if (j.contains("groups")) j["groups"]["across_parts"] = groups_across;
   j["passed_over"] = passed_over.counts;
   j["doubts"] = doubts;
   j["notes"] = notes;

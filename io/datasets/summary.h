@@ -19,6 +19,7 @@ struct PartSummary {
   std::vector<int64_t> pixels{};  // of maps: pixels of each class
   std::vector<int64_t> boxes{};   // of boxes: those of each class
   int64_t images = 0;
+  int64_t groups = 0;                  // that they belong to; 0: not known
   int64_t unlabelled = 0;              // of several labels: images without one
   std::vector<NumberRange> numbers{};  // of each number
 };
@@ -30,6 +31,7 @@ struct GRAFT_API DataSummary {
   std::vector<PartSummary> parts{};    // those that are there
   PassedOver passed_over{};
   std::vector<std::string> doubts{}, notes{};
+  std::vector<std::string> groups_across{};  // groups with images in more than one part
 
   // Lines for people: parts, a table of the classes (beyond `most` the first, the smallest and how
   // many), what was passed over, "doubt: ..." and "note: ...".

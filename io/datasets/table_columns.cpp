@@ -57,6 +57,8 @@ class ColumnSearch {
       columns_.split = static_cast<int64_t>(named(wanted_.split, "split"));
     else
       columns_.split = found_split();
+    if (!wanted_.group.empty())
+      columns_.group = static_cast<int64_t>(named(wanted_.group, "group"));
     if (wanted_.label.empty())
       columns_.answers = found_answers();
     else
@@ -88,7 +90,7 @@ class ColumnSearch {
     };
     const std::vector<std::string> answers = parts_of_cell(wanted_.label, ',');
     return holds(wanted_.image) || holds(wanted_.label) || holds(wanted_.split) ||
-           std::any_of(answers.begin(), answers.end(), holds);
+           holds(wanted_.group) || std::any_of(answers.begin(), answers.end(), holds);
   }
   // The first row names no file though the others do.
   bool is_header_by_files() const {
@@ -215,7 +217,8 @@ class ColumnSearch {
   std::vector<size_t> found_answers() const {
     std::vector<size_t> left;
     for (size_t c = 0; c < width_; ++c)
-      if (c != columns_.image && static_cast<int64_t>(c) != columns_.split && !is_index(c))
+      if (c != columns_.image && static_cast<int64_t>(c) != columns_.split &&
+          static_cast<int64_t>(c) != columns_.group && !is_index(c))
         left.push_back(c);
     if (left.size() == 1) return left;
     std::vector<size_t> named_so;

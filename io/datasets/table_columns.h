@@ -15,7 +15,7 @@ struct Columns {
   std::vector<std::string> names{};  // empty without a header
   size_t image = 0;
   std::vector<size_t> answers{};  // at least one
-  int64_t split = -1;
+  int64_t split = -1, group = -1;
 
   std::string shown(size_t c) const;
 };

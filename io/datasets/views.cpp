@@ -28,6 +28,7 @@ class Subset final : public Dataset {
   }
   ImageHeader header(int64_t i) const override { return whole_->header(place(i)); }
   std::string name(int64_t i) const override { return whole_->name(place(i)); }
+  std::string group(int64_t i) const override { return whole_->group(place(i)); }
   bool is_changed(int64_t i) const override { return whole_->is_changed(place(i)); }
   std::string fingerprint() const override {
     Sha256 hash;
@@ -65,6 +66,7 @@ class Relabelled : public Dataset {
   }
   ImageHeader header(int64_t index) const override { return dataset_->header(index); }
   std::string name(int64_t index) const override { return dataset_->name(index); }
+  std::string group(int64_t index) const override { return dataset_->group(index); }
   bool is_changed(int64_t index) const override { return dataset_->is_changed(index); }
   std::string fingerprint() const override {
     Sha256 hash;
@@ -160,6 +162,7 @@ std::vector<int64_t> Dataset::labels(int64_t index) const { return {label(index)
 std::vector<double> Dataset::numbers(int64_t) const { return {}; }
 MapFacts Dataset::map_facts(int64_t) const { return {}; }
 BoxedImage Dataset::boxes(int64_t) const { return {}; }
+std::string Dataset::group(int64_t) const { return ""; }
 int64_t Dataset::whole(int64_t index) const { return index; }
 Image Dataset::map(int64_t index) const { bad_input(name(index), ": has no mask"); }
 

@@ -8,11 +8,13 @@
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
 #include "graft/io/images/avif.h"
+#include "graft/io/images/dicom.h"
 #include "graft/io/images/exif.h"
 #include "graft/io/images/gif.h"
 #include "graft/io/images/heic.h"
 #include "graft/io/images/jpeg.h"
 #include "graft/io/images/luma.h"
+#include "graft/io/images/nifti.h"
 #include "graft/io/images/pnm.h"
 #include "graft/io/images/stb.h"
 #include "graft/io/images/structure.h"
@@ -59,8 +61,8 @@ std::string read_formats() {
   std::vector<std::string> formats = {"JPEG", "PNG"};
   for (const char* optional : {"WebP", "TIFF", "AVIF", "HEIC"})
     if (is_read_format(optional)) formats.push_back(optional);
-  formats.insert(formats.end(), {"GIF", "BMP"});
-  return join(formats) + " and PNM";
+  formats.insert(formats.end(), {"GIF", "BMP", "PNM", "DICOM"});
+  return join(formats) + " and NIfTI";
 }
 
 }  // namespace
@@ -78,6 +80,8 @@ std::string image_format(std::span<const std::byte> bytes) {
       starts_with(bytes, std::string_view("II+\0", 4)) ||
       starts_with(bytes, std::string_view("MM\0+", 4)))
     return "TIFF";
+  if (is_dicom(bytes)) return "DICOM";
+  if (is_nifti(bytes)) return "NIfTI";
   return boxed_format(bytes);
 }
 
@@ -90,35 +94,52 @@ bool is_read_format(const std::string& format) {
 }
 
 Image decode_image(std::span<const std::byte> bytes, const std::string& name) {
+  return decode_image(bytes, name, {});
+}
+
+namespace {
+
+// Of formats whose samples have 8 bits.
+Image without_window(Image image, const GreyWindow& window) {
+  if (window.is_given() && image.remark.empty()) image.remark = kNoWindowRemark;
+  return image;
+}
+
+}  // namespace
+
+Image decode_image(std::span<const std::byte> bytes, const std::string& name,
+                   const GreyWindow& window) {
   GRAFT_CHECK(std::ssize(bytes) <= kMaxImageFileBytes, name, ": ", bytes.size(),
               " bytes are too many for an image");
   GRAFT_CHECK(!bytes.empty(), name, ": the image file is empty");
   const std::string format = image_format(bytes);
-  if (format == "JPEG") return decode_jpeg(bytes, name);
+  if (format == "JPEG") return without_window(decode_jpeg(bytes, name), window);
   if (format == "PNG") {
     const PngFacts facts = check_png_chunks(bytes, name);
-    Image image = decode_with_stb(bytes, name);
+    Image image = decode_with_stb(bytes, name, window);
     if (image.remark.empty() && facts.is_animated)
       image.remark = "the first of several frames is read";
     return upright(image, facts.orientation);
   }
   if (format == "BMP") {
     check_bmp_length(bytes, name);
-    return decode_with_stb(bytes, name);
+    return decode_with_stb(bytes, name, window);
   }
-  if (format == "GIF") return decode_gif(bytes, name);
-  if (format == "PNM") return decode_pnm(bytes, name);
-  if (format == "WebP" && kHasWebp) return decode_webp(bytes, name);
-  if (format == "TIFF" && kHasTiff) return decode_tiff(bytes, name);
-  if (format == "AVIF" && kHasAvif) return decode_avif(bytes, name);
-  if (format == "HEIC" && kHasHeic) return decode_heic(bytes, name);
+  if (format == "GIF") return without_window(decode_gif(bytes, name), window);
+  if (format == "PNM") return without_window(decode_pnm(bytes, name), window);
+  if (format == "WebP" && kHasWebp) return without_window(decode_webp(bytes, name), window);
+  if (format == "TIFF" && kHasTiff) return decode_tiff(bytes, name, window);
+  if (format == "AVIF" && kHasAvif) return without_window(decode_avif(bytes, name), window);
+  if (format == "HEIC" && kHasHeic) return without_window(decode_heic(bytes, name), window);
+  if (format == "DICOM") return decode_dicom(bytes, name, window);
+  if (format == "NIfTI") return decode_nifti(bytes, name, window);
   if (!format.empty())
     bad_input(name, ": this graft was built without ", format, "; ", read_formats(), " are read");
   bad_input(name, ": not an image graft reads (", read_formats(), ")");
 }
 
 Image read_image(const std::string& path) {
-  return decode_image(read_file(path, kMaxImageFileBytes), path);
+  return decode_image(read_file(slice_path(path).file, kMaxImageFileBytes), path);
 }
 
 namespace {
@@ -126,37 +147,31 @@ namespace {
 struct Extension {
   std::string_view extension, format;
 };
-constexpr std::array<Extension, 19> kExtensions = {{{".jpg", "JPEG"},
-                                                    {".jpeg", "JPEG"},
-                                                    {".jpe", "JPEG"},
-                                                    {".jfif", "JPEG"},
-                                                    {".png", "PNG"},
-                                                    {".bmp", "BMP"},
-                                                    {".dib", "BMP"},
-                                                    {".gif", "GIF"},
-                                                    {".ppm", "PNM"},
-                                                    {".pgm", "PNM"},
-                                                    {".pnm", "PNM"},
-                                                    {".webp", "WebP"},
-                                                    {".tif", "TIFF"},
-                                                    {".tiff", "TIFF"},
-                                                    {".avif", "AVIF"},
-                                                    {".avifs", "AVIF"},
-                                                    {".heic", "HEIC"},
-                                                    {".heif", "HEIC"},
-                                                    {".hif", "HEIC"}}};
+constexpr std::array<Extension, 23> kExtensions = {
+    {{".jpg", "JPEG"},    {".jpeg", "JPEG"}, {".jpe", "JPEG"},    {".jfif", "JPEG"},
+     {".png", "PNG"},     {".bmp", "BMP"},   {".dib", "BMP"},     {".gif", "GIF"},
+     {".ppm", "PNM"},     {".pgm", "PNM"},   {".pnm", "PNM"},     {".webp", "WebP"},
+     {".tif", "TIFF"},    {".tiff", "TIFF"}, {".avif", "AVIF"},   {".avifs", "AVIF"},
+     {".heic", "HEIC"},   {".heif", "HEIC"}, {".hif", "HEIC"},    {".dcm", "DICOM"},
+     {".dicom", "DICOM"}, {".nii", "NIfTI"}, {".nii.gz", "NIfTI"}}};
+
+std::string image_extension(const std::string& path) {
+  const std::string file = slice_path(path).file, last = lower_extension(file);
+  if (last != ".gz") return last;
+  return lower_extension(file.substr(0, file.size() - last.size())) + last;
+}
 
 }  // namespace
 
 bool has_image_extension(const std::string& path) {
-  const std::string extension = lower_extension(path);
+  const std::string extension = image_extension(path);
   for (const Extension& known : kExtensions)
     if (known.extension == extension) return is_read_format(std::string(known.format));
   return false;
 }
 
 bool is_named_for(const std::string& path, const std::string& format) {
-  const std::string extension = lower_extension(path);
+  const std::string extension = image_extension(path);
   return extension.empty() ||
          std::any_of(kExtensions.begin(), kExtensions.end(), [&](const Extension& known) {
            return known.extension == extension && known.format == format;

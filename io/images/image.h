@@ -1,10 +1,12 @@
-// Image: decoded 8-bit pixels, upright. JPEG (libjpeg-turbo), PNG, BMP (stb_image), GIF, PGM, PPM;
+// Image: decoded 8-bit pixels, upright. JPEG (libjpeg-turbo), PNG, BMP (stb_image), GIF, PGM, PPM,
+// DICOM, NIfTI;
 // where built in WebP (libwebp), TIFF (libtiff), AVIF (libavif), HEIC (libheif); nothing else.
 #pragma once
 #include <span>
 #include <string>
 
 #include "graft/core/tensor/tensor.h"
+#include "graft/io/images/grey_window.h"
 
 namespace graft::io {
 
@@ -39,17 +41,24 @@ constexpr int64_t kMaxImageFileBytes = int64_t{512} << 20;
 // pages the first is read. Error(bad_input) naming `name` for what is broken, truncated, too large
 // or of another format. A JPEG about which libjpeg only warns is broken when pixels are lost.
 GRAFT_API Image decode_image(std::span<const std::byte> bytes, const std::string& name);
+// The same with grey of more than 8 bits (of PNG, TIFF, DICOM and NIfTI) brought to 8 by the
+// window; of others the remark says that it is not used.
+GRAFT_API Image decode_image(std::span<const std::byte> bytes, const std::string& name,
+                             const GreyWindow& window);
+// "volume.nii#12" is a slice (nifti.h).
 GRAFT_API Image read_image(const std::string& path);
 
-// By its first bytes: "JPEG", "PNG", "BMP", "GIF", "PNM", "WebP", "TIFF", "AVIF", "HEIC"; "" for
-// anything else. 64 bytes are enough.
+// By its first bytes: "JPEG", "PNG", "BMP", "GIF", "PNM", "WebP", "TIFF", "AVIF", "HEIC",
+// "DICOM", "NIfTI"; "" for anything else. kFormatBytes are enough.
+inline constexpr size_t kFormatBytes = 512;
 GRAFT_API std::string image_format(std::span<const std::byte> bytes);
 // Whether this build reads a format that image_format() names.
 GRAFT_API bool is_read_format(const std::string& format);
 // Whether the extension of a file name is one of the format's, or none.
 GRAFT_API bool is_named_for(const std::string& path, const std::string& format);
 // True for names that every verb takes for images, in any case: .jpg .jpeg .jpe .jfif .png .bmp
-// .dib .gif .ppm .pgm .pnm; where built in .webp .tif .tiff .avif .avifs .heic .heif .hif.
+// .dib .gif .ppm .pgm .pnm .dcm .dicom .nii .nii.gz; where built in .webp .tif .tiff .avif .avifs
+// .heic .heif .hif.
 GRAFT_API bool has_image_extension(const std::string& path);
 
 // The same pixels with another number of channels: grey to RGB by repetition; RGB to grey by ITU-R

@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "graft/core/base/checked_math.h"
+#include "graft/io/images/dicom.h"
 #include "graft/io/images/exif.h"
 #include "graft/io/images/image.h"
+#include "graft/io/images/nifti.h"
 
 namespace graft::io {
 namespace {
@@ -299,6 +301,25 @@ ImageHeader boxed_header(HeaderBytes& file) {
   return bounded_header(file, largest.width, largest.height, kBytesAPixel);
 }
 
+// DICOM and NIfTI: what the beginning of the file says. Stored values take 4 bytes a pixel beside
+// the file, a packed volume is unpacked up to the slice's own volume.
+ImageHeader medical_header(HeaderBytes& file) {
+  constexpr int64_t kBeginning = 65536, kBytesAPixel = 12;
+  std::vector<std::byte> bytes(static_cast<size_t>(std::min(file.size(), kBeginning)));
+  if (!file.read(0, bytes)) return {};
+  if (is_dicom(bytes)) {
+    const DicomSize size = dicom_size(bytes);
+    ImageHeader header = bounded_header(file, size.width, size.height, kBytesAPixel);
+    if (header.width > 0) header.channels = 1;
+    return header;
+  }
+  const NiftiSize size = nifti_size(bytes);
+  ImageHeader header = bounded_header(file, size.width, size.height, kBytesAPixel);
+  if (header.width > 0) header.channels = 1;
+  if (header.decode_bytes > 0) header.decode_bytes += 2 * size.volume_bytes;
+  return header;
+}
+
 }  // namespace
 
 ImageHeader read_image_header(File& file) {
@@ -313,7 +334,7 @@ ImageHeader read_image_header(File& file) {
   if (*start == 0x5249) return webp_header(bytes);
   if (*start == 0x4949 || *start == 0x4d4d) return tiff_header(bytes, *start == 0x4d4d);
   if (bytes.big_endian(4, 4) == 0x66747970) return boxed_header(bytes);  // "ftyp"
-  return {};
+  return medical_header(bytes);
 }
 
 }  // namespace graft::io

@@ -47,6 +47,13 @@ void* bounded_realloc(void* block, size_t size) {
 namespace graft::io {
 namespace {
 
+Image in_window(const uint16_t* samples, int64_t width, int64_t height, const GreyWindow& window) {
+  Image image{width, height, 1, Tensor::empty({height, width, 1}, {.dtype = DType::u8})};
+  uint8_t* out = image.pixels.mutable_data<uint8_t>();
+  for (int64_t i = 0; i < image.pixels.numel(); ++i) out[i] = window.level(samples[i]);
+  return image;
+}
+
 // 16-bit samples as their upper 8 bits; 12 bits in 16, as cameras of laboratories write them, are
 // said, because little of them is left.
 Image upper_halves(const uint16_t* samples, int64_t width, int64_t height, int64_t channels) {
@@ -58,6 +65,7 @@ Image upper_halves(const uint16_t* samples, int64_t width, int64_t height, int64
     most = std::max(most, samples[i]);
     out[i] = static_cast<uint8_t>(samples[i] >> 8);
   }
+  if (channels == 1) image.remark = kUpperHalfRemark;
   if (most < 4096)
     image.remark =
         "16-bit samples none of which is above 4,095 (12 bits): the upper 8 of the 16 bits are "
@@ -67,7 +75,8 @@ Image upper_halves(const uint16_t* samples, int64_t width, int64_t height, int64
 
 }  // namespace
 
-Image decode_with_stb(std::span<const std::byte> bytes, const std::string& name) {
+Image decode_with_stb(std::span<const std::byte> bytes, const std::string& name,
+                      const GreyWindow& window) {
   const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
   const int size = static_cast<int>(bytes.size());
   int width = 0, height = 0, stored = 0;
@@ -89,6 +98,7 @@ Image decode_with_stb(std::span<const std::byte> bytes, const std::string& name)
     const std::unique_ptr<stbi_us, void (*)(void*)> samples(
         stbi_load_16_from_memory(data, size, &width, &height, &stored, channels), stbi_image_free);
     GRAFT_CHECK(samples != nullptr, name, ": broken image: its pixels cannot be decoded");
+    if (window.is_given() && channels == 1) return in_window(samples.get(), width, height, window);
     return upper_halves(samples.get(), width, height, channels);
   }
   const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
@@ -98,6 +108,7 @@ Image decode_with_stb(std::span<const std::byte> bytes, const std::string& name)
   Image image{width, height, channels,
               Tensor::empty({height, width, channels}, {.dtype = DType::u8})};
   std::copy_n(pixels.get(), image.pixels.numel(), image.pixels.mutable_data<uint8_t>());
+  if (window.is_given()) image.remark = kNoWindowRemark;
   return image;
 }
 

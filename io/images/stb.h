@@ -4,6 +4,8 @@
 
 namespace graft::io {
 
-Image decode_with_stb(std::span<const std::byte> bytes, const std::string& name);
+// window: of 16-bit grey.
+Image decode_with_stb(std::span<const std::byte> bytes, const std::string& name,
+                      const GreyWindow& window = {});
 
 }  // namespace graft::io

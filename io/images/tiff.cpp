@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <vector>
 
 #include "graft/io/images/exif.h"
 
@@ -91,6 +92,8 @@ struct TiffShape {
   int64_t width = 0, height = 0;
   int bits = 0, orientation = 1;
   bool is_grey = false;
+  bool has_window = false;   // 16-bit grey of one channel
+  bool is_inverted = false;  // 0 is white
 };
 
 // Everything that decoding allocates follows from these fields, so they are checked first.
@@ -132,7 +135,33 @@ TiffShape check_shape(TIFF* tiff, const std::string& name) {
               ": broken TIFF: its strips or tiles are larger than the image");
   shape.is_grey = samples <= 2 &&
                   (photometric == PHOTOMETRIC_MINISBLACK || photometric == PHOTOMETRIC_MINISWHITE);
+  shape.has_window = shape.is_grey && samples == 1 && shape.bits == 16;
+  shape.is_inverted = photometric == PHOTOMETRIC_MINISWHITE;
   return shape;
+}
+
+// Strips or tiles of 16-bit grey through the window; false where libtiff gives up.
+bool read_window(TIFF* tiff, const TiffShape& shape, const GreyWindow& window, uint8_t* out) {
+  const bool tiled = TIFFIsTiled(tiff);
+  const int64_t columns = tiled ? field<uint32_t>(tiff, TIFFTAG_TILEWIDTH, 0) : shape.width,
+                rows = tiled ? field<uint32_t>(tiff, TIFFTAG_TILELENGTH, 0) : 1;
+  const int64_t bytes = tiled ? TIFFTileSize(tiff) : TIFFScanlineSize(tiff);
+  if (columns < 1 || rows < 1 || bytes / 2 / rows < columns) return false;
+  std::vector<uint16_t> piece(static_cast<size_t>(bytes + 1) / 2);
+  for (int64_t top = 0; top < shape.height; top += rows)
+    for (int64_t left = 0; left < shape.width; left += columns) {
+      const auto x = static_cast<uint32_t>(left), y = static_cast<uint32_t>(top);
+      const bool is_read = tiled ? TIFFReadTile(tiff, piece.data(), x, y, 0, 0) >= 0
+                                 : TIFFReadScanline(tiff, piece.data(), y, 0) >= 0;
+      if (!is_read) return false;
+      for (int64_t row = 0; row < std::min(rows, shape.height - top); ++row)
+        for (int64_t column = 0; column < std::min(columns, shape.width - left); ++column) {
+          const uint8_t level = window.level(piece[static_cast<size_t>(row * columns + column)]);
+          out[(top + row) * shape.width + left + column] =
+              shape.is_inverted ? static_cast<uint8_t>(255 - level) : level;
+        }
+    }
+  return true;
 }
 
 // libtiff would multiply the colors by an alpha that stands beside them; alpha is dropped instead.
@@ -148,7 +177,8 @@ void take_colors_as_they_are(TIFF* tiff) {
 
 }  // namespace
 
-Image decode_tiff(std::span<const std::byte> bytes, const std::string& name) {
+Image decode_tiff(std::span<const std::byte> bytes, const std::string& name,
+                  const GreyWindow& window) {
   TiffMemory memory{bytes};
   const auto broken = [&](const char* otherwise) {
     bad_input(name, ": broken TIFF: ", memory.message[0] ? memory.message : otherwise);
@@ -160,6 +190,14 @@ Image decode_tiff(std::span<const std::byte> bytes, const std::string& name) {
   const bool has_pages = TIFFLastDirectory(tiff.get()) == 0;
   // libtiff turns an image only halfway: it is read as stored and turned by graft.
   TIFFSetField(tiff.get(), TIFFTAG_ORIENTATION, ORIENTATION_TOPLEFT);
+  if (window.is_given() && shape.has_window) {
+    Image image{shape.width, shape.height, 1,
+                Tensor::empty({shape.height, shape.width, 1}, {.dtype = DType::u8})};
+    if (!read_window(tiff.get(), shape, window, image.pixels.mutable_data<uint8_t>()))
+      broken("its pixels cannot be decoded");
+    if (has_pages) image.remark = "the first of several pages is read";
+    return upright(image, shape.orientation);
+  }
   take_colors_as_they_are(tiff.get());
   const auto pixels = static_cast<size_t>(shape.width * shape.height);
   const std::unique_ptr<uint32_t, void (*)(void*)> raster(
@@ -180,13 +218,16 @@ Image decode_tiff(std::span<const std::byte> bytes, const std::string& name) {
     *out++ = static_cast<uint8_t>(TIFFGetG(pixel));
     *out++ = static_cast<uint8_t>(TIFFGetB(pixel));
   }
-  if (has_pages) image.remark = "the first of several pages is read";
+  if (window.is_given()) image.remark = kNoWindowRemark;
+  if (shape.is_grey && shape.bits > 8 && !window.is_given()) image.remark = kUpperHalfRemark;
+  if (has_pages)
+    image.remark += str(image.remark.empty() ? "" : "; ", "the first of several pages is read");
   return upright(image, shape.orientation);
 }
 #else
 const bool kHasTiff = false;
 
-Image decode_tiff(std::span<const std::byte>, const std::string& name) {
+Image decode_tiff(std::span<const std::byte>, const std::string& name, const GreyWindow&) {
   bad_input(name, ": this graft was built without TIFF");
 }
 #endif

@@ -99,6 +99,9 @@ WeightFile read_recognised(File& file, const ReadLimits& limits, const ReadOnnx&
   const std::string start = first_bytes(file, 512);
   if (start.starts_with("PK\x03\x04") || start.starts_with("PK\x05\x06"))
     return read_zip(file, limits);
+  // Before pickles: a header of 640 bytes begins as one of protocol 2 (no pickle has such zeros).
+  if (start.size() > 8 && start[8] == '{' && start.compare(4, 4, std::string(4, '\0')) == 0)
+    return read_safetensors(file, limits);
   if (start.size() > 1 && start[0] == '\x80' && start[1] >= 2 && start[1] <= 5)
     return read_pytorch_legacy(file, limits);
   if (start.size() > 8 && start[8] == '{') return read_safetensors(file, limits);

@@ -48,6 +48,8 @@ for pattern in ["*.jpg", "*.bmp", "p*.png", "bits.png", "grey_alpha.png", "grey.
     copies("image", "images/" + pattern, 1900)
 for kind, names in {"gif": "*.gif", "webp": "*.webp", "tiff": "*.tif"}.items():
     copies(kind, "images/formats/" + names, 4000)
+copies("dicom", "images/medical/*.dcm")
+copies("nifti", "images/medical/*.nii*", 4000)
 for path in sorted(pathlib.Path("corpus/image").glob("*.jpg")):
     if "exif_" not in path.name or path.name == "exif_6.jpg":
         seed("jpeg", path.name, bytes([10, 60, 60, 128]) + path.read_bytes())

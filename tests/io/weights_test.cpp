@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <set>
 
 #include "graft/core/base/file_system.h"
 #include "graft/core/base/sha256.h"
@@ -82,6 +83,21 @@ TEST(Weights, WritingAndReadingBackKeepsTheBits) {
   EXPECT_EQ(difference(first.tensors, b.tensors), "");
   EXPECT_EQ(a.metadata.at("card"), "{\"x\": 1}");
   EXPECT_EQ(b.format, "npz");
+}
+
+// A header of 640 bytes, 0x280, begins with the two bytes of a pickle of protocol 2.
+TEST(Weights, AHeaderOfAnyLengthIsSafetensors) {
+  const TemporaryFolder folder;
+  StateDict tensors;
+  tensors.add("w", Tensor::full({2}, 3));
+  std::set<unsigned> second_bytes;
+  for (size_t pad = 0; pad < 1600; pad += 8) {
+    write_safetensors(folder / "m.safetensors", tensors, {{"pad", std::string(pad, 'x')}});
+    const auto bytes = read_file(folder / "m.safetensors", 1 << 20);
+    if (bytes[0] == std::byte{0x80}) second_bytes.insert(std::to_integer<unsigned>(bytes[1]));
+    ASSERT_EQ(read_weights(folder / "m.safetensors").format, "safetensors") << pad;
+  }
+  for (const unsigned protocol : {2u, 3u, 4u, 5u}) EXPECT_TRUE(second_bytes.contains(protocol));
 }
 
 TEST(Weights, WrittenBytesDoNotDependOnTheOrderOfTensors) {

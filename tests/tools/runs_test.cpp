@@ -64,6 +64,28 @@ TEST_F(Runs, FoldsHoldOutEachImageOnce) {
   EXPECT_EQ(finetune("cv2", {"--folds", "1"}).code, 2);
 }
 
+TEST_F(Runs, FoldsOfGroupsNameWhatTheyHoldOut) {
+  const std::vector<std::string> by_number = {"--epochs",        "1",          "--folds", "groups",
+                                              "--group-pattern", "/([0-2])[.]"};
+  for (const char* color : {"red", "green, dark"})
+    for (const char* more : {"3", "4", "5"})
+      fs::remove(folder / str("photos/", color, "/", more, ".ppm"));
+  const CommandResult run = finetune("cv", by_number);
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_TRUE(has(run.err, "fold 2 of 3: group 1\n")) << run.err;
+  EXPECT_TRUE(has(run.err, "fold 2 of 3: 2 of 6 samples are held out, group 1")) << run.err;
+  EXPECT_TRUE(has(run.err, "groups: 2 training and 1 validation")) << run.err;
+  EXPECT_TRUE(has(run.out, "over 3 groups held out, one each (0 ")) << run.out;
+  std::ifstream file(folder / "cv/folds.json");
+  const json document = json::parse(file);
+  EXPECT_EQ(document["groups"], json({"0", "1", "2"}));
+  EXPECT_EQ(document["scores"]["accuracy"]["values"].size(), 3u);
+  const CommandResult none = finetune("cv2", {"--folds", "groups"});
+  EXPECT_EQ(none.code, 2);
+  EXPECT_TRUE(has(none.err, "--folds groups needs --group-column or --group-pattern")) << none.err;
+  EXPECT_EQ(finetune("cv2", {"--folds", "patients"}).code, 2);
+}
+
 TEST_F(Runs, AreNumberedAndCompared) {
   ASSERT_EQ(finetune("runs/", {"--epochs", "2"}).code, 0);
   const CommandResult second = finetune("runs/", {"--epochs", "2", "--lr", "0.002"});

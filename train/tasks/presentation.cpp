@@ -37,6 +37,8 @@ std::vector<std::pair<std::string, std::string>> Presentation::facts(const Metri
   return rows;
 }
 
+bool Presentation::score_with(ScoringOptions) { return false; }
+
 void Presentation::place(std::span<float>, const io::InputGeometry&) const {}
 
 std::string Presentation::doubt(const Metric&) const { return ""; }

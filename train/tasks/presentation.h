@@ -39,11 +39,20 @@ struct Noteworthy {
   std::vector<int64_t> samples{};  // places in the part
 };
 
+// What some scores and their intervals depend on beside the answers.
+struct ScoringOptions {
+  std::vector<std::string> groups{};  // of each sample that was judged, in order; empty: not known
+  double specificity = 0.9;           // at which a sensitivity is told
+};
+
 // Of metrics that the task made. What is said of any task is made of its scores.
 class GRAFT_API Presentation {
  public:
   explicit Presentation(const Task& task) : task_(task) {}
   virtual ~Presentation() = default;
+
+  // False, at first: no score of this task depends on them, and nothing happens.
+  virtual bool score_with(ScoringOptions options);
 
   // "accuracy 0.9012 (macro-F1 0.8800, loss 0.3100)".
   virtual std::string headline(const Metric& metric) const;

@@ -70,6 +70,12 @@ void Evaluation::add_logits(const Tensor& given, const Tensor& labels) {
     }
   });
   loss_count_ += rows;
+  if (loss_count_ * classes_ > kMostKeptLogits) {
+    logits_ = {};
+  } else {
+    const Tensor kept = logits.to(DType::f32).to(MemoryFormat::contiguous);
+    logits_.insert(logits_.end(), kept.data<float>(), kept.data<float>() + kept.numel());
+  }
   not_finite_ += rows_not_finite(logits);
 }
 

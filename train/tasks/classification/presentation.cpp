@@ -13,6 +13,7 @@
 #include "graft/layers/functional/softmax.h"
 #include "graft/layers/functional/unary.h"
 #include "graft/train/tasks/classification/certainty.h"
+#include "graft/train/tasks/classification/discrimination_shown.h"
 #include "graft/train/tasks/classification/noteworthy.h"
 #include "graft/train/tasks/shown.h"
 
@@ -213,6 +214,11 @@ std::vector<std::string> ClassificationPresentation::shown_names() const {
   return shown;
 }
 
+bool ClassificationPresentation::score_with(ScoringOptions options) {
+  scoring_ = std::move(options);
+  return true;
+}
+
 std::string ClassificationPresentation::headline(const Metric& metric) const {
   const Evaluation& e = evaluation_of(metric);
   return str("accuracy ", fixed(e.accuracy(), 4), " (macro-F1 ", fixed(e.macro_f1(), 4), ", loss ",
@@ -234,7 +240,9 @@ std::string ClassificationPresentation::doubt(const Metric& metric) const {
 }
 
 std::string ClassificationPresentation::text(const Metric& metric) const {
-  return text_of(evaluation_of(metric), shown_names());
+  const Evaluation& e = evaluation_of(metric);
+  return text_of(e, shown_names()) +
+         discrimination_text(discrimination_of(e, scoring_, sigmoid_), shown_names());
 }
 
 std::string ClassificationPresentation::json(const Metric& metric) const {
@@ -244,7 +252,11 @@ std::string ClassificationPresentation::json(const Metric& metric) const {
     } catch (const nlohmann::json::exception&) {
       name = printable(name);
     }
-  return document(evaluation_of(metric), names).dump();
+  const Evaluation& e = evaluation_of(metric);
+  nlohmann::ordered_json j = document(e, names);
+  const std::string found = discrimination_json(discrimination_of(e, scoring_, sigmoid_), names);
+  if (!found.empty()) j["discrimination"] = nlohmann::ordered_json::parse(found);
+  return j.dump();
 }
 
 std::string ClassificationPresentation::comparison(const Metric& whole, const Metric& changed,
@@ -256,7 +268,10 @@ std::string ClassificationPresentation::html(const Metric& metric, const Metric*
                                              const std::string&) const {
   ReportTables tables{names_, evaluation_of(metric).rows(), {}};
   if (changed) tables.int8_confusion = evaluation_of(*changed).rows();
-  return "\n<h2>Per class (validation)</h2>\n" + per_class(tables) + confusions(tables);
+  return "\n<h2>Per class (validation)</h2>\n" + per_class(tables) +
+         discrimination_html(discrimination_of(evaluation_of(metric), scoring_, sigmoid_),
+                             shown_names()) +
+         confusions(tables);
 }
 
 std::vector<Noteworthy> ClassificationPresentation::noteworthy(const Metric& metric,

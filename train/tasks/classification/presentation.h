@@ -15,6 +15,7 @@ class GRAFT_API ClassificationPresentation final : public Presentation {
   // names: of the classes, in their order.
   // sigmoid: each class is read as a probability of its own.
   ClassificationPresentation(const Task& task, std::vector<std::string> names, bool sigmoid);
+  bool score_with(ScoringOptions options) override;
   std::string headline(const Metric& metric) const override;
   std::vector<std::pair<std::string, std::string>> facts(const Metric& metric,
                                                          int64_t epoch) const override;
@@ -43,6 +44,7 @@ class GRAFT_API ClassificationPresentation final : public Presentation {
   std::vector<std::string> names_;
   std::vector<std::string> different_;  // the names, told apart
   bool sigmoid_;
+  ScoringOptions scoring_;
 };
 
 }  // namespace graft::train
