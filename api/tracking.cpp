@@ -13,7 +13,7 @@ constexpr int64_t kNumbersOfABox = 6;
 
 const train::BoxPresentation& boxes_shown_by(const Predictor& predictor) {
   const auto* shown = dynamic_cast<const train::BoxPresentation*>(&predictor.presentation());
-  GRAFT_CHECK(shown, "tracking needs a model that finds objects; this one's task is ",
+  GRAFT_CHECK(shown, "boxes are those of a model that finds objects; this one's task is ",
               predictor.task());
   return *shown;
 }
@@ -47,8 +47,10 @@ train::TrackerOptions tracker_options(double confidence, train::TrackerKind kind
   return options;
 }
 
+double box_confidence(const Predictor& predictor) { return boxes_shown_by(predictor).confidence(); }
+
 train::TrackerOptions tracker_options(const Predictor& predictor, train::TrackerKind kind) {
-  return tracker_options(boxes_shown_by(predictor).confidence(), kind);
+  return tracker_options(box_confidence(predictor), kind);
 }
 
 const std::vector<std::string>& kind_names(const Predictor& predictor) {

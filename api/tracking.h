@@ -16,6 +16,9 @@ namespace graft {
 // model's confidence too, which ByteTrack looks at. Error(bad_input) for a model that finds no
 // objects, an answer that is none, and one whose numbers are not finite.
 GRAFT_API std::vector<train::SeenBox> seen_boxes(const Predictor& predictor, const Answer& answer);
+// The score from which on the model says a box, as its card has it. Error(bad_input) for a model
+// that finds no objects.
+GRAFT_API double box_confidence(const Predictor& predictor);
 // What the tracker's authors chose, but for the scores: sure from the confidence on that the model
 // was given on its validation part. ByteTrack: unsure from 0.1, at most half of the confidence, on;
 // 0.1 more to begin an object, at most a quarter of what is left to 1. Error(bad_input) for a model

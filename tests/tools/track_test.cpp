@@ -142,7 +142,7 @@ TEST_F(TrackCommand, WhatDoesNotFitIsRefusedInASentence) {
   refused({"--detections", det, "--out", out, "--pictures", folder / "p"}, 2,
           "--pictures needs the folder of the frames");
   refused({carried_weights(), folder / "made/frames", "--out", out}, 3,
-          "tracking needs a model that finds objects");
+          "boxes are those of a model that finds objects");
   refused({carried_weights(), folder / "none", "--out", out}, 3, "not a folder of frames");
   write_text(folder / "empty.txt", "");
   refused({"--detections", folder / "empty.txt", "--out", out}, 3, "there are no boxes");

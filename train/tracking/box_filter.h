@@ -6,7 +6,7 @@ namespace graft::train {
 
 // One number of a box and its velocity a frame, with their covariances. The matrices of both papers
 // fall into one such filter for each number.
-struct MovingNumber {
+struct GRAFT_API MovingNumber {
   double value = 0, velocity = 0;
   double of_value = 0, of_both = 0, of_velocity = 0;  // covariances
 

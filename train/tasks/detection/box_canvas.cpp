@@ -76,6 +76,16 @@ void BoxCanvas::draw_number(const io::Box& box, int64_t number, uint32_t color) 
     }
 }
 
+io::Image with_boxes(const io::Image& photo, const io::BoxedImage& objects) {
+  constexpr uint32_t grey = 0x999999;
+  BoxCanvas canvas(photo);
+  for (const io::LabelledBox& own : objects.boxes)
+    if (!own.counts()) canvas.draw(own.box, grey);
+  for (const io::LabelledBox& own : objects.boxes)
+    if (own.counts()) canvas.draw(own.box, box_color(own.label));
+  return canvas.take();
+}
+
 void BoxCanvas::fill(const Area& area, uint32_t color) {
   uint8_t* pixels = image_.pixels.mutable_data<uint8_t>();
   for (int64_t y = std::max<int64_t>(area.top, 0); y < std::min(area.bottom, image_.height); ++y)

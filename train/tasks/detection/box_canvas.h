@@ -33,4 +33,8 @@ class GRAFT_API BoxCanvas {
   io::Image image_;
 };
 
+// The photo with its objects, each in its class's color; those that count for nothing (difficult,
+// crowds) in grey.
+GRAFT_API io::Image with_boxes(const io::Image& photo, const io::BoxedImage& objects);
+
 }  // namespace graft::train
