@@ -11,7 +11,7 @@ namespace graft::train {
 namespace {
 
 using IdentityPair = std::pair<size_t, size_t>;  // object, track
-constexpr double kTiny = std::numeric_limits<double>::epsilon();
+constexpr double kRounding = std::numeric_limits<double>::epsilon();
 
 // How well an object and a track go together over the whole sequence, before any pairing.
 std::map<IdentityPair, double> alignments(const ScoredSequence& sequence) {
@@ -27,7 +27,7 @@ std::map<IdentityPair, double> alignments(const ScoredSequence& sequence) {
     for (size_t o = 0; o < rows; ++o)
       for (size_t t = 0; t < columns; ++t) {
         const double all = of_track[t] + of_object[o] - frame.overlap(o, t);
-        if (frame.overlap(o, t) > 0 && all > kTiny)
+        if (frame.overlap(o, t) > 0 && all > kRounding)
           aligned[{frame.objects[o], frame.tracks[t]}] += frame.overlap(o, t) / all;
       }
   }
@@ -62,7 +62,7 @@ void add_frame(const ScoredFrame& frame, const std::map<IdentityPair, double>& a
     const auto t = static_cast<size_t>(track_of[o]);
     for (int b = 0; b < kHotaBounds; ++b) {
       // numpy.arange(0.05, 0.99, 0.05), to the last bit.
-      if (!(frame.overlap(o, t) >= 0.05 + b * 0.05 - kTiny)) continue;
+      if (!(frame.overlap(o, t) >= 0.05 + b * 0.05 - kRounding)) continue;
       AtBound& at = bounds[static_cast<size_t>(b)];
       ++at.matches;
       at.overlaps += frame.overlap(o, t);

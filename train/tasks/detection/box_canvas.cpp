@@ -18,7 +18,7 @@ constexpr std::array<uint16_t, 10> kDigits = {0x7b6f, 0x2c97, 0x73e7, 0x72cf, 0x
 // Beyond any image, and within an integer.
 int64_t pixel(double edge) { return static_cast<int64_t>(std::clamp(edge, -1e9, 1e9)); }
 
-bool is_finite(const io::Box& box) {
+bool is_drawable(const io::Box& box) {
   return std::isfinite(box.left) && std::isfinite(box.top) && std::isfinite(box.right) &&
          std::isfinite(box.bottom);
 }
@@ -49,7 +49,7 @@ int64_t BoxCanvas::line_width() const {
 }
 
 void BoxCanvas::draw(const io::Box& box, uint32_t color) {
-  if (!is_finite(box)) return;
+  if (!is_drawable(box)) return;
   const int64_t left = pixel(box.left), top = pixel(box.top), right = pixel(std::ceil(box.right)),
                 bottom = pixel(std::ceil(box.bottom)), thick = line_width();
   fill({left, top, right, top + thick}, color);
@@ -59,7 +59,7 @@ void BoxCanvas::draw(const io::Box& box, uint32_t color) {
 }
 
 void BoxCanvas::draw_number(const io::Box& box, int64_t number, uint32_t color) {
-  if (!is_finite(box)) return;
+  if (!is_drawable(box)) return;
   const std::string digits = std::to_string(number < 0 ? 0 : number);
   const int64_t dot = line_width(), width = static_cast<int64_t>(digits.size()) * 4 + 1;
   const int64_t left = std::clamp<int64_t>(pixel(box.left), 0,
