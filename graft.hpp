@@ -6,6 +6,7 @@
 #include "graft/api/image_source.h"
 #include "graft/api/pixels.h"
 #include "graft/api/predictor.h"
+#include "graft/api/tracking.h"
 #include "graft/api/trained_model.h"
 #include "graft/api/written_form.h"
 #include "graft/core/autograd/backward.h"
@@ -44,3 +45,5 @@
 #include "graft/train/optimizer.h"
 #include "graft/train/tasks/presentation.h"
 #include "graft/train/tasks/table.h"
+#include "graft/train/tracking/track_scores.h"
+#include "graft/train/tracking/tracker.h"

@@ -105,6 +105,7 @@ answers=$("$programs/a_predict" "$model" "$work/ramp.pgm")
 features=$("$programs/l_features" "$model" "$work/ramp.pgm")
 [ "$features" = "$(printf '[32,16,16]\n[1,32,16,16]')" ] || { echo "l_features: $features" >&2; exit 1; }
 "$programs/n_cancel" $weights $idx
+"$programs/o_track" "$work/squares_tracked"
 
 # finetune: the loss of the tutorial's network falls.
 data=/usr/share/datasets/fashion-mnist

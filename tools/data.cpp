@@ -6,11 +6,13 @@
 #include <nlohmann/json.hpp>
 
 #include "graft/core/base/error.h"
+#include "graft/core/base/file_system.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/io/datasets/changed_files.h"
 #include "graft/io/datasets/class_names.h"
 #include "graft/io/datasets/summary.h"
 #include "graft/io/datasets/twins.h"
+#include "graft/io/images/png_writer.h"
 #include "graft/tools/column_flags.h"
 #include "graft/tools/flag_values.h"
 #include "graft/tools/mask_flags.h"
@@ -18,6 +20,7 @@
 #include "graft/tools/pixel_flag.h"
 #include "graft/tools/progress.h"
 #include "graft/tools/verbs.h"
+#include "graft/train/tasks/detection/box_canvas.h"
 
 namespace graft::tools {
 namespace {
@@ -25,6 +28,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr size_t kShown = 20;
+constexpr int64_t kMostDrawn = 500;  // images of a part
 
 struct Sample {
   const char* part;
@@ -40,18 +44,69 @@ struct Inspection {
   std::vector<io::ImageFacts> facts;
   io::TwinGroups equal, near;
   bool are_compared = true;
+  int64_t pictures = 0;  // that were written
 };
 
-Inspection inspect_data(const std::string& path, const std::string& val,
-                        const io::TableColumns& columns, const io::MaskOptions& masks,
-                        const std::string& group_pattern) {
-  io::OpenedData opened = io::open_data(path, {.columns = columns,
-                                               .masks = masks,
+// --pictures: the images of a part with the boxes of their objects, DIR/training/NAME.png; of many
+// some, evenly; of images of one name the later get numbers.
+class DrawnPart {
+ public:
+  DrawnPart(const std::string& folder, const char* part) : folder_(join_path(folder, part)) {
+    file_system().create_directories(folder_);
+  }
+  // How many were written; images that cannot be read are in the list of broken ones.
+  int64_t write(const io::Dataset& dataset, ProgressBar& bar) {
+    const int64_t count = std::min(kMostDrawn, dataset.size());
+    int64_t drawn = 0;
+    for (int64_t i = 0; i < count; ++i) {
+      drawn += draw(dataset, i * dataset.size() / count);
+      bar.update("drawing boxes", i + 1, count);
+    }
+    if (count < dataset.size())
+      say("note: ", folder_, " has ", thousands(count), " of ", thousands(dataset.size()),
+          " images, evenly drawn");
+    return drawn;
+  }
+
+ private:
+  bool draw(const io::Dataset& dataset, int64_t sample) {
+    try {
+      const io::Image picture = train::with_boxes(dataset.image(sample), dataset.boxes(sample));
+      std::string stem = file_name(dataset.name(sample));
+      stem.resize(stem.size() - lower_extension(stem).size());
+      const int64_t times = ++written_[stem];
+      if (times > 1) stem += str("_", times);
+      io::write_png(join_path(folder_, stem + ".png"), picture);
+      return true;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::bad_input) throw;
+      return false;
+    }
+  }
+
+  std::string folder_;
+  std::map<std::string, int64_t> written_;  // by the image's name
+};
+
+struct DataFlags {
+  std::string path, val, pictures, group_pattern;
+  io::TableColumns columns;
+  io::MaskOptions masks;
+  int threads = 0;
+  bool json = false;
+};
+
+Inspection inspect_data(const DataFlags& flags) {
+  const std::string& path = flags.path;
+  io::OpenedData opened = io::open_data(path, {.columns = flags.columns,
+                                               .masks = flags.masks,
                                                .answers = io::AnswerKind::by_form,
-                                               .val_path = val,
+                                               .val_path = flags.val,
                                                .val_split = 0,
                                                .least_classes = 1,
-                                               .group_pattern = group_pattern});
+                                               .group_pattern = flags.group_pattern});
+  GRAFT_CHECK(flags.pictures.empty() || opened.answers == io::AnswerKind::boxes, path,
+              ": --pictures draws the boxes of objects, and there are none");
   Inspection all;
   ProgressBar bar;
   io::PartFacts facts;
@@ -65,6 +120,8 @@ Inspection inspect_data(const std::string& path, const std::string& val,
     for (int64_t i = 0; i < dataset->size(); ++i)
       all.samples.push_back({part, dataset->name(i), dataset->labels(i), dataset->numbers(i)});
     all.facts.insert(all.facts.end(), of_part.begin(), of_part.end());
+    if (!flags.pictures.empty())
+      all.pictures += DrawnPart(flags.pictures, part).write(*dataset, bar);
   };
   look("training", opened.train, facts.train);
   look("validation", opened.val, facts.val);
@@ -157,6 +214,7 @@ Json document_of(const Inspection& all) {
     row["width"] = ClassFacts::range(classes[c].widths);  // smallest, middle, largest
     row["height"] = ClassFacts::range(classes[c].heights);
   }
+  if (all.pictures > 0) j["pictures"] = all.pictures;
   j["broken"] = Json::array();
   for (const io::ImageFacts& facts : all.facts)
     if (!facts.fault.empty()) j["broken"].push_back(facts.fault);
@@ -201,6 +259,7 @@ std::string range_text(std::vector<int64_t> values) {
 std::string text_of(const Inspection& all) {
   std::string out;
   for (const std::string& line : all.summary.lines()) out += printable(line) + "\n";
+  if (all.pictures > 0) out += str(thousands(all.pictures), " pictures with boxes were written\n");
   const auto classes = by_class(all);
   out += "\nsizes (smallest / middle / largest) and colors\n";
   for (size_t c = 0; c < std::min(classes.size(), kShown); ++c)
@@ -225,18 +284,15 @@ std::string text_of(const Inspection& all) {
 }  // namespace
 
 void add_data(CLI::App& app, Action& action) {
-  struct Flags {
-    std::string path, val, group_pattern;
-    io::TableColumns columns;
-    io::MaskOptions masks;
-    int threads = 0;
-    bool json = false;
-  };
   auto* verb = app.add_subcommand(
       "data", "What a data set holds: parts, classes, files passed over, broken images, twins");
-  auto f = std::make_shared<Flags>();
+  auto f = std::make_shared<DataFlags>();
   verb->add_option("PATH", f->path, "Images, as finetune takes them")->required();
   verb->add_option("--val", f->val, "Validation images elsewhere")->type_name("PATH");
+  verb->add_option("--pictures", f->pictures,
+                   "Of images with boxes: a folder for pictures with the boxes drawn, "
+                   "training/NAME.png and so on, up to 500 a part")
+      ->type_name("DIR");
   add_column_flags(*verb, f->columns);
   add_group_flags(*verb, f->columns, f->group_pattern);
   add_mask_flags(*verb, f->masks);
@@ -250,7 +306,7 @@ void add_data(CLI::App& app, Action& action) {
     action = [f] {
       ExecContext context(f->threads);
       const ScopedExecContext scope(context);
-      const Inspection all = inspect_data(f->path, f->val, f->columns, f->masks, f->group_pattern);
+      const Inspection all = inspect_data(*f);
       if (f->json)
         result(document_of(all));
       else

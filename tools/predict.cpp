@@ -13,6 +13,7 @@
 #include "graft/io/datasets/path_list.h"
 #include "graft/io/images/png_writer.h"
 #include "graft/io/input_geometry.h"
+#include "graft/tools/box_files.h"
 #include "graft/tools/device.h"
 #include "graft/tools/flag_values.h"
 #include "graft/tools/network.h"
@@ -28,7 +29,7 @@ namespace {
 struct PredictFlags {
   std::string model;
   std::vector<std::string> images;
-  std::string precision = "fp32", resize, window, predictions, out;
+  std::string precision = "fp32", resize, window, predictions, out, coco, yolo;
   io::TableColumns columns;  // of tables of paths
   DeviceFlags device;
   SourceFlags source;
@@ -120,6 +121,8 @@ class Answers {
       : predictor_(predictor), flags_(flags) {
     if (!flags.predictions.empty()) kept_.emplace(flags.predictions, predictor.presentation());
     if (!flags.out.empty()) pictures_.emplace(predictor, flags.out);
+    if (!flags.coco.empty() || !flags.yolo.empty())
+      boxes_.emplace(predictor, flags.coco, flags.yolo);
   }
 
   void add(const std::string& name, const ImageSource& source, const Answer& answer) {
@@ -130,6 +133,10 @@ class Answers {
     not_finite_ += !answer.is_finite();
     show(name, answer);
     if (pictures_) pictures_->write(name, source, answer);
+    if (boxes_) {
+      const io::Image photo = dataset_of({&source, 1})->image(0);
+      boxes_->add(name, answer, photo.width, photo.height);
+    }
     if (kept_)
       kept_->add(name, {}, {answer.values().data<float>(), size_t(answer.values().numel())});
   }
@@ -137,6 +144,7 @@ class Answers {
   // The exit code.
   int finish() const {
     if (kept_) kept_->write();
+    if (boxes_) boxes_->write();
     if (flags_.json) result(document_);
     const int code = say_not_finite(not_finite_, answered_, flags_.strict);
     if (broken_ > 0 && broken_ + answered_ > 1)
@@ -163,6 +171,7 @@ class Answers {
   const PredictFlags& flags_;
   std::optional<PredictionsFile> kept_;
   std::optional<PictureFolder> pictures_;
+  std::optional<BoxFiles> boxes_;
   bool said_ = false;
   int64_t not_finite_ = 0, answered_ = 0, broken_ = 0;
   nlohmann::ordered_json document_ = nlohmann::ordered_json::array();
@@ -232,6 +241,13 @@ void add_predict(CLI::App& app, Action& action) {
                    "NAME_classes.png (the number of each pixel's class, with a palette), "
                    "NAME_probability.png and NAME_overlay.png; of one that finds objects: "
                    "NAME_boxes.png")
+      ->type_name("DIR");
+  verb->add_option("--coco", f->coco,
+                   "Of a model that finds objects: all boxes found as COCO's results (.json)")
+      ->type_name("FILE");
+  verb->add_option("--yolo", f->yolo,
+                   "Of a model that finds objects: a folder for YOLO's lines of the boxes that are "
+                   "said, NAME.txt: class x y width height score")
       ->type_name("DIR");
   verb->add_flag("--json", f->json, "One JSON document on stdout");
   verb->add_flag("--strict", f->strict, kStrictHelp);

@@ -16,6 +16,7 @@ using Action = std::function<int()>;  // returns the exit code; throws graft::Er
 void add_finetune(CLI::App& app, Action& action);
 void add_pretrain(CLI::App& app, Action& action);
 void add_predict(CLI::App& app, Action& action);
+void add_track(CLI::App& app, Action& action);
 void add_evaluate(CLI::App& app, Action& action);
 void add_data(CLI::App& app, Action& action);
 void add_inspect(CLI::App& app, Action& action);

@@ -56,7 +56,7 @@ TEST_F(BadInput, Usage) {
                  {"out.h5", ".safetensors"});
   EXPECT_EQ(run_graft({"--version"}).code, 0);
   for (const char* verb : {"finetune", "pretrain", "predict", "evaluate", "inspect", "convert",
-                           "features", "bench", "compare", "doctor"}) {
+                           "features", "bench", "compare", "doctor", "track"}) {
     const CommandResult help = run_graft({verb, "--help"});
     EXPECT_EQ(help.code, 0) << verb;
     EXPECT_NE(help.out.find("Example"), std::string::npos) << verb;

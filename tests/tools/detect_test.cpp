@@ -2,6 +2,7 @@
 // own pixels, and what it refuses.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -50,6 +51,29 @@ TEST_F(DetectCommand, DataAreRecognizedAndCounted) {
   const auto j = nlohmann::json::parse(shown.out);
   EXPECT_EQ(j["answers"], "boxes");
   EXPECT_EQ(j["classes"][0]["training"]["boxes"], 9);
+}
+
+TEST_F(DetectCommand, DataAreDrawn) {
+  const CommandResult result =
+      run_graft({"data", folder / "data", "--pictures", folder / "drawn", "--json"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(nlohmann::json::parse(result.out)["pictures"], 10);
+  const io::Image drawn = io::read_image(folder / "drawn/training/3.png");
+  ASSERT_EQ(drawn.width, 64);
+  ASSERT_EQ(drawn.channels, 3);
+  const auto pixel = [&](int64_t x, int64_t y) {
+    const uint8_t* at = drawn.pixels.data<uint8_t>() + (y * 64 + x) * 3;
+    return std::vector<int>{at[0], at[1], at[2]};
+  };
+  EXPECT_EQ(pixel(12, 10), (std::vector<int>{0xe6, 0x19, 0x4b})) << "the box's left edge is red";
+  EXPECT_EQ(pixel(20, 10), (std::vector<int>{220, 220, 220})) << "within";
+  EXPECT_EQ(pixel(11, 10), (std::vector<int>{30, 30, 30})) << "outside";
+  write_photos(folder / "photos", {"red", "green"}, 2, 24);
+  const CommandResult photos =
+      run_graft({"data", folder / "photos", "--pictures", folder / "none"});
+  EXPECT_EQ(photos.code, 3);
+  EXPECT_TRUE(has(photos.err, "--pictures draws the boxes of objects, and there are none"))
+      << photos.err;
 }
 
 TEST_F(DetectCommand, TrainsJudgesAndPredictsInTheImagesPixels) {
@@ -111,6 +135,29 @@ TEST_F(DetectCommand, TrainsJudgesAndPredictsInTheImagesPixels) {
     EXPECT_LE(object["box"][3], 32);
   }
   EXPECT_EQ(io::read_image(folder / "pictures/3_boxes.png").width, 64);
+
+  const CommandResult boxes =
+      run_graft({"predict", folder / "run/model.safetensors", folder / "data/JPEGImages/3.png",
+                 folder / "data/JPEGImages/4.png", "--coco", folder / "found.json", "--yolo",
+                 folder / "lines", "--json"});
+  ASSERT_EQ(boxes.code, 0) << boxes.err;
+  const auto said = nlohmann::json::parse(boxes.out);
+  const auto found = nlohmann::json::parse(read_text(folder / "found.json"));
+  int64_t of_third = 0;
+  for (const auto& row : found) {
+    EXPECT_TRUE(row["image_id"] == 3 || row["image_id"] == 4) << row;
+    EXPECT_EQ(row["category_id"], 1);
+    EXPECT_EQ(row["bbox"].size(), 4u);
+    of_third += row["image_id"] == 3 && row["score"] >= j["confidence"];
+  }
+  EXPECT_EQ(of_third, std::ssize(said[0]["objects"]));
+  const std::string lines = read_text(folder / "lines/3.txt");
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), std::ssize(said[0]["objects"]));
+  EXPECT_TRUE(std::filesystem::exists(folder / "lines/4.txt"));
+  const CommandResult other = run_graft(
+      {"predict", carried_weights(), folder / "data/JPEGImages/3.png", "--yolo", folder / "y"});
+  EXPECT_EQ(other.code, 3);
+  EXPECT_TRUE(has(other.err, "boxes are those of a model that finds objects")) << other.err;
 }
 
 TEST_F(DetectCommand, WhatDoesNotFitIsRefusedInASentence) {

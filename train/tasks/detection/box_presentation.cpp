@@ -1,7 +1,6 @@
 #include "graft/train/tasks/detection/box_presentation.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdio>
 #include <limits>
@@ -11,6 +10,7 @@
 #include "graft/core/base/printable.h"
 #include "graft/core/base/text.h"
 #include "graft/core/tensor/device_backend.h"
+#include "graft/train/tasks/detection/box_canvas.h"
 #include "graft/train/tasks/detection/box_evaluation.h"
 #include "graft/train/tasks/detection/box_maps.h"
 #include "graft/train/tasks/shown.h"
@@ -19,8 +19,6 @@ namespace graft::train {
 namespace {
 
 constexpr int64_t kMostBoxes = 100, kBoxNumbers = 6;
-constexpr std::array<uint32_t, 8> kBoxColors = {0xe6194b, 0x3cb44b, 0x4363d8, 0xf58231,
-                                                0x911eb4, 0x42d4f4, 0xf032e6, 0xbfef45};
 
 const BoxEvaluation& boxes_of(const Metric& metric) {
   return dynamic_cast<const BoxEvaluation&>(metric);
@@ -48,7 +46,7 @@ std::string curves_svg(const PrecisionSummary& summary) {
       points += str(points.empty() ? "" : " ", 3 * i, ",",
                     fixed(300 * (1 - summary.curve_of_class[c][i]), 1));
     if (!points.empty())
-      lines += str("<polyline fill=\"none\" stroke=\"", css_of(kBoxColors[c % kBoxColors.size()]),
+      lines += str("<polyline fill=\"none\" stroke=\"", css_of(box_color(static_cast<int64_t>(c))),
                    "\" stroke-width=\"2\" points=\"", points, "\"/>\n");
   }
   return str("<svg viewBox=\"-2 -2 304 304\" width=\"304\" height=\"304\" role=\"img\" ",
@@ -63,35 +61,6 @@ std::string edges_shown(const io::Box& box) {
     text += str(text.empty() ? "" : " ", shortest(std::round(edge * 10) / 10));
   return text;
 }
-
-class Canvas {
- public:
-  explicit Canvas(const io::Image& photo) : image_(io::with_channels(photo, 3)) {
-    image_.pixels = image_.pixels.clone();
-  }
-
-  // The edges of a box, inwards.
-  void draw(const io::Box& box, int64_t thick, uint32_t color) {
-    const auto left = static_cast<int64_t>(box.left), top = static_cast<int64_t>(box.top),
-               right = static_cast<int64_t>(std::ceil(box.right)),
-               bottom = static_cast<int64_t>(std::ceil(box.bottom));
-    fill(left, top, right, top + thick, color);
-    fill(left, bottom - thick, right, bottom, color);
-    fill(left, top, left + thick, bottom, color);
-    fill(right - thick, top, right, bottom, color);
-  }
-  io::Image take() { return std::move(image_); }
-
- private:
-  void fill(int64_t left, int64_t top, int64_t right, int64_t bottom, uint32_t color) {
-    uint8_t* pixels = image_.pixels.mutable_data<uint8_t>();
-    for (int64_t y = std::max<int64_t>(top, 0); y < std::min(bottom, image_.height); ++y)
-      for (int64_t x = std::max<int64_t>(left, 0); x < std::min(right, image_.width); ++x)
-        for (int64_t k = 0; k < 3; ++k)
-          pixels[(y * image_.width + x) * 3 + k] = static_cast<uint8_t>(color >> (16 - 8 * k));
-  }
-  io::Image image_;
-};
 
 }  // namespace
 
@@ -159,9 +128,9 @@ std::string BoxPresentation::html(const Metric& metric, const Metric* changed,
           changed ? str("<th>AP at 0.5 in ", escape(name), "</th>") : std::string(), "</tr>\n");
   for (int64_t c = 0; c < e.classes(); ++c) {
     const auto i = static_cast<size_t>(c);
-    table += str("<tr><td style=\"background:", css_of(kBoxColors[i % kBoxColors.size()]),
-                 "\">&nbsp;</td><th>", escape(names_[i]), "</th><td>", thousands(e.objects(c)),
-                 "</td><td>", precision_shown(e.summary().voc50_of_class[i]), "</td><td>",
+    table += str("<tr><td style=\"background:", css_of(box_color(c)), "\">&nbsp;</td><th>",
+                 escape(names_[i]), "</th><td>", thousands(e.objects(c)), "</td><td>",
+                 precision_shown(e.summary().voc50_of_class[i]), "</td><td>",
                  precision_shown(e.summary().ap_of_class[i]), "</td><td>",
                  fixed(e.count_error(c), 2), "</td>");
     if (changed)
@@ -297,12 +266,10 @@ std::vector<AnswerCell> BoxPresentation::true_cells(const io::Dataset& dataset,
 }
 
 std::vector<Picture> BoxPresentation::pictures(const Maps& answer, const io::Image& photo) const {
-  Canvas canvas(photo);
-  const int64_t thick = std::max<int64_t>(1, std::min(photo.width, photo.height) / 160);
+  BoxCanvas canvas(photo);
   std::vector<FoundBox> boxes = boxes_said(answer.row);
   std::reverse(boxes.begin(), boxes.end());  // the surest on top
-  for (const FoundBox& own : boxes)
-    canvas.draw(own.box, thick, kBoxColors[static_cast<size_t>(own.label) % kBoxColors.size()]);
+  for (const FoundBox& own : boxes) canvas.draw(own.box, box_color(own.label));
   std::vector<Picture> pictures;
   pictures.push_back({"boxes", canvas.take(), {}});
   return pictures;

@@ -15,6 +15,7 @@ class GRAFT_API BoxPresentation final : public Presentation {
  public:
   BoxPresentation(const Task& task, std::vector<std::string> names, double confidence,
                   bool confidence_is_chosen);
+  double confidence() const { return confidence_; }  // from which on a box is said
   std::string text(const Metric& metric) const override;
   std::string json(const Metric& metric) const override;
   std::string html(const Metric& metric, const Metric* changed,
