@@ -18,6 +18,7 @@
 #include "graft/models/naming/naming.h"
 #include "graft/models/preprocess_guess.h"
 #include "graft/models/source_network.h"
+#include "graft/models/tensorflow/tensorflow_import.h"
 
 namespace graft::models {
 namespace {
@@ -280,6 +281,7 @@ Imported import_described(const io::WeightFile& file, const ImportOptions& optio
 
 Imported import_foreign(const io::WeightFile& file, const ImportOptions& options) {
   const bool by_itself = options.arch.empty() && options.prefix.empty();
+  if (is_tensorflow(file) && options.arch.empty()) return import_tensorflow(file, options);
   if (is_graph_format(file.format) && options.arch.empty()) {
     Imported imported = import_graph(read_described_graph(file), options);
     if (file.format == "pt2")

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <new>
 
+#include "graft/io/tflite/model.h"
 #include "graft/io/torch_export/archive.h"
 #include "graft/io/weights/formats.h"
 #include "graft/io/weights/hdf5.h"
@@ -70,8 +71,8 @@ WeightFile read_onnx(File& file, const ReadLimits& limits) {
               "PyTorch once and "
               "save its state_dict again");
   bad_input(path,
-            ": is not a weight file of a known format (safetensors, NPZ, PyTorch, ONNX, Keras or "
-            "MXNet), or is damaged at its start");
+            ": is not a weight file of a known format (safetensors, NPZ, PyTorch, ONNX, Keras, "
+            "TensorFlow Lite or MXNet), or is damaged at its start");
 }
 
 }  // namespace
@@ -97,6 +98,7 @@ WeightFile read_recognised(File& file, const ReadLimits& limits, const ReadOnnx&
   GRAFT_CHECK(size <= limits.file_bytes, file.path(), ": ", size, " bytes, more than the limit of ",
               limits.file_bytes);
   const std::string start = first_bytes(file, 512);
+  if (tflite::starts_as_tflite(start)) return tflite::weights_of(tflite::read_model(file, limits));
   if (start.starts_with("PK\x03\x04") || start.starts_with("PK\x05\x06"))
     return read_zip(file, limits);
   if (start.size() > 1 && start[0] == '\x80' && start[1] >= 2 && start[1] <= 5)

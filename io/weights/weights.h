@@ -1,5 +1,5 @@
 // Weight files as named tensors: safetensors, NPZ, PyTorch (zip, legacy pickle, export archives),
-// ONNX initializers, MXNet.
+// ONNX initializers, MXNet, TensorFlow Lite.
 #pragma once
 #include <map>
 #include <string>
@@ -13,7 +13,7 @@ namespace graft::io {
 
 struct WeightFile {
   std::string path{};
-  // "safetensors" "npz" "pytorch-zip" "pytorch-legacy" "pickle" "onnx" "mxnet" "pt2"
+  // "safetensors" "npz" "pytorch-zip" "pytorch-legacy" "pickle" "onnx" "mxnet" "pt2" "tflite"
   std::string format{};
   StateDict
       tensors;  // contiguous, in the file's order; tied tensors of one PyTorch file share storage
