@@ -425,7 +425,7 @@ Imported import_weights(const std::string& path, const ImportOptions& given) {
     }
     look_for_doubts(imported, options.check_bytes);
     compare_with_source(file, imported, options.check_bytes);
-    certificate.sha256 = sha256_of_file(file.path);
+    certificate.sha256 = sha256_of_source(file);
     certificate.architecture = describe(imported.model.card.architecture);
     if (has_card(file)) certificate.matched = static_cast<int64_t>(file.tensors.size());
     for (const NamedTensor& p : imported.model.network->parameters())

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <new>
 
+#include "graft/io/saved_model/model.h"
 #include "graft/io/tflite/model.h"
 #include "graft/io/torch_export/archive.h"
 #include "graft/io/weights/formats.h"
@@ -126,6 +127,9 @@ WeightFile read_weights(File& file, const ReadLimits& limits) {
 }
 
 WeightFile read_weights(const std::string& named, const ReadLimits& limits) {
+  const std::string folder = file_name(named) == "saved_model.pb" ? parent_path(named) : named;
+  if (saved_model::is_saved_model(folder))
+    return saved_model::weights_of(saved_model::read_model(folder, limits));
   const std::string path = file_system().is_directory(named) ? weights_in_folder(named) : named;
   try {
     const std::string index = index_of_shard(path);

@@ -15,12 +15,6 @@ bool folded(Call& call) {
   result.constant = fold_constants(call);
   if (!result.constant.defined()) return false;
   if (call.inputs.size() == 1) result.source = call.item(0).source;
-  if (!is_floating(result.constant.dtype()) && result.constant.rank() == 1 &&
-      result.constant.numel() <= 64) {
-    result.sizes.emplace();
-    for (const double n : result.constant.to_doubles())
-      result.sizes->push_back(static_cast<int64_t>(n));
-  }
   result.made_by = call.op;
   result.made_of = call.inputs;
   call.give(std::move(result));
@@ -37,6 +31,7 @@ bool of_sizes(Call& call) {
   Dims result;
   for (size_t i = 0; i < std::max(a.size(), b.size()); ++i) {
     const int64_t x = a[a.size() == 1 ? 0 : i], y = b[b.size() == 1 ? 0 : i];
+    GRAFT_CHECK(x != kWhatIsLeft && y != kWhatIsLeft, "computes with a size that is still open");
     if (call.op == "Mul")
       result.push_back(product_of(Dims{x, y}));
     else if ((call.op == "RealDiv" || call.op == "FloorDiv") && y > 0 && x % y == 0)
@@ -108,7 +103,8 @@ void binary(Call& call, const char* onnx) {
 
 bool is_channel_bias(const Call& call, size_t constant) {
   const Item &bias = call.item(constant), &x = call.item(1 - constant);
-  return bias.is_constant() && x.is_computed() && bias.constant.rank() == 1 &&
+  return bias.is_constant() && x.is_computed() && bias.constant.rank() >= 1 &&
+         bias.constant.size(bias.constant.rank() - 1) == bias.constant.numel() &&
          x.value.rank() >= 2 && bias.constant.numel() == x.value.dims.back() &&
          bias.constant.numel() > 1;
 }

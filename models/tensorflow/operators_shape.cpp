@@ -15,16 +15,28 @@ void shape(Call& call) {
   call.give_sizes(in.value.dims);
 }
 
+Dims target_of_sizes(int64_t all, Dims to, const Dims& from) {
+  const auto open = std::find(to.begin(), to.end(), kWhatIsLeft);
+  if (open != to.end()) {
+    *open = 1;
+    const int64_t known = product_of(to);
+    GRAFT_CHECK(known != 0 && std::abs(all) % std::abs(known) == 0 &&
+                    (!is_of_batch(known) || is_of_batch(all)),
+                "makes ", join(to), " of ", join(from));
+    *open = std::abs(all) / std::abs(known);
+    if (is_of_batch(all) && !is_of_batch(known)) *open = -*open;
+  }
+  GRAFT_CHECK(product_of(to) == all, "makes ", join(to), " of ", join(from),
+              ", which is none of its shapes");
+  return to;
+}
+
 // A list of extents as a shape of as many numbers as `from`: -1 stands for what is left, and a file
 // made for a batch of one size has that number where the batch is.
-Dims target_of(const Call& call, const Dims& from, Dims to) {
-  const bool literal = !call.item(1).sizes || call.item(1).is_constant();
+Dims target_of(const Call& call, const Dims& from) {
   const int64_t all = product_of(from);
-  if (!literal) {
-    GRAFT_CHECK(product_of(to) == all, "makes ", join(to), " of ", join(from),
-                ", which is none of its shapes");
-    return to;
-  }
+  if (!call.item(1).is_constant()) return target_of_sizes(all, call.sizes(1, "shape"), from);
+  Dims to = call.integers(1, "shape");
   int64_t known = 1;
   size_t open = to.size();
   for (size_t i = 0; i < to.size(); ++i) {
@@ -62,12 +74,12 @@ void reshape(Call& call) {
     Item same = call.item(0);  // of a constant or of sizes
     if (same.is_constant()) {
       const Dims from(same.constant.shape().begin(), same.constant.shape().end());
-      same.constant = same.constant.reshape(Shape(target_of(call, from, call.sizes(1, "shape"))));
+      same.constant = same.constant.reshape(Shape(target_of(call, from)));
     }
     return call.give(std::move(same));
   }
   const Value x = call.value(0);
-  call.give(reshaped(call, x, target_of(call, x.dims, call.sizes(1, "shape"))));
+  call.give(reshaped(call, x, target_of(call, x.dims)));
 }
 
 void squeeze(Call& call) {

@@ -5,9 +5,12 @@
 
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
+#include "graft/core/base/sha256.h"
+#include "graft/io/saved_model/model.h"
 #include "graft/io/tflite/model.h"
 #include "graft/models/graph/graph_import.h"
 #include "graft/models/preprocess_guess.h"
+#include "graft/models/tensorflow/saved_model_graph.h"
 #include "graft/models/tensorflow/tflite_graph.h"
 
 namespace graft::models {
@@ -41,9 +44,38 @@ void guess_pixels(std::pair<double, double> range, ModelCard& card, Certificate&
 
 }  // namespace
 
-bool is_tensorflow(const io::WeightFile& file) { return file.format == "tflite"; }
+bool is_tensorflow(const io::WeightFile& file) {
+  return file.format == "tflite" || file.format == "saved_model";
+}
+
+std::string sha256_of_source(const io::WeightFile& file) {
+  if (file.format != "saved_model") return sha256_of_file(file.path);
+  const std::string variables = join_path(parent_path(file.path), "variables"),
+                    index = join_path(variables, "variables.index");
+  Sha256 sum;
+  sum.update(sha256_of_file(file.path));
+  if (file_system().exists(index)) sum.update(sha256_of_file(index));
+  return sum.hex();
+}
+
+namespace {
+
+Imported import_saved_model(const io::WeightFile& file, const ImportOptions& options) {
+  const io::saved_model::Model model = io::saved_model::read_model(parent_path(file.path));
+  Imported imported = import_graph(onnx_graph(model), options, FoldedNorms::none);
+  imported.certificate.naming =
+      str("a SavedModel of TensorFlow ", model.tensorflow_version.substr(0, 40), ", signature '",
+          model.signature, "', ", model.functions.size(),
+          " functions written out: ", imported.certificate.naming);
+  if (!imported.certificate.preprocess.known)
+    guess_pixels({0, 0}, imported.model.card, imported.certificate);
+  return imported;
+}
+
+}  // namespace
 
 Imported import_tensorflow(const io::WeightFile& file, const ImportOptions& options) {
+  if (file.format == "saved_model") return import_saved_model(file, options);
   const io::tflite::Model model = io::tflite::read_model(*file_system().open_read(file.path));
   Imported imported = import_graph(onnx_graph(model), options, FoldedNorms::none);
   imported.certificate.naming =

@@ -8,6 +8,10 @@ namespace graft::models {
 
 bool is_tensorflow(const io::WeightFile& file);
 
+// A SavedModel is named by its graph and by the index of its variables, which holds their
+// checksums; other files by their own bytes.
+std::string sha256_of_source(const io::WeightFile& file);
+
 // For files with is_tensorflow.
 Imported import_tensorflow(const io::WeightFile& file, const ImportOptions& options);
 

@@ -11,6 +11,16 @@ namespace {
 
 constexpr int64_t kMostSizes = 64;
 
+// How many numbers stand in front of the batch's axis; 1 where there is none.
+int64_t before_batch(const Dims& dims) {
+  int64_t product = 1;
+  for (const int64_t extent : dims) {
+    if (is_of_batch(extent)) return product;
+    product = checked_mul(product, extent);
+  }
+  return 1;
+}
+
 std::map<std::string_view, const KnownOperator*> all_operators() {
   std::map<std::string_view, const KnownOperator*> all;
   for (const OperatorTable table : {convolution_operators(), elementwise_operators(),
@@ -27,6 +37,7 @@ int64_t product_of(std::span<const int64_t> dims) {
   int64_t product = 1;
   bool of_batch = false;
   for (const int64_t extent : dims) {
+    GRAFT_CHECK(extent != kWhatIsLeft, "computes with a size that is still open");
     GRAFT_CHECK(!of_batch || !is_of_batch(extent), "the batch is in a shape twice");
     of_batch = of_batch || is_of_batch(extent);
     product = checked_mul(product, std::abs(extent));
@@ -103,7 +114,13 @@ Dims Call::integers(size_t i, const char* what) const {
 }
 
 Dims Call::sizes(size_t i, const char* what) const {
-  return item(i).sizes ? *item(i).sizes : integers(i, what);
+  if (item(i).sizes) return *item(i).sizes;
+  Dims known = integers(i, what);
+  for (int64_t& size : known) {
+    GRAFT_CHECK(size >= -1, "its ", what, " holds ", size);
+    if (size == -1) size = kWhatIsLeft;
+  }
+  return known;
 }
 
 int64_t Call::integer(const char* name, int64_t otherwise) const {
@@ -182,6 +199,10 @@ Value reshaped(Call& call, const Value& value, const Dims& to) {
   GRAFT_CHECK(product_of(value.dims) == product_of(to) && to.size() <= 8, "makes ", join(to),
               " of ", join(value.dims), ", which is none of its shapes");
   if (value.dims == to) return value;
+  // Then an image's numbers stay together, and the batch is outermost in its axis.
+  GRAFT_CHECK(before_batch(value.dims) == before_batch(to),
+              "mixes the images of a batch: it makes ", join(to), " of ", join(value.dims),
+              " (below 0: times the batch)");
   Value result = value;
   result.dims = to;
   result.of_image = result.channels_first = false;

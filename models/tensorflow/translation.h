@@ -2,6 +2,7 @@
 // file stands for, and the call of one operator. TensorFlow Lite's operators are put in
 // TensorFlow's words first (tflite_graph.cpp).
 #pragma once
+#include <limits>
 #include <map>
 #include <optional>
 #include <span>
@@ -22,6 +23,8 @@ using keras::Writer;
 // Axes are counted as TensorFlow does. In Value::dims a number below 0, -n, is n times the batch.
 using Dims = std::vector<int64_t>;
 bool is_of_batch(int64_t extent);
+// Among sizes: what is left, a literal -1.
+inline constexpr int64_t kWhatIsLeft = std::numeric_limits<int64_t>::min();
 // The product; bad_input where the batch would be in it twice.
 int64_t product_of(std::span<const int64_t> dims);
 // How many numbers an image has in a value; how many a constant has.
@@ -97,7 +100,7 @@ class Call {
   const Tensor& constant(size_t i, const char* what) const;
   // Whole numbers that are known now.
   Dims integers(size_t i, const char* what) const;
-  // Sizes, of the batch or not; a constant's too.
+  // Sizes, of the batch or not; a constant's too, whose -1 is kWhatIsLeft.
   Dims sizes(size_t i, const char* what) const;
   bool has_sizes(size_t i) const { return item(i).sizes.has_value() || item(i).is_constant(); }
 

@@ -10,6 +10,7 @@ tests/models/tflite_test.cpp and saved_model_test.cpp.
       NAME.w.I, NAME.d.I  a trained tensor in graft's order of axes, and its gradient (norms in their inference form)
 
 Needs tensorflow-cpu 2.21 (Keras 3.15), numpy, safetensors. Run in this folder: python make_tensorflow.py
+--all: SavedModels of more of the models, which are not kept in the repository; --ops: lists the operators of each file.
 """
 import os
 import shutil
@@ -318,10 +319,12 @@ def without_debug(folder):
             for key in ("_output_shapes", "config_proto", "_construction_context", "executor_type", "config", "allow_soft_placement"):
                 if key in node.attr:
                     del node.attr[key]
-    del meta.signature_def["serve"]
+    if "serve" in meta.signature_def:
+        del meta.signature_def["serve"]
+    serves = any(n.name == "StatefulPartitionedCall_1" for n in meta.graph_def.node)
     saving = {n.name for n in meta.graph_def.node if "traced_save" in n.attr["f"].func.name}
     keep(meta.graph_def.node, lambda n: n.name not in saving and "serve_" not in n.name and not n.op.endswith("ReadVariableOp")
-         and "Assign" not in n.op and "IsInitialized" not in n.op and (n.name != "StatefulPartitionedCall"))
+         and "Assign" not in n.op and "IsInitialized" not in n.op and not (n.name == "StatefulPartitionedCall" and len(saving) and serves))
     called = {n.attr["f"].func.name for g in graphs for n in (getattr(g, "node", None) or g.node_def) if "f" in n.attr}
     keep(meta.graph_def.library.function, lambda f: f.signature.name in called and "traced_save" not in f.signature.name)
     for function in meta.graph_def.library.function:
@@ -341,7 +344,7 @@ def add_saved(name, make, gradients=False):
     shutil.rmtree(folder, ignore_errors=True)
     model.export(folder, verbose=False)
     size = os.path.getsize(folder + "/saved_model.pb")
-    without_debug(folder) if name != "plain" else None
+    without_debug(folder)
     into = answers["saved"]
     into[name + ".x"], into[name + ".y"] = first(x), first(model(x, training=False))
     step(into, name, core, x, gradients)
@@ -359,7 +362,34 @@ add_tflite("dense", dense, "dynamic")
 add_tflite("plain", plain, "int8")
 add_tflite("mobile", mobile, "uint8")
 add_tflite("residual", residual, "int8")
-for make in (plain, residual, pads, upsampling, attention):
+for make in (residual, pads, plain, upsampling, attention) if "--all" in sys.argv else (residual, pads):
     add_saved(make.__name__, make, gradients=True)
+
+
+def add_seed():
+    """A graph of constants and a called function for tests/fuzz, small enough to be mutated."""
+    weight = tf.constant(np.random.default_rng(1).uniform(-1, 1, (3, 3, 3, 4)).astype("float32"))
+
+    @tf.function(autograph=False)
+    def inner(x):
+        y = tf.nn.bias_add(tf.nn.conv2d(x, weight, 1, "SAME"), tf.constant([0.1, 0.2, 0.3, 0.4]))
+        return tf.reshape(tf.nn.relu(y), (tf.shape(x)[0], -1))
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 4, 4, 3), name="image")], autograph=False)
+    def outer(x):
+        return {"y": tf.nn.softmax(inner(x))}
+
+    module, folder = tf.Module(), tempfile.mkdtemp()
+    module.outer = outer
+    tf.saved_model.save(module, folder, signatures={"serving_default": outer})
+    without_debug(folder)
+    os.makedirs("../fuzz/corpus/saved_model", exist_ok=True)
+    shutil.copy(folder + "/saved_model.pb", "../fuzz/corpus/saved_model/convolution.pb")
+    shutil.copy(f"{SAVED}/pads/variables/variables.index", "../fuzz/corpus/saved_model/pads.index")
+    os.makedirs("../fuzz/corpus/tflite", exist_ok=True)
+    shutil.copy(f"{TFLITE}/pools.tflite", "../fuzz/corpus/tflite/")
+
+
+add_seed()
 save_file(answers["tflite"], f"{TFLITE}/answers.safetensors")
 save_file(answers["saved"], f"{SAVED}/answers.safetensors")
