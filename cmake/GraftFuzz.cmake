@@ -23,8 +23,8 @@ graft_use_image_libraries(graft_fuzzed)
 file(GLOB_RECURSE graft_fuzzed_networks_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/ops/*.cpp
   ${PROJECT_SOURCE_DIR}/kernels/reference/*.cpp ${PROJECT_SOURCE_DIR}/layers/functional/*.cpp ${PROJECT_SOURCE_DIR}/layers/modules/*.cpp
   ${PROJECT_SOURCE_DIR}/models/aten/*.cpp ${PROJECT_SOURCE_DIR}/models/graph/*.cpp
-  ${PROJECT_SOURCE_DIR}/models/keras/*.cpp)
-list(FILTER graft_fuzzed_networks_sources EXCLUDE REGEX "graph_(json|import|unfold|export)\\.cpp|(classifier_search|opset_raise|keras_import)\\.cpp")
+  ${PROJECT_SOURCE_DIR}/models/keras/*.cpp ${PROJECT_SOURCE_DIR}/models/tensorflow/*.cpp)
+list(FILTER graft_fuzzed_networks_sources EXCLUDE REGEX "graph_(json|import|unfold|export)\\.cpp|(classifier_search|opset_raise|keras_import|tensorflow_import)\\.cpp")
 add_library(graft_fuzzed_networks STATIC EXCLUDE_FROM_ALL ${graft_fuzzed_networks_sources} ${PROJECT_SOURCE_DIR}/kernels/registry.cpp
   ${PROJECT_SOURCE_DIR}/models/preprocess_guess.cpp
   ${PROJECT_SOURCE_DIR}/models/naming/keras_layers.cpp ${PROJECT_SOURCE_DIR}/models/naming/keras_images.cpp
@@ -47,3 +47,5 @@ endforeach()
 target_link_libraries(fuzz_graph PRIVATE graft_fuzzed_networks)
 target_link_libraries(fuzz_exported PRIVATE graft_fuzzed_networks)
 target_link_libraries(fuzz_keras PRIVATE graft_fuzzed_networks)
+target_link_libraries(fuzz_saved_model PRIVATE graft_fuzzed_networks)
+target_link_libraries(fuzz_tflite PRIVATE graft_fuzzed_networks)

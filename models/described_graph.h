@@ -10,7 +10,7 @@
 namespace graft::models {
 
 // Whether files of this WeightFile::format are nothing but a graph with its weights: ONNX,
-// PyTorch's export archives (.pt2).
+// PyTorch's export archives (.pt2), TensorFlow Lite's files and SavedModels.
 GRAFT_API bool is_graph_format(const std::string& format);
 
 // Whether the file says how its layers are connected: those, and Keras models with their

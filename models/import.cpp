@@ -18,6 +18,7 @@
 #include "graft/models/naming/naming.h"
 #include "graft/models/preprocess_guess.h"
 #include "graft/models/source_network.h"
+#include "graft/models/tensorflow/tensorflow_import.h"
 
 namespace graft::models {
 namespace {
@@ -280,6 +281,7 @@ Imported import_described(const io::WeightFile& file, const ImportOptions& optio
 
 Imported import_foreign(const io::WeightFile& file, const ImportOptions& options) {
   const bool by_itself = options.arch.empty() && options.prefix.empty();
+  if (is_tensorflow(file) && options.arch.empty()) return import_tensorflow(file, options);
   if (is_graph_format(file.format) && options.arch.empty()) {
     Imported imported = import_graph(read_described_graph(file), options);
     if (file.format == "pt2")
@@ -426,7 +428,7 @@ Imported import_weights(const std::string& path, const ImportOptions& given) {
     }
     look_for_doubts(imported, options);
     compare_with_source(file, imported, options);
-    certificate.sha256 = sha256_of_file(file.path);
+    certificate.sha256 = sha256_of_source(file);
     certificate.architecture = describe(imported.model.card.architecture);
     if (has_card(file)) certificate.matched = static_cast<int64_t>(file.tensors.size());
     for (const NamedTensor& p : imported.model.network->parameters())

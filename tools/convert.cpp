@@ -45,7 +45,9 @@ void add_convert(CLI::App& app, Action& action) {
       "convert",
       "A weight file of any format into .safetensors (with a model card), .npz or .onnx");
   auto f = std::make_shared<ConvertFlags>();
-  verb->add_option("IN", f->in, ".safetensors, .npz, .onnx, .pt2, .pth/.th, .h5/.keras, .params")
+  verb->add_option("IN", f->in,
+                   ".safetensors, .npz, .onnx, .pt2, .tflite, .pth/.th, .h5/.keras, .params, or a "
+                   "SavedModel's folder")
       ->required();
   verb->add_option("OUT", f->out, ".safetensors, .npz or .onnx")->required();
   verb->add_option("--arch", f->arch,

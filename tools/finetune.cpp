@@ -120,9 +120,10 @@ int pretrain(const PretrainFlags& flags) {
 void add_finetune(CLI::App& app, Action& action) {
   auto* verb = app.add_subcommand("finetune", "Train a pretrained network on your own images");
   auto f = std::make_shared<FinetuneFlags>();
-  verb->add_option("--weights", f->weights,
-                   "Pretrained weights: .safetensors, .npz, .onnx, .pt2, .pth/.th, .h5/.keras, "
-                   ".params, or a model of graft")
+  verb->add_option(
+          "--weights", f->weights,
+          "Pretrained weights: .safetensors, .npz, .onnx, .pt2, .tflite, .pth/.th, .h5/.keras, "
+          ".params, a SavedModel's folder, or a model of graft")
       ->required()
       ->type_name("FILE");
   verb->add_option("--arch", f->arch,

@@ -126,7 +126,8 @@ void add_inspect(CLI::App& app, Action& action) {
       "What a weight file holds: tensors, guessed architecture, preprocessing, what is missing");
   auto f = std::make_shared<InspectFlags>();
   verb->add_option("FILE", f->file,
-                   ".safetensors, .npz, .onnx, .pt2, .pth/.th, .h5/.keras, .params")
+                   ".safetensors, .npz, .onnx, .pt2, .tflite, .pth/.th, .h5/.keras, .params, or a "
+                   "SavedModel's folder")
       ->required();
   verb->add_option("--data", f->data,
                    "Images of yours, as finetune takes them: a few are run through the network, "

@@ -170,9 +170,11 @@ int run_graph(const RunFlags& flags) {
 
 void add_run(CLI::App& app, Action& action) {
   auto* verb = app.add_subcommand(
-      "run", "Run any graph on given tensors: ONNX, a PyTorch export, a Keras model");
+      "run", "Run any graph on given tensors: ONNX, a PyTorch export, a Keras or TensorFlow model");
   auto f = std::make_shared<RunFlags>();
-  verb->add_option("MODEL", f->model, "An .onnx, .pt2, .keras or .h5 file")->required();
+  verb->add_option("MODEL", f->model,
+                   "An .onnx, .pt2, .tflite, .keras or .h5 file, or a SavedModel's folder")
+      ->required();
   verb->add_option("--input", f->inputs,
                    "An input's tensor, .npy or ONNX's .pb; of a graph with one input FILE alone")
       ->type_name("NAME=FILE");

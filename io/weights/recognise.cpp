@@ -4,6 +4,8 @@
 #include <cstring>
 #include <new>
 
+#include "graft/io/saved_model/model.h"
+#include "graft/io/tflite/model.h"
 #include "graft/io/torch_export/archive.h"
 #include "graft/io/weights/formats.h"
 #include "graft/io/weights/hdf5.h"
@@ -70,8 +72,8 @@ WeightFile read_onnx(File& file, const ReadLimits& limits) {
               "PyTorch once and "
               "save its state_dict again");
   bad_input(path,
-            ": is not a weight file of a known format (safetensors, NPZ, PyTorch, ONNX, Keras or "
-            "MXNet), or is damaged at its start");
+            ": is not a weight file of a known format (safetensors, NPZ, PyTorch, ONNX, Keras, "
+            "TensorFlow Lite or MXNet), or is damaged at its start");
 }
 
 }  // namespace
@@ -97,6 +99,7 @@ WeightFile read_recognised(File& file, const ReadLimits& limits, const ReadOnnx&
   GRAFT_CHECK(size <= limits.file_bytes, file.path(), ": ", size, " bytes, more than the limit of ",
               limits.file_bytes);
   const std::string start = first_bytes(file, 512);
+  if (tflite::starts_as_tflite(start)) return tflite::weights_of(tflite::read_model(file, limits));
   if (start.starts_with("PK\x03\x04") || start.starts_with("PK\x05\x06"))
     return read_zip(file, limits);
   // Before pickles: a header of 640 bytes begins as one of protocol 2 (no pickle has such zeros).
@@ -127,6 +130,9 @@ WeightFile read_weights(File& file, const ReadLimits& limits) {
 }
 
 WeightFile read_weights(const std::string& named, const ReadLimits& limits) {
+  const std::string folder = file_name(named) == "saved_model.pb" ? parent_path(named) : named;
+  if (saved_model::is_saved_model(folder))
+    return saved_model::weights_of(saved_model::read_model(folder, limits));
   const std::string path = file_system().is_directory(named) ? weights_in_folder(named) : named;
   try {
     const std::string index = index_of_shard(path);

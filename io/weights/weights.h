@@ -1,5 +1,5 @@
 // Weight files as named tensors: safetensors, NPZ, PyTorch (zip, legacy pickle, export archives),
-// ONNX initializers, MXNet.
+// ONNX initializers, MXNet, TensorFlow Lite, SavedModels.
 #pragma once
 #include <map>
 #include <string>
@@ -13,7 +13,8 @@ namespace graft::io {
 
 struct WeightFile {
   std::string path{};
-  // "safetensors" "npz" "pytorch-zip" "pytorch-legacy" "pickle" "onnx" "mxnet" "pt2"
+  // "safetensors" "npz" "pytorch-zip" "pytorch-legacy" "pickle" "onnx" "mxnet" "pt2" "tflite"
+  // "saved_model"
   std::string format{};
   StateDict
       tensors;  // contiguous, in the file's order; tied tensors of one PyTorch file share storage
@@ -29,12 +30,12 @@ struct WeightFile {
 };
 
 // Reads any of the formats, recognised by content; a Hugging Face folder, its index and each of its
-// shards (known by their names) are all of its shards. bad_input, in one sentence
-// with the path, for anything else and for damaged or hostile files; no code in a file is ever run.
-// Integer types graft does not have are widened without loss (int16, uint16 -> int32; uint32,
-// uint64 -> int64) and noted; others are refused by name. Memory: the tensors, plus at most the
-// largest tensor; for ONNX the file too; and limits.h's budget for structure. Deflated NPZ members
-// may hold up to 1,100 times their size in the file.
+// shards (known by their names) are all of its shards; a SavedModel is its folder. bad_input, in
+// one sentence with the path, for anything else and for damaged or hostile files; no code in a file
+// is ever run. Integer types graft does not have are widened without loss (int16, uint16 -> int32;
+// uint32, uint64 -> int64) and noted; others are refused by name. Memory: the tensors, plus at most
+// the largest tensor; for ONNX the file too; and limits.h's budget for structure. Deflated NPZ
+// members may hold up to 1,100 times their size in the file.
 GRAFT_API WeightFile read_weights(const std::string& path, const ReadLimits& limits = {});
 
 // Writes a safetensors file (https://github.com/huggingface/safetensors#format), old content or

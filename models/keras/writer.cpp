@@ -109,6 +109,14 @@ std::string Writer::node(const std::string& op, std::vector<std::string> inputs,
   return model_.graph.nodes.back().name;
 }
 
+io::onnx::Node* Writer::recent_node(const std::string& output) {
+  constexpr size_t kRecent = 16;
+  auto& nodes = model_.graph.nodes;
+  for (size_t i = nodes.size(), left = kRecent; i-- > 0 && left-- > 0;)
+    if (nodes[i].outputs[0] == output) return &nodes[i];
+  return nullptr;
+}
+
 std::string Writer::parameter(const std::string& name, const Tensor& tensor) {
   if (parameters_.contains(name)) return name;
   GRAFT_CHECK(names_.insert(name).second, "two things of the model are named '", name, "'");
@@ -123,7 +131,10 @@ std::string Writer::constant(const Tensor& tensor) {
 std::string Writer::stored(const std::string& name, const Tensor& tensor) {
   io::onnx::NamedTensor named;
   named.name = name;
-  named.type = tensor.dtype() == DType::i64 ? ElementType::int64 : ElementType::float32;
+  named.type = tensor.dtype() == DType::i64  ? ElementType::int64
+               : tensor.dtype() == DType::i8 ? ElementType::int8
+               : tensor.dtype() == DType::u8 ? ElementType::uint8
+                                             : ElementType::float32;
   named.dims.assign(tensor.shape().begin(), tensor.shape().end());
   named.value = tensor;
   model_.graph.initializers.push_back(std::move(named));

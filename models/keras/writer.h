@@ -45,9 +45,12 @@ class Writer {
   // A tensor that is trained, under a layer's name, once.
   std::string parameter(const std::string& name, const Tensor& tensor);
   bool has_parameter(const std::string& name) const { return parameters_.contains(name); }
+  bool is_taken(const std::string& name) const { return names_.contains(name); }
   std::string constant(const Tensor& tensor);
   std::string number(double value);
   std::string numbers(const std::vector<int64_t>& values);  // i64
+  // The node that gives `output`, if it is one of the last few; else null. Until the next node.
+  io::onnx::Node* recent_node(const std::string& output);
   bool has_nodes() const { return !model_.graph.nodes.empty(); }
   void needs_opset(int64_t version) { opset_ = std::max(opset_, version); }
 
