@@ -64,6 +64,9 @@ typedef struct graft_load_options {
   // names), and which of a graph's outputs is used. NULL: searched for; the first.
   const char* prefix;
   const char* output;
+  // Above 0: answers of classes are "don't know" below this probability (graft_said() says none),
+  // labels are said from it on, whatever thresholds the model has; at most 1.
+  double least_confidence;
 } graft_load_options;
 
 // Loads a model of graft (.safetensors), or imports a weight file of any format that graft reads.
@@ -88,8 +91,9 @@ typedef struct graft_model_info {
 GRAFT_C_API graft_status graft_describe(const graft_model* model, graft_model_info* info);
 // The name of output 0 .. outputs-1; NULL, with a message, for another index.
 GRAFT_C_API const char* graft_label(const graft_model* model, int64_t index);
-// Of several labels, the probability from which on each is said: `outputs` numbers, *count is how
-// many there are, 0 for another task. `thresholds` may be NULL with capacity 0, to ask for the
+// Of several labels, the probability from which on each is said; of classes that from which on each
+// is answered, where a model has such thresholds: `outputs` numbers, *count is how many there are,
+// else 0. `thresholds` may be NULL with capacity 0, to ask for the
 // count; GRAFT_USAGE, with *count set, when the room is too small.
 GRAFT_C_API graft_status graft_thresholds(const graft_model* model, double* thresholds,
                                           size_t capacity, size_t* count);

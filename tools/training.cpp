@@ -75,6 +75,8 @@ std::shared_ptr<train::Task> open_task(const io::OpenedData& data, const Trainin
     say("task: ", recipe.task, ", as asked for");
   recipe.validate();
   std::shared_ptr<train::Task> task = train::make_task(recipe, data);
+  if (flags.least_precision > 0 || flags.least_recall > 0)
+    task->choose_thresholds(flags.least_precision, flags.least_recall);
   const bool has_maps = !task->head().decoder.empty();
   GRAFT_CHECK(has_maps || !flags.decoder, "--decoder is for --task segment, this is ", recipe.task);
   if (has_maps) suit_a_decoder(recipe, flags);
@@ -280,6 +282,17 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
                   "images of small classes are repeated")
       ->check(CLI::IsMember({"none", "weights", "sampling"}))
       ->type_name("HOW");
+  verb.add_option("--least-precision", f.least_precision,
+                  "Of --task classify and multilabel: thresholds, chosen on the validation part, "
+                  "from which on at least this share of a class's answers are right; below them "
+                  "the answer is \"don't know\" (0: none)")
+      ->transform(real_number(0, 1))
+      ->type_name("P");
+  verb.add_option("--least-recall", f.least_recall,
+                  "The same, so that at least this share of a class's images are still answered "
+                  "rightly (0: none)")
+      ->transform(real_number(0, 1))
+      ->type_name("R");
   verb.add_option("--patience", f.patience,
                   "Stop after N epochs in a row without a better one (0: never)")
       ->transform(whole_number(0, 100000))
@@ -421,6 +434,10 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
         flags.patience, " epochs in a row were no better than epoch ",
         std::ssize(fitted.history) - flags.patience);
   say_choice(fitted);
+  for (const std::string& choice : task->choices(*fitted.best)) {
+    say("note: ", printable(choice));
+    report.warnings.push_back(choice);
+  }
   bool is_int8_missing = false;
   if (flags.int8) try {
       ExecContext one(1);  // one image at a time where memory is counted

@@ -46,6 +46,7 @@ struct TrainingFlags {
   double checkpoint_seconds = 2;
   uint64_t seed = 0;
   bool resume = false, overwrite = false, int8 = false;
+  double least_precision = 0, least_recall = 0;
 };
 
 // Adds the flags above to a verb.

@@ -3,6 +3,7 @@
 #pragma once
 #include <vector>
 
+#include "graft/train/tasks/classification/calibration.h"
 #include "graft/train/tasks/task.h"
 
 namespace graft::train {
@@ -43,6 +44,8 @@ class GRAFT_API Evaluation final : public Metric {
   SampleWorths per_sample() const override;  // of what add_logits() heard, if that is all
   // Of each sample that add_logits() heard, in their order.
   const std::vector<JudgedSample>& judged() const { return judged_; }
+  // The logits that add_logits() heard, at most 2^21 numbers of them.
+  const JudgedLogits& logits() const { return logits_; }
   double macro_f1() const;  // mean of f1() over the classes that have samples
   int64_t confusion(int64_t label, int64_t predicted) const;
   std::vector<std::vector<int64_t>> rows() const;  // [label][predicted]
@@ -51,6 +54,7 @@ class GRAFT_API Evaluation final : public Metric {
 
  private:
   void check_class(int64_t index) const;
+  void keep_logits(const Tensor& logits, const int64_t* label);
 
   int64_t classes_;
   std::vector<int64_t> confusion_;  // [label][predicted]
@@ -59,6 +63,7 @@ class GRAFT_API Evaluation final : public Metric {
   int64_t loss_count_ = 0;
   SampleWorths samples_;
   std::vector<JudgedSample> judged_;
+  JudgedLogits logits_;
 };
 
 }  // namespace graft::train
