@@ -24,6 +24,7 @@ void add_convert(CLI::App& app, Action& action);
 void add_verify(CLI::App& app, Action& action);
 void add_features(CLI::App& app, Action& action);
 void add_advise(CLI::App& app, Action& action);
+void add_average(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
 void add_run(CLI::App& app, Action& action);
 void add_compare(CLI::App& app, Action& action);
