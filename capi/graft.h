@@ -64,9 +64,6 @@ typedef struct graft_load_options {
   // names), and which of a graph's outputs is used. NULL: searched for; the first.
   const char* prefix;
   const char* output;
-  // Above 0: answers of classes are "don't know" below this probability (graft_said() says none),
-  // labels are said from it on, whatever thresholds the model has; at most 1.
-  double least_confidence;
 } graft_load_options;
 
 // Loads a model of graft (.safetensors), or imports a weight file of any format that graft reads.
@@ -141,8 +138,9 @@ GRAFT_C_API graft_status graft_predict_pixels(const graft_model* model, const ui
                                               int64_t width, int64_t height, int64_t row_bytes,
                                               int32_t order, float* values, size_t capacity);
 // What a model says by an answer's values (`count` is outputs): into indices, of classes the `most`
-// likeliest, of several labels those at or above their thresholds, the likeliest first, of numbers
-// all. capacity: the room of indices; *found: how many there are, GRAFT_USAGE when they do not fit.
+// likeliest (none where the likeliest stays below its threshold: "don't know"), of several labels
+// those at or above their thresholds, the likeliest first, of numbers all. capacity: the room of
+// indices; *found: how many there are, GRAFT_USAGE when they do not fit.
 GRAFT_C_API graft_status graft_said(const graft_model* model, const float* values, size_t count,
                                     int64_t most, int64_t* indices, size_t capacity, size_t* found);
 

@@ -52,8 +52,7 @@ PredictorOptions predictor_options(const graft_load_options* given) {
   return {.precision = precision_of(options.precision),
           .device = device_named(text_or(options.device, "cpu")),
           .threads = options.threads,
-          .import = import_options(options),
-          .least_confidence = options.least_confidence};
+          .import = import_options(options)};
 }
 
 }  // namespace graft::capi
