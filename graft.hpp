@@ -2,6 +2,8 @@
 // capi/graft.h.)
 #pragma once
 #include "graft/api/advise.h"
+#include "graft/api/average.h"
+#include "graft/api/explain.h"
 #include "graft/api/finetune.h"
 #include "graft/api/image_source.h"
 #include "graft/api/pixels.h"

@@ -231,7 +231,8 @@ class Advisor {
   }
 
   static bool has_source_classes(const models::Model& model) {
-    return models::classes_of(model.card.architecture) >= 2 && model.card.task.empty() &&
+    return models::classes_of(model.card.architecture) >= 2 &&
+           task_card_of(model.card).name() == "classify" &&
            model.card.activation == models::Activation::softmax &&
            std::holds_alternative<models::GraphConfig>(model.card.architecture) == false;
   }

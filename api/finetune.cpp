@@ -91,6 +91,7 @@ Finetuned finetune(const std::string& weights, const std::string& path,
     tell(fit.on_note, changed);
   made.task = made.result.best ? task->chosen_by(*made.result.best) : nullptr;
   if (!made.task) made.task = task;
+  if (made.result.best) tell_all(fit.on_note, task->choices(*made.result.best));
   made.model.card = trained_card(made.model, *made.task, data, planned);
   made.model.network->train(false);
   return made;

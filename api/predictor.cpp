@@ -30,9 +30,10 @@ struct Shown {
   std::unique_ptr<train::Presentation> presentation;
 };
 
-std::shared_ptr<const train::Presentation> shown_of(const models::Model& model) {
+std::shared_ptr<const train::Presentation> shown_of(const models::Model& model,
+                                                    double least_confidence) {
   auto shown = std::make_shared<Shown>();
-  shown->task = task_of(model);
+  shown->task = task_answering_from(model, least_confidence);
   shown->presentation = shown->task->presentation();
   return {shown, shown->presentation.get()};
 }
@@ -41,6 +42,9 @@ void check_options(const PredictorOptions& options, const models::ModelCard& car
   precision_named(options.precision);
   if (options.threads < 0 || options.threads > 1024)
     fail(ErrorCode::usage, "predictor: ", options.threads, " threads; 0 to 1024 may be asked for");
+  if (!(options.least_confidence >= 0 && options.least_confidence <= 1))
+    fail(ErrorCode::usage, "predictor: a least confidence of ", options.least_confidence,
+         "; 0 to 1 may be asked for");
   if (options.precision == "fp16" && is_cpu(options.device))
     fail(ErrorCode::usage,
          "predictor: fp16 is for a CUDA device; the CPU computes in fp32 or bf16");
@@ -161,7 +165,7 @@ struct Predictor::Impl {
     card.preprocess.validate();
     if (options.precision == "int8") calibration = card.int8;
     if (no_head.empty()) {
-      shown = shown_of(imported.model);
+      shown = shown_of(imported.model, options.least_confidence);
       labels = shown->output_names();
       thresholds = shown->thresholds();
     }

@@ -20,6 +20,9 @@ struct PredictorOptions {
   Device device{};
   int threads = 0;  // compute threads of its own; 0: those of the process (ExecContext)
   models::ImportOptions import{};  // of a file that is no model of graft
+  // Above 0: answers of classes are "don't know" below this probability, labels are said from it
+  // on, whatever thresholds the model has. bad_input for models of other tasks.
+  double least_confidence = 0;
 };
 
 // The model's answer to one image.
@@ -30,8 +33,9 @@ class GRAFT_API Answer {
   // (left, top, right, bottom), class and score, the highest first; class -1: no more. Undefined
   // where the image could not be read.
   const Tensor& values() const { return values_; }
-  // Of classes the `most` likeliest, of several labels those at or above their thresholds, of
-  // numbers all.
+  // Of classes the `most` likeliest, or none where the likeliest stays below its threshold (the
+  // model's, or least_confidence): then the answer is "don't know". Of several labels those at or
+  // above their thresholds, of numbers all.
   std::vector<train::NamedValue> said(int64_t most = 1) const;
   std::string text(int64_t most = 1) const;  // as graft predict writes it: "cat 0.9312"
   std::string json(int64_t most = 1) const;  // an object, as graft predict --json has it
@@ -85,9 +89,10 @@ class GRAFT_API Predictor {
   const models::Certificate& certificate() const;
   // classify, multilabel, regress ...; "": the model has no head, and gives features only.
   std::string task() const;
-  int64_t outputs() const;                          // numbers of an answer's values
-  const std::vector<std::string>& labels() const;   // the outputs' names, as many
-  const std::vector<double>& thresholds() const;    // of several labels; else empty
+  int64_t outputs() const;                         // numbers of an answer's values
+  const std::vector<std::string>& labels() const;  // the outputs' names, as many
+  // Of several labels, and of classes where they were asked for; else empty.
+  const std::vector<double>& thresholds() const;
   const train::Presentation& presentation() const;  // bad_input for a model without a head
   // Why answers are computed in fp32 though another precision was asked for; "": they are not.
   std::string refusal() const;

@@ -30,6 +30,16 @@ std::shared_ptr<const train::Task> task_of(const models::Model& model) {
   return train::task_of_card(task_card_of(model.card));
 }
 
+std::shared_ptr<const train::Task> task_answering_from(const models::Model& model, double least) {
+  std::shared_ptr<const train::Task> task = task_of(model);
+  if (!(least > 0)) return task;
+  const std::string name = task->name();
+  task = task->answering_from(least);
+  GRAFT_CHECK(task, "least confidence: is for tasks classify and multilabel; this model's is ",
+              name);
+  return task;
+}
+
 models::Imported load_any(const std::string& path, models::ImportOptions options) {
   options.examine = false;
   return models::import_weights(path, options);

@@ -15,6 +15,10 @@ namespace graft {
 GRAFT_API train::TaskCard task_card_of(const models::ModelCard& card);
 // What a model's head is for; it has one.
 GRAFT_API std::shared_ptr<const train::Task> task_of(const models::Model& model);
+// The same that answers from a probability of `least` on (Task::answering_from); 0: as the card has
+// it. bad_input for a task whose answers are not of that kind.
+GRAFT_API std::shared_ptr<const train::Task> task_answering_from(const models::Model& model,
+                                                                 double least);
 // A weight file of any format, to be run: a model of graft is taken at its word. bad_input as
 // import_weights().
 GRAFT_API models::Imported load_any(const std::string& path, models::ImportOptions options = {});

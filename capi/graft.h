@@ -88,8 +88,9 @@ typedef struct graft_model_info {
 GRAFT_C_API graft_status graft_describe(const graft_model* model, graft_model_info* info);
 // The name of output 0 .. outputs-1; NULL, with a message, for another index.
 GRAFT_C_API const char* graft_label(const graft_model* model, int64_t index);
-// Of several labels, the probability from which on each is said: `outputs` numbers, *count is how
-// many there are, 0 for another task. `thresholds` may be NULL with capacity 0, to ask for the
+// Of several labels, the probability from which on each is said; of classes that from which on each
+// is answered, where a model has such thresholds: `outputs` numbers, *count is how many there are,
+// else 0. `thresholds` may be NULL with capacity 0, to ask for the
 // count; GRAFT_USAGE, with *count set, when the room is too small.
 GRAFT_C_API graft_status graft_thresholds(const graft_model* model, double* thresholds,
                                           size_t capacity, size_t* count);
@@ -137,8 +138,9 @@ GRAFT_C_API graft_status graft_predict_pixels(const graft_model* model, const ui
                                               int64_t width, int64_t height, int64_t row_bytes,
                                               int32_t order, float* values, size_t capacity);
 // What a model says by an answer's values (`count` is outputs): into indices, of classes the `most`
-// likeliest, of several labels those at or above their thresholds, the likeliest first, of numbers
-// all. capacity: the room of indices; *found: how many there are, GRAFT_USAGE when they do not fit.
+// likeliest (none where the likeliest stays below its threshold: "don't know"), of several labels
+// those at or above their thresholds, the likeliest first, of numbers all. capacity: the room of
+// indices; *found: how many there are, GRAFT_USAGE when they do not fit.
 GRAFT_C_API graft_status graft_said(const graft_model* model, const float* values, size_t count,
                                     int64_t most, int64_t* indices, size_t capacity, size_t* found);
 

@@ -41,6 +41,7 @@ struct EvaluateFlags {
   std::optional<double> specificity{};
   DeviceFlags device;
   SourceFlags source;
+  double least_confidence = 0;
   bool json = false, strict = false;
   int threads = 0;
 };
@@ -79,6 +80,17 @@ void keep_answers(PredictionsFile& kept, const train::Presentation& shown, const
   }
 }
 
+nlohmann::ordered_json suspects_json(const std::vector<train::Suspect>& suspects,
+                                     const io::Dataset& judged) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const train::Suspect& one : suspects)
+    list.push_back({{"path", printable(judged.name(one.sample))},
+                    {"label", printable(one.truth)},
+                    {"rather", printable(one.rather)},
+                    {"margin", one.margin}});
+  return list;
+}
+
 int evaluate(const EvaluateFlags& flags) {
   const bool int8 = flags.precision == "int8";
   GRAFT_CHECK(int8 || flags.calibrate.empty(), "--calibrate is for --precision int8");
@@ -92,7 +104,8 @@ int evaluate(const EvaluateFlags& flags) {
   const ScopedExecContext scope(context);
   const Device device = open_named_device(flags.device, flags.precision);
   models::Model model = load_with_head(flags.model, flags.source).model;
-  const std::shared_ptr<const train::Task> task = task_of(model);
+  const std::shared_ptr<const train::Task> task =
+      task_answering_from(model, flags.least_confidence);
   const auto shown = task->presentation();
   if (flags.specificity && !shown->score_with({}))
     fail(ErrorCode::usage, "--specificity is for models of task classify, this one is of task ",
@@ -154,7 +167,9 @@ int evaluate(const EvaluateFlags& flags) {
       train::PrefixRunner run(*model.network, model.network->stages().size());
       return outputs_for(run, pictured, model.card.preprocess, task, samples);
     };
-    report.pictures = pictures_html({nullptr, pictured, model.card.preprocess}, *shown, first, ask);
+    report.pictures = pictures_html({nullptr, pictured, model.card.preprocess,
+                                     why_by(*model.network, pictured, model.card.preprocess)},
+                                    *shown, first, ask);
     report.facts.emplace_back("data", flags.data);
     report.facts.emplace_back("command", command_text());
     report.facts.emplace_back("graft", GRAFT_VERSION);
@@ -164,9 +179,15 @@ int evaluate(const EvaluateFlags& flags) {
   if (flags.json) {
     nlohmann::ordered_json j = nlohmann::ordered_json::parse(shown->json(*own));
     j["data"] = nlohmann::ordered_json::parse(opened.summary.to_json());
+    const std::vector<train::Suspect> suspects = shown->suspects(*own);
+    if (!suspects.empty()) j["label_issues"] = suspects_json(suspects, *judged);
     if (whole) j["fp32"] = nlohmann::ordered_json::parse(shown->json(*whole));
     result(j);
   } else {
+    const size_t suspects = shown->suspects(*own).size();
+    if (suspects > 0)
+      say("note: ", thousands(static_cast<int64_t>(suspects)),
+          " labels may be wrong, by confident learning; --json lists them, --report shows some");
     result(shown->text(*own) + (whole ? shown->comparison(*whole, *own, "int8") : ""));
   }
   const int64_t not_finite = std::max(own->not_finite(), whole ? whole->not_finite() : 0);
@@ -190,6 +211,9 @@ void add_evaluate(CLI::App& app, Action& action) {
   verb->add_option("--threads", f->threads, "Compute threads (0: one per core)")
       ->transform(whole_number(0, 1024))
       ->type_name("N");
+  verb->add_option("--least-confidence", f->least_confidence, kLeastConfidenceHelp)
+      ->transform(real_number(0, 1))
+      ->type_name("C");
   verb->add_option("--precision", f->precision, kPrecisionHelp)
       ->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))
       ->type_name("P");

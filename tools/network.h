@@ -36,6 +36,9 @@ inline constexpr const char* kPrecisionHelp =
 // The card's ranges for int8, nothing for another precision. bad_input when it has none.
 Calibration calibration_for(const std::string& precision, const models::ModelCard& card,
                             const std::string& path);
+inline constexpr const char* kLeastConfidenceHelp =
+    "Below this probability the answer is \"don't know\", whatever thresholds the model has "
+    "(default: the model's, or none)";
 inline constexpr const char* kStrictHelp =
     "Exit code 3, not a note alone, when answers are not finite numbers (NaN, infinity)";
 // Says on stderr that the network's answers to some of `all` images are not finite numbers; the

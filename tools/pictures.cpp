@@ -4,11 +4,14 @@
 #include <map>
 #include <set>
 
+#include "graft/api/explain.h"
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
 #include "graft/core/tensor/device_backend.h"
 #include "graft/io/images/jpeg_writer.h"
+#include "graft/io/input.h"
 #include "graft/tools/output.h"
+#include "graft/train/grad_cam.h"
 
 namespace graft::tools {
 
@@ -31,15 +34,24 @@ std::string base64(std::span<const std::byte> bytes) {
   return text;
 }
 
-// What the network is given, but for the normalisation, small enough for a page.
-io::Image seen_by_network(const io::Dataset& dataset, int64_t sample,
-                          const io::Preprocess& preprocess) {
-  io::Image image = preprocess.geometry(dataset.image(sample));
-  if (preprocess.channels == 1) image = io::with_channels(image, 1);
+// Small enough for a page.
+io::Image shrunk(const io::Image& image) {
   const int64_t longest = std::max(image.width, image.height);
   if (longest <= kLongestSide) return image;
   return io::resize(image, std::max<int64_t>(1, image.width * kLongestSide / longest),
                     std::max<int64_t>(1, image.height * kLongestSide / longest));
+}
+
+// What the network is given, but for the normalisation.
+io::Image given_to_network(const io::Dataset& dataset, int64_t sample,
+                           const io::Preprocess& preprocess) {
+  const io::Image image = preprocess.geometry(dataset.image(sample));
+  return preprocess.channels == 1 ? io::with_channels(image, 1) : image;
+}
+
+std::string picture_tag(const io::Image& image, const std::string& name) {
+  return str("<img alt=\"", escape(name), "\" src=\"data:image/jpeg;base64,",
+             base64(io::encode_jpeg(shrunk(image))), "\">");
 }
 
 // "red", "red, blue", "3.5".
@@ -62,21 +74,20 @@ std::string truth_of(const train::Presentation& shown, const io::Dataset& datase
   return join(cells);
 }
 
+// why: the picture beside it, "" for none.
 std::string figure(const io::Dataset& dataset, int64_t sample, const io::Preprocess& preprocess,
-                   const std::vector<std::string>& lines) {
+                   const std::vector<std::string>& lines, const std::string& why = "") {
   std::string caption, picture;
   for (const std::string& line : lines)
     if (!line.empty()) caption += (caption.empty() ? "" : "<br>") + line;
   const std::string name = file_name(dataset.name(sample));
   try {
-    const io::Image image = seen_by_network(dataset, sample, preprocess);
-    picture = str("<img alt=\"", escape(name), "\" src=\"data:image/jpeg;base64,",
-                  base64(io::encode_jpeg(image)), "\">");
+    picture = picture_tag(given_to_network(dataset, sample, preprocess), name);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::bad_input) throw;
     picture = "<p>cannot be read any more</p>";
   }
-  return str("<figure title=\"", escape(dataset.name(sample)), "\">", picture, "<figcaption>",
+  return str("<figure title=\"", escape(dataset.name(sample)), "\">", picture, why, "<figcaption>",
              caption, "<br><small>", escape(name), "</small></figcaption></figure>\n");
 }
 
@@ -100,22 +111,39 @@ std::string inputs_html(const Pictured& pictured, const train::Presentation& sho
                  figures);
 }
 
-// What the network answers, a line each, for these samples.
-std::map<int64_t, std::string> answer_lines(const std::set<int64_t>& samples,
-                                            const train::Presentation& shown,
-                                            const AskNetwork& ask) {
-  std::map<int64_t, std::string> lines;
-  if (samples.empty()) return lines;
-  const Tensor answers = shown.readable(ask({samples.begin(), samples.end()}));
-  const auto width = static_cast<size_t>(answers.numel()) / samples.size();
-  const float* row = answers.data<float>();
+// What the network answers to a sample.
+struct Said {
+  std::string line{};
+  int64_t largest = -1;  // the output that says most; -1: answers are no numbers for an image
+};
+
+std::map<int64_t, Said> answers_to(const std::set<int64_t>& samples,
+                                   const train::Presentation& shown, const AskNetwork& ask) {
+  std::map<int64_t, Said> answers;
+  if (samples.empty()) return answers;
+  const Tensor read = shown.readable(ask({samples.begin(), samples.end()}));
+  const auto width = static_cast<size_t>(read.numel()) / samples.size();
+  const float* row = read.data<float>();
   for (const int64_t sample : samples) {
-    std::string line = shown.answer_text(std::span(row, width), 1);
-    std::replace(line.begin(), line.end(), '\t', ' ');
-    lines[sample] = line;
+    Said& said = answers[sample];
+    said.line = shown.answer_text(std::span(row, width), 1);
+    std::replace(said.line.begin(), said.line.end(), '\t', ' ');
+    if (read.rank() == 2) said.largest = std::max_element(row, row + width) - row;
     row += width;
   }
-  return lines;
+  return answers;
+}
+
+// The picture beside a sample's, "" where there is none; why not goes to `refusal`.
+std::string why_tag(const AskWhy& why, int64_t sample, const Said& said, std::string& refusal) {
+  if (!why || said.largest < 0 || !refusal.empty()) return "";
+  try {
+    return picture_tag(why(sample, said.largest), "what spoke for it");
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::bad_input) throw;
+    refusal = error.what();
+  }
+  return "";
 }
 
 }  // namespace
@@ -143,16 +171,38 @@ std::string pictures_html(const Pictured& pictured, const train::Presentation& s
   std::set<int64_t> samples;
   for (const train::Noteworthy& kind : kinds)
     samples.insert(kind.samples.begin(), kind.samples.end());
-  const std::map<int64_t, std::string> answers = answer_lines(samples, shown, ask);
+  const std::map<int64_t, Said> answers = answers_to(samples, shown, ask);
   for (const train::Noteworthy& kind : kinds) {
-    std::string figures;
-    for (const int64_t sample : kind.samples)
-      figures += figure(judged, sample, pictured.preprocess,
-                        {"true: " + escape(truth_of(shown, judged, sample)),
-                         "said: " + escape(answers.at(sample))});
-    html += section(kind.title, kind.why, figures);
+    std::string figures, words = kind.why, refusal;
+    bool has_why = false;
+    for (const int64_t sample : kind.samples) {
+      const Said& said = answers.at(sample);
+      const std::string why =
+          &kind == &kinds.front() ? why_tag(pictured.why, sample, said, refusal) : std::string();
+      has_why = has_why || !why.empty();
+      figures += figure(
+          judged, sample, pictured.preprocess,
+          {"true: " + escape(truth_of(shown, judged, sample)), "said: " + escape(said.line)}, why);
+    }
+    if (has_why) words += " In color: what spoke for what was said (Grad-CAM), red the most.";
+    if (!refusal.empty()) words += " What spoke for it cannot be shown: " + refusal + ".";
+    html += section(kind.title, words, figures);
   }
   return html;
+}
+
+AskWhy why_by(StagedNetwork& network, std::shared_ptr<const io::Dataset> part,
+              const io::Preprocess& preprocess) {
+  return [&network, part = std::move(part), preprocess](int64_t sample, int64_t output) {
+    const io::Image seen = given_to_network(*part, sample, preprocess);
+    Tensor x = Tensor::empty({1, preprocess.channels, preprocess.size, preprocess.input_width()},
+                             {.format = MemoryFormat::channels_last});
+    io::InputMaker(preprocess, {}).input(*part, sample, nullptr, x.mutable_data<float>());
+    const Tensor maps = train::grad_cam(network, x, {&output, 1});
+    return overlaid(seen, maps.reshape({maps.size(1), maps.size(2)}),
+                    {{seen.width, 0, 1}, {seen.height, 0, 1}, false}, preprocess.size,
+                    preprocess.input_width());
+  };
 }
 
 }  // namespace graft::tools

@@ -1,21 +1,18 @@
 // graft predict: images in, labels or numbers out, with the preprocessing stored in the model.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cstdio>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "graft/api/predictor.h"
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
-#include "graft/io/datasets/image_files.h"
-#include "graft/io/datasets/path_list.h"
 #include "graft/io/images/png_writer.h"
 #include "graft/io/input_geometry.h"
 #include "graft/tools/box_files.h"
 #include "graft/tools/device.h"
 #include "graft/tools/flag_values.h"
+#include "graft/tools/image_arguments.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
 #include "graft/tools/pixel_flag.h"
@@ -34,43 +31,10 @@ struct PredictFlags {
   DeviceFlags device;
   SourceFlags source;
   int64_t top = 1;
+  double least_confidence = 0;
   bool json = false;
   bool strict = false;
 };
-
-// The images that the arguments name: files, "-", tables of paths, and folders, whose other files
-// are counted.
-std::vector<std::string> collect(const std::vector<std::string>& given,
-                                 const io::TableColumns& columns) {
-  std::vector<std::string> paths;
-  io::PassedOver passed_over;
-  for (const std::string& path : given) {
-    if (path != "-" && io::is_table(path) && !file_system().is_directory(path)) {
-      for (const std::string& image : io::read_path_list(path, columns)) paths.push_back(image);
-      continue;
-    }
-    if (path == "-" || !file_system().is_directory(path)) {
-      paths.push_back(path);
-      continue;
-    }
-    std::vector<io::ImageFile> found;
-    io::find_images(path, "", found, passed_over);
-    for (const io::ImageFile& image : found) paths.push_back(image.path);
-  }
-  if (!passed_over.empty()) say("note: passed over: ", passed_over.to_text());
-  return paths;
-}
-
-std::vector<std::byte> read_standard_input() {
-  constexpr size_t most = size_t{1} << 28;
-  std::vector<std::byte> input;
-  std::byte buffer[65536];
-  for (size_t n; (n = std::fread(buffer, 1, sizeof buffer, stdin)) > 0;) {
-    input.insert(input.end(), buffer, buffer + n);
-    GRAFT_CHECK(input.size() <= most, "standard input: more than ", most, " bytes");
-  }
-  return input;
-}
 
 // Pictures of answers that are maps or boxes, of each photo's own size.
 class PictureFolder {
@@ -88,10 +52,7 @@ class PictureFolder {
   // numbers.
   void write(const std::string& name, const ImageSource& source, const Answer& answer) {
     const io::Image photo = dataset_of({&source, 1})->image(0);
-    std::string stem = file_name(name == "-" ? "standard_input" : name);
-    stem.resize(stem.size() - lower_extension(stem).size());
-    const int64_t times = ++written_[stem];
-    if (times > 1) stem += str("_", times);
+    const std::string stem = names_.stem(name);
     for (const train::Picture& picture :
          predictor_.presentation().pictures(maps_of(answer, photo), photo))
       io::write_png(join_path(folder_, str(stem, "_", picture.what, ".png")), picture.image,
@@ -111,7 +72,7 @@ class PictureFolder {
 
   const Predictor& predictor_;
   std::string folder_;
-  std::map<std::string, int64_t> written_;  // by the image's name
+  PictureNames names_;
 };
 
 // Shows the answers as they come, and keeps what is told at the end.
@@ -179,22 +140,21 @@ class Answers {
 
 int predict(const PredictFlags& flags) {
   models::Imported imported = load_with_head(flags.model, flags.source);
-  const std::vector<std::string> paths = collect(flags.images, flags.columns);
-  GRAFT_CHECK(!paths.empty(), join(flags.images), ": there are no images");
-  std::vector<std::byte> input;
-  if (std::find(paths.begin(), paths.end(), "-") != paths.end()) input = read_standard_input();
+  const std::vector<std::string> paths = collect_images(flags.images, flags.columns);
+  const StandardInput input(paths);
   apply_resize(imported.model.card.preprocess, flags.resize);
   apply_window(imported.model.card.preprocess, flags.window);
   calibration_for(flags.precision, imported.model.card, flags.model);
   const Device device = open_named_device(flags.device, flags.precision);
-  const Predictor predictor(std::move(imported), {.precision = flags.precision, .device = device});
+  const Predictor predictor(
+      std::move(imported),
+      {.precision = flags.precision, .device = device, .least_confidence = flags.least_confidence});
   Answers answers(predictor, flags);
   constexpr size_t kBatch = 16;
   for (size_t begin = 0; begin < paths.size(); begin += kBatch) {
     std::vector<ImageSource> images;
     for (size_t i = begin; i < std::min(paths.size(), begin + kBatch); ++i)
-      images.push_back(paths[i] == "-" ? ImageSource(NamedBytes(input, "standard input"))
-                                       : ImageSource(paths[i]));
+      images.push_back(input.source(paths[i]));
     const std::vector<Answer> found = predictor.predict(images);
     for (size_t i = 0; i < found.size(); ++i) answers.add(paths[begin + i], images[i], found[i]);
   }
@@ -218,6 +178,9 @@ void add_predict(CLI::App& app, Action& action) {
                    "How many labels per image, of a model that gives one of several")
       ->transform(whole_number(1, 1000000))
       ->type_name("K");
+  verb->add_option("--least-confidence", f->least_confidence, kLeastConfidenceHelp)
+      ->transform(real_number(0, 1))
+      ->type_name("C");
   verb->add_option("--precision", f->precision, kPrecisionHelp)
       ->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))
       ->type_name("P");

@@ -26,6 +26,7 @@
 #include "graft/tools/progress.h"
 #include "graft/tools/resize_flag.h"
 #include "graft/tools/run_folder.h"
+#include "graft/tools/tensorboard.h"
 #include "graft/tools/training_data.h"
 #include "graft/tools/training_report.h"
 #include "graft/tools/verbs.h"
@@ -84,6 +85,8 @@ std::shared_ptr<train::Task> open_task(const io::OpenedData& data, const Trainin
     say("task: ", recipe.task, ", as asked for");
   recipe.validate();
   std::shared_ptr<train::Task> task = train::make_task(recipe, data);
+  if (flags.least_precision > 0 || flags.least_recall > 0)
+    task->choose_thresholds(flags.least_precision, flags.least_recall);
   const bool has_maps = !task->head().decoder.empty();
   GRAFT_CHECK(has_maps || !flags.decoder, "--decoder is for --task segment, this is ", recipe.task);
   if (has_maps) suit_a_decoder(recipe, flags);
@@ -128,7 +131,7 @@ int64_t peak_resident_bytes() {
   return int64_t{usage.ru_maxrss} * 1024;
 }
 
-void listen(train::FitOptions& options, ProgressBar& bar, int64_t epochs) {
+void listen(train::FitOptions& options, ProgressBar& bar, int64_t epochs, TensorboardLog* log) {
   options.on_progress = [&bar](const train::Progress& p) {
     const std::string phase = p.phase;
     bar.update(phase == "statistics" ? "batch-norm statistics"
@@ -138,8 +141,9 @@ void listen(train::FitOptions& options, ProgressBar& bar, int64_t epochs) {
                p.done, p.total, phase == "train" ? p.loss : -1,
                p.score.name.empty() ? -1 : p.score.value);
   };
-  options.on_epoch = [&bar, epochs](const train::EpochMetrics& metrics) {
+  options.on_epoch = [&bar, epochs, log](const train::EpochMetrics& metrics) {
     bar.clear();
+    if (log) log->add(metrics);
     say(metrics.phase, metrics.phase.empty() ? "" : " ", epoch_line(row_of(metrics), epochs));
   };
   options.on_note = [&bar](const std::string& note) {
@@ -301,6 +305,21 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
                   "images of small classes are repeated")
       ->check(CLI::IsMember({"none", "weights", "sampling"}))
       ->type_name("HOW");
+  verb.add_option("--least-precision", f.least_precision,
+                  "Of --task classify and multilabel: thresholds, chosen on the validation part, "
+                  "from which on at least this share of a class's answers are right; below them "
+                  "the answer is \"don't know\" (0: none)")
+      ->transform(real_number(0, 1))
+      ->type_name("P");
+  verb.add_option("--least-recall", f.least_recall,
+                  "The same, so that at least this share of a class's images are still answered "
+                  "rightly (0: none)")
+      ->transform(real_number(0, 1))
+      ->type_name("R");
+  verb.add_option("--tensorboard", f.tensorboard,
+                  "Folder for an event file that TensorBoard reads: scalars of each epoch, the "
+                  "command, the recipe")
+      ->type_name("DIR");
   verb.add_option("--patience", f.patience,
                   "Stop after N epochs in a row without a better one (0: never)")
       ->transform(whole_number(0, 100000))
@@ -420,7 +439,13 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
                        trained_card(made.model, chosen ? *chosen : *task, data, planned));
   };
   options.save_best = [&](int64_t, const train::Metric& validation) { save(validation); };
-  listen(options, bar, recipe.all_epochs());
+  std::optional<TensorboardLog> log;
+  if (!flags.tensorboard.empty()) {
+    const std::string fold = flags.folds > 0 ? join_path(flags.tensorboard, str(flags.fold)) : "";
+    log.emplace(fold.empty() ? flags.tensorboard : fold);
+    log->text("recipe", recipe.to_json());
+  }
+  listen(options, bar, recipe.all_epochs(), log ? &*log : nullptr);
   const train::FitResult fitted =
       train::fit(*made.model.network, data, made.model.card.preprocess, recipe, options);
   bar.clear();
@@ -449,6 +474,10 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
         flags.patience, " epochs in a row were no better than epoch ",
         std::ssize(fitted.history) - flags.patience);
   say_choice(fitted);
+  for (const std::string& choice : task->choices(*fitted.best)) {
+    say("note: ", printable(choice));
+    report.warnings.push_back(choice);
+  }
   bool is_int8_missing = false;
   if (flags.int8) try {
       ExecContext one(1);  // one image at a time where memory is counted

@@ -50,6 +50,8 @@ struct TrainingFlags {
   double checkpoint_seconds = 2;
   uint64_t seed = 0;
   bool resume = false, overwrite = false, int8 = false;
+  double least_precision = 0, least_recall = 0;
+  std::string tensorboard{};  // folder of event files; "": none
 };
 
 // Adds the flags above to a verb.

@@ -87,7 +87,9 @@ std::string pictures_of(const Network& made, const io::OpenedData& data,
     return outputs_for(run, judged, preprocess, task, samples);
   };
   const auto inputs = train::to_judge_on(data.train, preprocess);
-  return pictures_html({inputs, judged, preprocess}, *task->presentation(), validation, ask);
+  return pictures_html(
+      {inputs, judged, preprocess, why_by(*made.model.network, judged, preprocess)},
+      *task->presentation(), validation, ask);
 }
 
 }  // namespace graft::tools

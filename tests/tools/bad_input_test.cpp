@@ -55,8 +55,9 @@ TEST_F(BadInput, Usage) {
   expect_refused(run_graft({"convert", carried_weights(), folder / "out.h5"}), 2,
                  {"out.h5", ".safetensors"});
   EXPECT_EQ(run_graft({"--version"}).code, 0);
-  for (const char* verb : {"finetune", "pretrain", "predict", "evaluate", "inspect", "convert",
-                           "features", "bench", "compare", "doctor", "track"}) {
+  for (const char* verb :
+       {"finetune", "pretrain", "predict", "evaluate", "explain", "average", "inspect", "convert",
+        "features", "bench", "compare", "doctor", "track"}) {
     const CommandResult help = run_graft({verb, "--help"});
     EXPECT_EQ(help.code, 0) << verb;
     EXPECT_NE(help.out.find("Example"), std::string::npos) << verb;

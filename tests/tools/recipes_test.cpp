@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "graft/core/base/file_system.h"
 #include "graft/models/model_file.h"
 #include "graft/tests/support/command.h"
 
@@ -74,6 +75,27 @@ TEST(FinetuneRecipes, WhatMakesNoSenseIsOneSentence) {
   says({"--recipe", "probe-then-tune", "--freeze", "backbone"}, "nothing is left to tune");
   says({"--probe-epochs", "3"}, "--probe-epochs is for --recipe probe-then-tune");
   says({"--mixup", "0.2"}, "not for freeze backbone");
+}
+
+TEST(FinetuneRecipes, TensorboardHearsOfEachEpoch) {
+  const TemporaryFolder folder;
+  const CommandResult run =
+      finetune_photos(folder, {"--epochs", "2", "--tensorboard", folder / "log"});
+  ASSERT_EQ(run.code, 0) << run.err;
+  std::vector<std::string> files;
+  for (const DirectoryEntry& entry : file_system().list(folder / "log"))
+    files.push_back(entry.name);
+  ASSERT_EQ(files.size(), 1u);
+  EXPECT_NE(files[0].find(".tfevents."), std::string::npos) << files[0];
+  const std::string log = read_text(join_path(folder / "log", files[0]));
+  for (const char* words : {"brain.Event:2", "graft finetune", "loss/train", "loss/validation",
+                            "accuracy/validation", "learning rate"})
+    EXPECT_NE(log.find(words), std::string::npos) << words;
+  size_t epochs = 0;
+  for (size_t at = log.find("loss/train"); at != std::string::npos;
+       at = log.find("loss/train", at + 1))
+    ++epochs;
+  EXPECT_EQ(epochs, 2u);
 }
 
 }  // namespace

@@ -81,6 +81,8 @@ std::vector<Noteworthy> Presentation::noteworthy(const Metric& metric, int64_t m
       {"Closest to the truth", "The smallest losses.", {order.rbegin(), order.rbegin() + half}}};
 }
 
+std::vector<Suspect> Presentation::suspects(const Metric&) const { return {}; }
+
 Tensor Presentation::readable(const Tensor& outputs) const { return to_device(outputs, {}); }
 
 std::string Presentation::answer_text(std::span<const float> row, int64_t) const {

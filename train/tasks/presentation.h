@@ -45,6 +45,13 @@ struct ScoringOptions {
   double specificity = 0.9;           // at which a sensitivity is told
 };
 
+// A sample whose target may be wrong.
+struct Suspect {
+  int64_t sample = 0;             // its place in the part
+  std::string truth{}, rather{};  // what it has, and what it rather is
+  double margin = 0;              // how likely the first is, less the second; the lower, the surer
+};
+
 // Of metrics that the task made. What is said of any task is made of its scores.
 class GRAFT_API Presentation {
  public:
@@ -73,7 +80,6 @@ class GRAFT_API Presentation {
   // For a report's pictures, at most `most` samples under each title; none where the metric does
   // not know its samples. Those with the largest and the smallest losses, at first.
   virtual std::vector<Noteworthy> noteworthy(const Metric& metric, int64_t most) const;
-
   // ---- answers to samples
   // Outputs as people read them, f32 [N,...] on the host: probabilities, numbers in their own unit.
   // The outputs themselves, at first.
@@ -109,6 +115,9 @@ class GRAFT_API Presentation {
     io::InputGeometry geometry;
   };
   virtual std::vector<Picture> pictures(const Maps& maps, const io::Image& photo) const;
+
+  // All samples whose targets may be wrong, the surest first; none where that is not known.
+  virtual std::vector<Suspect> suspects(const Metric& metric) const;
 
  protected:
   const Task& task_;

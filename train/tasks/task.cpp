@@ -47,6 +47,13 @@ TaskCard Task::card() const {
 bool Task::take_head_of(const TaskCard& card) { return is_same_head(this->card(), card); }
 
 std::shared_ptr<const Task> Task::chosen_by(const Metric&) const { return nullptr; }
+std::vector<std::string> Task::choices(const Metric&) const { return {}; }
+std::shared_ptr<const Task> Task::answering_from(double) const { return nullptr; }
+void Task::choose_thresholds(double, double) {
+  bad_input(
+      "thresholds for a precision or a recall: are for tasks classify and multilabel, this is ",
+      name());
+}
 
 std::unique_ptr<Presentation> Task::presentation() const {
   return std::make_unique<Presentation>(*this);

@@ -125,6 +125,16 @@ class GRAFT_API Task {
   // ---- showing
   // How the results are shown; made of the scores alone, at first. The task must outlive it.
   virtual std::unique_ptr<Presentation> presentation() const;
+
+  // ---- what is chosen
+  // What chosen_by() chooses in words, a sentence each, and what it cannot. None, at first.
+  virtual std::vector<std::string> choices(const Metric& validation) const;
+  // This task where an answer is given from a probability of `least` on, and is "don't know" below
+  // it; null where answers are not of that kind, as at first.
+  virtual std::shared_ptr<const Task> answering_from(double least) const;
+  // chosen_by() is to choose thresholds for this precision, or this recall; the other is 0.
+  // bad_input where the task has no such thresholds, as at first.
+  virtual void choose_thresholds(double least_precision, double least_recall);
 };
 
 // The targets of a task for samples as they are seen, or where there is none (null) those that the

@@ -1,6 +1,8 @@
 #include "graft/train/tasks/classification/classification.h"
 
+#include <cmath>
 #include <limits>
+#include <nlohmann/json.hpp>
 
 #include "graft/core/tensor/device_backend.h"
 #include "graft/io/datasets/class_names.h"
@@ -139,7 +141,82 @@ double Classification::running_sum(const Tensor& outputs, const Targets& targets
 }
 
 TaskCard Classification::card() const {
-  return {.names = options_.names, .outputs = classes_, .sigmoid = options_.sigmoid};
+  TaskCard card{.names = options_.names, .outputs = classes_, .sigmoid = options_.sigmoid};
+  nlohmann::json j = nlohmann::json::object();
+  if (options_.temperature != 1) j["temperature"] = options_.temperature;
+  if (!options_.thresholds.empty()) j["thresholds"] = options_.thresholds;
+  if (j.empty()) return card;  // as before there was a choice
+  j["name"] = name();
+  card.json = j.dump();
+  return card;
+}
+
+Reading Classification::reading() const { return {options_.temperature, options_.sigmoid}; }
+
+std::shared_ptr<const Task> Classification::chosen_by(const Metric& validation) const {
+  const JudgedLogits& judged = dynamic_cast<const Evaluation&>(validation).logits();
+  if (judged.samples() == 0) return nullptr;
+  ClassificationOptions options = options_;
+  if (!options.sigmoid) options.temperature = fit_temperature(judged).value;
+  const Reading reading{options.temperature, options.sigmoid};
+  if (options.least_precision > 0)
+    options.thresholds = thresholds_of_precision(judged, reading, options.least_precision).values;
+  if (options.least_recall > 0)
+    options.thresholds = thresholds_of_recall(judged, reading, options.least_recall).values;
+  return std::make_shared<Classification>(classes_, std::move(options));
+}
+
+std::vector<std::string> Classification::choices(const Metric& validation) const {
+  const JudgedLogits& judged = dynamic_cast<const Evaluation&>(validation).logits();
+  std::vector<std::string> said;
+  if (judged.samples() == 0) return said;
+  const Temperature fitted = options_.sigmoid ? Temperature{} : fit_temperature(judged);
+  if (options_.sigmoid)
+    said.push_back("probabilities are not calibrated: each class has a sigmoid of its own");
+  else if (!fitted.refusal.empty())
+    said.push_back("probabilities are not calibrated: " + fitted.refusal);
+  else
+    said.push_back(str("probabilities are calibrated: temperature ", fixed(fitted.value, 4),
+                       ", expected calibration error ",
+                       fixed(reliability(judged, {fitted.value}).error, 4), ", ",
+                       fixed(reliability(judged, {}).error, 4),
+                       " without it (on the images that it was chosen by)"));
+  const Reading reading{fitted.value, options_.sigmoid};
+  const bool of_precision = options_.least_precision > 0;
+  if (!of_precision && options_.least_recall == 0) return said;
+  const double least = of_precision ? options_.least_precision : options_.least_recall;
+  const ClassThresholds found = of_precision ? thresholds_of_precision(judged, reading, least)
+                                             : thresholds_of_recall(judged, reading, least);
+  const Answered answered = answered_at(judged, reading, found.values);
+  said.push_back(str(
+      "thresholds for a ", of_precision ? "precision" : "recall", " of ", fixed(least, 4),
+      " of each class: ", fixed(answered.coverage(), 4), " of the validation images are answered",
+      answered.answered > 0 ? str(", of which ", fixed(answered.accuracy(), 4), " rightly")
+                            : std::string(),
+      "; the others are \"don't know\""));
+  if (found.missed.empty()) return said;
+  std::vector<std::string> names;
+  for (const int64_t c : found.missed)
+    names.push_back(c < std::ssize(options_.names) ? options_.names[static_cast<size_t>(c)]
+                                                   : str("class ", c));
+  said.push_back(str(
+      "no threshold gives that ", of_precision ? "precision" : "recall", " to ",
+      io::short_list(names),
+      of_precision ? ": answered at a probability of 1 alone" : ": answered at any probability"));
+  return said;
+}
+
+void Classification::choose_thresholds(double least_precision, double least_recall) {
+  GRAFT_CHECK(least_precision == 0 || least_recall == 0,
+              "least precision and least recall: thresholds are chosen for one of them");
+  options_.least_precision = least_precision;
+  options_.least_recall = least_recall;
+}
+
+std::shared_ptr<const Task> Classification::answering_from(double least) const {
+  ClassificationOptions options = options_;
+  options.thresholds.assign(static_cast<size_t>(classes_), least);
+  return std::make_shared<Classification>(classes_, std::move(options));
 }
 
 bool Classification::take_head_of(const TaskCard& card) {
@@ -150,7 +227,8 @@ bool Classification::take_head_of(const TaskCard& card) {
 }
 
 std::unique_ptr<Presentation> Classification::presentation() const {
-  return std::make_unique<ClassificationPresentation>(*this, options_.names, options_.sigmoid);
+  return std::make_unique<ClassificationPresentation>(
+      *this, options_.names, ProbabilityPolicy{reading(), options_.thresholds});
 }
 
 std::shared_ptr<Task> make_classification(const Recipe& recipe, const io::OpenedData& data) {
@@ -167,8 +245,27 @@ std::shared_ptr<Task> make_classification(const Recipe& recipe, const io::Opened
 }
 
 std::shared_ptr<Task> classification_of(const TaskCard& card) {
-  return std::make_shared<Classification>(
-      card.outputs, ClassificationOptions{.names = card.names, .sigmoid = card.sigmoid});
+  ClassificationOptions options{.names = card.names, .sigmoid = card.sigmoid};
+  if (card.json.empty()) return std::make_shared<Classification>(card.outputs, std::move(options));
+  const auto j = nlohmann::json::parse(card.json, nullptr, false);
+  GRAFT_CHECK(j.is_object(), "the model card's task is no object");
+  if (j.contains("temperature")) {
+    options.temperature = j.at("temperature").is_number() ? j.at("temperature").get<double>() : 0;
+    GRAFT_CHECK(
+        options.temperature >= kLowestTemperature && options.temperature <= kHighestTemperature,
+        "the model card's temperature is not between 0.05 and 20");
+  }
+  if (j.contains("thresholds")) {
+    const nlohmann::json& values = j.at("thresholds");
+    GRAFT_CHECK(values.is_array() && std::ssize(values) == card.outputs,
+                "the model card's thresholds are not one for each of ", card.outputs, " classes");
+    for (const nlohmann::json& value : values) {
+      options.thresholds.push_back(value.is_number() ? value.get<double>() : -1);
+      GRAFT_CHECK(options.thresholds.back() >= 0 && options.thresholds.back() <= 1,
+                  "the model card's thresholds are not between 0 and 1");
+    }
+  }
+  return std::make_shared<Classification>(card.outputs, std::move(options));
 }
 
 Evaluation evaluate(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset,

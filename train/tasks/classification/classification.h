@@ -19,7 +19,14 @@ struct ClassificationOptions {
   bool sampled_evenly = false;            // small classes are repeated (balance.h)
   std::vector<std::string> names{};       // of the classes; empty: "class 0" ...
   bool sigmoid = false;                   // each class is read as a probability of its own
-  uint64_t seed = 0;                      // of what is drawn for that
+  uint64_t seed = 0;                      // of what is drawn for even sampling
+  // Chosen on a validation part (calibration.h): logits are divided by the temperature before they
+  // become probabilities; below the threshold of the likeliest class the answer is "don't know".
+  double temperature = 1;
+  std::vector<double> thresholds{};  // empty: everything is answered
+  // What thresholds are chosen for: the precision, or the recall, that every class shall have; 0:
+  // none are.
+  double least_precision = 0, least_recall = 0;
 };
 
 // Targets are i64 [N]; mixed ones have the probabilities [N,C] beside them.
@@ -51,9 +58,14 @@ class GRAFT_API Classification : public Task {
   double running_sum(const Tensor& outputs, const Targets& targets) const override;
   TaskCard card() const override;
   bool take_head_of(const TaskCard& card) override;  // and how its outputs are read
+  std::shared_ptr<const Task> chosen_by(const Metric& validation) const override;
+  std::vector<std::string> choices(const Metric& validation) const override;
+  std::shared_ptr<const Task> answering_from(double least) const override;
+  void choose_thresholds(double least_precision, double least_recall) override;
   std::unique_ptr<Presentation> presentation() const override;
 
  private:
+  Reading reading() const;
   int64_t classes_;
   ClassificationOptions options_;
   Tensor weights_;  // f32 [C] where the network lies; undefined: all classes

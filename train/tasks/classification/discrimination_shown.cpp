@@ -44,12 +44,13 @@ std::string in_column(std::string text, size_t width) {
 }  // namespace
 
 ShownDiscrimination discrimination_of(const Evaluation& evaluation, const ScoringOptions& options,
-                                      bool sigmoid) {
+                                      const Reading& reading) {
   const int64_t samples = evaluation.samples(), classes = evaluation.classes();
   if (samples == 0 || classes < 2 || std::ssize(evaluation.judged()) != samples) return {};
   if (evaluation.not_finite() > 0)
     return {{}, "AUC and its like are not known, because answers are not finite"};
-  if (evaluation.logits().empty())
+  const JudgedLogits& kept = evaluation.logits();
+  if (kept.every > 1 || kept.samples() != samples)
     return {{},
             str("AUC and its like are not computed of more than ", thousands(kMostKeptLogits),
                 " answers, images x classes")};
@@ -58,8 +59,11 @@ ShownDiscrimination discrimination_of(const Evaluation& evaluation, const Scorin
     labels.push_back(sample.label);
     predicted.push_back(sample.predicted);
   }
-  const std::vector<float> scores =
-      sigmoid ? evaluation.logits() : scores_against_rest(evaluation.logits(), classes);
+  std::vector<float> scores = kept.logits;
+  if (!reading.sigmoid) {
+    for (float& logit : scores) logit /= static_cast<float>(reading.temperature);
+    scores = scores_against_rest(scores, classes);
+  }
   const bool has_groups = std::ssize(options.groups) == samples;
   DiscriminationOptions how;
   if (has_groups) how.groups = options.groups;

@@ -15,9 +15,9 @@ struct ShownDiscrimination {
   std::string why_not{};  // where nothing was found: a sentence; "" where there is nothing to find
 };
 
-// Of the logits that an evaluation heard. sigmoid: each class is a probability of its own.
+// Of the logits that an evaluation heard, read as probabilities as `reading` says.
 ShownDiscrimination discrimination_of(const Evaluation& evaluation, const ScoringOptions& options,
-                                      bool sigmoid);
+                                      const Reading& reading);
 
 // labels: of the classes, as they are shown. All three are empty where there is nothing to find.
 std::string discrimination_text(const ShownDiscrimination& shown,

@@ -25,10 +25,29 @@ std::vector<int64_t> predictions(const Tensor& given) {
   return result;
 }
 
+namespace {
+
+// Every second sample goes.
+void thin_out(JudgedLogits& kept) {
+  const auto width = kept.classes;
+  size_t left = 0;
+  for (size_t i = 0; i < kept.labels.size(); i += 2, ++left) {
+    kept.labels[left] = kept.labels[i];
+    std::copy_n(kept.logits.begin() + static_cast<int64_t>(i) * width, width,
+                kept.logits.begin() + static_cast<int64_t>(left) * width);
+  }
+  kept.labels.resize(left);
+  kept.logits.resize(left * static_cast<size_t>(width));
+  kept.every *= 2;
+}
+
+}  // namespace
+
 Evaluation::Evaluation(int64_t classes) : classes_(classes) {
   GRAFT_CHECK(classes >= 1 && classes <= (int64_t{1} << 24), "an evaluation of ", classes,
               " classes");
   confusion_.resize(static_cast<size_t>(classes * classes));
+  logits_.classes = classes;
 }
 
 void Evaluation::check_class(int64_t index) const {
@@ -69,14 +88,22 @@ void Evaluation::add_logits(const Tensor& given, const Tensor& labels) {
                          static_cast<float>(std::exp(-loss))});
     }
   });
+  keep_logits(logits, label);
   loss_count_ += rows;
-  if (loss_count_ * classes_ > kMostKeptLogits) {
-    logits_ = {};
-  } else {
-    const Tensor kept = logits.to(DType::f32).to(MemoryFormat::contiguous);
-    logits_.insert(logits_.end(), kept.data<float>(), kept.data<float>() + kept.numel());
-  }
   not_finite_ += rows_not_finite(logits);
+}
+
+void Evaluation::keep_logits(const Tensor& logits, const int64_t* label) {
+  if (logits.size(1) != classes_) return;
+  visit_floating(logits.dtype(), "logits", [&](auto zero) {
+    const auto* x = logits.data<decltype(zero)>();
+    for (int64_t n = 0; n < logits.size(0); ++n, x += classes_) {
+      if ((loss_count_ + n) % logits_.every != 0) continue;
+      logits_.labels.push_back(static_cast<int32_t>(label[n]));
+      for (int64_t c = 0; c < classes_; ++c) logits_.logits.push_back(convert<float>(x[c]));
+      if (std::ssize(logits_.logits) > kMostKeptLogits && logits_.samples() > 1) thin_out(logits_);
+    }
+  });
 }
 
 double Evaluation::loss() const {

@@ -3,6 +3,7 @@
 #pragma once
 #include <vector>
 
+#include "graft/train/tasks/classification/calibration.h"
 #include "graft/train/tasks/task.h"
 
 namespace graft::train {
@@ -16,8 +17,8 @@ struct JudgedSample {
   float certainty = 0, in_label = 0;  // probabilities of what was predicted, and of the label
 };
 
-// Of how many numbers an evaluation keeps the logits (16 MiB).
-inline constexpr int64_t kMostKeptLogits = int64_t{1} << 22;
+// How many logits an evaluation keeps (8 MiB); of more samples every second, fourth ...
+inline constexpr int64_t kMostKeptLogits = int64_t{1} << 21;
 
 class GRAFT_API Evaluation final : public Metric {
  public:
@@ -46,8 +47,8 @@ class GRAFT_API Evaluation final : public Metric {
   SampleWorths per_sample() const override;  // of what add_logits() heard, if that is all
   // Of each sample that add_logits() heard, in their order.
   const std::vector<JudgedSample>& judged() const { return judged_; }
-  // Their logits [judged().size(),classes]; empty where these would be more than kMostKeptLogits.
-  const std::vector<float>& logits() const { return logits_; }
+  // The logits that add_logits() heard, at most kMostKeptLogits of them.
+  const JudgedLogits& logits() const { return logits_; }
   double macro_f1() const;  // mean of f1() over the classes that have samples
   int64_t confusion(int64_t label, int64_t predicted) const;
   std::vector<std::vector<int64_t>> rows() const;  // [label][predicted]
@@ -56,6 +57,7 @@ class GRAFT_API Evaluation final : public Metric {
 
  private:
   void check_class(int64_t index) const;
+  void keep_logits(const Tensor& logits, const int64_t* label);
 
   int64_t classes_;
   std::vector<int64_t> confusion_;  // [label][predicted]
@@ -64,7 +66,7 @@ class GRAFT_API Evaluation final : public Metric {
   int64_t loss_count_ = 0;
   SampleWorths samples_;
   std::vector<JudgedSample> judged_;
-  std::vector<float> logits_;
+  JudgedLogits logits_;
 };
 
 }  // namespace graft::train

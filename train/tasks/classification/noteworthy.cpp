@@ -46,7 +46,41 @@ std::vector<int64_t> likely_wrong_labels(const std::vector<JudgedSample>& judged
       [](const JudgedSample& one) { return one.certainty - one.in_label; });
 }
 
-std::vector<Noteworthy> noteworthy_answers(const std::vector<JudgedSample>& judged, int64_t most) {
+std::vector<LabelIssue> label_issues(const JudgedLogits& judged, const Reading& reading) {
+  constexpr double kRounding = 1e-6;  // cleanlab's
+  const auto classes = static_cast<size_t>(judged.classes);
+  std::vector<std::vector<double>> all;
+  std::vector<double> thresholds(classes);
+  std::vector<int64_t> samples(classes);
+  for (int64_t i = 0; i < judged.samples(); ++i) {
+    all.push_back(probabilities(judged.row(i), reading));
+    const auto label = static_cast<size_t>(judged.labels[static_cast<size_t>(i)]);
+    if (!std::isfinite(all.back()[label])) continue;
+    thresholds[label] += all.back()[label];
+    ++samples[label];
+  }
+  for (size_t c = 0; c < classes; ++c) thresholds[c] /= static_cast<double>(samples[c]);
+  std::vector<LabelIssue> issues;
+  for (size_t i = 0; i < all.size(); ++i) {
+    const std::vector<double>& p = all[i];
+    const auto label = static_cast<size_t>(judged.labels[i]);
+    if (!std::all_of(p.begin(), p.end(), [](double v) { return std::isfinite(v); })) continue;
+    const auto predicted = static_cast<size_t>(std::max_element(p.begin(), p.end()) - p.begin());
+    size_t confident = 0, rather = predicted;
+    for (size_t c = 0; c < classes; ++c)
+      if (samples[c] > 0 && p[c] >= thresholds[c] - kRounding && confident++ == 0) rather = c;
+    if (confident > 1) rather = predicted;
+    if (confident == 0 || rather == label || predicted == label) continue;
+    issues.push_back({static_cast<int64_t>(i) * judged.every, static_cast<int32_t>(label),
+                      static_cast<int32_t>(rather), p[label] - p[predicted]});
+  }
+  std::stable_sort(issues.begin(), issues.end(),
+                   [](const LabelIssue& a, const LabelIssue& b) { return a.margin < b.margin; });
+  return issues;
+}
+
+std::vector<Noteworthy> noteworthy_answers(const std::vector<JudgedSample>& judged, int64_t most,
+                                           const std::vector<int64_t>* wrong_labels) {
   std::vector<Noteworthy> kinds = {
       {"Worst mistakes", "Wrong answers whose true class was thought least likely.",
        ranked(
@@ -59,7 +93,7 @@ std::vector<Noteworthy> noteworthy_answers(const std::vector<JudgedSample>& judg
       {"Labels that may be wrong",
        "Called another class with at least the probability that images of that class have in the "
        "mean. Look at them: the network may be wrong, or the label.",
-       likely_wrong_labels(judged)}};
+       wrong_labels ? *wrong_labels : likely_wrong_labels(judged)}};
   std::vector<Noteworthy> found;
   for (Noteworthy& kind : kinds) {
     if (kind.samples.empty()) continue;

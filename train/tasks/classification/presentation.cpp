@@ -202,8 +202,9 @@ const Evaluation& evaluation_of(const Metric& metric) {
 }  // namespace
 
 ClassificationPresentation::ClassificationPresentation(const Task& task,
-                                                       std::vector<std::string> names, bool sigmoid)
-    : Presentation(task), names_(std::move(names)), sigmoid_(sigmoid) {
+                                                       std::vector<std::string> names,
+                                                       ProbabilityPolicy policy)
+    : Presentation(task), names_(std::move(names)), policy_(std::move(policy)) {
   for (int64_t i = std::ssize(names_); i < task.outputs(); ++i) names_.push_back(str("class ", i));
   different_ = told_apart(names_);
 }
@@ -228,10 +229,15 @@ std::string ClassificationPresentation::headline(const Metric& metric) const {
 std::vector<std::pair<std::string, std::string>> ClassificationPresentation::facts(
     const Metric& metric, int64_t epoch) const {
   const Evaluation& e = evaluation_of(metric);
-  if (epoch == 0) return {{"accuracy", fixed(e.accuracy(), 4)}};
-  return {{"validation accuracy", str(fixed(e.accuracy(), 4), " (epoch ", epoch, ")")},
-          {"validation loss", fixed(e.loss(), 4)},
-          {"macro-F1", fixed(e.macro_f1(), 4)}};
+  std::vector<std::pair<std::string, std::string>> rows;
+  if (epoch == 0)
+    rows = {{"accuracy", fixed(e.accuracy(), 4)}};
+  else
+    rows = {{"validation accuracy", str(fixed(e.accuracy(), 4), " (epoch ", epoch, ")")},
+            {"validation loss", fixed(e.loss(), 4)},
+            {"macro-F1", fixed(e.macro_f1(), 4)}};
+  for (auto& row : calibration_facts(e.logits(), policy_)) rows.push_back(std::move(row));
+  return rows;
 }
 
 std::string ClassificationPresentation::doubt(const Metric& metric) const {
@@ -241,8 +247,10 @@ std::string ClassificationPresentation::doubt(const Metric& metric) const {
 
 std::string ClassificationPresentation::text(const Metric& metric) const {
   const Evaluation& e = evaluation_of(metric);
+  const std::string calibration = calibration_text(e.logits(), policy_);
   return text_of(e, shown_names()) +
-         discrimination_text(discrimination_of(e, scoring_, sigmoid_), shown_names());
+         discrimination_text(discrimination_of(e, scoring_, policy_.reading), shown_names()) +
+         (calibration.empty() ? "" : "\n" + calibration);
 }
 
 std::string ClassificationPresentation::json(const Metric& metric) const {
@@ -254,8 +262,10 @@ std::string ClassificationPresentation::json(const Metric& metric) const {
     }
   const Evaluation& e = evaluation_of(metric);
   nlohmann::ordered_json j = document(e, names);
-  const std::string found = discrimination_json(discrimination_of(e, scoring_, sigmoid_), names);
+  const std::string found =
+      discrimination_json(discrimination_of(e, scoring_, policy_.reading), names);
   if (!found.empty()) j["discrimination"] = nlohmann::ordered_json::parse(found);
+  j.update(nlohmann::ordered_json::parse(calibration_json(e.logits(), policy_)));
   return j.dump();
 }
 
@@ -269,22 +279,46 @@ std::string ClassificationPresentation::html(const Metric& metric, const Metric*
   ReportTables tables{names_, evaluation_of(metric).rows(), {}};
   if (changed) tables.int8_confusion = evaluation_of(*changed).rows();
   return "\n<h2>Per class (validation)</h2>\n" + per_class(tables) +
-         discrimination_html(discrimination_of(evaluation_of(metric), scoring_, sigmoid_),
+         discrimination_html(discrimination_of(evaluation_of(metric), scoring_, policy_.reading),
                              shown_names()) +
-         confusions(tables);
+         confusions(tables) + calibration_html(evaluation_of(metric).logits(), policy_);
 }
 
 std::vector<Noteworthy> ClassificationPresentation::noteworthy(const Metric& metric,
                                                                int64_t most) const {
   const Evaluation& e = evaluation_of(metric);
   if (std::ssize(e.judged()) != e.samples()) return {};  // of some the answers are not known
-  return noteworthy_answers(e.judged(), most);
+  if (e.logits().every > 1) return noteworthy_answers(e.judged(), most);  // some were not kept
+  std::vector<int64_t> wrong_labels;
+  for (const LabelIssue& issue : label_issues(e.logits(), policy_.reading))
+    wrong_labels.push_back(issue.sample);
+  return noteworthy_answers(e.judged(), most, &wrong_labels);
+}
+
+std::vector<Suspect> ClassificationPresentation::suspects(const Metric& metric) const {
+  std::vector<Suspect> found;
+  for (const LabelIssue& issue : label_issues(evaluation_of(metric).logits(), policy_.reading))
+    found.push_back({issue.sample, names_.at(static_cast<size_t>(issue.label)),
+                     names_.at(static_cast<size_t>(issue.rather)), issue.margin});
+  return found;
 }
 
 Tensor ClassificationPresentation::readable(const Tensor& outputs) const {
   const NoGradGuard no_grad;
   const Tensor values = to_device(outputs, {});
-  return sigmoid_ ? functional::sigmoid(values) : functional::softmax(values);
+  if (policy_.reading.sigmoid) return functional::sigmoid(values);
+  if (policy_.reading.temperature == 1) return functional::softmax(values);
+  Tensor scaled = values.clone();
+  const auto factor = static_cast<float>(1 / policy_.reading.temperature);
+  float* x = scaled.mutable_data<float>();
+  std::transform(x, x + scaled.numel(), x, [factor](float logit) { return logit * factor; });
+  return functional::softmax(scaled);
+}
+
+bool ClassificationPresentation::is_answered(std::span<const float> row) const {
+  if (policy_.thresholds.empty()) return true;
+  const size_t first = likeliest(row, 1).at(0);
+  return double{row[first]} >= policy_.thresholds.at(first);
 }
 
 std::string ClassificationPresentation::answer_text(std::span<const float> row,
@@ -292,7 +326,7 @@ std::string ClassificationPresentation::answer_text(std::span<const float> row,
   std::string line;
   for (const size_t c : likeliest(row, most))
     line += str(line.empty() ? "" : "\t", printable(names_.at(c)), " ", fixed(row[c], 4));
-  return line;
+  return is_answered(row) ? line : str("don't know (", line, ")");
 }
 
 std::string ClassificationPresentation::answer_json(std::span<const float> row,
@@ -305,6 +339,7 @@ std::string ClassificationPresentation::answer_json(std::span<const float> row,
     is_finite = is_finite && std::isfinite(row[c]);
   }
   nlohmann::ordered_json j = nlohmann::ordered_json::object();
+  if (!policy_.thresholds.empty()) j["answered"] = is_answered(row);
   j["top"] = std::move(top);
   if (!is_finite) j["not_finite"] = true;
   return j.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
@@ -313,6 +348,7 @@ std::string ClassificationPresentation::answer_json(std::span<const float> row,
 std::vector<NamedValue> ClassificationPresentation::said(std::span<const float> row,
                                                          int64_t most) const {
   std::vector<NamedValue> values;
+  if (!is_answered(row)) return values;
   for (const size_t c : likeliest(row, most))
     values.push_back({names_.at(c), static_cast<int64_t>(c), row[c]});
   return values;
@@ -323,6 +359,7 @@ AnswerColumns ClassificationPresentation::answer_columns() const {
 }
 
 std::vector<AnswerCell> ClassificationPresentation::answer_cells(std::span<const float> row) const {
+  if (!is_answered(row)) return {std::string()};
   return {different_.at(likeliest(row, 1).at(0))};
 }
 

@@ -151,6 +151,43 @@ std::vector<double> LabelEvaluation::best_thresholds() const {
   return thresholds;
 }
 
+// The first or the last threshold, from the likeliest answer down, whose counts are such.
+double LabelEvaluation::threshold_where(
+    int64_t label, double otherwise, bool takes_last,
+    const std::function<bool(const LabelCounts&)>& holds) const {
+  if (positives(label) == 0) return kEvenThreshold;
+  const std::vector<Said> all = sorted(label);
+  LabelCounts counts{.missed = positives(label)};
+  double found = otherwise;
+  for (size_t i = 0; i < all.size() && all[i].probability >= 0; ++i) {
+    ++(all[i].is_there ? counts.right : counts.wrong);
+    counts.missed -= all[i].is_there;
+    const bool is_last = i + 1 == all.size() || all[i + 1].probability < 0;
+    if (!is_last && all[i + 1].probability == all[i].probability) continue;
+    if (!holds(counts)) continue;
+    found = is_last ? all[i].probability : (all[i].probability + all[i + 1].probability) / 2;
+    if (!takes_last) break;
+  }
+  return found;
+}
+
+std::vector<double> LabelEvaluation::thresholds_of_precision(double least) const {
+  std::vector<double> thresholds;
+  for (int64_t label = 0; label < labels(); ++label)
+    thresholds.push_back(threshold_where(label, 1, true, [least](const LabelCounts& counts) {
+      return counts.precision() >= least;
+    }));
+  return thresholds;
+}
+
+std::vector<double> LabelEvaluation::thresholds_of_recall(double least) const {
+  std::vector<double> thresholds;
+  for (int64_t label = 0; label < labels(); ++label)
+    thresholds.push_back(threshold_where(
+        label, 0, false, [least](const LabelCounts& counts) { return counts.recall() >= least; }));
+  return thresholds;
+}
+
 double LabelEvaluation::score_so_far() const { return std::numeric_limits<double>::quiet_NaN(); }
 
 std::vector<double> LabelEvaluation::scores() const {

@@ -1,6 +1,7 @@
 // LabelEvaluation: what answers of several labels a sample are worth. Average precision, F1 at
 // thresholds, and the thresholds that make it best.
 #pragma once
+#include <functional>
 #include <vector>
 
 #include "graft/train/tasks/task.h"
@@ -50,12 +51,19 @@ class GRAFT_API LabelEvaluation final : public Metric {
   // Of each label the threshold at which its F1 is highest, of equal ones the highest: halfway
   // between the last probability that is said and the next. 0.5 for a label that no sample has.
   std::vector<double> best_thresholds() const;
+  // Of each label the lowest threshold of at least this precision (what is said is there), or the
+  // highest of at least this recall (what is there is said), halfway to the next answer as well;
+  // where there is none 1, and 0 for recall. 0.5 for a label that no sample has.
+  std::vector<double> thresholds_of_precision(double least) const;
+  std::vector<double> thresholds_of_recall(double least) const;
 
  private:
   struct Said {
     double probability;
     bool is_there;
   };
+  double threshold_where(int64_t label, double otherwise, bool takes_last,
+                         const std::function<bool(const LabelCounts&)>& holds) const;
   std::vector<Said> sorted(int64_t label) const;  // the likeliest first
   size_t place(int64_t label) const;              // bad_input outside of the labels
 

@@ -127,7 +127,24 @@ TaskCard Multilabel::card() const {
 
 std::shared_ptr<const Task> Multilabel::chosen_by(const Metric& validation) const {
   MultilabelOptions options = options_;
-  options.thresholds = dynamic_cast<const LabelEvaluation&>(validation).best_thresholds();
+  const auto& judged = dynamic_cast<const LabelEvaluation&>(validation);
+  options.thresholds =
+      options.least_precision > 0 ? judged.thresholds_of_precision(options.least_precision)
+      : options.least_recall > 0  ? judged.thresholds_of_recall(options.least_recall)
+                                  : judged.best_thresholds();
+  return std::make_shared<Multilabel>(labels_, std::move(options));
+}
+
+void Multilabel::choose_thresholds(double least_precision, double least_recall) {
+  GRAFT_CHECK(least_precision == 0 || least_recall == 0,
+              "least precision and least recall: thresholds are chosen for one of them");
+  options_.least_precision = least_precision;
+  options_.least_recall = least_recall;
+}
+
+std::shared_ptr<const Task> Multilabel::answering_from(double least) const {
+  MultilabelOptions options = options_;
+  options.thresholds.assign(static_cast<size_t>(labels_), least);
   return std::make_shared<Multilabel>(labels_, std::move(options));
 }
 

@@ -15,6 +15,8 @@ struct MultilabelOptions {
   // In the loss, of the samples that have the label; empty: 1.
   std::vector<double> positive_weight{};
   std::vector<double> thresholds{};  // empty: 0.5
+  // What they are chosen for: the precision, or the recall, of each label; 0: the highest F1.
+  double least_precision = 0, least_recall = 0;
 };
 
 // Targets are f32 [N,C] of 0 and 1.
@@ -44,6 +46,8 @@ class GRAFT_API Multilabel : public Task {
   TaskCard card() const override;
   // With the thresholds at which each label's F1 is highest.
   std::shared_ptr<const Task> chosen_by(const Metric& validation) const override;
+  std::shared_ptr<const Task> answering_from(double least) const override;
+  void choose_thresholds(double least_precision, double least_recall) override;
   std::unique_ptr<Presentation> presentation() const override;
 
  private:
