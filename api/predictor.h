@@ -1,4 +1,5 @@
-// Predictor: a model file ready to answer images, whatever its task is, from any number of threads.
+// Predictor: a model file ready to answer samples (images, sounds), whatever its task is, from any
+// number of threads.
 #pragma once
 #include <memory>
 #include <span>
@@ -7,6 +8,7 @@
 
 #include "graft/api/image_source.h"
 #include "graft/models/import.h"
+#include "graft/train/inputs/input.h"
 #include "graft/train/tasks/presentation.h"
 
 namespace graft {
@@ -20,6 +22,8 @@ struct PredictorOptions {
   Device device{};
   int threads = 0;  // compute threads of its own; 0: those of the process (ExecContext)
   models::ImportOptions import{};  // of a file that is no model of graft
+  // What the samples are, if it is an input of the program's own; null: what the model's card says.
+  std::shared_ptr<const train::Input> input{};
 };
 
 // The model's answer to one image.

@@ -1,4 +1,4 @@
-// Preprocess: how an image becomes a network's input. The one description used in training,
+// Preprocess: how a sample becomes a network's input. The one description used in training,
 // evaluation and predict; it is stored in the model's card.
 #pragma once
 #include <algorithm>
@@ -27,6 +27,10 @@ struct GRAFT_API Preprocess {
   double scale = 1.0 / 255;  // pixel 0..255 times this
   std::vector<double> mean{0.485, 0.456, 0.406};  // in the network's channel order, after scaling
   std::vector<double> deviation{0.229, 0.224, 0.225};  // likewise
+  // What samples are (train/inputs): "" for images, whose steps are those above; else that input's
+  // name, and its own steps as JSON that only the input reads. They give size x width numbers, each
+  // repeated in every channel, minus `mean` over `deviation`.
+  std::string input{}, settings{};
 
   // bad_input when a number makes no sense.
   void validate() const;

@@ -9,6 +9,7 @@
 #include "graft/core/tensor/device_backend.h"
 #include "graft/io/images/jpeg_writer.h"
 #include "graft/tools/output.h"
+#include "graft/train/inputs/table.h"
 
 namespace graft::tools {
 
@@ -34,8 +35,7 @@ std::string base64(std::span<const std::byte> bytes) {
 // What the network is given, but for the normalisation, small enough for a page.
 io::Image seen_by_network(const io::Dataset& dataset, int64_t sample,
                           const io::Preprocess& preprocess) {
-  io::Image image = preprocess.geometry(dataset.image(sample));
-  if (preprocess.channels == 1) image = io::with_channels(image, 1);
+  const io::Image image = train::input_of(preprocess)->picture(dataset, sample, preprocess);
   const int64_t longest = std::max(image.width, image.height);
   if (longest <= kLongestSide) return image;
   return io::resize(image, std::max<int64_t>(1, image.width * kLongestSide / longest),
@@ -94,10 +94,14 @@ std::string inputs_html(const Pictured& pictured, const train::Presentation& sho
     figures +=
         figure(inputs, sample, pictured.preprocess, {escape(truth_of(shown, inputs, sample))});
   }
-  return section("What the network sees",
-                 str("Training images as they enter the network (", pictured.preprocess.sides(),
-                     ", ", pictured.preprocess.fit(), "), before augmentation."),
-                 figures);
+  return section(
+      "What the network sees",
+      pictured.preprocess.input.empty()
+          ? str("Training images as they enter the network (", pictured.preprocess.sides(), ", ",
+                pictured.preprocess.fit(), "), before augmentation.")
+          : str("Training samples as they enter the network (", pictured.preprocess.sides(),
+                "), before augmentation."),
+      figures);
 }
 
 // What the network answers, a line each, for these samples.

@@ -15,12 +15,14 @@
 #include "graft/io/input_geometry.h"
 #include "graft/tools/device.h"
 #include "graft/tools/flag_values.h"
+#include "graft/tools/input_flags.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
 #include "graft/tools/pixel_flag.h"
 #include "graft/tools/predictions.h"
 #include "graft/tools/resize_flag.h"
 #include "graft/tools/verbs.h"
+#include "graft/train/inputs/table.h"
 
 namespace graft::tools {
 namespace {
@@ -30,6 +32,7 @@ struct PredictFlags {
   std::vector<std::string> images;
   std::string precision = "fp32", resize, predictions, out;
   io::TableColumns columns;  // of tables of paths
+  InputFlags input;
   DeviceFlags device;
   SourceFlags source;
   int64_t top = 1;
@@ -37,10 +40,10 @@ struct PredictFlags {
   bool strict = false;
 };
 
-// The images that the arguments name: files, "-", tables of paths, and folders, whose other files
+// The samples that the arguments name: files, "-", tables of paths, and folders, whose other files
 // are counted.
 std::vector<std::string> collect(const std::vector<std::string>& given,
-                                 const io::TableColumns& columns) {
+                                 const io::TableColumns& columns, const io::FileKind& kind) {
   std::vector<std::string> paths;
   io::PassedOver passed_over;
   for (const std::string& path : given) {
@@ -53,7 +56,7 @@ std::vector<std::string> collect(const std::vector<std::string>& given,
       continue;
     }
     std::vector<io::ImageFile> found;
-    io::find_images(path, "", found, passed_over);
+    io::find_files(path, "", kind, found, passed_over);
     for (const io::ImageFile& image : found) paths.push_back(image.path);
   }
   if (!passed_over.empty()) say("note: passed over: ", passed_over.to_text());
@@ -140,7 +143,8 @@ class Answers {
     if (flags_.json) result(document_);
     const int code = say_not_finite(not_finite_, answered_, flags_.strict);
     if (broken_ > 0 && broken_ + answered_ > 1)
-      say(thousands(broken_), " of ", thousands(broken_ + answered_), " images could not be read");
+      say(thousands(broken_), " of ", thousands(broken_ + answered_), " ", kind_,
+          " could not be read");
     return broken_ > 0 ? static_cast<int>(ErrorCode::bad_input) : code;
   }
 
@@ -161,6 +165,7 @@ class Answers {
 
   const Predictor& predictor_;
   const PredictFlags& flags_;
+  const std::string kind_ = train::input_of(predictor_.preprocess())->files().many;
   std::optional<PredictionsFile> kept_;
   std::optional<PictureFolder> pictures_;
   bool said_ = false;
@@ -170,8 +175,12 @@ class Answers {
 
 int predict(const PredictFlags& flags) {
   models::Imported imported = load_with_head(flags.model, flags.source);
-  const std::vector<std::string> paths = collect(flags.images, flags.columns);
-  GRAFT_CHECK(!paths.empty(), join(flags.images), ": there are no images");
+  const train::ChosenInput chosen =
+      train::input_of_model(imported.model.card.preprocess, flags.input.input);
+  if (!chosen.why.empty()) say("input: ", chosen.input->name(), ", ", chosen.why);
+  const io::FileKind kind = chosen.input->files();
+  const std::vector<std::string> paths = collect(flags.images, flags.columns, kind);
+  GRAFT_CHECK(!paths.empty(), join(flags.images), ": there are no ", kind.many);
   std::vector<std::byte> input;
   if (std::find(paths.begin(), paths.end(), "-") != paths.end()) input = read_standard_input();
   apply_resize(imported.model.card.preprocess, flags.resize);
@@ -199,10 +208,10 @@ void add_predict(CLI::App& app, Action& action) {
   auto f = std::make_shared<PredictFlags>();
   verb->add_option("MODEL", f->model, "A model of graft, or any weight file with a classifier")
       ->required();
-  verb->add_option(
-          "IMAGE", f->images,
-          "Images, folders of images, tables of paths (.csv .tsv .txt .jsonl), or - for standard "
-          "input")
+  verb->add_option("IMAGE", f->images,
+                   "Images or sounds, folders of them, tables of paths (.csv .tsv .txt .jsonl), or "
+                   "- for standard "
+                   "input")
       ->required();
   verb->add_option("--top", f->top,
                    "How many labels per image, of a model that gives one of several")
@@ -219,6 +228,7 @@ void add_predict(CLI::App& app, Action& action) {
   verb->add_option("--root", f->columns.root,
                    "Of a table: the folder that its paths start from (default: its own)")
       ->type_name("FOLDER");
+  add_input_flag(*verb, f->input);
   add_resize_flag(*verb, f->resize);
   add_pixel_flag(*verb);
   verb->add_option("--predictions", f->predictions,

@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "graft/core/base/error.h"
+
 namespace graft::tools {
 
 void add_resize_flag(CLI::App& verb, std::string& resize) {
@@ -16,6 +18,8 @@ void add_resize_flag(CLI::App& verb, std::string& resize) {
 
 void apply_image_size(io::Preprocess& preprocess, const std::string& sides) {
   if (sides.empty()) return;
+  GRAFT_CHECK(preprocess.input.empty(), "--image-size is for images, the samples are input ",
+              preprocess.input);
   const auto [height, width] = io::image_sides(sides);
   preprocess.set_size(height, width);
 }
@@ -25,7 +29,10 @@ void apply_whole(io::Preprocess& preprocess) {
 }
 
 void apply_resize(io::Preprocess& preprocess, const std::string& resize) {
-  if (!resize.empty()) preprocess.set_fit(resize);
+  if (resize.empty()) return;
+  GRAFT_CHECK(preprocess.input.empty(), "--resize is for images, the samples are input ",
+              preprocess.input);
+  preprocess.set_fit(resize);
 }
 
 }  // namespace graft::tools

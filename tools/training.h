@@ -10,7 +10,9 @@
 #include "graft/io/preprocess.h"
 #include "graft/layers/modules/staged_network.h"
 #include "graft/tools/device.h"
+#include "graft/tools/input_flags.h"
 #include "graft/tools/network.h"
+#include "graft/tools/training_data.h"
 #include "graft/train/recipe.h"
 #include "graft/train/tasks/task.h"
 
@@ -26,6 +28,7 @@ struct TrainingFlags {
   int64_t folds = 0, fold = 1;  // of data without a validation part; see folds.h
   io::TableColumns columns{};
   io::MaskOptions masks{};
+  InputFlags input{};
   std::string resize, balance = "none", task = "auto";
   double broken = io::kToleratedBrokenShare;
   int64_t patience = 0;
@@ -60,7 +63,7 @@ train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
 
 // Makes the network once the task and the data's first words are known; a task may take over the
 // network's own head.
-using NetworkMaker = std::function<Network(const io::OpenedData& data, train::Task& task)>;
+using NetworkMaker = std::function<Network(const TrainingData& data, train::Task& task)>;
 
 // Opens the data, makes the network, trains, writes the run folder, prints the result. Returns the
 // exit code.

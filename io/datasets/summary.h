@@ -30,6 +30,9 @@ struct GRAFT_API DataSummary {
   std::vector<PartSummary> parts{};    // those that are there
   PassedOver passed_over{};
   std::vector<std::string> doubts{}, notes{};
+  FileKind files{};  // what the samples are
+  std::string input{},
+      why_input{};  // of samples that are no images: which input reads them, and why
 
   // Lines for people: parts, a table of the classes (beyond `most` the first, the smallest and how
   // many), what was passed over, "doubt: ..." and "note: ...".
