@@ -6,6 +6,7 @@
 #include "graft/core/base/file_system.h"
 #include "graft/core/base/text.h"
 #include "graft/io/datasets/path_list.h"
+#include "graft/train/inputs/audio/audio_input.h"
 #include "graft/train/inputs/image/image_input.h"
 
 namespace graft::train {
@@ -15,6 +16,7 @@ namespace {
 // data say otherwise.
 const std::array kInputs = {
     std::shared_ptr<const Input>(std::make_shared<ImageInput>()),
+    std::shared_ptr<const Input>(std::make_shared<AudioInput>()),
 };
 
 constexpr int kDepth = 16;
