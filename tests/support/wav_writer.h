@@ -3,7 +3,6 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
-#include <fstream>
 #include <numbers>
 #include <string>
 #include <vector>
@@ -68,10 +67,6 @@ inline std::vector<double> tone(double hertz, double seconds, uint64_t seed, dou
     samples.push_back(loud * std::sin(2 * std::numbers::pi * hertz * i / rate + phase) +
                       0.05 * random.uniform(-1, 1));
   return samples;
-}
-
-inline void write_text(const std::string& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary) << bytes;
 }
 
 }  // namespace graft
