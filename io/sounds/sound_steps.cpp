@@ -16,14 +16,14 @@ namespace {
 constexpr const char* kWhat = "how sounds are read";
 
 // What a key sets, in one table for settings and cards.
-struct Fields {
+struct StepFields {
   std::function<void(const char*, int64_t&)> whole;
   std::function<void(const char*, double&)> real;
   std::function<void(const char*, std::string&)> word;
   std::function<void(const char*, bool&)> yes;
 };
 
-void visit(SoundSteps& s, const Fields& f) {
+void visit(SoundSteps& s, const StepFields& f) {
   f.whole("coefficients", s.coefficients);
   f.yes("center", s.center);
   f.word("crop", s.crop);

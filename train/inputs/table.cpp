@@ -21,7 +21,7 @@ const std::array kInputs = {
 
 constexpr int kDepth = 16;
 constexpr int64_t kMostFiles = 20000;  // looked at
-constexpr size_t kTableBytes = size_t{1} << 16;
+constexpr size_t kBytesLookedAt = size_t{1} << 16;
 
 struct Seen {
   std::map<const Input*, int64_t> files{};
@@ -47,7 +47,7 @@ void look_in(const std::string& folder, int depth, Seen& seen) {
 // Whatever in a table's first lines ends as a file does.
 void look_at_table(const std::string& path, Seen& seen) {
   const auto file = file_system().open_read(path);
-  std::string text(std::min(static_cast<size_t>(file->size()), kTableBytes), '\0');
+  std::string text(std::min(static_cast<size_t>(file->size()), kBytesLookedAt), '\0');
   file->read_at(0, std::as_writable_bytes(std::span(text)));
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = std::min(text.find_first_of(",;\t|\"\r\n", begin), text.size());
