@@ -91,6 +91,20 @@ TEST_F(SoundCommand, LearnsPitchesAndPredictsThemEverywhereAlike) {
   EXPECT_TRUE(has(features.out, "x float32 [24,64]")) << features.out;
 }
 
+TEST_F(SoundCommand, DataAreDescribed) {
+  write_text(folder / "data/train/pitch0/words.wav", "these are words, no sound at all");
+  const CommandResult text = run_graft({"data", folder / "data"});
+  ASSERT_EQ(text.code, 0) << text.err;
+  EXPECT_TRUE(has(text.out, "3 classes, 25 training and 12 validation sounds")) << text.out;
+  EXPECT_TRUE(has(text.out, "8000 Hz, one channel")) << text.out;
+  EXPECT_TRUE(has(text.out, "broken sounds: 1")) << text.out;
+  const CommandResult shown = run_graft({"data", folder / "data", "--json"});
+  ASSERT_EQ(shown.code, 0) << shown.err;
+  const auto j = nlohmann::json::parse(shown.out);
+  EXPECT_EQ(j["input"], "audio");
+  EXPECT_EQ(j["classes"][0]["broken"], 1);
+}
+
 // All layers with augmentation, stopped and gone on with; and within a memory plan.
 TEST_F(SoundCommand, ResumesToTheSameBitsAndKeepsWithinAPlan) {
   const std::vector<std::string> tuned{"--freeze",  "none",  "--epochs", "6",
