@@ -9,8 +9,8 @@
 #include "graft/core/base/error.h"
 #include "graft/core/tensor/device_backend.h"
 #include "graft/io/datasets/class_names.h"
-#include "graft/io/input.h"
 #include "graft/train/grad_cam.h"
+#include "graft/train/inputs/table.h"
 #include "graft/train/tasks/presentation.h"
 
 namespace graft {
@@ -115,7 +115,8 @@ Explanation explain(const models::Model& model, const ImageSource& image,
   const auto photos = dataset_of({&image, 1});
   Tensor x = Tensor::empty({1, p.channels, p.size, p.input_width()},
                            {.format = MemoryFormat::channels_last});
-  io::InputMaker(p, {}).input(*photos, 0, nullptr, x.mutable_data<float>());
+  const auto input = train::input_of(p);
+  input->maker(p, {})->input(*photos, 0, nullptr, x.mutable_data<float>());
   const AnswerRow row = answer_row(network, *shown, x);
   Explanation made;
   const std::vector<std::string> names = shown->output_names();
@@ -127,10 +128,12 @@ Explanation explain(const models::Model& model, const ImageSource& image,
   made.map = maps.reshape({maps.size(1), maps.size(2)});
   const auto values = made.map.elements<float>();
   made.is_empty = std::all_of(values.begin(), values.end(), [](float v) { return v == 0; });
-  const io::Image photo = photos->image(0);
-  made.overlay =
-      overlaid(photo, made.map, io::input_geometry(p, {}, photo.width, photo.height, nullptr),
-               p.size, p.input_width());
+  const bool is_photo = input->files().is_images();
+  const io::Image photo = is_photo ? photos->image(0) : input->picture(*photos, 0, p);
+  const io::InputGeometry places =
+      is_photo ? io::input_geometry(p, {}, photo.width, photo.height, nullptr)
+               : io::InputGeometry{{photo.width, 0, 1}, {photo.height, 0, 1}, false};
+  made.overlay = overlaid(photo, made.map, places, p.size, p.input_width());
   return made;
 }
 

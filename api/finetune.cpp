@@ -5,6 +5,7 @@
 #include "graft/core/base/file_system.h"
 #include "graft/core/runtime/stop.h"
 #include "graft/io/datasets/changed_files.h"
+#include "graft/train/inputs/table.h"
 #include "graft/train/run_files.h"
 #include "graft/train/tasks/table.h"
 
@@ -21,12 +22,17 @@ void tell_all(const Note& note, const std::vector<std::string>& sentences) {
   for (const std::string& sentence : sentences) tell(note, sentence);
 }
 
-io::OpenedData open_for(const std::string& path, const FinetuneOptions& options) {
+io::OpenedData open_for(const std::string& path, const FinetuneOptions& options,
+                        const train::Input& input) {
   io::DataOptions asked = options.data;
+  asked.files = input.files();
   asked.answers = answers_for_task(options.task);
   io::OpenedData data = io::open_data(path, asked);
   for (auto* part : {&data.train, &data.val, &data.test})
-    if (*part) *part = io::without_broken_images(*part, options.broken_share, data.notes);
+    if (*part) {
+      std::vector<io::ImageFacts> facts = train::census_of(input, **part);
+      *part = io::keep_whole(*part, facts, options.broken_share, data.notes, data.files.many);
+    }
   return data;
 }
 
@@ -52,7 +58,10 @@ Finetuned finetune(const std::string& weights, const std::string& path,
   Finetuned made;
   {
     const ScopedStop stop(fit.stop);
-    data = open_for(path, options);
+    const train::ChosenInput chosen = train::choose_input(options.input, path);
+    if (!chosen.why.empty())
+      tell(fit.on_note, "input: " + chosen.input->name() + ", " + chosen.why);
+    data = open_for(path, options, *chosen.input);
     recipe.task = task_for_data(options.task, path, data);
     if (!data.answers_why.empty())
       tell(fit.on_note, "task: " + recipe.task + ", because " + data.answers_why);
@@ -64,6 +73,7 @@ Finetuned finetune(const std::string& weights, const std::string& path,
     made.model = std::move(imported.model);
     made.certificate = std::move(imported.certificate);
     made.model.card.description = options.description;
+    chosen.input->enter(made.model.card.preprocess, options.input_settings);
     check_stop(fit.stop);
   }
   fit.head_is_trained = keep_or_give_head(made.model, *task, options.keep_head, recipe.seed);

@@ -10,9 +10,12 @@ namespace graft {
 
 struct FinetuneOptions {
   std::string task = "auto";  // what the data's form suggests, or a name of train::task_names()
+  // What the samples are: what the data's files say, or a name of train::input_names(); and how
+  // they are read, where the input has settings ("rate=8000,mels=64").
+  std::string input = "auto", input_settings{};
   train::Recipe recipe = train::default_recipe("backbone");  // but for its task
   models::ImportOptions import{};                            // of the weights
-  io::DataOptions data{};                                    // but for its answers
+  io::DataOptions data{};                                    // but for its answers and files
   bool keep_head = true;  // the file's own head, where its labels are the data's; else a new one
   double broken_share = io::kToleratedBrokenShare;  // of a part's images that may be left out
   // Files, whom to tell, when to stop. Its task, identity, neutral_norms and head_is_trained are

@@ -15,6 +15,7 @@ namespace graft {
 void check_on_images(models::Model& model, const std::shared_ptr<const io::Dataset>& dataset,
                      models::Certificate& certificate, int64_t ram) {
   if (certificate.naming == models::kGraftNaming || !dataset || dataset->size() == 0) return;
+  if (!model.card.preprocess.input.empty()) return;  // what it is compared with is of photos
   const io::Preprocess& preprocess = model.card.preprocess;
   const int64_t wanted =
       std::min(models::images_to_check(std::max(preprocess.size, preprocess.input_width())),

@@ -13,11 +13,11 @@
 #include "graft/core/base/fork.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/core/tensor/device_backend.h"
-#include "graft/io/input.h"
 #include "graft/io/input_geometry.h"
 #include "graft/kernels/devices.h"
 #include "graft/models/graph/graph_import.h"
 #include "graft/train/features.h"
+#include "graft/train/inputs/table.h"
 
 namespace graft {
 namespace {
@@ -71,14 +71,14 @@ struct Inputs {
   std::vector<std::string> faults{};  // of each image; "": it is in x
 };
 
-Inputs inputs_of(const io::Dataset& images, int64_t begin, int64_t end, const io::Preprocess& p) {
+Inputs inputs_of(const io::Dataset& images, int64_t begin, int64_t end, const io::Preprocess& p,
+                 const train::Input& input) {
   const int64_t numbers = p.channels * p.pixels();
   std::vector<float> made(static_cast<size_t>((end - begin) * numbers));
   Inputs inputs{{}, std::vector<std::string>(static_cast<size_t>(end - begin))};
   current_context().parallel_for(end - begin, [&](int64_t i) {
     try {
-      io::InputMaker maker(p, {});
-      maker.input(images, begin + i, nullptr, made.data() + i * numbers);
+      input.maker(p, {})->input(images, begin + i, nullptr, made.data() + i * numbers);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::bad_input) throw;
       inputs.faults[static_cast<size_t>(i)] = error.what();
@@ -150,6 +150,7 @@ struct Predictor::Impl {
   std::unique_ptr<ExecContext> context{};  // null: the thread's own
   DType precision;
   Calibration calibration{};
+  std::shared_ptr<const train::Input> input{};
   std::optional<FeatureRun> all{};  // of every stage
   ForkSafeMutex mutex{};            // guards the map
   std::map<std::string, std::shared_ptr<FeatureRun>> by_stage{};
@@ -163,6 +164,7 @@ struct Predictor::Impl {
     models::ModelCard& card = imported.model.card;
     check_options(options, card);
     card.preprocess.validate();
+    input = options.input ? options.input : train::input_of(card.preprocess);
     if (options.precision == "int8") calibration = card.int8;
     if (no_head.empty()) {
       shown = shown_of(imported.model, options.least_confidence);
@@ -252,7 +254,7 @@ struct Predictor::Impl {
       for (int64_t i = begin; i < end; ++i) answers.push_back(answer_in_windows(images, i));
       return;
     }
-    Inputs inputs = inputs_of(images, begin, end, imported.model.card.preprocess);
+    Inputs inputs = inputs_of(images, begin, end, imported.model.card.preprocess, *input);
     Tensor values;
     if (inputs.x.defined()) values = readable(inputs.x);
     int64_t answered = 0, index = begin;
@@ -317,7 +319,7 @@ Tensor Predictor::features(std::span<const ImageSource> images, const std::strin
   Tensor features;
   for (int64_t begin = 0; begin < dataset->size(); begin += kImagesAtOnce) {
     const int64_t end = std::min(dataset->size(), begin + kImagesAtOnce);
-    const Inputs inputs = inputs_of(*dataset, begin, end, preprocess());
+    const Inputs inputs = inputs_of(*dataset, begin, end, preprocess(), *impl_->input);
     for (const std::string& fault : inputs.faults)
       if (!fault.empty()) bad_input(fault);
     const Tensor y = to_device(of->run(inputs.x), {}).to(MemoryFormat::contiguous);

@@ -1,4 +1,5 @@
-// Predictor: a model file ready to answer images, whatever its task is, from any number of threads.
+// Predictor: a model file ready to answer samples (images, sounds), whatever its task is, from any
+// number of threads.
 #pragma once
 #include <memory>
 #include <span>
@@ -7,6 +8,7 @@
 
 #include "graft/api/image_source.h"
 #include "graft/models/import.h"
+#include "graft/train/inputs/input.h"
 #include "graft/train/tasks/presentation.h"
 
 namespace graft {
@@ -23,6 +25,8 @@ struct PredictorOptions {
   // Above 0: answers of classes are "don't know" below this probability, labels are said from it
   // on, whatever thresholds the model has. bad_input for models of other tasks.
   double least_confidence = 0;
+  // What the samples are, if it is an input of the program's own; null: what the model's card says.
+  std::shared_ptr<const train::Input> input{};
 };
 
 // The model's answer to one image.

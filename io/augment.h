@@ -1,4 +1,4 @@
-// Augment: random changes of a training image, all numbers counted. Training only; nothing of it
+// Augment: random changes of a training sample, all numbers counted. Training only; nothing of it
 // runs at inference.
 #pragma once
 #include <string>
@@ -14,8 +14,9 @@ struct Augment {
          scale_high = 1;  // random resized crop: share of the image's area; 1, 1: no crop
   double ratio_low = 3.0 / 4, ratio_high = 4.0 / 3;     // of its sides
   double brightness = 0, contrast = 0, saturation = 0;  // factor drawn from [1 - x, 1 + x]
+  std::string other{};  // of samples that are no images: changes by a name that their input reads
 
-  bool any() const { return flip || crops() || jitters(); }
+  bool any() const { return flip || crops() || jitters() || !other.empty(); }
   bool crops() const { return scale_low < 1 || scale_high < 1; }
   bool jitters() const { return brightness > 0 || contrast > 0 || saturation > 0; }
   bool operator==(const Augment&) const = default;

@@ -136,6 +136,10 @@ std::string Preprocess::to_json() const {
   j["deviation"] = deviation;
   j["interpolation"] = interpolation == Interpolation::bilinear ? "bilinear" : "bicubic";
   j["mean"] = mean;
+  if (!input.empty()) {
+    j["input"] = input;
+    if (!settings.empty()) j["settings"] = nlohmann::json::parse(settings);
+  }
   if (own_scale) j["own_scale"] = true;
   if (pad) j["pad"] = true;  // a card of before says nothing
   j["resize_to"] = resize_to;
@@ -205,6 +209,8 @@ Preprocess Preprocess::from_json(const std::string& text) {
                 name, "'");
     p.interpolation = name == "bilinear" ? Interpolation::bilinear : Interpolation::bicubic;
     p.mean = j.at("mean").get<std::vector<double>>();
+    p.input = j.value("input", std::string());
+    if (j.contains("settings")) p.settings = j.at("settings").dump();
     p.own_scale = j.value("own_scale", false);
     p.pad = j.value("pad", false);
     p.resize_to = json_integer(j, "resize_to", "the card\'s preprocessing");

@@ -1,4 +1,4 @@
-// Preprocess: how an image becomes a network's input. The one description used in training,
+// Preprocess: how a sample becomes a network's input. The one description used in training,
 // evaluation and predict; it is stored in the model's card.
 #pragma once
 #include <algorithm>
@@ -30,6 +30,10 @@ struct GRAFT_API Preprocess {
   // How grey files of more than 8 bits become pixels of 0..255 (image.h); none: as each format
   // says.
   GreyWindow window{};
+  // What samples are (train/inputs): "" for images, whose steps are those above; else that input's
+  // name, and its own steps as JSON that only the input reads. They give size x width numbers, each
+  // repeated in every channel, minus `mean` over `deviation`.
+  std::string input{}, settings{};
 
   // bad_input when a number makes no sense.
   void validate() const;

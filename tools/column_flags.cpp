@@ -20,6 +20,15 @@ void add_column_flags(CLI::App& verb, io::TableColumns& columns) {
   verb.add_option("--root", columns.root,
                   "The folder that a table's paths start from (default: the table's own)")
       ->type_name("FOLDER");
+  verb.add_option(
+          "--label-pattern", columns.label_pattern,
+          "Of a folder: files' names say their labels: a regular expression that is searched "
+          "for in the paths below the folder, its group 1 being the label")
+      ->type_name("REGEX");
+  verb.add_option("--val-pattern", columns.val_pattern,
+                  "Files whose paths below the folder have this regular expression are the "
+                  "validation part, of data without one")
+      ->type_name("REGEX");
 }
 
 void add_group_flags(CLI::App& verb, io::TableColumns& columns, std::string& pattern) {
@@ -43,6 +52,8 @@ std::vector<std::string> column_words(const io::TableColumns& columns) {
   add("--label-column", columns.label);
   add("--split-column", columns.split);
   add("--root", columns.root);
+  add("--label-pattern", columns.label_pattern);
+  add("--val-pattern", columns.val_pattern);
   return words;
 }
 

@@ -20,6 +20,7 @@
 #include "graft/tools/pixel_flag.h"
 #include "graft/tools/progress.h"
 #include "graft/tools/verbs.h"
+#include "graft/train/inputs/table.h"
 #include "graft/train/tasks/detection/box_canvas.h"
 
 namespace graft::tools {
@@ -98,9 +99,13 @@ struct DataFlags {
 
 Inspection inspect_data(const DataFlags& flags) {
   const std::string& path = flags.path;
+  const train::ChosenInput chosen = train::choose_input("auto", path);
+  if (!chosen.why.empty()) say("input: ", chosen.input->name(), ", ", printable(chosen.why));
+  const bool are_images = chosen.input->files().is_images();
   io::OpenedData opened = io::open_data(path, {.columns = flags.columns,
                                                .masks = flags.masks,
                                                .answers = io::AnswerKind::by_form,
+                                               .files = chosen.input->files(),
                                                .val_path = flags.val,
                                                .val_split = 0,
                                                .least_classes = 1,
@@ -113,10 +118,10 @@ Inspection inspect_data(const DataFlags& flags) {
   const auto look = [&](const char* part, std::shared_ptr<const io::Dataset>& dataset,
                         std::vector<io::ImageFacts>& of_part) {
     if (!dataset) return;
-    of_part =
-        io::take_census(*dataset, {.looks = true, .progress = [&bar](int64_t done, int64_t total) {
-                                     bar.update("looking at images", done, total);
-                                   }});
+    of_part = train::census_of(*chosen.input, *dataset,
+                               {.looks = are_images, .progress = [&](int64_t done, int64_t total) {
+                                  bar.update("looking at " + opened.files.many, done, total);
+                                }});
     for (int64_t i = 0; i < dataset->size(); ++i)
       all.samples.push_back({part, dataset->name(i), dataset->labels(i), dataset->numbers(i)});
     all.facts.insert(all.facts.end(), of_part.begin(), of_part.end());
@@ -131,6 +136,11 @@ Inspection inspect_data(const DataFlags& flags) {
     opened.notes.push_back(changed);
   all.summary = io::summarize(path, opened, facts);
   all.equal = io::equal_twins(all.facts);
+  if (!are_images) {
+    all.summary.input = chosen.input->name();
+    all.summary.why_input = chosen.why;
+    return all;
+  }
   all.are_compared = std::ssize(all.facts) <= io::kMostCompared;
   if (all.are_compared) all.near = io::near_twins(all.facts);
   return all;
@@ -208,6 +218,10 @@ Json document_of(const Inspection& all) {
   const auto classes = by_class(all);
   for (size_t c = 0; c < classes.size(); ++c) {
     Json& row = j["classes"][c];
+    if (!all.summary.files.is_images()) {
+      row["broken"] = classes[c].broken;
+      continue;
+    }
     row["grey"] = classes[c].grey;
     row["color"] = classes[c].color;
     row["broken"] = classes[c].broken;
@@ -260,8 +274,9 @@ std::string text_of(const Inspection& all) {
   std::string out;
   for (const std::string& line : all.summary.lines()) out += printable(line) + "\n";
   if (all.pictures > 0) out += str(thousands(all.pictures), " pictures with boxes were written\n");
-  const auto classes = by_class(all);
-  out += "\nsizes (smallest / middle / largest) and colors\n";
+  const std::string& many = all.summary.files.many;
+  const auto classes = all.summary.files.is_images() ? by_class(all) : std::vector<ClassFacts>();
+  if (all.summary.files.is_images()) out += "\nsizes (smallest / middle / largest) and colors\n";
   for (size_t c = 0; c < std::min(classes.size(), kShown); ++c)
     out += str("  ", printable(all.summary.classes[c]), ": width ", range_text(classes[c].widths),
                ", height ", range_text(classes[c].heights), "; ", classes[c].color, " color, ",
@@ -270,10 +285,10 @@ std::string text_of(const Inspection& all) {
   std::vector<std::string> broken;
   for (const io::ImageFacts& facts : all.facts)
     if (!facts.fault.empty()) broken.push_back(facts.fault);
-  append_list(out, "broken images", broken);
+  append_list(out, str("broken ", many), broken);
   append_list(out, "images whose extension is of another format (read by what they hold)",
               misnamed(all));
-  append_twins(out, "groups of images that are the same file", all, all.equal);
+  append_twins(out, str("groups of ", many, " that are the same file"), all, all.equal);
   append_twins(out, "groups of images that look alike", all, all.near);
   if (!all.are_compared)
     out += str("\nimages that look alike were not searched: ", thousands(std::ssize(all.facts)),

@@ -14,6 +14,7 @@
 #include "graft/tools/command_line.h"
 #include "graft/tools/device.h"
 #include "graft/tools/flag_values.h"
+#include "graft/tools/input_flags.h"
 #include "graft/tools/mask_flags.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
@@ -36,6 +37,7 @@ struct EvaluateFlags {
   std::string model, data, precision = "fp32", calibrate, save, report, resize, window, predictions,
                            group_pattern;
   io::TableColumns columns;
+  InputFlags input;
   io::MaskOptions masks;
   double broken = io::kToleratedBrokenShare;
   std::optional<double> specificity{};
@@ -50,9 +52,13 @@ void calibrate_model(models::Model& model, const EvaluateFlags& flags, io::Answe
   if (flags.calibrate.empty()) return;
   apply_resize(model.card.preprocess, flags.resize);
   apply_window(model.card.preprocess, flags.window);
-  io::OpenedData data =
-      io::open_data(flags.calibrate, {.answers = answers, .val_split = 0, .least_classes = 1});
-  data.train = io::without_broken_images(data.train, flags.broken, data.notes);
+  const auto input = train::input_of(model.card.preprocess);
+  io::OpenedData data = io::open_data(
+      flags.calibrate,
+      {.answers = answers, .files = input->files(), .val_split = 0, .least_classes = 1});
+  std::vector<io::ImageFacts> facts =
+      train::census_of(*input, *data.train, {.window = model.card.preprocess.window});
+  data.train = io::keep_whole(data.train, facts, flags.broken, data.notes, data.files.many);
   for (const std::string& note : data.notes) say("note: ", note);
   ProgressBar bar;
   model.card.int8 = train::calibrate(
@@ -117,13 +123,15 @@ int evaluate(const EvaluateFlags& flags) {
   model.network->to(device);
   apply_resize(model.card.preprocess, flags.resize);
   apply_window(model.card.preprocess, flags.window);
-  TrainingData opened = open_summarized(flags.data,
-                                        {.columns = flags.columns,
-                                         .masks = flags.masks,
-                                         .answers = answers,
-                                         .need_train = false,
-                                         .group_pattern = flags.group_pattern},
-                                        flags.broken);
+  TrainingData opened =
+      open_summarized(flags.data,
+                      {.columns = flags.columns,
+                       .masks = flags.masks,
+                       .answers = answers,
+                       .need_train = false,
+                       .group_pattern = flags.group_pattern},
+                      flags.broken, train::input_of_model(model.card.preprocess, flags.input.input),
+                      0, model.card.preprocess.window);
   io::OpenedData& data = opened.opened;
   doubt_shapes(opened, model.card.preprocess);
   const auto images =
@@ -156,7 +164,7 @@ int evaluate(const EvaluateFlags& flags) {
     RunReport report{.title = str("evaluation of ", file_name(flags.model)),
                      .results = shown->html(first, whole ? own.get() : nullptr, "int8")};
     report.facts = {{"model", models::describe(model.card.architecture)},
-                    {"images", thousands(images->size())}};
+                    {data.files.many, thousands(images->size())}};
     for (const auto& fact : shown->facts(first, 0)) report.facts.push_back(fact);
     if (own->not_finite() > 0)
       report.facts.emplace_back("answers that are not finite", thousands(own->not_finite()));
@@ -219,6 +227,7 @@ void add_evaluate(CLI::App& app, Action& action) {
       ->type_name("P");
   add_source_flags(*verb, f->source, ClassNames::asked_for);
   add_device_flags(*verb, f->device);
+  add_input_flag(*verb, f->input);
   add_column_flags(*verb, f->columns);
   add_group_flags(*verb, f->columns, f->group_pattern);
   add_mask_flags(*verb, f->masks);

@@ -16,6 +16,7 @@
 #include "graft/tools/pixel_flag.h"
 #include "graft/tools/resize_flag.h"
 #include "graft/tools/verbs.h"
+#include "graft/train/inputs/table.h"
 
 namespace graft::tools {
 namespace {
@@ -34,7 +35,9 @@ int explain_images(const ExplainFlags& flags) {
   ExecContext context(flags.threads);
   const ScopedExecContext scope(context);
   models::Model model = load_with_head(flags.model, flags.source).model;
-  const std::vector<std::string> paths = collect_images(flags.images, flags.columns);
+  const auto reader = train::input_of(model.card.preprocess);
+  const std::vector<std::string> paths =
+      collect_samples(flags.images, flags.columns, reader->files());
   const StandardInput input(paths);
   apply_resize(model.card.preprocess, flags.resize);
   file_system().create_directories(flags.out);
@@ -44,7 +47,7 @@ int explain_images(const ExplainFlags& flags) {
   for (const std::string& path : paths) {
     const ImageSource source = input.source(path);
     try {
-      (void)dataset_of({&source, 1})->image(0);
+      (void)reader->picture(*dataset_of({&source, 1}), 0, model.card.preprocess);
     } catch (const Error& error) {  // the others are explained
       if (error.code() != ErrorCode::bad_input) throw;
       ++broken;

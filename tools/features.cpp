@@ -11,6 +11,7 @@
 #include "graft/tools/column_flags.h"
 #include "graft/tools/device.h"
 #include "graft/tools/flag_values.h"
+#include "graft/tools/input_flags.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
 #include "graft/tools/pixel_flag.h"
@@ -27,6 +28,7 @@ struct FeatureFlags {
   std::string model, data, out, cut = "auto", channels = "repeat", precision = "fp32", resize,
                                 window;
   io::TableColumns columns;
+  InputFlags input;
   double broken = io::kToleratedBrokenShare;
   DeviceFlags device;
   SourceFlags source;
@@ -69,6 +71,11 @@ int features(const FeatureFlags& flags) {
       flags.source.options({.cut = flags.cut, .channels = channel_rule(flags.channels)}));
   apply_source_flags(flags.source, imported);
   models::Model model = std::move(imported.model);
+  const train::ChosenInput input =
+      model.card.preprocess.input.empty()
+          ? train::choose_input(flags.input.input, flags.data)
+          : train::input_of_model(model.card.preprocess, flags.input.input);
+  input.input->enter(model.card.preprocess, flags.input.settings);
   apply_image_size(model.card.preprocess, flags.image_size);
   apply_resize(model.card.preprocess, flags.resize);
   apply_window(model.card.preprocess, flags.window);
@@ -77,7 +84,7 @@ int features(const FeatureFlags& flags) {
                                          .answers = io::AnswerKind::by_form,
                                          .val_split = 0,
                                          .least_classes = 1},
-                                        flags.broken, 0, model.card.preprocess.window);
+                                        flags.broken, input, 0, model.card.preprocess.window);
   const io::OpenedData& data = opened.opened;
   if (!data.answers_why.empty())
     say("note: y holds ",
@@ -132,7 +139,7 @@ void add_features(CLI::App& app, Action& action) {
       "features", "The features before the classifier, and the labels, of every image");
   auto f = std::make_shared<FeatureFlags>();
   verb->add_option("MODEL", f->model, "A model of graft or any weight file")->required();
-  verb->add_option("--data", f->data, "The images")->required()->type_name("PATH");
+  verb->add_option("--data", f->data, "The images or sounds")->required()->type_name("PATH");
   verb->add_option("--out", f->out,
                    "An .npz with x, y (classes, 0 and 1 for each label, or numbers) and, when the "
                    "data has such a part, x_val, y_val")
@@ -153,6 +160,7 @@ void add_features(CLI::App& app, Action& action) {
       ->type_name("P");
   add_source_flags(*verb, f->source, ClassNames::from_data);
   add_device_flags(*verb, f->device);
+  add_input_flags(*verb, f->input);
   add_column_flags(*verb, f->columns);
   add_resize_flag(*verb, f->resize);
   add_window_flag(*verb, f->window);

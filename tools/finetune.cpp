@@ -16,8 +16,10 @@ namespace graft::tools {
 namespace {
 
 // The network's input, which a head of maps is made for.
-void apply_input_flags(Network& made, const train::Task& task, const TrainingFlags& flags) {
+void apply_input_flags(Network& made, const train::Input& samples, const train::Task& task,
+                       const TrainingFlags& flags) {
   io::Preprocess& input = made.model.card.preprocess;
+  samples.enter(input, flags.input.settings);
   apply_image_size(input, flags.image_size);
   apply_resize(input, flags.resize);
   apply_window(input, flags.window);
@@ -41,7 +43,7 @@ int finetune_once(const FinetuneFlags& flags) {
       flags.freeze.value_or(flags.training.recipe == "plain" ? "backbone" : "none");
   return train_and_report(
       flags.training, make_recipe(flags.training, freeze, flags.bn),
-      [&](const io::OpenedData& data, train::Task& task) {
+      [&](const TrainingData& data, train::Task& task) {
         const int64_t ram = flags.training.ram;
         models::Imported imported = models::import_weights(
             flags.weights,
@@ -53,12 +55,12 @@ int finetune_once(const FinetuneFlags& flags) {
         apply_source_flags(flags.source, imported);
         Network made{std::move(imported.model), ""};
         const std::string sides = made.model.card.preprocess.sides();
-        apply_input_flags(made, task, flags.training);
+        apply_input_flags(made, *data.input, task, flags.training);
         const bool fits =  // a head of maps is for images of one size
             task.head().decoder.empty() || made.model.card.preprocess.sides() == sides;
         made.head_is_trained =
             keep_or_give_head(made.model, task, flags.head == "auto" && fits, flags.training.seed);
-        check_on_images(made.model, data.train, imported.certificate, ram);
+        check_on_images(made.model, data.opened.train, imported.certificate, ram);
         imported.certificate.head =
             made.head_is_trained
                 ? str("kept: ", models::head_path(made.model.card.architecture), ", ", task.what(),
@@ -87,7 +89,7 @@ struct PretrainFlags {
 int pretrain_once(const PretrainFlags& flags) {
   return train_and_report(
       flags.training, make_recipe(flags.training, "none", "auto"),
-      [&](const io::OpenedData&, train::Task& task) {
+      [&](const TrainingData& data, train::Task& task) {
         Network made;
         models::ModelCard& card = made.model.card;
         card.architecture = models::architecture_named(flags.arch);
@@ -99,7 +101,7 @@ int pretrain_once(const PretrainFlags& flags) {
         const ScopedUnsetValues unset;  // they come below
         made.model.network = models::make_network(card.architecture);
         models::initialize(*made.model.network, flags.training.seed);
-        apply_input_flags(made, task, flags.training);
+        apply_input_flags(made, *data.input, task, flags.training);
         give_head(made.model, task, flags.training.seed);
         say("network: ", models::describe(card.architecture), ", random weights from seed ",
             flags.training.seed);
@@ -118,7 +120,8 @@ int pretrain(const PretrainFlags& flags) {
 }  // namespace
 
 void add_finetune(CLI::App& app, Action& action) {
-  auto* verb = app.add_subcommand("finetune", "Train a pretrained network on your own images");
+  auto* verb =
+      app.add_subcommand("finetune", "Train a pretrained network on your own images or sounds");
   auto f = std::make_shared<FinetuneFlags>();
   verb->add_option(
           "--weights", f->weights,

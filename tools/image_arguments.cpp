@@ -24,8 +24,9 @@ std::vector<std::byte> read_standard_input() {
 
 }  // namespace
 
-std::vector<std::string> collect_images(const std::vector<std::string>& given,
-                                        const io::TableColumns& columns) {
+std::vector<std::string> collect_samples(const std::vector<std::string>& given,
+                                         const io::TableColumns& columns,
+                                         const io::FileKind& kind) {
   std::vector<std::string> paths;
   io::PassedOver passed_over;
   for (const std::string& path : given) {
@@ -38,11 +39,11 @@ std::vector<std::string> collect_images(const std::vector<std::string>& given,
       continue;
     }
     std::vector<io::ImageFile> found;
-    io::find_images(path, "", found, passed_over);
+    io::find_files(path, "", kind, found, passed_over);
     for (const io::ImageFile& image : found) paths.push_back(image.path);
   }
   if (!passed_over.empty()) say("note: passed over: ", passed_over.to_text());
-  GRAFT_CHECK(!paths.empty(), join(given), ": there are no images");
+  GRAFT_CHECK(!paths.empty(), join(given), ": there are no ", kind.many);
   return paths;
 }
 

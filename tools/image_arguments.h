@@ -1,4 +1,4 @@
-// The images that a verb's arguments name, and the names of the pictures made of them.
+// The images or sounds that a verb's arguments name, and the names of the pictures made of them.
 #pragma once
 #include <cstddef>
 #include <map>
@@ -6,14 +6,15 @@
 #include <vector>
 
 #include "graft/api/image_source.h"
+#include "graft/io/datasets/dataset.h"
 #include "graft/io/datasets/path_list.h"
 
 namespace graft::tools {
 
-// Files, "-", tables of paths, and folders, whose other files are counted. bad_input when there are
-// none.
-std::vector<std::string> collect_images(const std::vector<std::string>& given,
-                                        const io::TableColumns& columns);
+// Files, "-", tables of paths, and folders, of which files of this kind are taken and the others
+// counted. bad_input when there are none.
+std::vector<std::string> collect_samples(const std::vector<std::string>& given,
+                                         const io::TableColumns& columns, const io::FileKind& kind);
 
 // Standard input where "-" is among the paths, which is read once.
 class StandardInput {

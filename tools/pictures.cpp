@@ -9,9 +9,9 @@
 #include "graft/core/base/file_system.h"
 #include "graft/core/tensor/device_backend.h"
 #include "graft/io/images/jpeg_writer.h"
-#include "graft/io/input.h"
 #include "graft/tools/output.h"
 #include "graft/train/grad_cam.h"
+#include "graft/train/inputs/table.h"
 
 namespace graft::tools {
 
@@ -45,8 +45,7 @@ io::Image shrunk(const io::Image& image) {
 // What the network is given, but for the normalisation.
 io::Image given_to_network(const io::Dataset& dataset, int64_t sample,
                            const io::Preprocess& preprocess) {
-  const io::Image image = preprocess.geometry(dataset.image(sample));
-  return preprocess.channels == 1 ? io::with_channels(image, 1) : image;
+  return train::input_of(preprocess)->picture(dataset, sample, preprocess);
 }
 
 std::string picture_tag(const io::Image& image, const std::string& name) {
@@ -105,10 +104,14 @@ std::string inputs_html(const Pictured& pictured, const train::Presentation& sho
     figures +=
         figure(inputs, sample, pictured.preprocess, {escape(truth_of(shown, inputs, sample))});
   }
-  return section("What the network sees",
-                 str("Training images as they enter the network (", pictured.preprocess.sides(),
-                     ", ", pictured.preprocess.fit(), "), before augmentation."),
-                 figures);
+  return section(
+      "What the network sees",
+      pictured.preprocess.input.empty()
+          ? str("Training images as they enter the network (", pictured.preprocess.sides(), ", ",
+                pictured.preprocess.fit(), "), before augmentation.")
+          : str("Training samples as they enter the network (", pictured.preprocess.sides(),
+                "), before augmentation."),
+      figures);
 }
 
 // What the network answers to a sample.
@@ -197,7 +200,9 @@ AskWhy why_by(StagedNetwork& network, std::shared_ptr<const io::Dataset> part,
     const io::Image seen = given_to_network(*part, sample, preprocess);
     Tensor x = Tensor::empty({1, preprocess.channels, preprocess.size, preprocess.input_width()},
                              {.format = MemoryFormat::channels_last});
-    io::InputMaker(preprocess, {}).input(*part, sample, nullptr, x.mutable_data<float>());
+    train::input_of(preprocess)
+        ->maker(preprocess, {})
+        ->input(*part, sample, nullptr, x.mutable_data<float>());
     const Tensor maps = train::grad_cam(network, x, {&output, 1});
     return overlaid(seen, maps.reshape({maps.size(1), maps.size(2)}),
                     {{seen.width, 0, 1}, {seen.height, 0, 1}, false}, preprocess.size,

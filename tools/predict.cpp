@@ -13,12 +13,14 @@
 #include "graft/tools/device.h"
 #include "graft/tools/flag_values.h"
 #include "graft/tools/image_arguments.h"
+#include "graft/tools/input_flags.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
 #include "graft/tools/pixel_flag.h"
 #include "graft/tools/predictions.h"
 #include "graft/tools/resize_flag.h"
 #include "graft/tools/verbs.h"
+#include "graft/train/inputs/table.h"
 
 namespace graft::tools {
 namespace {
@@ -28,6 +30,7 @@ struct PredictFlags {
   std::vector<std::string> images;
   std::string precision = "fp32", resize, window, predictions, out, coco, yolo;
   io::TableColumns columns;  // of tables of paths
+  InputFlags input;
   DeviceFlags device;
   SourceFlags source;
   int64_t top = 1;
@@ -109,7 +112,8 @@ class Answers {
     if (flags_.json) result(document_);
     const int code = say_not_finite(not_finite_, answered_, flags_.strict);
     if (broken_ > 0 && broken_ + answered_ > 1)
-      say(thousands(broken_), " of ", thousands(broken_ + answered_), " images could not be read");
+      say(thousands(broken_), " of ", thousands(broken_ + answered_), " ", kind_,
+          " could not be read");
     return broken_ > 0 ? static_cast<int>(ErrorCode::bad_input) : code;
   }
 
@@ -130,6 +134,7 @@ class Answers {
 
   const Predictor& predictor_;
   const PredictFlags& flags_;
+  const std::string kind_ = train::input_of(predictor_.preprocess())->files().many;
   std::optional<PredictionsFile> kept_;
   std::optional<PictureFolder> pictures_;
   std::optional<BoxFiles> boxes_;
@@ -140,7 +145,11 @@ class Answers {
 
 int predict(const PredictFlags& flags) {
   models::Imported imported = load_with_head(flags.model, flags.source);
-  const std::vector<std::string> paths = collect_images(flags.images, flags.columns);
+  const train::ChosenInput chosen =
+      train::input_of_model(imported.model.card.preprocess, flags.input.input);
+  if (!chosen.why.empty()) say("input: ", chosen.input->name(), ", ", chosen.why);
+  const std::vector<std::string> paths =
+      collect_samples(flags.images, flags.columns, chosen.input->files());
   const StandardInput input(paths);
   apply_resize(imported.model.card.preprocess, flags.resize);
   apply_window(imported.model.card.preprocess, flags.window);
@@ -169,10 +178,10 @@ void add_predict(CLI::App& app, Action& action) {
   auto f = std::make_shared<PredictFlags>();
   verb->add_option("MODEL", f->model, "A model of graft, or any weight file with a classifier")
       ->required();
-  verb->add_option(
-          "IMAGE", f->images,
-          "Images, folders of images, tables of paths (.csv .tsv .txt .jsonl), or - for standard "
-          "input")
+  verb->add_option("IMAGE", f->images,
+                   "Images or sounds, folders of them, tables of paths (.csv .tsv .txt .jsonl), or "
+                   "- for standard "
+                   "input")
       ->required();
   verb->add_option("--top", f->top,
                    "How many labels per image, of a model that gives one of several")
@@ -192,6 +201,7 @@ void add_predict(CLI::App& app, Action& action) {
   verb->add_option("--root", f->columns.root,
                    "Of a table: the folder that its paths start from (default: its own)")
       ->type_name("FOLDER");
+  add_input_flag(*verb, f->input);
   add_resize_flag(*verb, f->resize);
   add_window_flag(*verb, f->window);
   add_pixel_flag(*verb);

@@ -38,6 +38,8 @@ void apply_window(io::Preprocess& preprocess, const std::string& window) {
 
 void apply_image_size(io::Preprocess& preprocess, const std::string& sides) {
   if (sides.empty()) return;
+  GRAFT_CHECK(preprocess.input.empty(), "--image-size is for images, the samples are input ",
+              preprocess.input);
   const auto [height, width] = io::image_sides(sides);
   preprocess.set_size(height, width);
 }
@@ -47,7 +49,10 @@ void apply_whole(io::Preprocess& preprocess) {
 }
 
 void apply_resize(io::Preprocess& preprocess, const std::string& resize) {
-  if (!resize.empty()) preprocess.set_fit(resize);
+  if (resize.empty()) return;
+  GRAFT_CHECK(preprocess.input.empty(), "--resize is for images, the samples are input ",
+              preprocess.input);
+  preprocess.set_fit(resize);
 }
 
 }  // namespace graft::tools

@@ -27,7 +27,6 @@
 #include "graft/tools/resize_flag.h"
 #include "graft/tools/run_folder.h"
 #include "graft/tools/tensorboard.h"
-#include "graft/tools/training_data.h"
 #include "graft/tools/training_report.h"
 #include "graft/tools/verbs.h"
 #include "graft/train/memory_plan.h"
@@ -52,7 +51,8 @@ TrainingData open_training_data(const TrainingFlags& flags) {
                           .seed = flags.seed,
                           .group_pattern = flags.group_pattern,
                           .fold_is_group = flags.fold_is_group},
-                         flags.broken, flags.ram,
+                         flags.broken, train::choose_input(flags.input.input, flags.data),
+                         flags.ram,
                          flags.window.empty() ? io::GreyWindow{} : io::grey_window(flags.window));
 }
 
@@ -95,6 +95,12 @@ std::shared_ptr<train::Task> open_task(const io::OpenedData& data, const Trainin
 
 // A colour network fed with grey images, or the other way round, is said once.
 void say_channel_rule(const io::OpenedData& data, const io::Preprocess& preprocess) {
+  if (!preprocess.input.empty()) {
+    say("note: of each of the ", data.files.many, " ", preprocess.sides(), " numbers enter the ",
+        preprocess.channels, "-channel network",
+        preprocess.channels > 1 ? ", the same in each channel" : "");
+    return;
+  }
   const int64_t known = data.train->header(0).channels,
                 found = known > 0 ? known : data.train->image(0).channels;
   if (found == 1 && preprocess.channels == 3)
@@ -180,11 +186,11 @@ std::string test_line(Network& made, const TrainingData& opened,
       opened.gate ? std::min<int64_t>(planned, 32) : 32,
       [&bar](int64_t done, int64_t total) { bar.update("test part", done, total); }, opened.gate);
   bar.clear();
-  report.facts.emplace_back(
-      "test " + task->scores()[0].name,
-      str(fixed(metric->score(), 4), " on ", thousands(test->size()), " images"));
+  report.facts.emplace_back("test " + task->scores()[0].name,
+                            str(fixed(metric->score(), 4), " on ", thousands(test->size()), " ",
+                                opened.opened.files.many));
   return str("test     ", task->presentation()->headline(*metric), " on ", thousands(test->size()),
-             " test images, by which nothing was chosen\n");
+             " test ", opened.opened.files.many, ", by which nothing was chosen\n");
 }
 
 std::vector<std::string> task_choices() {
@@ -197,7 +203,8 @@ std::vector<std::string> task_choices() {
 
 void add_training_flags(CLI::App& verb, TrainingFlags& f) {
   verb.add_option("--data", f.data,
-                  "Images to train on: a folder of class folders (train/ and val/ or test/ inside, "
+                  "Images or sounds to train on: a folder of class folders (train/ and val/ or "
+                  "test/ inside, "
                   "or not), of images and masks, "
                   "MNIST IDX, CIFAR, a table of images and labels (.csv .tsv .jsonl), or .npz "
                   "with x and y")
@@ -267,6 +274,7 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
                   "Side of the network's input, or height and width (default: the network's)")
       ->transform(image_sides(8, 4096))
       ->type_name("N|HxW");
+  add_input_flags(verb, f.input);
   add_column_flags(verb, f.columns);
   add_group_flags(verb, f.columns, f.group_pattern);
   add_mask_flags(verb, f.masks);
@@ -405,10 +413,7 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
   const io::OpenedData& data = opened.opened;
   train::Recipe recipe = asked;
   const std::shared_ptr<train::Task> task = open_task(data, flags, recipe);
-  Network made = make_network(data, *task);
-  apply_image_size(made.model.card.preprocess, flags.image_size);
-  apply_resize(made.model.card.preprocess, flags.resize);
-  apply_window(made.model.card.preprocess, flags.window);
+  Network made = make_network(opened, *task);
   made.model.card.description = description;
   doubt_shapes(opened, made.model.card.preprocess);
   write_file_atomically(run.data(), opened.summary.to_json() + "\n");
@@ -507,8 +512,8 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
         " planned");
   if (!fitted.frozen_sha256.empty())
     say("frozen tensors are unchanged (SHA-256 ", fitted.frozen_sha256.substr(0, 16), "...)");
-  result(str(shown->headline(*fitted.best), " on ", thousands(data.val->size()),
-             " validation images, epoch ", fitted.best_epoch, " of ", recipe.all_epochs(),
+  result(str(shown->headline(*fitted.best), " on ", thousands(data.val->size()), " validation ",
+             data.files.many, ", epoch ", fitted.best_epoch, " of ", recipe.all_epochs(),
              "\nmodel    ", run.model(), "\nreport   ", run.report(), "\n", more_lines));
   return is_int8_missing ? exit_interrupted : 0;
 }

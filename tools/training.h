@@ -10,7 +10,9 @@
 #include "graft/io/preprocess.h"
 #include "graft/layers/modules/staged_network.h"
 #include "graft/tools/device.h"
+#include "graft/tools/input_flags.h"
 #include "graft/tools/network.h"
+#include "graft/tools/training_data.h"
 #include "graft/train/recipe.h"
 #include "graft/train/tasks/task.h"
 
@@ -30,6 +32,7 @@ struct TrainingFlags {
   io::MaskOptions masks{};
   std::string describe{};  // a file; see models/description.h
   std::string window{};    // of grey values; "": the network's
+  InputFlags input{};
   std::string resize, balance = "none", task = "auto";
   double broken = io::kToleratedBrokenShare;
   int64_t patience = 0;
@@ -66,7 +69,7 @@ train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
 
 // Makes the network once the task and the data's first words are known; a task may take over the
 // network's own head.
-using NetworkMaker = std::function<Network(const io::OpenedData& data, train::Task& task)>;
+using NetworkMaker = std::function<Network(const TrainingData& data, train::Task& task)>;
 
 // Opens the data, makes the network, trains, writes the run folder, prints the result. Returns the
 // exit code.

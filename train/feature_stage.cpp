@@ -61,6 +61,7 @@ FrozenFeaturesOptions FeatureStage::features_options() const {
   o.loader.workers = options.workers;
   o.loader.device = context_.network.device();
   o.loader.gate = context_.gate;
+  o.loader.input = options.input;
   if (options.ram > 0) o.loader.batch = std::min(recipe.batch, o.loader.batch);
   o.cache.ram_bytes =
       options.ram > 0 ? std::min(options.cache_ram, options.ram / 4) : options.cache_ram;

@@ -6,6 +6,7 @@
 #include "graft/core/runtime/stop.h"
 #include "graft/io/datasets/windows.h"
 #include "graft/train/freezing.h"
+#include "graft/train/inputs/table.h"
 #include "graft/train/mixing.h"
 #include "graft/train/parameter_scales.h"
 #include "graft/train/run_lock.h"
@@ -227,8 +228,12 @@ FitResult fit(StagedNetwork& network, const io::OpenedData& data, const io::Prep
   io::OpenedData own = data;
   own.train = task->to_train_on(data.train);
   own.val = to_judge_on(data.val, preprocess);
+  const auto input = options.input ? options.input : input_of(preprocess);
+  GRAFT_CHECK(input->has_places() || task->head().decoder.empty(), "task ", task->name(),
+              " answers with places in a sample, and samples of input ", input->name(),
+              " have none");
   RunContext context{
-      network, own, preprocess, recipe, options, task, io::augment_named(recipe.augment)};
+      network, own, preprocess, recipe, options, task, input->augment(recipe.augment)};
   check_mixing(context);
   return recipe.probe_epochs > 0 ? probe_then_tune(context) : Run(std::move(context))();
 }
@@ -236,23 +241,26 @@ FitResult fit(StagedNetwork& network, const io::OpenedData& data, const io::Prep
 std::unique_ptr<Metric> judge(StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset,
                               const io::Preprocess& preprocess, std::shared_ptr<const Task> task,
                               int64_t batch, const std::function<void(int64_t, int64_t)>& progress,
-                              std::shared_ptr<io::DecodeGate> gate) {
+                              std::shared_ptr<io::DecodeGate> gate,
+                              std::shared_ptr<const Input> input) {
   network.train(false);
   PrefixRunner run(network, network.stages().size());
   return judge(run, std::move(dataset), preprocess, std::move(task), batch, progress, {},
-               std::move(gate));
+               std::move(gate), std::move(input));
 }
 
 std::unique_ptr<Metric> judge(PrefixRunner& run, std::shared_ptr<const io::Dataset> dataset,
                               const io::Preprocess& preprocess, std::shared_ptr<const Task> task,
                               int64_t batch, const std::function<void(int64_t, int64_t)>& progress,
-                              const AnswersHeard& answers, std::shared_ptr<io::DecodeGate> gate) {
+                              const AnswersHeard& answers, std::shared_ptr<io::DecodeGate> gate,
+                              std::shared_ptr<const Input> input) {
   BatchLoader loader(to_judge_on(std::move(dataset), preprocess), preprocess,
                      {.batch = batch,
                       .device = run.device(),
                       .task = task,
                       .gate = std::move(gate),
-                      .cache_bytes = 0});  // each image is seen once
+                      .cache_bytes = 0,  // each sample is seen once
+                      .input = std::move(input)});
   std::unique_ptr<Metric> metric = task->metric();
   loader.start(0);
   Batch b;

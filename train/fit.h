@@ -12,6 +12,7 @@
 #include "graft/io/preprocess.h"
 #include "graft/layers/modules/staged_network.h"
 #include "graft/train/features.h"
+#include "graft/train/inputs/input.h"
 #include "graft/train/metrics.h"
 #include "graft/train/recipe.h"
 #include "graft/train/tasks/task.h"
@@ -51,6 +52,8 @@ struct FitOptions {
   // What is trained for, if it is not what Recipe::task names: a task of the caller's own, for
   // these data.
   std::shared_ptr<Task> task{};
+  // What the samples are, if it is not what the preprocessing names: an input of the caller's own.
+  std::shared_ptr<const Input> input{};
   // Set: training is left at the next step, every other phase within a second; the checkpoint
   // stays.
   const std::atomic<bool>* stop = nullptr;
@@ -111,7 +114,8 @@ GRAFT_API std::unique_ptr<Metric> judge(
     StagedNetwork& network, std::shared_ptr<const io::Dataset> dataset,
     const io::Preprocess& preprocess, std::shared_ptr<const Task> task, int64_t batch = 32,
     const std::function<void(int64_t done, int64_t total)>& progress = {},
-    std::shared_ptr<io::DecodeGate> gate = {});  // decoders keep within it; null: no bound
+    std::shared_ptr<io::DecodeGate> gate = {},  // decoders keep within it; null: no bound
+    std::shared_ptr<const Input> input = {});   // null: what the preprocessing names
 // Hears the outputs [N,...] for these samples of the data set.
 using AnswersHeard = std::function<void(const Tensor& outputs, std::span<const int64_t> samples)>;
 // Through a runner of all stages: in its precision.
@@ -119,6 +123,7 @@ GRAFT_API std::unique_ptr<Metric> judge(
     PrefixRunner& run, std::shared_ptr<const io::Dataset> dataset, const io::Preprocess& preprocess,
     std::shared_ptr<const Task> task, int64_t batch = 32,
     const std::function<void(int64_t done, int64_t total)>& progress = {},
-    const AnswersHeard& answers = {}, std::shared_ptr<io::DecodeGate> gate = {});
+    const AnswersHeard& answers = {}, std::shared_ptr<io::DecodeGate> gate = {},
+    std::shared_ptr<const Input> input = {});
 
 }  // namespace graft::train

@@ -16,14 +16,15 @@
 #include "graft/core/runtime/start_thread.h"
 #include "graft/core/runtime/stop.h"
 #include "graft/core/tensor/device_backend.h"
-#include "graft/io/input.h"
 #include "graft/kernels/ops/image_input.h"
 #include "graft/kernels/registry.h"
+#include "graft/train/inputs/table.h"
 
 namespace graft::train {
 namespace {
 
-// A batch as it was made: x on the host, or for a device the pixels it is to be made of.
+// A batch as it was made: x on the host, or for a device the pixels of images that it is to be made
+// of.
 struct MadeBatch {
   Batch batch;
   Tensor pixels;  // u8 [N,H,W,C]
@@ -39,7 +40,10 @@ struct Slot {
 
 // Queued on the device, where x is then.
 Batch sent(MadeBatch made, const io::Preprocess& preprocess, Device device) {
-  if (!made.pixels.defined()) return std::move(made.batch);
+  if (!made.pixels.defined()) {
+    made.batch.x = to_device(made.batch.x, device);
+    return std::move(made.batch);
+  }
   ops::ImageInputAttributes attributes{.scale = preprocess.scale, .bgr = preprocess.bgr};
   std::copy(preprocess.mean.begin(), preprocess.mean.end(), attributes.mean.begin());
   std::copy(preprocess.deviation.begin(), preprocess.deviation.end(), attributes.deviation.begin());
@@ -58,13 +62,14 @@ struct BatchLoader::Impl {
   std::shared_ptr<const io::Dataset> dataset;
   io::Preprocess preprocess;
   LoaderOptions options;
+  std::shared_ptr<const Input> input;
   OneAtATime use;
   std::vector<int64_t> order;
   int64_t epoch = 0, first = 0;
   int64_t next_batch = 0;    // the next one to hand out
-  std::vector<Tensor> kept;  // resized images by sample, u8; empty when nothing is kept
+  std::vector<Tensor> kept;  // samples but for the last step, u8; empty when nothing is kept
   std::mutex makers_mutex;
-  std::vector<std::unique_ptr<io::InputMaker>> makers;  // those that no thread uses now
+  std::vector<std::unique_ptr<SampleMaker>> makers;  // those that no thread uses now
 
   // Prefetching: workers take batch numbers in turn and stay fewer than slots.size() in front of
   // next_batch; batch n is in slot n modulo their number.
@@ -83,10 +88,10 @@ struct BatchLoader::Impl {
     return full + (rest == 0 || (rest == 1 && options.drop_single) ? 0 : 1);
   }
 
-  // Hands one sample's pixels to `use`, with the InputMaker that is this thread's for the time.
+  // Hands one sample to `use`, with the maker that is this thread's for the time.
   template <class Use>
-  void with_pixels(int64_t sample, Use&& use) {
-    std::unique_ptr<io::InputMaker> maker;
+  void with_sample(int64_t sample, Use&& use) {
+    std::unique_ptr<SampleMaker> maker;
     {
       const std::lock_guard lock(makers_mutex);
       if (!makers.empty()) {
@@ -94,10 +99,10 @@ struct BatchLoader::Impl {
         makers.pop_back();
       }
     }
-    if (!maker) maker = std::make_unique<io::InputMaker>(preprocess, options.augment);
+    if (!maker) maker = input->maker(preprocess, options.augment);
     {
       const io::ScopedDecode turn(options.gate.get(), *dataset, sample);
-      use(*maker, pixels_of(*maker, sample));
+      use(*maker, kept_of(*maker, sample));
       if (options.gate) maker->let_go();
     }
     const std::lock_guard lock(makers_mutex);
@@ -108,19 +113,18 @@ struct BatchLoader::Impl {
     return {preprocess, options.augment, options.seed, options.views, epoch};
   }
 
-  io::InputMaker::Pixels pixels_of(io::InputMaker& maker, int64_t sample) {
+  SampleMaker::Kept kept_of(SampleMaker& maker, int64_t sample) {
     if (options.augment.any()) {
       std::optional<CountedRandom> random = seen().random_of(sample);
-      return maker.pixels(*dataset, sample, random ? &*random : nullptr);
+      return maker.make(*dataset, sample, random ? &*random : nullptr);
     }
-    if (kept.empty()) return maker.pixels(*dataset, sample, nullptr);
+    if (kept.empty()) return maker.make(*dataset, sample, nullptr);
     Tensor& slot = kept[static_cast<size_t>(sample)];  // one thread a sample within an epoch
     if (!slot.defined()) {
-      Tensor pixels = Tensor::empty(
-          {preprocess.size, preprocess.input_width(), preprocess.channels}, {.dtype = DType::u8});
-      std::memcpy(pixels.mutable_raw(), maker.pixels(*dataset, sample, nullptr).data,
-                  static_cast<size_t>(pixels.bytes()));
-      slot = pixels;
+      Tensor made = Tensor::empty({input->kept_bytes(preprocess)}, {.dtype = DType::u8});
+      std::memcpy(made.mutable_raw(), maker.make(*dataset, sample, nullptr).data,
+                  static_cast<size_t>(made.bytes()));
+      slot = made;
     }
     return {slot.data<uint8_t>(), false};
   }
@@ -136,7 +140,7 @@ struct BatchLoader::Impl {
     float* x = nullptr;
     uint8_t* pixels = nullptr;
     int32_t* places = nullptr;
-    if (is_cpu(options.device)) {
+    if (is_cpu(options.device) || !input->keeps_pixels()) {
       batch.x =
           Tensor::empty({count, preprocess.channels, preprocess.size, preprocess.input_width()},
                         {.format = MemoryFormat::channels_last});
@@ -152,8 +156,8 @@ struct BatchLoader::Impl {
     const auto fill = [&](int64_t i) {
       check_stop(stop_flag);
       const int64_t sample = batch.samples[static_cast<size_t>(i)];
-      with_pixels(sample, [&](io::InputMaker& maker, const io::InputMaker::Pixels& given) {
-        if (x) return maker.normalise(given, x + i * values);
+      with_sample(sample, [&](SampleMaker& maker, const SampleMaker::Kept& given) {
+        if (x) return maker.finish(given, x + i * values);
         std::memcpy(pixels + i * values, given.data, static_cast<size_t>(values));
         places[i * ops::kImagePlace + ops::mirrored] = given.mirrored;
       });
@@ -212,7 +216,8 @@ BatchLoader::BatchLoader(std::shared_ptr<const io::Dataset> dataset, io::Preproc
   GRAFT_CHECK(options.batch >= 1 && options.workers >= 0 && options.workers <= 256,
               "loader: batch ", options.batch, ", ", options.workers, " workers");
   preprocess.validate();
-  const int64_t bytes = checked_mul(dataset->size(), preprocess.pixels() * preprocess.channels);
+  impl_->input = options.input ? options.input : input_of(preprocess);
+  const int64_t bytes = checked_mul(dataset->size(), impl_->input->kept_bytes(preprocess));
   if (!options.augment.any() && bytes <= options.cache_bytes)
     impl_->kept.resize(static_cast<size_t>(dataset->size()));
   impl_->dataset = std::move(dataset);

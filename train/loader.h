@@ -8,6 +8,7 @@
 #include "graft/io/datasets/dataset.h"
 #include "graft/io/decode_gate.h"
 #include "graft/io/preprocess.h"
+#include "graft/train/inputs/input.h"
 #include "graft/train/tasks/task.h"
 
 namespace graft::train {
@@ -34,9 +35,10 @@ struct LoaderOptions {
   Device device{};
   std::shared_ptr<const Task> task{};      // whose targets batches have; null: the data set's own
   std::shared_ptr<io::DecodeGate> gate{};  // decoders keep within it; null: no bound
-  int64_t cache_bytes =
-      int64_t{1}
-      << 30;  // without augmentation, resized u8 images are kept up to this for later epochs
+  int64_t cache_bytes = int64_t{1} << 30;  // without augmentation, samples ready but for the last
+                                           // step are kept up to this for later epochs
+  // What the samples are; null: what the preprocessing says (inputs/table.h).
+  std::shared_ptr<const Input> input{};
 };
 
 // For one thread at a time, which start() and next() check; the data set is read by several. A
@@ -55,7 +57,7 @@ class GRAFT_API BatchLoader {
   // Starts epoch `epoch` (counted from 0), at its sample number `first` in order; batches then come
   // from next().
   void start(int64_t epoch, int64_t first = 0);
-  // False after the epoch's last batch. An image that cannot be read: its Error. Within a
+  // False after the epoch's last batch. A sample that cannot be read: its Error. Within a
   // ScopedStop (core/runtime/stop.h), that of start() where there are workers: Stopped.
   bool next(Batch& batch);
 

@@ -46,6 +46,7 @@ std::unique_ptr<BatchLoader> RunContext::loader(std::shared_ptr<const io::Datase
   o.workers = options.workers;
   o.device = network.device();
   o.gate = gate;
+  o.input = options.input;
   if (options.ram > 0) o.cache_bytes = 0;
   return std::make_unique<BatchLoader>(std::move(dataset), preprocess, o);
 }
@@ -57,6 +58,7 @@ std::unique_ptr<BatchLoader> RunContext::statistics_loader() const {
   o.workers = options.workers;
   o.device = network.device();
   o.gate = gate;
+  o.input = options.input;
   if (options.ram > 0) o.cache_bytes = 0;
   return std::make_unique<BatchLoader>(data.train, preprocess, o);
 }

@@ -16,12 +16,6 @@
 namespace graft::io {
 namespace {
 
-uint64_t digest_of(std::span<const std::byte> bytes) {
-  Sha256 hash;
-  hash.update(bytes);
-  return std::stoull(hash.hex().substr(0, 16), nullptr, 16);
-}
-
 Look look_of(const Image& image) {
   Look look;
   const Image grey = with_channels(image, 1);
@@ -45,13 +39,14 @@ void check_jpeg(std::span<const std::byte> file, const std::string& name, ImageF
   facts.width = header.width;
   facts.height = header.height;
   facts.channels = header.channels;
-  facts.digest = digest_of(file);
+  facts.digest = file_digest(file);
 }
 
 ImageFacts facts_of(const Dataset& dataset, int64_t i, const CensusOptions& options) {
   ImageFacts facts;
   try {
     const ScopedDecode turn(options.gate, dataset, i);
+    if (options.look_at) return options.look_at(dataset, i);
     std::vector<std::byte> bytes;
     const bool has_file = dataset.encoded(i, bytes);
     if (has_file) facts.format = image_format(bytes);
@@ -66,7 +61,8 @@ ImageFacts facts_of(const Dataset& dataset, int64_t i, const CensusOptions& opti
     facts.channels = image.channels;
     facts.remark = image.remark;
     const std::span pixels(image.pixels.data<uint8_t>(), static_cast<size_t>(image.pixels.numel()));
-    facts.digest = digest_of(has_file ? std::span<const std::byte>(bytes) : std::as_bytes(pixels));
+    facts.digest =
+        file_digest(has_file ? std::span<const std::byte>(bytes) : std::as_bytes(pixels));
     if (options.looks) facts.look = std::make_shared<const Look>(look_of(image));
   } catch (const Error& error) {
     if (error.code() != ErrorCode::bad_input) throw;
@@ -76,6 +72,12 @@ ImageFacts facts_of(const Dataset& dataset, int64_t i, const CensusOptions& opti
 }
 
 }  // namespace
+
+uint64_t file_digest(std::span<const std::byte> bytes) {
+  Sha256 hash;
+  hash.update(bytes);
+  return std::stoull(hash.hex().substr(0, 16), nullptr, 16);
+}
 
 std::vector<ImageFacts> take_census(const Dataset& dataset, const CensusOptions& options) {
   std::vector<ImageFacts> facts(static_cast<size_t>(dataset.size()));
@@ -94,11 +96,12 @@ std::vector<ImageFacts> take_census(const Dataset& dataset, const CensusOptions&
 
 std::shared_ptr<const Dataset> keep_whole(std::shared_ptr<const Dataset> dataset,
                                           std::vector<ImageFacts>& facts, double tolerated_share,
-                                          std::vector<std::string>& notes) {
+                                          std::vector<std::string>& notes,
+                                          const std::string& many) {
   std::vector<std::string> faults;
   for (const ImageFacts& of_image : facts) faults.push_back(of_image.fault);
   std::vector<int64_t> whole =
-      without_faults(faults, {"images are broken", "images", tolerated_share}, notes);
+      without_faults(faults, {many + " are broken", many, tolerated_share}, notes);
   keep_only(facts, whole);
   if (std::ssize(whole) == dataset->size()) return dataset;
   return subset(std::move(dataset), std::move(whole));
@@ -112,13 +115,13 @@ std::shared_ptr<const Dataset> without_broken_images(std::shared_ptr<const Datas
   return keep_whole(std::move(dataset), facts, tolerated_share, notes);
 }
 
-std::vector<std::string> remarks_of(const std::vector<ImageFacts>& facts) {
+std::vector<std::string> remarks_of(const std::vector<ImageFacts>& facts, const FileKind& kind) {
   std::map<std::string, int64_t> counts;
   for (const ImageFacts& of_image : facts)
     if (!of_image.remark.empty()) ++counts[of_image.remark];
   std::vector<std::string> remarks;
   for (const auto& [remark, count] : counts)
-    remarks.push_back(str(count, count == 1 ? " image: " : " images: ", remark));
+    remarks.push_back(str(count, " ", count == 1 ? kind.one : kind.many, ": ", remark));
   return remarks;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 #include <array>
 #include <functional>
+#include <span>
 
 #include "graft/io/datasets/dataset.h"
 
@@ -32,6 +33,8 @@ struct CensusOptions {
   std::function<void(int64_t done, int64_t total)> progress =
       {};                  // may be empty; one call at a time
   GreyWindow window = {};  // that grey of more than 8 bits is read by
+  // Of samples that are no images: what is known of one, with a fault for one that is broken.
+  std::function<ImageFacts(const Dataset& dataset, int64_t sample)> look_at = {};
 };
 
 // In the order of the samples. Errors other than bad_input leave. Within a ScopedStop it ends with
@@ -44,9 +47,14 @@ GRAFT_API std::vector<ImageFacts> take_census(const Dataset& dataset,
 GRAFT_API std::shared_ptr<const Dataset> keep_whole(std::shared_ptr<const Dataset> dataset,
                                                     std::vector<ImageFacts>& facts,
                                                     double tolerated_share,
-                                                    std::vector<std::string>& notes);
+                                                    std::vector<std::string>& notes,
+                                                    const std::string& many = "images");
 
 // "7 images: 16-bit samples ...": each remark once, with how many images it is of.
-GRAFT_API std::vector<std::string> remarks_of(const std::vector<ImageFacts>& facts);
+GRAFT_API std::vector<std::string> remarks_of(const std::vector<ImageFacts>& facts,
+                                              const FileKind& kind = {});
+
+// ImageFacts::digest of a file.
+GRAFT_API uint64_t file_digest(std::span<const std::byte> bytes);
 
 }  // namespace graft::io

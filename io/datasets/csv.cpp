@@ -52,12 +52,14 @@ class TableReader {
   }
 
   DataParts read(const PartsWanted& wanted) {
+    kind_of_files_ = wanted.files;
     for (size_t r = columns_.has_header ? 1 : 0; r < table_.rows.size(); ++r)
       read_row(table_.rows[r]);
     drop_repeats();
     if (kind_ == AnswerKind::one_label) doubt_one_label();
     say_columns();
     DataParts parts;
+    parts.files = wanted.files;
     parts.answers = kind_;
     parts.answers_why = std::move(why_);
     parts.notes = std::move(notes_);
@@ -292,7 +294,7 @@ class TableReader {
     }
     if (files.empty()) return {};
     GRAFT_CHECK(!part.classes.empty(), path_, ": no image has a label");
-    part.dataset = file_dataset(std::move(files));
+    part.dataset = file_dataset(std::move(files), kind_of_files_);
     part.name = name;
     return part;
   }
@@ -300,6 +302,7 @@ class TableReader {
   const std::string& path_;
   FileFinder finder_;
   AnswerKind kind_;
+  FileKind kind_of_files_{};
   char mark_ = 0;    // between the labels of a cell; 0: a cell is one answer
   std::string why_;  // of what by_form was taken for
   Table table_;

@@ -1,11 +1,12 @@
-// Dataset: images with their answers (a label, several, numbers, a map, boxes) by index. And
-// open_data(), which recognises what a path holds.
+// Dataset: samples (images, or files of another kind) with their answers (a label, several,
+// numbers, a map, boxes) by index. And open_data(), which recognises what a path holds.
 #pragma once
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "graft/io/datasets/boxes.h"
+#include "graft/io/datasets/file_kind.h"
 #include "graft/io/datasets/image_files.h"
 #include "graft/io/images/image.h"
 #include "graft/io/images/image_header.h"
@@ -49,13 +50,14 @@ class GRAFT_API Dataset {
   virtual BoxedImage boxes(int64_t index) const;
   // Of a part of an image the number of the image that it is of; index, at first.
   virtual int64_t whole(int64_t index) const;
-  virtual Image image(int64_t index) const = 0;  // decodes; Error(bad_input) naming the file
+  // Decodes; Error(bad_input) naming the file, and for samples that are no images.
+  virtual Image image(int64_t index) const = 0;
   // Its size and what decoding it takes, without decoding. Zeros, the default: not known.
   virtual ImageHeader header(int64_t index) const;
   virtual int64_t bytes_held()
       const;  // what it keeps in memory, about; 0, the default: next to nothing
   virtual std::string name(int64_t index) const = 0;  // path, or "file[index]"
-  // The sample's image file as it is, into `bytes`, whose memory is used again. False, the default:
+  // The sample's file as it is, into `bytes`, whose memory is used again. False, the default:
   // it has none of its own.
   virtual bool encoded(int64_t index, std::vector<std::byte>& bytes) const;
   // Whether the sample's file is another one, by size or time of writing, than when the data set
@@ -78,6 +80,11 @@ class GRAFT_API Dataset {
 struct TableColumns {
   std::string image{}, label{}, split{}, root{};
   std::string group{};  // what rows belong to: "": nothing is known of it
+  // Of files without a table, regular expressions (ECMAScript) that are searched for in their paths
+  // below the data set. Of the first, for a folder alone, group 1 is the label (the whole match
+  // where it has no group), and files that it is not found in are left out. Files with the second
+  // make the validation part of data that have none.
+  std::string label_pattern{}, val_pattern{};
 };
 
 // How the values of masks are read: as numbers, or of colors "#ff0080".
@@ -90,6 +97,7 @@ struct DataOptions {
   TableColumns columns{};
   MaskOptions masks{};
   AnswerKind answers = AnswerKind::one_label;
+  FileKind files{};        // which files are samples: images, at first
   std::string val_path{};  // "": what the data set brings, else a split of the training part
   double val_split =
       0.2;  // share of the training samples held out when there is no validation part; 0: none is
@@ -108,11 +116,12 @@ struct DataOptions {
 };
 
 struct OpenedData {
-  std::string format{};  // "folder", "idx", "cifar", "csv", "npz", "masks", "boxes"
+  std::string format{};  // "folder", "idx", "cifar", "csv", "npz", "masks", "boxes", "names"
   std::shared_ptr<const Dataset> train{};
   std::shared_ptr<const Dataset> val{};
   std::shared_ptr<const Dataset> test{};  // beside a validation part: never used to choose
   std::string val_name{};                 // the validation part's folder: "val", "Testing"; else ""
+  FileKind files{};                       // what the samples are
   AnswerKind answers = AnswerKind::one_label;  // never by_form
   std::string answers_why{};  // with by_form: what in the data's form says so; "": nothing does
   std::vector<std::string> classes{};  // names, as labels count (sorted, or a table's columns); of

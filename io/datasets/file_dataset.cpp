@@ -15,7 +15,8 @@ std::string answer_of(const LabelledFile& file) {
 
 class FileDataset final : public Dataset {
  public:
-  explicit FileDataset(std::vector<LabelledFile> files) : files_(std::move(files)) {
+  FileDataset(std::vector<LabelledFile> files, FileKind kind)
+      : files_(std::move(files)), kind_(std::move(kind)) {
     stamps_.reserve(files_.size());
     for (const LabelledFile& file : files_)
       stamps_.push_back(file_system().stamp(slice_path(file.path).file));
@@ -32,7 +33,10 @@ class FileDataset final : public Dataset {
   }
   std::vector<double> numbers(int64_t index) const override { return file(index).numbers; }
   std::string group(int64_t index) const override { return file(index).group; }
-  Image image(int64_t index) const override { return read_image(file(index).path); }
+  Image image(int64_t index) const override {
+    GRAFT_CHECK(kind_.is_images(), file(index).path, ": is a ", kind_.one, ", not an image");
+    return read_image(file(index).path);
+  }
   std::string name(int64_t index) const override { return file(index).path; }
   bool is_changed(int64_t index) const override {
     return file_system().stamp(slice_path(file(index).path).file) !=
@@ -42,8 +46,8 @@ class FileDataset final : public Dataset {
   bool encoded(int64_t index, std::vector<std::byte>& bytes) const override {
     const auto file = file_system().open_read(slice_path(this->file(index).path).file);
     const int64_t size = file->size();
-    GRAFT_CHECK(size <= kMaxImageFileBytes, file->path(), ": ", size,
-                " bytes are too many for an image");
+    GRAFT_CHECK(size <= kMaxImageFileBytes, file->path(), ": ", size, " bytes are too many for ",
+                kind_.is_images() ? "an " : "a ", kind_.one);
     bytes.resize(static_cast<size_t>(size));
     file->read_at(0, bytes);
     return true;
@@ -63,7 +67,9 @@ class FileDataset final : public Dataset {
   ImageHeader header(int64_t index) const override {
     const std::string path = slice_path(file(index).path).file;
     if (!file_system().exists(path)) return {};
-    return read_image_header(*file_system().open_read(path));
+    const auto file = file_system().open_read(path);
+    if (kind_.is_images()) return read_image_header(*file);
+    return {.decode_bytes = kind_.decode_bytes ? kind_.decode_bytes(*file) : 0};
   }
 
   // Names below the data set's folder, labels and sizes (-1: a table names it, and it is not
@@ -83,13 +89,14 @@ class FileDataset final : public Dataset {
   }
 
   std::vector<LabelledFile> files_;
+  FileKind kind_;
   std::vector<FileStamp> stamps_;  // as they were found
 };
 
 }  // namespace
 
-std::shared_ptr<const Dataset> file_dataset(std::vector<LabelledFile> files) {
-  return std::make_shared<FileDataset>(std::move(files));
+std::shared_ptr<const Dataset> file_dataset(std::vector<LabelledFile> files, FileKind kind) {
+  return std::make_shared<FileDataset>(std::move(files), std::move(kind));
 }
 
 }  // namespace graft::io

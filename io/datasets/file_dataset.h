@@ -1,4 +1,5 @@
-// A data set of image files, each with its label: what class folders and CSVs become.
+// A data set of files (images, or another kind), each with its label: what class folders and CSVs
+// become.
 #pragma once
 #include <optional>
 
@@ -15,6 +16,7 @@ struct LabelledFile {
   std::string group{};
 };
 
-GRAFT_API std::shared_ptr<const Dataset> file_dataset(std::vector<LabelledFile> files);
+GRAFT_API std::shared_ptr<const Dataset> file_dataset(std::vector<LabelledFile> files,
+                                                      FileKind kind = {});
 
 }  // namespace graft::io

@@ -20,9 +20,9 @@ std::vector<std::string> folders_in(const std::string& path) {
   return names;
 }
 
-bool holds_images(const std::string& path) {
+bool holds_samples(const std::string& path, const FileKind& kind) {
   for (const DirectoryEntry& entry : file_system().list(path))
-    if (entry.is_regular && entry.name[0] != '.' && has_image_extension(entry.name)) return true;
+    if (entry.is_regular && entry.name[0] != '.' && kind.takes(entry.name)) return true;
   return false;
 }
 
@@ -34,25 +34,25 @@ void doubt_unreachable(const std::string& path, std::vector<std::string>& doubts
                            ", so that nothing of it is read"));
 }
 
-// The images of one class folder, all bearing `label`. False: the folder is empty.
+// The samples of one class folder, all bearing `label`. False: the folder is empty.
 bool read_class(const std::string& path, const std::string& name, int64_t label,
-                std::vector<LabelledFile>& files, PassedOver& passed_over) {
-  std::vector<ImageFile> images;
+                std::vector<LabelledFile>& files, DataParts& parts) {
+  std::vector<ImageFile> samples;
   PassedOver here;
-  find_images(join_path(path, name), name, images, here);
-  passed_over.add(here);
-  if (images.empty()) {
+  find_files(join_path(path, name), name, parts.files, samples, here);
+  parts.passed_over.add(here);
+  if (samples.empty()) {
     PassedOver loss = here;  // files that may be photos, in formats that are not read
     std::erase_if(loss.counts, [](const auto& entry) {
       return entry.first.ends_with("/") || entry.first == "hidden" || entry.first == "Thumbs.db" ||
              entry.first == "desktop.ini";
     });
-    GRAFT_CHECK(loss.empty(), join_path(path, name),
-                ": the class folder holds no images that graft reads, but ", loss.to_text());
+    GRAFT_CHECK(loss.empty(), join_path(path, name), ": the class folder holds no ",
+                parts.files.many, " that graft reads, but ", loss.to_text());
     return false;
   }
-  for (ImageFile& image : images)
-    files.push_back({std::move(image.path), std::move(image.short_name), label});
+  for (ImageFile& sample : samples)
+    files.push_back({std::move(sample.path), std::move(sample.short_name), label});
   return true;
 }
 
@@ -60,22 +60,24 @@ DataPart read_part(const std::string& path, size_t least_classes, DataParts& par
   DataPart part;
   std::vector<LabelledFile> files;
   std::vector<std::string> empty;
-  count_beside_folders(path, parts.passed_over);
+  count_beside_folders(path, parts.passed_over, parts.files);
   doubt_unreachable(path, parts.doubts);
   for (const std::string& name : folders_in(path)) {
-    if (read_class(path, name, std::ssize(part.classes), files, parts.passed_over))
+    if (read_class(path, name, std::ssize(part.classes), files, parts))
       part.classes.push_back(name);
     else
       empty.push_back(name);
   }
-  const std::string found =
-      empty.empty() ? std::string() : str(" with images; empty: ", short_list(empty));
+  const std::string found = empty.empty()
+                                ? std::string()
+                                : str(" with ", parts.files.many, "; empty: ", short_list(empty));
   GRAFT_CHECK(part.classes.size() >= least_classes, path,
               ": a folder of class folders is needed (at least ",
               least_classes == 1 ? "one" : "two", "), it has ", part.classes.size(), found);
   if (!empty.empty())
-    parts.notes.push_back(str(path, ": without images, so no class: ", short_list(empty)));
-  part.dataset = file_dataset(std::move(files));
+    parts.notes.push_back(
+        str(path, ": without ", parts.files.many, ", so no class: ", short_list(empty)));
+  part.dataset = file_dataset(std::move(files), parts.files);
   return part;
 }
 
@@ -83,24 +85,27 @@ DataPart read_part(const std::string& path, size_t least_classes, DataParts& par
 std::string unwrapped(std::string path, DataParts& parts) {
   for (int depth = 0; depth < 4; ++depth) {
     const auto folders = folders_in(path);
-    if (folders.size() != 1 || part_role(folders[0]) != PartRole::none || holds_images(path)) break;
+    if (folders.size() != 1 || part_role(folders[0]) != PartRole::none ||
+        holds_samples(path, parts.files))
+      break;
     const std::string inner = join_path(path, folders[0]);
-    if (holds_images(inner) || folders_in(inner).empty()) break;
+    if (holds_samples(inner, parts.files) || folders_in(inner).empty()) break;
     parts.notes.push_back(str(path, " holds one folder only: ", folders[0], "/ is read"));
-    count_beside_folders(path, parts.passed_over);
+    count_beside_folders(path, parts.passed_over, parts.files);
     path = inner;
   }
   return path;
 }
 
-// Folders that all hold the same folders (two or more) and no images are parts under other names.
+// Folders that all hold the same folders (two or more) and no samples are parts under other names.
 std::vector<std::string> shared_folders(const std::string& path,
-                                        const std::vector<std::string>& folders) {
+                                        const std::vector<std::string>& folders,
+                                        const FileKind& kind) {
   std::vector<std::string> shared;
   for (size_t i = 0; i < folders.size(); ++i) {
     const std::string folder = join_path(path, folders[i]);
     const auto inner = folders_in(folder);
-    if (inner.size() < 2 || holds_images(folder) || (i > 0 && inner != shared)) return {};
+    if (inner.size() < 2 || holds_samples(folder, kind) || (i > 0 && inner != shared)) return {};
     shared = inner;
   }
   return folders.size() >= 2 ? shared : std::vector<std::string>();
@@ -112,7 +117,7 @@ void doubt_classes(const std::string& path, const std::vector<std::string>& fold
   const bool has_part_name = std::any_of(folders.begin(), folders.end(), [](const auto& name) {
     return part_role(name) != PartRole::none;
   });
-  const auto shared = shared_folders(path, folders);
+  const auto shared = shared_folders(path, folders, parts.files);
   const std::string like_parts =
       shared.empty() ? std::string()
                      : str("its folders (", short_list(folders), ") all hold the same folders (",
@@ -130,31 +135,32 @@ void doubt_classes(const std::string& path, const std::vector<std::string>& fold
             str(path, ": ", name, "/ is named like a part of a data set, and is read as a class"));
 }
 
-bool are_parts(const std::string& path, const PartFolders& found) {
+bool are_parts(const std::string& path, const PartFolders& found, const FileKind& kind) {
   if (found.train.empty()) {
     const int named = !found.val.empty() + !found.test.empty();
     return named > 0 && found.others.empty();
   }
   if (!found.val.empty() || !found.test.empty()) return true;
   const std::string train = join_path(path, found.train);
-  if (folders_in(train).empty() || holds_images(train)) return false;
+  if (folders_in(train).empty() || holds_samples(train, kind)) return false;
   return std::all_of(found.others.begin(), found.others.end(), [&](const std::string& name) {
-    std::vector<ImageFile> images;
+    std::vector<ImageFile> samples;
     PassedOver ignored;
-    find_images(join_path(path, name), "", images, ignored);
-    return images.empty();
+    find_files(join_path(path, name), "", kind, samples, ignored);
+    return samples.empty();
   });
 }
 
 // A test part without labels is no part of the work.
-bool is_unlabelled(const std::string& folder) {
-  return folders_in(folder).empty() || (holds_images(folder) && folders_in(folder).size() < 2);
+bool is_unlabelled(const std::string& folder, const FileKind& kind) {
+  return folders_in(folder).empty() ||
+         (holds_samples(folder, kind) && folders_in(folder).size() < 2);
 }
 
 }  // namespace
 
 DataParts read_folder(const std::string& given, const PartsWanted& wanted) {
-  DataParts parts;
+  DataParts parts{.files = wanted.files};
   const std::string path = unwrapped(given, parts);
   const auto least = static_cast<size_t>(wanted.need_train ? wanted.least_classes : 1);
   const auto folders = folders_in(path);
@@ -163,7 +169,7 @@ DataParts read_folder(const std::string& given, const PartsWanted& wanted) {
                              [](const auto& name) { return part_role(name) != PartRole::none; });
   if (by_part) {
     found = sort_parts(path, folders);
-    by_part = are_parts(path, found);
+    by_part = are_parts(path, found, parts.files);
   }
   if (!by_part) {
     doubt_classes(path, folders, parts);
@@ -171,16 +177,17 @@ DataParts read_folder(const std::string& given, const PartsWanted& wanted) {
     return parts;
   }
   doubt_unreachable(path, parts.doubts);
-  count_beside_folders(path, parts.passed_over);
+  count_beside_folders(path, parts.passed_over, parts.files);
   for (const std::string& name : found.others)
     parts.notes.push_back(str(path, ": ", name, "/ stands beside the parts and is not read"));
   const auto part = [&](const std::string& name, size_t classes) {
     if (name.empty()) return DataPart();
     const std::string folder = join_path(path, name);
-    if (name == found.test && is_unlabelled(folder)) {
+    if (name == found.test && is_unlabelled(folder, parts.files)) {
       parts.notes.push_back(str(folder,
                                 ": has no class folders, so it is not read (graft predict "
-                                "labels such photos)"));
+                                "labels such ",
+                                parts.files.is_images() ? "photos" : parts.files.many, ")"));
       return DataPart();
     }
     DataPart read = read_part(folder, classes, parts);

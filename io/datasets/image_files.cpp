@@ -33,20 +33,21 @@ bool starts_like_an_image(File& file) {
   return is_read_format(image_format(std::span(first).first(count)));
 }
 
-// The word under which a regular file is passed over; "" for an image.
-std::string reason_against(const std::string& path, const std::string& name) {
+// The word under which a regular file is passed over; "" for a sample.
+std::string reason_against(const std::string& path, const std::string& name, const FileKind& kind) {
   if (name[0] == '.') return "hidden";
   if (is_litter_file(name)) return name;
   const std::string extension = lower_extension(name);
-  if (!extension.empty() && !has_image_extension(name)) return extension;
+  if (!extension.empty() && !kind.takes(name)) return extension;
   const auto file = file_system().open_read(path);
   if (file->size() == 0) return "empty";
-  if (extension.empty() && !starts_like_an_image(*file)) return "without extension";
+  if (extension.empty() && !(kind.is_images() && starts_like_an_image(*file)))
+    return "without extension";
   return "";
 }
 
 void search(const std::string& folder, const std::string& short_name, int depth,
-            std::vector<ImageFile>& images, PassedOver& passed_over) {
+            const FileKind& kind, std::vector<ImageFile>& images, PassedOver& passed_over) {
   GRAFT_CHECK(depth <= kMaxFolderDepth, folder, ": folders are nested too deeply");
   for (const DirectoryEntry& entry : file_system().list(folder)) {
     const std::string path = join_path(folder, entry.name),
@@ -55,10 +56,10 @@ void search(const std::string& folder, const std::string& short_name, int depth,
       if (is_litter_folder(entry.name))
         ++passed_over.counts[entry.name + "/"];
       else
-        search(path, name, depth + 1, images, passed_over);
+        search(path, name, depth + 1, kind, images, passed_over);
       continue;
     }
-    const std::string reason = entry.is_regular            ? reason_against(path, entry.name)
+    const std::string reason = entry.is_regular            ? reason_against(path, entry.name, kind)
                                : entry.unreachable.empty() ? "no regular file"
                                                            : entry.unreachable;
     if (reason.empty())
@@ -91,14 +92,20 @@ bool is_litter_folder(const std::string& name) {
 
 void find_images(const std::string& folder, const std::string& short_name,
                  std::vector<ImageFile>& images, PassedOver& passed_over) {
-  search(folder, short_name, 0, images, passed_over);
+  search(folder, short_name, 0, {}, images, passed_over);
 }
 
-void count_beside_folders(const std::string& folder, PassedOver& passed_over) {
+void find_files(const std::string& folder, const std::string& short_name, const FileKind& kind,
+                std::vector<ImageFile>& files, PassedOver& passed_over) {
+  search(folder, short_name, 0, kind, files, passed_over);
+}
+
+void count_beside_folders(const std::string& folder, PassedOver& passed_over,
+                          const FileKind& kind) {
   for (const DirectoryEntry& entry : file_system().list(folder)) {
     if (entry.is_directory && is_litter_folder(entry.name)) ++passed_over.counts[entry.name + "/"];
     if (!entry.is_regular) continue;
-    const std::string reason = reason_against(join_path(folder, entry.name), entry.name);
+    const std::string reason = reason_against(join_path(folder, entry.name), entry.name, kind);
     ++passed_over.counts[reason.empty() ? "in no class folder" : reason];
   }
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "graft/core/base/export.h"
+#include "graft/io/datasets/file_kind.h"
 
 namespace graft::io {
 
@@ -33,9 +34,14 @@ GRAFT_API bool is_litter_folder(const std::string& name);
 // Thumbs.db, desktop.ini, empty files and all other kinds are counted in `passed_over`.
 GRAFT_API void find_images(const std::string& folder, const std::string& short_name,
                            std::vector<ImageFile>& images, PassedOver& passed_over);
+// The same of another kind of files, by their extensions.
+GRAFT_API void find_files(const std::string& folder, const std::string& short_name,
+                          const FileKind& kind, std::vector<ImageFile>& files,
+                          PassedOver& passed_over);
 
 // Counts what stands in `folder` itself, beside the folders that are read: system folders and every
 // file, images as "in no class folder".
-GRAFT_API void count_beside_folders(const std::string& folder, PassedOver& passed_over);
+GRAFT_API void count_beside_folders(const std::string& folder, PassedOver& passed_over,
+                                    const FileKind& kind = {});
 
 }  // namespace graft::io

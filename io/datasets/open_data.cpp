@@ -67,10 +67,36 @@ std::optional<Named> read_boxes(const std::string& path, const PartsWanted& want
   return named;
 }
 
-Named read_any(const std::string& path, const PartsWanted& wanted, const TableColumns& columns,
-               const MaskOptions& masks) {
+// Files that are no images: class folders, names that say the labels, or a table.
+Named read_other_files(const std::string& path, const PartsWanted& wanted,
+                       const DataOptions& options) {
+  const std::string& many = wanted.files.many;
+  GRAFT_CHECK(wanted.answers != AnswerKind::maps && wanted.answers != AnswerKind::boxes, path, ": ",
+              many, " have no places for masks or boxes");
+  if (!file_system().is_directory(path)) {
+    GRAFT_CHECK(is_table(path), path, ": not a data set of ", many,
+                ": a folder or a .csv, .tsv or .jsonl table is needed");
+    return {"csv", read_table(path, options.columns, wanted)};
+  }
+  if (wanted.answers == AnswerKind::several_labels || wanted.answers == AnswerKind::numbers)
+    if (const std::string table = table_within(path); !table.empty()) {
+      Named named{"csv", read_table(table, options.columns, wanted)};
+      named.parts.notes.insert(named.parts.notes.begin(), "labels of the folder from " + table);
+      return named;
+    }
+  return {"folder", read_folder(path, wanted)};
+}
+
+Named read_any(const std::string& path, const PartsWanted& wanted, const DataOptions& options) {
+  const TableColumns& columns = options.columns;
   GRAFT_CHECK(file_system().exists(path), path, ": there is no such file or folder");
-  if (auto maps = read_maps(path, wanted, columns, masks)) return std::move(*maps);
+  if (!options.columns.label_pattern.empty()) {
+    GRAFT_CHECK(file_system().is_directory(path), path,
+                ": --label-pattern is for a folder of files whose names say their labels");
+    return {"names", read_named_files(path, options.columns.label_pattern, wanted)};
+  }
+  if (!wanted.files.is_images()) return read_other_files(path, wanted, options);
+  if (auto maps = read_maps(path, wanted, columns, options.masks)) return std::move(*maps);
   if (auto boxes = read_boxes(path, wanted, columns)) return std::move(*boxes);
   if (!file_system().is_directory(path)) {
     if (is_table(path)) return {"csv", read_table(path, columns, wanted)};
@@ -243,9 +269,10 @@ void limit(OpenedData& data, const DataOptions& options) {
 
 // --val: that path's own validation part, else all of it.
 void take_validation(DataParts& parts, const DataOptions& options, OpenedData& data) {
-  DataParts other = read_any(options.val_path, {.need_train = false, .answers = data.answers},
-                             options.columns, options.masks)
-                        .parts;
+  DataParts other =
+      read_any(options.val_path,
+               {.need_train = false, .answers = data.answers, .files = data.files}, options)
+          .parts;
   parts.val = other.val.dataset ? other.val : other.train.dataset ? other.train : other.test;
   data.notes.insert(data.notes.end(), other.notes.begin(), other.notes.end());
   data.passed_over.add(other.passed_over);
@@ -268,11 +295,10 @@ std::shared_ptr<const Dataset> matched_part(const DataPart& part, const DataPart
   for (size_t c = 0; c < train.classes.size(); ++c)
     if (std::find(labels.begin(), labels.end(), static_cast<int64_t>(c)) == labels.end())
       missing.push_back(train.classes[c]);
-  GRAFT_CHECK(unknown.empty(), path, ": ", which,
-              " has classes without training images: ", short_list(unknown),
-              "; the training part's are ", short_list(train.classes));
+  GRAFT_CHECK(unknown.empty(), path, ": ", which, " has classes without training ", data.files.many,
+              ": ", short_list(unknown), "; the training part's are ", short_list(train.classes));
   if (!missing.empty())
-    data.notes.push_back(str(which, " has no images of ", short_list(missing),
+    data.notes.push_back(str(which, " has no ", data.files.many, " of ", short_list(missing),
                              ": how well they are found is not known"));
   if (data.answers == AnswerKind::maps) return maps_relabelled(part.dataset, labels);
   if (data.answers == AnswerKind::boxes) return boxes_relabelled(part.dataset, labels);
@@ -289,7 +315,7 @@ void take_answers(const DataParts& parts, const std::string& path, const DataOpt
               ": holds no numbers to predict: a table of images and numbers is needed");
   if (options.answers == AnswerKind::several_labels && data.answers == AnswerKind::one_label) {
     data.answers = AnswerKind::several_labels;
-    data.notes.push_back("each image has one label; a table gives it several");
+    data.notes.push_back(str("each ", data.files.one, " has one label; a table gives it several"));
   }
 }
 
@@ -316,11 +342,13 @@ OpenedData open_data(const std::string& path, const DataOptions& options) {
   Named named = read_any(path,
                          {.need_train = options.need_train,
                           .least_classes = options.least_classes,
-                          .answers = options.answers},
-                         options.columns, options.masks);
+                          .answers = options.answers,
+                          .files = options.files},
+                         options);
   DataParts& parts = named.parts;
   OpenedData data;
   data.format = named.format;
+  data.files = options.files;
   data.notes = std::move(parts.notes);
   data.doubts = std::move(parts.doubts);
   data.passed_over = std::move(parts.passed_over);
@@ -347,6 +375,8 @@ OpenedData open_data(const std::string& path, const DataOptions& options) {
                              "/ serves as the validation part: the epoch is chosen "
                              "by it, so that its accuracy flatters the model a little"));
   if (!options.need_train) {
+    if (!data.val && data.train && !options.columns.val_pattern.empty())
+      split_by_name(data, path, options.columns.val_pattern);
     if (!data.val) data.val = data.train;
     data.train = data.test = nullptr;
     GRAFT_CHECK(data.val != nullptr, path, ": there are no samples");
@@ -355,6 +385,8 @@ OpenedData open_data(const std::string& path, const DataOptions& options) {
     GRAFT_CHECK(
         std::ssize(data.classes) >= options.least_classes || data.answers != AnswerKind::one_label,
         path, ": at least two classes are needed, it has ", data.classes.size());
+    if (!options.columns.val_pattern.empty())
+      split_by_name(data, path, options.columns.val_pattern);
     if (options.folds > 0) check_folds(data, path, options);
     if (!data.val && options.val_split != 0) split(data, path, options);
     limit(data, options);

@@ -15,6 +15,7 @@ struct DataPart {
 };
 struct DataParts {
   DataPart train = {}, val = {}, test = {};
+  FileKind files = {};  // what the samples are
   AnswerKind answers = AnswerKind::one_label;
   std::string answers_why = {};
   std::vector<std::string> notes = {}, doubts = {};
@@ -27,8 +28,14 @@ struct PartsWanted {
   bool need_train = true;
   int64_t least_classes = 2;
   AnswerKind answers = AnswerKind::one_label;
+  FileKind files = {};
 };
 DataParts read_folder(const std::string& path, const PartsWanted& wanted);
+// Files whose names say their labels (TableColumns::label_pattern).
+DataParts read_named_files(const std::string& path, const std::string& label_pattern,
+                           const PartsWanted& wanted);
+// Those samples of the training part whose paths have the pattern become the validation part.
+void split_by_name(OpenedData& data, const std::string& path, const std::string& pattern);
 bool is_idx_folder(const std::string& path);
 DataParts read_idx(const std::string& path);
 bool is_cifar_folder(const std::string& path);

@@ -104,14 +104,14 @@ void doubt_counts(const DataSummary& summary, std::vector<std::string>& doubts) 
     if (first.counts[c] > first.counts[most]) most = c;
   }
   if (!single.empty())
-    doubts.push_back(str("one ", first.name, " image only: ", short_list(single),
+    doubts.push_back(str("one ", first.name, " ", summary.files.one, " only: ", short_list(single),
                          summary.parts.size() > 1 && first.name == "training"
                              ? "; nothing of such a class is held out"
                              : ""));
   if (!first.counts.empty() && first.counts[most] > kImbalance * first.counts[least])
-    doubts.push_back(str("the classes are uneven: ", first.counts[most], " ", first.name,
-                         " images of ", summary.classes[most], ", ", first.counts[least], " of ",
-                         summary.classes[least],
+    doubts.push_back(str("the classes are uneven: ", first.counts[most], " ", first.name, " ",
+                         summary.files.many, " of ", summary.classes[most], ", ",
+                         first.counts[least], " of ", summary.classes[least],
                          "; a model may do well by naming the large ones (--balance weights)"));
 }
 
@@ -152,7 +152,7 @@ void doubt_groups(const OpenedData& data, DataSummary& summary) {
 
 // The same file twice: in two parts, or under two labels.
 void doubt_equal_files(const std::vector<Placed>& all, const std::vector<ImageFacts>& facts,
-                       std::vector<std::string>& doubts) {
+                       const FileKind& kind, std::vector<std::string>& doubts) {
   int64_t across = 0, contrary = 0;
   std::string across_example, contrary_example;
   for (const auto& group : equal_twins(facts)) {
@@ -174,10 +174,10 @@ void doubt_equal_files(const std::vector<Placed>& all, const std::vector<ImageFa
   }
   if (across > 0)
     doubts.push_back(
-        str(across, across == 1 ? " image is" : " images are",
+        str(across, " ", across == 1 ? kind.one + " is" : kind.many + " are",
             " byte for byte in two parts, so that what is measured flatters: ", across_example));
   if (contrary > 0)
-    doubts.push_back(str(contrary, contrary == 1 ? " image stands" : " images stand",
+    doubts.push_back(str(contrary, " ", contrary == 1 ? kind.one + " stands" : kind.many + " stand",
                          " under two labels: ", contrary_example));
 }
 
@@ -200,8 +200,14 @@ void doubt_sizes(const std::vector<Placed>& all, const std::vector<ImageFacts>& 
 }  // namespace
 
 DataSummary summarize(const std::string& path, const OpenedData& data, const PartFacts& facts) {
-  DataSummary summary{path, data.format,      data.answers, data.classes,
-                      {},   data.passed_over, data.doubts,  data.notes};
+  DataSummary summary{.path = path,
+                      .format = data.format,
+                      .answers = data.answers,
+                      .classes = data.classes,
+                      .passed_over = data.passed_over,
+                      .doubts = data.doubts,
+                      .notes = data.notes,
+                      .files = data.files};
   std::vector<Placed> all;
   std::vector<ImageFacts> all_facts;
   const auto add = [&](const char* name, const std::shared_ptr<const Dataset>& dataset,
@@ -210,7 +216,8 @@ DataSummary summarize(const std::string& path, const OpenedData& data, const Par
     summary.parts.push_back(count_part(name, *dataset, data));
     if (const int64_t without = summary.parts.back().unlabelled; without > 0)
       summary.notes.push_back(
-          str(without, " ", name, without == 1 ? " image has" : " images have",
+          str(without, " ", name, " ",
+              without == 1 ? data.files.one + " has" : data.files.many + " have",
               data.answers == AnswerKind::maps    ? " a mask that leaves every pixel out"
               : data.answers == AnswerKind::boxes ? " no objects"
                                                   : " no label: they are examples of none"));
@@ -227,9 +234,10 @@ DataSummary summarize(const std::string& path, const OpenedData& data, const Par
     doubt_absent(summary, summary.doubts);
   else if (data.answers != AnswerKind::numbers)
     doubt_counts(summary, summary.doubts);
-  doubt_equal_files(all, all_facts, summary.doubts);
-  doubt_sizes(all, all_facts, summary.doubts);
-  for (const std::string& remark : remarks_of(all_facts)) summary.notes.push_back(remark);
+  doubt_equal_files(all, all_facts, data.files, summary.doubts);
+  if (data.files.is_images()) doubt_sizes(all, all_facts, summary.doubts);
+  for (const std::string& remark : remarks_of(all_facts, data.files))
+    summary.notes.push_back(remark);
   return summary;
 }
 
@@ -279,7 +287,7 @@ std::vector<std::string> DataSummary::lines(size_t most) const {
   for (const PartSummary& part : parts) counts.push_back(str(grouped(part.images), " ", part.name));
   std::vector<std::string> result = {str("data: ", path, " (", format, "), ",
                                          what_is_known(answers, classes.size()), ", ",
-                                         join(counts, " and "), " images")};
+                                         join(counts, " and "), " ", files.many)};
   if (answers == AnswerKind::numbers) {
     add_number_lines(*this, result);
     return with_remarks(*this, std::move(result));
@@ -324,6 +332,10 @@ std::vector<std::string> DataSummary::lines(size_t most) const {
 std::string DataSummary::to_json() const {
   using Json = nlohmann::ordered_json;
   Json j = {{"path", path}, {"format", format}, {"parts", Json::object()}};
+  if (!input.empty()) {
+    j["input"] = input;
+    j["why_input"] = why_input;
+  }
   for (const PartSummary& part : parts) j["parts"][part.name] = part.images;
   if (answers != AnswerKind::one_label)
     j["answers"] = answers == AnswerKind::numbers ? "numbers"

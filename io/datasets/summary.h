@@ -32,6 +32,9 @@ struct GRAFT_API DataSummary {
   PassedOver passed_over{};
   std::vector<std::string> doubts{}, notes{};
   std::vector<std::string> groups_across{};  // groups with images in more than one part
+  FileKind files{};                          // what the samples are
+  std::string input{},
+      why_input{};  // of samples that are no images: which input reads them, and why
 
   // Lines for people: parts, a table of the classes (beyond `most` the first, the smallest and how
   // many), what was passed over, "doubt: ..." and "note: ...".

@@ -62,6 +62,20 @@ for name, content in {"plain": {"w": torch.tensor(small)}, "nested": {"epoch": 3
 
     with zipfile.ZipFile(buffer) as archive:
         seed("pickle", name, archive.read("archive/data.pkl") + b"|||" + archive.read("archive/data/0"))
+def wav(encoding, bits, rate, channels, data, more=b""):
+    form = struct.pack("<HHIIHH", encoding, channels, rate, rate * channels * bits // 8, channels * bits // 8, bits) + more
+    chunks = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", len(data)) + data
+    return b"RIFF" + struct.pack("<I", len(chunks)) + chunks
+
+
+ramp = bytes(range(0, 240))
+seed("wav", "pcm16.wav", wav(1, 16, 8000, 1, ramp))
+seed("wav", "pcm8_stereo.wav", wav(1, 8, 11025, 2, ramp))
+seed("wav", "pcm24.wav", wav(1, 24, 44100, 1, ramp))
+seed("wav", "float32.wav", wav(3, 32, 16000, 1, struct.pack("<30f", *[i / 30 for i in range(30)])))
+guid = struct.pack("<HHIH", 22, 32, 0, 3) + bytes.fromhex("000000001000800000aa00389b71")
+seed("wav", "extensible.wav", wav(0xFFFE, 32, 48000, 1, struct.pack("<30f", *[i / 30 for i in range(30)]), guid))
+seed("wav", "pipe.wav", wav(1, 16, 8000, 1, ramp).replace(b"data\xf0\x00\x00\x00", b"data\xff\xff\xff\xff"))
 
 idx = struct.pack(">IIII", 0x803, 4, 2, 2) + bytes(range(16))
 labels = struct.pack(">II", 0x801, 4) + bytes([0, 1, 0, 1])

@@ -1,0 +1,28 @@
+// FileKind: which files of a data set are its samples. Images, unless it is said otherwise.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "graft/core/base/export.h"
+
+namespace graft {
+class File;
+}
+
+namespace graft::io {
+
+struct GRAFT_API FileKind {
+  std::string one = "image", many = "images";  // what they are called
+  // With the dot, lower case. None: those of images (has_image_extension), and files without one
+  // that begin like an image.
+  std::vector<std::string> extensions{};
+  // What decoding takes at most, from the header alone; null: not known.
+  int64_t (*decode_bytes)(File& file) = nullptr;
+
+  bool is_images() const { return extensions.empty(); }
+  // By the name's extension.
+  bool takes(const std::string& name) const;
+};
+
+}  // namespace graft::io
