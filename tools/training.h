@@ -62,6 +62,9 @@ void add_training_flags(CLI::App& verb, TrainingFlags& flags);
 // Of them those of how the weights learn beside optimizer and rate.
 void add_recipe_flags(CLI::App& verb, TrainingFlags& flags);
 
+// The flags that only some tasks take, into a recipe whose task is known.
+void apply_task_flags(const TrainingFlags& flags, train::Recipe& recipe);
+
 // default_recipe(freeze), or default_probing_recipe(), with the user's words put over it. A given
 // optimizer without --lr gets the rate that suits it.
 train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,

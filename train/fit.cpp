@@ -254,13 +254,14 @@ std::unique_ptr<Metric> judge(PrefixRunner& run, std::shared_ptr<const io::Datas
                               int64_t batch, const std::function<void(int64_t, int64_t)>& progress,
                               const AnswersHeard& answers, std::shared_ptr<io::DecodeGate> gate,
                               std::shared_ptr<const Input> input) {
-  BatchLoader loader(to_judge_on(std::move(dataset), preprocess), preprocess,
-                     {.batch = batch,
-                      .device = run.device(),
-                      .task = task,
-                      .gate = std::move(gate),
-                      .cache_bytes = 0,  // each sample is seen once
-                      .input = std::move(input)});
+  LoaderOptions options;
+  options.batch = batch;
+  options.device = run.device();
+  options.task = task;
+  options.gate = std::move(gate);
+  options.cache_bytes = 0;  // each sample is seen once
+  options.input = std::move(input);
+  BatchLoader loader(to_judge_on(std::move(dataset), preprocess), preprocess, options);
   std::unique_ptr<Metric> metric = task->metric();
   loader.start(0);
   Batch b;

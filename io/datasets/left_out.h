@@ -1,3 +1,4 @@
+// Which files of a data set are left out, and how that is told.
 #pragma once
 #include <cstdint>
 #include <limits>

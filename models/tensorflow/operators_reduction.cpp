@@ -65,7 +65,7 @@ void largest(Call& call) { reduce(call, "ReduceMax", "GlobalMaxPool"); }
 void least(Call& call) { reduce(call, "ReduceMin", nullptr); }
 
 // Of sizes.
-void product(Call& call) {
+void product_over(Call& call) {
   GRAFT_CHECK(!call.item(0).is_computed(),
               "multiplies numbers of the image along an axis, which "
               "graft does not");
@@ -77,7 +77,7 @@ void product(Call& call) {
 
 OperatorTable reduction_operators() {
   static constexpr KnownOperator kReductionOperators[] = {
-      {"Mean", mean}, {"Sum", sum}, {"Max", largest}, {"Min", least}, {"Prod", product}};
+      {"Mean", mean}, {"Sum", sum}, {"Max", largest}, {"Min", least}, {"Prod", product_over}};
   return kReductionOperators;
 }
 
