@@ -40,7 +40,9 @@ class AverageData {
                                 {.answers = train::answers_for(task_->name()),
                                  .val_split = flags.val_split,
                                  .seed = flags.seed},
-                                io::kToleratedBrokenShare)) {
+                                io::kToleratedBrokenShare,
+                                train::input_of_model(preprocess_, "auto"), 0,
+                                preprocess_.window)) {
     judged_ =
         train::to_judge_on(task_->to_judge(opened_.opened, flags.data,
                                            [](const std::string& note) { say("note: ", note); }),
