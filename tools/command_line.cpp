@@ -55,6 +55,7 @@ void add_verbs(CLI::App& app, Action& action, std::string_view named) {
       {"features", add_features}, {"advise", add_advise},     {"average", add_average},
       {"data", add_data},         {"run", add_run},           {"bench", add_bench},
       {"compare", add_compare},   {"doctor", add_doctor}};
+  if (named == "--version") return;  // answers without a verb
   const bool is_known = std::any_of(std::begin(verbs), std::end(verbs),
                                     [&](const auto& verb) { return verb.first == named; });
   for (const auto& [name, add] : verbs)

@@ -33,7 +33,7 @@ GRAFT_API BundleIndex parse_bundle_index(std::span<const std::byte> bytes,
                                          const ReadLimits& limits = {});
 
 // Each of `keys` that the checkpoint `prefix` ("variables/variables") has as numbers.
-StateDict read_bundle(const std::string& prefix, const std::vector<std::string>& keys,
-                      const ReadLimits& limits, std::vector<std::string>& notes);
+GRAFT_API StateDict read_bundle(const std::string& prefix, const std::vector<std::string>& keys,
+                                const ReadLimits& limits, std::vector<std::string>& notes);
 
 }  // namespace graft::io::saved_model

@@ -24,7 +24,7 @@ struct Attribute {
   Tensor tensor{};
 };
 
-struct Node {
+struct GRAFT_API Node {
   std::string name{}, op{};
   std::vector<std::string> inputs{};  // "node", "node:1", "^node"; in functions "node:output:1"
   std::map<std::string, Attribute, std::less<>> attributes{};
@@ -65,7 +65,7 @@ GRAFT_API Model parse_model(std::span<const std::byte> bytes, const std::string&
                             const ReadLimits& limits = {});
 
 // Whether a folder is one.
-bool is_saved_model(const std::string& folder);
-WeightFile weights_of(const Model& model);
+GRAFT_API bool is_saved_model(const std::string& folder);
+GRAFT_API WeightFile weights_of(const Model& model);
 
 }  // namespace graft::io::saved_model

@@ -71,7 +71,7 @@ struct Model {
 };
 
 // Whether a file that begins so is one.
-bool starts_as_tflite(std::string_view start);
+GRAFT_API bool starts_as_tflite(std::string_view start);
 
 // The first subgraph of a .tflite file. bad_input naming the path and the tensor or operator for
 // damaged files, sparse tensors, constants of types that graft has not, and control flow.
@@ -85,6 +85,6 @@ GRAFT_API Model parse_model(std::span<const std::byte> bytes, const std::string&
 GRAFT_API Tensor real_value(const StoredTensor& tensor);
 
 // Its constants as a file of weights, of real values.
-WeightFile weights_of(const Model& model);
+GRAFT_API WeightFile weights_of(const Model& model);
 
 }  // namespace graft::io::tflite

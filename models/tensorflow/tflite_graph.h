@@ -16,6 +16,6 @@ GRAFT_API io::onnx::Model onnx_graph(const io::tflite::Model& model);
 
 // The least and the most that the image's numbers can be, where the file quantizes its input; else
 // {0, 0}.
-std::pair<double, double> input_range(const io::tflite::Model& model);
+GRAFT_API std::pair<double, double> input_range(const io::tflite::Model& model);
 
 }  // namespace graft::models

@@ -5,6 +5,7 @@ codes, sentences and files. Usage: many_starts.py GRAFT LIBRARY [--count N] [--m
 import argparse
 import os
 import random
+import re
 import shutil
 import sys
 import tempfile
@@ -25,8 +26,9 @@ def left_in(folder):
 
 
 def without_times(text):
-    """Lines without those that say how fast it went."""
-    return [line for line in text.decode("utf-8", "replace").splitlines() if "images/s" not in line and " s\t" not in line]
+    """Lines without those that say how fast it went, or come only after some time ("looking at images: 3 of 8")."""
+    return [line for line in text.decode("utf-8", "replace").splitlines()
+            if "images/s" not in line and " s\t" not in line and not re.fullmatch(r"[\w ,]+: \d+ of \d+", line)]
 
 
 def damaged_files(graft, folder, count):

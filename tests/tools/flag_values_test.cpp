@@ -67,12 +67,14 @@ void expect_refused(const ValuedOption& option, const std::string& value) {
 }
 
 // What each kind of value is called in the help. A flag of a new kind needs a row here.
-const std::set<std::string> kTexts = {"PATH",      "FILE", "RUN",    "DIR",    "WHAT", "STAGE",
-                                      "NAME=FILE", "TEXT", "COLUMN", "FOLDER", "VALUE"};
-const std::set<std::string> kChoices = {"NAME", "POLICY", "RULE", "P", "HOW", "WHICH", "O", "TASK"};
-const std::set<std::string> kLists = {"M,M,M", "D,D,D"};  // of numbers
-const std::set<std::string> kWhole = {"N", "K", "SIZE", "N|HxW"};
-const std::set<std::string> kReal = {"F", "S", "SHARE"};
+const std::set<std::string> kTexts = {"PATH",  "FILE",      "RUN",          "DIR",    "WHAT",
+                                      "STAGE", "NAME=FILE", "TEXT",         "COLUMN", "FOLDER",
+                                      "VALUE", "REGEX",     "KEY=VALUE,..."};
+const std::set<std::string> kChoices = {"NAME",  "POLICY", "RULE", "P",   "HOW",
+                                        "WHICH", "O",      "TASK", "KIND"};
+const std::set<std::string> kLists = {"M,M,M", "D,D,D", "CENTRE,WIDTH"};  // of numbers
+const std::set<std::string> kWhole = {"N", "K", "SIZE", "N|HxW", "K|groups"};
+const std::set<std::string> kReal = {"F", "S", "SHARE", "C", "R"};
 
 TEST(FlagValues, EveryFlagRefusesWhatItCannotMean) {
   const std::vector<ValuedOption> options = valued_options();

@@ -75,7 +75,7 @@ GRAFT_API ClassThresholds thresholds_of_recall(const JudgedLogits& judged, const
                                                double least);
 
 // What is answered at such thresholds.
-struct Answered {
+struct GRAFT_API Answered {
   int64_t samples = 0, answered = 0, right = 0;
 
   double coverage() const;  // share that is answered

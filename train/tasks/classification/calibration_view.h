@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "graft/core/base/export.h"
 #include "graft/train/tasks/classification/calibration.h"
 
 namespace graft::train {
@@ -16,13 +17,13 @@ struct ProbabilityPolicy {
 
 // All four say nothing ("", {}, "{}") where no logits were judged.
 // Lines of text: what the probabilities are worth, and how much is answered.
-std::string calibration_text(const JudgedLogits& judged, const ProbabilityPolicy& policy);
+GRAFT_API std::string calibration_text(const JudgedLogits& judged, const ProbabilityPolicy& policy);
 // An object of the fields "calibration" and, with thresholds, "answered".
-std::string calibration_json(const JudgedLogits& judged, const ProbabilityPolicy& policy);
+GRAFT_API std::string calibration_json(const JudgedLogits& judged, const ProbabilityPolicy& policy);
 // Rows of a report's table.
-std::vector<std::pair<std::string, std::string>> calibration_facts(const JudgedLogits& judged,
-                                                                   const ProbabilityPolicy& policy);
+GRAFT_API std::vector<std::pair<std::string, std::string>> calibration_facts(
+    const JudgedLogits& judged, const ProbabilityPolicy& policy);
 // A report's section with the reliability diagram.
-std::string calibration_html(const JudgedLogits& judged, const ProbabilityPolicy& policy);
+GRAFT_API std::string calibration_html(const JudgedLogits& judged, const ProbabilityPolicy& policy);
 
 }  // namespace graft::train
