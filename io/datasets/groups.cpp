@@ -2,18 +2,16 @@
 
 #include <algorithm>
 #include <numeric>
-#include <regex>
 #include <set>
 #include <utility>
 
 #include "graft/core/base/error.h"
 #include "graft/core/base/printable.h"
 #include "graft/core/runtime/random.h"
+#include "graft/io/datasets/name_pattern.h"
 
 namespace graft::io {
 namespace {
-
-constexpr size_t kLongestName = 4096;  // std::regex takes stack for each character
 
 class Grouped final : public Dataset {
  public:
@@ -50,19 +48,6 @@ class Grouped final : public Dataset {
   std::shared_ptr<const Dataset> dataset_;
   std::vector<std::string> groups_;
 };
-
-std::regex compiled(const std::string& pattern) {
-  try {
-    std::regex regex(pattern, std::regex::ECMAScript | std::regex::optimize);
-    if (regex.mark_count() < 1)
-      fail(ErrorCode::usage, "--group-pattern ", printable(pattern),
-           ": has no parentheses; what stands in the first ones is the group");
-    return regex;
-  } catch (const std::regex_error&) {
-    fail(ErrorCode::usage, "--group-pattern ", printable(pattern),
-         ": is no regular expression (ECMAScript)");
-  }
-}
 
 // Samples of each group in each stratum.
 std::vector<std::vector<int64_t>> counts_of(const std::vector<size_t>& group_of, size_t groups,
@@ -107,23 +92,18 @@ void fill_empty_parts(std::vector<size_t>& part_of, const std::vector<int64_t>& 
 
 std::shared_ptr<const Dataset> grouped_by(std::shared_ptr<const Dataset> dataset,
                                           const std::string& pattern) {
-  const std::regex regex = compiled(pattern);
+  const NamePattern in_name("--group-pattern", pattern);
+  if (in_name.groups() == 0)
+    fail(ErrorCode::usage, "--group-pattern ", printable(pattern),
+         ": has no parentheses; what stands in the first ones is the group");
   std::vector<std::string> groups;
   groups.reserve(static_cast<size_t>(dataset->size()));
   for (int64_t i = 0; i < dataset->size(); ++i) {
     const std::string name = dataset->name(i);
-    GRAFT_CHECK(name.size() <= kLongestName, printable(name.substr(0, 60)), "...: a name of ",
-                name.size(), " bytes is too long for --group-pattern");
-    std::smatch match;
-    bool is_found = false;
-    try {
-      is_found = std::regex_search(name, match, regex) && match[1].length() > 0;
-    } catch (const std::regex_error&) {
-      bad_input(name, ": --group-pattern ", printable(pattern), " is too complex for this name");
-    }
-    GRAFT_CHECK(is_found, name, ": does not hold --group-pattern ", printable(pattern),
-                ", so that its group is not known");
-    groups.push_back(match[1].str());
+    std::optional<std::string> group = in_name.find(name);
+    GRAFT_CHECK(group && !group->empty(), printable(name), ": does not hold --group-pattern ",
+                printable(pattern), ", so that its group is not known");
+    groups.push_back(std::move(*group));
   }
   return std::make_shared<Grouped>(std::move(dataset), std::move(groups));
 }

@@ -1,41 +1,15 @@
 // Files whose names say their labels or their part, by regular expressions of the user's.
 #include <map>
-#include <optional>
-#include <regex>
 
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
 #include "graft/io/datasets/class_names.h"
 #include "graft/io/datasets/file_dataset.h"
+#include "graft/io/datasets/name_pattern.h"
 #include "graft/io/datasets/sources.h"
 
 namespace graft::io {
 namespace {
-
-constexpr size_t kLongestName = 1000;  // std::regex recurses over what it searches
-
-std::regex pattern_of(const std::string& text, const char* flag) {
-  GRAFT_CHECK(text.size() <= kLongestName, flag, ": the pattern has ", text.size(), " letters");
-  try {
-    return std::regex(text, std::regex::ECMAScript);
-  } catch (const std::regex_error&) {
-    bad_input(flag, ": '", text, "' is no regular expression (ECMAScript)");
-  }
-}
-
-// What the pattern finds in a name: its first group, or where it has none the match; nothing where
-// it is not found.
-std::optional<std::string> found_in(const std::string& name, const std::regex& pattern,
-                                    const char* flag) {
-  if (name.size() > kLongestName) return std::nullopt;
-  std::smatch match;
-  try {
-    if (!std::regex_search(name, match, pattern)) return std::nullopt;
-  } catch (const std::regex_error&) {
-    bad_input(flag, ": the pattern is too costly to search for in ", name);
-  }
-  return match.size() > 1 ? match[1].str() : match[0].str();
-}
 
 // "train/a.wav" of "data/train/a.wav" in "data".
 std::string below(const std::string& name, const std::string& folder) {
@@ -47,7 +21,7 @@ std::string below(const std::string& name, const std::string& folder) {
 
 DataParts read_named_files(const std::string& path, const std::string& label_pattern,
                            const PartsWanted& wanted) {
-  const std::regex pattern = pattern_of(label_pattern, "--label-pattern");
+  const NamePattern pattern("--label-pattern", label_pattern);
   DataParts parts{.files = wanted.files};
   std::vector<ImageFile> found;
   find_files(path, "", wanted.files, found, parts.passed_over);
@@ -55,7 +29,7 @@ DataParts read_named_files(const std::string& path, const std::string& label_pat
   std::vector<std::pair<ImageFile*, std::string>> labelled;
   std::string first_without;
   for (ImageFile& file : found) {
-    const auto label = found_in(file.short_name, pattern, "--label-pattern");
+    const auto label = pattern.find(file.short_name);
     if (!label || label->empty()) {
       if (first_without.empty()) first_without = file.short_name;
       continue;
@@ -86,12 +60,11 @@ DataParts read_named_files(const std::string& path, const std::string& label_pat
 }
 
 void split_by_name(OpenedData& data, const std::string& path, const std::string& text) {
-  const std::regex pattern = pattern_of(text, "--val-pattern");
+  const NamePattern pattern("--val-pattern", text);
   GRAFT_CHECK(!data.val, path, ": has a validation part; --val-pattern is for data without one");
   std::vector<int64_t> rest, held;
   for (int64_t i = 0; i < data.train->size(); ++i)
-    (found_in(below(data.train->name(i), path), pattern, "--val-pattern") ? held : rest)
-        .push_back(i);
+    (pattern.find(below(data.train->name(i), path)) ? held : rest).push_back(i);
   GRAFT_CHECK(!held.empty() && !rest.empty(), path, ": --val-pattern ", text, " is found in ",
               held.empty() ? "none" : "all", " of the ", data.train->size(), " ", data.files.many);
   data.val = subset(data.train, held);
