@@ -97,7 +97,7 @@ void add_explain(CLI::App& app, Action& action) {
       ->type_name("DIR");
   verb->add_option("--class", f->options.output,
                    "The answer that is asked about, by its name (default: the likeliest)")
-      ->type_name("NAME");
+      ->type_name("CLASS");
   verb->add_option("--at", f->options.at,
                    "The stage, or the path of a module, whose maps are looked at (default: the "
                    "last stage that gives maps)")

@@ -23,7 +23,7 @@ Tensor constant_value(const onnx::Node& node) {
 
 }  // namespace
 
-WeightFile weights_of(onnx::Model model) {
+WeightFile onnx_weights(onnx::Model model) {
   return in_context(model.path, [&] {
     WeightFile result;
     result.path = model.path;

@@ -5,6 +5,6 @@
 
 namespace graft::io {
 
-WeightFile weights_of(onnx::Model model);
+WeightFile onnx_weights(onnx::Model model);
 
 }  // namespace graft::io

@@ -51,7 +51,7 @@ WeightFile read_onnx(File& file, const ReadLimits& limits) {
               " bytes, more than the limit of ", limits.protobuf_bytes);
   std::vector<std::byte> bytes(static_cast<size_t>(file.size()));
   file.read_at(0, bytes);
-  return weights_of(onnx::parse_model(bytes, file.path(), limits));
+  return onnx_weights(onnx::parse_model(bytes, file.path(), limits));
 }
 
 // Files that people mistake for weights, told apart so that the message helps.
@@ -140,7 +140,7 @@ WeightFile read_weights(const std::string& named, const ReadLimits& limits) {
     const auto file = file_system().open_read(path);
     if (path.ends_with(".json") && first_bytes(*file, 1) == "{") return read_shards(path, limits);
     return read_recognised(*file, limits,
-                           [&] { return weights_of(onnx::read_model(path, limits)); });
+                           [&] { return onnx_weights(onnx::read_model(path, limits)); });
   } catch (const std::bad_alloc&) {
     fail(ErrorCode::resource, path, ": not enough memory to read it");
   }

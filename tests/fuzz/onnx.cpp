@@ -3,5 +3,5 @@
 #include "graft/tests/fuzz/target.h"
 
 GRAFT_FUZZ_TARGET(onnx, 64, 1 << 20, [](graft::fuzz::Bytes bytes) {
-  graft::io::weights_of(graft::io::onnx::parse_model(bytes, "input"));
+  graft::io::onnx_weights(graft::io::onnx::parse_model(bytes, "input"));
 })

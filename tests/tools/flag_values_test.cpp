@@ -67,9 +67,9 @@ void expect_refused(const ValuedOption& option, const std::string& value) {
 }
 
 // What each kind of value is called in the help. A flag of a new kind needs a row here.
-const std::set<std::string> kTexts = {"PATH",  "FILE",      "RUN",          "DIR",    "WHAT",
-                                      "STAGE", "NAME=FILE", "TEXT",         "COLUMN", "FOLDER",
-                                      "VALUE", "REGEX",     "KEY=VALUE,..."};
+const std::set<std::string> kTexts = {"PATH",  "FILE",      "RUN",           "DIR",    "WHAT",
+                                      "STAGE", "NAME=FILE", "TEXT",          "COLUMN", "FOLDER",
+                                      "VALUE", "REGEX",     "KEY=VALUE,...", "CLASS"};
 const std::set<std::string> kChoices = {"NAME",  "POLICY", "RULE", "P",   "HOW",
                                         "WHICH", "O",      "TASK", "KIND"};
 const std::set<std::string> kLists = {"M,M,M", "D,D,D", "CENTRE,WIDTH"};  // of numbers
