@@ -25,7 +25,7 @@ def kind(code):
     category = unicodedata.category(chr(code))
     if chr(code) in "\t\n\r" or category in ("Zs", "Zl", "Zp") or code in (0x0b, 0x0c, 0x85):
         return "space"
-    if category[0] == "C":
+    if category in ("Cc", "Cf", "Co", "Cs"):
         return "control"
     return {"Mn": "mark"}.get(category, {"P": "punctuation", "S": "symbol"}.get(category[0], ""))
 

@@ -8,8 +8,8 @@
 
 namespace graft::io {
 
-// What a code point is by Unicode's general category: Z and the blanks among C, C, Mn, P, S; the
-// rest, letters, digits and spacing marks.
+// What a code point is by Unicode's general category: Z and the blanks among C; Cc, Cf, Co and Cs;
+// Mn; P; S; the rest: letters, digits, spacing marks and what is not assigned.
 enum class CodeKind : uint8_t { letter, space, control, mark, punctuation, symbol };
 GRAFT_API CodeKind kind_of(uint32_t code);
 

@@ -51,7 +51,8 @@ TEST(Unicode, KnowsKindsSmallLettersAndParts) {
   EXPECT_EQ(kind_of(0x3000), CodeKind::space);
   EXPECT_EQ(kind_of('\n'), CodeKind::space);
   EXPECT_EQ(kind_of(0x200d), CodeKind::control);
-  EXPECT_EQ(kind_of(0x10ffff), CodeKind::control);
+  EXPECT_EQ(kind_of(0xe000), CodeKind::control) << "of private use";
+  EXPECT_EQ(kind_of(0x378), CodeKind::letter) << "not assigned";
   EXPECT_EQ(kind_of(0x301), CodeKind::mark);
   EXPECT_EQ(kind_of(0x3002), CodeKind::punctuation);
   EXPECT_EQ(kind_of(0x1f600), CodeKind::symbol);
