@@ -32,16 +32,21 @@ struct Entry {
 
 class TableReader {
  public:
-  TableReader(const std::string& path, const TableColumns& wanted, AnswerKind kind)
-      : path_(path), finder_(path, wanted.root), kind_(kind) {
+  TableReader(const std::string& path, const TableColumns& wanted, const PartsWanted& parts)
+      : path_(path),
+        finder_(path, wanted.root),
+        kind_(parts.answers),
+        kind_of_files_(parts.files),
+        of_texts_(parts.files.is_texts()) {
     const std::string text = read_text_file(path, kTextLimit);
     const std::string extension = lower_extension(path);
     const bool is_json = extension == ".jsonl" || extension == ".ndjson";
     table_ = is_json ? parse_json_lines(text, path) : parse_table(text, path);
-    GRAFT_CHECK(!table_.rows.empty(), path, ": the table names no images");
-    columns_ = find_columns(table_, finder_, wanted, kind, path_);
-    GRAFT_CHECK(table_.rows.size() > (columns_.has_header ? 1u : 0u), path,
-                ": the table names no images");
+    const char* verb = of_texts_ ? "holds" : "names";
+    GRAFT_CHECK(!table_.rows.empty(), path, ": the table ", verb, " no ", kind_of_files_.many);
+    columns_ = find_columns(table_, finder_, wanted, kind_, path_, of_texts_);
+    GRAFT_CHECK(table_.rows.size() > (columns_.has_header ? 1u : 0u), path, ": the table ", verb,
+                " no ", kind_of_files_.many);
     const std::set<std::string> cells = first_answers();
     if (kind_ == AnswerKind::by_form) kind_ = kind_by_form(cells);
     const bool is_one_label_a_column =
@@ -52,7 +57,6 @@ class TableReader {
   }
 
   DataParts read(const PartsWanted& wanted) {
-    kind_of_files_ = wanted.files;
     for (size_t r = columns_.has_header ? 1 : 0; r < table_.rows.size(); ++r)
       read_row(table_.rows[r]);
     drop_repeats();
@@ -79,15 +83,11 @@ class TableReader {
     const size_t last = std::max(
         columns_.image, *std::max_element(columns_.answers.begin(), columns_.answers.end()));
     const bool may_be_empty = kind_ == AnswerKind::several_labels && mark_ != 0;  // no label
-    GRAFT_CHECK(row.fields.size() > last && !row.fields[columns_.image].empty() &&
+    GRAFT_CHECK(row.fields.size() > last && (of_texts_ || !row.fields[columns_.image].empty()) &&
                     (may_be_empty || !row.fields[columns_.answers[0]].empty()) &&
                     (row.fields.size() == 2 || table_.rows[0].fields.size() != 2),
-                path_, ": line ", row.line, " is not \"path,label\"");
-    const std::string& name = row.fields[columns_.image];
-    GRAFT_CHECK(name.find('\0') == std::string::npos, path_, ": line ", row.line,
-                ": a file's name holds a zero byte");
-    const std::string found = finder_.find(name);
-    Entry entry{row.line, {found.empty() ? finder_.placed(name) : found, name}, {}, {}, {}};
+                path_, ": line ", row.line, " is not \"", of_texts_ ? "text" : "path", ",label\"");
+    Entry entry = sample_of(row);
     read_answers(row, entry);
     entry.role = role_of(row);
     if (columns_.group >= 0) {
@@ -96,9 +96,24 @@ class TableReader {
                   ": there is no group in ", columns_.shown(c));
       entry.file.group = row.fields[c];
     }
+    entries_.push_back(std::move(entry));
+  }
+
+  // Its file, or the text itself.
+  Entry sample_of(const TableRow& row) {
+    const std::string& cell = row.fields[columns_.image];
+    if (of_texts_) {
+      Entry entry{row.line, {str(path_, ":", row.line), str("line ", row.line)}, {}, {}, {}};
+      entry.file.text = cell;
+      return entry;
+    }
+    GRAFT_CHECK(cell.find('\0') == std::string::npos, path_, ": line ", row.line,
+                ": a file's name holds a zero byte");
+    const std::string found = finder_.find(cell);
+    Entry entry{row.line, {found.empty() ? finder_.placed(cell) : found, cell}, {}, {}, {}};
     missing_ += found.empty();
     if (found.empty() && missing_ == 1) first_missing_ = entry.file.path;
-    entries_.push_back(std::move(entry));
+    return entry;
   }
 
   void read_answers(const TableRow& row, Entry& entry) const {
@@ -234,10 +249,11 @@ class TableReader {
     for (const size_t c : columns_.answers) answers.push_back(columns_.shown(c));
     const std::string split =
         columns_.split >= 0 ? columns_.shown(static_cast<size_t>(columns_.split)) : "";
-    const bool is_plain =
-        columns_.shown(columns_.image) == "path" && answers.size() == 1 && answers[0] == "label";
+    const bool is_plain = columns_.shown(columns_.image) == (of_texts_ ? "text" : "path") &&
+                          answers.size() == 1 && answers[0] == "label";
     if (!columns_.names.empty() && !is_plain)
-      notes_.push_back(str("images from ", columns_.shown(columns_.image),
+      notes_.push_back(str(of_texts_ ? kind_of_files_.many : "images", " from ",
+                           columns_.shown(columns_.image),
                            kind_ == AnswerKind::numbers ? ", numbers from " : ", labels from ",
                            short_list(answers), split.empty() ? "" : ", parts from " + split));
     else if (!split.empty())
@@ -302,7 +318,8 @@ class TableReader {
   const std::string& path_;
   FileFinder finder_;
   AnswerKind kind_;
-  FileKind kind_of_files_{};
+  FileKind kind_of_files_;
+  bool of_texts_;    // the samples are cells themselves
   char mark_ = 0;    // between the labels of a cell; 0: a cell is one answer
   std::string why_;  // of what by_form was taken for
   Table table_;
@@ -317,7 +334,7 @@ class TableReader {
 
 DataParts read_table(const std::string& path, const TableColumns& columns,
                      const PartsWanted& wanted) {
-  return TableReader(path, columns, wanted.answers).read(wanted);
+  return TableReader(path, columns, wanted).read(wanted);
 }
 
 }  // namespace graft::io

@@ -19,7 +19,8 @@ class FileDataset final : public Dataset {
       : files_(std::move(files)), kind_(std::move(kind)) {
     stamps_.reserve(files_.size());
     for (const LabelledFile& file : files_)
-      stamps_.push_back(file_system().stamp(slice_path(file.path).file));
+      stamps_.push_back(file.text ? FileStamp{std::ssize(*file.text)}
+                                  : file_system().stamp(slice_path(file.path).file));
   }
   int64_t size() const override { return std::ssize(files_); }
   int64_t label(int64_t index) const override {
@@ -39,11 +40,17 @@ class FileDataset final : public Dataset {
   }
   std::string name(int64_t index) const override { return file(index).path; }
   bool is_changed(int64_t index) const override {
+    if (file(index).text) return false;
     return file_system().stamp(slice_path(file(index).path).file) !=
            stamps_[static_cast<size_t>(index)];
   }
 
   bool encoded(int64_t index, std::vector<std::byte>& bytes) const override {
+    if (const auto& text = this->file(index).text) {
+      const auto all = std::as_bytes(std::span(*text));
+      bytes.assign(all.begin(), all.end());
+      return true;
+    }
     const auto file = file_system().open_read(slice_path(this->file(index).path).file);
     const int64_t size = file->size();
     GRAFT_CHECK(size <= kMaxImageFileBytes, file->path(), ": ", size, " bytes are too many for ",
@@ -56,15 +63,16 @@ class FileDataset final : public Dataset {
   int64_t bytes_held() const override {
     int64_t bytes = 0;
     for (const LabelledFile& file : files_)
-      bytes += static_cast<int64_t>(sizeof(LabelledFile) + sizeof(FileStamp) + file.path.size() +
-                                    file.short_name.size() + file.group.size() +
-                                    (file.labels ? file.labels->size() * sizeof(int64_t) : 0) +
-                                    file.numbers.size() * sizeof(double));
+      bytes += static_cast<int64_t>(
+          sizeof(LabelledFile) + sizeof(FileStamp) + file.path.size() + file.short_name.size() +
+          file.group.size() + (file.labels ? file.labels->size() * sizeof(int64_t) : 0) +
+          file.numbers.size() * sizeof(double) + (file.text ? file.text->size() : 0));
     return bytes;
   }
 
   // Zeros for a file that a table names and that is not there: whoever reads it says so.
   ImageHeader header(int64_t index) const override {
+    if (file(index).text) return {};
     const std::string path = slice_path(file(index).path).file;
     if (!file_system().exists(path)) return {};
     const auto file = file_system().open_read(path);
@@ -76,9 +84,11 @@ class FileDataset final : public Dataset {
   // there): moving the folder changes nothing.
   std::string fingerprint() const override {
     Sha256 hash;
-    for (size_t i = 0; i < files_.size(); ++i)
+    for (size_t i = 0; i < files_.size(); ++i) {
       hash.update(
           str(files_[i].short_name, "\t", answer_of(files_[i]), "\t", stamps_[i].size, "\n"));
+      if (files_[i].text) hash.update(*files_[i].text);
+    }
     return hash.hex();
   }
 

@@ -14,6 +14,8 @@ struct LabelledFile {
   std::optional<std::vector<int64_t>> labels{};  // ascending, where samples have several
   std::vector<double> numbers{};
   std::string group{};
+  std::optional<std::string>
+      text{};  // of FileKind::is_texts(): the sample; path says where it stands
 };
 
 GRAFT_API std::shared_ptr<const Dataset> file_dataset(std::vector<LabelledFile> files,

@@ -21,6 +21,9 @@ struct GRAFT_API FileKind {
   int64_t (*decode_bytes)(File& file) = nullptr;
 
   bool is_images() const { return extensions.empty(); }
+  // Plain texts: samples may also stand in a table's cells, or in the lines of a file, and none is
+  // shown as a picture.
+  bool is_texts() const { return !is_images() && extensions[0] == ".txt"; }
   // By the name's extension.
   bool takes(const std::string& name) const;
 };

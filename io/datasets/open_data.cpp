@@ -84,6 +84,8 @@ Named read_other_files(const std::string& path, const PartsWanted& wanted,
       named.parts.notes.insert(named.parts.notes.begin(), "labels of the folder from " + table);
       return named;
     }
+  if (wanted.files.is_texts() && is_line_folder(path))
+    return {"lines", read_line_files(path, wanted)};
   return {"folder", read_folder(path, wanted)};
 }
 

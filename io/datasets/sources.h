@@ -34,6 +34,9 @@ DataParts read_folder(const std::string& path, const PartsWanted& wanted);
 // Files whose names say their labels (TableColumns::label_pattern).
 DataParts read_named_files(const std::string& path, const std::string& label_pattern,
                            const PartsWanted& wanted);
+// A folder of files with a text a line, each file a class.
+bool is_line_folder(const std::string& path);
+DataParts read_line_files(const std::string& path, const PartsWanted& wanted);
 // Those samples of the training part whose paths have the pattern become the validation part.
 void split_by_name(OpenedData& data, const std::string& path, const std::string& pattern);
 bool is_idx_folder(const std::string& path);

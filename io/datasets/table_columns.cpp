@@ -27,8 +27,13 @@ bool names_one_of(const std::string& name, std::initializer_list<std::string_vie
 class ColumnSearch {
  public:
   ColumnSearch(const Table& table, FileFinder& finder, const TableColumns& wanted, AnswerKind kind,
-               const std::string& path)
-      : table_(table), finder_(finder), wanted_(wanted), kind_(kind), path_(path) {
+               const std::string& path, bool of_texts)
+      : table_(table),
+        finder_(finder),
+        wanted_(wanted),
+        kind_(kind),
+        path_(path),
+        of_texts_(of_texts) {
     std::map<size_t, int64_t> widths;
     for (const TableRow& row : table.rows) ++widths[row.fields.size()];
     width_ = table.rows[0].fields.size();
@@ -37,8 +42,8 @@ class ColumnSearch {
   }
 
   Columns search() {
-    GRAFT_CHECK(width_ >= 2, path_, ": line ", table_.rows[0].line,
-                " is not \"path,label\": no separator (, ; tab |) divides the lines");
+    GRAFT_CHECK(width_ >= 2, path_, ": line ", table_.rows[0].line, " is not \"", row_form(),
+                "\": no separator (, ; tab |) divides the lines");
     columns_.names = table_.names;
     const bool may_have_header = columns_.names.empty();
     const std::vector<std::string>& first = table_.rows[0].fields;
@@ -46,10 +51,11 @@ class ColumnSearch {
       columns_.names = first;
       columns_.has_header = true;
     }
-    GRAFT_CHECK(table_.rows.size() > first_row(), path_, ": the table names no images");
-    columns_.image = wanted_.image.empty() ? found_image() : named(wanted_.image, "image");
-    if (!wanted_.image.empty() && most_files() == width_) knows_elsewhere();
-    if (may_have_header && !columns_.has_header && is_header_by_files()) {
+    GRAFT_CHECK(table_.rows.size() > first_row(), path_,
+                of_texts_ ? ": the table holds no texts" : ": the table names no images");
+    columns_.image = wanted_.image.empty() ? found_sample() : named(wanted_.image, "image");
+    if (!of_texts_ && !wanted_.image.empty() && most_files() == width_) knows_elsewhere();
+    if (may_have_header && !columns_.has_header && !of_texts_ && is_header_by_files()) {
       columns_.names = first;
       columns_.has_header = true;
     }
@@ -82,6 +88,9 @@ class ColumnSearch {
       return names_one_of(f, {"path", "file", "image", "filename", "label", "class", "filepath",
                               "image_path", "image_name", "image_id", "filenames"});
     });
+    if (of_texts_)
+      return names_one || is_wanted(fields) ||
+             std::any_of(fields.begin(), fields.end(), names_text);
     return (names_one || is_wanted(fields)) && finder_.find(fields[0]).empty();
   }
   bool is_wanted(const std::vector<std::string>& fields) const {
@@ -119,6 +128,21 @@ class ColumnSearch {
     }
     bad_input(path_, ": there is no column '", name, "' for --", what, "-column; it has ",
               listed());
+  }
+
+  std::string row_form() const { return of_texts_ ? "text,label" : "path,label"; }
+
+  size_t found_sample() { return of_texts_ ? found_text() : found_image(); }
+
+  // The first column of such a name, else the one whose first cells are longest.
+  size_t found_text() const {
+    for (size_t c = 0; c < width_; ++c)
+      if (names_text(name_of(c))) return c;
+    std::vector<size_t> bytes(width_);
+    for (size_t r = first_row(); r < std::min(table_.rows.size(), kProbedRows); ++r)
+      for (size_t c = 0; c < std::min(width_, table_.rows[r].fields.size()); ++c)
+        bytes[c] += table_.rows[r].fields[c].size();
+    return static_cast<size_t>(std::max_element(bytes.begin(), bytes.end()) - bytes.begin());
   }
 
   // The column in which most of the first rows name files.
@@ -234,9 +258,11 @@ class ColumnSearch {
                           (may_be_numbers && all_cells(left, number_in))))
       return left;
     const int64_t line = table_.rows[first_row() < table_.rows.size() ? first_row() : 0].line;
-    if (left.empty()) bad_input(path_, ": line ", line, " is not \"path,label\": no label is left");
-    bad_input(path_, ": line ", line, " is not \"path,label\": which column is the label? It has ",
-              listed(), "; --label-column NAME or NUMBER says it");
+    if (left.empty())
+      bad_input(path_, ": line ", line, " is not \"", row_form(), "\": no label is left");
+    bad_input(path_, ": line ", line, " is not \"", row_form(),
+              "\": which column is the label? It has ", listed(),
+              "; --label-column NAME or NUMBER says it");
   }
 
   const Table& table_;
@@ -244,6 +270,7 @@ class ColumnSearch {
   const TableColumns& wanted_;
   AnswerKind kind_;
   const std::string& path_;
+  bool of_texts_;
   size_t width_ = 0;
   Columns columns_;
 };
@@ -254,9 +281,15 @@ std::string Columns::shown(size_t c) const {
   return c < names.size() && !names[c].empty() ? names[c] : str("column ", c + 1);
 }
 
+bool names_text(const std::string& name) {
+  return names_one_of(name, {"text", "sentence", "review", "comment", "body", "content", "message",
+                             "tweet", "document", "question", "phrase", "utterance", "headline",
+                             "title", "description", "reviewtext", "review_text"});
+}
+
 Columns find_columns(const Table& table, FileFinder& finder, const TableColumns& wanted,
-                     AnswerKind kind, const std::string& path) {
-  return ColumnSearch(table, finder, wanted, kind, path).search();
+                     AnswerKind kind, const std::string& path, bool of_texts) {
+  return ColumnSearch(table, finder, wanted, kind, path, of_texts).search();
 }
 
 PartRole split_role(const std::string& column, const std::string& value) {

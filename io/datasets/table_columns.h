@@ -21,9 +21,13 @@ struct Columns {
 };
 
 // bad_input naming `path` where a wanted column is not there, or which one is meant cannot be told.
-// Where the images' paths are of another folder or machine, the finder learns it.
+// of_texts: the samples stand in a column themselves, one called text, sentence, review ..., else
+// the longest. Where the images' paths are of another folder or machine, the finder learns it.
 Columns find_columns(const Table& table, FileFinder& finder, const TableColumns& wanted,
-                     AnswerKind kind, const std::string& path);
+                     AnswerKind kind, const std::string& path, bool of_texts = false);
+
+// Whether a column of this name usually holds texts.
+bool names_text(const std::string& name);
 
 // What a cell of a split column says.
 PartRole split_role(const std::string& column, const std::string& value);
