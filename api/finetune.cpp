@@ -6,6 +6,7 @@
 #include "graft/core/runtime/stop.h"
 #include "graft/io/datasets/changed_files.h"
 #include "graft/train/inputs/table.h"
+#include "graft/train/inputs/text/text_input.h"
 #include "graft/train/run_files.h"
 #include "graft/train/tasks/table.h"
 
@@ -36,21 +37,11 @@ io::OpenedData open_for(const std::string& path, const FinetuneOptions& options,
   return data;
 }
 
-}  // namespace
+// Puts the network, and what is known of it, into the result.
+using MakeModel = std::function<void(const io::OpenedData& data, Finetuned& made)>;
 
-io::AnswerKind answers_for_task(const std::string& name) {
-  return name == "auto" ? io::AnswerKind::by_form : train::answers_for(name);
-}
-
-std::string task_for_data(const std::string& name, const std::string& path,
-                          const io::OpenedData& data) {
-  GRAFT_CHECK(data.answers != io::AnswerKind::one_label || data.classes.size() >= 2, path,
-              ": has one class only (", join(data.classes), "); at least two are needed to train");
-  return name == "auto" ? train::task_for(data.answers) : name;
-}
-
-Finetuned finetune(const std::string& weights, const std::string& path,
-                   const FinetuneOptions& options) {
+Finetuned finetune_made(const std::string& path, const FinetuneOptions& options,
+                        const MakeModel& make_model) {
   train::FitOptions fit = options.fit;
   train::Recipe recipe = options.recipe;
   std::shared_ptr<train::Task> task;
@@ -68,10 +59,10 @@ Finetuned finetune(const std::string& weights, const std::string& path,
     tell_all(fit.on_note, data.doubts);
     tell_all(fit.on_note, data.notes);
     recipe.validate();
+    GRAFT_CHECK(recipe.precision == "fp32" || !chosen.input->files().is_texts(), "precision ",
+                recipe.precision, ": networks of words train in fp32, which holds their numbers");
     task = train::make_task(recipe, data);
-    models::Imported imported = models::import_weights(weights, options.import);
-    made.model = std::move(imported.model);
-    made.certificate = std::move(imported.certificate);
+    make_model(data, made);
     made.model.card.description = options.description;
     chosen.input->enter(made.model.card.preprocess, options.input_settings);
     check_stop(fit.stop);
@@ -105,6 +96,38 @@ Finetuned finetune(const std::string& weights, const std::string& path,
   made.model.card = trained_card(made.model, *made.task, data, planned);
   made.model.network->train(false);
   return made;
+}
+
+}  // namespace
+
+io::AnswerKind answers_for_task(const std::string& name) {
+  return name == "auto" ? io::AnswerKind::by_form : train::answers_for(name);
+}
+
+std::string task_for_data(const std::string& name, const std::string& path,
+                          const io::OpenedData& data) {
+  GRAFT_CHECK(data.answers != io::AnswerKind::one_label || data.classes.size() >= 2, path,
+              ": has one class only (", join(data.classes), "); at least two are needed to train");
+  return name == "auto" ? train::task_for(data.answers) : name;
+}
+
+Finetuned finetune(const std::string& weights, const std::string& path,
+                   const FinetuneOptions& options) {
+  return finetune_made(path, options, [&](const io::OpenedData&, Finetuned& made) {
+    models::Imported imported = models::import_weights(weights, options.import);
+    made.model = std::move(imported.model);
+    made.certificate = std::move(imported.certificate);
+  });
+}
+
+Finetuned finetune_texts(const TextNetworkOptions& network, const std::string& path,
+                         const FinetuneOptions& options) {
+  FinetuneOptions of_texts = options;
+  of_texts.input = train::TextInput().name();
+  return finetune_made(path, of_texts, [&](const io::OpenedData& data, Finetuned& made) {
+    made.model = make_text_model(data, network, options.recipe.seed, options.fit.on_note);
+    made.certificate.naming = models::kGraftNaming;  // nothing was imported
+  });
 }
 
 }  // namespace graft

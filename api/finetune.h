@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "graft/api/text_model.h"
 #include "graft/api/trained_model.h"
 #include "graft/train/fit.h"
 
@@ -45,5 +46,9 @@ GRAFT_API io::AnswerKind answers_for_task(const std::string& name);
 // not fit; Stopped when fit.stop is set before training begins.
 GRAFT_API Finetuned finetune(const std::string& weights, const std::string& data,
                              const FinetuneOptions& options = {});
+// The same with a network of words that is made for the data, which are texts whatever
+// options.input is; default_text_recipe() is the recipe for it.
+GRAFT_API Finetuned finetune_texts(const TextNetworkOptions& network, const std::string& data,
+                                   const FinetuneOptions& options);
 
 }  // namespace graft

@@ -127,7 +127,7 @@ TEST(CustomInput, ResumesToTheSameBitsWithItsOwnAugmentation) {
 }
 
 TEST(CustomInput, IsNoneThatGraftKnowsByName) {
-  EXPECT_EQ(input_names(), (std::vector<std::string>{"image", "audio"}));
+  EXPECT_EQ(input_names(), (std::vector<std::string>{"image", "audio", "text"}));
   io::Preprocess preprocess = pattern_preprocess(kSide);
   EXPECT_EQ(input_of(preprocess)->name(), "image");
   preprocess.input = "curve";

@@ -8,6 +8,7 @@
 #include "graft/io/datasets/path_list.h"
 #include "graft/train/inputs/audio/audio_input.h"
 #include "graft/train/inputs/image/image_input.h"
+#include "graft/train/inputs/text/text_input.h"
 
 namespace graft::train {
 namespace {
@@ -17,6 +18,7 @@ namespace {
 const std::array kInputs = {
     std::shared_ptr<const Input>(std::make_shared<ImageInput>()),
     std::shared_ptr<const Input>(std::make_shared<AudioInput>()),
+    std::shared_ptr<const Input>(std::make_shared<TextInput>()),
 };
 
 constexpr int kDepth = 16;
@@ -85,8 +87,9 @@ ChosenInput choose_input(const std::string& name, const std::string& path) {
   else if (io::is_table(path) && file_system().exists(path))
     look_at_table(path, seen);
   std::shared_ptr<const Input> most = kInputs[0];
-  for (const auto& input : kInputs)
-    if (seen.files[input.get()] > seen.files[most.get()]) most = input;
+  for (const auto& input : kInputs)  // texts stand beside anything, and are asked for by name
+    if (!input->files().is_texts() && seen.files[input.get()] > seen.files[most.get()])
+      most = input;
   if (most == kInputs[0]) return {most, ""};
   return {most, str("because ", path, " holds ", seen.files[most.get()], " ", most->files().many,
                     " and ", seen.files[kInputs[0].get()], " ", kInputs[0]->files().many)};
