@@ -3,11 +3,13 @@
 #pragma once
 #include "graft/api/advise.h"
 #include "graft/api/average.h"
+#include "graft/api/deciding_words.h"
 #include "graft/api/explain.h"
 #include "graft/api/finetune.h"
 #include "graft/api/image_source.h"
 #include "graft/api/pixels.h"
 #include "graft/api/predictor.h"
+#include "graft/api/text_model.h"
 #include "graft/api/tracking.h"
 #include "graft/api/trained_model.h"
 #include "graft/api/written_form.h"

@@ -20,8 +20,8 @@ struct GRAFT_API TextNetworkOptions {
   // Words without a vector: "zero", "random" (of the vectors' deviation) or "mean" (of the
   // vectors); "": zero where the vectors stay, else random.
   std::string unknown{};
-  int64_t length = 0;  // words of a text that are read; 0: as many as 99 of 100 training texts
-                       // have, at most 256
+  int64_t length = 0;     // words of a text that are read; 0: as many as 99 of 100 training texts
+                          // have, at most 256
   int64_t least = 2;      // a word of the training texts without a vector is known from so many on
   int64_t first = 10000;  // so many of the file's first words are known too
   int64_t width = 50;     // of vectors without a file
