@@ -66,8 +66,7 @@ void TextInput::enter(io::Preprocess& preprocess, const std::string& settings) c
   GRAFT_CHECK(preprocess.input == name(),
               preprocess.input.empty() ? std::string("the network takes images")
                                        : "the network was trained on input " + preprocess.input,
-              ", these samples are texts: --vectors FILE makes a network of words, and a model of "
-              "texts is one");
+              ", these samples are texts, which a network of words takes (docs/text.md)");
 }
 
 void TextInput::check(const io::Preprocess& preprocess) const {
