@@ -5,9 +5,10 @@
 namespace graft::tools {
 
 void add_column_flags(CLI::App& verb, io::TableColumns& columns) {
-  verb.add_option("--image-column", columns.image,
-                  "Of a table: the column of the images, its name or number from 1 (default: the "
-                  "one that names files)")
+  verb.add_option("--image-column,--text-column", columns.image,
+                  "Of a table: the column of the images or texts, its name or number from 1 "
+                  "(default: the one that names files; of texts one called text, sentence, ... or "
+                  "the longest)")
       ->type_name("COLUMN");
   verb.add_option("--label-column", columns.label,
                   "Of a table: the column of the labels (default: the one that is left, or is "

@@ -1,8 +1,11 @@
 // graft finetune and graft pretrain: the same run, from a weight file or from random weights.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
+#include "graft/core/base/error.h"
 #include "graft/layers/modules/default_values.h"
 #include "graft/models/initialization.h"
+#include "graft/models/text/word_graph.h"
 #include "graft/tools/flag_values.h"
 #include "graft/tools/folds.h"
 #include "graft/tools/output.h"
@@ -20,6 +23,8 @@ void apply_input_flags(Network& made, const train::Input& samples, const train::
                        const TrainingFlags& flags) {
   io::Preprocess& input = made.model.card.preprocess;
   samples.enter(input, flags.input.settings);
+  GRAFT_CHECK(flags.precision == "fp32" || !samples.files().is_texts(), "--precision ",
+              flags.precision, ": networks of words train in fp32, which holds their numbers");
   apply_image_size(input, flags.image_size);
   apply_resize(input, flags.resize);
   apply_window(input, flags.window);
@@ -31,14 +36,72 @@ void apply_input_flags(Network& made, const train::Input& samples, const train::
   (void)task.made_up_targets(1, input);  // refuses sides that the task cannot use
 }
 
+// Of a network of words that is made: a file of vectors, and --text.
+struct WordFlags {
+  std::string vectors, settings;
+};
+
+// Texts by such a network.
+int train_words(TrainingFlags flags, const WordFlags& words, const std::string& arch,
+                const std::optional<std::string>& freeze) {
+  GRAFT_CHECK(flags.input.input == "auto" || flags.input.input == "text",
+              "a network of words is for --input text, not ", flags.input.input);
+  flags.input.input = "text";
+  TextNetworkOptions options{.vectors = words.vectors};
+  if (!arch.empty()) options.architecture = arch;
+  if (words.vectors.empty()) options.mode = "random";
+  options.set(words.settings);
+  return train_and_report(
+      flags, make_recipe(flags, freeze.value_or(options.frozen()), "auto", &options),
+      [&](const TrainingData& data, train::Task& task) {
+        Network made;
+        made.model = make_text_model(data.opened, options, flags.seed,
+                                     [](const std::string& note) { say("note: ", note); });
+        apply_input_flags(made, *data.input, task, flags);
+        give_head(made.model, task, flags.seed);
+        say("network: ", models::describe(made.model.card.architecture),
+            options.mode == "random" ? "" : ", vectors of " + options.vectors,
+            ", the rest random from seed ", flags.seed);
+        return made;
+      });
+}
+
+bool is_of_words(const std::string& arch) {
+  const auto names = models::word_network_names();
+  return std::find(names.begin(), names.end(), arch) != names.end();
+}
+
+std::vector<std::string> with_word_networks(std::vector<std::string> names) {
+  const auto more = models::word_network_names();
+  names.insert(names.end(), more.begin(), more.end());
+  return names;
+}
+
+void add_word_settings(CLI::App& verb, WordFlags& flags) {
+  verb.add_option("--text", flags.settings,
+                  "Of texts: the network of words that is made for them, such as "
+                  "mode=static,length=60 (docs/text.md lists all)")
+      ->type_name("KEY=VALUE,...");
+}
+
 struct FinetuneFlags {
   TrainingFlags training;
+  WordFlags words;
   SourceFlags source;
   std::string weights, arch, cut = "auto", bn = "auto", channels = "repeat", head = "auto";
   std::optional<std::string> freeze{};
 };
 
 int finetune_once(const FinetuneFlags& flags) {
+  if (!flags.words.vectors.empty()) {
+    GRAFT_CHECK(flags.weights.empty(),
+                "--weights and --vectors exclude each other: a model of texts has its vectors");
+    GRAFT_CHECK(flags.arch.empty() || is_of_words(flags.arch), "--vectors is for a network of ",
+                "words (", join(models::word_network_names()), "), not ", flags.arch);
+    return train_words(flags.training, flags.words, flags.arch, flags.freeze);
+  }
+  GRAFT_CHECK(flags.words.settings.empty(),
+              "--text is for a network of words that is made (--vectors FILE)");
   const std::string freeze =
       flags.freeze.value_or(flags.training.recipe == "plain" ? "backbone" : "none");
   return train_and_report(
@@ -83,10 +146,15 @@ int finetune(const FinetuneFlags& flags) {
 
 struct PretrainFlags {
   TrainingFlags training;
+  WordFlags words;
   std::string arch;
 };
 
 int pretrain_once(const PretrainFlags& flags) {
+  if (is_of_words(flags.arch))
+    return train_words(flags.training, flags.words, flags.arch, std::nullopt);
+  GRAFT_CHECK(flags.words.settings.empty(), "--text is for ", join(models::word_network_names()),
+              ", not ", flags.arch);
   return train_and_report(
       flags.training, make_recipe(flags.training, "none", "auto"),
       [&](const TrainingData& data, train::Task& task) {
@@ -120,19 +188,25 @@ int pretrain(const PretrainFlags& flags) {
 }  // namespace
 
 void add_finetune(CLI::App& app, Action& action) {
-  auto* verb =
-      app.add_subcommand("finetune", "Train a pretrained network on your own images or sounds");
+  auto* verb = app.add_subcommand("finetune",
+                                  "Train a pretrained network on your own images, sounds or texts");
   auto f = std::make_shared<FinetuneFlags>();
-  verb->add_option(
-          "--weights", f->weights,
-          "Pretrained weights: .safetensors, .npz, .onnx, .pt2, .tflite, .pth/.th, .h5/.keras, "
-          ".params, a SavedModel's folder, or a model of graft")
-      ->required()
+  CLI::Option* weights = verb->add_option(
+      "--weights", f->weights,
+      "Pretrained weights: .safetensors, .npz, .onnx, .pt2, .tflite, .pth/.th, .h5/.keras, "
+      ".params, a SavedModel's folder, or a model of graft");
+  weights->required()->type_name("FILE");
+  verb->add_option("--vectors", f->words.vectors,
+                   "In place of weights, of texts: word vectors (GloVe's text, word2vec's text or "
+                   "binary, fastText's .vec), around which a network of words is made")
+      ->each([weights](const std::string&) { weights->required(false); })
       ->type_name("FILE");
+  add_word_settings(*verb, f->words);
   verb->add_option("--arch", f->arch,
                    "The network's name, checked against the file (default: guessed from it; an "
-                   ".onnx then is run as the graph that it is)")
-      ->check(CLI::IsMember(models::architecture_names()))
+                   ".onnx then is run as the graph that it is); with --vectors the network of "
+                   "words: kim_cnn (default) or word_mean")
+      ->check(CLI::IsMember(with_word_networks(models::architecture_names())))
       ->type_name("NAME");
   verb->add_option("--cut", f->cut,
                    "auto: after the last whole stage in the file (a graph: in front of its "
@@ -179,10 +253,11 @@ void add_finetune(CLI::App& app, Action& action) {
 void add_pretrain(CLI::App& app, Action& action) {
   auto* verb = app.add_subcommand("pretrain", "The same training from random weights");
   auto f = std::make_shared<PretrainFlags>();
-  verb->add_option("--arch", f->arch, "The network")
+  verb->add_option("--arch", f->arch, "The network; of texts kim_cnn or word_mean")
       ->required()
-      ->check(CLI::IsMember(models::architecture_names()))
+      ->check(CLI::IsMember(with_word_networks(models::architecture_names())))
       ->type_name("NAME");
+  add_word_settings(*verb, f->words);
   add_training_flags(*verb, f->training);
   verb->footer(
       "Example:\n  graft pretrain --arch resnet18 --data photos --image-size 64 --epochs 20 --out "

@@ -9,7 +9,6 @@
 #include "graft/tools/output.h"
 
 namespace graft::tools {
-namespace {
 
 std::vector<std::byte> read_standard_input() {
   constexpr size_t most = size_t{1} << 28;
@@ -21,8 +20,6 @@ std::vector<std::byte> read_standard_input() {
   }
   return input;
 }
-
-}  // namespace
 
 std::vector<std::string> collect_samples(const std::vector<std::string>& given,
                                          const io::TableColumns& columns,

@@ -16,6 +16,9 @@ namespace graft::tools {
 std::vector<std::string> collect_samples(const std::vector<std::string>& given,
                                          const io::TableColumns& columns, const io::FileKind& kind);
 
+// All of it; bad_input beyond 256 MiB.
+std::vector<std::byte> read_standard_input();
+
 // Standard input where "-" is among the paths, which is read once.
 class StandardInput {
  public:

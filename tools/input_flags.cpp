@@ -9,9 +9,10 @@ namespace graft::tools {
 void add_input_flag(CLI::App& verb, InputFlags& flags) {
   std::vector<std::string> choices = train::input_names();
   choices.insert(choices.begin(), "auto");
-  verb.add_option("--input", flags.input,
-                  "What samples are: image or audio; auto: what the model's card or most of the "
-                  "data's files say, which is said")
+  verb.add_option(
+          "--input", flags.input,
+          "What samples are: image, audio or text; auto: what the model's card or most of the "
+          "data's files say, which is said (texts are asked for by name)")
       ->check(CLI::IsMember(choices))
       ->type_name("KIND");
 }

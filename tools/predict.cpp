@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "graft/api/deciding_words.h"
 #include "graft/api/predictor.h"
 #include "graft/core/base/error.h"
 #include "graft/core/base/file_system.h"
@@ -12,15 +13,16 @@
 #include "graft/tools/box_files.h"
 #include "graft/tools/device.h"
 #include "graft/tools/flag_values.h"
-#include "graft/tools/image_arguments.h"
 #include "graft/tools/input_flags.h"
 #include "graft/tools/network.h"
 #include "graft/tools/output.h"
 #include "graft/tools/pixel_flag.h"
 #include "graft/tools/predictions.h"
 #include "graft/tools/resize_flag.h"
+#include "graft/tools/sample_arguments.h"
 #include "graft/tools/verbs.h"
 #include "graft/train/inputs/table.h"
+#include "graft/train/inputs/text/text_input.h"
 
 namespace graft::tools {
 namespace {
@@ -95,7 +97,7 @@ class Answers {
     said_ = true;
     ++answered_;
     not_finite_ += !answer.is_finite();
-    show(name, answer);
+    show(name, source, answer);
     if (pictures_) pictures_->write(name, source, answer);
     if (boxes_) {
       const io::Image photo = dataset_of({&source, 1})->image(0);
@@ -125,11 +127,35 @@ class Answers {
     say("graft: ", reason);
   }
 
-  void show(const std::string& name, const Answer& answer) {
+  void show(const std::string& name, const ImageSource& source, const Answer& answer) {
     if (!flags_.json) return result(printable(name) + "\t" + answer.text(flags_.top) + "\n");
     nlohmann::ordered_json entry = {{"path", name}};
     entry.update(nlohmann::ordered_json::parse(answer.json(flags_.top)));
+    if (train::input_of(predictor_.preprocess())->files().is_texts())
+      add_words(source, answer, entry);
     document_.push_back(std::move(entry));
+  }
+
+  // The words that speak for what is said first, or for the only number.
+  void add_words(const ImageSource& source, const Answer& answer,
+                 nlohmann::ordered_json& entry) const {
+    constexpr int64_t kMostWords = 5;
+    const std::vector<train::NamedValue> said = answer.said(1);
+    const std::vector<std::string>& labels = predictor_.labels();
+    if (said.empty()) return;
+    const auto place = std::find(labels.begin(), labels.end(), said[0].name) - labels.begin();
+    if (place == std::ssize(labels)) return;
+    std::vector<std::byte> bytes;
+    const auto dataset = dataset_of({&source, 1});
+    const std::string_view text = train::sample_text(*dataset, 0, bytes);
+    nlohmann::ordered_json words = nlohmann::ordered_json::array();
+    for (const DecidingWord& word : deciding_words(predictor_.model(), text, place, kMostWords))
+      if (word.weight > 0)
+        words.push_back({{"word", word.word},
+                         {"begin", word.begin},
+                         {"end", word.end},
+                         {"weight", word.weight}});
+    entry["words"] = std::move(words);
   }
 
   const Predictor& predictor_;
@@ -148,9 +174,7 @@ int predict(const PredictFlags& flags) {
   const train::ChosenInput chosen =
       train::input_of_model(imported.model.card.preprocess, flags.input.input);
   if (!chosen.why.empty()) say("input: ", chosen.input->name(), ", ", chosen.why);
-  const std::vector<std::string> paths =
-      collect_samples(flags.images, flags.columns, chosen.input->files());
-  const StandardInput input(paths);
+  const SampleArguments samples(flags.images, flags.columns, chosen.input->files());
   apply_resize(imported.model.card.preprocess, flags.resize);
   apply_window(imported.model.card.preprocess, flags.window);
   calibration_for(flags.precision, imported.model.card, flags.model);
@@ -160,12 +184,13 @@ int predict(const PredictFlags& flags) {
       {.precision = flags.precision, .device = device, .least_confidence = flags.least_confidence});
   Answers answers(predictor, flags);
   constexpr size_t kBatch = 16;
-  for (size_t begin = 0; begin < paths.size(); begin += kBatch) {
+  for (size_t begin = 0; begin < samples.size(); begin += kBatch) {
     std::vector<ImageSource> images;
-    for (size_t i = begin; i < std::min(paths.size(), begin + kBatch); ++i)
-      images.push_back(input.source(paths[i]));
+    for (size_t i = begin; i < std::min(samples.size(), begin + kBatch); ++i)
+      images.push_back(samples.source(i));
     const std::vector<Answer> found = predictor.predict(images);
-    for (size_t i = 0; i < found.size(); ++i) answers.add(paths[begin + i], images[i], found[i]);
+    for (size_t i = 0; i < found.size(); ++i)
+      answers.add(samples.name(begin + i), images[i], found[i]);
   }
   return answers.finish();
 }
@@ -179,9 +204,9 @@ void add_predict(CLI::App& app, Action& action) {
   verb->add_option("MODEL", f->model, "A model of graft, or any weight file with a classifier")
       ->required();
   verb->add_option("IMAGE", f->images,
-                   "Images or sounds, folders of them, tables of paths (.csv .tsv .txt .jsonl), or "
-                   "- for standard "
-                   "input")
+                   "Images, sounds or texts, folders of them, tables of paths (.csv .tsv .txt "
+                   ".jsonl; of texts tables of those), or - for standard input (of texts one a "
+                   "line)")
       ->required();
   verb->add_option("--top", f->top,
                    "How many labels per image, of a model that gives one of several")
@@ -195,8 +220,8 @@ void add_predict(CLI::App& app, Action& action) {
       ->type_name("P");
   add_source_flags(*verb, f->source, ClassNames::asked_for);
   add_device_flags(*verb, f->device);
-  verb->add_option("--image-column", f->columns.image,
-                   "Of a table: the column that names images (default: found)")
+  verb->add_option("--image-column,--text-column", f->columns.image,
+                   "Of a table: the column that names images, or holds texts (default: found)")
       ->type_name("COLUMN");
   verb->add_option("--root", f->columns.root,
                    "Of a table: the folder that its paths start from (default: its own)")

@@ -299,7 +299,7 @@ int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
     }
   if (flags.ram > 0)
     report.warnings.push_back("no pictures: with --ram no image is decoded for them");
-  else
+  else if (!data.files.is_texts())
     report.pictures = pictures_of(made, data, judge, *fitted.best);
   report.facts.emplace_back("took", duration(run_seconds(began)));
   write_file_atomically(run.report(), report_html(report));

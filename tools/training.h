@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "graft/api/text_model.h"
 #include "graft/io/datasets/dataset.h"
 #include "graft/io/preprocess.h"
 #include "graft/layers/modules/staged_network.h"
@@ -67,8 +68,9 @@ void apply_task_flags(const TrainingFlags& flags, train::Recipe& recipe);
 
 // default_recipe(freeze), or default_probing_recipe(), with the user's words put over it. A given
 // optimizer without --lr gets the rate that suits it.
+// `words`: of the network of words that is made, whose recipe is its own; null: of any other.
 train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
-                          const std::string& batch_norm);
+                          const std::string& batch_norm, const TextNetworkOptions* words = nullptr);
 
 // Makes the network once the task and the data's first words are known; a task may take over the
 // network's own head.

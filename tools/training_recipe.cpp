@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "graft/api/text_model.h"
 #include "graft/core/base/error.h"
 #include "graft/tools/flag_values.h"
 #include "graft/tools/training.h"
@@ -10,11 +11,14 @@
 namespace graft::tools {
 
 train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
-                          const std::string& batch_norm) {
+                          const std::string& batch_norm, const TextNetworkOptions* words) {
   const bool probes = flags.recipe == "probe-then-tune";
   GRAFT_CHECK(probes || !flags.probe_epochs, "--probe-epochs is for --recipe probe-then-tune");
-  train::Recipe recipe =
-      probes ? train::default_probing_recipe(freeze) : train::default_recipe(freeze);
+  GRAFT_CHECK(!words || !probes,
+              "--recipe probe-then-tune is for a pretrained network; one of words is made anew");
+  train::Recipe recipe = words    ? default_text_recipe(*words)
+                         : probes ? train::default_probing_recipe(freeze)
+                                  : train::default_recipe(freeze);
   if (flags.probe_epochs) recipe.probe_epochs = *flags.probe_epochs;
   recipe.freeze = freeze;
   recipe.batch_norm = batch_norm;

@@ -177,3 +177,11 @@ for model in ["channels_first", "embedding", "merging", "nested", "norms", "old"
     with safetensors.safe_open(data / f"keras/graphs/{model}.safetensors", "np") as file:
         config = json.loads(file.metadata()["keras.config"])
     seed("keras", model + ".json", json.dumps(shortened(config), separators=(",", ":")).encode())
+
+seed("vectors", "glove.txt", b"the 0.5 -1e-2 3\nof 1 2 3\ncaf\xc3\xa9 4 5 6\n")
+seed("vectors", "word2vec.txt", b"2 3\nthe 1 2 3 \nof 4 5 6 \n")
+seed("vectors", "word2vec.bin", b"2 3\nthe " + struct.pack("<3f", 1, 2, 3) + b"\nof " + struct.pack("<3f", 4, 5, 6) + b"\n")
+seed("texts", "mixed.txt", "It's a caf\u00e9, n'est-ce pas? \u4e2d\u6587 \U0001f600\ufe0f".encode() + b"\xff\xc3")
+seed("texts", "table.csv", b"id,text,label\n1,\"good, really\",pos\n2,bad,neg\n")
+seed("texts", "lines.jsonl", b'{"text": "good", "label": "pos"}\n{"text": "bad"}\n')
+seed("texts", "steps.json", b'{"length":6,"tokeniser":"words 1","vectors":"x","words":["a","b"]}')
