@@ -80,6 +80,7 @@ GRAFT_KERNELS(NormalizeKernels, normalize)
 GRAFT_KERNELS(ResampleKernels, resample)
 GRAFT_KERNELS(SampleKernels, sample)
 GRAFT_KERNELS(ImageInputKernels, image_input)
+GRAFT_KERNELS(CtcKernels, ctc)
 #undef GRAFT_KERNELS
 
 void open_device([[maybe_unused]] Device device, [[maybe_unused]] const DeviceOptions& options) {

@@ -3,6 +3,7 @@
 #include "graft/kernels/ops/batch_norm.h"
 #include "graft/kernels/ops/binary.h"
 #include "graft/kernels/ops/conv.h"
+#include "graft/kernels/ops/ctc.h"
 #include "graft/kernels/ops/dropout.h"
 #include "graft/kernels/ops/fused_conv.h"
 #include "graft/kernels/ops/image_input.h"
@@ -50,6 +51,7 @@ struct KernelSet {
   ops::ResampleKernels resample;
   ops::SampleKernels sample;
   ops::ImageInputKernels image_input;
+  ops::CtcKernels ctc;
 };
 
 }  // namespace graft

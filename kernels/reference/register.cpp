@@ -30,6 +30,7 @@ void register_reference_kernels(KernelSet& set) {
   reference::register_resample(set.resample);
   reference::register_grid_sample(set.sample);
   reference::register_roi_align(set.sample);
+  reference::register_ctc(set.ctc);
 }
 
 }  // namespace graft

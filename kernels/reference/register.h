@@ -12,6 +12,7 @@ struct UnaryForwardArgs;
 struct BatchNormKernels;
 struct BinaryKernels;
 struct ConvKernels;
+struct CtcKernels;
 struct DropoutKernels;
 struct FusedConvKernels;
 struct ImageInputKernels;
@@ -62,6 +63,7 @@ void register_normalize(ops::NormalizeKernels&);
 void register_resample(ops::ResampleKernels&);
 void register_grid_sample(ops::SampleKernels&);
 void register_roi_align(ops::SampleKernels&);
+void register_ctc(ops::CtcKernels&);
 
 // fused_conv begins with the one and ends with the other.
 void conv_forward(ExecContext& context, ops::ConvForwardArgs args);

@@ -8,6 +8,7 @@
 #include "graft/layers/functional/batch_norm.h"
 #include "graft/layers/functional/binary.h"
 #include "graft/layers/functional/conv.h"
+#include "graft/layers/functional/ctc.h"
 #include "graft/layers/functional/dropout.h"
 #include "graft/layers/functional/elementwise.h"
 #include "graft/layers/functional/image.h"
