@@ -93,6 +93,8 @@ int features(const FeatureFlags& flags) {
         : data.answers == io::AnswerKind::maps ? "a 0 or 1 for each class that a mask has or not"
         : data.answers == io::AnswerKind::boxes
             ? "a 0 or 1 for each class that an object is of or not"
+        : data.answers == io::AnswerKind::text
+            ? "a 0 or 1 for each character that a text has or not"
             : "classes",
         ", because ", printable(data.answers_why));
   doubt_shapes(opened, model.card.preprocess);

@@ -23,7 +23,8 @@ void apply_input_flags(Network& made, const train::Input& samples, const train::
   apply_image_size(input, flags.image_size);
   apply_resize(input, flags.resize);
   apply_window(input, flags.window);
-  if (flags.resize.empty() && !task.head().decoder.empty()) apply_whole(input);
+  if (flags.resize.empty() && !task.head().decoder.empty() && samples.has_places())
+    apply_whole(input);
   GRAFT_CHECK(!input.own_scale || train::answers_for(task.name()) == io::AnswerKind::maps,
               "--resize window: windows at an image's own scale are for images with masks; this is "
               "task ",

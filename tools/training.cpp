@@ -86,7 +86,8 @@ std::shared_ptr<train::Task> open_task(const io::OpenedData& data, const Trainin
   if (flags.least_precision > 0 || flags.least_recall > 0)
     task->choose_thresholds(flags.least_precision, flags.least_recall);
   const bool has_maps = !task->head().decoder.empty();
-  GRAFT_CHECK(has_maps || !flags.decoder, "--decoder is for --task segment, this is ", recipe.task);
+  GRAFT_CHECK(has_maps || !flags.decoder,
+              "--decoder is for --task segment and transcribe, this is ", recipe.task);
   if (has_maps) suit_a_decoder(recipe, flags);
   return task;
 }

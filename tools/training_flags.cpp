@@ -22,6 +22,12 @@ std::vector<std::string> task_choices() {
   return choices;
 }
 
+std::vector<std::string> decoder_choices() {
+  std::vector<std::string> choices = models::decoder_names();
+  choices.insert(choices.end(), {"greedy", "beam"});
+  return choices;
+}
+
 }  // namespace
 
 void apply_task_flags(const TrainingFlags& flags, train::Recipe& recipe) {
@@ -117,8 +123,8 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
   verb.add_option(
           "--task", f.task,
           "What is learned: classify (one class an image), multilabel (any number of labels), "
-          "regress (numbers), segment (the class of every pixel) or detect (boxes of objects); "
-          "auto: "
+          "regress (numbers), segment (the class of every pixel), detect (boxes of objects) or "
+          "transcribe (the text that is said or written); auto: "
           "what the data's form suggests, which is said")
       ->check(CLI::IsMember(task_choices()))
       ->type_name("TASK");
@@ -128,8 +134,9 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
       ->check(CLI::IsMember(train::loss_names()))
       ->type_name("NAME");
   verb.add_option("--decoder", f.decoder,
-                  "Of --task segment: unet (default), fpn, deeplabv3 or fcn")
-      ->check(CLI::IsMember(models::decoder_names()))
+                  "Of --task segment: unet (default), fpn, deeplabv3 or fcn; of --task transcribe "
+                  "how texts are found: greedy (default) or beam")
+      ->check(CLI::IsMember(decoder_choices()))
       ->type_name("NAME");
   add_recipe_flags(verb, f);
   verb.add_option("--label-smoothing", f.smoothing,

@@ -229,7 +229,7 @@ FitResult fit(StagedNetwork& network, const io::OpenedData& data, const io::Prep
   own.train = task->to_train_on(data.train);
   own.val = to_judge_on(data.val, preprocess);
   const auto input = options.input ? options.input : input_of(preprocess);
-  GRAFT_CHECK(input->has_places() || task->head().decoder.empty(), "task ", task->name(),
+  GRAFT_CHECK(input->has_places() || !task->head().has_places(), "task ", task->name(),
               " answers with places in a sample, and samples of input ", input->name(),
               " have none");
   RunContext context{

@@ -42,11 +42,13 @@ struct GRAFT_API Recipe {
           // 1) % K of each, the first of which is the image as it is: then features can be cached
   std::string balance = "none";  // none; weights: losses weighed by class (balance.h); sampling:
                                  // small classes repeated
-  std::string loss{};     // of task regress: mse, l1, huber; "": mse. Of task segment: ce, dice,
-                          // ce+dice, focal; "": ce+dice
-  std::string decoder{};  // of task segment: its head, by name; "": unet
-  int64_t patience = 0;   // stop after this many epochs in a row without a better one; 0: never
-  std::string resize{};   // what the user asked of Preprocess::set_fit; "": the network's own
+  std::string loss{};  // of task regress: mse, l1, huber; "": mse. Of task segment: ce, dice,
+                       // ce+dice, focal; "": ce+dice
+  // Of task segment its head, by name, "": unet; of task transcribe how texts are found: greedy
+  // ("") or beam.
+  std::string decoder{};
+  int64_t patience = 0;  // stop after this many epochs in a row without a better one; 0: never
+  std::string resize{};  // what the user asked of Preprocess::set_fit; "": the network's own
   // > 0: the head is trained first, for so many epochs on frozen features, then `epochs` of
   // everything that `freeze` leaves; the better of the two networks is kept (probe.h).
   int64_t probe_epochs = 0;

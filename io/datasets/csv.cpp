@@ -16,6 +16,7 @@
 #include "graft/io/datasets/sources.h"
 #include "graft/io/datasets/table.h"
 #include "graft/io/datasets/table_columns.h"
+#include "graft/io/datasets/texts.h"
 
 namespace graft::io {
 namespace {
@@ -78,7 +79,8 @@ class TableReader {
   void read_row(const TableRow& row) {
     const size_t last = std::max(
         columns_.image, *std::max_element(columns_.answers.begin(), columns_.answers.end()));
-    const bool may_be_empty = kind_ == AnswerKind::several_labels && mark_ != 0;  // no label
+    const bool may_be_empty = (kind_ == AnswerKind::several_labels && mark_ != 0) ||  // no label
+                              kind_ == AnswerKind::text;                              // silence
     GRAFT_CHECK(row.fields.size() > last && !row.fields[columns_.image].empty() &&
                     (may_be_empty || !row.fields[columns_.answers[0]].empty()) &&
                     (row.fields.size() == 2 || table_.rows[0].fields.size() != 2),
@@ -105,7 +107,9 @@ class TableReader {
     for (const size_t c : columns_.answers) {
       const std::string& cell = row.fields[c];
       entry.answer += (entry.answer.empty() ? "" : ", ") + cell;
-      if (kind_ == AnswerKind::numbers) {
+      if (kind_ == AnswerKind::text) {
+        entry.file.text = clean_text(cell, str(path_, ": line ", row.line));
+      } else if (kind_ == AnswerKind::numbers) {
         const std::optional<double> number = number_in(cell);
         GRAFT_CHECK(number.has_value(), path_, ": line ", row.line, ": '", cell, "' in ",
                     columns_.shown(c), " is not a number");
@@ -238,7 +242,9 @@ class TableReader {
         columns_.shown(columns_.image) == "path" && answers.size() == 1 && answers[0] == "label";
     if (!columns_.names.empty() && !is_plain)
       notes_.push_back(str("images from ", columns_.shown(columns_.image),
-                           kind_ == AnswerKind::numbers ? ", numbers from " : ", labels from ",
+                           kind_ == AnswerKind::numbers ? ", numbers from "
+                           : kind_ == AnswerKind::text  ? ", texts from "
+                                                        : ", labels from ",
                            short_list(answers), split.empty() ? "" : ", parts from " + split));
     else if (!split.empty())
       notes_.push_back("parts from " + split);
@@ -293,6 +299,11 @@ class TableReader {
       files.push_back(std::move(file));
     }
     if (files.empty()) return {};
+    if (kind_ == AnswerKind::text) {
+      part = text_part(std::move(files), kind_of_files_);
+      part.name = name;
+      return part;
+    }
     GRAFT_CHECK(!part.classes.empty(), path_, ": no image has a label");
     part.dataset = file_dataset(std::move(files), kind_of_files_);
     part.name = name;

@@ -1,5 +1,5 @@
 // Dataset: samples (images, or files of another kind) with their answers (a label, several,
-// numbers, a map, boxes) by index. And open_data(), which recognises what a path holds.
+// numbers, a map, boxes, a text) by index. And open_data(), which recognises what a path holds.
 #pragma once
 #include <memory>
 #include <string>
@@ -16,8 +16,17 @@ namespace graft::io {
 class DecodeGate;
 
 // What the samples of a data set are answered by. by_form: what the data's form suggests.
-// maps: the class of every pixel; boxes: of each object where it is, and its class.
-enum class AnswerKind : unsigned char { one_label, several_labels, numbers, maps, boxes, by_form };
+// maps: the class of every pixel; boxes: of each object where it is, and its class; text: what is
+// said or written in the sample.
+enum class AnswerKind : unsigned char {
+  one_label,
+  several_labels,
+  numbers,
+  maps,
+  boxes,
+  by_form,
+  text
+};
 
 // In a map: a pixel that counts for nothing.
 inline constexpr uint8_t kIgnoredPixel = 255;
@@ -68,6 +77,9 @@ class GRAFT_API Dataset {
   virtual std::string group(int64_t index) const;
   // Adds what identifies the samples (names, labels, sizes) to a hash.
   virtual std::string fingerprint() const = 0;
+  // The text that it is answered by, UTF-8 as clean_text() (texts.h) gives it. bad_input naming the
+  // file where there is none, as at first. labels() are then the characters that it has.
+  virtual std::string text(int64_t index) const;
 
  protected:
   // bad_input unless 0 <= index < size().
@@ -116,7 +128,8 @@ struct DataOptions {
 };
 
 struct OpenedData {
-  std::string format{};  // "folder", "idx", "cifar", "csv", "npz", "masks", "boxes", "names"
+  std::string format{};  // "folder", "idx", "cifar", "csv", "npz", "masks", "boxes", "names",
+                         // "texts"
   std::shared_ptr<const Dataset> train{};
   std::shared_ptr<const Dataset> val{};
   std::shared_ptr<const Dataset> test{};  // beside a validation part: never used to choose
@@ -125,7 +138,7 @@ struct OpenedData {
   AnswerKind answers = AnswerKind::one_label;  // never by_form
   std::string answers_why{};  // with by_form: what in the data's form says so; "": nothing does
   std::vector<std::string> classes{};  // names, as labels count (sorted, or a table's columns); of
-                                       // numbers what each is called
+                                       // numbers what each is called; of texts their characters
   std::vector<std::string> doubts{};   // sentences: what may not be as it was meant
   std::vector<std::string> notes{};    // sentences: split made, subset drawn, files left out
   PassedOver passed_over{};            // files that are no data
@@ -139,6 +152,7 @@ struct OpenedData {
 // labels (.csv .tsv .txt .jsonl), a folder with such a table in it where several labels or numbers
 // are asked for, or an .npz with x (u8 [N,H,W] or [N,H,W,C]) and y. Of maps: folders of images and
 // of masks (mask_folder.cpp), or a table of such pairs.
+// Of texts: folders of files with a .txt beside each (texts.h), a table, or names that say them.
 // Of boxes: folders of images and Pascal VOC or YOLO files (box_folder.cpp), COCO's JSON, or a
 // table with columns of boxes.
 // Error(bad_input) in one sentence for anything else.

@@ -9,6 +9,7 @@ namespace graft::io {
 namespace {
 
 std::string answer_of(const LabelledFile& file) {
+  if (file.text) return str("\"", *file.text, "\"");
   if (!file.numbers.empty()) return join(file.numbers, " ");
   return file.labels ? str("[", join(*file.labels, " "), "]") : std::to_string(file.label);
 }
@@ -33,6 +34,11 @@ class FileDataset final : public Dataset {
   }
   std::vector<double> numbers(int64_t index) const override { return file(index).numbers; }
   std::string group(int64_t index) const override { return file(index).group; }
+  std::string text(int64_t index) const override {
+    const LabelledFile& of = file(index);
+    GRAFT_CHECK(of.text.has_value(), of.path, ": has no text");
+    return *of.text;
+  }
   Image image(int64_t index) const override {
     GRAFT_CHECK(kind_.is_images(), file(index).path, ": is a ", kind_.one, ", not an image");
     return read_image(file(index).path);
@@ -58,6 +64,7 @@ class FileDataset final : public Dataset {
     for (const LabelledFile& file : files_)
       bytes += static_cast<int64_t>(sizeof(LabelledFile) + sizeof(FileStamp) + file.path.size() +
                                     file.short_name.size() + file.group.size() +
+                                    (file.text ? file.text->size() : 0) +
                                     (file.labels ? file.labels->size() * sizeof(int64_t) : 0) +
                                     file.numbers.size() * sizeof(double));
     return bytes;

@@ -14,6 +14,7 @@ struct LabelledFile {
   std::optional<std::vector<int64_t>> labels{};  // ascending, where samples have several
   std::vector<double> numbers{};
   std::string group{};
+  std::optional<std::string> text{};  // where samples are answered by one
 };
 
 GRAFT_API std::shared_ptr<const Dataset> file_dataset(std::vector<LabelledFile> files,

@@ -26,6 +26,7 @@ class Grouped final : public Dataset {
   Image map(int64_t i) const override { return dataset_->map(i); }
   MapFacts map_facts(int64_t i) const override { return dataset_->map_facts(i); }
   BoxedImage boxes(int64_t i) const override { return dataset_->boxes(i); }
+  std::string text(int64_t i) const override { return dataset_->text(i); }
   int64_t whole(int64_t i) const override { return dataset_->whole(i); }
   Image image(int64_t i) const override { return dataset_->image(i); }
   ImageHeader header(int64_t i) const override { return dataset_->header(i); }

@@ -8,6 +8,7 @@
 #include "graft/io/datasets/class_names.h"
 #include "graft/io/datasets/file_dataset.h"
 #include "graft/io/datasets/sources.h"
+#include "graft/io/datasets/texts.h"
 
 namespace graft::io {
 namespace {
@@ -43,6 +44,22 @@ std::string below(const std::string& name, const std::string& folder) {
   return name.starts_with(start) ? name.substr(start.size()) : name;
 }
 
+using NamedFile = std::pair<ImageFile*, std::string>;
+
+// What is found is the text, not a label.
+DataParts named_texts(std::vector<NamedFile> named, DataParts parts) {
+  std::vector<LabelledFile> files;
+  for (auto& [file, text] : named) {
+    files.push_back({std::move(file->path), std::move(file->short_name)});
+    files.back().text = clean_text(text, files.back().path);
+  }
+  parts.answers = AnswerKind::text;
+  parts.notes.push_back(str("texts from the files' names: ", files.front().text.value_or(""),
+                            " of ", files.front().short_name, " and so on"));
+  parts.train = text_part(std::move(files), parts.files);
+  return parts;
+}
+
 }  // namespace
 
 DataParts read_named_files(const std::string& path, const std::string& label_pattern,
@@ -52,7 +69,7 @@ DataParts read_named_files(const std::string& path, const std::string& label_pat
   std::vector<ImageFile> found;
   find_files(path, "", wanted.files, found, parts.passed_over);
   std::map<std::string, int64_t> labels;
-  std::vector<std::pair<ImageFile*, std::string>> labelled;
+  std::vector<NamedFile> labelled;
   std::string first_without;
   for (ImageFile& file : found) {
     const auto label = found_in(file.short_name, pattern, "--label-pattern");
@@ -70,6 +87,7 @@ DataParts read_named_files(const std::string& path, const std::string& label_pat
     parts.notes.push_back(
         str(found.size() - labelled.size(), " of ", found.size(), " ", wanted.files.many,
             " are left out: --label-pattern is not in their names; the first is ", first_without));
+  if (wanted.answers == AnswerKind::text) return named_texts(std::move(labelled), std::move(parts));
   for (auto& [label, number] : labels) {
     number = std::ssize(parts.train.classes);
     parts.train.classes.push_back(label);

@@ -15,6 +15,7 @@
 #include "graft/io/datasets/part_folders.h"
 #include "graft/io/datasets/path_list.h"
 #include "graft/io/datasets/sources.h"
+#include "graft/io/datasets/texts.h"
 #include "graft/io/datasets/utf8_names.h"
 
 namespace graft::io {
@@ -67,6 +68,32 @@ std::optional<Named> read_boxes(const std::string& path, const PartsWanted& want
   return named;
 }
 
+// Files with a text each, where they are asked for or sounds have that form (of images .txt may be
+// boxes).
+std::optional<Named> read_texts(const std::string& path, const PartsWanted& wanted,
+                                const TableColumns& columns) {
+  const bool is_asked_for = wanted.answers == AnswerKind::text;
+  const bool may_be = wanted.answers == AnswerKind::by_form && !wanted.files.is_images();
+  if (!is_asked_for && !may_be) return std::nullopt;
+  if (!file_system().is_directory(path)) {
+    if (!is_asked_for) return std::nullopt;
+    GRAFT_CHECK(is_table(path), path, ": a folder of ", wanted.files.many,
+                " and texts, or a table of them, is needed");
+    return Named{"csv", read_table(path, columns, wanted)};
+  }
+  const std::string why = why_texts(path, wanted.files);
+  if (const std::string table = is_asked_for && why.empty() ? table_within(path) : "";
+      !table.empty()) {
+    Named named{"csv", read_table(table, columns, wanted)};
+    named.parts.notes.insert(named.parts.notes.begin(), "texts of the folder from " + table);
+    return named;
+  }
+  if (why.empty() && !is_asked_for) return std::nullopt;
+  Named named{"texts", read_text_folder(path, wanted)};
+  if (!is_asked_for) named.parts.answers_why = why;
+  return named;
+}
+
 // Files that are no images: class folders, names that say the labels, or a table.
 Named read_other_files(const std::string& path, const PartsWanted& wanted,
                        const DataOptions& options) {
@@ -95,6 +122,7 @@ Named read_any(const std::string& path, const PartsWanted& wanted, const DataOpt
                 ": --label-pattern is for a folder of files whose names say their labels");
     return {"names", read_named_files(path, options.columns.label_pattern, wanted)};
   }
+  if (auto texts = read_texts(path, wanted, columns)) return std::move(*texts);
   if (!wanted.files.is_images()) return read_other_files(path, wanted, options);
   if (auto maps = read_maps(path, wanted, columns, options.masks)) return std::move(*maps);
   if (auto boxes = read_boxes(path, wanted, columns)) return std::move(*boxes);
@@ -116,11 +144,11 @@ Named read_any(const std::string& path, const PartsWanted& wanted, const DataOpt
 }
 
 // Which samples are alike where some are drawn: those of a class; of several labels those whose
-// rarest label is the same (a group more for those without one); of numbers all.
+// rarest label is the same (a group more for those without one); of numbers and texts all.
 std::vector<std::vector<int64_t>> groups_of(const OpenedData& data) {
   const Dataset& dataset = *data.train;
   const size_t classes = data.classes.size();
-  if (data.answers == AnswerKind::numbers) {
+  if (data.answers == AnswerKind::numbers || data.answers == AnswerKind::text) {
     std::vector<int64_t> all(static_cast<size_t>(dataset.size()));
     std::iota(all.begin(), all.end(), 0);
     return {std::move(all)};
@@ -147,7 +175,7 @@ std::vector<std::vector<int64_t>> groups_of(const OpenedData& data) {
 }
 
 const char* how_drawn(AnswerKind answers) {
-  if (answers == AnswerKind::numbers) return "drawn";
+  if (answers == AnswerKind::numbers || answers == AnswerKind::text) return "drawn";
   if (answers == AnswerKind::maps || answers == AnswerKind::boxes)
     return "drawn by each one's rarest class";
   return answers == AnswerKind::one_label ? "drawn by class" : "drawn by each one's rarest label";
@@ -206,7 +234,7 @@ void check_folds(const OpenedData& data, const std::string& path, const DataOpti
 
 // What a part has none of because whole groups were held out.
 void say_absent(OpenedData& data) {
-  if (data.answers == AnswerKind::numbers) return;
+  if (data.answers == AnswerKind::numbers || data.answers == AnswerKind::text) return;
   for (const auto& [part, what] : {std::pair(data.train, "no training image is left of "),
                                    std::pair(data.val, "no image is held out of ")}) {
     std::vector<bool> is_there(data.classes.size());
@@ -278,6 +306,22 @@ void take_validation(DataParts& parts, const DataOptions& options, OpenedData& d
   data.passed_over.add(other.passed_over);
 }
 
+// Characters that no training text has cannot be learned: they are said, and count as mistakes.
+std::shared_ptr<const Dataset> matched_texts(const DataPart& part, const DataPart& train,
+                                             const std::string& which, OpenedData& data) {
+  std::vector<int64_t> labels;
+  std::vector<std::string> unknown;
+  for (const std::string& character : part.classes) {
+    const auto at = std::find(train.classes.begin(), train.classes.end(), character);
+    labels.push_back(at == train.classes.end() ? -1 : at - train.classes.begin());
+    if (labels.back() < 0) unknown.push_back(character);
+  }
+  if (!unknown.empty())
+    data.doubts.push_back(str(which, " has characters that no training text has: ",
+                              short_list(unknown), "; they cannot be answered"));
+  return several_relabelled(part.dataset, labels);
+}
+
 // A validation or test part with its labels counted as the training part's classes are, by name.
 std::shared_ptr<const Dataset> matched_part(const DataPart& part, const DataPart& train,
                                             const std::string& path, OpenedData& data) {
@@ -288,6 +332,7 @@ std::shared_ptr<const Dataset> matched_part(const DataPart& part, const DataPart
                 short_list(part.classes), ", the training part ", short_list(train.classes));
     return part.dataset;
   }
+  if (data.answers == AnswerKind::text) return matched_texts(part, train, which, data);
   const auto labels = matched_classes(part.classes, train.classes);
   std::vector<std::string> unknown, missing;
   for (size_t i = 0; i < labels.size(); ++i)
@@ -313,6 +358,9 @@ void take_answers(const DataParts& parts, const std::string& path, const DataOpt
   data.answers_why = parts.answers_why;
   GRAFT_CHECK(options.answers != AnswerKind::numbers || data.answers == AnswerKind::numbers, path,
               ": holds no numbers to predict: a table of images and numbers is needed");
+  GRAFT_CHECK(options.answers != AnswerKind::text || data.answers == AnswerKind::text, path,
+              ": holds no texts: a .txt beside each of its ", data.files.many,
+              ", a table, or --label-pattern is needed");
   if (options.answers == AnswerKind::several_labels && data.answers == AnswerKind::one_label) {
     data.answers = AnswerKind::several_labels;
     data.notes.push_back(str("each ", data.files.one, " has one label; a table gives it several"));

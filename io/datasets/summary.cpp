@@ -90,7 +90,9 @@ std::string what_is_known(AnswerKind answers, size_t count) {
                answers == AnswerKind::maps    ? " of pixels"
                : answers == AnswerKind::boxes ? " of objects"
                                               : "");
-  const char* one = answers == AnswerKind::numbers ? " number" : " label";
+  const char* one = answers == AnswerKind::numbers ? " number"
+                    : answers == AnswerKind::text  ? " character"
+                                                   : " label";
   return str(count, one, count == 1 ? "" : "s");
 }
 
@@ -220,6 +222,7 @@ DataSummary summarize(const std::string& path, const OpenedData& data, const Par
               without == 1 ? data.files.one + " has" : data.files.many + " have",
               data.answers == AnswerKind::maps    ? " a mask that leaves every pixel out"
               : data.answers == AnswerKind::boxes ? " no objects"
+              : data.answers == AnswerKind::text  ? " an empty text"
                                                   : " no label: they are examples of none"));
     if (std::ssize(of_part) != dataset->size()) return;
     for (int64_t i = 0; i < dataset->size(); ++i) all.push_back({dataset.get(), name, i});
@@ -232,7 +235,7 @@ DataSummary summarize(const std::string& path, const OpenedData& data, const Par
   doubt_groups(data, summary);
   if (data.answers == AnswerKind::maps || data.answers == AnswerKind::boxes)
     doubt_absent(summary, summary.doubts);
-  else if (data.answers != AnswerKind::numbers)
+  else if (data.answers != AnswerKind::numbers && data.answers != AnswerKind::text)
     doubt_counts(summary, summary.doubts);
   doubt_equal_files(all, all_facts, data.files, summary.doubts);
   if (data.files.is_images()) doubt_sizes(all, all_facts, summary.doubts);
@@ -301,12 +304,13 @@ std::vector<std::string> DataSummary::lines(size_t most) const {
     shown.resize(most / 2);
     shown.insert(shown.end(), rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(most / 2));
   }
-  size_t width = 5;
+  size_t width = answers == AnswerKind::text ? 9 : 5;
   for (const size_t c : shown) width = std::max(width, letters_of(classes[c]));
   const bool has_pixels = answers == AnswerKind::maps;
   const bool has_boxes = answers == AnswerKind::boxes;
-  const char* kind =
-      answers == AnswerKind::one_label || has_pixels || has_boxes ? "class" : "label";
+  const char* kind = answers == AnswerKind::one_label || has_pixels || has_boxes ? "class"
+                     : answers == AnswerKind::text                               ? "character"
+                                                                                 : "label";
   std::string head = "  " + padded_to(kind, width, false);
   for (const PartSummary& part : parts)
     head += "  " + padded_to(part.name, 10, true) +
@@ -341,6 +345,7 @@ std::string DataSummary::to_json() const {
     j["answers"] = answers == AnswerKind::numbers ? "numbers"
                    : answers == AnswerKind::maps  ? "maps"
                    : answers == AnswerKind::boxes ? "boxes"
+                   : answers == AnswerKind::text  ? "texts"
                                                   : "several labels";
   j["classes"] = nlohmann::ordered_json::array();
   for (size_t c = 0; c < classes.size(); ++c) {

@@ -63,6 +63,8 @@ class ColumnSearch {
       columns_.answers = found_answers();
     else
       columns_.answers = named_answers();
+    GRAFT_CHECK(columns_.answers.size() == 1 || kind_ != AnswerKind::text, path_,
+                ": --label-column ", wanted_.label, " names several columns; a text is one column");
     GRAFT_CHECK(columns_.answers.size() == 1 || kind_ != AnswerKind::one_label, path_,
                 ": --label-column ", wanted_.label,
                 " names several columns; an image has several labels or numbers with --task "
@@ -227,6 +229,10 @@ class ColumnSearch {
                        {"label", "class", "category", "target", "labels", "y", "class_name",
                         "label_name", "labelname", "species", "breed", "classes", "categories"}))
         named_so.push_back(c);
+    if (kind_ == AnswerKind::text)
+      for (const size_t c : left)
+        if (names_one_of(name_of(c), {"text", "transcript", "transcription", "sentence"}))
+          return {c};
     if (named_so.size() == 1 && !is_half_a_place(named_so[0], left)) return named_so;
     const bool may_be_labels = kind_ == AnswerKind::several_labels || kind_ == AnswerKind::by_form;
     const bool may_be_numbers = kind_ == AnswerKind::numbers || kind_ == AnswerKind::by_form;

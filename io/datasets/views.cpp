@@ -22,6 +22,7 @@ class Subset final : public Dataset {
   int64_t whole(int64_t i) const override { return whole_->whole(place(i)); }
   MapFacts map_facts(int64_t i) const override { return whole_->map_facts(place(i)); }
   BoxedImage boxes(int64_t i) const override { return whole_->boxes(place(i)); }
+  std::string text(int64_t i) const override { return whole_->text(place(i)); }
   Image image(int64_t i) const override { return whole_->image(place(i)); }
   bool encoded(int64_t i, std::vector<std::byte>& bytes) const override {
     return whole_->encoded(place(i), bytes);
@@ -60,6 +61,7 @@ class Relabelled : public Dataset {
   int64_t whole(int64_t i) const override { return dataset_->whole(i); }
   MapFacts map_facts(int64_t i) const override { return dataset_->map_facts(i); }
   BoxedImage boxes(int64_t i) const override { return dataset_->boxes(i); }
+  std::string text(int64_t i) const override { return dataset_->text(i); }
   Image image(int64_t index) const override { return dataset_->image(index); }
   bool encoded(int64_t index, std::vector<std::byte>& bytes) const override {
     return dataset_->encoded(index, bytes);
@@ -165,6 +167,7 @@ BoxedImage Dataset::boxes(int64_t) const { return {}; }
 std::string Dataset::group(int64_t) const { return ""; }
 int64_t Dataset::whole(int64_t index) const { return index; }
 Image Dataset::map(int64_t index) const { bad_input(name(index), ": has no mask"); }
+std::string Dataset::text(int64_t index) const { bad_input(name(index), ": has no text"); }
 
 void Dataset::check_index(int64_t index) const {
   GRAFT_CHECK(index >= 0 && index < size(), "sample ", index, " of a data set of ", size());

@@ -51,6 +51,7 @@ std::vector<EncoderMap> taps_from_8(const std::vector<EncoderMap>& taps) {
   return kept;
 }
 std::vector<int64_t> fcos_widths(const std::vector<EncoderMap>&) { return {64}; }
+std::vector<int64_t> sequence_widths(const std::vector<EncoderMap>&) { return {128}; }
 std::vector<int64_t> deeplab_widths(const std::vector<EncoderMap>&) { return {256}; }
 
 constexpr DecoderKind kDecoders[] = {
@@ -59,6 +60,7 @@ constexpr DecoderKind kDecoders[] = {
     {"deeplabv3", true, 8, last_tap, deeplab_widths, make_deeplabv3},
     {"fcn", true, 0, last_tap, fcn_widths, make_fcn},
     {"fcos", false, 0, taps_from_8, fcos_widths, make_fcos},
+    {"sequence", false, 0, pyramid_taps, sequence_widths, make_sequence},
 };
 
 }  // namespace

@@ -15,7 +15,8 @@ namespace graft::models {
 
 class Decoder : public Module {
  public:
-  // The maps it was made for, by rising stride; channels_last or not -> [N,classes,H,W].
+  // The maps it was made for, by rising stride; channels_last or not -> [N,classes,H,W], or of a
+  // sequence [N,T,classes].
   virtual Tensor decode(std::span<const Tensor> maps) = 0;
   // A decoder of one map.
   Tensor forward(const Tensor& x) override { return decode({&x, 1}); }
@@ -75,6 +76,10 @@ std::shared_ptr<Decoder> make_deeplabv3(const DecoderParts& parts);
 // maps C are classes', then left, top, right and bottom of a box around the place, and how well it
 // fits.
 std::shared_ptr<Decoder> make_fcos(const DecoderParts& parts);
+
+// Maps from stride 4 on, averaged over their height and summed at the finest one's steps: logits
+// [N,T,classes] along the image's width. One width.
+std::shared_ptr<Decoder> make_sequence(const DecoderParts& parts);
 
 // 3x3 convolution "conv" without bias, batch norm "bn", ReLU.
 class ConvNormRelu final : public Module {

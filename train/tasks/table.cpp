@@ -8,6 +8,7 @@
 #include "graft/train/tasks/multilabel/multilabel.h"
 #include "graft/train/tasks/regression/regression.h"
 #include "graft/train/tasks/segmentation/segmentation.h"
+#include "graft/train/tasks/transcription/transcription.h"
 
 namespace graft::train {
 namespace {
@@ -28,6 +29,7 @@ constexpr std::array kTasks = {
     TaskRow{"regress", io::AnswerKind::numbers, make_regression, regression_of},
     TaskRow{"segment", io::AnswerKind::maps, make_segmentation, segmentation_of},
     TaskRow{"detect", io::AnswerKind::boxes, make_detection, detection_of},
+    TaskRow{"transcribe", io::AnswerKind::text, make_transcription, transcription_of},
 };
 
 const TaskRow& row_named(const std::string& name) {

@@ -47,9 +47,15 @@ class Presentation;
 
 // The head that a task asks of a network.
 struct HeadPlan {
+  // The decoder that averages maps over their height: a sequence [N,T,outputs] along the width.
+  static constexpr const char* kSequence = "sequence";
+
   int64_t outputs = 1;        // numbers for a sample, or maps
   std::string decoder{};      // of maps, by name (--decoder); "": numbers from pooled features
   std::vector<float> bias{};  // where the outputs start; empty: at 0
+
+  // Whether it answers with places in a sample.
+  bool has_places() const { return !decoder.empty() && decoder != kSequence; }
 };
 
 // A task is for one data set and one recipe. Everything but to() may be called
