@@ -6,6 +6,7 @@
 #include "graft/api/explain.h"
 #include "graft/api/finetune.h"
 #include "graft/api/image_source.h"
+#include "graft/api/listening.h"
 #include "graft/api/pixels.h"
 #include "graft/api/predictor.h"
 #include "graft/api/tracking.h"

@@ -17,6 +17,7 @@ void add_finetune(CLI::App& app, Action& action);
 void add_pretrain(CLI::App& app, Action& action);
 void add_predict(CLI::App& app, Action& action);
 void add_track(CLI::App& app, Action& action);
+void add_listen(CLI::App& app, Action& action);
 void add_evaluate(CLI::App& app, Action& action);
 void add_explain(CLI::App& app, Action& action);
 void add_data(CLI::App& app, Action& action);

@@ -57,7 +57,7 @@ TEST_F(BadInput, Usage) {
   EXPECT_EQ(run_graft({"--version"}).code, 0);
   for (const char* verb :
        {"finetune", "pretrain", "predict", "evaluate", "explain", "average", "inspect", "convert",
-        "features", "bench", "compare", "doctor", "track"}) {
+        "features", "bench", "compare", "doctor", "track", "listen"}) {
     const CommandResult help = run_graft({verb, "--help"});
     EXPECT_EQ(help.code, 0) << verb;
     EXPECT_NE(help.out.find("Example"), std::string::npos) << verb;
