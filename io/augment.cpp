@@ -8,15 +8,6 @@
 namespace graft::io {
 namespace {
 
-void flip(Image& image) {
-  uint8_t* p = image.pixels.mutable_data<uint8_t>();
-  const int64_t c = image.channels;
-  for (int64_t y = 0; y < image.height; ++y)
-    for (int64_t x = 0; x < image.width / 2; ++x)
-      std::swap_ranges(p + (y * image.width + x) * c, p + (y * image.width + x + 1) * c,
-                       p + (y * image.width + image.width - 1 - x) * c);
-}
-
 double luma(const uint8_t* pixel, int64_t channels) {
   return channels == 1 ? pixel[0] : 0.299 * pixel[0] + 0.587 * pixel[1] + 0.114 * pixel[2];
 }
@@ -34,6 +25,15 @@ void blend(Image& image, double factor, Towards towards) {
 }
 
 }  // namespace
+
+void mirror(Image& image) {
+  uint8_t* p = image.pixels.mutable_data<uint8_t>();
+  const int64_t c = image.channels;
+  for (int64_t y = 0; y < image.height; ++y)
+    for (int64_t x = 0; x < image.width / 2; ++x)
+      std::swap_ranges(p + (y * image.width + x) * c, p + (y * image.width + x + 1) * c,
+                       p + (y * image.width + image.width - 1 - x) * c);
+}
 
 Augment augment_for(const Preprocess& preprocess, Augment augment) {
   const double ratio =
@@ -86,6 +86,21 @@ Augment augment_named(const std::string& name) {
   bad_input("unknown augmentation '", name, "': expected none, light or strong");
 }
 
+void change(Image& image, const Preprocess& preprocess, const Augment& augment,
+            CountedRandom& random) {
+  for (const DrawnOp& drawn : draw_ops(augment.ops, image.width, image.height, random))
+    apply(image, drawn.op, drawn.magnitude);
+  const auto box = draw_erased(augment.erase, image.width, image.height, random);
+  if (!box) return;
+  std::array<uint8_t, 3> color{};  // of the pixels, RGB
+  const std::vector<double>& mean = preprocess.mean;
+  for (size_t c = 0; c < color.size(); ++c) {
+    const size_t of = std::min(preprocess.bgr ? 2 - c : c, mean.size() - 1);
+    color[c] = static_cast<uint8_t>(std::clamp(std::lround(mean[of] / preprocess.scale), 0L, 255L));
+  }
+  erase(image, *box, color);
+}
+
 Image augmented(const Image& image, const Preprocess& preprocess, const Augment& augment,
                 CountedRandom& random) {
   Image result;
@@ -105,8 +120,9 @@ Image augmented(const Image& image, const Preprocess& preprocess, const Augment&
     if (result.pixels.is_same(image.pixels))
       result.pixels = result.pixels.clone();  // the caller's pixels stay as they are
   }
-  if (augment.flip && random.uniform() < 0.5) flip(result);
+  if (augment.flip && random.uniform() < 0.5) mirror(result);
   if (augment.jitters()) jitter(result, augment, random);
+  if (augment.changes()) change(result, preprocess, augment, random);
   return result;
 }
 

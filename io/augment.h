@@ -5,6 +5,7 @@
 
 #include "graft/core/runtime/random.h"
 #include "graft/io/preprocess.h"
+#include "graft/io/random_ops.h"
 
 namespace graft::io {
 
@@ -14,11 +15,14 @@ struct Augment {
          scale_high = 1;  // random resized crop: share of the image's area; 1, 1: no crop
   double ratio_low = 3.0 / 4, ratio_high = 4.0 / 3;     // of its sides
   double brightness = 0, contrast = 0, saturation = 0;  // factor drawn from [1 - x, 1 + x]
+  OpPolicy ops = OpPolicy::none;  // random_ops.h; masks and boxes do not follow
+  double erase = 0;               // the probability that a rectangle becomes the mean colour
   std::string other{};  // of samples that are no images: changes by a name that their input reads
 
-  bool any() const { return flip || crops() || jitters() || !other.empty(); }
+  bool any() const { return flip || crops() || jitters() || changes() || !other.empty(); }
   bool crops() const { return scale_low < 1 || scale_high < 1; }
   bool jitters() const { return brightness > 0 || contrast > 0 || saturation > 0; }
+  bool changes() const { return ops != OpPolicy::none || erase > 0; }
   bool operator==(const Augment&) const = default;
 };
 
@@ -33,8 +37,12 @@ GRAFT_API Augment augment_for(const Preprocess& preprocess, Augment augment);
 // drawn area and ratio, else the largest central box.
 GRAFT_API ResizeBox random_box(int64_t width, int64_t height, const Augment& augment,
                                CountedRandom& random);
+GRAFT_API void mirror(Image& image);  // left to right, in place
 // Changes brightness, contrast and saturation in place, by factors drawn in this order.
 GRAFT_API void jitter(Image& image, const Augment& augment, CountedRandom& random);
+// What `ops` and `erase` draw, in place; an erased rectangle gets the mean of the preprocessing.
+GRAFT_API void change(Image& image, const Preprocess& preprocess, const Augment& augment,
+                      CountedRandom& random);
 
 // The image as an input of `preprocess`, changed at random.
 GRAFT_API Image augmented(const Image& image, const Preprocess& preprocess, const Augment& augment,

@@ -144,6 +144,12 @@ InputMaker::Pixels InputMaker::pixels(const Dataset& dataset, int64_t sample,
   if (!random) return {m.result.pixels.data<uint8_t>(), false};
   const bool mirrored = m.augment.flip && random->uniform() < 0.5;
   if (m.augment.jitters()) jitter(m.result, m.augment, *random);
+  if (m.augment.changes()) {
+    // Ops have directions: what is still to be mirrored is, and then needs no more.
+    if (mirrored) mirror(m.result);
+    change(m.result, m.preprocess, m.augment, *random);
+    return {m.result.pixels.data<uint8_t>(), false};
+  }
   return {m.result.pixels.data<uint8_t>(), mirrored};
 }
 
