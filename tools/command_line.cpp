@@ -49,12 +49,12 @@ void add_verbs(CLI::App& app, Action& action, std::string_view named) {
   app.get_formatter()->column_width(34);
   app.option_defaults()->always_capture_default();
   constexpr std::pair<std::string_view, void (*)(CLI::App&, Action&)> verbs[] = {
-      {"finetune", add_finetune}, {"pretrain", add_pretrain}, {"predict", add_predict},
-      {"track", add_track},       {"evaluate", add_evaluate}, {"explain", add_explain},
-      {"inspect", add_inspect},   {"convert", add_convert},   {"verify", add_verify},
-      {"features", add_features}, {"advise", add_advise},     {"average", add_average},
-      {"data", add_data},         {"run", add_run},           {"bench", add_bench},
-      {"compare", add_compare},   {"doctor", add_doctor}};
+      {"finetune", add_finetune}, {"pretrain", add_pretrain}, {"lr", add_lr},
+      {"predict", add_predict},   {"track", add_track},       {"evaluate", add_evaluate},
+      {"explain", add_explain},   {"inspect", add_inspect},   {"convert", add_convert},
+      {"verify", add_verify},     {"features", add_features}, {"advise", add_advise},
+      {"average", add_average},   {"data", add_data},         {"run", add_run},
+      {"bench", add_bench},       {"compare", add_compare},   {"doctor", add_doctor}};
   const bool is_known = std::any_of(std::begin(verbs), std::end(verbs),
                                     [&](const auto& verb) { return verb.first == named; });
   for (const auto& [name, add] : verbs)

@@ -1,4 +1,6 @@
 // graft finetune and graft pretrain: the same run, from a weight file or from random weights.
+#include "graft/tools/finetune.h"
+
 #include <CLI/CLI.hpp>
 
 #include "graft/layers/modules/default_values.h"
@@ -31,46 +33,50 @@ void apply_input_flags(Network& made, const train::Input& samples, const train::
   (void)task.made_up_targets(1, input);  // refuses sides that the task cannot use
 }
 
-struct FinetuneFlags {
-  TrainingFlags training;
-  SourceFlags source;
-  std::string weights, arch, cut = "auto", bn = "auto", channels = "repeat", head = "auto";
-  std::optional<std::string> freeze{};
-};
+}  // namespace
+
+train::Recipe recipe_of(const FinetuneFlags& flags) {
+  return make_recipe(flags.training,
+                     flags.freeze.value_or(flags.training.recipe == "plain" ? "backbone" : "none"),
+                     flags.bn);
+}
+
+Network make_finetuned(const FinetuneFlags& flags, const TrainingData& data, train::Task& task) {
+  const int64_t ram = flags.training.ram;
+  models::Imported imported = models::import_weights(
+      flags.weights,
+      flags.source.options(
+          {.arch = flags.arch,
+           .cut = flags.cut,
+           .channels = channel_rule(flags.channels),
+           .check_bytes = ram > 0 ? std::max<int64_t>(ram - train::kProcessBytes, 1) : 0}));
+  apply_source_flags(flags.source, imported);
+  Network made{std::move(imported.model), ""};
+  const std::string sides = made.model.card.preprocess.sides();
+  apply_input_flags(made, *data.input, task, flags.training);
+  const bool fits =  // a head of maps is for images of one size
+      task.head().decoder.empty() || made.model.card.preprocess.sides() == sides;
+  made.head_is_trained =
+      keep_or_give_head(made.model, task, flags.head == "auto" && fits, flags.training.seed);
+  check_on_images(made.model, data.opened.train, imported.certificate, ram);
+  imported.certificate.head =
+      made.head_is_trained
+          ? str("kept: ", models::head_path(made.model.card.architecture), ", ", task.what(),
+                ", which are the data's (--head new starts from a new one)")
+          : str("new: ", models::head_path(made.model.card.architecture), ", ", task.what(),
+                ", initialised from seed ", flags.training.seed);
+  made.certificate = imported.certificate.to_text();
+  say_text(made.certificate);
+  return made;
+}
+
+namespace {
 
 int finetune_once(const FinetuneFlags& flags) {
-  const std::string freeze =
-      flags.freeze.value_or(flags.training.recipe == "plain" ? "backbone" : "none");
-  return train_and_report(
-      flags.training, make_recipe(flags.training, freeze, flags.bn),
-      [&](const TrainingData& data, train::Task& task) {
-        const int64_t ram = flags.training.ram;
-        models::Imported imported = models::import_weights(
-            flags.weights,
-            flags.source.options(
-                {.arch = flags.arch,
-                 .cut = flags.cut,
-                 .channels = channel_rule(flags.channels),
-                 .check_bytes = ram > 0 ? std::max<int64_t>(ram - train::kProcessBytes, 1) : 0}));
-        apply_source_flags(flags.source, imported);
-        Network made{std::move(imported.model), ""};
-        const std::string sides = made.model.card.preprocess.sides();
-        apply_input_flags(made, *data.input, task, flags.training);
-        const bool fits =  // a head of maps is for images of one size
-            task.head().decoder.empty() || made.model.card.preprocess.sides() == sides;
-        made.head_is_trained =
-            keep_or_give_head(made.model, task, flags.head == "auto" && fits, flags.training.seed);
-        check_on_images(made.model, data.opened.train, imported.certificate, ram);
-        imported.certificate.head =
-            made.head_is_trained
-                ? str("kept: ", models::head_path(made.model.card.architecture), ", ", task.what(),
-                      ", which are the data's (--head new starts from a new one)")
-                : str("new: ", models::head_path(made.model.card.architecture), ", ", task.what(),
-                      ", initialised from seed ", flags.training.seed);
-        made.certificate = imported.certificate.to_text();
-        say_text(made.certificate);
-        return made;
-      });
+  return train_and_report(flags.training, recipe_of(flags),
+                          [&](const TrainingData& data, train::Task& task) {
+                            return make_finetuned(flags, data, task);
+                          });
 }
 
 int finetune(const FinetuneFlags& flags) {
@@ -87,6 +93,8 @@ struct PretrainFlags {
 };
 
 int pretrain_once(const PretrainFlags& flags) {
+  GRAFT_CHECK(flags.training.l2_sp == 0,
+              "--l2-sp draws weights towards a source's; pretrain begins with random ones");
   return train_and_report(
       flags.training, make_recipe(flags.training, "none", "auto"),
       [&](const TrainingData& data, train::Task& task) {
@@ -119,35 +127,49 @@ int pretrain(const PretrainFlags& flags) {
 
 }  // namespace
 
-void add_finetune(CLI::App& app, Action& action) {
-  auto* verb =
-      app.add_subcommand("finetune", "Train a pretrained network on your own images or sounds");
-  auto f = std::make_shared<FinetuneFlags>();
-  verb->add_option(
-          "--weights", f->weights,
+void add_finetune_flags(CLI::App& verb, FinetuneFlags& f) {
+  verb.add_option(
+          "--weights", f.weights,
           "Pretrained weights: .safetensors, .npz, .onnx, .pt2, .tflite, .pth/.th, .h5/.keras, "
           ".params, a SavedModel's folder, or a model of graft")
       ->required()
       ->type_name("FILE");
-  verb->add_option("--arch", f->arch,
-                   "The network's name, checked against the file (default: guessed from it; an "
-                   ".onnx then is run as the graph that it is)")
+  verb.add_option("--arch", f.arch,
+                  "The network's name, checked against the file (default: guessed from it; an "
+                  ".onnx then is run as the graph that it is)")
       ->check(CLI::IsMember(models::architecture_names()))
       ->type_name("NAME");
-  verb->add_option("--cut", f->cut,
-                   "auto: after the last whole stage in the file (a graph: in front of its "
-                   "classifier); or a stage: layer3, features.4; or a graph's node")
+  verb.add_option("--cut", f.cut,
+                  "auto: after the last whole stage in the file (a graph: in front of its "
+                  "classifier); or a stage: layer3, features.4; or a graph's node")
       ->type_name("STAGE");
-  verb->add_option("--head", f->head,
-                   "auto: the file's head is kept where its labels are the data's classes; new: a "
-                   "new one")
+  verb.add_option("--head", f.head,
+                  "auto: the file's head is kept where its labels are the data's classes; new: a "
+                  "new one")
       ->check(CLI::IsMember({"auto", "new"}))
       ->type_name("WHICH");
-  verb->add_option("--freeze", f->freeze,
-                   "backbone (all but the new head), none, or stages: stem,layer1,...; ..NAME: all "
-                   "up to that stage or node (default: backbone; with --recipe probe-then-tune "
-                   "none, and what stays frozen after the probe)")
+  verb.add_option("--freeze", f.freeze,
+                  "backbone (all but the new head), none, or stages: stem,layer1,...; ..NAME: all "
+                  "up to that stage or node (default: backbone; with --recipe probe-then-tune "
+                  "none, and what stays frozen after the probe)")
       ->type_name("WHAT");
+  verb.add_option("--bn", f.bn,
+                  "Batch norm: source (its statistics stay), adapt (re-estimated on your data), "
+                  "train; auto: source where frozen, else train")
+      ->check(CLI::IsMember({"auto", "source", "adapt", "train"}))
+      ->type_name("POLICY");
+  verb.add_option("--channels", f.channels,
+                  "Grey images: repeat their channel, or sum-conv1: a network that takes grey ones")
+      ->check(CLI::IsMember({"repeat", "sum-conv1"}))
+      ->type_name("RULE");
+  add_source_flags(verb, f.source, ClassNames::from_data);
+}
+
+void add_finetune(CLI::App& app, Action& action) {
+  auto* verb =
+      app.add_subcommand("finetune", "Train a pretrained network on your own images or sounds");
+  auto f = std::make_shared<FinetuneFlags>();
+  add_finetune_flags(*verb, *f);
   verb->add_option("--recipe", f->training.recipe,
                    "plain, or probe-then-tune: the head first, on frozen features, then everything "
                    "at a lower rate from there; the better of the two by validation loss is kept")
@@ -157,17 +179,6 @@ void add_finetune(CLI::App& app, Action& action) {
                    "Of --recipe probe-then-tune: passes over the features (default 60)")
       ->transform(whole_number(1, 100000))
       ->type_name("N");
-  verb->add_option("--bn", f->bn,
-                   "Batch norm: source (its statistics stay), adapt (re-estimated on your data), "
-                   "train; auto: source where frozen, else train")
-      ->check(CLI::IsMember({"auto", "source", "adapt", "train"}))
-      ->type_name("POLICY");
-  verb->add_option(
-          "--channels", f->channels,
-          "Grey images: repeat their channel, or sum-conv1: a network that takes grey ones")
-      ->check(CLI::IsMember({"repeat", "sum-conv1"}))
-      ->type_name("RULE");
-  add_source_flags(*verb, f->source, ClassNames::from_data);
   add_training_flags(*verb, f->training);
   verb->footer(
       "Example:\n  graft finetune --weights resnet18.safetensors --data photos --out run\n"

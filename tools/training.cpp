@@ -39,23 +39,6 @@ namespace {
 
 constexpr double kDecoderRate = 2e-3;
 
-TrainingData open_training_data(const TrainingFlags& flags) {
-  return open_summarized(flags.data,
-                         {.columns = flags.columns,
-                          .masks = flags.masks,
-                          .answers = answers_for_task(flags.task),
-                          .val_path = flags.val,
-                          .val_split = flags.val_split,
-                          .folds = flags.folds,
-                          .fold = flags.fold,
-                          .seed = flags.seed,
-                          .group_pattern = flags.group_pattern,
-                          .fold_is_group = flags.fold_is_group},
-                         flags.broken, train::choose_input(flags.input.input, flags.data),
-                         flags.ram,
-                         flags.window.empty() ? io::GreyWindow{} : io::grey_window(flags.window));
-}
-
 models::Description read_description(const std::string& path) {
   constexpr int64_t kMostBytes = 65536;
   if (path.empty()) return {};
@@ -70,25 +53,6 @@ void suit_a_decoder(train::Recipe& recipe, const TrainingFlags& flags) {
   if (recipe.optimizer.name != "sgd" && !flags.lr && recipe.probe_epochs == 0)
     recipe.lr = kDecoderRate;
   if (flags.resize == "window" && flags.augment == "auto") recipe.augment = "light";
-}
-
-// The task, and why it was taken where the user did not say it.
-std::shared_ptr<train::Task> open_task(const io::OpenedData& data, const TrainingFlags& flags,
-                                       train::Recipe& recipe) {
-  recipe.task = task_for_data(flags.task, flags.data, data);
-  apply_task_flags(flags, recipe);
-  if (!data.answers_why.empty())
-    say("task: ", recipe.task, ", because ", printable(data.answers_why), " (--task says another)");
-  else if (flags.task != "auto")
-    say("task: ", recipe.task, ", as asked for");
-  recipe.validate();
-  std::shared_ptr<train::Task> task = train::make_task(recipe, data);
-  if (flags.least_precision > 0 || flags.least_recall > 0)
-    task->choose_thresholds(flags.least_precision, flags.least_recall);
-  const bool has_maps = !task->head().decoder.empty();
-  GRAFT_CHECK(has_maps || !flags.decoder, "--decoder is for --task segment, this is ", recipe.task);
-  if (has_maps) suit_a_decoder(recipe, flags);
-  return task;
 }
 
 // A colour network fed with grey images, or the other way round, is said once.
@@ -192,6 +156,41 @@ std::string test_line(Network& made, const TrainingData& opened,
 }
 
 }  // namespace
+
+TrainingData open_training_data(const TrainingFlags& flags) {
+  return open_summarized(flags.data,
+                         {.columns = flags.columns,
+                          .masks = flags.masks,
+                          .answers = answers_for_task(flags.task),
+                          .val_path = flags.val,
+                          .val_split = flags.val_split,
+                          .folds = flags.folds,
+                          .fold = flags.fold,
+                          .seed = flags.seed,
+                          .group_pattern = flags.group_pattern,
+                          .fold_is_group = flags.fold_is_group},
+                         flags.broken, train::choose_input(flags.input.input, flags.data),
+                         flags.ram,
+                         flags.window.empty() ? io::GreyWindow{} : io::grey_window(flags.window));
+}
+
+std::shared_ptr<train::Task> open_task(const io::OpenedData& data, const TrainingFlags& flags,
+                                       train::Recipe& recipe) {
+  recipe.task = task_for_data(flags.task, flags.data, data);
+  apply_task_flags(flags, recipe);
+  if (!data.answers_why.empty())
+    say("task: ", recipe.task, ", because ", printable(data.answers_why), " (--task says another)");
+  else if (flags.task != "auto")
+    say("task: ", recipe.task, ", as asked for");
+  recipe.validate();
+  std::shared_ptr<train::Task> task = train::make_task(recipe, data);
+  if (flags.least_precision > 0 || flags.least_recall > 0)
+    task->choose_thresholds(flags.least_precision, flags.least_recall);
+  const bool has_maps = !task->head().decoder.empty();
+  GRAFT_CHECK(has_maps || !flags.decoder, "--decoder is for --task segment, this is ", recipe.task);
+  if (has_maps) suit_a_decoder(recipe, flags);
+  return task;
+}
 
 int train_and_report(const TrainingFlags& flags, const train::Recipe& asked,
                      const NetworkMaker& make_network) {

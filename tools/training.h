@@ -41,6 +41,7 @@ struct TrainingFlags {
   std::string image_size{};  // "": the network's
   std::optional<double> lr{}, momentum{}, weight_decay{};
   double layer_decay = 1, clip_norm = 0, smoothing = 0, ema = 0, mixup = 0, cutmix = 0;
+  double sam = 0, l2_sp = 0, erase = 0;
   std::string decay_norms = "on";
   std::optional<std::string> optimizer{}, schedule{}, loss{}, decoder{};
   std::string augment = "auto";
@@ -73,6 +74,12 @@ train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
 // Makes the network once the task and the data's first words are known; a task may take over the
 // network's own head.
 using NetworkMaker = std::function<Network(const TrainingData& data, train::Task& task)>;
+
+// The data of the flags; and its task, whose name and flags go into the recipe, and which is said
+// where the user did not name it.
+TrainingData open_training_data(const TrainingFlags& flags);
+std::shared_ptr<train::Task> open_task(const io::OpenedData& data, const TrainingFlags& flags,
+                                       train::Recipe& recipe);
 
 // Opens the data, makes the network, trains, writes the run folder, prints the result. Returns the
 // exit code.

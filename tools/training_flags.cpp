@@ -71,23 +71,25 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
   verb.add_option("--batch", f.batch, "Images a step (default 32)")
       ->transform(whole_number(1, 65536))
       ->type_name("N");
-  verb.add_option("--optimizer", f.optimizer,
-                  "sgd, adam, adamw or rmsprop (default: adam with a frozen backbone or after a "
-                  "probe, else sgd)")
-      ->check(CLI::IsMember({"sgd", "adam", "adamw", "rmsprop"}))
+  verb.add_option(
+          "--optimizer", f.optimizer,
+          "sgd, adam, adamw, rmsprop, lars or lamb (default: adam with a frozen backbone or "
+          "after a probe, else sgd)")
+      ->check(CLI::IsMember(train::optimizer_names()))
       ->type_name("NAME");
   verb.add_option(
           "--lr", f.lr,
-          "Highest learning rate (default 0.01; without a frozen backbone adam and adamw "
-          "0.001, rmsprop 0.0001; sgd with one 0.1; of tuning after a probe 0.0003, sgd 0.001)")
+          "Highest learning rate (default 0.01; without a frozen backbone adam, adamw and lamb "
+          "0.001, rmsprop 0.0001; sgd with one 0.1; of tuning after a probe 0.0003, sgd 0.001; "
+          "lars ten times sgd's)")
       ->transform(real_number_above(0, 1e6))
       ->type_name("F");
-  verb.add_option("--momentum", f.momentum, "Of sgd and rmsprop (default 0.9)")
+  verb.add_option("--momentum", f.momentum, "Of sgd, lars and rmsprop (default 0.9)")
       ->transform(real_number(0, 1))
       ->type_name("F");
   verb.add_option("--weight-decay", f.weight_decay,
                   "Default: with a frozen backbone and adam or sgd, the head's features / (10 x "
-                  "images), with adamw 0; else 1e-4")
+                  "images), with adamw 0; else 1e-4. With --l2-sp it is the head's alone")
       ->transform(real_number(0, 1e6))
       ->type_name("F");
   verb.add_option("--schedule", f.schedule,
@@ -123,8 +125,8 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
       ->check(CLI::IsMember(task_choices()))
       ->type_name("TASK");
   verb.add_option("--loss", f.loss,
-                  "Of --task regress: mse (default), l1 or huber; of --task segment: ce+dice "
-                  "(default), ce, dice or focal")
+                  "Of --task classify: ce (default) or focal; of --task regress: mse (default), l1 "
+                  "or huber; of --task segment: ce+dice (default), ce, dice or focal")
       ->check(CLI::IsMember(train::loss_names()))
       ->type_name("NAME");
   verb.add_option("--decoder", f.decoder,
@@ -161,10 +163,12 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
                   "Stop after N epochs in a row without a better one (0: never)")
       ->transform(whole_number(0, 100000))
       ->type_name("N");
-  verb.add_option("--augment", f.augment,
-                  "auto, none or light: flip and random resized crop of 0.8 to 1 (auto: none with "
-                  "a frozen backbone, else light)")
-      ->check(CLI::IsMember({"auto", "none", "light"}))
+  verb.add_option(
+          "--augment", f.augment,
+          "auto, none or light: flip and random resized crop of 0.8 to 1; strong: crops from "
+          "0.4, and colours; trivial, rand: light, then TrivialAugment's change or two of "
+          "RandAugment's (auto: none with a frozen backbone, else light)")
+      ->check(CLI::IsMember({"auto", "none", "light", "strong", "trivial", "rand"}))
       ->type_name("NAME");
   verb.add_option("--cache-features", f.cache_features,
                   "auto: features of a frozen prefix are computed once; off: every epoch")
@@ -181,7 +185,7 @@ void add_training_flags(CLI::App& verb, TrainingFlags& f) {
       ->transform(size_in_bytes(0))
       ->type_name("SIZE");
   verb.add_option("--views", f.views,
-                  "With --augment light: every image is seen as N fixed views in turn, itself "
+                  "With --augment: every image is seen as N fixed views in turn, itself "
                   "among them, whose frozen features are computed once; "
                   "0: changed anew every epoch (default: 4 with a frozen backbone, else 0)")
       ->transform(whole_number(0, 1000))

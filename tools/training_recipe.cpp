@@ -9,6 +9,20 @@
 
 namespace graft::tools {
 
+namespace {
+
+// Both scale what has weight decay, so that there is some. Eps of lamb is timm's.
+void suit_trust_ratios(train::Recipe& recipe, const std::string& freeze, bool probes) {
+  const std::string& name = recipe.optimizer.name;
+  if (name != "lars" && name != "lamb") return;
+  recipe.optimizer.weight_decay = 1e-4;
+  recipe.head_prior = false;
+  if (name == "lamb") recipe.optimizer.eps = 1e-6;
+  if (name == "lars") recipe.lr = freeze == "backbone" ? 1 : probes ? 0.01 : 0.1;
+}
+
+}  // namespace
+
 train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
                           const std::string& batch_norm) {
   const bool probes = flags.recipe == "probe-then-tune";
@@ -36,6 +50,7 @@ train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
       recipe.lr /= 10;
       recipe.optimizer.beta2 = 0.99;
     }
+    suit_trust_ratios(recipe, freeze, probes);
   }
   if (flags.lr) recipe.lr = *flags.lr;
   if (flags.momentum) recipe.optimizer.momentum = *flags.momentum;
@@ -45,6 +60,9 @@ train::Recipe make_recipe(const TrainingFlags& flags, const std::string& freeze,
   recipe.decay_norms = flags.decay_norms == "on";
   recipe.optimizer.clip_norm = flags.clip_norm;
   recipe.ema = flags.ema;
+  recipe.sam = flags.sam;
+  recipe.l2_sp = flags.l2_sp;
+  recipe.erase = flags.erase;
   recipe.mixup = flags.mixup;
   recipe.cutmix = flags.cutmix;
   if (flags.schedule) recipe.schedule = *flags.schedule;
@@ -76,6 +94,22 @@ void add_recipe_flags(CLI::App& verb, TrainingFlags& f) {
                   "Judged and kept are moving averages of the weights, of this decay: 0.99 (0: the "
                   "weights themselves)")
       ->transform(real_number(0, 0.999999))
+      ->type_name("F");
+  verb.add_option("--erase", f.erase,
+                  "Probability that a rectangle of a training image becomes the mean colour, 0.25 "
+                  "(0: never)")
+      ->transform(real_number(0, 1))
+      ->type_name("P");
+  verb.add_option(
+          "--sam", f.sam,
+          "Sharpness-aware steps: by the gradient at the worst place F away, 0.05; twice the "
+          "work (0: plain steps)")
+      ->transform(real_number(0, 100))
+      ->type_name("F");
+  verb.add_option("--l2-sp", f.l2_sp,
+                  "Weights but the head's are drawn towards their source values with strength F, "
+                  "0.01; --weight-decay is then the head's alone (0: not)")
+      ->transform(real_number(0, 1e6))
       ->type_name("F");
   verb.add_option("--mixup", f.mixup,
                   "Images and targets are mixed in pairs, by shares of Beta(F, F): 0.2 (0: not)")

@@ -14,6 +14,7 @@ constexpr int exit_interrupted = 130;
 using Action = std::function<int()>;  // returns the exit code; throws graft::Error
 
 void add_finetune(CLI::App& app, Action& action);
+void add_lr(CLI::App& app, Action& action);
 void add_pretrain(CLI::App& app, Action& action);
 void add_predict(CLI::App& app, Action& action);
 void add_track(CLI::App& app, Action& action);

@@ -7,10 +7,9 @@
 #include "graft/io/datasets/windows.h"
 #include "graft/train/freezing.h"
 #include "graft/train/inputs/table.h"
-#include "graft/train/mixing.h"
-#include "graft/train/parameter_scales.h"
 #include "graft/train/run_lock.h"
 #include "graft/train/run_memory.h"
+#include "graft/train/run_setup.h"
 #include "graft/train/tasks/table.h"
 #include "graft/train/trainer.h"
 
@@ -23,7 +22,7 @@ class Run {
   explicit Run(RunContext context) : context_(std::move(context)), files_(context_) {}
 
   FitResult operator()() {
-    check();
+    check_device(context_);
     if (context_.options.ram > 0) largest_image_ = plan_decoding(context_);
     apply_freezing(context_.network, context_.recipe);
     try {
@@ -45,28 +44,21 @@ class Run {
   }
 
  private:
-  void check() const {
-    const Recipe& recipe = context_.recipe;
-    GRAFT_CHECK(!context_.on_cpu() || recipe.precision != "fp16",
-                "precision fp16 is for a CUDA device; the CPU trains in fp32 or bf16");
-    GRAFT_CHECK(context_.on_cpu() || context_.options.ram == 0,
-                "memory planning counts the host's bytes: --ram is for training on the CPU");
-  }
-
   void prepare() {
     StagedNetwork& network = context_.network;
-    give_statistics();
+    give_statistics(context_);
     const bool probe_did = context_.probe && !context_.options.resume;
     if (context_.recipe.batch_norm == "adapt" && !probe_did)
       reestimate_statistics(network, *context_.statistics_loader(), context_.hear("statistics"));
     network.train(true);
     frozen_before_ = frozen_sha256(network);
-    optimizer_ = make_optimizer_of_recipe();
+    optimizer_ = optimizer_of(context_);
     trainer_.emplace(context_, files_, *optimizer_, result_);
     if (context_.options.resume) resume();
     features_.emplace(context_);
     if (features_->caches()) result_.cached_stages = static_cast<int64_t>(features_->first());
-    step_.emplace(network, features_->first(), *context_.task, *optimizer_, step_options());
+    step_.emplace(network, features_->first(), *context_.task, *optimizer_,
+                  step_options(context_, *features_));
     if (context_.options.ram == 0) return;
     result_.planned_bytes = plan_step(context_, *features_, *optimizer_, *step_, largest_image_);
     result_.step = context_.recipe.step;
@@ -88,50 +80,12 @@ class Run {
     }
   }
 
-  // A resumed run has them in its checkpoint, but starts from the same network as the first: the
-  // pass is cheap.
-  void give_statistics() {
-    const auto moving =
-        norms_that_move(context_.network, context_.options.neutral_norms, context_.recipe);
-    if (moving.empty()) return;
-    context_.note(
-        str(moving.size(),
-            " batch norms were folded into their convolutions: one pass over the training images "
-            "gives them statistics; the network's function stays the same"));
-    take_statistics(context_.network, moving,
-                    *context_.loader(context_.data.train, context_.recipe.batch, false),
-                    context_.hear("statistics"));
-  }
-
-  std::unique_ptr<Optimizer> make_optimizer_of_recipe() {
-    const Recipe& recipe = context_.recipe;
-    std::vector<NamedTensor> trainable;
-    for (const NamedTensor& p : context_.network.parameters())
-      if (requires_grad(p.tensor)) trainable.push_back(p);
-    OptimizerOptions options = recipe.optimizer;
-    if (const Linear* head =
-            recipe.standardize && recipe.head_prior ? lone_linear_head(context_.network) : nullptr)
-      options.weight_decay =
-          head_weight_decay(head->weight().shape()[1], context_.data.train->size()) /
-          static_cast<double>(context_.task->terms());
-    if (recipe.precision == "fp16") options.loss_scale = recipe.loss_scale;
-    auto scales = parameter_scales(context_.network, trainable, recipe);
-    return make_optimizer(std::move(trainable), options, std::move(scales));
-  }
-
   void resume() {
     const Checkpoint checkpoint = files_.find_checkpoint();
     context_.goes_on = checkpoint.epoch > context_.epochs_before();
     trainer_->restore(checkpoint);
     files_.go_on_from(checkpoint);
     context_.note(str("resumed after epoch ", checkpoint.epoch, " of ", context_.all_epochs()));
-  }
-
-  StepOptions step_options() const {
-    return {.plan = context_.recipe.step,
-            .activations = features_->activations(),
-            .repeat = context_.options.repeat_steps,
-            .highest_lr = context_.recipe.lr};
   }
 
   RunContext context_;
@@ -144,22 +98,6 @@ class Run {
   std::optional<FeatureStage> features_;
   std::optional<TrainingStep> step_;
 };
-
-// Before anything is trained, the probe of a recipe that mixes afterwards too.
-void check_mixing(RunContext& context) {
-  if (!mixes(context.recipe)) return;
-  GRAFT_CHECK(context.task->mixes(), "mixup and cutmix mix what two images are; targets of task ",
-              context.task->name(), " have no such mixture");
-  GRAFT_CHECK(context.on_cpu(), "mixup and cutmix are for training on the CPU");
-  const FrozenParts before(context.network);
-  apply_freezing(context.network, context.recipe);
-  const size_t frozen = context.network.frozen_stages();
-  before.put_back();
-  GRAFT_CHECK(frozen == 0,
-              "mixup and cutmix mix images in front of the first stage, which must learn: they are "
-              "not for freeze ",
-              context.recipe.freeze);
-}
 
 // The probe of a checkpoint whose run tunes, whose head then is in the network; null for one that
 // still probes.
@@ -233,7 +171,7 @@ FitResult fit(StagedNetwork& network, const io::OpenedData& data, const io::Prep
               " answers with places in a sample, and samples of input ", input->name(),
               " have none");
   RunContext context{
-      network, own, preprocess, recipe, options, task, input->augment(recipe.augment)};
+      network, own, preprocess, recipe, options, task, augmentation(*input, recipe, data)};
   check_mixing(context);
   return recipe.probe_epochs > 0 ? probe_then_tune(context) : Run(std::move(context))();
 }

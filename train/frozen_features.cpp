@@ -13,6 +13,7 @@ std::string feature_key(StagedNetwork& network, size_t stages, const Recipe& rec
   hash.update(str(GRAFT_VERSION, " ", arithmetic_of(network), " ", environment("GRAFT_WINOGRAD"),
                   " ", recipe.precision, " ", stages, "\n"));
   if (recipe.augment != "none") hash.update(str(recipe.augment, " ", recipe.seed, "\n"));
+  if (recipe.erase > 0) hash.update(str("erase ", recipe.erase, " ", recipe.seed, "\n"));
   for (size_t stage = 0; stage < stages; ++stage)
     for (Module* owner : network.stage_modules(stage))
       owner->for_each_module([&](const std::string& path, Module& module) {

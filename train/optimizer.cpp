@@ -1,28 +1,41 @@
 #include "graft/train/optimizer.h"
 
+#include <array>
 #include <cmath>
 #include <optional>
 #include <unordered_map>
 #include <utility>
 
 #include "graft/core/autograd/backward.h"
+#include "graft/core/autograd/record.h"
 #include "graft/core/base/one_at_a_time.h"
 #include "graft/core/runtime/exec_context.h"
 #include "graft/core/tensor/device_backend.h"
 #include "graft/core/tensor/rounded_copy.h"
 #include "graft/kernels/ops/optimizer.h"
 #include "graft/kernels/registry.h"
+#include "graft/layers/functional/elementwise.h"
 #include "graft/train/loss_scale.h"
 
 namespace graft::train {
 namespace {
 
+constexpr std::array<std::pair<const char*, ops::OptimizerRule>, 6> kOptimizerRules = {
+    {{"sgd", ops::OptimizerRule::sgd},
+     {"adam", ops::OptimizerRule::adam},
+     {"adamw", ops::OptimizerRule::adamw},
+     {"rmsprop", ops::OptimizerRule::rmsprop},
+     {"lars", ops::OptimizerRule::lars},
+     {"lamb", ops::OptimizerRule::lamb}}};
+
 ops::OptimizerRule rule_of(const std::string& name) {
-  if (name == "sgd") return ops::OptimizerRule::sgd;
-  if (name == "adam") return ops::OptimizerRule::adam;
-  if (name == "adamw") return ops::OptimizerRule::adamw;
-  if (name == "rmsprop") return ops::OptimizerRule::rmsprop;
-  bad_input("unknown optimizer '", name, "': expected sgd, adam, adamw or rmsprop");
+  for (const auto& [known, rule] : kOptimizerRules)
+    if (name == known) return rule;
+  bad_input("unknown optimizer '", name, "': expected one of ", join(optimizer_names()));
+}
+
+bool is_sgd_like(ops::OptimizerRule rule) {
+  return rule == ops::OptimizerRule::sgd || rule == ops::OptimizerRule::lars;
 }
 
 // The first velocity is the gradient, as zeros give it.
@@ -30,14 +43,14 @@ std::vector<std::string> slots_of(ops::OptimizerRule rule, double momentum) {
   if (rule == ops::OptimizerRule::rmsprop)
     return momentum != 0 ? std::vector<std::string>{"square", "momentum"}
                          : std::vector<std::string>{"square"};
-  if (rule != ops::OptimizerRule::sgd) return {"mean", "square"};
+  if (!is_sgd_like(rule)) return {"mean", "square"};
   return momentum != 0 ? std::vector<std::string>{"momentum"} : std::vector<std::string>{};
 }
 
 class SlotOptimizer final : public Optimizer {
  public:
   SlotOptimizer(std::vector<NamedTensor> parameters, const OptimizerOptions& o,
-                std::vector<ParameterScale> scales)
+                std::vector<ParameterScale> scales, std::vector<ParameterPull> pulls)
       : attributes_{.rule = rule_of(o.name),
                     .momentum = o.momentum,
                     .nesterov = o.nesterov,
@@ -49,6 +62,7 @@ class SlotOptimizer final : public Optimizer {
                     .skip_if_not_finite = o.loss_scale != 1},
         parameters_(std::move(parameters)),
         scales_(std::move(scales)),
+        pulls_(std::move(pulls)),
         slot_names_(slots_of(attributes_.rule, o.momentum)) {
     if (o.loss_scale != 1) scale_.emplace(o.loss_scale);
     for (const NamedTensor& parameter : parameters_) {
@@ -85,6 +99,11 @@ class SlotOptimizer final : public Optimizer {
         attributes_.rule == ops::OptimizerRule::adamw) {
       const double t = static_cast<double>(steps_);
       numbers[ops::learning_rate] = lr / (1 - std::pow(attributes_.beta1, t));
+      numbers[ops::root] = std::sqrt(1 - std::pow(attributes_.beta2, t));
+    }
+    if (attributes_.rule == ops::OptimizerRule::lamb) {
+      const double t = static_cast<double>(steps_);
+      numbers[ops::mean_share] = 1 - std::pow(attributes_.beta1, t);
       numbers[ops::root] = std::sqrt(1 - std::pow(attributes_.beta2, t));
     }
     numbers[ops::gradient_scale] = 1 / loss_scale();
@@ -203,12 +222,22 @@ class SlotOptimizer final : public Optimizer {
     const auto slot = [&](size_t s) { return s < slots_[i].size() ? slots_[i][s] : Tensor(); };
     const ParameterScale scale = scales_.empty() ? ParameterScale{} : scales_[i];
     return {weight,
-            grad.to(weight.format()),
+            with_pull(i, grad.to(weight.format())),
             slot(0),
             slot(1),
             is_cpu(weight.device()) ? Tensor() : current_copy(weight),
             scale.rate,
             scale.decay};
+  }
+
+  Tensor with_pull(size_t i, const Tensor& grad) const {
+    if (pulls_.empty() || !pulls_[i].towards.defined()) return grad;
+    const NoGradGuard no_grad;
+    const Tensor& weight = parameters_[i].tensor;
+    const Tensor off = functional::sub(weight.detach(), pulls_[i].towards.to(weight.format()));
+    return functional::add(grad,
+                           functional::mul(off, Tensor::scalar(pulls_[i].strength, weight.dtype())))
+        .to(weight.format());
   }
 
   void step_where_there_are_gradients() {
@@ -231,6 +260,7 @@ class SlotOptimizer final : public Optimizer {
   int64_t steps_ = 0;
   std::vector<NamedTensor> parameters_;
   std::vector<ParameterScale> scales_;  // empty: 1
+  std::vector<ParameterPull> pulls_;    // empty: none
   std::vector<std::string> slot_names_;
   std::vector<std::vector<Tensor>> slots_;  // [parameter][slot]
   std::optional<LossScale> scale_;
@@ -241,11 +271,42 @@ class SlotOptimizer final : public Optimizer {
   Tensor numbers_;  // what changes from step to step, where the parameters are
 };
 
+void check_pulls(const std::vector<NamedTensor>& parameters, const OptimizerOptions& o,
+                 const std::vector<ParameterPull>& pulls) {
+  if (pulls.empty()) return;
+  GRAFT_CHECK(pulls.size() == parameters.size(), "optimizer: ", pulls.size(), " pulls for ",
+              parameters.size(), " parameters");
+  GRAFT_CHECK(o.loss_scale == 1,
+              "optimizer: parameters are not drawn towards their beginning "
+              "with a loss scale");
+  for (size_t i = 0; i < pulls.size(); ++i) {
+    const Tensor &to = pulls[i].towards, &from = parameters[i].tensor;
+    if (!to.defined()) continue;
+    GRAFT_CHECK(
+        to.shape() == from.shape() && to.dtype() == from.dtype() && to.device() == from.device(),
+        "optimizer: ", parameters[i].name, " ", from.shape(), " cannot be drawn towards ",
+        name_of(to.dtype()), " ", to.shape());
+    GRAFT_CHECK(pulls[i].strength >= 0 && std::isfinite(pulls[i].strength),
+                "optimizer: ", parameters[i].name, " is drawn with a strength of ",
+                pulls[i].strength);
+  }
+}
+
 }  // namespace
+
+std::vector<std::string> optimizer_names() {
+  std::vector<std::string> names;
+  for (const auto& [name, rule] : kOptimizerRules) names.emplace_back(name);
+  return names;
+}
 
 std::unique_ptr<Optimizer> make_optimizer(std::vector<NamedTensor> parameters,
                                           const OptimizerOptions& o,
-                                          std::vector<ParameterScale> scales) {
+                                          std::vector<ParameterScale> scales,
+                                          std::vector<ParameterPull> pulls) {
+  GRAFT_CHECK((o.name != "lars" && o.name != "lamb") || o.weight_decay > 0, "optimizer: ", o.name,
+              " scales the steps of parameters that have weight decay, and there is none");
+  check_pulls(parameters, o, pulls);
   GRAFT_CHECK(o.momentum >= 0 && o.momentum < 1 && o.weight_decay >= 0, "optimizer: momentum ",
               o.momentum, ", weight decay ", o.weight_decay);
   GRAFT_CHECK(o.beta1 >= 0 && o.beta1 < 1 && o.beta2 >= 0 && o.beta2 < 1 && o.eps >= 0,
@@ -260,7 +321,8 @@ std::unique_ptr<Optimizer> make_optimizer(std::vector<NamedTensor> parameters,
     GRAFT_CHECK(scale.rate >= 0 && scale.decay >= 0 && std::isfinite(scale.rate * scale.decay),
                 "optimizer: a parameter's rate times ", scale.rate, ", its decay times ",
                 scale.decay);
-  return std::make_unique<SlotOptimizer>(std::move(parameters), o, std::move(scales));
+  return std::make_unique<SlotOptimizer>(std::move(parameters), o, std::move(scales),
+                                         std::move(pulls));
 }
 
 }  // namespace graft::train

@@ -1,5 +1,5 @@
-// SGD, Adam, AdamW and RMSprop with PyTorch's formulas (torch.optim's documentation), one pass over
-// each tensor.
+// SGD, Adam, AdamW and RMSprop with PyTorch's formulas (torch.optim's documentation), LARS and LAMB
+// with timm's (timm.optim.Lars and Lamb without its own clipping), one pass over each tensor.
 #pragma once
 #include <memory>
 #include <string>
@@ -10,18 +10,30 @@
 namespace graft::train {
 
 struct OptimizerOptions {
-  std::string name = "sgd";                       // sgd, adam, adamw, rmsprop
-  double momentum = 0.9;                          // sgd, rmsprop
-  bool nesterov = false;                          // sgd
-  double weight_decay = 0;                        // added to the gradient; adamw: decoupled
-  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;  // adam, adamw; rmsprop: beta2 and eps
+  std::string name = "sgd";  // optimizer_names()
+  double momentum = 0.9;     // sgd, lars, rmsprop
+  bool nesterov = false;     // sgd, lars
+  double weight_decay = 0;   // added to the gradient; adamw: decoupled; lamb: added to the update
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;  // adam, adamw, lamb; rmsprop: beta2 and eps
   double clip_norm = 0;   // > 0: the norm of all gradients together is scaled down to at most this
   double loss_scale = 1;  // loss_scale.h: 1 not scaled, another number fixed, 0 dynamic
 };
 
+// lars and lamb scale the step of each parameter that has weight decay by a trust ratio, its norm
+// over that of its step (kernels/ops/trust_ratio.h): they are for the CPU, and without any weight
+// decay bad_input, as nothing would be scaled.
+GRAFT_API std::vector<std::string> optimizer_names();
+
 // What one parameter's learning rate and weight decay are multiplied by.
 struct ParameterScale {
   double rate = 1, decay = 1;
+};
+
+// A parameter that is drawn towards where it began: strength * (value - towards) is added to its
+// gradient, before clipping. Undefined: it is not.
+struct ParameterPull {
+  Tensor towards{};
+  double strength = 0;
 };
 
 // Slots have their parameter's dtype. Parameters without a gradient are left alone in a step. One
@@ -57,9 +69,10 @@ class GRAFT_API Optimizer {
   virtual void load_state(const StateDict& state) = 0;
 };
 
-// scales: of the parameters, in their order; empty: 1.
+// scales, pulls: of the parameters, in their order; empty: 1, none. Pulls are not for a loss scale.
 GRAFT_API std::unique_ptr<Optimizer> make_optimizer(std::vector<NamedTensor> parameters,
                                                     const OptimizerOptions& options,
-                                                    std::vector<ParameterScale> scales = {});
+                                                    std::vector<ParameterScale> scales = {},
+                                                    std::vector<ParameterPull> pulls = {});
 
 }  // namespace graft::train

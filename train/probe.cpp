@@ -17,6 +17,7 @@ Recipe probe_recipe(const Recipe& recipe) {
   probe.schedule = frozen.schedule;
   probe.warmup_epochs = frozen.warmup_epochs;
   probe.augment = frozen.augment;
+  probe.erase = frozen.erase;
   probe.views = frozen.views;
   probe.standardize = frozen.standardize;
   probe.head_prior = frozen.head_prior;
@@ -24,6 +25,8 @@ Recipe probe_recipe(const Recipe& recipe) {
   probe.layer_decay = plain.layer_decay;
   probe.decay_norms = plain.decay_norms;
   probe.ema = plain.ema;
+  probe.sam = plain.sam;
+  probe.l2_sp = plain.l2_sp;
   probe.mixup = plain.mixup;
   probe.cutmix = plain.cutmix;
   probe.probe_epochs = 0;

@@ -28,6 +28,12 @@ void Recipe::validate() const {
   GRAFT_CHECK(layer_decay > 0 && layer_decay <= 1, "layer decay: ", layer_decay,
               " is not above 0 and up to 1");
   GRAFT_CHECK(ema >= 0 && ema < 1, "ema: ", ema, " is not in [0, 1)");
+  GRAFT_CHECK(erase >= 0 && erase <= 1, "erase: ", erase, " is not a probability");
+  GRAFT_CHECK(sam >= 0 && sam <= 100, "sam: ", sam, " is not between 0 and 100");
+  GRAFT_CHECK(l2_sp >= 0 && std::isfinite(l2_sp), "l2-sp: ", l2_sp, " is not a number from 0 on");
+  GRAFT_CHECK(l2_sp == 0 || freeze != "backbone",
+              "l2-sp draws weights towards the source's, and with the backbone frozen none learns");
+  GRAFT_CHECK(l2_sp == 0 || precision != "fp16", "l2-sp is not for precision fp16");
   GRAFT_CHECK(mixup >= 0 && mixup <= 100 && cutmix >= 0 && cutmix <= 100, "mixup ", mixup,
               ", cutmix ", cutmix, ": not between 0 and 100");
   constexpr std::array<std::string_view, 4> policies = {"auto", "source", "adapt", "train"};
@@ -46,7 +52,8 @@ void Recipe::validate() const {
   GRAFT_CHECK(loss.empty() || std::find(losses.begin(), losses.end(), loss) != losses.end(),
               "loss: '", loss, "' is none of ", join(losses));
   GRAFT_CHECK(patience >= 0, "patience: ", patience, " is negative");
-  GRAFT_CHECK(!head_prior || (optimizer.weight_decay == 0 && optimizer.name != "adamw"),
+  GRAFT_CHECK(!head_prior || (optimizer.weight_decay == 0 && optimizer.name != "adamw" &&
+                              optimizer.name != "lars" && optimizer.name != "lamb"),
               "head_prior: is for adam and sgd without another weight decay");
   GRAFT_CHECK(!freeze.empty(), "freeze: expected none, backbone or stages");
   GRAFT_CHECK(probe_epochs >= 0 && probe_epochs <= 1000000 - epochs, "probe epochs: ", probe_epochs,
@@ -83,7 +90,8 @@ std::string Recipe::to_json() const {
   if (head_prior) j["weight_decay"] = "features / (10 * images)";
   if (precision != "fp32") j["precision"] = precision;
   if (loss_scale != 0) j["loss_scale"] = loss_scale;
-  if (augment != "none" && views > 0) j["views"] = views;
+  if ((augment != "none" || erase > 0) && views > 0) j["views"] = views;
+  if (erase > 0) j["erase"] = erase;
   if (balance != "none") j["balance"] = balance;
   if (task != "classify") j["task"] = task;  // as before there was a choice
   if (!loss.empty()) j["loss"] = loss;
@@ -92,6 +100,8 @@ std::string Recipe::to_json() const {
   if (!resize.empty()) j["resize"] = resize;
   if (layer_decay != 1) j["layer_decay"] = layer_decay;
   if (ema > 0) j["ema"] = ema;
+  if (sam > 0) j["sam"] = sam;
+  if (l2_sp > 0) j["l2_sp"] = l2_sp;
   if (mixup > 0) j["mixup"] = mixup;
   if (cutmix > 0) j["cutmix"] = cutmix;
   if (!decay_norms) j["decay_norms"] = false;

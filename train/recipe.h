@@ -23,11 +23,15 @@ struct GRAFT_API Recipe {
       "none";  // none, backbone (all but the head), or stages/modules: "stem,layer1", "..layer2"
   std::string batch_norm = "auto";  // auto, source, adapt, train: see freezing.h
   std::string augment = "none";     // io/augment.h
+  double erase = 0;                 // the probability that a rectangle of an image is erased
   double label_smoothing = 0;
-  double layer_decay = 1;        // parameter_scales.h: 1: every stage learns at one rate
-  bool decay_norms = true;       // false: biases and the weights of norms have no weight decay
-  double ema = 0;                // > 0: judged and kept are averages of the weights, of this decay
-                                 // (weight_average.h)
+  double layer_decay = 1;   // parameter_scales.h: 1: every stage learns at one rate
+  bool decay_norms = true;  // false: biases and the weights of norms have no weight decay
+  double ema = 0;           // > 0: judged and kept are averages of the weights, of this decay
+                            // (weight_average.h)
+  double sam = 0;    // > 0: each step by the gradient at the worst place so far away (sharpness.h)
+  double l2_sp = 0;  // > 0: weights are drawn towards their source's (parameter_scales.h), and the
+                     // weight decay is the head's alone
   double mixup = 0, cutmix = 0;  // > 0: mixing.h; both: one of them for each batch, by chance
   bool standardize =
       false;  // a linear head on frozen features learns on standardised ones (folded when saved)
@@ -42,8 +46,8 @@ struct GRAFT_API Recipe {
           // 1) % K of each, the first of which is the image as it is: then features can be cached
   std::string balance = "none";  // none; weights: losses weighed by class (balance.h); sampling:
                                  // small classes repeated
-  std::string loss{};     // of task regress: mse, l1, huber; "": mse. Of task segment: ce, dice,
-                          // ce+dice, focal; "": ce+dice
+  std::string loss{};     // of task classify: ce, focal; "": ce. Of task regress: mse, l1, huber;
+                          // "": mse. Of task segment: ce, dice, ce+dice, focal; "": ce+dice
   std::string decoder{};  // of task segment: its head, by name; "": unet
   int64_t patience = 0;   // stop after this many epochs in a row without a better one; 0: never
   std::string resize{};   // what the user asked of Preprocess::set_fit; "": the network's own

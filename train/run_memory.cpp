@@ -29,6 +29,7 @@ RamRequest ram_request(RunContext& context, const FeatureStage& features,
                  packed_bytes(network, features.first()) + features.most_cached_bytes();
   if (context.probe) request.kept += copy;
   if (context.recipe.ema > 0) request.kept += copy;
+  if (context.recipe.l2_sp > 0) request.kept += copy;
   if (mixes(context.recipe)) request.kept += 2 * request.batch * request.bytes_an_image;
   request.between = 2 * copy;  // a checkpoint that saves the best epoch's model
   request.scratch = scratch_bytes(network);

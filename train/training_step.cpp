@@ -124,7 +124,16 @@ TrainingStep::TrainingStep(StagedNetwork& network, size_t first, Task& task, Opt
       task_(task),
       optimizer_(optimizer),
       options_(std::move(options)) {
+  GRAFT_CHECK(
+      options_.sam == 0 || is_cpu(network.device()),
+      "sam is for training on the CPU: a device does not record the two passes of its step");
   task.to(network.device());
+  if (options_.sam > 0) {
+    std::vector<NamedTensor> trained;
+    for (const NamedTensor& p : network.parameters())
+      if (requires_grad(p.tensor)) trained.push_back(p);
+    sharpness_ = std::make_unique<Sharpness>(std::move(trained), options_.sam);
+  }
   if (options_.repeat && !is_cpu(network.device()))
     repeated_ = std::make_unique<RepeatedStep>(network, first, task, optimizer);
 }
@@ -139,12 +148,37 @@ void TrainingStep::check_loss(double loss, const StepPosition& position) const {
               options_.highest_lr, ")");
 }
 
+// Of the batch, at the weights plus what Sharpness adds. Dropout masks are those of the first pass;
+// running statistics move in the first pass alone.
+StepResult TrainingStep::add_sharp_gradients(const Batch& batch, const StepPosition& position) {
+  StepResult result = add_gradients(network_, first_, task_, batch, options_, position);
+  result.read();
+  check_loss(result.loss, position);
+  struct Climbed {
+    Sharpness& at;
+    explicit Climbed(Sharpness& sharpness) : at(sharpness) { at.climb(); }
+    ~Climbed() { at.descend(); }
+  };
+  const Climbed climbed(*sharpness_);
+  const HeldStatistics held(network_);
+  StepResult there = add_gradients(network_, first_, task_, batch, options_, position);
+  there.read();
+  check_loss(there.loss, position);
+  return result;
+}
+
 StepResult TrainingStep::run(const Batch& batch, double lr, const StepPosition& position) {
   const ScopedStop none(nullptr);
   const bool on_cpu = is_cpu(network_.device()), whole = goes_through_whole(batch, options_.plan);
   if (repeated_ && whole && repeated_->takes(batch, options_))
     return repeated_->run(batch, options_, position, lr);
   StepResult result;
+  if (sharpness_) {
+    result = add_sharp_gradients(batch, position);
+    optimizer_.step(lr);
+    network_.zero_grad();
+    return result;
+  }
   if (whole) {
     const auto [loss, outputs] = loss_of(network_, first_, task_, batch, options_, position);
     result.pieces.push_back({loss.detach(), outputs.detach(), 1});
@@ -172,7 +206,9 @@ bool TrainingStep::settle(StepResult& result, const StepPosition& position) {
 
 void TrainingStep::try_out(const Batch& batch) {
   const HeldStatistics held(network_);
-  if (goes_through_whole(batch, options_.plan)) {
+  if (sharpness_) {
+    add_sharp_gradients(batch, {});
+  } else if (goes_through_whole(batch, options_.plan)) {
     const BatchLoss of = loss_of(network_, first_, task_, batch, options_, {});
     BackwardPass pass(of.loss);
     while (GradMeta* leaf = pass.next_leaf())

@@ -7,6 +7,7 @@
 #include "graft/layers/modules/staged_network.h"
 #include "graft/train/loader.h"
 #include "graft/train/optimizer.h"
+#include "graft/train/sharpness.h"
 #include "graft/train/step_plan.h"
 
 namespace graft::train {
@@ -40,6 +41,7 @@ struct StepOptions {
                         // a step's memory then
   bool checks_loss = true;  // bad_input when the loss is not finite
   double highest_lr = 0;    // of the run: what is then to be lowered
+  double sam = 0;           // > 0: sharpness.h: two passes a step, the second's gradients are taken
 };
 
 class RepeatedStep;
@@ -48,7 +50,8 @@ class RepeatedStep;
 // parameters must outlive this.
 class GRAFT_API TrainingStep {
  public:
-  // Of stages [first, end); the task goes to the network's device.
+  // Of stages [first, end); the task goes to the network's device. bad_input for sam on a device:
+  // the two passes of its step are not recorded.
   TrainingStep(StagedNetwork& network, size_t first, Task& task, Optimizer& optimizer,
                StepOptions options);
   ~TrainingStep();
@@ -74,6 +77,7 @@ class GRAFT_API TrainingStep {
 
  private:
   void check_loss(double loss, const StepPosition& position) const;
+  StepResult add_sharp_gradients(const Batch& batch, const StepPosition& position);
 
   StagedNetwork& network_;
   size_t first_;
@@ -81,6 +85,7 @@ class GRAFT_API TrainingStep {
   Optimizer& optimizer_;
   StepOptions options_;
   std::unique_ptr<RepeatedStep> repeated_;  // null: every step is queued anew
+  std::unique_ptr<Sharpness> sharpness_;    // with sam
 };
 
 // Adds the gradients of the batch's mean loss to those of the network's parameters, through stages

@@ -13,16 +13,20 @@ namespace graft::ops {
 // v; without v: g). adam (Kingma & Ba 2015), adamw (decoupled decay: Loshchilov & Hutter 2019):
 // weight -= lr / (1 - beta1^t) * mean / (sqrt(square) / sqrt(1 - beta2^t) + eps). rmsprop (Tieleman
 // & Hinton 2012): square = beta2 * square + (1 - beta2) * g^2, c = g / (sqrt(square) + eps); v =
-// momentum * v + c; weight -= lr * v (without v: c).
-enum class OptimizerRule : unsigned char { sgd, adam, adamw, rmsprop };
+// momentum * v + c; weight -= lr * v (without v: c). lars (You et al. 2017), lamb (You et al.
+// 2020), both as timm: trust_ratio.h; lars: sgd of g times its ratio; lamb: weight -= lr * ratio *
+// (mean / (1 - beta1^t) / (sqrt(square) / sqrt(1 - beta2^t) + eps) + decay * weight), of moments of
+// grad.
+enum class OptimizerRule : unsigned char { sgd, adam, adamw, rmsprop, lars, lamb };
 
 // What never changes from step to step.
 struct OptimizerStepAttributes {
   OptimizerRule rule = OptimizerRule::sgd;
-  double momentum = 0.9;  // sgd and rmsprop with a slot
+  double momentum = 0.9;  // sgd, lars and rmsprop with a slot
   bool nesterov = false;
   double weight_decay = 0;  // added to the gradient; adamw: in the numbers
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
+  double trust = 1e-3;  // lars: its coefficient
   double max_norm =
       0;  // > 0: gradients are scaled down so that the norm of all of them is at most this
   // A gradient with an infinity or NaN anywhere leaves parameters and slots as they are.
@@ -33,9 +37,10 @@ struct OptimizerStepAttributes {
 // [kOptimizerNumbers]: a captured step can run again with other numbers.
 enum OptimizerNumber : int {
   learning_rate,   // adam: lr / (1 - beta1^t)
-  root,            // adam: sqrt(1 - beta2^t)
+  root,            // adam, lamb: sqrt(1 - beta2^t)
   kept,            // adamw: 1 - lr * weight decay, else 1
   gradient_scale,  // 1, or 1 / loss scale
+  mean_share,      // lamb: 1 - beta1^t
   kOptimizerNumbers
 };
 
@@ -70,7 +75,7 @@ inline double kept_by(double kept, double factor) {
 // on the CPU: their results are equal to the bit.
 template <class T>
 struct OptimizerStepNumbers {
-  T lr, momentum, beta2, eps, root, kept;
+  T lr, momentum, beta2, eps, root, kept, mean_share;
   T rest1, rest2;  // 1 - beta: taken in double, for 1 - 0.999f is 1.3e-5 off
   T decay;         // added to the gradient
   bool nesterov;
@@ -79,6 +84,7 @@ struct OptimizerStepNumbers {
     const double* numbers = args.numbers.data<double>();
     lr = static_cast<T>(numbers[learning_rate] * p.rate);
     root = static_cast<T>(numbers[ops::root]);
+    mean_share = static_cast<T>(numbers[ops::mean_share]);
     kept = static_cast<T>(kept_by(numbers[ops::kept], p.rate * p.decay));
     momentum = static_cast<T>(a.momentum), beta2 = static_cast<T>(a.beta2),
     eps = static_cast<T>(a.eps);

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "graft/kernels/ops/trust_ratio.h"
 #include "graft/kernels/reference/register.h"
 
 namespace graft::reference {
@@ -29,6 +30,42 @@ double gradient_factor(const ops::OptimizerStepArgs& args) {
   const double norm = std::sqrt(squares) * scale;
   if (a.skip_if_not_finite && !std::isfinite(norm)) return 0;
   return a.max_norm > 0 && norm > a.max_norm ? scale * (a.max_norm / norm) : scale;
+}
+
+template <class T>
+double all_squares(const Tensor& x) {
+  return ops::over_pieces(x.numel(), [&](int64_t at, int64_t count) {
+    return ops::squares_of(x.data<T>() + at, count);
+  });
+}
+
+template <class T>
+double lars_ratio(const OptimizerParameter& p, const ops::OptimizerStepAttributes& attributes,
+                  double factor) {
+  if (!ops::is_adapted(attributes, p)) return 1;
+  return ops::lars_ratio(attributes, p, all_squares<T>(p.weight), all_squares<T>(p.gradient),
+                         factor);
+}
+
+template <class T>
+void lamb(OptimizerParameter& p, const ops::OptimizerStepArgs& args,
+          const ops::OptimizerStepNumbers<T>& n, T factor) {
+  const ops::LambSpan<T> all{p.gradient.data<T>(), p.weight.mutable_data<T>(),
+                             p.first.mutable_data<T>(), p.second.mutable_data<T>(),
+                             p.weight.numel()};
+  ops::LambSquares squares;
+  for (int64_t at = 0; at < all.count; at += ops::kSquaresPiece) {
+    const ops::LambSquares piece = ops::lamb_moments(
+        ops::LambSpan<T>{all.gradient + at, all.weight + at, all.mean + at, all.square + at,
+                         std::min(ops::kSquaresPiece, all.count - at)},
+        n, factor);
+    squares.weight += piece.weight;
+    squares.update += piece.update;
+  }
+  ops::lamb_apply(all, n,
+                  static_cast<T>(ops::is_adapted(args.attributes, p)
+                                     ? ops::lamb_ratio(squares.weight, squares.update)
+                                     : 1));
 }
 
 template <class T>
@@ -81,9 +118,16 @@ void step(ExecContext&, ops::OptimizerStepArgs& args) {
   for (OptimizerParameter& p : args.parameters) {
     visit_parameter(p.weight, [&](auto zero) {
       using T = decltype(zero);
-      const ops::OptimizerStepNumbers<T> n(args, p);
-      if (args.attributes.rule == ops::OptimizerRule::sgd)
-        sgd<T>(p, n, static_cast<T>(factor));
+      ops::OptimizerStepNumbers<T> n(args, p);
+      const double ratio = args.attributes.rule == ops::OptimizerRule::lars
+                               ? lars_ratio<T>(p, args.attributes, factor)
+                               : 1;
+      n.decay = static_cast<T>(n.decay * ratio);
+      if (args.attributes.rule == ops::OptimizerRule::sgd ||
+          args.attributes.rule == ops::OptimizerRule::lars)
+        sgd<T>(p, n, static_cast<T>(factor * ratio));
+      else if (args.attributes.rule == ops::OptimizerRule::lamb)
+        lamb<T>(p, args, n, static_cast<T>(factor));
       else if (args.attributes.rule == ops::OptimizerRule::rmsprop)
         rmsprop<T>(p, n, static_cast<T>(factor));
       else

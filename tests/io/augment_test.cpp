@@ -39,7 +39,7 @@ TEST(AugmentTest, IsAFunctionOfTheStreamAndLeavesTheImageAlone) {
        {8, 12}) {  // 8: the geometry has nothing to do and hands the image's own pixels on
     const Image image = ramp(8, 8);
     const auto before = image.pixels.to_doubles();
-    for (const char* name : {"none", "light", "strong"}) {
+    for (const char* name : {"none", "light", "strong", "trivial", "rand"}) {
       std::set<std::vector<double>> results;
       for (uint64_t sample = 0; sample < 20; ++sample) {
         const auto first = run(image, plain(side), augment_named(name), sample);
@@ -120,6 +120,8 @@ TEST(AugmentTest, ThinAndTinyImages) {
     for (uint64_t sample = 0; sample < 30; ++sample) {
       run(ramp(width, height), plain(8, 10), augment_named("strong"), sample);
       run(ramp(width, height, 1), plain(8), augment_named("strong"), sample);
+      run(ramp(width, height), plain(8), augment_named("trivial"), sample);
+      run(ramp(width, height, 1), plain(8), augment_named("rand"), sample);
     }
 }
 

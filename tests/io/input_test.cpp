@@ -80,7 +80,7 @@ TEST(InputMaker, IsThePlainPathBitForBit) {
     for (const int64_t channels : {3, 1})
       for (const auto& [resize_to, size] :
            {std::pair<int64_t, int64_t>{40, 32}, {0, 28}, {24, 32}, {100, 64}})
-        for (const char* name : {"none", "light", "strong"}) {
+        for (const char* name : {"none", "light", "strong", "trivial"}) {
           const Preprocess p = described(resize_to, size, channels);
           const Augment augment = augment_named(name);
           InputMaker maker(
@@ -103,11 +103,12 @@ TEST(InputMaker, IsThePlainPathBitForBit) {
 TEST(InputMaker, SidesThatDiffer) {
   const Photos photos;
   for (const char* fit : {"squash", "crop", "pad"})
-    for (const char* name : {"none", "strong"}) {
+    for (const char* name : {"none", "strong", "rand"}) {
       Preprocess p = described(0, 20, 3);
       p.set_size(20, 44);
       p.set_fit(fit);
-      const Augment augment = augment_named(name);
+      Augment augment = augment_named(name);
+      if (std::string(name) == "rand") augment.erase = 0.5;
       InputMaker maker(p, augment);
       std::vector<float> out(static_cast<size_t>(p.pixels() * 3));
       for (int64_t i = 0; i < photos.size(); ++i) {

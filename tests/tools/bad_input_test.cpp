@@ -56,8 +56,8 @@ TEST_F(BadInput, Usage) {
                  {"out.h5", ".safetensors"});
   EXPECT_EQ(run_graft({"--version"}).code, 0);
   for (const char* verb :
-       {"finetune", "pretrain", "predict", "evaluate", "explain", "average", "inspect", "convert",
-        "features", "bench", "compare", "doctor", "track"}) {
+       {"finetune", "pretrain", "lr", "predict", "evaluate", "explain", "average", "inspect",
+        "convert", "features", "bench", "compare", "doctor", "track"}) {
     const CommandResult help = run_graft({verb, "--help"});
     EXPECT_EQ(help.code, 0) << verb;
     EXPECT_NE(help.out.find("Example"), std::string::npos) << verb;

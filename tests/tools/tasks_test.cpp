@@ -196,7 +196,7 @@ TEST_F(Tasks, WhatIsAskedForAndDoesNotFitIsRefused) {
   expect_refused(finetune(folder / "photos", {"--task", "regress"}), 3, "holds no numbers");
   expect_refused(finetune(folder / "photos", {"--task", "dance"}), 2, "--task");
   expect_refused(finetune(folder / "photos", {"--loss", "l1"}), 3,
-                 "loss: is for tasks regress and segment, this is classify");
+                 "loss: 'l1' is not for task classify, which has ce and focal");
   expect_refused(finetune(folder / "columns.csv", {"--balance", "sampling"}), 3, "balance: ");
   expect_refused(finetune(folder / "columns.csv", {"--task", "classify"}), 3,
                  "which column is the label?");

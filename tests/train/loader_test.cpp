@@ -126,9 +126,10 @@ TEST(Loader, ALaterEpochNeedsNoEarlierOne) {
 }
 
 TEST(Loader, WorkersAndThreadsChangeNoBit) {
-  for (const char* augment : {"none", "light", "strong"}) {
+  for (const char* augment : {"none", "light", "strong", "trivial", "rand"}) {
     LoaderOptions options{
         .batch = 4, .shuffle = true, .seed = 3, .augment = io::augment_named(augment)};
+    if (std::string(augment) == "rand") options.augment.erase = 0.5;
     const auto expected = epoch_of(options, 2);
     for (const int threads : {1, 2, 4}) {
       ExecContext context(threads);

@@ -198,6 +198,8 @@ Tensor clip_factor(gpu::Device& device, const ops::OptimizerStepArgs& args) {
 }
 
 const char* declines_step(const ExecContext&, const ops::OptimizerStepArgs& args) {
+  if (args.attributes.rule == OptimizerRule::lars || args.attributes.rule == OptimizerRule::lamb)
+    return "trust ratios (lars, lamb) are for the CPU";
   for (const ops::OptimizerParameter& p : args.parameters)
     for (const Tensor* t : {&p.weight, &p.gradient, &p.first, &p.second}) {
       if (!t->defined()) continue;

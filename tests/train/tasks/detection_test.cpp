@@ -11,11 +11,9 @@
 
 #include "graft/core/autograd/backward.h"
 #include "graft/core/autograd/record.h"
-#include "graft/layers/functional/functional.h"
-#include "graft/layers/modules/conv2d.h"
 #include "graft/models/initialization.h"
 #include "graft/tests/train/tasks/box_loss_goldens.h"
-#include "graft/train/fit.h"
+#include "graft/tests/train/tasks/squares_case.h"
 #include "graft/train/tasks/detection/box_maps.h"
 #include "graft/train/tasks/presentation.h"
 #include "graft/train/tasks/table.h"
@@ -23,12 +21,11 @@
 namespace graft::train {
 namespace {
 
-// A bright square on dark ground in each image; none in every fifth.
-class SquareObjects final : public io::Dataset {
+// None in every fifth.
+class SquareObjects final : public SquareImages {
  public:
-  SquareObjects(int64_t size, uint64_t seed) : size_(size), seed_(seed) {}
-  int64_t size() const override { return size_; }
-  int64_t label(int64_t) const override { return 0; }
+  SquareObjects(int64_t size, uint64_t seed)
+      : SquareImages(size, seed, {kSide, kSide, kSquare, kSquare, kPlaces, kPlaces}) {}
   std::vector<int64_t> labels(int64_t i) const override {
     return i % 5 == 4 ? std::vector<int64_t>() : std::vector<int64_t>{0};
   }
@@ -41,49 +38,13 @@ class SquareObjects final : public io::Dataset {
                  static_cast<double>(left + kSquare), static_cast<double>(top + kSquare)}});
     return image;
   }
-  io::Image image(int64_t i) const override {
-    const auto [left, top] = corner(i);
-    std::vector<uint8_t> pixels;
-    for (int64_t y = 0; y < kSide; ++y)
-      for (int64_t x = 0; x < kSide; ++x)
-        pixels.push_back(
-            i % 5 != 4 && x >= left && x < left + kSquare && y >= top && y < top + kSquare ? 220
-                                                                                           : 20);
-    return {kSide, kSide, 1, Tensor::of<uint8_t>({kSide, kSide, 1}, pixels)};
-  }
-  std::string name(int64_t i) const override { return str("square ", i); }
-  std::string fingerprint() const override { return str(size_, " ", seed_); }
+  io::Image image(int64_t i) const override { return painted(i, 20, i % 5 == 4 ? 20 : 220); }
 
-  static constexpr int64_t kSide = 32, kSquare = 14;
-
- private:
-  std::pair<int64_t, int64_t> corner(int64_t i) const {
-    CountedRandom random(seed_, RandomPurpose::split, 0, static_cast<uint64_t>(i));
-    const auto left = static_cast<int64_t>(random.below(kSide - kSquare + 1));
-    return {left, static_cast<int64_t>(random.below(kSide - kSquare + 1))};
-  }
-  int64_t size_;
-  uint64_t seed_;
+  static constexpr int64_t kSide = 32, kSquare = 14, kPlaces = kSide - kSquare + 1;
 };
 
 io::OpenedData square_objects() {
-  io::OpenedData data;
-  data.train = std::make_shared<SquareObjects>(20, 1);
-  data.val = std::make_shared<SquareObjects>(10, 2);
-  data.answers = io::AnswerKind::boxes;
-  data.classes = {"square"};
-  data.manifest_sha256 = "squares";
-  return data;
-}
-
-io::Preprocess input_of(int64_t height, int64_t width, const char* fit = "squash") {
-  io::Preprocess p;
-  p.mean = {0, 0, 0};
-  p.deviation = {1, 1, 1};
-  p.resize_to = 0;
-  p.set_size(height, width);
-  p.set_fit(fit);
-  return p;
+  return opened_squares<SquareObjects>(20, 10, io::AnswerKind::boxes, {"square"});
 }
 
 // Outputs that say what the places are to find.
@@ -175,7 +136,7 @@ TEST(Detection, BoxesFollowTheImage) {
   std::vector<int64_t> samples(10);
   std::iota(samples.begin(), samples.end(), 0);
   for (const char* fit : {"squash", "pad"}) {
-    const SampleViews seen{.preprocess = input_of(48, 64, fit)};
+    const SampleViews seen{.preprocess = squares_input(48, 64, fit)};
     const Targets targets = task.placed_targets(data, samples, seen);
     const Tensor &places = targets.tensors[0], &objects = targets.tensors[1];
     EXPECT_EQ(places.shape(), Shape({10, 5, 6, 8}));
@@ -202,15 +163,15 @@ TEST(Detection, BoxesFollowTheImage) {
     EXPECT_NEAR(row.data<float>()[3], data.boxes(0).boxes[0].box.bottom, 1e-3) << fit;
     EXPECT_EQ(objects_in({objects.data<float>() + 4 * kObjectNumbers, 7}).size(), 0u);
   }
-  EXPECT_THROW(task.placed_targets(data, samples, {.preprocess = input_of(20, 64)}), Error);
-  EXPECT_THROW(task.placed_targets(data, samples, {.preprocess = input_of(32, 32, "window")}),
+  EXPECT_THROW(task.placed_targets(data, samples, {.preprocess = squares_input(20, 64)}), Error);
+  EXPECT_THROW(task.placed_targets(data, samples, {.preprocess = squares_input(32, 32, "window")}),
                Error);
 }
 
 TEST(Detection, WhatIsHardlySeenIsNotLookedFor) {
   const SquareObjects data(1, 3);
   const std::vector<int64_t> samples{0};
-  io::Preprocess p = input_of(8, 8);
+  io::Preprocess p = squares_input(8, 8);
   p.resize_to = 32;  // the middle quarter of each side
   const Targets targets = Detection(1).placed_targets(data, samples, {.preprocess = p});
   for (const io::LabelledBox& own :
@@ -286,6 +247,17 @@ TEST(Detection, RefusesWhatIsNotForIt) {
   EXPECT_THROW(make_task(recipe, data), Error);
 }
 
+TEST(Detection, RefusesWhatBoxesDoNotFollow) {
+  Recipe recipe = default_recipe("backbone");
+  recipe.task = "detect";
+  recipe.standardize = recipe.head_prior = false;
+  recipe.augment = "trivial";
+  SmallMapNetwork network({3, 8, 8, 8, 0}, 8, 6);
+  EXPECT_NE(refusal_of(network, square_objects(), squares_input(32, 32), recipe)
+                .find("augment trivial turns and shifts images"),
+            std::string::npos);
+}
+
 TEST(Detection, IsJudgedByTheNamesOfItsClasses) {
   io::OpenedData data = square_objects();
   data.classes = {"moon"};
@@ -296,28 +268,10 @@ TEST(Detection, IsJudgedByTheNamesOfItsClasses) {
   EXPECT_EQ(judged->boxes(0).boxes.at(0).label, 1);
 }
 
-// Convolutions down to stride 8, and a head that gives the task's maps there.
-class SmallFinder final : public StagedNetwork {
+// A convolution down to stride 8, and a head that gives the task's maps there.
+class SmallFinder final : public SmallMapNetwork {
  public:
-  SmallFinder() {
-    Conv2dOptions down{3, 8, 8, 8, 0};
-    register_module("conv", std::make_shared<Conv2d>(down));
-    Conv2dOptions head{8, 6, 3, 1, 1};
-    head.bias = true;
-    register_module("head", std::make_shared<Conv2d>(head));
-  }
-  const std::vector<std::string>& stages() const override { return stages_; }
-  std::vector<std::string> stage_paths(size_t stage) const override {
-    return {stage == 0 ? "conv" : "head"};
-  }
-  Tensor forward_stages(const Tensor& x, size_t begin, size_t end) override {
-    Tensor y = x;
-    if (begin == 0 && end > 0) y = functional::relu(find("conv")->forward(y));
-    return end == 2 && begin < 2 ? find("head")->forward(y) : y;
-  }
-
- private:
-  std::vector<std::string> stages_{"stem", "head"};
+  SmallFinder() : SmallMapNetwork({3, 8, 8, 8, 0}, 8, 6) {}
 };
 
 // The first numbers of each epoch, of a run on cached features or not.
@@ -335,15 +289,12 @@ std::string history_of_run(bool cached, int workers) {
   models::initialize(network, 3);
   FitOptions options;
   options.workers = workers;
-  const FitResult result = fit(network, square_objects(), input_of(32, 32), recipe, options);
+  const FitResult result = fit(network, square_objects(), squares_input(32, 32), recipe, options);
   EXPECT_EQ(result.cached_stages, cached ? 1 : 0);
   EXPECT_LT(result.history.back().loss, result.history.front().loss);
   EXPECT_EQ(result.history[0].val[0].name, "map50");
   EXPECT_TRUE(std::isfinite(result.history[0].val_score("ap50_square")));
-  std::string history;
-  for (const EpochMetrics& m : result.history)
-    history += str(m.loss, " ", m.val[0].value, " ", m.train.value, "\n");
-  return history;
+  return history_text(result);
 }
 
 TEST(Detection, TrainsOnCachedFeaturesOfViewsAsOnImages) {

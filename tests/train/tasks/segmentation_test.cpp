@@ -11,83 +11,41 @@
 
 #include "graft/io/datasets/windows.h"
 #include "graft/io/input.h"
-#include "graft/layers/functional/functional.h"
-#include "graft/layers/modules/conv2d.h"
 #include "graft/models/initialization.h"
 #include "graft/tests/train/pattern_dataset.h"
-#include "graft/train/fit.h"
+#include "graft/tests/train/tasks/squares_case.h"
 #include "graft/train/tasks/presentation.h"
 #include "graft/train/tasks/table.h"
 
 namespace graft::train {
 namespace {
 
-// Bright squares on dark ground: class 1 is where it is bright; image and map hold the same.
-class SquaresDataset final : public io::Dataset {
+// Class 1 is where it is bright; image and map hold the same.
+class SquaresDataset final : public SquareImages {
  public:
-  SquaresDataset(int64_t size, uint64_t seed) : size_(size), seed_(seed) {}
-  int64_t size() const override { return size_; }
-  int64_t label(int64_t) const override { return 0; }
+  SquaresDataset(int64_t size, uint64_t seed)
+      : SquareImages(size, seed, {kWidth, kHeight, 8, 7, 12, 7}) {}
   std::vector<int64_t> labels(int64_t) const override { return {0, 1}; }
-  io::Image image(int64_t i) const override { return square(i, 20, 220); }
-  io::Image map(int64_t i) const override { return square(i, 0, 1); }
+  io::Image image(int64_t i) const override { return painted(i, 20, 220); }
+  io::Image map(int64_t i) const override { return painted(i, 0, 1); }
   io::MapFacts map_facts(int64_t i) const override {
     const io::Image own = map(i);
     int64_t bright = 0;
     for (int64_t p = 0; p < own.pixels.numel(); ++p) bright += own.pixels.data<uint8_t>()[p];
     return {kWidth, kHeight, {own.pixels.numel() - bright, bright}};
   }
-  std::string name(int64_t i) const override { return str("square ", i); }
-  std::string fingerprint() const override { return str(size_, " ", seed_); }
 
   static constexpr int64_t kWidth = 20, kHeight = 14;
-
- private:
-  io::Image square(int64_t i, uint8_t dark, uint8_t bright) const {
-    CountedRandom random(seed_, RandomPurpose::split, 0, static_cast<uint64_t>(i));
-    const auto left = static_cast<int64_t>(random.below(12)),
-               top = static_cast<int64_t>(random.below(7));
-    std::vector<uint8_t> pixels;
-    for (int64_t y = 0; y < kHeight; ++y)
-      for (int64_t x = 0; x < kWidth; ++x)
-        pixels.push_back(x >= left && x < left + 8 && y >= top && y < top + 7 ? bright : dark);
-    return {kWidth, kHeight, 1, Tensor::of<uint8_t>({kHeight, kWidth, 1}, pixels)};
-  }
-  int64_t size_;
-  uint64_t seed_;
 };
 
 io::OpenedData squares(int64_t train = 12, int64_t val = 6) {
-  io::OpenedData data;
-  data.train = std::make_shared<SquaresDataset>(train, 1);
-  data.val = std::make_shared<SquaresDataset>(val, 2);
-  data.answers = io::AnswerKind::maps;
-  data.classes = {"ground", "square"};
-  data.manifest_sha256 = "squares";
-  return data;
+  return opened_squares<SquaresDataset>(train, val, io::AnswerKind::maps, {"ground", "square"});
 }
 
 // A convolution and a head that gives a map of the input's size.
-class SmallMapper final : public StagedNetwork {
+class SmallMapper final : public SmallMapNetwork {
  public:
-  SmallMapper() {
-    register_module("conv", std::make_shared<Conv2d>(Conv2dOptions{3, 4, 3, 1, 1}));
-    Conv2dOptions head{4, 1, 3, 1, 1};
-    head.bias = true;
-    register_module("head", std::make_shared<Conv2d>(head));
-  }
-  const std::vector<std::string>& stages() const override { return stages_; }
-  std::vector<std::string> stage_paths(size_t stage) const override {
-    return {stage == 0 ? "conv" : "head"};
-  }
-  Tensor forward_stages(const Tensor& x, size_t begin, size_t end) override {
-    Tensor y = x;
-    if (begin == 0 && end > 0) y = functional::relu(find("conv")->forward(y));
-    return end == 2 && begin < 2 ? find("head")->forward(y) : y;
-  }
-
- private:
-  std::vector<std::string> stages_{"stem", "head"};
+  SmallMapper() : SmallMapNetwork({3, 4, 3, 1, 1}, 4, 1) {}
 };
 
 // What an input's bright pixels are beside the mask that was placed for it.
@@ -120,16 +78,6 @@ void expect_agreement(const io::Preprocess& preprocess, const io::Augment& augme
   EXPECT_GT(compared, inside / 2);
 }
 
-io::Preprocess plain_preprocess(const char* fit, int64_t height, int64_t width) {
-  io::Preprocess p;
-  p.mean = {0, 0, 0};
-  p.deviation = {1, 1, 1};
-  p.resize_to = 0;
-  p.set_size(height, width);
-  p.set_fit(fit);
-  return p;
-}
-
 TEST(Segmentation, MasksFollowTheImage) {
   for (const char* fit : {"squash", "crop", "pad", "window"})
     for (const auto& [height, width] : {std::pair(16, 16), std::pair(24, 12), std::pair(40, 64)})
@@ -137,7 +85,7 @@ TEST(Segmentation, MasksFollowTheImage) {
         SCOPED_TRACE(str(fit, " ", height, "x", width, " ", name));
         io::Augment augment = io::augment_named(name);
         augment.brightness = augment.contrast = augment.saturation = 0;
-        expect_agreement(plain_preprocess(fit, height, width), augment);
+        expect_agreement(squares_input(height, width, fit), augment);
       }
 }
 
@@ -171,7 +119,7 @@ TEST(Segmentation, ImagesSeenInWindowsAreJudgedAsImages) {
   SmallMapper network;
   models::initialize(network, 3);
   const auto task = std::make_shared<Segmentation>(2);
-  const auto metric = judge(network, squares().val, plain_preprocess("window", 8, 8), task, 5);
+  const auto metric = judge(network, squares().val, squares_input(8, 8, "window"), task, 5);
   const auto& e = dynamic_cast<const PixelEvaluation&>(*metric);
   EXPECT_EQ(e.pixels(), 6 * 14 * 20);
   EXPECT_EQ(e.images(), 6);
@@ -184,7 +132,7 @@ TEST(Segmentation, ImagesSeenInWindowsAreJudgedAsImages) {
 }
 
 TEST(Segmentation, PaddingCountsForNothing) {
-  const io::Preprocess pad = plain_preprocess("pad", 20, 20);
+  const io::Preprocess pad = squares_input(20, 20, "pad");
   const SquaresDataset data(1, 7);
   const std::vector<int64_t> samples{0};
   const Tensor masks = Segmentation(2).placed_targets(data, samples, {.preprocess = pad}).one();
@@ -306,6 +254,17 @@ TEST(Segmentation, RefusesWhatIsNotForIt) {
                Error);
 }
 
+TEST(Segmentation, RefusesWhatMasksDoNotFollow) {
+  Recipe recipe = default_recipe("backbone");
+  recipe.task = "segment";
+  recipe.standardize = recipe.head_prior = false;
+  recipe.augment = "rand";
+  SmallMapper network;
+  EXPECT_EQ(refusal_of(network, squares(), squares_input(16, 16), recipe),
+            "augment rand turns and shifts images, and masks and boxes do not follow: none, light "
+            "and strong are for such data");
+}
+
 TEST(Segmentation, IsJudgedByTheNamesOfItsClasses) {
   io::OpenedData data = squares();
   data.classes = {"square", "sky"};
@@ -325,7 +284,7 @@ FitResult fit_squares(SmallMapper& network, Recipe recipe, bool cached, int work
   recipe.cache_features = cached;
   FitOptions options;
   options.workers = workers;
-  return fit(network, squares(), plain_preprocess("squash", 16, 16), recipe, options);
+  return fit(network, squares(), squares_input(16, 16, "squash"), recipe, options);
 }
 
 TEST(Segmentation, TrainsOnCachedFeaturesOfViewsAsOnImages) {
@@ -344,9 +303,7 @@ TEST(Segmentation, TrainsOnCachedFeaturesOfViewsAsOnImages) {
     models::initialize(network, 3);
     const FitResult result = fit_squares(network, recipe, cached, workers);
     EXPECT_EQ(result.cached_stages, cached ? 1 : 0);
-    std::string history;
-    for (const EpochMetrics& m : result.history)
-      history += str(m.loss, " ", m.val[0].value, " ", m.train.value, "\n");
+    const std::string history = history_text(result);
     histories.push_back(history);
     EXPECT_GT(result.best_score, 0.8) << "bright squares are found\n" << history;
     EXPECT_EQ(result.history[0].val[0].name, "dice");
@@ -360,7 +317,7 @@ TEST(MapPresentation, ShowsSharesAndPicturesOfThePhotosSize) {
   const Segmentation task(2, {.names = {"ground", "square"}});
   const auto shown = task.presentation();
   const SquaresDataset data(1, 7);
-  const io::Preprocess pad = plain_preprocess("pad", 20, 20);
+  const io::Preprocess pad = squares_input(20, 20, "pad");
   // The network is as sure of the true map as can be.
   const std::vector<int64_t> samples{0};
   const Tensor mask = task.placed_targets(data, samples, {.preprocess = pad}).one();

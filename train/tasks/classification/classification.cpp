@@ -3,9 +3,12 @@
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "graft/core/tensor/device_backend.h"
 #include "graft/io/datasets/class_names.h"
+#include "graft/layers/functional/elementwise.h"
+#include "graft/layers/functional/functional.h"
 #include "graft/layers/functional/loss.h"
 #include "graft/train/fit.h"
 #include "graft/train/tasks/classification/balance.h"
@@ -82,9 +85,43 @@ void Classification::to(Device device) {
                                    options_.weight_of_class.end());
   if (!weights.empty())
     weights_ = to_device(Tensor::of<float>({std::ssize(weights)}, weights), device);
+  if (!options_.focal) return;
+  std::vector<float> numbers(static_cast<size_t>(classes_));
+  std::iota(numbers.begin(), numbers.end(), 0.f);
+  numbers_ = to_device(Tensor::of<float>({1, classes_}, numbers), device);
+}
+
+// The targets' probabilities t give - sum over c of t w (1 - p)^2 log p, w the class's weight. As
+// cross-entropy's, its mean over the samples is weighed by their labels' weights where the targets
+// are labels.
+Tensor Classification::focal_loss(const Tensor& outputs, const Targets& targets) const {
+  namespace F = functional;
+  const auto scaled = [](const Tensor& x, double by) { return F::mul(x, Tensor::scalar(by)); };
+  const auto plus = [](const Tensor& x, double by) { return F::add(x, Tensor::scalar(by)); };
+  const int64_t count = outputs.size(0);
+  const double smoothing = options_.label_smoothing;
+  Tensor hot = is_mixed(targets) ? targets.tensors[1] : Tensor();
+  if (!hot.defined()) {  // 1 where a class's number is the label
+    const Tensor label = F::reshape(F::cast(targets.one(), DType::f32), {count, 1});
+    hot = plus(scaled(F::clip(F::abs(F::sub(numbers_, label)), 0, 1), -1), 1);
+  }
+  Tensor t = hot;
+  if (smoothing > 0)
+    t = plus(scaled(hot, 1 - smoothing), smoothing / static_cast<double>(classes_));
+  const Tensor weights = weights_.defined() ? F::reshape(weights_, {1, classes_}) : Tensor();
+  if (weights.defined()) t = F::mul(t, weights);
+  const Tensor log_p = F::log_softmax(outputs, 1), wrong = plus(scaled(F::exp(log_p), -1), 1);
+  const Tensor sum =
+      F::neg(F::reduce(F::mul(F::mul(t, F::mul(wrong, wrong)), log_p), {ops::Reduce::sum}));
+  if (is_mixed(targets) || !weights.defined()) return scaled(sum, 1.0 / static_cast<double>(count));
+  return F::div(sum, F::reduce(F::mul(hot, weights), {ops::Reduce::sum}));
 }
 
 Tensor Classification::loss(const Tensor& outputs, const Targets& targets) const {
+  if (options_.focal) {
+    if (is_cpu(outputs.device())) check(targets, outputs.shape());
+    return focal_loss(outputs, targets);
+  }
   return functional::cross_entropy(
       outputs, is_mixed(targets) ? targets.tensors[1] : targets.one(),
       {.label_smoothing = options_.label_smoothing, .class_weights = weights_});
@@ -235,8 +272,10 @@ std::shared_ptr<Task> make_classification(const Recipe& recipe, const io::Opened
   const int64_t classes = std::ssize(data.classes);
   GRAFT_CHECK(data.answers == io::AnswerKind::one_label, "task: classify takes data of one label ",
               "a sample; these have several, or numbers");
-  GRAFT_CHECK(recipe.loss.empty(), "loss: is for tasks regress and segment, this is classify");
+  GRAFT_CHECK(recipe.loss.empty() || recipe.loss == "ce" || recipe.loss == "focal", "loss: '",
+              recipe.loss, "' is not for task classify, which has ce and focal");
   ClassificationOptions options{.label_smoothing = recipe.label_smoothing,
+                                .focal = recipe.loss == "focal",
                                 .sampled_evenly = recipe.balance == "sampling",
                                 .names = data.classes,
                                 .seed = recipe.seed};

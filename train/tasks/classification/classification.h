@@ -15,6 +15,9 @@ namespace graft::train {
 
 struct ClassificationOptions {
   double label_smoothing = 0;
+  // The loss is focal instead of cross-entropy: each class's term times (1 - p)^2, p its
+  // probability. Source: Lin et al., Focal Loss for Dense Object Detection (2017), gamma 2.
+  bool focal = false;
   std::vector<double> weight_of_class{};  // in the loss; empty: all count alike
   bool sampled_evenly = false;            // small classes are repeated (balance.h)
   std::vector<std::string> names{};       // of the classes; empty: "class 0" ...
@@ -66,8 +69,10 @@ class GRAFT_API Classification : public Task {
 
  private:
   Reading reading() const;
+  Tensor focal_loss(const Tensor& outputs, const Targets& targets) const;
   int64_t classes_;
   ClassificationOptions options_;
+  Tensor numbers_;  // with focal: f32 [1,C], 0 to C - 1
   Tensor weights_;  // f32 [C] where the network lies; undefined: all classes
                     // count alike
 };
